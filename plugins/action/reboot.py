@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of fleet.kexec.reboot; see C(plugins/modules/reboot.py) for the documentation."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
+from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import (
+    METHOD_AUTO,
+    METHODS,
+    Rebooter,
+    RebootError,
+    RebootRequest,
+)
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import ActionSession, SessionLost
+
+display = Display()
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    **image_argument_spec(),
+    "method": {"type": "str", "choices": list(METHODS), "default": METHOD_AUTO},
+    "reboot_timeout": {"type": "int", "default": 600, "aliases": ["reboot_timeout_sec"]},
+    "connect_timeout": {"type": "int", "aliases": ["connect_timeout_sec"]},
+    "test_command": {"type": "str", "default": "whoami"},
+    "msg": {"type": "str", "default": "Reboot initiated by Ansible"},
+    "pre_reboot_delay": {"type": "int", "default": 0, "aliases": ["pre_reboot_delay_sec"]},
+    "post_reboot_delay": {"type": "int", "default": 0, "aliases": ["post_reboot_delay_sec"]},
+}
+
+
+class ActionModule(ActionBase):
+    """Reboots one host and proves how it came back."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the task."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, args = self.validate_argument_spec(ARGUMENT_SPEC)
+        prober = Prober(time.monotonic)
+        try:
+            result.update(self._reboot(args, prober, task_vars or {}))
+        except CodedError as error:
+            result.update(error.as_result(), failed=True)
+        except SessionLost as error:
+            result.update(unreachable=True, msg="the host could not be reached: %s" % error)
+        finally:
+            prober.close()
+        return result
+
+    def _reboot(self, args: dict[str, Any], prober: Prober, task_vars: dict[str, Any]) -> dict[str, Any]:
+        if self._connection.transport == "local":
+            raise RebootError("CONTROL_NODE", "the connection is local: this host is the machine that runs the playbook")
+        host = task_vars.get("inventory_hostname")
+        rebooter = Rebooter(
+            session=ActionSession(self, task_vars, args["connect_timeout"]),
+            prober=prober,
+            own_boot_id=own_boot_id(),
+            clock=time.monotonic,
+            sleep=time.sleep,
+            new_token=lambda: os.urandom(TOKEN_BYTES).hex(),
+            progress=lambda text: display.vv("reboot: %s" % text, host=host),
+        )
+        request = RebootRequest(
+            method=args["method"],
+            reboot_timeout_s=args["reboot_timeout"],
+            test_command=args["test_command"],
+            message=args["msg"],
+            pre_reboot_delay_s=max(0, args["pre_reboot_delay"]),
+            post_reboot_delay_s=max(0, args["post_reboot_delay"]),
+            image={name: args[name] for name in image_argument_spec() if name in self._task.args},
+        )
+        return rebooter.reboot(request, check_mode=bool(self._task.check_mode))
+
+
+def own_boot_id() -> str:
+    """boot_id of the machine this runs on; empty where it has none (not Linux)."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,68 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running the host's own tools: bounded, without a shell, in the C locale."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from typing import Callable, Optional, Sequence
+
+# /usr/sbin is missing from the path of some non-login sessions.
+SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command left behind.
+
+    :ivar rc: exit code; 127 if the command is not there, 124 if it was ended
+        after its timeout.
+    """
+
+    rc: int
+    stdout: str
+    stderr: str
+
+    def last_words(self) -> str:
+        """The end of what the command said, on one line, for messages."""
+        said = (self.stderr.strip() or self.stdout.strip()).splitlines()
+        return "; ".join(line.strip() for line in said[-3:]) or "no output"
+
+
+# Runs an argument list for at most so many seconds.
+Runner = Callable[[Sequence[str], float], CommandResult]
+
+
+def run_command(argv: Sequence[str], timeout_s: float) -> CommandResult:
+    """Run a command to its end or its timeout; never raises for its failure."""
+    env = {"PATH": SEARCH_PATH, "LC_ALL": "C", "LANG": "C"}
+    try:
+        done = subprocess.run(
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=env,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return CommandResult(124, "", "%s did not end within %g s" % (argv[0], timeout_s))
+    except OSError as error:
+        return CommandResult(127, "", str(error))
+    return CommandResult(
+        done.returncode,
+        done.stdout.decode("utf-8", "replace"),
+        done.stderr.decode("utf-8", "replace"),
+    )
+
+
+def find_executable(name: str, root: str = "/") -> Optional[str]:
+    """Path of an executable below root, or None. The path is the host's own (without root)."""
+    for directory in SEARCH_PATH.split(":"):
+        inside = os.path.join(root, directory.lstrip("/"), name)
+        if os.path.isfile(inside) and os.access(inside, os.X_OK):
+            return os.path.join(directory, name)
+    return None

@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether this is a container, which has no kernel of its own to reboot."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from .files import HostFiles
+
+
+def read_container(files: HostFiles) -> Optional[str]:
+    """Name of the container manager, or None on a real or virtual machine.
+
+    Source: systemd's container interface (C(/run/systemd/container) and
+    C(container=) in the environment of PID 1), and the marker files of Docker
+    and Podman.
+    """
+    named = files.read_text("/run/systemd/container")
+    if named:
+        return named
+    for variable in (files.read_text("/proc/1/environ") or "").split("\0"):
+        name, _equals, value = variable.partition("=")
+        if name == "container" and value:
+            return value
+    if files.exists("/.dockerenv"):
+        return "docker"
+    if files.exists("/run/.containerenv"):
+        return "podman"
+    return None

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything the collection reads of a host, gathered once. Reading only: nothing is decided here."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import List, Optional
+
+from .._command import Runner
+from .container import read_container
+from .files import HostFiles
+from .installed import InstalledKernel, list_installed
+from .kernel import RunningKernel, read_running_kernel
+from .memory import Memory, read_memory
+from .tools import KexecTools, find_kexec_tools
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """A host as it is now.
+
+    :ivar container: its manager, or None on a machine.
+    :ivar systemd: whether systemd is PID 1.
+    :ivar tools: None if kexec-tools is not installed.
+    :ivar sysv_kexec: whether kexec-tools' init scripts are there. They run
+        C(kexec -e) in the middle of a shutdown, whatever else is still
+        running (Debian 12 and older).
+    """
+
+    kernel: RunningKernel
+    memory: Memory
+    container: Optional[str]
+    systemd: bool
+    tools: Optional[KexecTools]
+    sysv_kexec: bool
+    installed: List[InstalledKernel]
+
+
+def gather(files: HostFiles, run: Runner) -> HostFacts:
+    """Read the host.
+
+    :param files: its file system.
+    :param run: runs its own tools; used for versions only.
+    """
+    return HostFacts(
+        kernel=read_running_kernel(files, os.uname().machine),
+        memory=read_memory(files),
+        container=read_container(files),
+        systemd=files.exists("/run/systemd/system"),
+        tools=find_kexec_tools(files, run),
+        sysv_kexec=files.exists("/etc/init.d/kexec"),
+        installed=list_installed(files),
+    )

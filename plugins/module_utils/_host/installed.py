@@ -1,0 +1,96 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kernels installed on the host, and which of them is the newest."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import List, Optional, Tuple
+
+from .files import HostFiles
+
+# Where distributions put the initrd that belongs to a kernel release.
+_INITRD_NAMES = ("initrd.img-%s", "initramfs-%s.img", "initrd-%s", "initrd-%s.img")
+
+# A release is a version, then a flavour: 6.12.117+deb13 and cloud-amd64. A
+# release candidate's "-rc3" belongs to the version.
+_RELEASE = re.compile(r"^(?P<version>.*?)(?:-(?P<flavour>(?!rc\d)[a-z][^~]*))?$")
+
+# Pieces that make a version older than the same one without them.
+_PRERELEASE = ("~", "-rc")
+
+VersionKey = Tuple[Tuple[int, int, str], ...]
+
+
+@dataclass(frozen=True)
+class InstalledKernel:
+    """A kernel in C(/boot).
+
+    :ivar initrd: path of the initrd that belongs to it; None if there is none.
+    """
+
+    release: str
+    kernel: str
+    initrd: Optional[str]
+
+
+def split_release(release: str) -> Tuple[str, str]:
+    """A release as version and flavour; the flavour may be empty."""
+    match = _RELEASE.match(release)
+    if not match:
+        return release, ""
+    return match.group("version"), match.group("flavour") or ""
+
+
+def version_key(version: str) -> VersionKey:
+    """A key that sorts versions as package managers do: C(6.9) < C(6.10), C(7.3~rc2) < C(7.3)."""
+    key: List[Tuple[int, int, str]] = []
+    for piece in re.findall(r"~|-rc|\d+|[a-z]+", version.lower()):
+        if piece in _PRERELEASE:
+            key.append((-1, 0, piece))
+        elif piece.isdigit():
+            key.append((2, int(piece), ""))
+        else:
+            key.append((1, 0, piece))
+    key.append((0, 0, ""))
+    return tuple(key)
+
+
+def list_installed(files: HostFiles, boot: str = "/boot") -> List[InstalledKernel]:
+    """Kernels in C(/boot) with their initrds, oldest first."""
+    names = files.listdir(boot)
+    found = []
+    for name in names:
+        if not name.startswith("vmlinuz-") or not os.path.isfile(files.path(os.path.join(boot, name))):
+            continue
+        release = name[len("vmlinuz-") :]
+        if release.startswith("0-rescue") or release.endswith((".old", ".bak", ".dpkg-tmp", ".dpkg-new")):
+            continue
+        found.append(InstalledKernel(release, os.path.join(boot, name), find_initrd(files, os.path.join(boot, name))))
+    return sorted(found, key=lambda kernel: (version_key(split_release(kernel.release)[0]), kernel.release))
+
+
+def find_initrd(files: HostFiles, kernel: str) -> Optional[str]:
+    """The initrd that lies beside a kernel named C(vmlinuz-RELEASE), or None."""
+    directory, name = os.path.split(kernel)
+    if not name.startswith("vmlinuz-"):
+        return None
+    for pattern in _INITRD_NAMES:
+        initrd = os.path.join(directory, pattern % name[len("vmlinuz-") :])
+        if os.path.isfile(files.path(initrd)):
+            return initrd
+    return None
+
+
+def newest(kernels: List[InstalledKernel], running_release: str) -> Optional[InstalledKernel]:
+    """The newest kernel; of equal versions the one of the running kernel's flavour."""
+    flavour = split_release(running_release)[1]
+
+    def rank(kernel: InstalledKernel) -> Tuple[VersionKey, bool]:
+        version, its_flavour = split_release(kernel.release)
+        return version_key(version), its_flavour == flavour
+
+    return max(kernels, key=rank) if kernels else None

@@ -1,0 +1,100 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The running kernel: what it is, how it was booted, what it allows."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import dataclass
+from typing import Dict, Optional
+
+from .files import HostFiles
+
+# Documentation/arch/x86/boot.rst, "type_of_loader": 0xD is kexec-tools and
+# kexec_file_load; the low nibble is the loader's version.
+BOOTLOADER_KEXEC = 0xD
+
+_CONFIG_KEYS = ("KEXEC", "KEXEC_FILE", "KEXEC_SIG", "KEXEC_SIG_FORCE")
+
+
+@dataclass(frozen=True)
+class RunningKernel:
+    """State of the running kernel.
+
+    :ivar boot_id: changes with every boot, whichever way it happened.
+    :ivar bootloader_type: number of the loader that started it; see
+        :data:`BOOTLOADER_KEXEC`. None where the architecture has none.
+    :ivar config: the C(CONFIG_KEXEC*) settings as C(y) or C(n); empty if the
+        configuration of this kernel is nowhere to be read.
+    :ivar lockdown: C(none), C(integrity) or C(confidentiality).
+    :ivar loaded: whether an image is loaded; None without kexec support.
+    :ivar load_disabled: the C(kexec_load_disabled) sysctl.
+    :ivar load_limit_reboot: loads still allowed, -1 for no limit; None before Linux 6.3.
+    :ivar panic_s: C(kernel.panic): seconds from a panic to a reset, 0 for never.
+    """
+
+    release: str
+    machine: str
+    boot_id: str
+    cmdline: str
+    bootloader_type: Optional[int]
+    config: Dict[str, str]
+    lockdown: str
+    loaded: Optional[bool]
+    load_disabled: bool
+    load_limit_reboot: Optional[int]
+    panic_s: int
+    panic_on_oops: int
+
+
+def parse_lockdown(text: Optional[str]) -> str:
+    """The mode in brackets of C(/sys/kernel/security/lockdown): C(none [integrity] confidentiality)."""
+    chosen = re.search(r"\[(\w+)\]", text or "")
+    return chosen.group(1) if chosen else "none"
+
+
+def parse_config(text: str) -> Dict[str, str]:
+    """The C(CONFIG_KEXEC*) lines of a kernel configuration, names without C(CONFIG_)."""
+    config = dict.fromkeys(_CONFIG_KEYS, "n")
+    for line in text.splitlines():
+        name, equals, value = line.partition("=")
+        if equals and name.startswith("CONFIG_") and name[len("CONFIG_") :] in config:
+            config[name[len("CONFIG_") :]] = value
+    return config
+
+
+def _read_config(files: HostFiles, release: str) -> Dict[str, str]:
+    for path in ("/boot/config-" + release, "/usr/lib/modules/%s/config" % release, "/lib/modules/%s/config" % release):
+        text = files.read_text(path)
+        if text:
+            return parse_config(text)
+    try:
+        with gzip.open(files.path("/proc/config.gz"), "rb") as stream:
+            return parse_config(stream.read().decode("utf-8", "replace"))
+    except OSError:
+        return {}
+
+
+def read_running_kernel(files: HostFiles, machine: str) -> RunningKernel:
+    """Read the running kernel from C(/proc) and C(/sys).
+
+    :param machine: as uname tells it; it is in no file.
+    """
+    release = files.read_text("/proc/sys/kernel/osrelease") or ""
+    loaded = files.read_int("/sys/kernel/kexec_loaded")
+    return RunningKernel(
+        release=release,
+        machine=machine,
+        boot_id=files.read_text("/proc/sys/kernel/random/boot_id") or "",
+        cmdline=files.read_text("/proc/cmdline") or "",
+        bootloader_type=files.read_int("/proc/sys/kernel/bootloader_type"),
+        config=_read_config(files, release),
+        lockdown=parse_lockdown(files.read_text("/sys/kernel/security/lockdown")),
+        loaded=None if loaded is None else bool(loaded),
+        load_disabled=bool(files.read_int("/proc/sys/kernel/kexec_load_disabled")),
+        load_limit_reboot=files.read_int("/proc/sys/kernel/kexec_load_limit_reboot"),
+        panic_s=files.read_int("/proc/sys/kernel/panic") or 0,
+        panic_on_oops=files.read_int("/proc/sys/kernel/panic_on_oops") or 0,
+    )

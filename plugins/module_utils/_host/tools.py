@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host's own tools that the collection drives."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Optional
+
+from .._command import Runner, find_executable
+from .files import HostFiles
+
+VERSION_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class KexecTools:
+    """An installed kexec-tools.
+
+    :ivar path: of the C(kexec) program.
+    :ivar version: as C(2.0.29); empty if it did not say.
+    """
+
+    path: str
+    version: str
+
+
+def find_kexec_tools(files: HostFiles, run: Runner) -> Optional[KexecTools]:
+    """Find kexec-tools and ask for the version (C(kexec-tools 2.0.29))."""
+    path = find_executable("kexec", files.root)
+    if path is None:
+        return None
+    version = re.search(r"kexec-tools\s+(\S+)", run([path, "--version"], VERSION_TIMEOUT_S).stdout)
+    return KexecTools(path, version.group(1) if version else "")

@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The x86 boot protocol's setup header, as a bzImage carries it.
+
+Source: Documentation/arch/x86/boot.rst of the kernel, "The Real-Mode Kernel
+Header". Offsets are from the start of the file. Reading only; nothing here
+needs privileges.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO, Optional
+
+from .._reasons import CodedError
+
+SECTOR_BYTES = 512
+
+# The header ends at 0x26c at most; the version string lies within the setup
+# part, which is 0x40 sectors at most.
+_SETUP_MAX_BYTES = 65 * SECTOR_BYTES
+
+_OFFSET_SETUP_SECTS = 0x1F1
+_OFFSET_SYSSIZE = 0x1F4
+_OFFSET_BOOT_FLAG = 0x1FE
+_OFFSET_MAGIC = 0x202
+_OFFSET_VERSION = 0x206
+_OFFSET_KERNEL_VERSION = 0x20E
+_OFFSET_XLOADFLAGS = 0x236
+_OFFSET_CMDLINE_SIZE = 0x238
+_OFFSET_INIT_SIZE = 0x260
+
+_BOOT_FLAG = 0xAA55
+_MAGIC = b"HdrS"
+# xloadflags exists since protocol 2.12, init_size since 2.10.
+_OLDEST_PROTOCOL = 0x020C
+XLF_KERNEL_64 = 1 << 0
+
+_ELF_MAGIC = b"\x7fELF"
+_ARM64_MAGIC = b"ARM\x64"
+_PE_MACHINES = {0x014C: "i386", 0x01C0: "arm", 0x5064: "riscv64", 0x6264: "loongarch64", 0xAA64: "aarch64"}
+_PE_MACHINE_X86_64 = 0x8664
+
+
+class ImageError(CodedError):
+    """A kernel image that can't be used: C(KERNEL_INVALID), C(KERNEL_TRUNCATED) or C(WRONG_ARCH)."""
+
+
+@dataclass(frozen=True)
+class BzImage:
+    """What the setup header says.
+
+    :ivar release: kernel release, as C(uname -r) will tell it; empty if the
+        image names none.
+    :ivar protocol: version of the boot protocol, C(0x020f) for 2.15.
+    :ivar setup_bytes: size of the real-mode part, boot sector included.
+    :ivar protected_mode_bytes: size of what follows it.
+    :ivar init_size_bytes: memory the kernel needs from its load address on
+        until it has parsed the memory map.
+    :ivar cmdline_max_bytes: longest command line, without the final zero.
+    :ivar file_bytes: size of the file.
+    """
+
+    release: str
+    protocol: int
+    setup_bytes: int
+    protected_mode_bytes: int
+    init_size_bytes: int
+    cmdline_max_bytes: int
+    file_bytes: int
+
+
+def _u16(head: bytes, offset: int) -> int:
+    return int(struct.unpack_from("<H", head, offset)[0])
+
+
+def _u32(head: bytes, offset: int) -> int:
+    return int(struct.unpack_from("<I", head, offset)[0])
+
+
+def _pe_machine(head: bytes) -> Optional[int]:
+    """Machine field of the PE header that an EFI stub kernel starts with, or None."""
+    if head[:2] != b"MZ" or len(head) < 0x40:
+        return None
+    offset = _u32(head, 0x3C)
+    if offset + 6 > len(head) or head[offset : offset + 4] != b"PE\0\0":
+        return None
+    return _u16(head, offset + 4)
+
+
+def _check_kind(head: bytes, name: str) -> None:
+    if head[:4] == _ELF_MAGIC:
+        raise ImageError("KERNEL_INVALID", "%s is an ELF file, not a bzImage" % name)
+    machine = _pe_machine(head)
+    if machine in _PE_MACHINES or head[0x38:0x3C] == _ARM64_MAGIC:
+        built_for = _PE_MACHINES.get(machine or 0xAA64, "another architecture")
+        raise ImageError("WRONG_ARCH", "%s is a kernel for %s" % (name, built_for))
+    if len(head) < _OFFSET_MAGIC + 4 or head[_OFFSET_MAGIC : _OFFSET_MAGIC + 4] != _MAGIC:
+        raise ImageError("KERNEL_INVALID", "%s is not a Linux bzImage: it has no setup header" % name)
+
+
+def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzImage:
+    """Parse the start of a bzImage.
+
+    :param head: its first 32.5 KiB, or all of it if it is shorter.
+    :param file_bytes: size of the whole file.
+    :param name: what to call it in messages.
+    :raises ImageError: it is none, is cut off, or is for another architecture.
+    """
+    if not head:
+        raise ImageError("KERNEL_TRUNCATED", "%s is empty" % name)
+    _check_kind(head, name)
+    if len(head) < _OFFSET_INIT_SIZE + 4:
+        raise ImageError("KERNEL_TRUNCATED", "%s ends within its setup header" % name)
+    protocol = _u16(head, _OFFSET_VERSION)
+    if _u16(head, _OFFSET_BOOT_FLAG) != _BOOT_FLAG or protocol < _OLDEST_PROTOCOL:
+        raise ImageError("KERNEL_INVALID", "%s has a setup header of boot protocol %#x, too old or damaged" % (name, protocol))
+    if not _u16(head, _OFFSET_XLOADFLAGS) & XLF_KERNEL_64:
+        raise ImageError("WRONG_ARCH", "%s is a 32-bit x86 kernel" % name)
+
+    # 0 means 4, for compatibility with ancient loaders.
+    setup_bytes = ((head[_OFFSET_SETUP_SECTS] or 4) + 1) * SECTOR_BYTES
+    protected_mode_bytes = _u32(head, _OFFSET_SYSSIZE) * 16
+    # syssize counts in units of 16 bytes, rounded up.
+    if file_bytes < setup_bytes + protected_mode_bytes - 15:
+        raise ImageError(
+            "KERNEL_TRUNCATED",
+            "%s has %d bytes, its setup header says %d" % (name, file_bytes, setup_bytes + protected_mode_bytes),
+        )
+    return BzImage(
+        release=_release(head),
+        protocol=protocol,
+        setup_bytes=setup_bytes,
+        protected_mode_bytes=protected_mode_bytes,
+        init_size_bytes=_u32(head, _OFFSET_INIT_SIZE),
+        cmdline_max_bytes=_u32(head, _OFFSET_CMDLINE_SIZE),
+        file_bytes=file_bytes,
+    )
+
+
+def _release(head: bytes) -> str:
+    """First word of the version string that C(kernel_version) points to."""
+    offset = _u16(head, _OFFSET_KERNEL_VERSION)
+    if not offset:
+        return ""
+    text = head[offset + SECTOR_BYTES : offset + SECTOR_BYTES + 256].split(b"\0")[0]
+    return text.decode("ascii", "replace").split(" ")[0]
+
+
+def read_bzimage(stream: BinaryIO, name: str = "the file") -> BzImage:
+    """Read the setup header of an open kernel image.
+
+    :raises ImageError: as :func:`parse_bzimage`.
+    """
+    stream.seek(0, os.SEEK_END)
+    file_bytes = stream.tell()
+    stream.seek(0)
+    return parse_bzimage(stream.read(_SETUP_MAX_BYTES), file_bytes, name)

@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Driving kexec-tools, and never taking its word for it."""
+
+from __future__ import annotations
+
+from typing import List, Optional
+
+from .._command import Runner
+from .._host.files import HostFiles
+from .errors import KexecError
+from .verdict import KEXEC_FILE_LOAD
+
+# Loading reads kernel and initrd and copies them; minutes only on a host in
+# trouble.
+LOAD_TIMEOUT_S = 120.0
+
+
+class Kexec:
+    """The C(kexec) program of a host, checked against what the kernel says.
+
+    :param path: of the program.
+    """
+
+    def __init__(self, path: str, files: HostFiles, run: Runner) -> None:
+        self._path = path
+        self._files = files
+        self._run = run
+
+    def loaded(self) -> bool:
+        """Whether the kernel holds an image."""
+        return self._files.read_int("/sys/kernel/kexec_loaded") == 1
+
+    def load(self, kernel: str, initrd: Optional[str], cmdline: str, loader: str) -> None:
+        """Load an image; after a failure nothing is loaded.
+
+        The system call is always chosen by name: kexec's own default differs
+        from version to version (-c in 2.0.25, -a in 2.0.29).
+
+        :raises KexecError: C(LOAD_FAILED) or C(LOAD_UNVERIFIED).
+        """
+        argv: List[str] = [self._path, "-s" if loader == KEXEC_FILE_LOAD else "-c", "-l", kernel]
+        if initrd is not None:
+            argv.append("--initrd=" + initrd)
+        argv.append("--command-line=" + cmdline)
+        result = self._run(argv, LOAD_TIMEOUT_S)
+        if result.rc != 0:
+            # An image loaded earlier survives a load that fails.
+            self.unload()
+            raise KexecError(
+                "LOAD_FAILED",
+                "kexec could not load %s by %s (exit code %d): %s" % (kernel, loader, result.rc, result.last_words()),
+            )
+        if not self.loaded():
+            raise KexecError(
+                "LOAD_UNVERIFIED", "kexec returned 0 for %s, but /sys/kernel/kexec_loaded says that nothing is loaded" % kernel
+            )
+
+    def unload(self) -> None:
+        """Unload whatever is loaded.
+
+        :raises KexecError: C(UNLOAD_FAILED).
+        """
+        if not self.loaded():
+            return
+        for system_call in ("-s", "-c"):
+            result = self._run([self._path, system_call, "-u"], LOAD_TIMEOUT_S)
+            if not self.loaded():
+                return
+        raise KexecError("UNLOAD_FAILED", "kexec -u left an image loaded (exit code %d): %s" % (result.rc, result.last_words()))

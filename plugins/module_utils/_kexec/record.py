@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the collection staged on this host: a record in C(/run), gone with the boot.
+
+The kernel only tells that something is loaded, not what. The record says
+what it was, so that staging the same again is no change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Optional
+
+from .._host.atomic import write_atomically
+from .._host.files import HostFiles
+
+DIRECTORY = "/run/fleet-kexec"
+PATH = DIRECTORY + "/staged.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class FileIdentity:
+    """A file as it was when it was loaded; another inode, size or time is another file."""
+
+    path: str
+    inode: int
+    size_bytes: int
+    changed_ns: int
+
+
+def identify(files: HostFiles, path: str) -> FileIdentity:
+    """Identity of a file, following links.
+
+    :raises OSError: it is not there.
+    """
+    status = os.stat(files.path(path))
+    return FileIdentity(path, status.st_ino, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
+
+
+@dataclass(frozen=True)
+class StagedImage:
+    """What was loaded.
+
+    :ivar release: what C(uname -r) will tell after the jump.
+    :ivar cmdline: without token and one-boot arguments.
+    :ivar loader: C(kexec_load) or C(kexec_file_load).
+    """
+
+    kernel: FileIdentity
+    initrd: Optional[FileIdentity]
+    release: str
+    cmdline: str
+    loader: str
+
+    def summary(self) -> Dict[str, Any]:
+        """For results and diffs."""
+        return {
+            "kernel": self.kernel.path,
+            "initrd": self.initrd.path if self.initrd else None,
+            "release": self.release,
+            "cmdline": self.cmdline,
+            "loader": self.loader,
+        }
+
+
+@dataclass(frozen=True)
+class Record:
+    """A staged image with what proves it later.
+
+    :ivar token: the proof-of-path token on its command line.
+    :ivar boot_id: of the boot it was staged in.
+    """
+
+    image: StagedImage
+    token: str
+    boot_id: str
+
+
+def read_record(files: HostFiles) -> Optional[Record]:
+    """The record of this boot; None if there is none or it can't be understood."""
+    text = files.read_text(PATH)
+    try:
+        values = json.loads(text or "")
+        if values.pop("format") != _FORMAT:
+            return None
+        image = values["image"]
+        record = Record(
+            image=StagedImage(
+                kernel=FileIdentity(**image.pop("kernel")),
+                initrd=FileIdentity(**image.pop("initrd")) if image["initrd"] else image.pop("initrd"),
+                **image,
+            ),
+            token=values["token"],
+            boot_id=values["boot_id"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return record if record.boot_id == files.read_text("/proc/sys/kernel/random/boot_id") else None
+
+
+def write_record(files: HostFiles, record: Record) -> None:
+    """Write the record.
+
+    :raises OSError: C(/run) does not take it.
+    """
+    content = json.dumps(dict(asdict(record), format=_FORMAT), sort_keys=True) + "\n"
+    write_atomically(files.path(PATH), content.encode("utf-8"), 0o600)
+
+
+def drop_record(files: HostFiles) -> None:
+    """Remove the record if there is one."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(files.path(PATH))

@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a module meets the rest: coded errors become failed results here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Dict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ._reasons import CodedError
+
+
+def run_module(module: AnsibleModule, work: Callable[[], Dict[str, Any]]) -> None:
+    """Run a module's work and end the module with its result."""
+    try:
+        result = work()
+    except CodedError as error:
+        module.fail_json(**error.as_result())
+    module.exit_json(**result)
+
+
+def require_root() -> None:
+    """Refuse to go on without privileges.
+
+    :raises CodedError: C(NOT_ROOT).
+    """
+    if os.geteuid() != 0:
+        raise CodedError("NOT_ROOT", "loading and unloading kernels takes root, this is uid %d" % os.geteuid())

@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that more than one plugin takes; documented in C(doc_fragments/image.py)."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping
+
+from ._kexec.cmdline import Edits
+from ._kexec.staging import NEWEST, Request
+from ._kexec.verdict import LOADERS
+
+
+def image_argument_spec() -> Dict[str, Any]:
+    """Argument specification of what to boot."""
+    return {
+        "kernel": {"type": "str", "default": NEWEST},
+        "initrd": {"type": "str"},
+        "cmdline": {
+            "type": "dict",
+            "options": {
+                "replace": {"type": "str"},
+                "remove": {"type": "list", "elements": "str", "default": []},
+                "append": {"type": "list", "elements": "str", "default": []},
+            },
+        },
+        "loader": {"type": "str", "choices": ["auto", *LOADERS], "default": "auto"},
+    }
+
+
+def image_request(params: Mapping[str, Any]) -> Request:
+    """What the user asks for, from validated parameters."""
+    edits = params.get("cmdline") or {}
+    return Request(
+        kernel=params["kernel"],
+        initrd=params.get("initrd"),
+        edits=Edits(edits.get("replace"), tuple(edits.get("remove") or ()), tuple(edits.get("append") or ())),
+        loader=params["loader"],
+    )

@@ -1,0 +1,97 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reasons: every refusal and failure of the collection, by code.
+
+A reason is a code, a sentence and a hint. The codes and their standing hints
+live in one catalogue, so that the documentation lists exactly what the code
+can say; C(docs/codes.md) is held against it by a test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Dict
+
+CATALOGUE: Dict[str, str] = {
+    # What keeps a host from rebooting by kexec at all.
+    "ARCH_UNSUPPORTED": "Only x86_64 hosts are rebooted by kexec; use method=firmware for this one.",
+    "CONTAINER": "Run this against the machine that hosts the container.",
+    "KEXEC_LOAD_DISABLED": "Only a reboot clears kernel.kexec_load_disabled: find what sets it, or use method=firmware.",
+    "KEXEC_LOAD_LIMIT": "Only a reboot raises kernel.kexec_load_limit_reboot: use method=firmware.",
+    "LOADER_UNAVAILABLE": "Leave loader=auto, or choose the loader that boot_facts lists for this host.",
+    "LOCKDOWN": "Under lockdown only kexec_file_load works: leave loader=auto, or use method=firmware.",
+    "NO_KEXEC_SUPPORT": "Boot a kernel built with CONFIG_KEXEC or CONFIG_KEXEC_FILE, or use method=firmware.",
+    "NO_KEXEC_TOOLS": "Install the package kexec-tools on the host.",
+    "NO_SYSTEMD": "The orderly shutdown is systemctl kexec, so PID 1 has to be systemd; use method=firmware.",
+    # What is wrong with what should be loaded.
+    "CMA_BZIMAGE": "Use loader=kexec_load, or boot the host without cma=.",
+    "CMDLINE_INVALID": "Give arguments without control characters and with balanced double quotes.",
+    "CMDLINE_TOO_LONG": "Shorten the command line with cmdline.remove or cmdline.replace.",
+    "INITRD_INVALID": "Rebuild it (update-initramfs -u or dracut --force), or name another one.",
+    "INITRD_NOT_FOUND": "Name it with initrd, or give initrd=none for a kernel that needs none.",
+    "KERNEL_INVALID": "Name a bzImage, as distributions install it in /boot.",
+    "KERNEL_NOT_FOUND": "Name an installed release or the path of a kernel; boot_facts lists what is installed.",
+    "KERNEL_TRUNCATED": "Install the kernel package again.",
+    "NO_MEMORY": "Free memory on the host, or use method=firmware.",
+    "WRONG_ARCH": "Name a kernel built for x86_64.",
+    # What went wrong while acting.
+    "LOAD_FAILED": "The message ends with what kexec said; the host is as it was, with nothing loaded.",
+    "LOAD_UNVERIFIED": "kexec claimed success but the kernel holds no image; look at the kernel log of the host.",
+    "NOT_ROOT": "Set become: true.",
+    "STAGE_BUSY": "Somebody else is staging on this host; try again when they are done.",
+    "UNLOAD_FAILED": "Run kexec -u on the host: a loaded image turns its next reboot into a kexec.",
+    # What went wrong with a reboot.
+    "CONTROL_NODE": "Run the playbook from another machine to reboot this one.",
+    "FACTS_UNREADABLE": "See the message of the module that failed.",
+    "NOT_REBOOTED": "The boot_id never changed. The reboot was called off and the image unloaded; see the journal of the host.",
+    "NOT_PROVEN": "The host rebooted, but not into what was staged; see proof in the result, and the host's console.",
+    "REBOOT_TIMEOUT": "Look at the console of the host, or power-cycle it: its bootloader's default is untouched.",
+    "TEST_COMMAND_FAILED": "The host is up and its boot is verified, but test_command did not succeed on it in time.",
+    "TRIGGER_FAILED": "The reboot was called off and the image unloaded; the message ends with what the host said.",
+}
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something is refused, failed or was decided.
+
+    :ivar code: key of :data:`CATALOGUE`.
+    :ivar message: one sentence with the particulars of this host.
+    :ivar hint: what to do about it.
+    """
+
+    code: str
+    message: str
+    hint: str
+
+    def as_dict(self) -> Dict[str, str]:
+        """The reason as plain values, for results and facts."""
+        return asdict(self)
+
+
+def reason(code: str, message: str) -> Reason:
+    """A reason with its standing hint.
+
+    :raises KeyError: the code is not in the catalogue.
+    """
+    return Reason(code, message, CATALOGUE[code])
+
+
+class CodedError(Exception):
+    """Base of the one exception type each layer has.
+
+    Modules and action plugins turn it into a failed result in one place; see
+    C(_module.py) and C(_reboot/result.py).
+    """
+
+    def __init__(self, code: str, message: str, **details: Any) -> None:
+        super().__init__(message)
+        self.reason = reason(code, message)
+        self.details = details
+
+    def as_result(self) -> Dict[str, Any]:
+        """What a failed task returns: C(msg), C(code), C(hint) and details."""
+        result: Dict[str, Any] = dict(self.details)
+        result.update(msg=self.reason.message, code=self.reason.code, hint=self.reason.hint)
+        return result

@@ -1,0 +1,173 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: stage
+short_description: Load a kernel for the next kexec, or unload it
+version_added: 0.1.0
+author:
+  - fleet.kexec contributors (@fleet-kexec)
+description:
+  - Loads a kernel, its initrd and a command line into memory with kexec-tools, from where a reboot by kexec starts them.
+    Nothing else about the host changes, and unloading undoes it.
+  - Staging what is staged already is no change. What somebody else loaded is replaced.
+  - A loaded image turns later reboots of the host into kexecs, also those made by C(reboot), C(shutdown -r) and
+    M(ansible.builtin.reboot). Unstage when plans change.
+  - If loading fails, nothing is loaded afterwards, whatever was loaded before.
+extends_documentation_fragment:
+  - fleet.kexec.attributes
+  - fleet.kexec.image
+attributes:
+  check_mode:
+    support: full
+    details: Checks all that can be checked without loading.
+  diff_mode:
+    support: full
+options:
+  state:
+    description:
+      - V(staged) loads the image.
+      - V(unstaged) unloads whatever image is loaded, whoever loaded it. The other options have no meaning then.
+    type: str
+    choices:
+      - staged
+      - unstaged
+    default: staged
+requirements:
+  - kexec-tools on the host
+notes:
+  - Needs root, so usually C(become=true).
+  - After every load the kernel is asked whether it really holds an image; the word of kexec-tools is not enough.
+seealso:
+  - module: fleet.kexec.reboot
+  - module: fleet.kexec.boot_facts
+"""
+
+EXAMPLES = r"""
+- name: Load the newest kernel with the present command line
+  fleet.kexec.stage:
+  become: true
+
+- name: Load the kernel that runs now, less talkative on its serial console
+  fleet.kexec.stage:
+    kernel: running
+    cmdline:
+      remove:
+        - debug
+      append:
+        - quiet
+  become: true
+
+- name: Load a kernel from elsewhere, by the classic system call
+  fleet.kexec.stage:
+    kernel: /srv/kernels/vmlinuz-6.12.50
+    initrd: /srv/kernels/initrd.img-6.12.50
+    loader: kexec_load
+  become: true
+
+- name: Make sure that no image is loaded
+  fleet.kexec.stage:
+    state: unstaged
+  become: true
+"""
+
+RETURN = r"""
+staged:
+  description: The image that is loaded, or would be in check mode. Null after unstaging.
+  returned: success
+  type: dict
+  contains:
+    kernel:
+      description: Path of the kernel.
+      type: str
+      sample: /boot/vmlinuz-6.12.117+deb13-cloud-amd64
+    initrd:
+      description: Path of the initrd. Null if there is none.
+      type: str
+      sample: /boot/initrd.img-6.12.117+deb13-cloud-amd64
+    release:
+      description: Release of the kernel, as its image tells it.
+      type: str
+      sample: 6.12.117+deb13-cloud-amd64
+    cmdline:
+      description: Command line, without token and one-boot arguments.
+      type: str
+      sample: root=UUID=6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee ro console=ttyS0
+    loader:
+      description: System call that loaded it.
+      type: str
+      sample: kexec_file_load
+    token:
+      description: Token on its command line. Null in check mode, where none is drawn.
+      type: str
+      sample: 5f0c2d8e9a7b4c61
+code:
+  description: Why it failed. The collection's documentation lists all codes.
+  returned: failure
+  type: str
+  sample: LOCKDOWN
+hint:
+  description: What to do about it.
+  returned: failure
+  type: str
+  sample: Install the package kexec-tools on the host.
+"""
+
+from typing import Any, Dict, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
+from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import gather
+from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import Record
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import Stager, current_record, plan
+from ansible_collections.fleet.kexec.plugins.module_utils._module import require_root, run_module
+from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, image_request
+
+
+def diff(before: Optional[Dict[str, Any]], after: Optional[Dict[str, Any]], loaded: bool) -> Dict[str, Any]:
+    """Before and after as ansible shows them; a foreign image can only be called that."""
+    return {"before": {"staged": before or ("an image of unknown origin" if loaded else None)}, "after": {"staged": after}}
+
+
+def work(module: AnsibleModule) -> Dict[str, Any]:
+    require_root()
+    files = HostFiles()
+    facts = gather(files, run_command)
+    stager = Stager(files, Kexec(facts.tools.path, files, run_command) if facts.tools else None)
+    record = current_record(files)
+    before = record.image.summary() if record else None
+    loaded = bool(facts.kernel.loaded)
+
+    if module.params["state"] == "unstaged":
+        changed = loaded if module.check_mode else stager.unstage()
+        return {"changed": changed, "staged": None, "diff": diff(before, None, loaded)}
+
+    image = plan(image_request(module.params), facts, files)
+    changed = record is None or record.image != image
+    if changed:
+        record = None if module.check_mode else stager.stage(image, facts.kernel.boot_id)
+    after = image.summary()
+    return {"changed": changed, "staged": dict(after, token=token(record)), "diff": diff(before, after, loaded)}
+
+
+def token(record: Optional[Record]) -> Optional[str]:
+    return record.token if record else None
+
+
+def main() -> None:
+    argument_spec = dict(
+        image_argument_spec(),
+        state={"type": "str", "choices": ["staged", "unstaged"], "default": "staged"},
+    )
+    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
+    run_module(module, lambda: work(module))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Watching one host through a reboot: pure, driven by what is seen and by the clock.
+
+Two things can be seen: whether sshd answers a probe, and, by asking the host,
+whether its boot_id changed. Only the second proves a reboot. The first says
+when asking is worth it, and how long the host was out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .._transport.prober import Observation
+
+# How often to ask a host that has not gone down yet whether its trigger failed.
+ASK_WHILE_UP_S = 5.0
+# How often to ask where nothing can be probed, and so nothing else is known.
+ASK_BLIND_S = 1.0
+# A host whose sshd answers may still refuse logins for a moment, and sshd
+# holds failed ones against us: wait longer each time.
+RETRY_S = (0.25, 0.5, 1.0, 2.0)
+
+
+@dataclass(frozen=True)
+class Outage:
+    """How long sshd gave no answer.
+
+    :ivar duration_ms: from its last answer to its first.
+    :ivar error_ms: by how much it may have been shorter: the time between
+        its last answer and the first probe without one.
+    """
+
+    duration_ms: int
+    error_ms: int
+
+
+class Watch:
+    """One host between trigger and proof.
+
+    :param now: monotonic seconds; when the reboot is due.
+    :param deadline: when to give up.
+    :param probing: whether the host's sshd can be probed from here.
+    """
+
+    def __init__(self, now: float, deadline: float, probing: bool) -> None:
+        self.due = now
+        self.deadline = deadline
+        self._probing = probing
+        self._last_up = now
+        self._down_at: float | None = None
+        self._back_at: float | None = None
+        self._failures = 0
+        self._next_ask = now + (ASK_WHILE_UP_S if probing else ASK_BLIND_S)
+
+    @property
+    def went_down(self) -> bool:
+        """Whether it was seen without an answer."""
+        return self._down_at is not None
+
+    @property
+    def is_back(self) -> bool:
+        """Whether it answers again after that."""
+        return self._back_at is not None
+
+    @property
+    def back_at(self) -> float | None:
+        """When it first answered again."""
+        return self._back_at
+
+    @property
+    def outage(self) -> Outage | None:
+        """The outage; None while it lasts, or if there was nothing to see it by."""
+        if self._back_at is None or self._down_at is None:
+            return None
+        return Outage(round((self._back_at - self._last_up) * 1000), round((self._down_at - self._last_up) * 1000))
+
+    def observe(self, observation: Observation) -> None:
+        """Take in the result of a probe."""
+        if not observation.up:
+            if self._down_at is None:
+                self._down_at = max(observation.at, self._last_up)
+            if self._back_at is not None and observation.at > self._back_at:
+                self._back_at = None
+        elif self._down_at is None:
+            self._last_up = observation.at
+        elif self._back_at is None:
+            self._back_at = observation.at
+            self._failures = 0
+            self._next_ask = observation.at
+
+    def next_ask(self) -> float | None:
+        """When to ask the host for its boot_id; None: not before a probe is answered."""
+        if self._probing and self.went_down and not self.is_back:
+            return None
+        return self._next_ask
+
+    def same_boot(self, now: float) -> None:
+        """The host answered, and it is still the old system."""
+        self._last_up = now
+        self._down_at = None
+        self._back_at = None
+        self._failures = 0
+        self._next_ask = now + (ASK_WHILE_UP_S if self._probing else ASK_BLIND_S)
+
+    def no_answer(self, now: float) -> None:
+        """The host was asked and did not answer."""
+        if not self._probing:
+            self._down_at = now if self._down_at is None else self._down_at
+            self._next_ask = now + ASK_BLIND_S
+            return
+        self._next_ask = now + RETRY_S[min(self._failures, len(RETRY_S) - 1)]
+        self._failures += 1
+
+    def new_boot(self, asked_at: float) -> None:
+        """The host answered, and it has rebooted.
+
+        :param asked_at: when the question was sent.
+        """
+        if self._down_at is not None and self._back_at is None:
+            self._back_at = asked_at

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is read of a host, from directory trees."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import write_atomically
+from ansible_collections.fleet.kexec.plugins.module_utils._host.container import read_container
+from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import gather
+from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._host.installed import (
+    InstalledKernel,
+    list_installed,
+    newest,
+    split_release,
+    version_key,
+)
+from ansible_collections.fleet.kexec.plugins.module_utils._host.kernel import parse_lockdown
+from ansible_collections.fleet.kexec.plugins.module_utils._host.memory import parse_meminfo
+
+from ....conftest import BOOT_ID, RELEASE, HostTree
+
+
+def test_a_debian_host(host_tree: HostTree) -> None:
+    facts = gather(host_tree({}), lambda argv, timeout_s: CommandResult(0, "kexec-tools 2.0.29\n", ""))
+    assert facts.kernel.release == RELEASE
+    assert facts.kernel.boot_id == BOOT_ID
+    assert facts.kernel.loaded is False
+    assert facts.kernel.config == {"KEXEC": "y", "KEXEC_FILE": "y", "KEXEC_SIG": "y", "KEXEC_SIG_FORCE": "n"}
+    assert facts.kernel.load_limit_reboot == -1
+    assert facts.tools is not None
+    assert (facts.tools.path, facts.tools.version) == ("/usr/sbin/kexec", "2.0.29")
+    assert facts.systemd
+    assert not facts.sysv_kexec
+    assert [kernel.release for kernel in facts.installed] == [RELEASE]
+
+
+def test_an_empty_host_raises_nothing(tmp_path: Path) -> None:
+    facts = gather(HostFiles(str(tmp_path)), lambda argv, timeout_s: CommandResult(127, "", ""))
+    assert facts.kernel.loaded is None
+    assert facts.kernel.config == {}
+    assert facts.tools is None
+    assert facts.installed == []
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [(None, "none"), ("[none] integrity confidentiality", "none"), ("none [integrity] confidentiality", "integrity")],
+)
+def test_lockdown(text: str | None, mode: str) -> None:
+    assert parse_lockdown(text) == mode
+
+
+def test_meminfo() -> None:
+    memory = parse_meminfo("MemTotal:  1000 kB\nMemAvailable: 500 kB\nCmaTotal: 64 kB\nHugePages_Total: 3\nodd line\n")
+    assert (memory.total_bytes, memory.available_bytes, memory.cma_total_bytes) == (1024000, 512000, 65536)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({}, None),
+        ({"/run/systemd/container": "lxc\n"}, "lxc"),
+        ({"/proc/1/environ": "A=b\0container=podman\0"}, "podman"),
+        ({"/.dockerenv": ""}, "docker"),
+        ({"/run/.containerenv": ""}, "podman"),
+    ],
+)
+def test_containers(host_tree: HostTree, changes: dict[str, str], name: str | None) -> None:
+    assert read_container(host_tree(changes)) == name
+
+
+OLDEST_FIRST = ["6.1.0-9", "6.1.0-28", "6.9", "6.10", "6.12.1-rc1", "6.12.1", "6.12.117+deb13", "7.3~rc2", "7.3", "7.3.1"]
+
+
+def test_versions_sort_as_package_managers_sort_them() -> None:
+    assert sorted(Random(1).sample(OLDEST_FIRST, len(OLDEST_FIRST)), key=version_key) == OLDEST_FIRST
+
+
+@pytest.mark.parametrize(
+    ("release", "parts"),
+    [
+        ("6.12.117+deb13-cloud-amd64", ("6.12.117+deb13", "cloud-amd64")),
+        ("6.1.0-28-amd64", ("6.1.0-28", "amd64")),
+        ("5.14.0-503.el9.x86_64", ("5.14.0-503.el9.x86_64", "")),
+        ("6.13.0-rc2-custom", ("6.13.0-rc2", "custom")),
+        ("6.13.0", ("6.13.0", "")),
+    ],
+)
+def test_releases_split_into_version_and_flavour(release: str, parts: tuple[str, str]) -> None:
+    assert split_release(release) == parts
+
+
+def test_installed_kernels_with_their_initrds(tmp_path: Path) -> None:
+    boot = tmp_path / "boot"
+    boot.mkdir()
+    for name in (
+        "vmlinuz-6.9-a",
+        "vmlinuz-6.10-a",
+        "initrd.img-6.10-a",
+        "vmlinuz-6.10-a.dpkg-tmp",
+        "vmlinuz-0-rescue-1",
+        "config-6",
+    ):
+        (boot / name).touch()
+    (boot / "vmlinuz-directory").mkdir()
+    kernels = list_installed(HostFiles(str(tmp_path)))
+    assert kernels == [
+        InstalledKernel("6.9-a", "/boot/vmlinuz-6.9-a", None),
+        InstalledKernel("6.10-a", "/boot/vmlinuz-6.10-a", "/boot/initrd.img-6.10-a"),
+    ]
+
+
+def test_newest_prefers_the_running_flavour_among_equals() -> None:
+    def kernel(release: str) -> InstalledKernel:
+        return InstalledKernel(release, "/boot/vmlinuz-" + release, None)
+
+    kernels = [kernel("6.12.9-amd64"), kernel("6.12.10-amd64"), kernel("6.12.10-cloud-amd64"), kernel("6.12.9-cloud-amd64")]
+    for flavour in ("amd64", "cloud-amd64"):
+        best = newest(kernels, "6.12.1-" + flavour)
+        assert best is not None
+        assert best.release == "6.12.10-" + flavour
+    assert newest([], "6.12.1-amd64") is None
+
+
+def test_atomic_write_keeps_mode_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomically(str(path), b"one", 0o640)
+    assert path.stat().st_mode & 0o777 == 0o640
+    path.chmod(0o604)
+    write_atomically(str(path), b"two", 0o640)
+    assert path.read_bytes() == b"two"
+    assert path.stat().st_mode & 0o777 == 0o604
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        write_atomically(str(tmp_path / "directory"), b"three")
+    assert sorted(os.listdir(tmp_path)) == ["directory", "file"]

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Staging on a host that is a directory tree, with a kexec that acts on that tree."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts, gather
+from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import Edits
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import PATH
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
+    Request,
+    Stager,
+    current_record,
+    plan,
+)
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+
+from ....bzimages import make_bzimage
+from ....conftest import BOOT_ID, RELEASE, HostTree
+
+KERNEL = "/boot/vmlinuz-" + RELEASE
+INITRD = "/boot/initrd.img-" + RELEASE
+
+
+class Host:
+    """A host with a kexec program that can be told to fail or to lie."""
+
+    def __init__(self, files: HostFiles) -> None:
+        self.files = files
+        self.commands: list[list[str]] = []
+        self.fails = False
+        self.lies = False
+        self.stuck = False
+        self.after_load: Callable[[], None] = lambda: None
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> CommandResult:
+        if "--version" in argv:
+            return CommandResult(0, "kexec-tools 2.0.29\n", "")
+        self.commands.append(list(argv[1:]))
+        if "-u" in argv:
+            if not self.stuck:
+                self.set_loaded(0)
+            return CommandResult(0, "", "")
+        if self.fails:
+            return CommandResult(255, "", "kexec_file_load failed: Exec format error\n")
+        if not self.lies:
+            self.set_loaded(1)
+        self.after_load()
+        return CommandResult(0, "", "")
+
+    def set_loaded(self, value: int) -> None:
+        Path(self.files.path("/sys/kernel/kexec_loaded")).write_text("%d\n" % value)
+
+    @property
+    def loaded(self) -> bool:
+        return self.files.read_int("/sys/kernel/kexec_loaded") == 1
+
+    def facts(self) -> HostFacts:
+        facts = gather(self.files, self.run)
+        return replace(facts, kernel=replace(facts.kernel, machine="x86_64"))
+
+    def stager(self) -> Stager:
+        return Stager(self.files, Kexec("/usr/sbin/kexec", self.files, self.run), lambda count: b"\xab" * count)
+
+    def stage(self, request: Request) -> str:
+        return self.stager().stage(plan(request, self.facts(), self.files), BOOT_ID).token
+
+
+@pytest.fixture
+def host(host_tree: HostTree) -> Host:
+    return Host(host_tree({}))
+
+
+def code_of(host: Host, request: Request) -> str:
+    before = snapshot(host)
+    with pytest.raises(CodedError) as caught:
+        host.stage(request)
+    assert snapshot(host) == before, "a refusal changes nothing"
+    return caught.value.reason.code
+
+
+def snapshot(host: Host) -> tuple[bool, bool]:
+    return host.loaded, host.files.exists(PATH)
+
+
+def test_staging_loads_with_the_system_call_by_name(host: Host) -> None:
+    token = host.stage(Request())
+    assert token == "ab" * 8
+    assert host.commands == [
+        [
+            "-s",
+            "-l",
+            KERNEL,
+            "--initrd=" + INITRD,
+            "--command-line=root=UUID=1 ro console=ttyS0 fleet_kexec.token=%s panic=10 oops=panic" % token,
+        ]
+    ]
+    record = current_record(host.files)
+    assert record is not None
+    assert (record.token, record.image.release, record.image.loader) == (token, RELEASE, "kexec_file_load")
+    assert os.stat(host.files.path(PATH)).st_mode & 0o777 == 0o600
+
+
+def test_kexec_load_and_no_initrd(host: Host) -> None:
+    host.stage(Request(loader="kexec_load", initrd="none", edits=Edits(replace="root=/dev/vda1")))
+    assert host.commands[0][:3] == ["-c", "-l", KERNEL]
+    assert not any(argument.startswith("--initrd") for argument in host.commands[0])
+
+
+def test_the_same_image_is_recognised_until_something_changes(host: Host) -> None:
+    host.stage(Request())
+
+    def staged_is(request: Request) -> bool:
+        record = current_record(host.files)
+        return record is not None and record.image == plan(request, host.facts(), host.files)
+
+    assert staged_is(Request())
+    assert staged_is(Request(kernel=RELEASE))
+    assert staged_is(Request(kernel=KERNEL))
+    assert not staged_is(Request(loader="kexec_load"))
+    assert not staged_is(Request(edits=Edits(append=["quiet"])))
+    Path(host.files.path(INITRD)).write_text("070701 another")
+    assert not staged_is(Request())
+
+
+def test_a_record_counts_only_while_its_image_is_loaded_in_its_boot(host: Host) -> None:
+    host.stage(Request())
+    host.set_loaded(0)
+    assert current_record(host.files) is None
+    host.set_loaded(1)
+    assert current_record(host.files) is not None
+    Path(host.files.path("/proc/sys/kernel/random/boot_id")).write_text("another\n")
+    assert current_record(host.files) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 2, "image": {}}', '{"format": 1, "image": {"kernel": 1}}']
+)
+def test_a_damaged_record_is_no_record(host: Host, text: str) -> None:
+    host.stage(Request())
+    Path(host.files.path(PATH)).write_text(text)
+    assert current_record(host.files) is None
+
+
+def test_unstaging(host: Host) -> None:
+    assert host.stager().unstage() is False
+    host.stage(Request())
+    assert host.stager().unstage() is True
+    assert snapshot(host) == (False, False)
+
+
+def test_a_foreign_image_is_unloaded_too(host: Host) -> None:
+    host.set_loaded(1)
+    assert host.stager().unstage() is True
+    assert not host.loaded
+
+
+def test_an_image_that_will_not_go(host: Host) -> None:
+    host.set_loaded(1)
+    host.stuck = True
+    with pytest.raises(CodedError) as caught:
+        host.stager().unstage()
+    assert caught.value.reason.code == "UNLOAD_FAILED"
+    assert host.commands == [["-s", "-u"], ["-c", "-u"]]
+
+
+def test_a_failed_load_leaves_nothing_loaded_not_even_the_old_image(host: Host) -> None:
+    host.stage(Request())
+    host.fails = True
+    with pytest.raises(CodedError) as caught:
+        host.stage(Request(loader="kexec_load"))
+    assert caught.value.reason.code == "LOAD_FAILED"
+    assert "Exec format error" in caught.value.reason.message
+    assert snapshot(host) == (False, False)
+
+
+def test_a_kexec_that_lies_is_found_out(host: Host) -> None:
+    host.lies = True
+    assert code_of(host, Request()) == "LOAD_UNVERIFIED"
+
+
+def test_only_one_stages_at_a_time(host: Host) -> None:
+    os.makedirs(host.files.path("/run/fleet-kexec"))
+    other = os.open(host.files.path("/run/fleet-kexec"), os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    try:
+        assert code_of(host, Request()) == "STAGE_BUSY"
+    finally:
+        os.close(other)
+    assert host.stage(Request())
+
+
+def test_a_record_that_cannot_be_written_undoes_the_load(host: Host) -> None:
+    host.after_load = lambda: shutil.rmtree(host.files.path("/run/fleet-kexec"))
+    with pytest.raises(CodedError) as caught:
+        host.stage(Request())
+    assert caught.value.reason.code == "LOAD_FAILED"
+    assert not host.loaded
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "request_", "code"),
+    [
+        ("/x", b"", Request(kernel="/boot/vmlinuz-none"), "KERNEL_NOT_FOUND"),
+        ("/x", b"", Request(kernel="5.10"), "KERNEL_NOT_FOUND"),
+        (KERNEL, b"text", Request(), "KERNEL_INVALID"),
+        (KERNEL, make_bzimage()[:-100], Request(), "KERNEL_TRUNCATED"),
+        (KERNEL, make_bzimage(xloadflags=0), Request(), "WRONG_ARCH"),
+        (INITRD, b"", Request(), "INITRD_INVALID"),
+        (INITRD, b"<html>", Request(), "INITRD_INVALID"),
+        ("/x", b"", Request(initrd="/boot/initrd-none"), "INITRD_NOT_FOUND"),
+        ("/boot/vmlinuz-9.9", make_bzimage(), Request(), "INITRD_NOT_FOUND"),
+        ("/x", b"", Request(edits=Edits(append=["x" * 2048])), "CMDLINE_TOO_LONG"),
+        ("/x", b"", Request(edits=Edits(replace='a="b')), "CMDLINE_INVALID"),
+        ("/proc/meminfo", b"MemTotal: 60000 kB\nMemAvailable: 20000 kB\n", Request(), "NO_MEMORY"),
+        ("/proc/sys/kernel/kexec_load_disabled", b"1\n", Request(), "KEXEC_LOAD_DISABLED"),
+        ("/sys/kernel/security/lockdown", b"none [integrity]", Request(loader="kexec_load"), "LOCKDOWN"),
+        ("/run/systemd/container", b"docker", Request(), "CONTAINER"),
+    ],
+)
+def test_bad_input(host: Host, path: str, content: bytes, request_: Request, code: str) -> None:
+    target = Path(host.files.path(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(content)
+    assert code_of(host, request_) == code
+    assert host.commands == []
+
+
+def test_without_kexec_tools(host: Host) -> None:
+    os.unlink(host.files.path("/usr/sbin/kexec"))
+    assert code_of(host, Request()) == "NO_KEXEC_TOOLS"

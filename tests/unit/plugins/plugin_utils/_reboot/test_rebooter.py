@@ -1,0 +1,406 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole reboot against a simulated host, on a simulated clock: milliseconds for minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import rebooter as module
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import Rebooter, RebootError, RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.endpoint import Endpoint
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
+
+TOKEN = "ab" * 8
+STAGED = {
+    "kernel": "/boot/vmlinuz-2",
+    "initrd": "/boot/initrd-2",
+    "release": "2",
+    "cmdline": "ro",
+    "loader": "kexec_load",
+    "token": TOKEN,
+}
+
+
+class Pending:
+    def __init__(self, host: Host, answer: CommandResult | None, ready_at: float) -> None:
+        self._host, self._answer, self._ready_at = host, answer, ready_at
+
+    def done(self) -> bool:
+        return self._host.now >= self._ready_at
+
+    def result(self, timeout_s: float) -> CommandResult:
+        if not self.done():
+            self._host.now += timeout_s
+        if self._answer is None or not self.done():
+            raise SessionLost("no answer")
+        return self._answer
+
+    def abandon(self) -> None:
+        self._host.abandoned += 1
+
+
+class Host:
+    """A host, its network and the time. Session and prober at once."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.boot_id, self.release, self.bootloader_type, self.panic = "old", "1", 114, ("0", "0")
+        self.staged: dict[str, Any] | None = None
+        self.stage_error: dict[str, Any] | None = None
+        self.blockers: list[dict[str, str]] = []
+        self.refuses = False
+        self.token_on_line = ""
+        # What a reboot of this host is like.
+        self.shutdown_s, self.outage_s = 1.0, 6.0
+        self.comes_back = True
+        self.boots = "staged"
+        self.hangs = False
+        self.lost_triggers = 0
+        self.trigger_rc = 0
+        self.trigger_fails_later = False
+        self.test_failures = 0
+        self.down_at = self.up_at = float("inf")
+        self.abandoned = 0
+        self.log: list[str] = []
+        self.watched = False
+
+    # The clock.
+
+    def clock(self) -> float:
+        if self.now >= self.up_at and self.boot_id == "old":
+            self._boot()
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    @property
+    def up(self) -> bool:
+        return not self.down_at <= self.now < self.up_at
+
+    def _boot(self) -> None:
+        self.boot_id = "new"
+        if self.boots == "staged" and self.staged:
+            self.release, self.bootloader_type, self.panic = "2", 0xD0, ("10", "1")
+            self.token_on_line = self.staged["token"]
+        elif self.boots == "foreign":
+            self.release, self.bootloader_type = "3", 0xD0
+        self.staged = None
+
+    # The prober.
+
+    def watch(self, key: object, address: object, banner: str = "") -> None:
+        self.watched = True
+
+    def forget(self, key: object) -> None:
+        self.watched = False
+
+    def poll(self, timeout_s: float) -> list[Observation]:
+        self.now += timeout_s
+        self.clock()
+        return [Observation("host", self.now, self.up)] if self.watched else []
+
+    # The session.
+
+    def endpoint(self) -> Endpoint | None:
+        return Endpoint("192.0.2.1", 22, True)
+
+    def unshare(self) -> None:
+        self.log.append("unshare")
+
+    def restore(self) -> None:
+        self.log.append("restore")
+
+    def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+        self.now += 1
+        if name == "fleet.kexec.boot_facts":
+            return {
+                "ansible_facts": {
+                    "fleet_kexec": {
+                        "boot": {"boot_id": self.boot_id},
+                        "kernel": {"release": self.release, "panic_s": 0, "panic_on_oops": 0},
+                        "staged": self.staged,
+                        "blockers": self.blockers,
+                        "verdict": {"method": "refuse" if self.refuses else "kexec"},
+                    }
+                }
+            }
+        self.log.append("stage %s" % dict(args))
+        if args.get("state") == "unstaged":
+            self.staged = None
+            return {"changed": True, "staged": None}
+        if self.stage_error:
+            return dict(self.stage_error, failed=True)
+        self.staged = dict(STAGED)
+        return {"changed": True, "staged": self.staged}
+
+    def start(self, script: str, args: Sequence[str], become: bool) -> Pending:
+        return Pending(self, self._answer(script, args), self.now + (1e9 if self.hangs and self.boot_id == "new" else 0.2))
+
+    def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
+        pending = self.start(script, args, become)
+        self.now += 0.2
+        return pending.result(timeout_s)
+
+    def _answer(self, script: str, args: Sequence[str]) -> CommandResult | None:  # noqa: PLR0911  # one answer a script
+        self.clock()
+        if not self.up:
+            return None
+        if script == scripts.TRIGGER:
+            assert become_is_root(script)
+            if self.lost_triggers:
+                self.lost_triggers -= 1
+                return None
+            self.log.append("trigger %s %s" % (args[1], args[2]))
+            if self.trigger_rc == 0 and not self.trigger_fails_later:
+                self.down_at = self.now + float(args[2]) + self.shutdown_s
+                self.up_at = self.down_at + self.outage_s if self.comes_back else float("inf")
+            return CommandResult(self.trigger_rc, "", "Failed to start transient timer unit")
+        if script == scripts.STATE:
+            under_way = self.down_at < float("inf") and self.boot_id == "old"
+            lines = [
+                "boot_id=" + self.boot_id,
+                "release=" + self.release,
+                "bootloader_type=%d" % self.bootloader_type,
+                "panic_s=" + self.panic[0],
+                "panic_on_oops=" + self.panic[1],
+                "timer=" + ("active" if under_way else "inactive"),
+                "trigger=" + ("failed" if self.trigger_fails_later else "inactive"),
+                "system=running",
+                "cmdline=ro fleet_kexec.token=%s panic=10" % self.token_on_line,
+            ]
+            return CommandResult(0, "\n".join(lines), "")
+        if script == scripts.CALL_OFF:
+            self.log.append("call off")
+            self.staged, self.down_at = None, float("inf")
+            return CommandResult(0, "", "")
+        if script == scripts.RESTORE_PANIC:
+            self.panic = (args[0], args[1])
+            return CommandResult(0, "", "")
+        if script == scripts.TRIGGER_LOG:
+            return CommandResult(0, "Failed to start kexec.target: Access denied", "")
+        self.log.append("test")
+        self.test_failures -= 1
+        return CommandResult(1 if self.test_failures >= 0 else 0, "", "not yet")
+
+
+def become_is_root(script: str) -> bool:
+    return script in (scripts.TRIGGER, scripts.CALL_OFF, scripts.RESTORE_PANIC)
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(module, "first_banner", lambda found, timeout_s: (("address", ("192.0.2.1", 22)), "SSH-2.0-x"))
+    return Host()
+
+
+def reboot(host: Host, method: str = "kexec", check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    rebooter = Rebooter(
+        session=host,
+        prober=host,  # type: ignore[arg-type]  # a simulated one
+        own_boot_id="mine",
+        clock=host.clock,
+        sleep=host.sleep,
+        new_token=lambda: "cd" * 8,
+        progress=lambda text: None,
+    )
+    request = RebootRequest(**{"method": method, "reboot_timeout_s": 600, "test_command": "true", "message": "m", **options})
+    return rebooter.reboot(request, check_mode)
+
+
+def code_of(host: Host, method: str = "kexec", **options: Any) -> str:
+    with pytest.raises(RebootError) as caught:
+        reboot(host, method, **options)
+    assert caught.value.reason.code in CATALOGUE
+    return caught.value.reason.code
+
+
+def test_a_kexec_is_proven_and_everything_is_told(host: Host) -> None:
+    result = reboot(host)
+    assert result["changed"] and result["rebooted"]
+    assert (result["method"], result["path"]) == ("kexec", "kexec")
+    assert result["proof"]["proven"]
+    assert (result["before"], result["after"]) == ({"boot_id": "old", "release": "1"}, {"boot_id": "new", "release": "2"})
+    assert 5900 <= result["outage_ms"] <= 6200
+    assert result["reasons"] == []
+    assert host.panic == ("0", "0"), "put back"
+    assert host.log == ["stage {}", "unshare", "trigger kexec 0.500", "test", "restore"]
+
+
+def test_what_is_staged_already_is_used(host: Host) -> None:
+    host.staged = dict(STAGED, token="12" * 8)
+    assert reboot(host)["staged"]["token"] == "12" * 8
+    assert not any(line.startswith("stage") for line in host.log)
+
+
+def test_image_options_stage_anew(host: Host) -> None:
+    host.staged = dict(STAGED, token="12" * 8)
+    assert reboot(host, image={"kernel": "2"})["staged"]["token"] == TOKEN
+    assert host.log[0] == "stage {'kernel': '2'}"
+
+
+def test_firmware_unstages_first(host: Host) -> None:
+    host.staged = dict(STAGED)
+    result = reboot(host, "firmware")
+    assert (result["path"], result["proof"], result["staged"]) == ("firmware", None, None)
+    assert host.log[:3] == ["stage {'state': 'unstaged'}", "unshare", "trigger reboot 0.500"]
+
+
+def test_check_mode_triggers_nothing(host: Host) -> None:
+    result = reboot(host, check_mode=True)
+    assert (result["changed"], result["rebooted"], result["method"]) == (True, False, "kexec")
+    assert host.log == ["stage {}"]
+
+
+LOCKED = {"code": "LOCKDOWN", "msg": "locked down"}
+
+
+def test_a_host_that_cannot_kexec(host: Host) -> None:
+    host.stage_error = LOCKED
+    assert code_of(host) == "LOCKDOWN"
+    result = reboot(host, "auto")
+    assert (result["method"], result["path"]) == ("firmware", "firmware")
+    assert [reason["code"] for reason in result["reasons"]] == ["LOCKDOWN"]
+
+
+def test_a_wrong_option_is_an_error_with_auto_too(host: Host) -> None:
+    host.stage_error = {"code": "KERNEL_NOT_FOUND", "msg": "no kernel"}
+    assert code_of(host, "auto") == "KERNEL_NOT_FOUND"
+    assert not any("trigger" in line for line in host.log)
+
+
+def test_the_control_node_is_spared(host: Host) -> None:
+    host.boot_id = "mine"
+    assert code_of(host, "firmware") == "CONTROL_NODE"
+    assert host.log == []
+
+
+def test_a_container_is_refused_by_every_method(host: Host) -> None:
+    host.refuses = True
+    host.blockers = [{"code": "CONTAINER", "message": "a container", "hint": ""}]
+    for method in ("kexec", "firmware", "auto"):
+        assert code_of(host, method) == "CONTAINER"
+
+
+@pytest.mark.parametrize("boots", ["firmware", "foreign"])
+def test_another_boot_than_staged_is_no_success(host: Host, boots: str) -> None:
+    host.boots = boots
+    with pytest.raises(RebootError) as caught:
+        reboot(host)
+    result = caught.value.as_result()
+    assert result["code"] == "NOT_PROVEN"
+    assert result["rebooted"] and result["changed"]
+    assert result["path"] == ("firmware" if boots == "firmware" else "kexec")
+    assert not result["proof"]["proven"]
+
+
+def test_auto_takes_a_fallback_through_firmware_and_says_so(host: Host) -> None:
+    host.boots = "firmware"
+    result = reboot(host, "auto")
+    assert result["path"] == "firmware"
+    assert [reason["code"] for reason in result["reasons"]] == ["NOT_PROVEN"]
+    host = Host()
+    host.boots = "foreign"
+    assert code_of(host, "auto") == "NOT_PROVEN"
+
+
+def test_firmware_that_was_a_kexec_is_no_success(host: Host) -> None:
+    host.boots = "foreign"
+    assert code_of(host, "firmware") == "NOT_PROVEN"
+
+
+def test_a_host_that_stays_away(host: Host) -> None:
+    host.comes_back = False
+    began = host.now
+    assert code_of(host, reboot_timeout_s=60) == "REBOOT_TIMEOUT"
+    assert host.now - began < 70
+
+
+def test_a_host_that_never_begins(host: Host) -> None:
+    host.shutdown_s = 1e9
+    assert code_of(host, reboot_timeout_s=60) == "NOT_REBOOTED"
+    assert host.staged is None
+    assert "call off" in host.log
+
+
+def test_a_session_that_hangs_after_the_reboot_cannot_outlast_the_timeout(host: Host) -> None:
+    host.hangs = True
+    began = host.now
+    assert code_of(host, reboot_timeout_s=60) == "REBOOT_TIMEOUT"
+    assert host.now - began < 130
+    assert host.abandoned
+
+
+def test_a_trigger_that_is_refused_is_called_off(host: Host) -> None:
+    host.trigger_rc = 1
+    assert code_of(host) == "TRIGGER_FAILED"
+    assert host.staged is None
+
+
+def test_a_trigger_that_fails_on_the_host_is_noticed_early(host: Host) -> None:
+    host.trigger_fails_later = True
+    began = host.now
+    with pytest.raises(RebootError) as caught:
+        reboot(host)
+    assert caught.value.reason.code == "TRIGGER_FAILED"
+    assert "Access denied" in caught.value.reason.message
+    assert host.now - began < 20
+    assert host.staged is None
+
+
+def test_a_trigger_that_was_lost_on_the_way_is_said_again(host: Host) -> None:
+    host.lost_triggers = 1
+    assert reboot(host)["proof"]["proven"]
+    host = Host()
+    host.lost_triggers = 2
+    assert code_of(host) == "TRIGGER_FAILED"
+
+
+def test_an_interrupt_before_the_point_of_no_return_unloads(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(host, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        reboot(host, pre_reboot_delay_s=30)
+    assert host.staged is None
+    assert host.log[-2:] == ["call off", "restore"]
+
+
+def test_the_test_command_gets_its_time_and_no_more(host: Host) -> None:
+    host.test_failures = 3
+    assert reboot(host)["rebooted"]
+    assert host.log.count("test") == 4
+    host = Host()
+    host.test_failures = 10**6
+    began = host.now
+    assert code_of(host, reboot_timeout_s=60) == "TEST_COMMAND_FAILED"
+    assert host.now - began < 70
+
+
+def test_without_probes_the_host_is_asked(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "first_banner", lambda found, timeout_s: None)
+    result = reboot(host)
+    assert result["detected_by"] == "connection"
+    assert result["proof"]["proven"]
+    assert 5000 <= result["outage_ms"] <= 8000
+
+
+@pytest.mark.parametrize("text", ["", "boot_id=x", "boot_id=\nrelease=1\ncmdline=ro", "garbage"])
+def test_a_state_that_makes_no_sense(text: str) -> None:
+    assert scripts.parse_state(text) is None
+
+
+def test_a_state_with_equals_signs_in_the_command_line() -> None:
+    state = scripts.parse_state("boot_id=x\nrelease=1\nbootloader_type=\ncmdline=root=UUID=1 ro")
+    assert state is not None
+    assert state.evidence.cmdline == "root=UUID=1 ro"
+    assert state.evidence.bootloader_type is None
+    assert not state.under_way

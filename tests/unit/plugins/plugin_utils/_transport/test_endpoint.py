@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.endpoint import Endpoint, addresses, ssh_endpoint
+
+CONFIG = """
+Host web1
+  HostName 192.0.2.7
+  Port 2222
+Host behind
+  ProxyJump jump.example
+Host command
+  ProxyCommand nc %h %p
+Host plain
+  ProxyCommand none
+"""
+
+
+@pytest.mark.parametrize(
+    ("host", "options", "endpoint"),
+    [
+        ("web1", [], Endpoint("192.0.2.7", 2222, True)),
+        ("web1", ["-o", "Port=22"], Endpoint("192.0.2.7", 22, True)),
+        ("plain", [], Endpoint("plain", 22, True)),
+        ("2001:db8::1", [], Endpoint("2001:db8::1", 22, True)),
+        ("behind", [], Endpoint("behind", 22, False)),
+        ("command", [], Endpoint("command", 22, False)),
+        ("other", ["-o", "ProxyJump=x"], Endpoint("other", 22, False)),
+    ],
+)
+def test_ssh_is_asked(tmp_path: Path, host: str, options: list[str], endpoint: Endpoint) -> None:
+    """With the real ssh: only it knows what its configuration means."""
+    config = tmp_path / "config"
+    config.write_text(CONFIG)
+    assert ssh_endpoint(["ssh", "-F", str(config), *options], host) == endpoint
+
+
+@pytest.mark.parametrize("output", ["", "hostname x\n", "hostname x\nport many\n"])
+def test_an_ssh_that_does_not_tell(output: str) -> None:
+    def run(argv: Sequence[str]) -> str:
+        assert list(argv) == ["ssh", "-G", "host"]
+        return output
+
+    assert ssh_endpoint(["ssh"], "host", run) is None
+
+
+def test_addresses() -> None:
+    assert addresses(Endpoint("127.0.0.1", 2222, True)) == [(socket.AF_INET, ("127.0.0.1", 2222))]
+    assert addresses(Endpoint("no-such-host.invalid", 22, True)) == []
