@@ -87,9 +87,10 @@ class Allowance:
         return INTERVAL_S if self._left >= 1 else FORGIVE_INTERVAL_S
 
 
-@dataclass
+@dataclass(eq=False)
 class _Attempt:
     key: Hashable
+    sock: socket.socket
     started: float
     connected: float | None = None
     received: bytes = b""
@@ -100,7 +101,7 @@ class _Target:
     address: SockAddr
     allowance: Allowance
     next_at: float
-    sockets: set[socket.socket] = field(default_factory=set)
+    attempts: set[_Attempt] = field(default_factory=set)
 
 
 class Prober:
@@ -151,10 +152,10 @@ class Prober:
             wait = max(0.0, min([deadline, *(target.next_at for target in self._targets.values())]) - now)
             # Attempts expire too; looking every interval is soon enough.
             for selected, _events in self._selector.select(min(wait, INTERVAL_S)):
-                sock = selected.fileobj
-                assert isinstance(sock, socket.socket)
-                if sock.fileno() >= 0:
-                    self._advance(sock, selected.data, observations)
+                attempt: _Attempt = selected.data
+                # It may have been dropped for the news of another.
+                if attempt.sock.fileno() >= 0:
+                    self._advance(attempt, observations)
             if observations:
                 return observations
 
@@ -165,13 +166,8 @@ class Prober:
                 self._start(key, target, now, observations)
 
     def _pace(self, target: _Target) -> float:
-        waiting = any(self._attempt(sock).connected is not None for sock in target.sockets)
+        waiting = any(attempt.connected is not None for attempt in target.attempts)
         return PENDING_INTERVAL_S if waiting else INTERVAL_S
-
-    def _attempt(self, sock: socket.socket) -> _Attempt:
-        attempt = self._selector.get_key(sock).data
-        assert isinstance(attempt, _Attempt)
-        return attempt
 
     def _start(self, key: Hashable, target: _Target, now: float, observations: list[Observation]) -> None:
         family, address = target.address
@@ -186,34 +182,34 @@ class Prober:
             sock.close()
             observations.append(Observation(key, now, False))
             return
-        self._selector.register(sock, selectors.EVENT_WRITE, _Attempt(key, now))
-        target.sockets.add(sock)
+        attempt = _Attempt(key, sock, now)
+        self._selector.register(sock, selectors.EVENT_WRITE, attempt)
+        target.attempts.add(attempt)
 
-    def _advance(self, sock: socket.socket, attempt: _Attempt, observations: list[Observation]) -> None:
+    def _advance(self, attempt: _Attempt, observations: list[Observation]) -> None:
         """Go on with an attempt whose socket has news."""
         if attempt.connected is None:
-            if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                self._end(sock, attempt, observations, up=False)
+            if attempt.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                self._end(attempt, observations, up=False)
                 return
             attempt.connected = self._clock()
-            self._selector.modify(sock, selectors.EVENT_READ, attempt)
+            self._selector.modify(attempt.sock, selectors.EVENT_READ, attempt)
             return
         try:
-            data = sock.recv(_BANNER_MAX_BYTES - len(attempt.received))
+            data = attempt.sock.recv(_BANNER_MAX_BYTES - len(attempt.received))
         except BlockingIOError:
             return
         except OSError:
             data = b""
         attempt.received += data
         if attempt.received.startswith(_BANNER_START):
-            self._end(sock, attempt, observations, up=True)
+            self._end(attempt, observations, up=True)
         elif not data or len(attempt.received) >= _BANNER_MAX_BYTES:
-            self._end(sock, attempt, observations, up=False)
+            self._end(attempt, observations, up=False)
 
-    def _end(self, sock: socket.socket, attempt: _Attempt, observations: list[Observation], up: bool) -> None:
-        self._drop(sock)
+    def _end(self, attempt: _Attempt, observations: list[Observation], up: bool) -> None:
         target = self._targets[attempt.key]
-        target.sockets.discard(sock)
+        self._drop(target, attempt)
         if not up:
             observations.append(Observation(attempt.key, attempt.started, False))
             return
@@ -226,23 +222,22 @@ class Prober:
     def _expire(self, now: float) -> list[Observation]:
         observations: list[Observation] = []
         for target in self._targets.values():
-            for sock in list(target.sockets):
-                attempt = self._attempt(sock)
+            for attempt in list(target.attempts):
                 since, limit = attempt.started, CONNECT_TIMEOUT_S
                 if attempt.connected is not None:
                     since, limit = attempt.connected, BANNER_TIMEOUT_S
                 if now - since >= limit:
-                    self._end(sock, attempt, observations, up=False)
+                    self._end(attempt, observations, up=False)
         return observations
 
     def _drop_attempts(self, target: _Target) -> None:
-        for sock in target.sockets:
-            self._drop(sock)
-        target.sockets.clear()
+        for attempt in list(target.attempts):
+            self._drop(target, attempt)
 
-    def _drop(self, sock: socket.socket) -> None:
-        self._selector.unregister(sock)
-        sock.close()
+    def _drop(self, target: _Target, attempt: _Attempt) -> None:
+        target.attempts.discard(attempt)
+        self._selector.unregister(attempt.sock)
+        attempt.sock.close()
 
 
 def first_banner(addresses: Iterable[SockAddr], timeout_s: float) -> tuple[SockAddr, str] | None:

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, fleet.kexec contributors
+#
+# What a developer runs, on a Debian machine as root or with sudo. `make` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+HOST ?= kx1
+SCENARIO ?= default
+LAB_NAME ?= fleet-kexec-lab
+LAB_GUESTS ?= 3
+
+# --- where things are --------------------------------------------------------------------
+
+# Nothing is kept in the checkout. Environments are named after what they were made from.
+CACHE := $(or $(FLEET_KEXEC_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fleet-kexec)
+VENV := $(CACHE)/venv-$(shell { cat requirements/dev.txt; $(PYTHON) -VV; } | sha256sum | cut -c1-12)
+BUILD := $(CACHE)/build-$(shell echo $(CURDIR) | sha256sum | cut -c1-12)
+COLLECTION := $(BUILD)/ansible_collections/fleet/kexec
+LAB_RUN := $(CACHE)/run/$(LAB_NAME)
+
+# --- how things are run ------------------------------------------------------------------
+
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+
+export PATH := $(VENV)/bin:$(PATH)
+export FLEET_KEXEC_CACHE := $(CACHE)
+export LAB_NAME LAB_GUESTS LAB_RUN
+export ANSIBLE_COLLECTIONS_PATH := $(BUILD)
+export ANSIBLE_CALLBACK_PLUGINS := $(CURDIR)/molecule/lab/callback_plugins
+export ANSIBLE_CALLBACKS_ENABLED := lab_console
+export ANSIBLE_CALLBACK_RESULT_FORMAT := yaml
+export ANSIBLE_PIPELINING := 1
+export MOLECULE_GLOB := $(CURDIR)/molecule/*/molecule.yml
+export MOLECULE_COMMAND_BORDERS := false
+export PYTHONUNBUFFERED := 1
+
+# The lab takes root: namespaces, taps, mmdebstrap. sudo drops the environment, so it is given.
+PASSED := PATH FLEET_KEXEC_CACHE LAB_NAME LAB_GUESTS LAB_RUN LAB_MIRROR ANSIBLE_COLLECTIONS_PATH \
+  ANSIBLE_CALLBACK_PLUGINS ANSIBLE_CALLBACKS_ENABLED ANSIBLE_CALLBACK_RESULT_FORMAT ANSIBLE_PIPELINING \
+  MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED
+AS_ROOT := $(if $(SUDO),$(SUDO) env $(foreach name,$(PASSED),$(name)="$$$(name)"))
+# The controller of the guests: in the lab's network namespace.
+IN_LAB := $(AS_ROOT) ip netns exec $(LAB_NAME)
+LAB_PLAYBOOK := $(AS_ROOT) ansible-playbook --inventory localhost,
+
+# --- help --------------------------------------------------------------------------------
+
+.PHONY: help
+help: ## what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "variables: HOST=$(HOST) LAB_GUESTS=$(LAB_GUESTS) LAB_NAME=$(LAB_NAME) SCENARIO=$(SCENARIO) PYTHON=$(PYTHON)"
+	@echo "cache:     $(CACHE)"
+
+# --- set-up ------------------------------------------------------------------------------
+
+PACKAGES := ca-certificates debian-archive-keyring dosfstools e2fsprogs fdisk git iproute2 mmdebstrap \
+  openssh-client ovmf python3-venv qemu-system-x86 qemu-utils util-linux
+PACKAGES_STAMP := $(CACHE)/packages-$(shell echo $(PACKAGES) | sha256sum | cut -c1-12)
+
+.PHONY: setup
+setup: $(PACKAGES_STAMP) $(VENV)/.complete ## packages and Python environment (every target that needs them makes them)
+
+$(PACKAGES_STAMP):
+	@mkdir -p $(CACHE)
+	@missing=$$(comm -13 <(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' | awk '$$1 == "installed" {print $$2}' | sort -u) \
+	  <(printf '%s\n' $(PACKAGES) | sort)); \
+	if [ -n "$$missing" ]; then \
+	  install=($(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing); \
+	  "$${install[@]}" || { $(SUDO) apt-get update && "$${install[@]}"; }; \
+	fi
+	@touch $@
+
+# The packages bring the venv module.
+$(VENV)/.complete: | $(PACKAGES_STAMP)
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed")'
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing Python packages into $(VENV)"
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
+	@touch $@
+
+.PHONY: requirements
+requirements: $(VENV)/.complete ## pin requirements/dev.txt anew from dev.in
+	@$(PYTHON) -m venv $(CACHE)/uv
+	@$(CACHE)/uv/bin/pip install --quiet uv
+	@cd requirements && $(CACHE)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	  --no-emit-index-url --custom-compile-command 'make requirements' --output-file dev.txt dev.in
+
+# --- the collection ----------------------------------------------------------------------
+
+# Tests run against what users install: the tarball.
+.PHONY: install
+install: $(VENV)/.complete ## build the collection and install it for the lab and the tests
+	@rm -rf $(BUILD)
+	@ansible-galaxy collection build --output-path $(BUILD) .
+	@ansible-galaxy collection install --offline --no-deps --force --collections-path $(BUILD) $(BUILD)/*.tar.gz
+
+# --- the lab -----------------------------------------------------------------------------
+
+.PHONY: lab-up
+lab-up: setup ## boot LAB_GUESTS virtual machines (builds their image the first time)
+	@$(LAB_PLAYBOOK) molecule/lab/up.yml
+
+.PHONY: lab-down
+lab-down: setup ## remove the virtual machines; images stay cached
+	@$(LAB_PLAYBOOK) molecule/lab/down.yml
+
+.PHONY: lab-network
+lab-network: setup
+	@$(LAB_PLAYBOOK) molecule/lab/network.yml
+
+.PHONY: lab-image
+lab-image: setup ## build the virtual machines' image only
+	@$(LAB_PLAYBOOK) molecule/lab/image.yml
+
+.PHONY: lab-ssh
+lab-ssh: ## a shell on HOST
+	@$(IN_LAB) ssh -F $(LAB_RUN)/ssh_config $(HOST)
+
+.PHONY: lab-console
+lab-console: ## follow the serial console of HOST
+	@$(AS_ROOT) tail --lines=100 --follow $(LAB_RUN)/$(HOST)/console.log
+
+.PHONY: lab-shell
+lab-shell: setup ## a shell where ansible reaches the guests (-i $$LAB_RUN/inventory.yml)
+	@$(IN_LAB) $(SHELL)
+
+# --- tests -------------------------------------------------------------------------------
+
+# Python and ansible-test want the checkout at its place below ansible_collections.
+TREE := $(CACHE)/tree-$(notdir $(BUILD))
+IN_TREE := cd $(TREE)/ansible_collections/fleet/kexec &&
+
+$(TREE)/ansible_collections/fleet/kexec:
+	@mkdir -p $(@D)
+	@ln -sfn $(CURDIR) $@
+
+.PHONY: lint
+lint: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## style, types, playbooks
+	@ruff format --check --quiet . || { echo "ruff format finds files to format"; exit 1; }
+	@ruff check --quiet .
+	@yamllint --strict .
+	@cd $(TREE) && mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CACHE)/mypy \
+	  -p ansible_collections.fleet.kexec.plugins -p ansible_collections.fleet.kexec.tests.unit
+	@mypy --cache-dir $(CACHE)/mypy molecule/lab/lab.py
+	@$(IN_TREE) ANSIBLE_COLLECTIONS_PATH=$(TREE) ansible-lint -q --nocolor
+	@antsibull-changelog lint
+
+.PHONY: unit
+unit: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## unit tests
+	@PYTHONPATH=$(TREE) python -m pytest --quiet tests/unit
+
+# A copy, because ansible-test follows no links.
+SANITY := $(CACHE)/sanity-$(notdir $(BUILD))
+# ansible-test makes environments of its own, and would download this from a place of its own.
+GET_PIP := $(HOME)/.ansible/test/cache/get_pip_24_2.py
+
+.PHONY: sanity
+sanity: $(VENV)/.complete ## ansible-test sanity
+	@rm -rf $(SANITY)
+	@mkdir -p $(SANITY)/ansible_collections/fleet/kexec $(dir $(GET_PIP))
+	@cp tests/sanity/get_pip.py $(GET_PIP)
+	@git ls-files --cached --others --exclude-standard -z | xargs -0 cp --parents -t $(SANITY)/ansible_collections/fleet/kexec
+	@cd $(SANITY)/ansible_collections/fleet/kexec && git init --quiet && git add --all && \
+	  ansible-test sanity --python default --color no
+
+.PHONY: molecule
+molecule: install lab-image lab-network ## run SCENARIO (or several) on virtual machines
+	@$(IN_LAB) molecule --base-config molecule/lab/molecule.yml test $(foreach name,$(SCENARIO),--scenario-name $(name))
+
+# What must pass at every landing; two guests, one for each core.
+.PHONY: test
+test: setup ## everything that must pass at every landing
+	@$(MAKE) lint
+	@$(MAKE) unit
+	@$(MAKE) sanity
+	@$(MAKE) molecule LAB_GUESTS=2 SCENARIO="default stage reboot"
+
+.PHONY: test-matrix
+test-matrix: test ## test, and all that is too long for it
+
+# --- showing it --------------------------------------------------------------------------
+
+PLAY_IN_LAB := $(IN_LAB) ansible-playbook --inventory $(LAB_RUN)/inventory.yml --extra-vars fleet_kexec_hosts=lab
+
+.PHONY: demo
+demo: setup ## reboot three virtual machines, one after the other, by kexec (KEEP=1 keeps them)
+	@began=$$SECONDS; trap '[ "$(KEEP)" = 1 ] || $(MAKE) --no-print-directory lab-down' EXIT; \
+	step() { echo; echo "=== $$* ($$((SECONDS - began)) s) ==="; }; \
+	step "Building and installing the collection"; \
+	$(MAKE) --no-print-directory install; \
+	step "Booting three virtual machines"; \
+	$(MAKE) --no-print-directory lab-up LAB_GUESTS=3; \
+	step "Preflight: how would each reboot?"; \
+	$(PLAY_IN_LAB) fleet.kexec.preflight; \
+	step "Rolling reboot by kexec, one host at a time"; \
+	$(PLAY_IN_LAB) -e fleet_kexec_method=kexec -e fleet_kexec_reboot_timeout=300 fleet.kexec.rolling_reboot; \
+	step "Three hosts proven rebooted by kexec"

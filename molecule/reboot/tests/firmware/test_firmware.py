@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, fleet.kexec contributors
+"""The guest came back through firmware and GRUB, though an image had been staged."""
+
+from __future__ import annotations
+
+from testinfra.host import Host
+
+
+def test_the_bootloader_started_it(host: Host) -> None:
+    assert host.sysctl("kernel.bootloader_type") >> 4 == 7
+    assert "BOOT_IMAGE=" in host.file("/proc/cmdline").content_string
+
+
+def test_nothing_of_the_kexec_is_left(host: Host) -> None:
+    assert "fleet_kexec.token" not in host.file("/proc/cmdline").content_string
+    assert host.file("/sys/kernel/kexec_loaded").content_string.strip() == "0"
+    assert host.sysctl("kernel.kexec_load_disabled") == 0
+
+
+def test_all_units_came_up(host: Host) -> None:
+    assert host.check_output("systemctl --failed --no-legend --plain") == ""
