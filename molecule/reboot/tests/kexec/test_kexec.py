@@ -74,4 +74,4 @@ def test_all_units_came_up(host: Host) -> None:
 
 def test_the_old_system_stopped_its_units_in_order(host: Host) -> None:
     """The file system was unmounted, so there was nothing for the new system to recover."""
-    assert host.run("journalctl --boot 0 --dmesg --grep 'EXT4-fs.*recovery'").stdout == ""
+    assert host.run("journalctl --quiet --boot 0 --dmesg --grep 'EXT4-fs.*recovery'").stdout == ""
