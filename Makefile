@@ -13,6 +13,8 @@ HOST ?= kx1
 SCENARIO ?= default
 LAB_NAME ?= fleet-kexec-lab
 LAB_GUESTS ?= 3
+# A file of variables for the lab (molecule/lab/roles/lab/defaults/main.yml): other guests than the default ones.
+LAB_VARS ?=
 
 # --- where things are --------------------------------------------------------------------
 
@@ -30,6 +32,7 @@ SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 export PATH := $(VENV)/bin:$(PATH)
 export FLEET_KEXEC_CACHE := $(CACHE)
 export LAB_NAME LAB_GUESTS LAB_RUN
+export LAB_EXTRA_VARS := $(if $(LAB_VARS),@$(abspath $(LAB_VARS)),{})
 export ANSIBLE_COLLECTIONS_PATH := $(BUILD)
 export ANSIBLE_CALLBACK_PLUGINS := $(CURDIR)/molecule/lab/callback_plugins
 export ANSIBLE_CALLBACKS_ENABLED := lab_console
@@ -40,13 +43,13 @@ export MOLECULE_COMMAND_BORDERS := false
 export PYTHONUNBUFFERED := 1
 
 # The lab takes root: namespaces, taps, mmdebstrap. sudo drops the environment, so it is given.
-PASSED := PATH FLEET_KEXEC_CACHE LAB_NAME LAB_GUESTS LAB_RUN LAB_MIRROR ANSIBLE_COLLECTIONS_PATH \
+PASSED := PATH FLEET_KEXEC_CACHE LAB_NAME LAB_GUESTS LAB_RUN LAB_EXTRA_VARS LAB_MIRROR ANSIBLE_COLLECTIONS_PATH \
   ANSIBLE_CALLBACK_PLUGINS ANSIBLE_CALLBACKS_ENABLED ANSIBLE_CALLBACK_RESULT_FORMAT ANSIBLE_PIPELINING \
   MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED
 AS_ROOT := $(if $(SUDO),$(SUDO) env $(foreach name,$(PASSED),$(name)="$$$(name)"))
 # The controller of the guests: in the lab's network namespace.
 IN_LAB := $(AS_ROOT) ip netns exec $(LAB_NAME)
-LAB_PLAYBOOK := $(AS_ROOT) ansible-playbook --inventory localhost,
+LAB_PLAYBOOK := $(AS_ROOT) ansible-playbook --inventory localhost, --extra-vars '$(LAB_EXTRA_VARS)'
 
 # --- help --------------------------------------------------------------------------------
 
@@ -167,7 +170,7 @@ sanity: $(VENV)/.complete ## ansible-test sanity
 	@cp tests/sanity/get_pip.py $(GET_PIP)
 	@git ls-files --cached --others --exclude-standard -z | xargs -0 cp --parents -t $(SANITY)/ansible_collections/fleet/kexec
 	@cd $(SANITY)/ansible_collections/fleet/kexec && git init --quiet && git add --all && \
-	  ansible-test sanity --python default --color no
+	  ansible-test sanity --python $$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])') --color no
 
 .PHONY: molecule
 molecule: install lab-image lab-network ## run SCENARIO (or several) on virtual machines
@@ -182,7 +185,8 @@ test: setup ## everything that must pass at every landing
 	@$(MAKE) molecule LAB_GUESTS=2 SCENARIO="default stage reboot"
 
 .PHONY: test-matrix
-test-matrix: test ## test, and all that is too long for it
+test-matrix: test ## test, and all that is too long for it: other releases, kernels and firmware
+	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix.yml SCENARIO="default stage reboot"
 
 # --- showing it --------------------------------------------------------------------------
 

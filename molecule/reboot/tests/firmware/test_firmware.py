@@ -8,7 +8,7 @@ from testinfra.host import Host
 
 
 def test_the_bootloader_started_it(host: Host) -> None:
-    assert host.sysctl("kernel.bootloader_type") >> 4 == 7
+    assert host.sysctl("kernel.bootloader_type") >> 4 != 0xD
     assert "BOOT_IMAGE=" in host.file("/proc/cmdline").content_string
 
 
