@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, fleet.kexec contributors
 """Processes of the VM lab that outlive, or outwait, an Ansible task.
