@@ -22,6 +22,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter impor
     RebootError,
     RebootRequest,
 )
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.interrupts import Interrupts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import ActionSession, SessionLost
 
@@ -51,7 +52,8 @@ class ActionModule(ActionBase):
         _validation, args = self.validate_argument_spec(ARGUMENT_SPEC)
         prober = Prober(time.monotonic)
         try:
-            result.update(self._reboot(args, prober, task_vars or {}))
+            with Interrupts() as interrupts:
+                result.update(self._reboot(args, prober, interrupts, task_vars or {}))
         except CodedError as error:
             result.update(error.as_result(), failed=True)
         except SessionLost as error:
@@ -60,7 +62,7 @@ class ActionModule(ActionBase):
             prober.close()
         return result
 
-    def _reboot(self, args: dict[str, Any], prober: Prober, task_vars: dict[str, Any]) -> dict[str, Any]:
+    def _reboot(self, args: dict[str, Any], prober: Prober, interrupts: Interrupts, task_vars: dict[str, Any]) -> dict[str, Any]:
         if self._connection.transport == "local":
             raise RebootError("CONTROL_NODE", "the connection is local: this host is the machine that runs the playbook")
         host = task_vars.get("inventory_hostname")
@@ -72,6 +74,7 @@ class ActionModule(ActionBase):
             sleep=time.sleep,
             new_token=lambda: os.urandom(TOKEN_BYTES).hex(),
             progress=lambda text: display.vv("reboot: %s" % text, host=host),
+            committed=interrupts.release,
         )
         request = RebootRequest(
             method=args["method"],

@@ -14,7 +14,8 @@ options:
   kernel:
     description:
       - The kernel to boot.
-      - V(newest) is the newest one in C(/boot); of two flavours with the same version, the one that runs now.
+      - V(newest) is the newest one in C(/boot) of the flavour that runs now (C(cloud-amd64), C(generic), C(+debug)), or the
+        newest of all if none has it.
       - V(running) is the installed kernel of the release that runs now.
       - Otherwise an installed release, as C(uname -r) would tell it, or the absolute path of a bzImage.
     type: str

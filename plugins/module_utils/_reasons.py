@@ -21,6 +21,7 @@ CATALOGUE: Dict[str, str] = {
     "KEXEC_LOAD_LIMIT": "Only a reboot raises kernel.kexec_load_limit_reboot: use method=firmware.",
     "LOADER_UNAVAILABLE": "Leave loader=auto, or choose the loader that boot_facts lists for this host.",
     "LOCKDOWN": "Under lockdown only kexec_file_load works: leave loader=auto, or use method=firmware.",
+    "NO_KERNEL": "Install a kernel, or name one by its path; kernels are looked for as /boot/vmlinuz-RELEASE.",
     "NO_KEXEC_SUPPORT": "Boot a kernel built with CONFIG_KEXEC or CONFIG_KEXEC_FILE, or use method=firmware.",
     "NO_KEXEC_TOOLS": "Install the package kexec-tools on the host.",
     "NO_SYSTEMD": "The orderly shutdown is systemctl kexec, so PID 1 has to be systemd; use method=firmware.",
@@ -82,7 +83,7 @@ class CodedError(Exception):
     """Base of the one exception type each layer has.
 
     Modules and action plugins turn it into a failed result in one place; see
-    C(_module.py) and C(_reboot/result.py).
+    C(_module.py) and C(action/).
     """
 
     def __init__(self, code: str, message: str, **details: Any) -> None:

@@ -45,7 +45,7 @@ options:
   reboot_timeout:
     description:
       - Seconds from the trigger until the host has to be back and O(test_command) has to have succeeded.
-      - Holds whatever hangs, ssh included.
+      - Holds whatever hangs, ssh included. Calling off a reboot that never began may take ten seconds more.
     type: int
     default: 600
     aliases:
@@ -82,12 +82,13 @@ notes:
   - The machine that runs the playbook is never rebooted, whichever connection leads to it.
   - A host that is up again is noticed by its SSH banner, tried ten times a second through a plain socket. Where the
     controller can't reach the host's sshd directly (jump hosts, other connection plugins), it is asked through the
-    connection once a second instead, and RV(outage_ms) is coarser.
+    connection instead, at most five seconds apart, and RV(outage_ms) is coarser.
   - Before the host goes down, its sshd is probed ten times quickly and then once a second, because OpenSSH 9.8 and later
     shut out addresses that connect more often without logging in. RV(outage_error_ms) says what that means for the figure.
   - The boot is given C(panic=10 oops=panic), so that a kernel that panics comes back through firmware. Once the boot is
     verified, the values of C(kernel.panic) and C(kernel.panic_on_oops) from before are put back.
   - The bootloader's configuration is not touched, so any reset boots what it booted before.
+  - An interrupted playbook calls the reboot off, as long as O(pre_reboot_delay) lasts, and unloads the image.
   - If the reboot can't be triggered, or the host has not begun it when O(reboot_timeout) ends, it is called off and the
     image is unloaded.
 seealso:
@@ -127,25 +128,25 @@ EXAMPLES = r"""
 RETURN = r"""
 rebooted:
   description: Whether the host rebooted. Null if that is not known.
-  returned: always, except when refused
+  returned: unless refused
   type: bool
   sample: true
 method:
   description: The method that was chosen.
-  returned: success
+  returned: unless refused
   type: str
   sample: kexec
 path:
   description:
     - How the host really came back, by its own account, V(kexec) or V(firmware).
-  returned: after a reboot
+  returned: after a reboot, however it ended
   type: str
   sample: kexec
 proof:
   description:
     - The four signs that the host booted what was staged. All of them together are the proof.
     - Null for a reboot through firmware that was meant to be one.
-  returned: after a reboot
+  returned: after a reboot, however it ended
   type: dict
   contains:
     proven:
@@ -180,7 +181,7 @@ before:
   type: dict
 after:
   description: C(boot_id) and kernel C(release) after the reboot.
-  returned: after a reboot
+  returned: after a reboot, however it ended
   type: dict
 staged:
   description: The staged image, as M(fleet.kexec.stage) returns it. Null for a reboot through firmware.
@@ -188,27 +189,27 @@ staged:
   type: dict
 outage_ms:
   description: Milliseconds from the last answer of the host's sshd to its first. Null if it could not be seen.
-  returned: after a reboot
+  returned: after a reboot, however it ended
   type: int
   sample: 6120
 outage_error_ms:
   description: By how many milliseconds the outage may have been shorter.
-  returned: after a reboot
+  returned: after a reboot, however it ended
   type: int
   sample: 104
 detected_by:
   description: What the host's return was noticed by, V(banner) or V(connection).
-  returned: after a reboot
+  returned: after a reboot, however it ended
   type: str
   sample: banner
 login_ms:
   description: Milliseconds from the first answer of sshd until the host had told its boot_id over a new connection.
-  returned: after a reboot
+  returned: after a reboot, however it ended
   type: int
   sample: 410
 elapsed_ms:
   description: Milliseconds from before the trigger until O(test_command) had succeeded.
-  returned: after a reboot
+  returned: after a reboot, however it ended
   type: int
   sample: 8214
 code:

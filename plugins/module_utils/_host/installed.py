@@ -15,9 +15,9 @@ from .files import HostFiles
 # Where distributions put the initrd that belongs to a kernel release.
 _INITRD_NAMES = ("initrd.img-%s", "initramfs-%s.img", "initrd-%s", "initrd-%s.img")
 
-# A release is a version, then a flavour: 6.12.117+deb13 and cloud-amd64. A
-# release candidate's "-rc3" belongs to the version.
-_RELEASE = re.compile(r"^(?P<version>.*?)(?:-(?P<flavour>(?!rc\d)[a-z][^~]*))?$")
+# A release is a version, then a flavour: 6.12.117+deb13 and cloud-amd64, or
+# 5.14.0-503.el9.x86_64 and debug. "-rc3" and "+deb13" belong to the version.
+_RELEASE = re.compile(r"^(?P<version>.*?)(?:-(?P<flavour>(?!rc\d)[a-z][^~]*)|\+(?P<suffix>[a-z]+(?:-[a-z]+)*))?$")
 
 # Pieces that make a version older than the same one without them.
 _PRERELEASE = ("~", "-rc")
@@ -30,11 +30,13 @@ class InstalledKernel:
     """A kernel in C(/boot).
 
     :ivar initrd: path of the initrd that belongs to it; None if there is none.
+    :ivar size_bytes: of both files.
     """
 
     release: str
     kernel: str
     initrd: Optional[str]
+    size_bytes: int
 
 
 def split_release(release: str) -> Tuple[str, str]:
@@ -42,7 +44,7 @@ def split_release(release: str) -> Tuple[str, str]:
     match = _RELEASE.match(release)
     if not match:
         return release, ""
-    return match.group("version"), match.group("flavour") or ""
+    return match.group("version"), match.group("flavour") or match.group("suffix") or ""
 
 
 def version_key(version: str) -> VersionKey:
@@ -69,7 +71,10 @@ def list_installed(files: HostFiles, boot: str = "/boot") -> List[InstalledKerne
         release = name[len("vmlinuz-") :]
         if release.startswith("0-rescue") or release.endswith((".old", ".bak", ".dpkg-tmp", ".dpkg-new")):
             continue
-        found.append(InstalledKernel(release, os.path.join(boot, name), find_initrd(files, os.path.join(boot, name))))
+        kernel = os.path.join(boot, name)
+        initrd = find_initrd(files, kernel)
+        size_bytes = sum(os.path.getsize(files.path(path)) for path in (kernel, initrd) if path)
+        found.append(InstalledKernel(release, kernel, initrd, size_bytes))
     return sorted(found, key=lambda kernel: (version_key(split_release(kernel.release)[0]), kernel.release))
 
 
@@ -86,11 +91,14 @@ def find_initrd(files: HostFiles, kernel: str) -> Optional[str]:
 
 
 def newest(kernels: List[InstalledKernel], running_release: str) -> Optional[InstalledKernel]:
-    """The newest kernel; of equal versions the one of the running kernel's flavour."""
+    """The newest kernel of the running kernel's flavour; the newest of all if none has it.
+
+    A debug or realtime kernel that lies beside is no update of this one.
+    """
     flavour = split_release(running_release)[1]
 
-    def rank(kernel: InstalledKernel) -> Tuple[VersionKey, bool]:
+    def rank(kernel: InstalledKernel) -> Tuple[bool, VersionKey]:
         version, its_flavour = split_release(kernel.release)
-        return version_key(version), its_flavour == flavour
+        return its_flavour == flavour, version_key(version)
 
     return max(kernels, key=rank) if kernels else None

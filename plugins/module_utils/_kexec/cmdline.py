@@ -104,6 +104,13 @@ def _without_own(args: List[str]) -> List[str]:
     return kept
 
 
+def has_one_boot_args(line: str) -> bool:
+    """Whether the line carries our one-boot arguments, right behind a token."""
+    words = line.split()
+    own = list(ONE_BOOT_ARGS)
+    return any(word.startswith(TOKEN_NAME + "=") and words[at + 1 : at + 1 + len(own)] == own for at, word in enumerate(words))
+
+
 def own_panic_set(args: Sequence[str]) -> bool:
     """Whether the line itself says that a panic leads to a reset: C(panic=) other than 0."""
     values = [arg.partition("=")[2] for arg in args if _name(arg) == "panic"]

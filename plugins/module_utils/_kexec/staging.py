@@ -12,7 +12,7 @@ import contextlib
 import fcntl
 import os
 from dataclasses import dataclass, field
-from typing import Callable, Iterator, List, Optional
+from typing import Callable, Iterator, Optional
 
 from .._host.facts import HostFacts
 from .._host.files import HostFiles
@@ -22,20 +22,14 @@ from .._image.initrd import MAGIC_BYTES, initrd_format
 from .cmdline import Edits, base_line, check_length, with_token
 from .errors import KexecError
 from .kexec_tools import Kexec
-from .record import DIRECTORY, FileIdentity, Record, StagedImage, drop_record, identify, read_record, write_record
-from .verdict import blockers, choose_loader
+from .record import DIRECTORY, Record, StagedImage, drop_record, identify, read_record, write_record
+from .verdict import choose_loader, host_blockers, memory_obstacle
 
 NEWEST = "newest"
 RUNNING = "running"
 NO_INITRD = "none"
 
-# Loading holds every file twice for a moment: as read, and as segments.
-_COPIES_WHILE_LOADING = 2
-_MEMORY_SLACK_BYTES = 32 << 20
-
 TOKEN_BYTES = 8
-
-_LOADER_BLOCKERS = ("LOADER_UNAVAILABLE", "LOCKDOWN", "CMA_BZIMAGE")
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,7 @@ class Request:
 def find_kernel(request: str, facts: HostFacts, files: HostFiles) -> str:
     """Path of the kernel that is asked for.
 
-    :raises KexecError: C(KERNEL_NOT_FOUND).
+    :raises KexecError: C(KERNEL_NOT_FOUND) or C(NO_KERNEL).
     """
     if request.startswith("/"):
         if not os.path.isfile(files.path(request)):
@@ -66,7 +60,7 @@ def find_kernel(request: str, facts: HostFacts, files: HostFiles) -> str:
     if request == NEWEST:
         candidate = newest(facts.installed, facts.kernel.release)
         if candidate is None:
-            raise KexecError("KERNEL_NOT_FOUND", "no kernel is installed in /boot")
+            raise KexecError("NO_KERNEL", "no kernel is installed in /boot")
         return candidate.kernel
     release = facts.kernel.release if request == RUNNING else request
     for kernel in facts.installed:
@@ -96,19 +90,6 @@ def check_initrd(request: Optional[str], kernel: str, files: HostFiles) -> Optio
     return initrd
 
 
-def check_memory(identities: List[FileIdentity], facts: HostFacts) -> None:
-    """Refuse what would drive the host out of memory.
-
-    :raises KexecError: C(NO_MEMORY).
-    """
-    needed = _COPIES_WHILE_LOADING * sum(identity.size_bytes for identity in identities) + _MEMORY_SLACK_BYTES
-    if needed > facts.memory.available_bytes:
-        raise KexecError(
-            "NO_MEMORY",
-            "loading needs %d MiB, %d MiB are available" % (needed >> 20, facts.memory.available_bytes >> 20),
-        )
-
-
 def _read_kernel(path: str, files: HostFiles) -> BzImage:
     try:
         with open(files.path(path), "rb") as stream:
@@ -123,10 +104,8 @@ def plan(request: Request, facts: HostFacts, files: HostFiles) -> StagedImage:
     :raises KexecError: the host can't kexec, or the request can't be met.
     :raises ImageError: the kernel is no good.
     """
-    for obstacle in blockers(facts):
-        # Those about loaders are judged for the loader asked for, below.
-        if obstacle.code not in _LOADER_BLOCKERS:
-            raise KexecError(obstacle.code, obstacle.message)
+    for obstacle in host_blockers(facts):
+        raise KexecError(obstacle.code, obstacle.message)
     loader = choose_loader(facts, request.loader)
     kernel_path = find_kernel(request.kernel, facts, files)
     kernel = _read_kernel(kernel_path, files)
@@ -135,7 +114,9 @@ def plan(request: Request, facts: HostFacts, files: HostFiles) -> StagedImage:
     # One token is as long as another.
     check_length(with_token(cmdline, bytes(TOKEN_BYTES).hex()), kernel.cmdline_max_bytes)
     identities = [identify(files, path) for path in (kernel_path, initrd_path) if path is not None]
-    check_memory(identities, facts)
+    too_much = memory_obstacle(facts, sum(identity.size_bytes for identity in identities))
+    if too_much is not None:
+        raise KexecError(too_much.code, too_much.message)
     return StagedImage(
         kernel=identities[0],
         initrd=identities[1] if initrd_path is not None else None,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import List, Optional
 
 from .._host.facts import HostFacts
+from .._host.installed import newest
 from .._reasons import Reason, reason
 from .errors import KexecError
 
@@ -28,6 +29,7 @@ HOST_CODES = frozenset(
         "LOAD_FAILED",
         "LOAD_UNVERIFIED",
         "LOCKDOWN",
+        "NO_KERNEL",
         "NO_KEXEC_SUPPORT",
         "NO_KEXEC_TOOLS",
         "NO_MEMORY",
@@ -102,8 +104,22 @@ def choose_loader(facts: HostFacts, wanted: str = "auto") -> str:
     raise KexecError(obstacles[0].code, "; ".join(obstacle.message for obstacle in obstacles))
 
 
-def blockers(facts: HostFacts) -> List[Reason]:
-    """Everything that keeps the host from rebooting by kexec, most fundamental first."""
+# Loading holds every file twice for a moment: as read, and as segments.
+_COPIES_WHILE_LOADING = 2
+_MEMORY_SLACK_BYTES = 32 << 20
+
+
+def memory_obstacle(facts: HostFacts, image_bytes: int) -> Optional[Reason]:
+    """Why kernel and initrd of this size can't be loaded now; None if they can."""
+    needed = _COPIES_WHILE_LOADING * image_bytes + _MEMORY_SLACK_BYTES
+    available = facts.memory.available_bytes
+    if needed <= available:
+        return None
+    return reason("NO_MEMORY", "loading needs %d MiB, %d MiB are available" % (needed >> 20, available >> 20))
+
+
+def host_blockers(facts: HostFacts) -> List[Reason]:
+    """What keeps the host from kexec whatever the image is, most fundamental first."""
     kernel = facts.kernel
     found: List[Reason] = []
     if facts.container:
@@ -120,17 +136,30 @@ def blockers(facts: HostFacts) -> List[Reason]:
         found.append(reason("KEXEC_LOAD_DISABLED", "kernel.kexec_load_disabled is 1"))
     if kernel.load_limit_reboot == 0:
         found.append(reason("KEXEC_LOAD_LIMIT", "kernel.kexec_load_limit_reboot is 0: no image may be loaded any more"))
-    if kernel.loaded is not None:
+    return found
+
+
+def image_blockers(facts: HostFacts) -> List[Reason]:
+    """What keeps the host from loading its newest kernel by any loader; another image may fare otherwise."""
+    found: List[Reason] = []
+    if facts.kernel.loaded is not None:
         try:
             choose_loader(facts)
         except KexecError as error:
             found.append(error.reason)
+    candidate = newest(facts.installed, facts.kernel.release)
+    if candidate is None:
+        found.append(reason("NO_KERNEL", "no kernel is installed in /boot"))
+    else:
+        obstacle = memory_obstacle(facts, candidate.size_bytes)
+        if obstacle is not None:
+            found.append(obstacle)
     return found
 
 
 def decide(facts: HostFacts) -> Verdict:
-    """How the host should reboot."""
-    reasons = blockers(facts)
+    """How the host should reboot into its newest kernel."""
+    reasons = host_blockers(facts) + image_blockers(facts)
     if facts.container:
         return Verdict("refuse", None, reasons)
     if reasons:

@@ -14,7 +14,20 @@ from dataclasses import dataclass
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import Evidence
 
-UNIT_PREFIX = "fleet-kexec-"
+# become may come without the directories of root's own tools.
+_PROLOGUE = """
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+export PATH
+# logind may hold a reboot back for a while (inhibitors); by then there is no
+# unit of ours any more, and systemd itself has not begun to stop.
+preparing() {
+    busctl get-property org.freedesktop.login1 /org/freedesktop/login1 \\
+        org.freedesktop.login1.Manager PreparingForShutdown 2>/dev/null
+}
+loaded() {
+    [ "$(cat /sys/kernel/kexec_loaded 2>/dev/null)" = 1 ]
+}
+"""
 
 # Arguments: token, verb (kexec or reboot), delay in seconds, message.
 #
@@ -22,9 +35,11 @@ UNIT_PREFIX = "fleet-kexec-"
 # the end of the reboot. kexec-tools' init scripts (Debian 12 and older) would
 # run kexec -e while others are still stopping, and load a kernel of their own
 # before a plain reboot: they are masked until this boot ends.
-TRIGGER = """
+TRIGGER = (
+    _PROLOGUE
+    + """
 set -eu
-if [ "$2" = kexec ] && [ "$(cat /sys/kernel/kexec_loaded)" != 1 ]; then
+if [ "$2" = kexec ] && ! loaded; then
     echo 'no image is loaded' >&2
     exit 1
 fi
@@ -38,25 +53,40 @@ systemd-run --quiet --unit="fleet-kexec-$1" --description='Reboot by fleet.kexec
     --setenv=SYSTEMCTL_SKIP_AUTO_KEXEC=1 \
     systemctl --message="$4" "$2"
 """
+)
 
-# Argument: token. Ends what TRIGGER began, as long as it has not fired.
-CALL_OFF = """
-systemctl stop "fleet-kexec-$1.timer" "fleet-kexec-$1.service"
+# Argument: token, empty before there is one. Ends what TRIGGER began, and
+# unloads; fails without unloading if the host is going down already.
+CALL_OFF = (
+    _PROLOGUE
+    + """
+if [ -n "$1" ]; then
+    systemctl stop "fleet-kexec-$1.timer"
+fi
+if [ "$(systemctl is-system-running 2>/dev/null)" = stopping ] || [ "$(preparing)" = 'b true' ]; then
+    echo 'the host is going down' >&2
+    exit 1
+fi
 for name in kexec kexec-load; do
     if [ -e "/etc/init.d/$name" ]; then
         systemctl unmask --runtime --quiet "$name.service"
     fi
 done
-systemctl reset-failed "fleet-kexec-$1.service" 2>/dev/null || true
-if [ "$(cat /sys/kernel/kexec_loaded 2>/dev/null || echo 0)" = 1 ]; then
+systemctl reset-failed "fleet-kexec-$1.service" 2>/dev/null
+if loaded; then
     kexec -s -u || kexec -c -u
 fi
+if loaded; then
+    exit 1
+fi
 rm -f /run/fleet-kexec/staged.json
-[ "$(cat /sys/kernel/kexec_loaded 2>/dev/null || echo 0)" != 1 ]
 """
+)
 
 # Argument: token. Reading only, and no privileges needed.
-STATE = """
+STATE = (
+    _PROLOGUE
+    + """
 cd /proc/sys/kernel || exit 1
 echo "boot_id=$(cat random/boot_id)"
 echo "release=$(cat osrelease)"
@@ -66,8 +96,10 @@ echo "panic_on_oops=$(cat panic_on_oops)"
 echo "timer=$(systemctl show --property=ActiveState --value "fleet-kexec-$1.timer" 2>/dev/null)"
 echo "trigger=$(systemctl show --property=ActiveState --value "fleet-kexec-$1.service" 2>/dev/null)"
 echo "system=$(systemctl is-system-running 2>/dev/null)"
+echo "preparing=$(preparing)"
 echo "cmdline=$(cat /proc/cmdline)"
 """
+)
 
 # Arguments: kernel.panic, kernel.panic_on_oops.
 RESTORE_PANIC = """
@@ -90,6 +122,7 @@ class HostState:
     :ivar trigger: state of the unit that triggers the reboot: C(inactive)
         before and after, C(failed) if it could not.
     :ivar system: state of the host's systemd: C(running), C(degraded), C(stopping), …
+    :ivar preparing: whether logind has begun a shutdown.
     """
 
     evidence: Evidence
@@ -98,11 +131,16 @@ class HostState:
     timer: str
     trigger: str
     system: str
+    preparing: bool
 
     @property
-    def under_way(self) -> bool:
-        """Whether a reboot is about to happen."""
-        return self.timer == "active" or self.system == "stopping" or self.trigger in ("active", "activating", "deactivating")
+    def idle(self) -> bool:
+        """Whether it is certain that no reboot is about to happen."""
+        return (
+            self.system in ("running", "degraded", "starting", "maintenance")
+            and not self.preparing
+            and self.timer == self.trigger == "inactive"
+        )
 
 
 def parse_state(text: str) -> HostState | None:
@@ -122,4 +160,5 @@ def parse_state(text: str) -> HostState | None:
         timer=values.get("timer", ""),
         trigger=values.get("trigger", ""),
         system=values.get("system", ""),
+        preparing=values.get("preparing") == "b true",
     )

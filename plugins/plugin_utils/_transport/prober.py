@@ -78,6 +78,12 @@ class Allowance:
         self._left = float(FORGIVEN_PROBES)
         self._at = now
 
+    def forgo(self, now: float) -> float:
+        """Do without the quick probes; seconds until the first may follow."""
+        self._left = 0.0
+        self._at = now
+        return FORGIVE_INTERVAL_S if self._limited else INTERVAL_S
+
     def spend(self, now: float) -> float:
         """Account for a probe that was answered; seconds until the next may follow."""
         if not self._limited:
@@ -115,15 +121,19 @@ class Prober:
         self._selector = selectors.DefaultSelector()
         self._targets: dict[Hashable, _Target] = {}
 
-    def watch(self, key: Hashable, address: SockAddr, banner: str = "") -> None:
+    def watch(self, key: Hashable, address: SockAddr, banner: str = "", gently: bool = False) -> None:
         """Start probing a host.
 
         :param address: family and socket address.
         :param banner: what its sshd said before.
+        :param gently: leave out the quick probes at the beginning, where its
+            sshd may count them.
         """
         self.forget(key)
         now = self._clock()
-        self._targets[key] = _Target(address, Allowance(penalises(banner), now), now)
+        allowance = Allowance(penalises(banner), now)
+        wait = allowance.forgo(now) if gently else 0.0
+        self._targets[key] = _Target(address, allowance, now + wait)
 
     def forget(self, key: Hashable) -> None:
         """Stop probing a host."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
@@ -21,6 +21,9 @@ from .endpoint import Endpoint, ssh_endpoint
 # Not through a shared master, which would stay connected to the system that
 # is gone; and an ssh that hears nothing for so long ends by itself.
 UNSHARED_SSH_ARGS = "-o ControlPath=none -o ServerAliveInterval=2 -o ServerAliveCountMax=3"
+
+
+Result = TypeVar("Result")
 
 
 class SessionLost(Exception):
@@ -76,13 +79,27 @@ class _Pending:
         return self._call.done()
 
     def result(self, timeout_s: float) -> CommandResult:
-        try:
-            return self._call.result(timeout_s)
-        except (AnsibleError, CallAbandoned) as error:
-            raise SessionLost(str(error)) from error
+        return _reached(self._call, timeout_s)
 
     def abandon(self) -> None:
         self._call.abandon()
+
+
+def _reached(call: BoundedCall[Result], timeout_s: float) -> Result:
+    """The result of a call over a connection.
+
+    :raises SessionLost: whatever a connection plugin makes of a host that is
+        not there. A host that is there and refuses (a wrong become password)
+        stays an AnsibleError.
+    """
+    try:
+        return call.result(timeout_s)
+    except (AnsibleConnectionFailure, CallAbandoned) as error:
+        raise SessionLost(str(error)) from error
+    except AnsibleError:
+        raise
+    except Exception as error:
+        raise SessionLost("%s: %s" % (type(error).__name__, error)) from error
 
 
 class ActionSession:
@@ -96,15 +113,17 @@ class ActionSession:
         self._connection = action._connection
         self._task_vars = task_vars
         self._is_ssh = self._connection.transport == "ssh"
-        self._own_ssh_args: str | None = None
+        # What later tasks get back: options as they were.
+        self._own_options: dict[str, Any] = {}
         if connect_timeout_s is not None:
-            self._set_connect_timeout(connect_timeout_s)
+            self._override("timeout", connect_timeout_s)
 
-    def _set_connect_timeout(self, timeout_s: int) -> None:
-        for option in ("connection_timeout", "timeout"):
-            with contextlib.suppress(AnsibleError, KeyError):
-                self._connection.set_option(option, timeout_s)
-                return
+    def _override(self, option: str, value: object) -> None:
+        """Set an option of the connection, if it has it."""
+        with contextlib.suppress(AnsibleError, KeyError):
+            own = self._connection.get_option(option)
+            self._connection.set_option(option, value)
+            self._own_options.setdefault(option, own)
 
     def start(self, script: str, args: Sequence[str], become: bool) -> PendingAnswer:
         command = shlex.join(["/bin/sh", "-c", script, "fleet-kexec", *args])
@@ -127,10 +146,7 @@ class ActionSession:
             )
             return answer
 
-        try:
-            result: dict[str, Any] = BoundedCall(work).result(timeout_s)
-        except (AnsibleError, CallAbandoned) as error:
-            raise SessionLost(str(error)) from error
+        result = _reached(BoundedCall(work), timeout_s)
         if result.get("unreachable"):
             raise SessionLost(str(result.get("msg", "unreachable")))
         return result
@@ -152,12 +168,11 @@ class ActionSession:
             BoundedCall(lambda: self._action._remove_tmp_path(None)).result(30.0)
         with contextlib.suppress(CallAbandoned, AnsibleError):
             BoundedCall(self._connection.reset).result(30.0)
-        if self._is_ssh and self._own_ssh_args is None:
-            self._own_ssh_args = self._connection.get_option("ssh_args") or ""
+        if self._is_ssh:
             # Of an option given twice, ssh takes the first.
-            self._connection.set_option("ssh_args", ("%s %s" % (UNSHARED_SSH_ARGS, self._own_ssh_args)).strip())
+            self._override("ssh_args", ("%s %s" % (UNSHARED_SSH_ARGS, self._connection.get_option("ssh_args") or "")).strip())
 
     def restore(self) -> None:
-        if self._own_ssh_args is not None:
-            self._connection.set_option("ssh_args", self._own_ssh_args)
-            self._own_ssh_args = None
+        for option, own in self._own_options.items():
+            self._connection.set_option(option, own)
+        self._own_options.clear()

@@ -32,7 +32,7 @@ def test_a_debian_host(host_tree: HostTree) -> None:
     assert facts.kernel.release == RELEASE
     assert facts.kernel.boot_id == BOOT_ID
     assert facts.kernel.loaded is False
-    assert facts.kernel.config == {"KEXEC": "y", "KEXEC_FILE": "y", "KEXEC_SIG": "y", "KEXEC_SIG_FORCE": "n"}
+    assert facts.kernel.config == {"KEXEC": "y", "KEXEC_FILE": "y", "KEXEC_SIG": "y"}
     assert facts.kernel.load_limit_reboot == -1
     assert facts.tools is not None
     assert (facts.tools.path, facts.tools.version) == ("/usr/sbin/kexec", "2.0.29")
@@ -89,6 +89,8 @@ def test_versions_sort_as_package_managers_sort_them() -> None:
         ("6.12.117+deb13-cloud-amd64", ("6.12.117+deb13", "cloud-amd64")),
         ("6.1.0-28-amd64", ("6.1.0-28", "amd64")),
         ("5.14.0-503.el9.x86_64", ("5.14.0-503.el9.x86_64", "")),
+        ("5.14.0-503.el9.x86_64+debug", ("5.14.0-503.el9.x86_64", "debug")),
+        ("5.14.0-503.el9.x86_64+rt-debug", ("5.14.0-503.el9.x86_64", "rt-debug")),
         ("6.13.0-rc2-custom", ("6.13.0-rc2", "custom")),
         ("6.13.0", ("6.13.0", "")),
     ],
@@ -108,24 +110,37 @@ def test_installed_kernels_with_their_initrds(tmp_path: Path) -> None:
         "vmlinuz-0-rescue-1",
         "config-6",
     ):
-        (boot / name).touch()
+        (boot / name).write_text("abc")
     (boot / "vmlinuz-directory").mkdir()
     kernels = list_installed(HostFiles(str(tmp_path)))
     assert kernels == [
-        InstalledKernel("6.9-a", "/boot/vmlinuz-6.9-a", None),
-        InstalledKernel("6.10-a", "/boot/vmlinuz-6.10-a", "/boot/initrd.img-6.10-a"),
+        InstalledKernel("6.9-a", "/boot/vmlinuz-6.9-a", None, 3),
+        InstalledKernel("6.10-a", "/boot/vmlinuz-6.10-a", "/boot/initrd.img-6.10-a", 6),
     ]
 
 
-def test_newest_prefers_the_running_flavour_among_equals() -> None:
-    def kernel(release: str) -> InstalledKernel:
-        return InstalledKernel(release, "/boot/vmlinuz-" + release, None)
+def kernel(release: str) -> InstalledKernel:
+    return InstalledKernel(release, "/boot/vmlinuz-" + release, None, 1)
 
-    kernels = [kernel("6.12.9-amd64"), kernel("6.12.10-amd64"), kernel("6.12.10-cloud-amd64"), kernel("6.12.9-cloud-amd64")]
-    for flavour in ("amd64", "cloud-amd64"):
-        best = newest(kernels, "6.12.1-" + flavour)
-        assert best is not None
-        assert best.release == "6.12.10-" + flavour
+
+@pytest.mark.parametrize(
+    ("installed", "running", "best"),
+    [
+        (["6.12.9-amd64", "6.12.10-amd64"], "6.12.9-amd64", "6.12.10-amd64"),
+        (["6.12.10-amd64", "6.12.10-cloud-amd64"], "6.12.1-cloud-amd64", "6.12.10-cloud-amd64"),
+        (["6.8.0-45-generic", "6.8.0-1010-aws"], "6.8.0-44-generic", "6.8.0-45-generic"),
+        (["5.14.0-503.el9.x86_64", "5.14.0-503.el9.x86_64+debug"], "5.14.0-427.el9.x86_64", "5.14.0-503.el9.x86_64"),
+        (["6.12.9-amd64", "6.12.10-amd64"], "6.13.0-custom", "6.12.10-amd64"),
+        (["6.12.9+deb13-amd64", "6.12.10+deb13-amd64"], "6.1.0-28-amd64", "6.12.10+deb13-amd64"),
+    ],
+)
+def test_newest_is_of_the_running_flavour(installed: list[str], running: str, best: str) -> None:
+    found = newest([kernel(release) for release in installed], running)
+    assert found is not None
+    assert found.release == best
+
+
+def test_newest_of_none() -> None:
     assert newest([], "6.12.1-amd64") is None
 
 

@@ -220,7 +220,7 @@ def test_a_record_that_cannot_be_written_undoes_the_load(host: Host) -> None:
         (INITRD, b"", Request(), "INITRD_INVALID"),
         (INITRD, b"<html>", Request(), "INITRD_INVALID"),
         ("/x", b"", Request(initrd="/boot/initrd-none"), "INITRD_NOT_FOUND"),
-        ("/boot/vmlinuz-9.9", make_bzimage(), Request(), "INITRD_NOT_FOUND"),
+        ("/boot/vmlinuz-9.9", make_bzimage(), Request(kernel="9.9"), "INITRD_NOT_FOUND"),
         ("/x", b"", Request(edits=Edits(append=["x" * 2048])), "CMDLINE_TOO_LONG"),
         ("/x", b"", Request(edits=Edits(replace='a="b')), "CMDLINE_INVALID"),
         ("/proc/meminfo", b"MemTotal: 60000 kB\nMemAvailable: 20000 kB\n", Request(), "NO_MEMORY"),

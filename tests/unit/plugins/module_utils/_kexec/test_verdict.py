@@ -46,6 +46,7 @@ def test_a_host_that_can(host_tree: HostTree, changes: dict[str, str], loader: s
         ({"/proc/sys/kernel/kexec_load_disabled": "1\n"}, ["KEXEC_LOAD_DISABLED"]),
         ({"/proc/sys/kernel/kexec_load_limit_reboot": "0\n"}, ["KEXEC_LOAD_LIMIT"]),
         ({**LOCKED, **CMA}, ["CMA_BZIMAGE"]),
+        ({"/proc/meminfo": "MemTotal: 60000 kB\nMemAvailable: 20000 kB\n"}, ["NO_MEMORY"]),
         ({**LOCKED, CONFIG: "CONFIG_KEXEC=y\n"}, ["LOADER_UNAVAILABLE"]),
         ({**LOCKED, CONFIG: "CONFIG_KEXEC=y\nCONFIG_KEXEC_FILE=y\n"}, ["LOCKDOWN"]),
         ({"/proc/sys/kernel/kexec_load_disabled": "1\n", **LOCKED, **CMA}, ["KEXEC_LOAD_DISABLED", "CMA_BZIMAGE"]),
@@ -59,9 +60,9 @@ def test_a_host_that_cannot(host_tree: HostTree, changes: dict[str, str], codes:
 
 def test_what_is_not_there_is_missed(host_tree: HostTree) -> None:
     facts = facts_of(host_tree, {})
-    bare = replace(facts, tools=None, systemd=False, kernel=replace(facts.kernel, machine="aarch64", loaded=None))
+    bare = replace(facts, tools=None, systemd=False, installed=[], kernel=replace(facts.kernel, machine="aarch64", loaded=None))
     codes = [reason.code for reason in decide(bare).reasons]
-    assert codes == ["ARCH_UNSUPPORTED", "NO_SYSTEMD", "NO_KEXEC_SUPPORT", "NO_KEXEC_TOOLS"]
+    assert codes == ["ARCH_UNSUPPORTED", "NO_SYSTEMD", "NO_KEXEC_SUPPORT", "NO_KEXEC_TOOLS", "NO_KERNEL"]
 
 
 @pytest.mark.parametrize(
