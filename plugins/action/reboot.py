@@ -57,7 +57,8 @@ class ActionModule(ActionBase):
         except CodedError as error:
             result.update(error.as_result(), failed=True)
         except SessionLost as error:
-            result.update(unreachable=True, msg="the host could not be reached: %s" % error)
+            # Not Ansible's "unreachable", which would not stop a rolling reboot.
+            result.update(RebootError("UNREACHABLE", "the host could not be reached: %s" % error).as_result(), failed=True)
         finally:
             prober.close()
         return result
