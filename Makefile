@@ -203,5 +203,5 @@ demo: setup ## reboot three virtual machines, one after the other, by kexec (KEE
 	step "Preflight: how would each reboot?"; \
 	$(PLAY_IN_LAB) fleet.kexec.preflight; \
 	step "Rolling reboot by kexec, one host at a time"; \
-	$(PLAY_IN_LAB) -e fleet_kexec_method=kexec -e fleet_kexec_reboot_timeout=300 fleet.kexec.rolling_reboot; \
+	$(PLAY_IN_LAB) -e fleet_kexec_method=kexec -e fleet_kexec_reboot_timeout=300 -v fleet.kexec.rolling_reboot; \
 	step "Three hosts proven rebooted by kexec"

@@ -74,7 +74,7 @@ class ActionModule(ActionBase):
             clock=time.monotonic,
             sleep=time.sleep,
             new_token=lambda: os.urandom(TOKEN_BYTES).hex(),
-            progress=lambda text: display.vv("reboot: %s" % text, host=host),
+            progress=lambda text: display.v("reboot: %s" % text, host=host),
             committed=interrupts.release,
         )
         request = RebootRequest(

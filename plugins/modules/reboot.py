@@ -87,6 +87,7 @@ notes:
     shut out addresses that connect more often without logging in. RV(outage_error_ms) says what that means for the figure.
   - The boot is given C(panic=10 oops=panic), so that a kernel that panics comes back through firmware. Once the boot is
     verified, the values of C(kernel.panic) and C(kernel.panic_on_oops) from before are put back.
+  - With C(-v) the steps are shown as they happen.
   - The bootloader's configuration is not touched, so any reset boots what it booted before.
   - An interrupted playbook calls the reboot off, as long as O(pre_reboot_delay) lasts, and unloads the image.
   - If the reboot can't be triggered, or the host has not begun it when O(reboot_timeout) ends, it is called off and the

@@ -223,6 +223,7 @@ class Rebooter:
         finally:
             self._prober.forget(self)
         self._learn(watch, state, "banner" if found else "connection")
+        self._progress("back by %s with %s" % (state.evidence.path, state.evidence.release))
         self._verify(request, prepared, state, facts["boot"]["boot_id"])
         self._restore_panic(facts, state, watch.deadline)
         self._sleep(max(0.0, min(request.post_reboot_delay_s, watch.deadline - self._clock())))
@@ -343,6 +344,7 @@ class Rebooter:
         if watch.is_back and not was_back:
             # Ask first; what else its sshd hears from here it may hold against us.
             self._prober.forget(self)
+            self._progress("sshd answers")
         if (watch.went_down and not was_down) or (was_back and not watch.is_back):
             self._progress("sshd is gone")
             return True
