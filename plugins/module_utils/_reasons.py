@@ -49,7 +49,7 @@ CATALOGUE: Dict[str, str] = {
     "NOT_PROVEN": "The host rebooted, but not into what was staged; see proof in the result, and the host's console.",
     "REBOOT_TIMEOUT": "Look at the console of the host, or power-cycle it: its bootloader's default is untouched.",
     "TEST_COMMAND_FAILED": "The host is up and its boot is verified, but test_command did not succeed on it in time.",
-    "UNREACHABLE": "The host was not touched, or what was begun on it was called off; see why ansible can't connect to it.",
+    "UNREACHABLE": "Nothing was triggered. An image may be loaded if it was lost while staging: unstage it when it is back.",
     "TRIGGER_FAILED": "The reboot was called off and the image unloaded; the message ends with what the host said.",
 }
 

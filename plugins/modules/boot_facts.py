@@ -100,11 +100,11 @@ ansible_facts:
               type: int
               sample: 0
         kernels:
-          description: Kernels in C(/boot), oldest first, each with C(release), C(kernel) and C(initrd).
+          description: Kernels in C(/boot), oldest first, each with C(release), C(kernel), C(initrd) and C(size_bytes) of both.
           type: list
           elements: dict
         newest_release:
-          description: Release of the newest of them. Null if there is none.
+          description: Release that V(newest) of M(fleet.kexec.stage) means on this host. Null if there is none.
           type: str
           sample: 6.12.117+deb13-cloud-amd64
         memory:
