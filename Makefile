@@ -38,6 +38,8 @@ export ANSIBLE_CALLBACK_PLUGINS := $(CURDIR)/molecule/lab/callback_plugins
 export ANSIBLE_CALLBACKS_ENABLED := lab_console
 export ANSIBLE_CALLBACK_RESULT_FORMAT := yaml
 export ANSIBLE_PIPELINING := 1
+# A path of its own for each lab: guests of two labs may have the same addresses.
+export ANSIBLE_SSH_CONTROL_PATH_DIR := $(HOME)/.ansible/cp/$(LAB_NAME)
 export MOLECULE_GLOB := $(CURDIR)/molecule/*/molecule.yml
 export MOLECULE_COMMAND_BORDERS := false
 export PYTHONUNBUFFERED := 1
@@ -45,7 +47,7 @@ export PYTHONUNBUFFERED := 1
 # The lab takes root: namespaces, taps, mmdebstrap. sudo drops the environment, so it is given.
 PASSED := PATH FLEET_KEXEC_CACHE LAB_NAME LAB_GUESTS LAB_RUN LAB_EXTRA_VARS LAB_MIRROR ANSIBLE_COLLECTIONS_PATH \
   ANSIBLE_CALLBACK_PLUGINS ANSIBLE_CALLBACKS_ENABLED ANSIBLE_CALLBACK_RESULT_FORMAT ANSIBLE_PIPELINING \
-  MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED
+  ANSIBLE_SSH_CONTROL_PATH_DIR MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED
 AS_ROOT := $(if $(SUDO),$(SUDO) env $(foreach name,$(PASSED),$(name)="$$$(name)"))
 # The controller of the guests: in the lab's network namespace.
 IN_LAB := $(AS_ROOT) ip netns exec $(LAB_NAME)
@@ -61,8 +63,8 @@ help: ## what there is to make
 
 # --- set-up ------------------------------------------------------------------------------
 
-PACKAGES := ca-certificates debian-archive-keyring dosfstools e2fsprogs fdisk git iproute2 mmdebstrap \
-  openssh-client ovmf python3-venv qemu-system-x86 qemu-utils util-linux
+PACKAGES := binutils ca-certificates debian-archive-keyring dosfstools e2fsprogs fdisk gcc git iproute2 libc6-dev lz4 \
+  mmdebstrap openssh-client ovmf python3-venv qemu-system-x86 qemu-utils util-linux zstd
 PACKAGES_STAMP := $(CACHE)/packages-$(shell echo $(PACKAGES) | sha256sum | cut -c1-12)
 
 .PHONY: setup
@@ -154,8 +156,22 @@ lint: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## style, type
 	@$(IN_TREE) ANSIBLE_COLLECTIONS_PATH=$(TREE) ansible-lint -q --nocolor
 	@antsibull-changelog lint
 
+# Debian's current ones, for the tests of what takes kernels apart. Fetched once; remove them to have newer ones.
+KERNELS := $(CACHE)/kernels/.complete-$(shell sha256sum tests/kernels.py | cut -c1-12)
+
+.PHONY: kernels
+kernels: $(KERNELS) ## fetch the kernels that the unit tests take apart
+
+$(KERNELS): | $(PACKAGES_STAMP)
+	@$(PYTHON) tests/kernels.py $(CACHE)
+	@touch $@
+
+.PHONY: stub
+stub: setup ## assemble the stub of fast images into the module that carries it
+	@$(PYTHON) tests/assemble_stub.py
+
 .PHONY: unit
-unit: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## unit tests
+unit: $(VENV)/.complete $(KERNELS) | $(TREE)/ansible_collections/fleet/kexec ## unit tests
 	@PYTHONPATH=$(TREE) python -m pytest --quiet tests/unit
 
 # A copy, because ansible-test follows no links.

@@ -96,10 +96,12 @@ def qemu_command(args: argparse.Namespace) -> list[str]:
             "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}",
             "-drive", f"if=pflash,unit=1,format=raw,file={guest / 'efivars.fd'}",
         ]  # fmt: skip
+    # Instructions can only be counted on one thread.
+    accel = [f"{args.accel},thread=single", "-icount", args.icount] if args.icount else [args.accel]
     return [
         "ip", "netns", "exec", args.netns,
         QEMU, "-name", args.name, "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", "q35,sata=off", "-accel", args.accel, "-cpu", cpu_model(args.accel),
+        "-machine", "q35,sata=off", "-accel", *accel, "-cpu", cpu_model(args.accel),
         "-smp", "1", "-m", str(args.memory_mib), *firmware,
         "-smbios", f"type=11,value=io.systemd.credential:system.hostname={args.name}",
         "-drive", f"if=none,id=disk,format=qcow2,cache=unsafe,file={guest / 'overlay.qcow2'}",
@@ -352,6 +354,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     for option in ("--name", "--image", "--netns", "--tap", "--mac"):
         sub.add_argument(option, required=True)
     sub.add_argument("--accel", choices=("kvm", "tcg"), required=True)
+    sub.add_argument("--icount", default="", help="QEMU's -icount: a clock that counts instructions; with tcg only")
     sub.add_argument("--firmware", choices=("bios", "uefi"), default="bios")
     sub.add_argument("--memory-mib", type=int, required=True)
     sub.add_argument("--qemu-arg", action="append", default=[], help="one more argument for QEMU; repeatable")

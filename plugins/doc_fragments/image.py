@@ -51,17 +51,55 @@ options:
         type: list
         elements: str
         default: []
+  image:
+    description:
+      - What to load of the kernel.
+      - V(fast) is the uncompressed image that M(fleet.kexec.fast_image) installed. It has to be there, and made from the very
+        kernel and initrd that are installed.
+      - V(bzimage) is the distribution's own, signed image.
+      - V(auto) takes whichever boots sooner on this host, by its own measured speed. What it can't take, it says why in
+        RV(notes).
+      - If omitted, the host's own default (C(/etc/fleet-kexec.conf)), or else V(auto).
+    type: str
+    choices:
+      - auto
+      - fast
+      - bzimage
+  integrity:
+    description:
+      - How kernel and initrd are checked between the old kernel and the new one.
+      - V(crc32c) is the check of the fast image, at the speed of memory. It covers the kernel and the initrd, where they will
+        be used, not itself, the command line or what firmware handed on. On a mismatch the machine is reset and comes back
+        through firmware. It takes a processor with SSE 4.2.
+      - V(sha256) is the check of kexec-tools or the kernel, at some 300 MB/s. On a mismatch the machine hangs.
+      - V(none) is no check at all. Loaders other than V(kexec_load) have no way to leave it out.
+      - V(auto) is the quickest way that has a check.
+      - If omitted, the host's own default, or else V(auto).
+    type: str
+    choices:
+      - auto
+      - crc32c
+      - sha256
+      - none
   loader:
     description:
       - The system call that loads the image.
-      - V(kexec_file_load) lets the kernel read and verify the files. It is the only one that works under lockdown.
+      - V(kexec_file_load) lets the kernel read and verify the files. It is the only one that works under lockdown, and it
+        always hashes all that it loaded, unless everything lies in CMA (Linux 7.3 and later with C(cma=)).
       - V(kexec_load) lets kexec-tools do the work.
-      - V(auto) takes V(kexec_file_load) where it works and V(kexec_load) elsewhere. On a host with memory in CMA it takes
-        V(kexec_load), because there the kernel would place a compressed image so that unpacking destroys its initrd.
+      - V(auto) takes the one that boots sooner, and V(kexec_file_load) where that is the same.
+      - On a host with memory in CMA, V(kexec_file_load) is for fast images only. The kernel would place a compressed one so
+        that unpacking destroys its initrd.
+      - If omitted, the host's own default, or else V(auto).
     type: str
     choices:
       - auto
       - kexec_load
       - kexec_file_load
-    default: auto
+  kaslr:
+    description:
+      - Whether the kernel lies at a random address. For a fast image it is drawn anew whenever one is staged.
+      - V(false) adds C(nokaslr) to the command line. C(nokaslr) that stands there already is respected.
+      - If omitted, the host's own default, or else V(true).
+    type: bool
 """

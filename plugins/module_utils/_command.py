@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
-from typing import Callable, Optional, Sequence
+from typing import Callable, Dict, Optional, Sequence
 
 # /usr/sbin is missing from the path of some non-login sessions.
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
@@ -36,15 +36,19 @@ class CommandResult:
 Runner = Callable[[Sequence[str], float], CommandResult]
 
 
+def tool_environment() -> Dict[str, str]:
+    """The environment that tools are run in."""
+    return {"PATH": SEARCH_PATH, "LC_ALL": "C", "LANG": "C"}
+
+
 def run_command(argv: Sequence[str], timeout_s: float) -> CommandResult:
     """Run a command to its end or its timeout; never raises for its failure."""
-    env = {"PATH": SEARCH_PATH, "LC_ALL": "C", "LANG": "C"}
     try:
         done = subprocess.run(
             list(argv),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env=env,
+            env=tool_environment(),
             timeout=timeout_s,
             check=False,
         )

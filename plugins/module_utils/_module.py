@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any, Callable, Dict
 
 from ansible.module_utils.basic import AnsibleModule
@@ -20,12 +19,3 @@ def run_module(module: AnsibleModule, work: Callable[[], Dict[str, Any]]) -> Non
     except CodedError as error:
         module.fail_json(**error.as_result())
     module.exit_json(**result)
-
-
-def require_root() -> None:
-    """Refuse to go on without privileges.
-
-    :raises CodedError: C(NOT_ROOT).
-    """
-    if os.geteuid() != 0:
-        raise CodedError("NOT_ROOT", "loading and unloading kernels takes root, this is uid %d" % os.geteuid())

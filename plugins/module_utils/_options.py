@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any, Dict, Mapping
 
 from ._kexec.cmdline import Edits
+from ._kexec.policy import CHOICES, Policy
 from ._kexec.staging import NEWEST, Request
-from ._kexec.verdict import LOADERS
 
 
 def image_argument_spec() -> Dict[str, Any]:
@@ -25,8 +26,20 @@ def image_argument_spec() -> Dict[str, Any]:
                 "append": {"type": "list", "elements": "str", "default": []},
             },
         },
-        "loader": {"type": "str", "choices": ["auto", *LOADERS], "default": "auto"},
+        **policy_argument_spec(),
     }
+
+
+def policy_argument_spec() -> Dict[str, Any]:
+    """Argument specification of how to stage; what is left out is up to the host."""
+    spec: Dict[str, Any] = {name: {"type": "str", "choices": list(choices)} for name, choices in CHOICES.items()}
+    return dict(spec, kaslr={"type": "bool"})
+
+
+def defaults_argument_spec() -> Dict[str, Any]:
+    """The same as the host's defaults, where everything has a value."""
+    defaults = asdict(Policy())
+    return {name: dict(option, default=defaults[name]) for name, option in policy_argument_spec().items()}
 
 
 def image_request(params: Mapping[str, Any]) -> Request:
@@ -36,5 +49,5 @@ def image_request(params: Mapping[str, Any]) -> Request:
         kernel=params["kernel"],
         initrd=params.get("initrd"),
         edits=Edits(edits.get("replace"), tuple(edits.get("remove") or ()), tuple(edits.get("append") or ())),
-        loader=params["loader"],
+        policy={name: params.get(name) for name in policy_argument_spec()},
     )

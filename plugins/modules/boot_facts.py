@@ -26,6 +26,7 @@ attributes:
     support: full
 options: {}
 seealso:
+  - module: fleet.kexec.fast_image
   - module: fleet.kexec.stage
   - module: fleet.kexec.reboot
 """
@@ -71,6 +72,12 @@ ansible_facts:
               description: Token that this collection put on the command line. Null if it did not.
               type: str
               sample: 5f0c2d8e9a7b4c61
+            stub:
+              description:
+                - What the stub of a fast image left behind. Null if this boot was not through one, or without privileges.
+                - C(entry_cycles), C(moved_cycles) and C(exit_cycles) are readings of the time-stamp counter, C(load_address) is
+                  a physical address. C(checked), C(relocated) and C(moved) say what the stub did.
+              type: dict
         kernel:
           description: The running kernel.
           type: dict
@@ -110,6 +117,25 @@ ansible_facts:
         memory:
           description: C(total_bytes), C(available_bytes) and C(cma_total_bytes).
           type: dict
+        cpu:
+          description: C(model), C(sse42), C(five_level_paging) and C(confidential), which names what encrypts a guest's memory.
+          type: dict
+        virtio_reset:
+          description: Whether virtio devices are reset before a kexec. Null if the host has none.
+          type: bool
+        throughput:
+          description:
+            - How fast the host does what a reboot does, in bytes per second on one core. C(copy), C(crc32c), C(sha256), and
+              C(unpack) by format.
+            - C(measured) is false as long as M(fleet.kexec.fast_image) has not measured it. The figures are typical ones then.
+          type: dict
+        fast_images:
+          description: Fast images on the host, as M(fleet.kexec.fast_image) returns them. Empty without privileges.
+          type: list
+          elements: dict
+        policy:
+          description: The host's own defaults for M(fleet.kexec.stage), from C(/etc/fleet-kexec.conf).
+          type: dict
         container:
           description: Name of the container manager. Null on a machine.
           type: str
@@ -133,7 +159,8 @@ ansible_facts:
         verdict:
           description:
             - How the host should reboot.
-            - C(method) is V(kexec), V(firmware) or V(refuse), C(loader) the system call to load with.
+            - C(method) is V(kexec), V(firmware) or V(refuse). C(image), C(loader) and C(integrity) are how, as in
+              M(fleet.kexec.stage), C(predicted_ms) what the jump will take, and C(notes) why it is not a quicker way.
           type: dict
         blockers:
           description: Why it can't reboot by kexec, each with C(code), C(message) and C(hint). Empty if it can.
@@ -146,17 +173,14 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
-from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import current_record
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present, read
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
 
 
 def work() -> Dict[str, Any]:
-    files = HostFiles()
-    facts = gather(files, run_command)
-    return {"changed": False, "ansible_facts": {"fleet_kexec": present(facts, current_record(files))}}
+    reading = read(HostFiles(), run_command)
+    return {"changed": False, "ansible_facts": {"fleet_kexec": present(reading)}}
 
 
 def main() -> None:

@@ -5,14 +5,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from typing import BinaryIO, Iterator
 
 
-def write_atomically(path: str, content: bytes, mode: int = 0o600) -> None:
-    """Replace a file: temporary file beside it, fsync, rename, fsync of the directory.
+@contextlib.contextmanager
+def replacing(path: str, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """A file to write, which replaces the one at the path once all went well.
 
-    An existing file keeps its mode and owner; a new one gets the mode given.
+    Temporary file beside it, fsync, rename, fsync of the directory. An
+    existing file keeps its mode and owner; a new one gets the mode given.
     Nothing is left behind if it fails.
 
     :raises OSError: it could not be written.
@@ -24,8 +28,8 @@ def write_atomically(path: str, content: bytes, mode: int = 0o600) -> None:
         existing = None
     descriptor, temporary = tempfile.mkstemp(dir=directory, prefix=".%s." % os.path.basename(path))
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
+        with os.fdopen(descriptor, "w+b") as stream:
+            yield stream
             if existing is not None:
                 os.fchown(stream.fileno(), existing.st_uid, existing.st_gid)
             os.fchmod(stream.fileno(), existing.st_mode & 0o7777 if existing is not None else mode)
@@ -35,7 +39,21 @@ def write_atomically(path: str, content: bytes, mode: int = 0o600) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    sync_directory(directory)
+
+
+def write_atomically(path: str, content: bytes, mode: int = 0o600) -> None:
+    """Replace a file's content, see :func:`replacing`.
+
+    :raises OSError: it could not be written.
+    """
+    with replacing(path, mode) as stream:
+        stream.write(content)
+
+
+def sync_directory(path: str) -> None:
+    """Make renames and removals in a directory last."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

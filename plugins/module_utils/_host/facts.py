@@ -11,10 +11,13 @@ from typing import List, Optional
 
 from .._command import Runner
 from .container import read_container
+from .cpu import Cpu, read_cpu
+from .devices import virtio_reset_on_shutdown
 from .files import HostFiles
 from .installed import InstalledKernel, list_installed
 from .kernel import RunningKernel, read_running_kernel
 from .memory import Memory, read_memory
+from .throughput import Throughput, read_throughput
 from .tools import KexecTools, find_kexec_tools
 
 
@@ -22,6 +25,9 @@ from .tools import KexecTools, find_kexec_tools
 class HostFacts:
     """A host as it is now.
 
+    :ivar throughput: how fast it is, measured or typical.
+    :ivar virtio_reset: whether its virtio devices are reset before a kexec;
+        None if it has none.
     :ivar container: its manager, or None on a machine.
     :ivar systemd: whether systemd is PID 1.
     :ivar tools: None if kexec-tools is not installed.
@@ -32,6 +38,9 @@ class HostFacts:
 
     kernel: RunningKernel
     memory: Memory
+    cpu: Cpu
+    throughput: Throughput
+    virtio_reset: Optional[bool]
     container: Optional[str]
     systemd: bool
     tools: Optional[KexecTools]
@@ -45,9 +54,13 @@ def gather(files: HostFiles, run: Runner) -> HostFacts:
     :param files: its file system.
     :param run: runs its own tools; used for versions only.
     """
+    cpu = read_cpu(files)
     return HostFacts(
         kernel=read_running_kernel(files, os.uname().machine),
         memory=read_memory(files),
+        cpu=cpu,
+        throughput=read_throughput(files, cpu),
+        virtio_reset=virtio_reset_on_shutdown(files),
         container=read_container(files),
         systemd=files.exists("/run/systemd/system"),
         tools=find_kexec_tools(files, run),

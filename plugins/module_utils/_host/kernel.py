@@ -16,7 +16,7 @@ from .files import HostFiles
 # kexec_file_load; the low nibble is the loader's version.
 BOOTLOADER_KEXEC = 0xD
 
-_CONFIG_KEYS = ("KEXEC", "KEXEC_FILE", "KEXEC_SIG")
+_CONFIG_KEYS = ("KEXEC", "KEXEC_FILE", "KEXEC_SIG", "KEXEC_SIG_FORCE")
 
 
 @dataclass(frozen=True)

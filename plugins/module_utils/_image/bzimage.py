@@ -15,7 +15,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO, Optional
 
-from .._reasons import CodedError
+from .errors import ImageError
 
 SECTOR_BYTES = 512
 
@@ -23,30 +23,38 @@ SECTOR_BYTES = 512
 # part, which is 0x40 sectors at most.
 _SETUP_MAX_BYTES = 65 * SECTOR_BYTES
 
-_OFFSET_SETUP_SECTS = 0x1F1
-_OFFSET_SYSSIZE = 0x1F4
-_OFFSET_BOOT_FLAG = 0x1FE
-_OFFSET_MAGIC = 0x202
-_OFFSET_VERSION = 0x206
-_OFFSET_KERNEL_VERSION = 0x20E
-_OFFSET_XLOADFLAGS = 0x236
-_OFFSET_CMDLINE_SIZE = 0x238
-_OFFSET_INIT_SIZE = 0x260
+# Fields by their names in the boot protocol.
+OFFSET_SETUP_SECTS = 0x1F1
+OFFSET_SYSSIZE = 0x1F4
+OFFSET_BOOT_FLAG = 0x1FE
+OFFSET_HEADER = 0x202
+OFFSET_VERSION = 0x206
+OFFSET_KERNEL_VERSION = 0x20E
+OFFSET_KERNEL_ALIGNMENT = 0x230
+OFFSET_RELOCATABLE_KERNEL = 0x234
+OFFSET_XLOADFLAGS = 0x236
+OFFSET_CMDLINE_SIZE = 0x238
+OFFSET_PAYLOAD_OFFSET = 0x248
+OFFSET_PAYLOAD_LENGTH = 0x24C
+OFFSET_PREF_ADDRESS = 0x258
+OFFSET_INIT_SIZE = 0x260
+OFFSET_HANDOVER_OFFSET = 0x264
 
 _BOOT_FLAG = 0xAA55
 _MAGIC = b"HdrS"
 # xloadflags exists since protocol 2.12, init_size since 2.10.
 _OLDEST_PROTOCOL = 0x020C
+
+# Bits of xloadflags.
 XLF_KERNEL_64 = 1 << 0
+XLF_EFI_HANDOVER_32 = 1 << 2
+XLF_EFI_HANDOVER_64 = 1 << 3
+XLF_5LEVEL_ENABLED = 1 << 6
 
 _ELF_MAGIC = b"\x7fELF"
 _ARM64_MAGIC = b"ARM\x64"
 _PE_MACHINES = {0x014C: "i386", 0x01C0: "arm", 0x5064: "riscv64", 0x6264: "loongarch64", 0xAA64: "aarch64"}
 _PE_MACHINE_X86_64 = 0x8664
-
-
-class ImageError(CodedError):
-    """A kernel image that can't be used: C(KERNEL_INVALID), C(KERNEL_TRUNCATED) or C(WRONG_ARCH)."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,14 @@ class BzImage:
         until it has parsed the memory map.
     :ivar cmdline_max_bytes: longest command line, without the final zero.
     :ivar file_bytes: size of the file.
+    :ivar payload_offset: of the compressed kernel, from the start of the
+        protected-mode part.
+    :ivar payload_bytes: its size; 0 if there is none.
+    :ivar pref_address: physical address it would like to be loaded at.
+    :ivar alignment: physical alignment that it needs; 0 if it can't be
+        relocated at all.
+    :ivar five_level_paging: whether it can take over with five-level page
+        tables live.
     """
 
     release: str
@@ -71,6 +87,11 @@ class BzImage:
     init_size_bytes: int
     cmdline_max_bytes: int
     file_bytes: int
+    payload_offset: int
+    payload_bytes: int
+    pref_address: int
+    alignment: int
+    five_level_paging: bool
 
 
 def _u16(head: bytes, offset: int) -> int:
@@ -79,6 +100,10 @@ def _u16(head: bytes, offset: int) -> int:
 
 def _u32(head: bytes, offset: int) -> int:
     return int(struct.unpack_from("<I", head, offset)[0])
+
+
+def _u64(head: bytes, offset: int) -> int:
+    return int(struct.unpack_from("<Q", head, offset)[0])
 
 
 def _pe_machine(head: bytes) -> Optional[int]:
@@ -98,7 +123,7 @@ def _check_kind(head: bytes, name: str) -> None:
     if machine in _PE_MACHINES or head[0x38:0x3C] == _ARM64_MAGIC:
         built_for = _PE_MACHINES.get(machine or 0xAA64, "another architecture")
         raise ImageError("WRONG_ARCH", "%s is a kernel for %s" % (name, built_for))
-    if len(head) < _OFFSET_MAGIC + 4 or head[_OFFSET_MAGIC : _OFFSET_MAGIC + 4] != _MAGIC:
+    if len(head) < OFFSET_HEADER + 4 or head[OFFSET_HEADER : OFFSET_HEADER + 4] != _MAGIC:
         raise ImageError("KERNEL_INVALID", "%s is not a Linux bzImage: it has no setup header" % name)
 
 
@@ -113,17 +138,17 @@ def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzIma
     if not head:
         raise ImageError("KERNEL_TRUNCATED", "%s is empty" % name)
     _check_kind(head, name)
-    if len(head) < _OFFSET_INIT_SIZE + 4:
+    if len(head) < OFFSET_INIT_SIZE + 4:
         raise ImageError("KERNEL_TRUNCATED", "%s ends within its setup header" % name)
-    protocol = _u16(head, _OFFSET_VERSION)
-    if _u16(head, _OFFSET_BOOT_FLAG) != _BOOT_FLAG or protocol < _OLDEST_PROTOCOL:
+    protocol = _u16(head, OFFSET_VERSION)
+    if _u16(head, OFFSET_BOOT_FLAG) != _BOOT_FLAG or protocol < _OLDEST_PROTOCOL:
         raise ImageError("KERNEL_INVALID", "%s has a setup header of boot protocol %#x, too old or damaged" % (name, protocol))
-    if not _u16(head, _OFFSET_XLOADFLAGS) & XLF_KERNEL_64:
+    if not _u16(head, OFFSET_XLOADFLAGS) & XLF_KERNEL_64:
         raise ImageError("WRONG_ARCH", "%s is a 32-bit x86 kernel" % name)
 
     # 0 means 4, for compatibility with ancient loaders.
-    setup_bytes = ((head[_OFFSET_SETUP_SECTS] or 4) + 1) * SECTOR_BYTES
-    protected_mode_bytes = _u32(head, _OFFSET_SYSSIZE) * 16
+    setup_bytes = ((head[OFFSET_SETUP_SECTS] or 4) + 1) * SECTOR_BYTES
+    protected_mode_bytes = _u32(head, OFFSET_SYSSIZE) * 16
     # syssize counts in units of 16 bytes, rounded up.
     if file_bytes < setup_bytes + protected_mode_bytes - 15:
         raise ImageError(
@@ -135,15 +160,20 @@ def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzIma
         protocol=protocol,
         setup_bytes=setup_bytes,
         protected_mode_bytes=protected_mode_bytes,
-        init_size_bytes=_u32(head, _OFFSET_INIT_SIZE),
-        cmdline_max_bytes=_u32(head, _OFFSET_CMDLINE_SIZE),
+        init_size_bytes=_u32(head, OFFSET_INIT_SIZE),
+        cmdline_max_bytes=_u32(head, OFFSET_CMDLINE_SIZE),
         file_bytes=file_bytes,
+        payload_offset=_u32(head, OFFSET_PAYLOAD_OFFSET),
+        payload_bytes=_u32(head, OFFSET_PAYLOAD_LENGTH),
+        pref_address=_u64(head, OFFSET_PREF_ADDRESS),
+        alignment=_u32(head, OFFSET_KERNEL_ALIGNMENT) if head[OFFSET_RELOCATABLE_KERNEL] else 0,
+        five_level_paging=bool(_u16(head, OFFSET_XLOADFLAGS) & XLF_5LEVEL_ENABLED),
     )
 
 
 def _release(head: bytes) -> str:
     """First word of the version string that C(kernel_version) points to."""
-    offset = _u16(head, _OFFSET_KERNEL_VERSION)
+    offset = _u16(head, OFFSET_KERNEL_VERSION)
     if not offset:
         return ""
     text = head[offset + SECTOR_BYTES : offset + SECTOR_BYTES + 256].split(b"\0")[0]

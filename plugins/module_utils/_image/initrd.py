@@ -1,15 +1,21 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recognising an initrd by its first bytes."""
+"""Initrds: archives one after the other, the last of them compressed as a rule.
+
+Source: Documentation/driver-api/early-userspace/buffer-format.rst of the
+kernel.
+"""
 
 from __future__ import annotations
 
-from typing import Optional
+import binascii
+from typing import Optional, Tuple
 
-# Documentation/driver-api/early-userspace/buffer-format.rst for cpio,
-# lib/decompress.c of the kernel for the compressed ones. A microcode archive
-# in front of the real one is an uncompressed cpio.
+from .errors import ImageError
+from .payload import Unpacker
+
+# lib/decompress.c of the kernel for the compressed ones.
 _MAGICS = (
     (b"070701", "cpio"),
     (b"070702", "cpio"),
@@ -31,3 +37,85 @@ def initrd_format(head: bytes) -> Optional[str]:
         if head.startswith(magic):
             return name
     return None
+
+
+_CPIO = "cpio"
+# Fields of a newc header: eight hexadecimal digits each, behind a magic of six.
+_HEADER_BYTES = 110
+_FIELD_FILESIZE = 6
+_FIELD_NAMESIZE = 11
+_TRAILER = b"TRAILER!!!"
+_ALIGNMENT = 4
+
+
+def split_initrd(data: memoryview, name: str = "the initrd") -> Tuple[int, Optional[str]]:
+    """Where the compressed archive begins, and its format.
+
+    What lies in front of it are uncompressed archives: microcode, which the
+    kernel looks for there and nowhere else, and whatever gains nothing from
+    compression.
+
+    :return: offset and format; the size and None if nothing is compressed.
+    :raises ImageError: C(INITRD_INVALID): it is damaged.
+    """
+    position = 0
+    while True:
+        # Archives are padded with zeros at will.
+        while data[position : position + 4096] and not any(data[position : position + 4096]):
+            position = min(position + 4096, len(data))
+        while position < len(data) and not data[position]:
+            position += 1
+        if position == len(data):
+            return position, None
+        kind = initrd_format(bytes(data[position : position + MAGIC_BYTES]))
+        if kind is None:
+            raise ImageError("INITRD_INVALID", "%s has something at %#x that is no archive" % (name, position))
+        if kind != _CPIO:
+            return position, kind
+        position = _archive_end(data, position, name)
+
+
+def _archive_end(data: memoryview, position: int, name: str) -> int:
+    """Offset of what follows a cpio archive."""
+
+    def field(number: int) -> int:
+        digits = bytes(data[position + 6 + 8 * number : position + 14 + 8 * number])
+        return int.from_bytes(binascii.unhexlify(digits), "big")
+
+    begin = position
+    while True:
+        try:
+            if initrd_format(bytes(data[position : position + MAGIC_BYTES])) != _CPIO:
+                raise ValueError
+            file_bytes, name_bytes = field(_FIELD_FILESIZE), field(_FIELD_NAMESIZE)
+        except ValueError:
+            raise ImageError("INITRD_INVALID", "%s has a damaged archive at %#x" % (name, begin)) from None
+        entry = bytes(data[position + _HEADER_BYTES : position + _HEADER_BYTES + len(_TRAILER)])
+        # Offsets are aligned from the start of the archive.
+        after_name = _align(position - begin + _HEADER_BYTES + name_bytes)
+        position = begin + _align(after_name + file_bytes)
+        if position > len(data) + _ALIGNMENT:
+            raise ImageError("INITRD_INVALID", "%s ends within an archive" % name)
+        if entry == _TRAILER:
+            return min(position, len(data))
+
+
+def _align(offset: int) -> int:
+    return -(-offset // _ALIGNMENT) * _ALIGNMENT
+
+
+def uncompress_initrd(data: memoryview, unpacker: Unpacker, limit: int, name: str = "the initrd") -> bytes:
+    """The same initrd with nothing compressed any more; archives in front stay as they are.
+
+    :param limit: the most it may unpack to, in bytes.
+    :raises ImageError: C(INITRD_INVALID), C(PAYLOAD_INVALID),
+        C(PAYLOAD_FORMAT) or C(NO_DECOMPRESSOR).
+    """
+    begin, kind = split_initrd(data, name)
+    if kind is None:
+        return bytes(data)
+    content = unpacker.unpack_stream(kind, data[begin:], limit)
+    if initrd_format(content[:MAGIC_BYTES]) != _CPIO:
+        raise ImageError("INITRD_INVALID", "what is compressed in %s is no archive" % name)
+    # The kernel looks for an archive at multiples of four bytes.
+    return bytes(data[:begin]) + bytes(_align(begin) - begin) + content

@@ -22,6 +22,8 @@ TOKEN_NAME = "fleet_kexec.token"
 # the default of Debian, it would hang for ever.
 PANIC_S = 10
 ONE_BOOT_ARGS = ("panic=%d" % PANIC_S, "oops=panic")
+# The kernel's own switch, and so the only one: whoever sets it is obeyed.
+NO_KASLR = "nokaslr"
 
 # kexec-tools keeps the command line in 2048 bytes (COMMAND_LINE_SIZE in
 # kexec/arch/i386/x86-linux-setup.c), the final zero included; the kernel's
@@ -98,7 +100,7 @@ def _without_own(args: List[str]) -> List[str]:
     for arg in args:
         if _name(arg) == TOKEN_NAME:
             in_tail = True
-        elif not (in_tail and arg in ONE_BOOT_ARGS):
+        elif not (in_tail and arg in (*ONE_BOOT_ARGS, NO_KASLR)):
             in_tail = False
             kept.append(arg)
     return kept
@@ -136,13 +138,24 @@ def base_line(running: str, edits: Edits) -> str:
     return " ".join(args + init_args)
 
 
-def with_token(base: str, token: str) -> str:
-    """The line as it is loaded: base, token, one-boot arguments, arguments for init."""
+def allows_kaslr(base: str) -> bool:
+    """Whether a line leaves the kernel free to lie at a random address."""
+    args = split(base)
+    return NO_KASLR not in (args[: args.index("--")] if "--" in args else args)
+
+
+def with_token(base: str, token: str, kaslr: bool = True) -> str:
+    """The line as it is loaded: base, token, one-boot arguments, arguments for init.
+
+    :param kaslr: whether the kernel may lie at a random address.
+    """
     args = split(base)
     cut = args.index("--") if "--" in args else len(args)
     own = ["%s=%s" % (TOKEN_NAME, token)]
     if not own_panic_set(args[:cut]):
         own.extend(ONE_BOOT_ARGS)
+    if not kaslr and NO_KASLR not in args[:cut]:
+        own.append(NO_KASLR)
     return " ".join(args[:cut] + own + args[cut:])
 
 

@@ -10,7 +10,7 @@ from typing import List, Optional
 from .._command import Runner
 from .._host.files import HostFiles
 from .errors import KexecError
-from .verdict import KEXEC_FILE_LOAD
+from .policy import KEXEC_FILE_LOAD
 
 # Loading reads kernel and initrd and copies them; minutes only on a host in
 # trouble.
@@ -32,15 +32,19 @@ class Kexec:
         """Whether the kernel holds an image."""
         return self._files.read_int("/sys/kernel/kexec_loaded") == 1
 
-    def load(self, kernel: str, initrd: Optional[str], cmdline: str, loader: str) -> None:
+    def load(self, kernel: str, initrd: Optional[str], cmdline: str, loader: str, purgatory_check: bool = True) -> None:
         """Load an image; after a failure nothing is loaded.
 
         The system call is always chosen by name: kexec's own default differs
         from version to version (-c in 2.0.25, -a in 2.0.29).
 
+        :param purgatory_check: whether the purgatory is to check SHA-256; it
+            can be left out with kexec_load only.
         :raises KexecError: C(LOAD_FAILED) or C(LOAD_UNVERIFIED).
         """
         argv: List[str] = [self._path, "-s" if loader == KEXEC_FILE_LOAD else "-c", "-l", kernel]
+        if not purgatory_check:
+            argv.append("--no-checks")
         if initrd is not None:
             argv.append("--initrd=" + initrd)
         argv.append("--command-line=" + cmdline)

@@ -20,7 +20,7 @@ from .._host.files import HostFiles
 
 DIRECTORY = "/run/fleet-kexec"
 PATH = DIRECTORY + "/staged.json"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,22 @@ class StagedImage:
 
     :ivar release: what C(uname -r) will tell after the jump.
     :ivar cmdline: without token and one-boot arguments.
+    :ivar image: C(fast) or C(bzimage).
     :ivar loader: C(kexec_load) or C(kexec_file_load).
+    :ivar integrity: C(crc32c), C(sha256) or C(none).
+    :ivar kaslr: whether the kernel lies at a random address.
+    :ivar fast: the fast image's file; None for a bzImage.
     """
 
     kernel: FileIdentity
     initrd: Optional[FileIdentity]
     release: str
     cmdline: str
+    image: str
     loader: str
+    integrity: str
+    kaslr: bool
+    fast: Optional[FileIdentity] = None
 
     def summary(self) -> Dict[str, Any]:
         """For results and diffs."""
@@ -64,7 +72,10 @@ class StagedImage:
             "initrd": self.initrd.path if self.initrd else None,
             "release": self.release,
             "cmdline": self.cmdline,
+            "image": self.image,
             "loader": self.loader,
+            "integrity": self.integrity,
+            "kaslr": self.kaslr,
         }
 
 
@@ -92,7 +103,8 @@ def read_record(files: HostFiles) -> Optional[Record]:
         record = Record(
             image=StagedImage(
                 kernel=FileIdentity(**image.pop("kernel")),
-                initrd=FileIdentity(**image.pop("initrd")) if image["initrd"] else image.pop("initrd"),
+                initrd=_identity(image.pop("initrd")),
+                fast=_identity(image.pop("fast")),
                 **image,
             ),
             token=values["token"],
@@ -101,6 +113,10 @@ def read_record(files: HostFiles) -> Optional[Record]:
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return record if record.boot_id == files.read_text("/proc/sys/kernel/random/boot_id") else None
+
+
+def _identity(value: Optional[Dict[str, Any]]) -> Optional[FileIdentity]:
+    return FileIdentity(**value) if value is not None else None
 
 
 def write_record(files: HostFiles, record: Record) -> None:

@@ -12,18 +12,21 @@ import contextlib
 import fcntl
 import os
 from dataclasses import dataclass, field
-from typing import Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Mapping, Optional
 
 from .._host.facts import HostFacts
 from .._host.files import HostFiles
 from .._host.installed import find_initrd, newest
-from .._image.bzimage import BzImage, read_bzimage
+from .._image.errors import ImageError
 from .._image.initrd import MAGIC_BYTES, initrd_format
-from .cmdline import Edits, base_line, check_length, with_token
+from .candidate import Candidate, read_candidate
+from .cmdline import Edits, allows_kaslr, base_line, check_length, with_token
 from .errors import KexecError
+from .fast_staging import Preparation, prepared
 from .kexec_tools import Kexec
+from .policy import CRC32C, FAST, KEXEC_FILE_LOAD, SHA256, read_policy
 from .record import DIRECTORY, Record, StagedImage, drop_record, identify, read_record, write_record
-from .verdict import choose_loader, host_blockers, memory_obstacle
+from .verdict import Choice, choose, host_blockers, memory_obstacle
 
 NEWEST = "newest"
 RUNNING = "running"
@@ -39,13 +42,14 @@ class Request:
     :ivar kernel: C(newest), C(running), a release, or an absolute path.
     :ivar initrd: an absolute path, C(none), or None for the one that belongs
         to the kernel.
-    :ivar loader: C(auto), C(kexec_load) or C(kexec_file_load).
+    :ivar policy: any of C(image), C(integrity), C(loader), C(kaslr), as in
+        C(policy.Policy); what is left out or None is the host's own.
     """
 
     kernel: str = NEWEST
     initrd: Optional[str] = None
     edits: Edits = field(default_factory=Edits)
-    loader: str = "auto"
+    policy: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_kernel(request: str, facts: HostFacts, files: HostFiles) -> str:
@@ -90,40 +94,50 @@ def check_initrd(request: Optional[str], kernel: str, files: HostFiles) -> Optio
     return initrd
 
 
-def _read_kernel(path: str, files: HostFiles) -> BzImage:
-    try:
-        with open(files.path(path), "rb") as stream:
-            return read_bzimage(stream, path)
-    except OSError as error:
-        raise KexecError("KERNEL_NOT_FOUND", "the kernel %s can't be read: %s" % (path, error.strerror)) from error
+@dataclass(frozen=True)
+class Plan:
+    """What staging would do.
+
+    :ivar image: what would be loaded.
+    :ivar candidate: the kernel that it is.
+    :ivar choice: the way, and why it is that one.
+    """
+
+    image: StagedImage
+    candidate: Candidate
+    choice: Choice
 
 
-def plan(request: Request, facts: HostFacts, files: HostFiles) -> StagedImage:
-    """What staging would load.
+def plan(request: Request, facts: HostFacts, files: HostFiles) -> Plan:
+    """What staging would do.
 
     :raises KexecError: the host can't kexec, or the request can't be met.
     :raises ImageError: the kernel is no good.
     """
     for obstacle in host_blockers(facts):
         raise KexecError(obstacle.code, obstacle.message)
-    loader = choose_loader(facts, request.loader)
     kernel_path = find_kernel(request.kernel, facts, files)
-    kernel = _read_kernel(kernel_path, files)
-    initrd_path = check_initrd(request.initrd, kernel_path, files)
+    candidate = read_candidate(files, kernel_path, check_initrd(request.initrd, kernel_path, files))
+    policy = read_policy(files).override(request.policy)
     cmdline = base_line(facts.kernel.cmdline, request.edits)
+    kaslr = policy.kaslr and allows_kaslr(cmdline)
     # One token is as long as another.
-    check_length(with_token(cmdline, bytes(TOKEN_BYTES).hex()), kernel.cmdline_max_bytes)
-    identities = [identify(files, path) for path in (kernel_path, initrd_path) if path is not None]
-    too_much = memory_obstacle(facts, sum(identity.size_bytes for identity in identities))
+    check_length(with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr), candidate.header.cmdline_max_bytes)
+    choice = choose(facts, candidate, policy)
+    too_much = memory_obstacle(facts, candidate, choice.way)
     if too_much is not None:
         raise KexecError(too_much.code, too_much.message)
-    return StagedImage(
-        kernel=identities[0],
-        initrd=identities[1] if initrd_path is not None else None,
-        release=kernel.release,
+    initrd = candidate.initrd_of(choice.way.image)
+    image = StagedImage(
+        kernel=identify(files, kernel_path),
+        initrd=identify(files, initrd) if initrd is not None else None,
+        release=candidate.header.release,
         cmdline=cmdline,
-        loader=loader,
+        kaslr=kaslr,
+        fast=identify(files, candidate.fast.image.path) if choice.way.image == FAST and candidate.fast else None,
+        **choice.way._asdict(),
     )
+    return Plan(image, candidate, choice)
 
 
 class Stager:
@@ -139,25 +153,55 @@ class Stager:
         self._kexec = kexec
         self._random = random
 
-    def stage(self, image: StagedImage, boot_id: str) -> Record:
+    def stage(self, planned: Plan, boot_id: str) -> Record:
         """Load an image, replacing whatever is loaded.
 
-        :raises KexecError: C(LOAD_FAILED), C(LOAD_UNVERIFIED), C(STAGE_BUSY).
+        :raises KexecError: C(LOAD_FAILED), C(LOAD_UNVERIFIED), C(STAGE_BUSY),
+            C(FAST_IMAGE_DAMAGED), C(INTEGRITY_UNAVAILABLE).
         """
         if self._kexec is None:
             raise KexecError("NO_KEXEC_TOOLS", "there is no kexec program on the host")
-        with self._lock():
+        image = planned.image
+        with self._lock(), self._loadable(planned) as kernel:
             drop_record(self._files)
             token = self._random(TOKEN_BYTES).hex()
-            initrd = image.initrd.path if image.initrd else None
-            self._kexec.load(image.kernel.path, initrd, with_token(image.cmdline, token), image.loader)
+            self._kexec.load(
+                kernel,
+                image.initrd.path if image.initrd else None,
+                with_token(image.cmdline, token, image.kaslr),
+                image.loader,
+                # Where the loader can leave the purgatory's check out, and another one or none is wanted.
+                purgatory_check=image.loader == KEXEC_FILE_LOAD or image.integrity == SHA256,
+            )
             record = Record(image, token, boot_id)
             try:
+                self._check_unchanged(image)
                 write_record(self._files, record)
             except OSError as error:
                 self._kexec.unload()
-                raise KexecError("LOAD_FAILED", "the record of the staged image could not be written: %s" % error) from error
+                raise KexecError("LOAD_FAILED", "the image was unloaded again: %s" % error) from error
             return record
+
+    @contextlib.contextmanager
+    def _loadable(self, planned: Plan) -> Iterator[str]:
+        """Path to load the kernel from."""
+        image, fast = planned.image, planned.candidate.fast
+        if image.image != FAST or fast is None:
+            yield image.kernel.path
+            return
+        initrd = image.initrd.path if image.initrd else None
+        wanted = Preparation(fast, initrd, check=image.integrity == CRC32C, kaslr=image.kaslr)
+        with prepared(self._files, wanted, self._random) as path:
+            yield path
+
+    def _check_unchanged(self, image: StagedImage) -> None:
+        """Refuse what changed while it was being loaded.
+
+        :raises OSError: it is gone, or another file.
+        """
+        for identity in (image.kernel, image.initrd, image.fast):
+            if identity is not None and identify(self._files, identity.path) != identity:
+                raise OSError("%s changed while it was loaded" % identity.path)
 
     def unstage(self) -> bool:
         """Unload whatever is loaded, whoever loaded it.
@@ -188,6 +232,15 @@ class Stager:
             yield
         finally:
             os.close(descriptor)
+
+
+def newest_candidate(facts: HostFacts, files: HostFiles) -> Optional[Candidate]:
+    """The newest kernel with the initrd beside it; None if none is installed, or it is no good."""
+    latest = newest(facts.installed, facts.kernel.release)
+    try:
+        return read_candidate(files, latest.kernel, latest.initrd) if latest else None
+    except (ImageError, KexecError):
+        return None
 
 
 def current_record(files: HostFiles) -> Optional[Record]:

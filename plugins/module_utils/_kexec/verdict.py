@@ -1,21 +1,38 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How this host should reboot, and why: pure, from facts alone."""
+"""How this host should reboot, and why: pure, from facts alone.
+
+A way to reboot is an image, a loader and an integrity check. Some are not to
+be had on a host; of those that are, the quickest is taken, and every way that
+C(auto) takes has a check.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import List, Optional
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import Dict, List, NamedTuple, Optional
 
 from .._host.facts import HostFacts
-from .._host.installed import newest
 from .._reasons import Reason, reason
+from .candidate import Candidate
 from .errors import KexecError
-
-KEXEC_LOAD = "kexec_load"
-KEXEC_FILE_LOAD = "kexec_file_load"
-LOADERS = (KEXEC_LOAD, KEXEC_FILE_LOAD)
+from .policy import (
+    AUTO,
+    BZIMAGE,
+    CRC32C,
+    FAST,
+    IMAGES,
+    INTEGRITIES,
+    KEXEC_FILE_LOAD,
+    KEXEC_LOAD,
+    LOADERS,
+    NO_CHECK,
+    SHA256,
+    Policy,
+)
+from .prediction import predict
 
 # Codes that say what the host can't do, against those that say that something
 # asked for is wrong. Only the first are a reason to reboot another way.
@@ -38,42 +55,71 @@ HOST_CODES = frozenset(
 )
 
 
+class Way(NamedTuple):
+    """A way to kexec.
+
+    :ivar image: C(fast) or C(bzimage).
+    :ivar loader: C(kexec_load) or C(kexec_file_load).
+    :ivar integrity: C(crc32c), C(sha256) or C(none).
+    """
+
+    image: str
+    loader: str
+    integrity: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A way that was chosen.
+
+    :ivar predicted_ms: what the jump will take, by piece; see C(prediction.py).
+    :ivar notes: what there is to say about it: why it is not a quicker way,
+        and what an override costs.
+    """
+
+    way: Way
+    predicted_ms: Dict[str, float]
+    notes: List[Reason] = field(default_factory=list)
+
+    @property
+    def total_ms(self) -> float:
+        """All pieces together."""
+        return sum(self.predicted_ms.values())
+
+
 @dataclass(frozen=True)
 class Verdict:
     """How a host should reboot.
 
     :ivar method: C(kexec), C(firmware), or C(refuse) where there is nothing
         to reboot.
-    :ivar loader: one of :data:`LOADERS`; None unless the method is C(kexec).
+    :ivar choice: None unless the method is C(kexec).
     :ivar reasons: why it is not C(kexec); empty if it is.
     """
 
     method: str
-    loader: Optional[str]
+    choice: Optional[Choice]
     reasons: List[Reason]
 
 
+# --- what is not to be had -----------------------------------------------------------------
+
+
 def loader_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
-    """Why a loader can't load a distribution's bzImage on this host; None if it can."""
-    return _kexec_load_obstacle(facts) if loader == KEXEC_LOAD else _kexec_file_load_obstacle(facts)
-
-
-def _kexec_load_obstacle(facts: HostFacts) -> Optional[Reason]:
+    """Why a loader can't load a distribution's signed bzImage on this host; None if it can."""
     kernel = facts.kernel
-    if kernel.config.get("KEXEC", "y") != "y":
-        return reason("LOADER_UNAVAILABLE", "the running kernel was built without CONFIG_KEXEC: no kexec_load")
-    if kernel.lockdown != "none":
+    option = "KEXEC" if loader == KEXEC_LOAD else "KEXEC_FILE"
+    if kernel.config.get(option, "y") != "y":
+        return reason("LOADER_UNAVAILABLE", "the running kernel was built without CONFIG_%s: no %s" % (option, loader))
+    if kernel.lockdown != "none" and loader == KEXEC_LOAD:
         return reason("LOCKDOWN", "the running kernel is locked down (%s) and refuses kexec_load" % kernel.lockdown)
+    if kernel.lockdown != "none" and kernel.config.get("KEXEC_SIG", "y") != "y":
+        return reason("LOCKDOWN", "the running kernel is locked down and was built without CONFIG_KEXEC_SIG")
     return None
 
 
-def _kexec_file_load_obstacle(facts: HostFacts) -> Optional[Reason]:
-    kernel = facts.kernel
-    if kernel.config.get("KEXEC_FILE", "y") != "y":
-        return reason("LOADER_UNAVAILABLE", "the running kernel was built without CONFIG_KEXEC_FILE: no kexec_file_load")
-    if kernel.lockdown != "none" and kernel.config.get("KEXEC_SIG", "y") != "y":
-        return reason("LOCKDOWN", "the running kernel is locked down and was built without CONFIG_KEXEC_SIG")
-    if facts.memory.cma_total_bytes:
+def _bzimage_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
+    if loader == KEXEC_FILE_LOAD and facts.memory.cma_total_bytes:
         # The kernel puts the image into CMA at 1 MiB alignment; the
         # decompressor moves itself up to 2 MiB and overruns its segment into
         # the initrd: "Initramfs unpacking failed", then a panic.
@@ -85,33 +131,116 @@ def _kexec_file_load_obstacle(facts: HostFacts) -> Optional[Reason]:
     return None
 
 
-def choose_loader(facts: HostFacts, wanted: str = "auto") -> str:
-    """The loader to use.
+def _fast_obstacle(facts: HostFacts, candidate: Candidate, loader: str) -> Optional[Reason]:
+    kernel = facts.kernel
+    if facts.cpu.confidential:
+        return reason(
+            "CONFIDENTIAL_GUEST",
+            "this guest's memory is encrypted (%s), which only the kernel's own decompressor sets up" % facts.cpu.confidential,
+        )
+    if loader == KEXEC_FILE_LOAD and (kernel.lockdown != "none" or kernel.config.get("KEXEC_SIG_FORCE", "n") == "y"):
+        return reason("LOCKDOWN", "the running kernel loads signed images only, and a fast image has no signature")
+    if facts.cpu.five_level_paging and not candidate.header.five_level_paging:
+        return reason("KERNEL_INVALID", "the host may run with five-level page tables, which this kernel can't take over")
+    return candidate.fast_obstacle
 
-    kexec_file_load comes first: it is the one that works under lockdown, and
-    the kernel itself hands on what firmware told it.
 
-    :param wanted: C(auto) or one of :data:`LOADERS`.
-    :raises KexecError: the wanted loader, or any, is not to be had.
+def _integrity_obstacle(facts: HostFacts, way: Way) -> Optional[Reason]:
+    why = None
+    if way.integrity == CRC32C and way.image == BZIMAGE:
+        why = "only a fast image can check crc32c"
+    elif way.integrity == CRC32C and not facts.cpu.sse42:
+        why = "the processor has no SSE 4.2, and so no instruction for crc32c"
+    elif way.integrity == NO_CHECK and way.loader == KEXEC_FILE_LOAD:
+        why = "kexec_file_load has no way to leave out the kernel's own check"
+    elif way.integrity == SHA256 and way.loader == KEXEC_FILE_LOAD and facts.memory.cma_total_bytes:
+        why = "kexec_file_load into CMA may leave out the kernel's own check"
+    return reason("INTEGRITY_UNAVAILABLE", why) if why else None
+
+
+def obstacle(facts: HostFacts, candidate: Candidate, way: Way) -> Optional[Reason]:
+    """Why a way is not to be had for a kernel on this host; None if it is."""
+    found = loader_obstacle(facts, way.loader)
+    if found is None and way.image == BZIMAGE:
+        found = _bzimage_obstacle(facts, way.loader)
+    if found is None and way.image == FAST:
+        found = _fast_obstacle(facts, candidate, way.loader)
+    return found or _integrity_obstacle(facts, way)
+
+
+# --- choosing ------------------------------------------------------------------------------
+
+
+def _ways(policy: Policy) -> List[Way]:
+    """The ways a policy allows, those first that are the better ones where all else is equal.
+
+    kexec_file_load comes first: the kernel itself hands on what firmware told it.
     """
-    candidates = (KEXEC_FILE_LOAD, KEXEC_LOAD) if wanted == "auto" else (wanted,)
-    obstacles = []
-    for loader in candidates:
-        obstacle = loader_obstacle(facts, loader)
-        if obstacle is None:
-            return loader
-        obstacles.append(obstacle)
-    raise KexecError(obstacles[0].code, "; ".join(obstacle.message for obstacle in obstacles))
+    images = IMAGES if policy.image == AUTO else (policy.image,)
+    loaders = (KEXEC_FILE_LOAD, KEXEC_LOAD) if policy.loader == AUTO else (policy.loader,)
+    # Nothing is left out unless somebody says so.
+    integrities = tuple(i for i in INTEGRITIES if i != NO_CHECK) if policy.integrity == AUTO else (policy.integrity,)
+    return [Way(*way) for way in product(images, loaders, integrities)]
 
 
-# Loading holds every file twice for a moment: as read, and as segments.
+def _quickest(facts: HostFacts, candidate: Candidate, policy: Policy) -> Optional[Choice]:
+    possible = [way for way in _ways(policy) if obstacle(facts, candidate, way) is None]
+    choices = [Choice(way, predict(facts, candidate, *way)) for way in possible]
+    return min(choices, key=lambda choice: choice.total_ms) if choices else None
+
+
+def choose(facts: HostFacts, candidate: Candidate, policy: Policy) -> Choice:
+    """The way to take for a kernel.
+
+    :raises KexecError: what the policy asks for, or anything, is not to be had.
+    """
+    chosen = _quickest(facts, candidate, policy)
+    if chosen is None:
+        obstacles = [found for found in (obstacle(facts, candidate, way) for way in _ways(policy)) if found is not None]
+        # The last one tried is the plainest, so its obstacle is what to see to first.
+        first = obstacles[-1] if policy.image == AUTO else obstacles[0]
+        messages = dict.fromkeys(found.message for found in obstacles)
+        raise KexecError(first.code, "; ".join(messages))
+    return replace(chosen, notes=_notes(facts, candidate, policy, chosen))
+
+
+def _notes(facts: HostFacts, candidate: Candidate, policy: Policy, chosen: Choice) -> List[Reason]:
+    notes: List[Reason] = []
+    if chosen.way.image == BZIMAGE and policy.image == AUTO:
+        # The loader that has the least against it.
+        obstacles = [_fast_obstacle(facts, candidate, loader) for loader in LOADERS if loader_obstacle(facts, loader) is None]
+        notes.extend(found for found in obstacles[:1] if found is not None)
+    if chosen.way.integrity == NO_CHECK and facts.virtio_reset is False:
+        notes.append(
+            reason(
+                "VIRTIO_NO_RESET", "virtio devices are not reset by the running kernel and may write into memory during the jump"
+            )
+        )
+    best = _quickest(facts, candidate, Policy())
+    if best is not None and chosen.total_ms > best.total_ms:
+        notes.append(
+            reason(
+                "SLOWER_THAN_AUTO",
+                "%s by %s with %s takes about %d ms, %s by %s with %s about %d ms"
+                % (*chosen.way, round(chosen.total_ms), *best.way, round(best.total_ms)),
+            )
+        )
+    return notes
+
+
+# Loading holds every file twice for a moment: as read, and as segments. A fast
+# image is held once more, relocated.
 _COPIES_WHILE_LOADING = 2
 _MEMORY_SLACK_BYTES = 32 << 20
 
 
-def memory_obstacle(facts: HostFacts, image_bytes: int) -> Optional[Reason]:
-    """Why kernel and initrd of this size can't be loaded now; None if they can."""
-    needed = _COPIES_WHILE_LOADING * image_bytes + _MEMORY_SLACK_BYTES
+def memory_obstacle(facts: HostFacts, candidate: Candidate, way: Way) -> Optional[Reason]:
+    """Why kernel and initrd can't be loaded now for lack of memory; None if they can."""
+    needed = _COPIES_WHILE_LOADING * candidate.initrd_bytes_of(way.image) + _MEMORY_SLACK_BYTES
+    if way.image == FAST and candidate.fast is not None:
+        needed += (_COPIES_WHILE_LOADING + 1) * candidate.fast.image.size_bytes
+    else:
+        needed += _COPIES_WHILE_LOADING * candidate.header.file_bytes
     available = facts.memory.available_bytes
     if needed <= available:
         return None
@@ -139,29 +268,31 @@ def host_blockers(facts: HostFacts) -> List[Reason]:
     return found
 
 
-def image_blockers(facts: HostFacts) -> List[Reason]:
-    """What keeps the host from loading its newest kernel by any loader; another image may fare otherwise."""
-    found: List[Reason] = []
-    if facts.kernel.loaded is not None:
-        try:
-            choose_loader(facts)
-        except KexecError as error:
-            found.append(error.reason)
-    candidate = newest(facts.installed, facts.kernel.release)
+def image_blockers(facts: HostFacts, candidate: Optional[Candidate], policy: Policy) -> List[Reason]:
+    """What keeps the host from loading a kernel by any loader; another kernel may fare otherwise.
+
+    :param candidate: None if none is installed.
+    """
     if candidate is None:
-        found.append(reason("NO_KERNEL", "no kernel is installed in /boot"))
-    else:
-        obstacle = memory_obstacle(facts, candidate.size_bytes)
-        if obstacle is not None:
-            found.append(obstacle)
-    return found
+        return [reason("NO_KERNEL", "no kernel is installed in /boot")]
+    if facts.kernel.loaded is None:
+        return []
+    try:
+        chosen = choose(facts, candidate, policy)
+    except KexecError as error:
+        return [error.reason]
+    too_much = memory_obstacle(facts, candidate, chosen.way)
+    return [too_much] if too_much is not None else []
 
 
-def decide(facts: HostFacts) -> Verdict:
-    """How the host should reboot into its newest kernel."""
-    reasons = host_blockers(facts) + image_blockers(facts)
+def decide(facts: HostFacts, candidate: Optional[Candidate], policy: Policy) -> Verdict:
+    """How the host should reboot into a kernel.
+
+    :param candidate: None if none is installed.
+    """
+    reasons = host_blockers(facts) + image_blockers(facts, candidate, policy)
     if facts.container:
         return Verdict("refuse", None, reasons)
-    if reasons:
+    if reasons or candidate is None:
         return Verdict("firmware", None, reasons)
-    return Verdict("kexec", choose_loader(facts), [])
+    return Verdict("kexec", choose(facts, candidate, policy), [])

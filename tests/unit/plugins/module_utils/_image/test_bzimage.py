@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.kexec.plugins.module_utils._image.bzimage import ImageError, parse_bzimage, read_bzimage
+from ansible_collections.fleet.kexec.plugins.module_utils._image.bzimage import parse_bzimage, read_bzimage
+from ansible_collections.fleet.kexec.plugins.module_utils._image.errors import ImageError
 from ansible_collections.fleet.kexec.plugins.module_utils._image.initrd import initrd_format
 
 from ....bzimages import make_bzimage

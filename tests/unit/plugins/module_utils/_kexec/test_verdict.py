@@ -6,11 +6,15 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
-from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts, gather
+from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts
+from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import Digest, FastImage
+from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import Throughput
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import Reading, present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import Evidence, prove
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import choose_loader, decide
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import Choice, Verdict, Way, choose, decide
 
 from ....conftest import BOOT_ID, RELEASE, HostTree
 
@@ -19,9 +23,39 @@ CMA = {"/proc/meminfo": "MemTotal:  733124 kB\nMemAvailable:  581324 kB\nCmaTota
 CONFIG = "/boot/config-" + RELEASE
 
 
-def facts_of(host_tree: HostTree, changes: dict[str, str]) -> HostFacts:
-    facts = gather(host_tree(changes), lambda argv, timeout_s: CommandResult(0, "kexec-tools 2.0.29\n", ""))
-    return replace(facts, kernel=replace(facts.kernel, machine="x86_64"))
+MIB = 1 << 20
+AUTO = Policy()
+
+
+def read_host(host_tree: HostTree, changes: dict[str, str]) -> Reading:
+    reading = read(host_tree(changes), lambda argv, timeout_s: CommandResult(0, "kexec-tools 2.0.29\n", ""))
+    facts = reading.facts
+    return replace(reading, facts=replace(facts, kernel=replace(facts.kernel, machine="x86_64")))
+
+
+def verdict_of(reading: Reading, policy: Policy = AUTO) -> Verdict:
+    return decide(reading.facts, reading.candidate, policy)
+
+
+def with_fast_image(reading: Reading, initrd_bytes: int = 28 * MIB) -> tuple[HostFacts, Candidate]:
+    """The host with a fast image, of a kernel as large as Debian's, on a machine that was measured."""
+    digest = Digest("/var/lib/fleet-kexec/image", 52 * MIB, "00")
+    fast = FastImage(
+        RELEASE, digest, digest, digest, None, None, "zstd", 55 * MIB, 20480, 50 * MIB, 0, 0xFFFFFFFF81000000, 50 * MIB, "", "", 1
+    )
+    assert reading.candidate is not None
+    candidate = replace(
+        reading.candidate,
+        fast=fast,
+        fast_obstacle=None,
+        payload_format="zstd",
+        unpacked_bytes=55 * MIB,
+        initrd_bytes=initrd_bytes,
+        header=replace(reading.candidate.header, five_level_paging=True, protected_mode_bytes=11 * MIB),
+    )
+    speed = Throughput("a CPU", copy=5e9, crc32c=10e9, sha256=0.3e9, unpack={"zstd": 0.5e9})
+    facts = replace(reading.facts, throughput=speed, cpu=replace(reading.facts.cpu, sse42=True))
+    return facts, candidate
 
 
 @pytest.mark.parametrize(
@@ -34,9 +68,12 @@ def facts_of(host_tree: HostTree, changes: dict[str, str]) -> HostFacts:
         ({CONFIG: ""}, "kexec_file_load"),
     ],
 )
-def test_a_host_that_can(host_tree: HostTree, changes: dict[str, str], loader: str) -> None:
-    verdict = decide(facts_of(host_tree, changes))
-    assert (verdict.method, verdict.loader, verdict.reasons) == ("kexec", loader, [])
+def test_a_host_without_a_fast_image(host_tree: HostTree, changes: dict[str, str], loader: str) -> None:
+    verdict = verdict_of(read_host(host_tree, changes))
+    assert (verdict.method, verdict.reasons) == ("kexec", [])
+    assert verdict.choice is not None
+    assert verdict.choice.way == Way("bzimage", loader, "sha256")
+    assert [note.code for note in verdict.choice.notes] == ["LOCKDOWN" if changes == LOCKED else "FAST_IMAGE_MISSING"]
 
 
 @pytest.mark.parametrize(
@@ -45,48 +82,155 @@ def test_a_host_that_can(host_tree: HostTree, changes: dict[str, str], loader: s
         ({"/run/systemd/container": "lxc"}, ["CONTAINER"]),
         ({"/proc/sys/kernel/kexec_load_disabled": "1\n"}, ["KEXEC_LOAD_DISABLED"]),
         ({"/proc/sys/kernel/kexec_load_limit_reboot": "0\n"}, ["KEXEC_LOAD_LIMIT"]),
-        ({**LOCKED, **CMA}, ["CMA_BZIMAGE"]),
         ({"/proc/meminfo": "MemTotal: 60000 kB\nMemAvailable: 20000 kB\n"}, ["NO_MEMORY"]),
-        ({**LOCKED, CONFIG: "CONFIG_KEXEC=y\n"}, ["LOADER_UNAVAILABLE"]),
+        ({**LOCKED, CONFIG: "CONFIG_KEXEC=y\n"}, ["LOCKDOWN"]),
         ({**LOCKED, CONFIG: "CONFIG_KEXEC=y\nCONFIG_KEXEC_FILE=y\n"}, ["LOCKDOWN"]),
-        ({"/proc/sys/kernel/kexec_load_disabled": "1\n", **LOCKED, **CMA}, ["KEXEC_LOAD_DISABLED", "CMA_BZIMAGE"]),
+        ({CONFIG: "CONFIG_RELOCATABLE=y\n"}, ["LOADER_UNAVAILABLE"]),
+        ({"/proc/sys/kernel/kexec_load_disabled": "1\n", **LOCKED, **CMA}, ["KEXEC_LOAD_DISABLED", "LOCKDOWN"]),
     ],
 )
 def test_a_host_that_cannot(host_tree: HostTree, changes: dict[str, str], codes: list[str]) -> None:
-    verdict = decide(facts_of(host_tree, changes))
+    verdict = verdict_of(read_host(host_tree, changes))
     assert verdict.method == ("refuse" if codes == ["CONTAINER"] else "firmware")
     assert [reason.code for reason in verdict.reasons] == codes
 
 
 def test_what_is_not_there_is_missed(host_tree: HostTree) -> None:
-    facts = facts_of(host_tree, {})
-    bare = replace(facts, tools=None, systemd=False, installed=[], kernel=replace(facts.kernel, machine="aarch64", loaded=None))
-    codes = [reason.code for reason in decide(bare).reasons]
+    reading = read_host(host_tree, {})
+    kernel = replace(reading.facts.kernel, machine="aarch64", loaded=None)
+    bare = replace(reading.facts, tools=None, systemd=False, installed=[], kernel=kernel)
+    codes = [reason.code for reason in decide(bare, None, Policy()).reasons]
     assert codes == ["ARCH_UNSUPPORTED", "NO_SYSTEMD", "NO_KEXEC_SUPPORT", "NO_KEXEC_TOOLS", "NO_KERNEL"]
 
 
+def choose_on(host_tree: HostTree, changes: dict[str, str], policy: Policy = AUTO) -> Choice:
+    facts, candidate = with_fast_image(read_host(host_tree, changes))
+    return choose(facts, candidate, policy)
+
+
+RUNS_7_3 = {"/proc/sys/kernel/osrelease": "7.3.4+deb13-cloud-amd64\n"}
+
+
 @pytest.mark.parametrize(
-    ("changes", "wanted", "code"),
+    ("changes", "policy", "way"),
     [
-        (LOCKED, "kexec_load", "LOCKDOWN"),
-        (CMA, "kexec_file_load", "CMA_BZIMAGE"),
-        ({CONFIG: "CONFIG_KEXEC_FILE=y\n"}, "kexec_load", "LOADER_UNAVAILABLE"),
+        # The check at memory speed, by the loader that can leave out the slow one.
+        ({}, Policy(), Way("fast", "kexec_load", "crc32c")),
+        # Into CMA nothing has to be copied, and since 7.3 nothing is hashed.
+        ({**CMA, **RUNS_7_3}, Policy(), Way("fast", "kexec_file_load", "crc32c")),
+        (CMA, Policy(), Way("fast", "kexec_load", "crc32c")),
+        ({**CMA, **RUNS_7_3}, Policy(image="bzimage"), Way("bzimage", "kexec_load", "sha256")),
+        # Only signed images.
+        (LOCKED, Policy(), Way("bzimage", "kexec_file_load", "sha256")),
+        # With the slow hash over it, what is uncompressed loses.
+        ({}, Policy(integrity="sha256"), Way("bzimage", "kexec_file_load", "sha256")),
+        ({}, Policy(loader="kexec_file_load"), Way("bzimage", "kexec_file_load", "sha256")),
+        ({}, Policy(integrity="none"), Way("fast", "kexec_load", "none")),
+        ({}, Policy(image="bzimage", integrity="none"), Way("bzimage", "kexec_load", "none")),
+        ({}, Policy(image="fast", loader="kexec_file_load"), Way("fast", "kexec_file_load", "sha256")),
     ],
 )
-def test_a_wanted_loader_is_not_replaced(host_tree: HostTree, changes: dict[str, str], wanted: str, code: str) -> None:
+def test_the_quickest_way_with_a_check_is_taken(host_tree: HostTree, changes: dict[str, str], policy: Policy, way: Way) -> None:
+    assert choose_on(host_tree, changes, policy).way == way
+
+
+def test_the_pieces_are_predicted_from_the_hosts_own_speed(host_tree: HostTree) -> None:
+    # 50 MiB of kernel, 28 of initrd, 2 of head; 5 and 10 GB/s.
+    assert choose_on(host_tree, {}).predicted_ms == {"copy": 16.8, "hash": 0.0, "check": 8.2, "move": 0.0, "decompress": 0.0}
+    in_cma = choose_on(host_tree, {**CMA, **RUNS_7_3}).predicted_ms
+    assert in_cma == {"copy": 0.0, "hash": 0.0, "check": 8.2, "move": 10.5, "decompress": 0.0}
+    # 11 MiB of bzImage and the initrd at 0.3 GB/s, 55 MiB out of the decompressor at 0.5 GB/s and over again.
+    signed = choose_on(host_tree, {}, Policy(image="bzimage")).predicted_ms
+    assert signed == {"copy": 8.2, "hash": 136.3, "check": 0.0, "move": 0.0, "decompress": 126.8}
+
+
+def test_an_override_is_told_what_it_costs(host_tree: HostTree) -> None:
+    choice = choose_on(host_tree, {}, Policy(image="bzimage"))
+    assert [note.code for note in choice.notes] == ["SLOWER_THAN_AUTO"]
+    assert "about 271 ms" in choice.notes[0].message
+    assert "about 25 ms" in choice.notes[0].message
+    assert choose_on(host_tree, {}).notes == []
+
+
+def test_no_check_where_virtio_devices_are_not_reset_is_warned_of(host_tree: HostTree) -> None:
+    facts, candidate = with_fast_image(read_host(host_tree, {}))
+    unsafe = replace(facts, virtio_reset=False)
+    assert [note.code for note in choose(unsafe, candidate, Policy(integrity="none")).notes] == ["VIRTIO_NO_RESET"]
+    assert choose(unsafe, candidate, Policy()).notes == []
+    assert choose(replace(facts, virtio_reset=True), candidate, Policy(integrity="none")).notes == []
+
+
+def test_a_processor_without_the_instruction_takes_sha256(host_tree: HostTree) -> None:
+    facts, candidate = with_fast_image(read_host(host_tree, {}))
+    old = replace(facts, cpu=replace(facts.cpu, sse42=False))
+    assert choose(old, candidate, Policy()).way.integrity == "sha256"
+    assert choose(old, candidate, Policy(image="fast")).way == Way("fast", "kexec_file_load", "sha256")
+
+
+@pytest.mark.parametrize(
+    ("confidential", "five_level_paging", "code"),
+    [("tdx_guest", False, "CONFIDENTIAL_GUEST"), (None, True, "KERNEL_INVALID")],
+)
+def test_what_only_the_decompressor_can_do_is_left_to_it(
+    host_tree: HostTree, confidential: str | None, five_level_paging: bool, code: str
+) -> None:
+    facts, candidate = with_fast_image(read_host(host_tree, {}))
+    facts = replace(facts, cpu=replace(facts.cpu, confidential=confidential, five_level_paging=five_level_paging))
+    candidate = replace(candidate, header=replace(candidate.header, five_level_paging=False))
+    choice = choose(facts, candidate, Policy())
+    assert (choice.way.image, [note.code for note in choice.notes]) == ("bzimage", [code])
     with pytest.raises(KexecError) as caught:
-        choose_loader(facts_of(host_tree, changes), wanted)
+        choose(facts, candidate, Policy(image="fast"))
     assert caught.value.reason.code == code
 
 
+@pytest.mark.parametrize(
+    ("changes", "policy", "code"),
+    [
+        (LOCKED, Policy(loader="kexec_load"), "LOCKDOWN"),
+        (LOCKED, Policy(image="fast"), "LOCKDOWN"),
+        (CMA, Policy(image="bzimage", loader="kexec_file_load"), "CMA_BZIMAGE"),
+        ({CONFIG: "CONFIG_KEXEC_FILE=y\n"}, Policy(loader="kexec_load"), "LOADER_UNAVAILABLE"),
+        (
+            {CONFIG: "CONFIG_KEXEC_FILE=y\nCONFIG_KEXEC_SIG_FORCE=y\n"},
+            Policy(image="fast", loader="kexec_file_load"),
+            "LOCKDOWN",
+        ),
+        ({}, Policy(loader="kexec_file_load", integrity="none"), "INTEGRITY_UNAVAILABLE"),
+        ({}, Policy(image="bzimage", integrity="crc32c"), "INTEGRITY_UNAVAILABLE"),
+        ({**CMA, **RUNS_7_3}, Policy(image="fast", loader="kexec_file_load", integrity="sha256"), "INTEGRITY_UNAVAILABLE"),
+    ],
+)
+def test_what_is_asked_for_is_not_replaced(host_tree: HostTree, changes: dict[str, str], policy: Policy, code: str) -> None:
+    with pytest.raises(KexecError) as caught:
+        choose_on(host_tree, changes, policy)
+    assert caught.value.reason.code == code
+
+
+def test_a_missing_fast_image_is_no_obstacle_unless_it_is_asked_for(host_tree: HostTree) -> None:
+    reading = read_host(host_tree, {})
+    assert reading.candidate is not None
+    with pytest.raises(KexecError) as caught:
+        choose(reading.facts, reading.candidate, Policy(image="fast"))
+    assert caught.value.reason.code == "FAST_IMAGE_MISSING"
+
+
 def test_facts_as_users_see_them(host_tree: HostTree) -> None:
-    facts = present(facts_of(host_tree, LOCKED), None)
-    assert facts["boot"] == {"boot_id": BOOT_ID, "path": "firmware", "bootloader_type": 114, "token": None}
+    facts = present(read_host(host_tree, LOCKED))
+    assert facts["boot"] == {"boot_id": BOOT_ID, "path": "firmware", "bootloader_type": 114, "token": None, "stub": None}
     assert facts["loaders"] == ["kexec_file_load"]
     assert facts["newest_release"] == RELEASE
-    assert facts["verdict"] == {"method": "kexec", "loader": "kexec_file_load"}
+    verdict = facts["verdict"]
+    assert (verdict["method"], verdict["image"], verdict["loader"], verdict["integrity"]) == (
+        "kexec",
+        "bzimage",
+        "kexec_file_load",
+        "sha256",
+    )
+    assert verdict["predicted_ms"]["total"] == pytest.approx(sum(verdict["predicted_ms"].values()) / 2)
     assert facts["blockers"] == []
     assert facts["staged"] is None
+    assert facts["throughput"]["measured"] is False
 
 
 GOOD = Evidence("new", "6.12", "ro fleet_kexec.token=ab panic=10", 0xD0)

@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""C(fleet-kexec): what the modules do, on the host's own console.
+
+The command is a zip file of this package, see C(_zipapp.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
+
+from ._command import Runner, run_command
+from ._host.facts import HostFacts, gather
+from ._host.files import HostFiles
+from ._kexec.cmdline import Edits
+from ._kexec.facts import present, read
+from ._kexec.kexec_tools import Kexec
+from ._kexec.policy import BZIMAGE, CHOICES, FAST
+from ._kexec.record import Record
+from ._kexec.staging import NEWEST, Plan, Request, Stager, current_record, plan
+from ._privileges import require_root
+from ._reasons import CodedError
+
+# Exit codes: 2 is argparse's own.
+EXIT_OK = 0
+EXIT_REFUSED = 1
+
+_SYSTEMCTL_TIMEOUT_S = 60.0
+# kexec-tools' init scripts (Debian 12 and older) run kexec -e while units are
+# still stopping; they are masked until this boot ends.
+_INIT_SCRIPTS = ("kexec", "kexec-load")
+
+
+class Command:
+    """The command, over a host.
+
+    :param out: where results go.
+    """
+
+    def __init__(self, files: HostFiles, run: Runner, out: TextIO) -> None:
+        self._files = files
+        self._run = run
+        self._out = out
+
+    def status(self, args: argparse.Namespace) -> None:
+        """How the host booted, what is staged, and how it should reboot."""
+        presented = present(read(self._files, self._run))
+        if args.json:
+            self._say(json.dumps(presented, indent=1, sort_keys=True))
+            return
+        verdict, staged = presented["verdict"], presented["staged"]
+        self._say("booted   %s by %s" % (presented["kernel"]["release"], presented["boot"]["path"]))
+        self._say("staged   %s" % (_describe(staged) if staged else "an unknown image" if presented["loaded"] else "nothing"))
+        self._say("verdict  %s" % (_describe_verdict(verdict)))
+        for each in presented["blockers"] + verdict["notes"]:
+            self._say("         %s: %s" % (each["code"], each["message"]))
+
+    def stage(self, args: argparse.Namespace) -> None:
+        """Load a kernel for the next kexec."""
+        require_root()
+        facts = gather(self._files, self._run)
+        planned = plan(_request(args), facts, self._files)
+        record = current_record(self._files)
+        if record is not None and record.image == planned.image:
+            self._say("staged   %s already" % _describe(planned.image.summary()))
+            return
+        if not args.dry_run:
+            self._stager(facts).stage(planned, facts.kernel.boot_id)
+        self._explain(planned, "would be " if args.dry_run else "")
+
+    def unstage(self, args: argparse.Namespace) -> None:
+        """Unload whatever is loaded."""
+        require_root()
+        facts = gather(self._files, self._run)
+        if args.dry_run:
+            self._say("unstaged %s" % ("would be what is loaded" if facts.kernel.loaded else "nothing"))
+            return
+        self._say("unstaged %s" % ("what was loaded" if self._stager(facts).unstage() else "nothing was loaded"))
+
+    def reboot(self, args: argparse.Namespace) -> None:
+        """Reboot by kexec, into what is staged or else into what is asked for."""
+        require_root()
+        facts = gather(self._files, self._run)
+        record = current_record(self._files)
+        if record is None or _asks(args):
+            planned = plan(_request(args), facts, self._files)
+            if not args.dry_run:
+                record = self._stager(facts).stage(planned, facts.kernel.boot_id)
+            self._explain(planned, "would be " if args.dry_run else "")
+        if args.dry_run or record is None:
+            return
+        self._say("reboot   into %s" % _describe(record.image.summary()))
+        self._trigger(record, self._stager(facts))
+
+    def _trigger(self, record: Record, stager: Stager) -> None:
+        for name in _INIT_SCRIPTS:
+            if self._files.exists("/etc/init.d/" + name):
+                self._run(["systemctl", "mask", "--runtime", "--quiet", name + ".service"], _SYSTEMCTL_TIMEOUT_S)
+        result = self._run(["systemctl", "kexec"], _SYSTEMCTL_TIMEOUT_S)
+        if result.rc != 0:
+            stager.unstage()
+            raise CodedError(
+                "TRIGGER_FAILED", "systemctl could not begin the reboot into %s: %s" % (record.image.release, result.last_words())
+            )
+
+    def _stager(self, facts: HostFacts) -> Stager:
+        return Stager(self._files, Kexec(facts.tools.path, self._files, self._run) if facts.tools else None)
+
+    def _explain(self, planned: Plan, mood: str) -> None:
+        self._say("staged   %s%s" % (mood, _describe(planned.image.summary())))
+        self._say("jump     about %d ms: %s" % (planned.choice.total_ms, _pieces(planned.choice.predicted_ms)))
+        for note in planned.choice.notes:
+            self._say("         %s: %s" % (note.code, note.message))
+
+    def _say(self, line: str) -> None:
+        print(line, file=self._out)
+
+
+_IMAGE_NAMES = {FAST: "fast image", BZIMAGE: "bzImage"}
+
+
+def _describe_way(way: Dict[str, Any]) -> str:
+    return "%s by %s, integrity %s" % (_IMAGE_NAMES[way["image"]], way["loader"], way["integrity"])
+
+
+def _describe(staged: Dict[str, Any]) -> str:
+    return "%s (%s%s)" % (staged["release"], _describe_way(staged), "" if staged["kaslr"] else ", no KASLR")
+
+
+def _describe_verdict(verdict: Dict[str, Any]) -> str:
+    if verdict["image"] is None:
+        return str(verdict["method"])
+    return "%s: %s, about %d ms" % (verdict["method"], _describe_way(verdict), round(verdict["predicted_ms"]["total"]))
+
+
+def _pieces(predicted_ms: Dict[str, float]) -> str:
+    return ", ".join("%s %d" % (name, round(value)) for name, value in predicted_ms.items() if value) or "nothing to do"
+
+
+def _asks(args: argparse.Namespace) -> bool:
+    return _request(args) != Request(policy=dict.fromkeys((*CHOICES, "kaslr")))
+
+
+def _request(args: argparse.Namespace) -> Request:
+    return Request(
+        kernel=args.kernel or NEWEST,
+        initrd=args.initrd,
+        edits=Edits(args.cmdline, tuple(args.remove), tuple(args.append)),
+        policy=dict({name: getattr(args, name) for name in CHOICES}, kaslr=None if args.kaslr is None else args.kaslr == "yes"),
+    )
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="fleet-kexec", description="Reboot this host by kexec, as the collection fleet.kexec does."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.required = True
+
+    image = argparse.ArgumentParser(add_help=False)
+    image.add_argument("--kernel", help="newest, running, a release, or a path; newest is the default")
+    image.add_argument("--initrd", help="a path, or none; the one beside the kernel is the default")
+    image.add_argument("--cmdline", metavar="LINE", help="start from this line instead of the running kernel's")
+    image.add_argument("--remove", action="append", default=[], metavar="ARG", help="take an argument out; repeatable")
+    image.add_argument("--append", action="append", default=[], metavar="ARG", help="add an argument; repeatable")
+    for name, choices in CHOICES.items():
+        image.add_argument("--" + name, choices=choices, help="the host's own by default (/etc/fleet-kexec.conf)")
+    image.add_argument("--kaslr", choices=("yes", "no"), help="whether the kernel may lie at a random address")
+    image.add_argument("--dry-run", action="store_true", help="say what would be done")
+
+    status = commands.add_parser("status", help="how the host booted, what is staged, how it should reboot")
+    status.add_argument("--json", action="store_true", help="all that boot_facts tells")
+    commands.add_parser("stage", parents=[image], help="load a kernel for the next kexec")
+    unstage = commands.add_parser("unstage", help="unload whatever is loaded")
+    unstage.add_argument("--dry-run", action="store_true", help="say what would be done")
+    commands.add_parser("reboot", parents=[image], help="reboot by kexec, into what is staged unless something else is asked for")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run a command; its exit code."""
+    args = parse(sys.argv[1:] if arguments is None else arguments)
+    command = Command(HostFiles(), run_command, sys.stdout)
+    actions: Dict[str, Callable[[argparse.Namespace], None]] = {
+        "status": command.status,
+        "stage": command.stage,
+        "unstage": command.unstage,
+        "reboot": command.reboot,
+    }
+    try:
+        actions[args.command](args)
+    except CodedError as error:
+        print("fleet-kexec: %s: %s\n%s" % (error.reason.code, error.reason.message, error.reason.hint), file=sys.stderr)
+        return EXIT_REFUSED
+    return EXIT_OK

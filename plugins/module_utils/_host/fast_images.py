@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fast images installed on the host, by their manifests.
+
+One directory a release below :data:`DIRECTORY`, root's alone:
+C(image) (see C(_image/fast.py)), C(relocations) (the table as it lay in the
+payload), C(initrd) if it was uncompressed too, and C(manifest.json), which
+is written last and vouches for the others.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import List, Optional
+
+from .files import HostFiles
+
+DIRECTORY = "/var/lib/fleet-kexec"
+MANIFEST = "manifest.json"
+IMAGE = "image"
+RELOCATIONS = "relocations"
+INITRD = "initrd"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Digest:
+    """A file by its content.
+
+    :ivar sha256: hexadecimal.
+    """
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class FastImage:
+    """Manifest of a fast image.
+
+    :ivar release: of the kernel.
+    :ivar source: the bzImage it was made from.
+    :ivar image: the fast image.
+    :ivar relocations: its relocation table.
+    :ivar initrd: the uncompressed initrd; None if the host's own is used.
+    :ivar initrd_source: what it was made from.
+    :ivar payload_format: how the bzImage was packed: C(gzip), C(xz), C(lz4), C(zstd).
+    :ivar unpacked_bytes: size of its payload once unpacked.
+    :ivar setup_bytes: see C(_image.fast.Layout), as the next two.
+    :ivar linked_at: virtual address that the kernel is linked for.
+    :ivar memory_bytes: memory it takes from its first byte on.
+    :ivar stub_sha256: of the stub that was put in.
+    :ivar built_at: UTC, ISO 8601.
+    :ivar build_ms: how long building took.
+    """
+
+    release: str
+    source: Digest
+    image: Digest
+    relocations: Digest
+    initrd: Optional[Digest]
+    initrd_source: Optional[Digest]
+    payload_format: str
+    unpacked_bytes: int
+    setup_bytes: int
+    kernel_bytes: int
+    kernel_entry: int
+    linked_at: int
+    memory_bytes: int
+    stub_sha256: str
+    built_at: str
+    build_ms: int
+
+    @property
+    def initrd_mode(self) -> str:
+        """C(uncompressed) or C(keep)."""
+        return "uncompressed" if self.initrd else "keep"
+
+    def to_json(self) -> str:
+        """The manifest's text."""
+        return json.dumps(dict(asdict(self), format=FORMAT), indent=1, sort_keys=True) + "\n"
+
+
+def directory_of(release: str) -> str:
+    """Where the fast image of a release lies."""
+    return os.path.join(DIRECTORY, release)
+
+
+def read_fast_image(files: HostFiles, release: str) -> Optional[FastImage]:
+    """The manifest of a release's fast image; None if there is none that can be understood."""
+    text = files.read_text(os.path.join(directory_of(release), MANIFEST))
+    try:
+        values = json.loads(text or "")
+        if values.pop("format") != FORMAT or values["release"] != release:
+            return None
+        for name in ("source", "image", "relocations", "initrd", "initrd_source"):
+            values[name] = Digest(**values[name]) if values[name] is not None else None
+        return FastImage(**values)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def list_fast_images(files: HostFiles) -> List[FastImage]:
+    """All fast images of the host."""
+    found = (read_fast_image(files, release) for release in files.listdir(DIRECTORY))
+    return [image for image in found if image is not None]

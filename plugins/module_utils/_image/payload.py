@@ -1,0 +1,238 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The compressed kernel within a bzImage, and unpacking it.
+
+Source: Documentation/arch/x86/boot.rst, C(payload_offset) and
+C(payload_length); scripts/Makefile.lib of the kernel for the formats
+(C(size_append): the unpacked size follows the compressed data, little endian;
+gzip has it as its own last word).
+"""
+
+from __future__ import annotations
+
+import importlib
+import lzma
+import os
+import struct
+import subprocess
+import threading
+import time
+import zlib
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Optional
+
+from .._command import find_executable, tool_environment
+from .bzimage import BzImage
+from .errors import ImageError
+from .lz4 import Lz4Error, unpack_legacy
+
+GZIP = "gzip"
+LZ4 = "lz4"
+XZ = "xz"
+ZSTD = "zstd"
+
+_MAGICS = ((b"\x1f\x8b", GZIP), (b"\xfd7zXZ\0", XZ), (b"\x02\x21\x4c\x18", LZ4), (b"\x28\xb5\x2f\xfd", ZSTD))
+_SIZE_BYTES = 4
+
+# KERNEL_IMAGE_SIZE of the kernel is 1 GiB at most; nothing larger could run.
+_UNPACKED_MAX_BYTES = 1 << 30
+# scripts/xz_wrap.sh asks for a dictionary of 32 MiB.
+_XZ_MEMORY_MAX_BYTES = 128 << 20
+_TOOL_TIMEOUT_S = 300.0
+_CHUNK_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Payload:
+    """The payload of a bzImage, still packed.
+
+    :ivar format: C(gzip), C(xz), C(lz4) or C(zstd).
+    :ivar data: the compressed stream alone.
+    :ivar unpacked_bytes: its size once unpacked, as the bzImage claims it.
+    """
+
+    format: str
+    data: memoryview
+    unpacked_bytes: int
+
+
+def payload_of(image: memoryview, header: BzImage, name: str = "the kernel") -> Payload:
+    """Find the payload of a bzImage.
+
+    :raises ImageError: C(PAYLOAD_INVALID) if the header's claims can't be
+        true, C(PAYLOAD_FORMAT) if it is packed in no known way.
+    """
+    begin = header.setup_bytes + header.payload_offset
+    end = begin + header.payload_bytes
+    if header.payload_bytes <= _SIZE_BYTES or end > min(len(image), header.setup_bytes + header.protected_mode_bytes):
+        raise ImageError(
+            "PAYLOAD_INVALID",
+            "%s has no payload of %d bytes at %#x, as its header says" % (name, header.payload_bytes, begin),
+        )
+    data = image[begin:end]
+    (unpacked_bytes,) = struct.unpack("<I", data[-_SIZE_BYTES:])
+    if not 0 < unpacked_bytes <= min(header.init_size_bytes, _UNPACKED_MAX_BYTES):
+        raise ImageError(
+            "PAYLOAD_INVALID",
+            "the payload of %s claims %d bytes unpacked, the kernel needs %d to run"
+            % (name, unpacked_bytes, header.init_size_bytes),
+        )
+    for magic, kind in _MAGICS:
+        if data[: len(magic)] == magic:
+            return Payload(kind, data if kind == GZIP else data[:-_SIZE_BYTES], unpacked_bytes)
+    raise ImageError(
+        "PAYLOAD_FORMAT",
+        "the payload of %s begins with %s: not gzip, xz, lz4 or zstd" % (name, data[:6].tobytes().hex()),
+    )
+
+
+class Unpacker:
+    """Unpacks with what the host has.
+
+    :param root: directory that stands for C(/), where its tools are looked for.
+    :param clock: seconds that only go forward.
+    """
+
+    def __init__(self, root: str = "/", clock: Callable[[], float] = time.perf_counter) -> None:
+        self._root = root
+        self._clock = clock
+        #: How long the last call of :meth:`unpack` took.
+        self.took_ms = 0.0
+        #: Whether that is how fast such data can be unpacked: not in plain Python.
+        self.representative = True
+
+    def unpack(self, payload: Payload) -> bytes:
+        """The unpacked payload; memory is only taken for bytes that really come out.
+
+        :raises ImageError: C(PAYLOAD_INVALID) if it is damaged or not as long
+            as claimed, C(NO_DECOMPRESSOR) if the host has nothing to unpack it.
+        """
+        begin = self._clock()
+        content = self.unpack_stream(payload.format, payload.data, payload.unpacked_bytes)
+        if len(content) != payload.unpacked_bytes:
+            raise ImageError(
+                "PAYLOAD_INVALID",
+                "the %s data ends after %d bytes, not after the %d that were claimed"
+                % (payload.format, len(content), payload.unpacked_bytes),
+            )
+        self.took_ms = (self._clock() - begin) * 1000
+        return content
+
+    def unpack_stream(self, kind: str, data: memoryview, limit: int) -> bytes:
+        """Unpack a stream of unknown size.
+
+        :param kind: C(gzip), C(xz), C(lz4) or C(zstd).
+        :param limit: the most it may unpack to, in bytes.
+        :raises ImageError: C(PAYLOAD_INVALID), C(PAYLOAD_FORMAT) or C(NO_DECOMPRESSOR).
+        """
+        self.representative = True
+        ways: Dict[str, Callable[[memoryview, int], bytes]] = {
+            GZIP: _gunzip,
+            XZ: _unxz,
+            LZ4: self._unlz4,
+            ZSTD: self._unzstd,
+        }
+        if kind not in ways:
+            raise ImageError("PAYLOAD_FORMAT", "data packed with %s can't be unpacked here" % kind)
+        try:
+            content = ways[kind](data, limit)
+        except (zlib.error, lzma.LZMAError, Lz4Error, _StreamError, MemoryError) as error:
+            raise ImageError("PAYLOAD_INVALID", "the %s data can't be unpacked: %s" % (kind, error)) from error
+        if len(content) > limit:
+            raise ImageError("PAYLOAD_INVALID", "the %s data unpacks to more than %d bytes" % (kind, limit))
+        return content
+
+    def _unlz4(self, data: memoryview, limit: int) -> bytes:
+        tool = find_executable("lz4", self._root)
+        if tool:
+            return _run_tool([tool, "-dc"], data, limit)
+        self.representative = False
+        return unpack_legacy(data, limit)
+
+    def _unzstd(self, data: memoryview, limit: int) -> bytes:
+        try:
+            # Python 3.14 and later.
+            zstd: Any = importlib.import_module("compression.zstd")
+        except ImportError:
+            tool = find_executable("zstd", self._root)
+            if tool is None:
+                raise ImageError(
+                    "NO_DECOMPRESSOR", "this kernel is packed with zstd, and there is no zstd program on the host"
+                ) from None
+            return _run_tool([tool, "-dcq"], data, limit)
+        try:
+            stream = zstd.ZstdDecompressor()
+            content: bytes = stream.decompress(data, limit + 1)
+        except zstd.ZstdError as error:
+            raise _StreamError(error) from error
+        _check_end(content, limit, stream.eof, stream.unused_data)
+        return content
+
+
+def _gunzip(data: memoryview, limit: int) -> bytes:
+    stream = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+    content = stream.decompress(data, limit + 1)
+    _check_end(content, limit, stream.eof, stream.unused_data)
+    return content
+
+
+def _unxz(data: memoryview, limit: int) -> bytes:
+    stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_MAX_BYTES)
+    content = stream.decompress(data, limit + 1)
+    _check_end(content, limit, stream.eof, stream.unused_data)
+    return content
+
+
+def _check_end(content: bytes, limit: int, ended: bool, rest: bytes) -> None:
+    """Refuse a stream that is cut off, or has more than padding behind it."""
+    if len(content) <= limit and not ended:
+        raise _StreamError("it is cut off")
+    if rest.strip(b"\0"):
+        raise _StreamError("something follows its end")
+
+
+class _StreamError(Exception):
+    """A stream could not be unpacked."""
+
+
+def _run_tool(argv: List[str], data: memoryview, limit: int) -> bytes:
+    """Run a decompressor over data, for as much output as may be.
+
+    The input goes through an anonymous file, so that reading the output is
+    all there is to do and neither side waits for the other.
+    """
+    source = os.memfd_create("fleet-kexec-payload")
+    try:
+        with os.fdopen(os.dup(source), "wb") as stream:
+            stream.write(data)
+        os.lseek(source, 0, os.SEEK_SET)
+        with subprocess.Popen(
+            argv, stdin=source, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=tool_environment(), close_fds=True
+        ) as tool:
+            watchdog = threading.Timer(_TOOL_TIMEOUT_S, tool.kill)
+            watchdog.start()
+            try:
+                return _collect(tool, argv[0], limit)
+            finally:
+                watchdog.cancel()
+                tool.kill()
+    except OSError as error:
+        raise ImageError("NO_DECOMPRESSOR", "%s can't be run: %s" % (argv[0], error.strerror)) from error
+    finally:
+        os.close(source)
+
+
+def _collect(tool: subprocess.Popen[bytes], name: str, limit: int) -> bytes:
+    assert tool.stdout is not None and tool.stderr is not None
+    content = bytearray()
+    while len(content) <= limit:
+        chunk: Optional[bytes] = tool.stdout.read(min(_CHUNK_BYTES, limit + 1 - len(content)))
+        if not chunk:
+            break
+        content += chunk
+    if len(content) <= limit:
+        said = tool.stderr.read().decode("utf-8", "replace").strip()
+        if tool.wait() != 0:
+            raise _StreamError("%s: %s" % (name, said.splitlines()[-1] if said else "exit code %d" % tool.returncode))
+    return bytes(content)

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, fleet.kexec contributors
+#
+# What stands in place of the decompressor in a fast image: it checks the kernel, sets it right
+# in memory, and jumps. `make stub` assembles it into stub_code.py; a test holds the two together.
+#
+# Entered by the 64-bit boot protocol (Documentation/arch/x86/boot.rst, "64-bit Boot Protocol"):
+# %rsi points to boot_params, interrupts are off, all memory that matters is mapped to itself.
+# The code lies at 0x200 of the protected-mode part, the kernel 2 MiB from its start:
+#
+#     P            P+0x200   P+0x1000            P+2 MiB
+#     | nothing    | stub    | nothing           | flat image of the kernel, then the rest of init_size
+#                            ^ stack grows down
+#
+# A kernel has to lie at a multiple of 2 MiB, but CMA gives P at multiples of 1 MiB only. Then the
+# kernel is moved down to the multiple below, which is P + 4 KiB at the least, so it never meets
+# the stub, and never leaves the memory that the loader set aside.
+
+        .code64
+        .text
+
+        # boot_params: arch/x86/include/uapi/asm/bootparam.h
+        .set    LOADFLAGS, 0x211
+        .set    KASLR_FLAG, 1 << 1
+        .set    RAMDISK_IMAGE, 0x218
+        .set    RAMDISK_SIZE, 0x21c
+        .set    EXT_RAMDISK_IMAGE, 0x0c0
+        .set    EXT_RAMDISK_SIZE, 0x0c4
+        # _pad8, the 48 bytes before eddbuf, belongs to nobody and reaches /sys/kernel/boot_params/data.
+        .set    STAMPS, 0xcd0
+        .set    STAMP_MARK, STAMPS
+        .set    STAMP_ENTRY, STAMPS + 8
+        .set    STAMP_MOVED, STAMPS + 16
+        .set    STAMP_EXIT, STAMPS + 24
+        .set    STAMP_ADDRESS, STAMPS + 32
+
+        .set    ENTRY_OFFSET, 0x200
+        .set    STACK_OFFSET, 0x1000
+        .set    KERNEL_OFFSET, 0x200000
+        .set    KERNEL_ALIGNMENT, 0x200000
+
+        # Flags of the configuration, and bits of the status.
+        .set    CHECK, 1 << 0
+        .set    RELOCATED, 1 << 1
+        .set    MOVED, 1 << 2
+        # "FKEX" and the version of the stamps; the status goes into byte 5.
+        .set    MARK, 0x0158454b46
+        .set    STATUS_SHIFT, 40
+
+        .macro  stamp where
+        rdtsc
+        shlq    $32, %rdx
+        orq     %rdx, %rax
+        movq    %rax, \where(%rsi)
+        .endm
+
+        .globl  entry
+entry:
+        cli
+        cld
+        leaq    entry(%rip), %rbx
+        subq    $ENTRY_OFFSET, %rbx             # P
+        leaq    STACK_OFFSET(%rbx), %rsp
+        stamp   STAMP_ENTRY
+        movq    %rbx, STAMP_ADDRESS(%rsi)
+        movq    %rsi, %rbp                      # the calls below may use %rsi
+        movq    flags(%rip), %r15               # becomes the status
+
+        # Alignment.
+        leaq    KERNEL_OFFSET(%rbx), %rsi
+        movq    %rsi, %r14
+        andq    $-KERNEL_ALIGNMENT, %r14        # where the kernel has to be
+        cmpq    %rsi, %r14
+        je      1f
+        movq    %r14, %rdi
+        movq    kernel_bytes(%rip), %rdx
+        call    move
+        orq     $MOVED, %r15
+1:
+        movq    %rbp, %rsi
+        stamp   STAMP_MOVED
+
+        # Integrity, of the kernel where it will run and of the initrd where it will be read.
+        testb   $CHECK, %r15b
+        jz      2f
+        movq    %r14, %rdi
+        movq    kernel_bytes(%rip), %rsi
+        leaq    kernel_sums(%rip), %r13
+        call    verify
+        movl    RAMDISK_IMAGE(%rbp), %edi
+        movl    EXT_RAMDISK_IMAGE(%rbp), %eax
+        shlq    $32, %rax
+        orq     %rax, %rdi
+        movl    RAMDISK_SIZE(%rbp), %esi
+        movl    EXT_RAMDISK_SIZE(%rbp), %eax
+        shlq    $32, %rax
+        orq     %rax, %rsi
+        cmpq    initrd_bytes(%rip), %rsi
+        jne     reset
+        leaq    initrd_sums(%rip), %r13
+        call    verify
+2:
+        # Tell the kernel whether it was relocated to a random address; it then randomises the
+        # layout of its memory too. Done by the decompressor otherwise.
+        movq    %rbp, %rsi
+        andb    $~KASLR_FLAG, LOADFLAGS(%rsi)
+        testb   $RELOCATED, %r15b
+        jz      3f
+        orb     $KASLR_FLAG, LOADFLAGS(%rsi)
+3:
+        shlq    $STATUS_SHIFT, %r15
+        movabsq $MARK, %rax
+        orq     %r15, %rax
+        movq    %rax, STAMP_MARK(%rsi)
+        stamp   STAMP_EXIT
+        addq    kernel_entry(%rip), %r14
+        jmp     *%r14
+
+# Go on only if the sums of %rsi bytes at %rdi are those at %r13.
+verify:
+        subq    $16, %rsp
+        movq    %rsp, %rdx
+        call    sums
+        movq    (%rsp), %rax
+        cmpq    (%r13), %rax
+        jne     reset
+        movq    8(%rsp), %rax
+        cmpq    8(%r13), %rax
+        jne     reset
+        addq    $16, %rsp
+        ret
+
+# A kernel that must not run: back through firmware. Each way is one that some machine lacks, and
+# the kernel's own reboot takes (arch/x86/kernel/reboot.c).
+reset:
+        movw    $0xcf9, %dx
+        inb     %dx, %al
+        andb    $~0x0e, %al
+        orb     $0x02, %al
+        outb    %al, %dx
+        call    pause
+        orb     $0x0e, %al
+        outb    %al, %dx
+        call    pause
+        movb    $0xfe, %al
+        outb    %al, $0x64
+        call    pause
+        lidt    no_idt(%rip)
+        ud2
+
+# Some milliseconds; the time of a write to port 0x80 is about one microsecond on any PC.
+pause:
+        movl    $10000, %ecx
+1:      outb    %al, $0x80
+        loop    1b
+        ret
+
+# void move(void *to, const void *from, u64 bytes): to lies below from, and they may overlap.
+        .globl  move
+move:
+        movq    %rdx, %rcx
+        rep movsb
+        ret
+
+# void sums(const void *data, u64 bytes, u32 sums[4]): CRC-32C in four interleaved streams, for
+# one alone would wait for its own result. Stream i takes the 8-byte words i, i+4, i+8 and so on;
+# the bytes after the last full 32 go to stream 0. Each begins with all ones, none is inverted.
+        .globl  sums
+sums:
+        movl    $0xffffffff, %r8d
+        movl    %r8d, %r9d
+        movl    %r8d, %r10d
+        movl    %r8d, %r11d
+        movq    %rsi, %rcx
+        shrq    $5, %rcx
+        jz      2f
+1:
+        prefetcht0 1024(%rdi)
+        crc32q  (%rdi), %r8
+        crc32q  8(%rdi), %r9
+        crc32q  16(%rdi), %r10
+        crc32q  24(%rdi), %r11
+        addq    $32, %rdi
+        decq    %rcx
+        jnz     1b
+2:
+        andl    $31, %esi
+        jz      4f
+3:
+        crc32b  (%rdi), %r8
+        incq    %rdi
+        decl    %esi
+        jnz     3b
+4:
+        movl    %r8d, (%rdx)
+        movl    %r9d, 4(%rdx)
+        movl    %r10d, 8(%rdx)
+        movl    %r11d, 12(%rdx)
+        ret
+
+        .balign 8
+no_idt:
+        .word   0
+        .quad   0
+
+# Written when an image is built and when it is staged; see stub.py.
+        .balign 8
+        .globl  config
+config:
+flags:          .quad   0
+kernel_bytes:   .quad   0
+kernel_entry:   .quad   0
+initrd_bytes:   .quad   0
+kernel_sums:    .long   0, 0, 0, 0
+initrd_sums:    .long   0, 0, 0, 0

@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A kernel that could be staged, with what it is on disk and in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+from dataclasses import dataclass
+from typing import Optional
+
+from .._host.fast_images import INITRD, Digest, FastImage, directory_of, read_fast_image
+from .._host.files import HostFiles
+from .._image.bzimage import BzImage, read_bzimage
+from .._image.errors import ImageError
+from .._image.payload import payload_of
+from .._image.stub_code import CODE
+from .._reasons import Reason, reason
+from .errors import KexecError
+from .policy import FAST
+
+STUB_SHA256 = hashlib.sha256(CODE).hexdigest()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kernel, its initrd, and its fast image if there is one.
+
+    :ivar kernel: path of the bzImage.
+    :ivar initrd: path of the initrd; None for none.
+    :ivar payload_format: how it is packed; empty if that is not known.
+    :ivar unpacked_bytes: size of its payload once unpacked; 0 if it is not known.
+    :ivar fast: its fast image, made from this very bzImage; None if there is none.
+    :ivar fast_obstacle: why there is none.
+    """
+
+    kernel: str
+    header: BzImage
+    initrd: Optional[str]
+    initrd_bytes: int
+    payload_format: str
+    unpacked_bytes: int
+    fast: Optional[FastImage]
+    fast_obstacle: Optional[Reason]
+
+    def initrd_of(self, image: str) -> Optional[str]:
+        """Path of the initrd to load with an image: C(fast) or C(bzimage)."""
+        uncompressed = self._uncompressed_initrd(image)
+        return os.path.join(directory_of(self.header.release), INITRD) if uncompressed else self.initrd
+
+    def initrd_bytes_of(self, image: str) -> int:
+        """Size of that initrd."""
+        uncompressed = self._uncompressed_initrd(image)
+        return uncompressed.size_bytes if uncompressed else self.initrd_bytes
+
+    def _uncompressed_initrd(self, image: str) -> Optional[Digest]:
+        # Any other initrd than the one it was made from is used as it is.
+        if image != FAST or self.fast is None or self.fast.initrd_source is None or self.fast.initrd_source.path != self.initrd:
+            return None
+        return self.fast.initrd
+
+
+def digest_of_file(path: str) -> str:
+    """SHA-256 of a file, hexadecimal.
+
+    :raises OSError: it can't be read.
+    """
+    with open(path, "rb") as stream:
+        return hashlib.sha256(map_file(stream.fileno())).hexdigest()
+
+
+def map_file(descriptor: int) -> memoryview:
+    """An open file's content as private memory: pages are read as they are touched, and writes stay here."""
+    if os.fstat(descriptor).st_size == 0:
+        return memoryview(bytearray())
+    return memoryview(mmap.mmap(descriptor, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE))
+
+
+def read_candidate(files: HostFiles, kernel: str, initrd: Optional[str]) -> Candidate:
+    """Look at a kernel.
+
+    :raises KexecError: C(KERNEL_NOT_FOUND): it can't be read.
+    :raises ImageError: it is no good.
+    """
+    try:
+        with open(files.path(kernel), "rb") as stream:
+            header = read_bzimage(stream, kernel)
+            content = map_file(stream.fileno())
+    except OSError as error:
+        raise KexecError("KERNEL_NOT_FOUND", "the kernel %s can't be read: %s" % (kernel, error.strerror)) from error
+    try:
+        payload = payload_of(content, header, kernel)
+        payload_format, unpacked_bytes = payload.format, payload.unpacked_bytes
+    except ImageError:
+        # The kernel unpacks itself; it need not be in a format that is known here.
+        payload_format, unpacked_bytes = "", 0
+    fast = read_fast_image(files, header.release) if header.release else None
+    if fast is None:
+        obstacle: Optional[Reason] = reason("FAST_IMAGE_MISSING", "no fast image of %s is installed" % (header.release or kernel))
+    else:
+        obstacle = _staleness(fast, files, kernel, content, initrd)
+    return Candidate(
+        kernel=kernel,
+        header=header,
+        initrd=initrd,
+        initrd_bytes=os.path.getsize(files.path(initrd)) if initrd else 0,
+        payload_format=payload_format,
+        unpacked_bytes=unpacked_bytes,
+        fast=None if obstacle else fast,
+        fast_obstacle=obstacle,
+    )
+
+
+def _staleness(fast: FastImage, files: HostFiles, kernel: str, content: memoryview, initrd: Optional[str]) -> Optional[Reason]:
+    """Why a fast image is not that of a kernel and its initrd; None if it is."""
+    if fast.source.size_bytes != len(content) or fast.source.sha256 != hashlib.sha256(content).hexdigest():
+        return reason("FAST_IMAGE_STALE", "the fast image of %s was made from another kernel than %s" % (fast.release, kernel))
+    if fast.stub_sha256 != STUB_SHA256:
+        return reason("FAST_IMAGE_STALE", "the fast image of %s was made by another version of the collection" % fast.release)
+    source = fast.initrd_source
+    if source is not None and source.path == initrd and source.sha256 != digest_of_file(files.path(initrd)):
+        return reason("FAST_IMAGE_STALE", "the initrd %s has changed since the fast image was made" % initrd)
+    return None

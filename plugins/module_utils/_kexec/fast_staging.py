@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Making a fast image ready to be loaded: the digest, a random address, the sums.
+
+All of it happens in anonymous memory, so that no relocated kernel ever lies
+on a disk and nothing can be left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import mmap
+import os
+from dataclasses import dataclass
+from typing import Callable, Iterator, Optional
+
+from .._host.fast_images import Digest, FastImage
+from .._host.files import HostFiles
+from .._image.fast import Layout
+from .._image.relocation import draw_move, parse_relocations, relocate
+from .._image.stub import Checksummer, StubConfig, assemble
+from .candidate import map_file
+from .errors import KexecError
+
+
+def _read_verified(files: HostFiles, digest: Digest, target: Optional[memoryview] = None) -> memoryview:
+    """A file of a fast image, read into memory and held against its manifest.
+
+    :raises KexecError: C(FAST_IMAGE_DAMAGED).
+    """
+    try:
+        with open(files.path(digest.path), "rb") as stream:
+            size_bytes = os.fstat(stream.fileno()).st_size
+            if target is None:
+                target = memoryview(bytearray(digest.size_bytes))
+            complete = size_bytes == digest.size_bytes and stream.readinto(target) == size_bytes
+    except OSError as error:
+        raise KexecError("FAST_IMAGE_DAMAGED", "%s can't be read: %s" % (digest.path, error.strerror)) from error
+    if not complete or hashlib.sha256(target).hexdigest() != digest.sha256:
+        raise KexecError("FAST_IMAGE_DAMAGED", "%s is not what its manifest says" % digest.path)
+    return target
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is to be made of a fast image.
+
+    :ivar initrd: path of the initrd that will be loaded with it.
+    :ivar check: whether the stub is to check both.
+    :ivar kaslr: whether to move the kernel to a random address.
+    """
+
+    fast: FastImage
+    initrd: Optional[str]
+    check: bool
+    kaslr: bool
+
+
+def _configure(files: HostFiles, memory: memoryview, wanted: Preparation, random: Callable[[int], bytes]) -> None:
+    fast = wanted.fast
+    layout = Layout(fast.setup_bytes, fast.kernel_bytes, fast.kernel_entry)
+    kernel = memory[layout.kernel_offset :]
+    relocated = False
+    if wanted.kaslr:
+        table = _read_verified(files, fast.relocations)
+        relocations = parse_relocations(table, fast.linked_at, fast.kernel_bytes, fast.memory_bytes)
+        relocate(kernel, relocations, draw_move(relocations, random))
+        relocated = True
+    config = StubConfig(fast.kernel_bytes, fast.kernel_entry, relocated)
+    if wanted.check:
+        checksummer = _checksummer()
+        initrd_content = _map(files, wanted.initrd) if wanted.initrd else memoryview(bytearray())
+        config = StubConfig(
+            fast.kernel_bytes,
+            fast.kernel_entry,
+            relocated,
+            check=True,
+            kernel_sums=checksummer.sums(kernel),
+            initrd_bytes=len(initrd_content),
+            initrd_sums=checksummer.sums(initrd_content),
+        )
+    stub = assemble(config)
+    memory[layout.stub_offset : layout.stub_offset + len(stub)] = stub
+
+
+def _map(files: HostFiles, path: str) -> memoryview:
+    try:
+        with open(files.path(path), "rb") as stream:
+            return map_file(stream.fileno())
+    except OSError as error:
+        raise KexecError("INITRD_NOT_FOUND", "the initrd %s can't be read: %s" % (path, error.strerror)) from error
+
+
+def _checksummer() -> Checksummer:
+    try:
+        return Checksummer()
+    except OSError as error:
+        raise KexecError("INTEGRITY_UNAVAILABLE", "the host lets no process run code of its own making: %s" % error) from error
+
+
+@contextlib.contextmanager
+def prepared(files: HostFiles, wanted: Preparation, random: Callable[[int], bytes]) -> Iterator[str]:
+    """A fast image ready to be loaded, as a path that is good as long as the context lasts.
+
+    :param random: gives so many random bytes.
+    :raises KexecError: C(FAST_IMAGE_DAMAGED), C(INITRD_NOT_FOUND), C(INTEGRITY_UNAVAILABLE).
+    """
+    descriptor = os.memfd_create("fleet-kexec-image")
+    try:
+        os.ftruncate(descriptor, wanted.fast.image.size_bytes)
+        shared = mmap.mmap(descriptor, wanted.fast.image.size_bytes)
+        with memoryview(shared) as memory:
+            _read_verified(files, wanted.fast.image, memory)
+            _configure(files, memory, wanted, random)
+        # kexec_file_load refuses a file that somebody could still write to.
+        shared.close()
+        readable = os.open("/proc/self/fd/%d" % descriptor, os.O_RDONLY)
+    finally:
+        os.close(descriptor)
+    try:
+        yield "/proc/%d/fd/%d" % (os.getpid(), readable)
+    finally:
+        os.close(readable)

@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What fast images bring along on a host: the command, its defaults, and the hooks of package managers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+from .._host.atomic import sync_directory, write_atomically
+from .._host.fast_images import DIRECTORY
+from .._host.files import HostFiles
+from .record import PATH as RECORD_PATH
+
+COMMAND_PATH = "/usr/local/sbin/fleet-kexec"
+# Run with the release when a kernel is installed, upgraded or removed: kernel
+# packages of Debian and its kin, see deb-kernel's run-parts hooks.
+HOOK_PATHS = ("/etc/kernel/postinst.d/zz-fleet-kexec", "/etc/kernel/postrm.d/zz-fleet-kexec")
+
+HOOK = """\
+#!/bin/sh
+# Installed by fleet.kexec. A kernel that was upgraded or removed takes its fast image with it, in
+# memory as on disk, so that nothing boots it by mistake. Argument: the kernel's release.
+case "$1" in
+    '' | .* | */*) exit 0 ;;
+esac
+rm -rf "%s/$1"
+if grep -qsF "\\"release\\": \\"$1\\"" %s; then
+    kexec -s -u || kexec -c -u || true
+    rm -f %s
+fi
+exit 0
+""" % (DIRECTORY, RECORD_PATH, RECORD_PATH)
+
+
+@dataclass(frozen=True)
+class WantedFile:
+    """A file as it should be.
+
+    :ivar content: None if it should not be there.
+    """
+
+    path: str
+    content: Optional[bytes]
+    mode: int
+
+
+def hook_files(wanted: bool) -> Tuple[WantedFile, ...]:
+    """The hooks, or their absence."""
+    return tuple(WantedFile(path, HOOK.encode("utf-8") if wanted else None, 0o755) for path in HOOK_PATHS)
+
+
+def differs(files: HostFiles, wanted: WantedFile) -> bool:
+    """Whether a file is not as it should be."""
+    path = files.path(wanted.path)
+    try:
+        with open(path, "rb") as stream:
+            return stream.read() != wanted.content or os.fstat(stream.fileno()).st_mode & 0o7777 != wanted.mode
+    except OSError:
+        return wanted.content is not None
+
+
+def ensure(files: HostFiles, wanted: WantedFile) -> None:
+    """Make a file as it should be.
+
+    :raises OSError: it can't be written or removed.
+    """
+    path = files.path(wanted.path)
+    if wanted.content is None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+            sync_directory(os.path.dirname(path))
+        return
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    write_atomically(path, wanted.content, wanted.mode)
+    os.chmod(path, wanted.mode)

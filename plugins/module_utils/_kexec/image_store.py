@@ -1,0 +1,229 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Building and removing fast images on the host."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import os
+import re
+import time
+from dataclasses import dataclass
+from typing import Callable, Optional, Tuple
+
+from .._host.atomic import replacing, sync_directory, write_atomically
+from .._host.fast_images import DIRECTORY, IMAGE, INITRD, MANIFEST, RELOCATIONS, Digest, FastImage, directory_of
+from .._host.files import HostFiles
+from .._image.elf import parse_vmlinux
+from .._image.errors import ImageError
+from .._image.fast import HEAD_BYTES, write_fast_image
+from .._image.initrd import uncompress_initrd
+from .._image.payload import Unpacker, payload_of
+from .._image.relocation import relocations_of
+from .candidate import STUB_SHA256, Candidate, digest_of_file, map_file
+from .errors import KexecError
+
+KEEP = "keep"
+UNCOMPRESSED = "uncompressed"
+INITRD_MODES = (KEEP, UNCOMPRESSED)
+
+_MODE = 0o600
+_SLACK_BYTES = 16 << 20
+# An initrd is unpacked into memory that the new kernel needs too.
+_INITRD_MAX_BYTES = 1 << 30
+# The release becomes the name of a directory.
+_RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
+
+
+@dataclass(frozen=True)
+class Built:
+    """A fast image that was built just now.
+
+    :ivar unpack_ms: how long unpacking the kernel took; None if that does
+        not say how fast it can be.
+    """
+
+    image: FastImage
+    unpack_ms: Optional[float]
+
+
+class ImageStore:
+    """The fast images of a host.
+
+    :param unpacker: unpacks kernels and initrds.
+    :param clock: seconds that only go forward.
+    :param now: UTC.
+    """
+
+    def __init__(
+        self,
+        files: HostFiles,
+        unpacker: Unpacker,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.timezone.utc),
+    ) -> None:
+        self._files = files
+        self._unpacker = unpacker
+        self._clock = clock
+        self._now = now
+
+    def is_current(self, candidate: Candidate, initrd_mode: str) -> bool:
+        """Whether a kernel's fast image is there, undamaged and as it is asked for."""
+        fast = candidate.fast
+        if fast is None or fast.initrd_mode != initrd_mode:
+            return False
+        digests = [fast.image, fast.relocations] + ([fast.initrd] if fast.initrd else [])
+        return all(self._is_intact(digest) for digest in digests)
+
+    def _is_intact(self, digest: Digest) -> bool:
+        path = self._files.path(digest.path)
+        try:
+            return os.path.getsize(path) == digest.size_bytes and digest_of_file(path) == digest.sha256
+        except OSError:
+            return False
+
+    def check(self, candidate: Candidate, initrd_mode: str, available_bytes: int) -> None:
+        """Refuse what could not be built; changes nothing.
+
+        :param available_bytes: memory that can be had.
+        :raises KexecError: C(NO_SPACE), C(NO_MEMORY), C(INITRD_NOT_FOUND).
+        :raises ImageError: the kernel is no good.
+        """
+        if not _RELEASE.fullmatch(candidate.header.release):
+            raise ImageError("KERNEL_INVALID", "%s names its release %r" % (candidate.kernel, candidate.header.release))
+        with open(self._files.path(candidate.kernel), "rb") as stream:
+            payload = payload_of(map_file(stream.fileno()), candidate.header, candidate.kernel)
+        if initrd_mode == UNCOMPRESSED and candidate.initrd is None:
+            raise KexecError("INITRD_NOT_FOUND", "no initrd lies beside %s" % candidate.kernel)
+        # The unpacked kernel, and what the tool that unpacks it needs.
+        needed = 2 * payload.unpacked_bytes
+        if needed > available_bytes:
+            raise KexecError("NO_MEMORY", "building needs %d MiB, %d MiB are available" % (needed >> 20, available_bytes >> 20))
+        self._check_space(HEAD_BYTES + payload.unpacked_bytes)
+
+    def _check_space(self, size_bytes: int) -> None:
+        directory = DIRECTORY
+        while not self._files.exists(directory):
+            directory = os.path.dirname(directory)
+        status = os.statvfs(self._files.path(directory))
+        free_bytes = status.f_bavail * status.f_frsize
+        if size_bytes + _SLACK_BYTES > free_bytes:
+            raise KexecError(
+                "NO_SPACE",
+                "a fast image takes %d MiB in %s, %d MiB are free"
+                % ((size_bytes + _SLACK_BYTES) >> 20, DIRECTORY, free_bytes >> 20),
+            )
+
+    def build(self, candidate: Candidate, initrd_mode: str) -> Built:
+        """Build a kernel's fast image, replacing the one that is there.
+
+        The manifest comes last: until then what lies there is not taken for
+        an image, or not for an undamaged one.
+
+        :raises KexecError: C(NO_SPACE) or C(BUILD_FAILED); nothing is left behind.
+        :raises ImageError: kernel or initrd are no good.
+        """
+        begin = self._clock()
+        header = candidate.header
+        with open(self._files.path(candidate.kernel), "rb") as stream:
+            source = map_file(stream.fileno())
+        payload = payload_of(source, header, candidate.kernel)
+        content = memoryview(self._unpacker.unpack(payload))
+        unpack_ms = self._unpacker.took_ms if self._unpacker.representative else None
+        vmlinux = parse_vmlinux(content)
+        # Parsed to know that it will be found good when it is needed.
+        relocations_of(content, vmlinux)
+        directory = directory_of(header.release)
+        existed = self._files.exists(directory)
+        try:
+            self._prepare_directory(directory)
+            with replacing(self._files.path(os.path.join(directory, IMAGE)), _MODE) as out:
+                layout = write_fast_image(out, source[: header.setup_bytes], header, content, vmlinux)
+                image = _digest_of_stream(out.fileno(), os.path.join(directory, IMAGE), out.flush)
+            relocations = self._write(os.path.join(directory, RELOCATIONS), content[vmlinux.end :])
+            del content
+            initrd, initrd_source = self._build_initrd(candidate, directory, initrd_mode)
+            fast = FastImage(
+                release=header.release,
+                source=Digest(candidate.kernel, len(source), hashlib.sha256(source).hexdigest()),
+                image=image,
+                relocations=relocations,
+                initrd=initrd,
+                initrd_source=initrd_source,
+                payload_format=payload.format,
+                unpacked_bytes=payload.unpacked_bytes,
+                setup_bytes=layout.setup_bytes,
+                kernel_bytes=layout.kernel_bytes,
+                kernel_entry=layout.kernel_entry,
+                linked_at=vmlinux.virtual,
+                memory_bytes=vmlinux.memory_bytes,
+                stub_sha256=STUB_SHA256,
+                built_at=self._now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+                build_ms=round((self._clock() - begin) * 1000),
+            )
+            write_atomically(self._files.path(os.path.join(directory, MANIFEST)), fast.to_json().encode("utf-8"), _MODE)
+        except BaseException as error:
+            if not existed:
+                self.remove(header.release)
+            if isinstance(error, OSError):
+                raise KexecError("BUILD_FAILED", "the fast image could not be written: %s" % error) from error
+            raise
+        return Built(fast, unpack_ms)
+
+    def _build_initrd(self, candidate: Candidate, directory: str, mode: str) -> Tuple[Optional[Digest], Optional[Digest]]:
+        """The uncompressed initrd and what it was made from; both None if it is kept as it is."""
+        path = os.path.join(directory, INITRD)
+        if mode != UNCOMPRESSED or candidate.initrd is None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._files.path(path))
+            return None, None
+        with open(self._files.path(candidate.initrd), "rb") as stream:
+            packed = map_file(stream.fileno())
+        content = uncompress_initrd(packed, self._unpacker, _INITRD_MAX_BYTES, candidate.initrd)
+        self._check_space(len(content))
+        return (
+            self._write(path, memoryview(content)),
+            Digest(candidate.initrd, len(packed), hashlib.sha256(packed).hexdigest()),
+        )
+
+    def _write(self, path: str, content: memoryview) -> Digest:
+        with replacing(self._files.path(path), _MODE) as out:
+            out.write(content)
+        return Digest(path, len(content), hashlib.sha256(content).hexdigest())
+
+    def _prepare_directory(self, directory: str) -> None:
+        os.makedirs(self._files.path(DIRECTORY), mode=0o700, exist_ok=True)
+        os.makedirs(self._files.path(directory), mode=0o700, exist_ok=True)
+        # What a build that was killed has left.
+        for name in self._files.listdir(directory):
+            if name not in (IMAGE, RELOCATIONS, INITRD, MANIFEST):
+                os.unlink(self._files.path(os.path.join(directory, name)))
+
+    def releases(self) -> Tuple[str, ...]:
+        """Releases that have a fast image, or the rest of one."""
+        return tuple(name for name in self._files.listdir(DIRECTORY) if os.path.isdir(self._files.path(directory_of(name))))
+
+    def remove(self, release: str) -> bool:
+        """Remove a fast image; the manifest goes first, so that nobody takes what is left for one.
+
+        :return: whether there was anything.
+        """
+        directory = directory_of(release)
+        names = self._files.listdir(directory)
+        if not names and not self._files.exists(directory):
+            return False
+        for name in sorted(names, key=lambda name: name != MANIFEST):
+            os.unlink(self._files.path(os.path.join(directory, name)))
+        os.rmdir(self._files.path(directory))
+        sync_directory(self._files.path(DIRECTORY))
+        return True
+
+
+def _digest_of_stream(descriptor: int, path: str, flush: Callable[[], None]) -> Digest:
+    """Digest of a file that is being written, from what the page cache holds of it."""
+    flush()
+    content = map_file(descriptor)
+    return Digest(path, len(content), hashlib.sha256(content).hexdigest())

@@ -1,0 +1,182 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What C(fast_image) has to do on a host: planned from what is there, then done."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional, Tuple
+
+from .._host.facts import HostFacts
+from .._host.fast_images import FastImage, read_fast_image
+from .._host.files import HostFiles
+from .._host.installed import find_initrd
+from .._host.throughput import PATH as THROUGHPUT_PATH
+from .._host.throughput import measure, with_unpacking, write_throughput
+from .candidate import Candidate, read_candidate
+from .errors import KexecError
+from .host_files import COMMAND_PATH, WantedFile, differs, ensure, hook_files
+from .image_store import KEEP, UNCOMPRESSED, Built, ImageStore
+from .policy import PATH as POLICY_PATH
+from .policy import Policy, render_policy
+from .staging import NEWEST, find_kernel
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for.
+
+    :ivar present: whether there should be an image.
+    :ivar release: of its kernel; None for the newest, or for all that are to go.
+    :ivar initrd_mode: C(keep) or C(uncompressed).
+    :ivar command: content of the host's command; None for no command.
+    :ivar defaults: the host's own policy; None to leave it alone.
+    """
+
+    present: bool = True
+    release: Optional[str] = None
+    initrd_mode: str = KEEP
+    command: Optional[bytes] = None
+    defaults: Optional[Policy] = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What has to be done.
+
+    :ivar candidate: kernel whose image has to be built; None if none has to.
+    :ivar removed: releases whose images have to go.
+    :ivar files: files that are not as they should be.
+    :ivar before: the state as users see it.
+    :ivar after: the state there will be.
+    """
+
+    candidate: Optional[Candidate] = None
+    removed: Tuple[str, ...] = ()
+    files: Tuple[WantedFile, ...] = ()
+    before: Dict[str, Any] = field(default_factory=dict)
+    after: Dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self.candidate or self.removed or self.files)
+
+
+class Installation:
+    """Fast images and what they bring along, on a host.
+
+    :param store: builds and removes images.
+    """
+
+    def __init__(self, files: HostFiles, facts: HostFacts, store: ImageStore) -> None:
+        self._files = files
+        self._facts = facts
+        self._store = store
+
+    def plan(self, wanted: Wanted) -> Change:
+        """What has to be done; changes nothing.
+
+        :raises KexecError: it can't be done.
+        :raises ImageError: the kernel is no good.
+        """
+        return self._plan_presence(wanted) if wanted.present else self._plan_absence(wanted)
+
+    def _plan_presence(self, wanted: Wanted) -> Change:
+        candidate = self.candidate(wanted.release)
+        build = not self._store.is_current(candidate, wanted.initrd_mode)
+        if build:
+            self._store.check(candidate, wanted.initrd_mode, self._facts.memory.available_bytes)
+        files = [WantedFile(COMMAND_PATH, wanted.command, 0o755), *hook_files(True)]
+        if wanted.defaults is not None:
+            files.append(WantedFile(POLICY_PATH, render_policy(wanted.defaults).encode("utf-8"), 0o644))
+        changed = self._differing(files)
+        release = candidate.header.release
+        existing = read_fast_image(self._files, release)
+        after = {"release": release, "initrd": wanted.initrd_mode, "built": "anew"} if build else _outline(existing)
+        return Change(
+            candidate=candidate if build else None,
+            files=changed,
+            before=self._state(_outline(existing), changed),
+            after=dict(_will_be(changed), fast_image=after),
+        )
+
+    def _plan_absence(self, wanted: Wanted) -> Change:
+        there = self._store.releases()
+        gone = tuple(release for release in there if wanted.release in (None, release))
+        files: List[WantedFile] = []
+        if wanted.release is None:
+            files = [WantedFile(path, None, 0) for path in (COMMAND_PATH, THROUGHPUT_PATH)]
+            files.extend(hook_files(False))
+        changed = self._differing(files)
+        return Change(
+            removed=gone,
+            files=changed,
+            before=self._state([_outline(read_fast_image(self._files, release)) for release in gone], changed),
+            after=dict(_will_be(changed), fast_image=[]),
+        )
+
+    def candidate(self, release: Optional[str]) -> Candidate:
+        """The installed kernel of a release, or the newest.
+
+        :raises KexecError: C(KERNEL_NOT_FOUND) or C(NO_KERNEL).
+        :raises ImageError: it is no good.
+        """
+        if release is not None and "/" in release:
+            raise KexecError("KERNEL_NOT_FOUND", "%s is not the release of an installed kernel" % release)
+        kernel = find_kernel(release or NEWEST, self._facts, self._files)
+        return read_candidate(self._files, kernel, find_initrd(self._files, kernel))
+
+    def apply(self, change: Change, wanted: Wanted) -> Optional[FastImage]:
+        """Do it.
+
+        :return: the image that was built, or None.
+        :raises KexecError: C(BUILD_FAILED), C(NO_SPACE).
+        :raises ImageError: kernel or initrd are no good.
+        """
+        built = self._store.build(change.candidate, wanted.initrd_mode) if change.candidate else None
+        for release in change.removed:
+            self._store.remove(release)
+        try:
+            for wanted_file in change.files:
+                ensure(self._files, wanted_file)
+        except OSError as error:
+            raise KexecError("BUILD_FAILED", "%s could not be written: %s" % (error.filename, error.strerror)) from error
+        if wanted.present:
+            self._measure(built)
+        elif wanted.release is None:
+            # Nothing of ours is left in it, unless it is somebody else's.
+            with contextlib.suppress(OSError):
+                os.rmdir(self._files.path(os.path.dirname(THROUGHPUT_PATH)))
+        return built.image if built else None
+
+    def _measure(self, built: Optional[Built]) -> None:
+        """Measure what was not measured on this host yet."""
+        known = self._facts.throughput
+        throughput = known if known.measured else measure(self._facts.cpu)
+        if built and built.unpack_ms is not None and built.image.payload_format not in throughput.unpack:
+            throughput = with_unpacking(throughput, built.image.payload_format, built.image.unpacked_bytes, built.unpack_ms)
+        if throughput != known:
+            # Typical figures do when these can't be kept.
+            with contextlib.suppress(OSError):
+                write_throughput(self._files, throughput)
+
+    def _differing(self, files: List[WantedFile]) -> Tuple[WantedFile, ...]:
+        return tuple(wanted for wanted in files if differs(self._files, wanted))
+
+    def _state(self, fast_image: Any, changed: Tuple[WantedFile, ...]) -> Dict[str, Any]:
+        state: Dict[str, Any] = {wanted.path: "different" if self._files.exists(wanted.path) else "absent" for wanted in changed}
+        return dict(state, fast_image=fast_image)
+
+
+def _will_be(changed: Tuple[WantedFile, ...]) -> Dict[str, Any]:
+    return {wanted.path: "as it should be" if wanted.content is not None else "absent" for wanted in changed}
+
+
+def _outline(fast: Optional[FastImage]) -> Optional[Dict[str, Any]]:
+    if fast is None:
+        return None
+    return {"release": fast.release, "initrd": UNCOMPRESSED if fast.initrd else KEEP, "built": fast.built_at}

@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a host is to be staged: the parameters that a user, or the host itself, may set.
+
+The host's own are in C(/etc/fleet-kexec.conf); what a task asks for goes
+before them.
+"""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Dict, Mapping, Optional
+
+from .._host.files import HostFiles
+from .errors import KexecError
+
+PATH = "/etc/fleet-kexec.conf"
+_SECTION = "stage"
+
+AUTO = "auto"
+
+FAST = "fast"
+BZIMAGE = "bzimage"
+IMAGES = (FAST, BZIMAGE)
+
+KEXEC_LOAD = "kexec_load"
+KEXEC_FILE_LOAD = "kexec_file_load"
+LOADERS = (KEXEC_LOAD, KEXEC_FILE_LOAD)
+
+CRC32C = "crc32c"
+SHA256 = "sha256"
+NO_CHECK = "none"
+INTEGRITIES = (CRC32C, SHA256, NO_CHECK)
+
+CHOICES = {"image": (AUTO, *IMAGES), "integrity": (AUTO, *INTEGRITIES), "loader": (AUTO, *LOADERS)}
+_BOOLEANS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+
+_HEADER = """\
+# How fleet.kexec stages kernels on this host, wherever a task or a command line does not say.
+# Values: image = auto|fast|bzimage, integrity = auto|crc32c|sha256|none,
+# loader = auto|kexec_load|kexec_file_load, kaslr = yes|no.
+"""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What is wanted of a staged image.
+
+    :ivar image: C(auto), C(fast) or C(bzimage).
+    :ivar integrity: C(auto), C(crc32c), C(sha256) or C(none).
+    :ivar loader: C(auto), C(kexec_load) or C(kexec_file_load).
+    :ivar kaslr: whether the kernel may lie at a random address.
+    """
+
+    image: str = AUTO
+    integrity: str = AUTO
+    loader: str = AUTO
+    kaslr: bool = True
+
+    def override(self, wanted: Mapping[str, Any]) -> Policy:
+        """This policy with what is wanted otherwise; None is no wish."""
+        return replace(self, **{name: wanted[name] for name in asdict(self) if wanted.get(name) is not None})
+
+
+def parse_policy(text: str) -> Policy:
+    """Parse C(/etc/fleet-kexec.conf).
+
+    :raises KexecError: C(CONFIG_INVALID).
+    """
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(text, PATH)
+    except configparser.Error as error:
+        raise KexecError("CONFIG_INVALID", "%s can't be understood: %s" % (PATH, " ".join(str(error).split()))) from error
+    unknown = [name for name in parser.sections() if name != _SECTION]
+    if unknown:
+        raise KexecError("CONFIG_INVALID", "%s has a section [%s]; there is only [%s]" % (PATH, unknown[0], _SECTION))
+    values: Dict[str, Any] = {}
+    for name, value in parser.items(_SECTION) if parser.has_section(_SECTION) else ():
+        if name == "kaslr" and value.lower() in _BOOLEANS:
+            values[name] = _BOOLEANS[value.lower()]
+        elif value in CHOICES.get(name, ()):
+            values[name] = value
+        else:
+            raise KexecError("CONFIG_INVALID", "%s says %s = %s, which means nothing" % (PATH, name, value))
+    return Policy().override(values)
+
+
+def render_policy(policy: Policy) -> str:
+    """The text of C(/etc/fleet-kexec.conf) for a policy."""
+    lines = ["%s = %s" % (name, {True: "yes", False: "no"}.get(value, value)) for name, value in sorted(asdict(policy).items())]
+    return "%s\n[%s]\n%s\n" % (_HEADER, _SECTION, "\n".join(lines))
+
+
+def read_policy(files: HostFiles) -> Policy:
+    """The host's own policy.
+
+    :raises KexecError: C(CONFIG_INVALID).
+    """
+    text: Optional[str] = files.read_text(PATH)
+    return parse_policy(text) if text is not None else Policy()

@@ -1,0 +1,19 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What takes root."""
+
+from __future__ import annotations
+
+import os
+
+from ._reasons import CodedError
+
+
+def require_root() -> None:
+    """Refuse to go on without privileges.
+
+    :raises CodedError: C(NOT_ROOT).
+    """
+    if os.geteuid() != 0:
+        raise CodedError("NOT_ROOT", "this takes root, and runs as uid %d" % os.geteuid())

@@ -1,0 +1,246 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: fast_image
+short_description: Install an uncompressed kernel made from the distribution's own
+version_added: 0.1.0
+author:
+  - fleet.kexec contributors (@fleet-kexec)
+description:
+  - Builds a fast image of an installed kernel below C(/var/lib/fleet-kexec), for M(fleet.kexec.stage) to load. A reboot into
+    it does without decompression, without the slow hash over all that was loaded, and without the decompressor's copy.
+  - The kernel is the distribution's, instruction by instruction; it is not built anew. What stands in front of it is a stub
+    of some hundred bytes that checks kernel and initrd with CRC-32C at the speed of memory.
+  - Nothing about how the host boots changes. Firmware and bootloader know nothing of fast images.
+  - An image that is there, undamaged and made from the very kernel that is installed is left alone. Anything else is built
+    anew.
+  - When the package manager upgrades or removes a kernel, hooks in C(/etc/kernel/postinst.d) and C(/etc/kernel/postrm.d) drop
+    its fast image, and unload it if it is staged. An image whose kernel or initrd changed in any other way is not used any
+    more (code C(FAST_IMAGE_STALE)).
+extends_documentation_fragment:
+  - fleet.kexec.attributes
+attributes:
+  check_mode:
+    support: full
+    details: Checks all that can be checked without building.
+  diff_mode:
+    support: full
+options:
+  state:
+    description:
+      - V(present) builds the image where needed.
+      - V(absent) removes it. Without O(release) it removes all images, the command, the hooks and what was measured. The
+        host's defaults in C(/etc/fleet-kexec.conf) stay.
+    type: str
+    choices:
+      - present
+      - absent
+    default: present
+  release:
+    description:
+      - Release of the kernel, as C(uname -r) would tell it.
+      - If omitted, the newest installed one of the flavour that runs now.
+    type: str
+  initrd:
+    description:
+      - V(keep) loads the host's own initrd with the image.
+      - V(uncompressed) keeps an uncompressed copy of it beside the image, so that the new kernel need not decompress it. It
+        takes several times the memory while it is loaded. Archives that lie in front of the compressed one, such as
+        microcode, stay as they are. Update it with this module after every C(update-initramfs).
+    type: str
+    choices:
+      - keep
+      - uncompressed
+    default: keep
+  host_command:
+    description:
+      - Whether to install C(/usr/local/sbin/fleet-kexec), a single file made of this collection's own code, with which an
+        administrator on the console can do what the modules do. V(false) removes it.
+    type: bool
+    default: true
+  defaults:
+    description:
+      - How M(fleet.kexec.stage) and C(fleet-kexec) stage on this host where they are not told otherwise. Kept in
+        C(/etc/fleet-kexec.conf).
+      - The file is left alone if this is omitted. Suboptions that are omitted go back to their defaults.
+    type: dict
+    suboptions:
+      image:
+        description: As in M(fleet.kexec.stage).
+        type: str
+        choices: [auto, fast, bzimage]
+        default: auto
+      integrity:
+        description: As in M(fleet.kexec.stage).
+        type: str
+        choices: [auto, crc32c, sha256, none]
+        default: auto
+      loader:
+        description: As in M(fleet.kexec.stage).
+        type: str
+        choices: [auto, kexec_load, kexec_file_load]
+        default: auto
+      kaslr:
+        description: As in M(fleet.kexec.stage).
+        type: bool
+        default: true
+requirements:
+  - C(zstd) on the host, for kernels that are packed with it, as Debian's are since Debian 13
+notes:
+  - Needs root, so usually C(become=true).
+  - Takes about as much room in C(/var/lib) as the kernel takes in memory, 50 to 70 MB.
+  - The first run also measures how fast the host copies, checks and hashes memory, and keeps the figures for
+    M(fleet.kexec.boot_facts).
+seealso:
+  - module: fleet.kexec.stage
+  - module: fleet.kexec.boot_facts
+"""
+
+EXAMPLES = r"""
+- name: Have the newest kernel ready for a fast reboot
+  fleet.kexec.fast_image:
+  become: true
+
+- name: The same, with nothing left to decompress
+  fleet.kexec.fast_image:
+    initrd: uncompressed
+  become: true
+
+- name: Use nothing but fast images on this host, and fail rather than reboot slowly
+  fleet.kexec.fast_image:
+    defaults:
+      image: fast
+  become: true
+
+- name: Remove everything again
+  fleet.kexec.fast_image:
+    state: absent
+  become: true
+"""
+
+RETURN = r"""
+fast_image:
+  description: The image, or null if there is none. In check mode the one that is there, if any.
+  returned: success
+  type: dict
+  contains:
+    release:
+      description: Release of the kernel.
+      type: str
+      sample: 6.12.117+deb13-cloud-amd64
+    path:
+      description: Where it lies.
+      type: str
+      sample: /var/lib/fleet-kexec/6.12.117+deb13-cloud-amd64/image
+    size_bytes:
+      description: Its size.
+      type: int
+      sample: 54546432
+    sha256:
+      description: Its digest.
+      type: str
+    source:
+      description: The kernel that it was made from.
+      type: str
+      sample: /boot/vmlinuz-6.12.117+deb13-cloud-amd64
+    source_sha256:
+      description: Digest of that.
+      type: str
+    payload_format:
+      description: How that is packed, V(gzip), V(xz), V(lz4) or V(zstd).
+      type: str
+      sample: zstd
+    initrd:
+      description: The uncompressed initrd. Null if the host's own is used.
+      type: str
+    initrd_bytes:
+      description: Its size.
+      type: int
+    built_at:
+      description: When it was built, UTC.
+      type: str
+      sample: "2026-11-22T21:00:00Z"
+    build_ms:
+      description: How long that took.
+      type: int
+      sample: 1200
+removed:
+  description: Releases whose images were removed, or would be in check mode.
+  returned: success
+  type: list
+  elements: str
+code:
+  description: Why it failed. The collection's documentation lists all codes.
+  returned: failure
+  type: str
+  sample: NO_SPACE
+hint:
+  description: What to do about it.
+  returned: failure
+  type: str
+"""
+
+from typing import Any, Dict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
+from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import gather
+from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import read_fast_image
+from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present_fast_image
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import INITRD_MODES, KEEP, ImageStore
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, Wanted
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy
+from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
+from ansible_collections.fleet.kexec.plugins.module_utils._options import defaults_argument_spec
+from ansible_collections.fleet.kexec.plugins.module_utils._privileges import require_root
+from ansible_collections.fleet.kexec.plugins.module_utils._zipapp import build_command
+
+
+def wanted_of(params: Dict[str, Any]) -> Wanted:
+    return Wanted(
+        present=params["state"] == "present",
+        release=params["release"],
+        initrd_mode=params["initrd"],
+        command=build_command() if params["host_command"] else None,
+        defaults=Policy().override(params["defaults"]) if params["defaults"] is not None else None,
+    )
+
+
+def work(module: AnsibleModule) -> Dict[str, Any]:
+    require_root()
+    files = HostFiles()
+    installation = Installation(files, gather(files, run_command), ImageStore(files, Unpacker()))
+    wanted = wanted_of(module.params)
+    change = installation.plan(wanted)
+    if change.needed and not module.check_mode:
+        installation.apply(change, wanted)
+    fast = read_fast_image(files, installation.candidate(wanted.release).header.release) if wanted.present else None
+    return {
+        "changed": change.needed,
+        "fast_image": present_fast_image(fast) if fast else None,
+        "removed": list(change.removed),
+        "diff": {"before": change.before, "after": change.after},
+    }
+
+
+def main() -> None:
+    argument_spec = {
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "release": {"type": "str"},
+        "initrd": {"type": "str", "choices": list(INITRD_MODES), "default": KEEP},
+        "host_command": {"type": "bool", "default": True},
+        "defaults": {"type": "dict", "options": defaults_argument_spec()},
+    }
+    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
+    run_module(module, lambda: work(module))
+
+
+if __name__ == "__main__":
+    main()

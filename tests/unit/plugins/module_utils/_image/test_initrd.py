@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import gzip
+import lzma
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.module_utils._image.errors import ImageError
+from ansible_collections.fleet.kexec.plugins.module_utils._image.initrd import initrd_format, split_initrd, uncompress_initrd
+from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
+
+from ....initrds import make_cpio
+
+EARLY = make_cpio({"kernel/x86/microcode/AuthenticAMD.bin": b"microcode" * 100})
+MAIN = make_cpio({"init": b"#!/bin/sh\n", "etc/fstab": b"none\n" * 1000})
+LIMIT = 1 << 20
+
+
+def test_formats() -> None:
+    assert initrd_format(EARLY) == "cpio"
+    assert initrd_format(gzip.compress(MAIN)) == "gzip"
+    assert initrd_format(b"<html>") is None
+
+
+@pytest.mark.parametrize("padding", [0, 4, 500, 4096, 10_000])
+def test_archives_in_front_are_passed_over(padding: int) -> None:
+    front = EARLY + bytes(padding)
+    assert split_initrd(memoryview(front + gzip.compress(MAIN))) == (len(front), "gzip")
+    assert split_initrd(memoryview(front + EARLY + lzma.compress(MAIN))) == (len(front + EARLY), "xz")
+
+
+def test_nothing_compressed() -> None:
+    data = EARLY + bytes(512) + MAIN
+    assert split_initrd(memoryview(data)) == (len(data), None)
+    assert uncompress_initrd(memoryview(data), Unpacker(), LIMIT) == data
+
+
+def test_microcode_in_front_stays_as_it_is() -> None:
+    packed = EARLY + bytes(100) + gzip.compress(MAIN) + bytes(7)
+    assert uncompress_initrd(memoryview(packed), Unpacker(), LIMIT) == EARLY + bytes(100) + MAIN
+
+
+def test_the_archive_begins_where_the_kernel_looks_for_it() -> None:
+    packed = EARLY + bytes(2) + gzip.compress(MAIN)
+    assert uncompress_initrd(memoryview(packed), Unpacker(), LIMIT) == EARLY + bytes(4) + MAIN
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (EARLY[:300], "INITRD_INVALID"),
+        (EARLY[:50], "INITRD_INVALID"),
+        (EARLY[: len(EARLY) // 2] + gzip.compress(MAIN), "INITRD_INVALID"),
+        (EARLY.replace(b"00000384", b"-0000384"), "INITRD_INVALID"),
+        (EARLY[:500] + EARLY[500:].replace(b"070701", b"070707"), "INITRD_INVALID"),
+        (EARLY + b"<html>", "INITRD_INVALID"),
+        (gzip.compress(b"no archive"), "INITRD_INVALID"),
+        (gzip.compress(MAIN)[:-20], "PAYLOAD_INVALID"),
+        (gzip.compress(MAIN) + b"more", "PAYLOAD_INVALID"),
+        (gzip.compress(bytes(LIMIT + 1)), "PAYLOAD_INVALID"),
+        (b"BZh91AY&SY", "PAYLOAD_FORMAT"),
+    ],
+)
+def test_damage_is_refused(data: bytes, code: str) -> None:
+    with pytest.raises(ImageError) as caught:
+        uncompress_initrd(memoryview(data), Unpacker(), LIMIT)
+    assert caught.value.reason.code == code

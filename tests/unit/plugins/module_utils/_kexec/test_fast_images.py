@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fast images on a host that is a directory tree: built, found stale, made ready, loaded, removed."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import os
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts, gather
+from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import directory_of, list_fast_images, read_fast_image
+from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import read_throughput
+from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
+from ansible_collections.fleet.kexec.plugins.module_utils._image.stub import ENTRY_OFFSET, Checksummer
+from ansible_collections.fleet.kexec.plugins.module_utils._image.stub_code import CODE, CONFIG_OFFSET
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, read_candidate
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import COMMAND_PATH, HOOK_PATHS
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, UNCOMPRESSED, ImageStore
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, Wanted
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import PATH as POLICY_PATH
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import Request, Stager, current_record, plan
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+
+from ....bzimages import make_content, make_kernel, make_payload
+from ....conftest import BOOT_ID, RELEASE, HostTree
+from ....initrds import make_cpio
+
+KERNEL = "/boot/vmlinuz-" + RELEASE
+INITRD = "/boot/initrd.img-" + RELEASE
+CPU = {"/proc/cpuinfo": "model name\t: A CPU\nflags\t\t: fpu sse4_2\n"}
+NOW = datetime.datetime(2026, 11, 22, 21, 0, tzinfo=datetime.timezone.utc)
+# The release that bzimages.make_kernel gives its kernels.
+BUILT_FOR = "6.12.0-test"
+
+
+class Host:
+    """A host whose kexec keeps a copy of what it is given."""
+
+    def __init__(self, files: HostFiles) -> None:
+        self.files = files
+        self.commands: list[list[str]] = []
+        self.loaded_image = b""
+        self.random: Callable[[int], bytes] = os.urandom
+        Path(files.path(KERNEL)).write_bytes(make_kernel(make_payload("gzip", make_content())))
+        self.store = ImageStore(files, Unpacker(files.root), clock=lambda: 0.0, now=lambda: NOW)
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> CommandResult:
+        if "--version" not in argv:
+            self.commands.append(list(argv[1:]))
+        if "-l" in argv:
+            path = argv[argv.index("-l") + 1]
+            # Anonymous memory has a path of its own, whatever the root.
+            self.loaded_image = Path(path if path.startswith("/proc/") else self.files.path(path)).read_bytes()
+        if "-l" in argv or "-u" in argv:
+            Path(self.files.path("/sys/kernel/kexec_loaded")).write_text("1\n" if "-l" in argv else "0\n")
+        return CommandResult(0, "kexec-tools 2.0.29\n", "")
+
+    @property
+    def candidate(self) -> Candidate:
+        return read_candidate(self.files, KERNEL, INITRD)
+
+    def facts(self) -> HostFacts:
+        facts = gather(self.files, self.run)
+        return replace(facts, kernel=replace(facts.kernel, machine="x86_64"))
+
+    def build(self, initrd_mode: str = KEEP) -> None:
+        self.store.build(self.candidate, initrd_mode)
+
+    def stage(self, **policy: object) -> None:
+        stager = Stager(self.files, Kexec("/usr/sbin/kexec", self.files, self.run), self.random)
+        stager.stage(plan(Request(policy=policy), self.facts(), self.files), BOOT_ID)
+
+    def path(self, name: str) -> Path:
+        return Path(self.files.path(os.path.join(directory_of(BUILT_FOR), name)))
+
+    def tree(self) -> dict[str, bytes]:
+        """Everything below the directories that building writes to."""
+        roots = [Path(self.files.path(path)) for path in ("/var/lib", "/usr/local", "/etc")]
+        return {str(path): path.read_bytes() for root in roots for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+@pytest.fixture
+def host(host_tree: HostTree) -> Host:
+    return Host(host_tree(CPU))
+
+
+def code_of(work: Callable[[], object]) -> str:
+    with pytest.raises(CodedError) as caught:
+        work()
+    return caught.value.reason.code
+
+
+def test_building(host: Host) -> None:
+    assert not host.store.is_current(host.candidate, KEEP)
+    host.build()
+    assert host.store.is_current(host.candidate, KEEP)
+    assert not host.store.is_current(host.candidate, UNCOMPRESSED)
+    (fast,) = list_fast_images(host.files)
+    assert (fast.release, fast.payload_format, fast.built_at) == (BUILT_FOR, "gzip", "2026-11-22T21:00:00Z")
+    assert sorted(os.listdir(host.path("."))) == ["image", "manifest.json", "relocations"]
+    assert {host.path(name).stat().st_mode & 0o777 for name in os.listdir(host.path("."))} == {0o600}
+    assert host.path(".").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("name", ["image", "relocations"])
+def test_damage_is_seen_and_mended(host: Host, name: str) -> None:
+    host.build()
+    content = bytearray(host.path(name).read_bytes())
+    content[len(content) // 2] ^= 1
+    host.path(name).write_bytes(content)
+    assert not host.store.is_current(host.candidate, KEEP)
+    before = host.files.read_text("/sys/kernel/kexec_loaded")
+    assert code_of(lambda: host.stage(image="fast")) == "FAST_IMAGE_DAMAGED"
+    assert host.files.read_text("/sys/kernel/kexec_loaded") == before
+    host.build()
+    assert host.store.is_current(host.candidate, KEEP)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 99}', '{"format": 1, "release": "%s"}' % BUILT_FOR])
+def test_a_manifest_that_cannot_be_understood_is_none(host: Host, text: str) -> None:
+    host.build()
+    host.path("manifest.json").write_text(text)
+    assert read_fast_image(host.files, BUILT_FOR) is None
+    assert host.candidate.fast_obstacle is not None
+    assert host.candidate.fast_obstacle.code == "FAST_IMAGE_MISSING"
+
+
+def test_another_kernel_of_the_same_release_makes_an_image_stale(host: Host) -> None:
+    host.build()
+    Path(host.files.path(KERNEL)).write_bytes(make_kernel(make_payload("xz", make_content())))
+    assert host.candidate.fast is None
+    assert code_of(lambda: host.stage(image="fast")) == "FAST_IMAGE_STALE"
+    host.stage()
+    record = current_record(host.files)
+    assert record is not None
+    assert record.image.image == "bzimage"
+
+
+def test_an_uncompressed_initrd_follows_the_one_it_was_made_from(host: Host) -> None:
+    Path(host.files.path(INITRD)).write_bytes(gzip.compress(make_cpio({"init": b""})))
+    host.build(UNCOMPRESSED)
+    assert host.path("initrd").read_bytes() == make_cpio({"init": b""})
+    host.stage(image="fast")
+    assert "--initrd=%s/initrd" % directory_of(BUILT_FOR) in host.commands[-1]
+    Path(host.files.path(INITRD)).write_text("070701 another")
+    assert code_of(lambda: host.stage(image="fast")) == "FAST_IMAGE_STALE"
+
+
+def config_of(image: bytes) -> tuple[int, ...]:
+    """The stub's configuration in a loaded image: flags, three sizes, eight sums."""
+    setup_bytes = (image[0x1F1] + 1) * 512
+    assert image[setup_bytes + ENTRY_OFFSET :].startswith(CODE[:CONFIG_OFFSET])
+    return struct.unpack_from("<4Q8I", image, setup_bytes + ENTRY_OFFSET + CONFIG_OFFSET)
+
+
+def kernel_of(image: bytes) -> bytes:
+    return image[(image[0x1F1] + 1) * 512 + (2 << 20) :]
+
+
+def test_staging_puts_the_sums_of_kernel_and_initrd_into_the_stub(host: Host) -> None:
+    host.build()
+    host.stage(image="fast")
+    assert host.commands[-1][:2] == ["-c", "-l"]
+    assert "--no-checks" in host.commands[-1]
+    flags, kernel_bytes, _entry, initrd_bytes, *sums = config_of(host.loaded_image)
+    kernel, initrd = kernel_of(host.loaded_image), Path(host.files.path(INITRD)).read_bytes()
+    assert (flags, kernel_bytes, initrd_bytes) == (3, len(kernel), len(initrd))
+    checksummer = Checksummer()
+    assert tuple(sums) == checksummer.sums(bytearray(kernel)) + checksummer.sums(bytearray(initrd))
+
+
+def test_the_address_is_drawn_anew_at_every_staging(host: Host) -> None:
+    host.build()
+    images = []
+    for draw in (1, 2):
+        host.random = bytes([draw]).__mul__
+        host.stage(image="fast")
+        images.append(kernel_of(host.loaded_image))
+    assert images[0] != images[1]
+    # The one on the disk lies where it was linked for.
+    assert kernel_of(host.path("image").read_bytes()) not in images
+
+
+@pytest.mark.parametrize(("policy", "cmdline"), [({"kaslr": False}, ""), ({}, "root=/dev/vda1 nokaslr")])
+def test_without_kaslr_the_kernel_stays_where_it_was_linked_for(host: Host, policy: dict[str, object], cmdline: str) -> None:
+    host.build()
+    if cmdline:
+        Path(host.files.path("/proc/cmdline")).write_text(cmdline)
+    host.stage(image="fast", **policy)
+    assert config_of(host.loaded_image)[0] == 1
+    assert kernel_of(host.loaded_image) == kernel_of(host.path("image").read_bytes())
+    (line,) = [argument for argument in host.commands[-1] if argument.startswith("--command-line=")]
+    assert line.split().count("nokaslr") == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "arguments", "flags"),
+    [
+        ({"integrity": "none", "loader": "kexec_load"}, ["-c", "--no-checks"], 2),
+        ({"integrity": "sha256", "loader": "kexec_load"}, ["-c"], 2),
+        ({"integrity": "sha256", "loader": "kexec_file_load"}, ["-s"], 2),
+        ({"integrity": "crc32c", "loader": "kexec_file_load"}, ["-s"], 3),
+    ],
+)
+def test_ways_of_loading(host: Host, policy: dict[str, object], arguments: list[str], flags: int) -> None:
+    host.build()
+    host.stage(image="fast", **policy)
+    assert [argument for argument in host.commands[-1] if argument in ("-c", "-s", "--no-checks")] == arguments
+    assert config_of(host.loaded_image)[0] == flags
+
+
+def test_the_hosts_own_defaults(host: Host) -> None:
+    host.build()
+    Path(host.files.path("/etc")).mkdir(exist_ok=True)
+    Path(host.files.path(POLICY_PATH)).write_text("[stage]\nimage = fast\nintegrity = sha256\n")
+    host.stage()
+    record = current_record(host.files)
+    assert record is not None
+    assert (record.image.image, record.image.integrity) == ("fast", "sha256")
+    host.stage(integrity="none")
+    record = current_record(host.files)
+    assert record is not None
+    assert record.image.integrity == "none"
+    Path(host.files.path(POLICY_PATH)).write_text("[stage]\nimage = quick\n")
+    assert code_of(host.stage) == "CONFIG_INVALID"
+
+
+def test_too_little_room_is_refused_before_anything_is_written(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = os.statvfs_result((4096, 4096, 10, 10, 10, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
+    before = host.tree()
+    assert code_of(lambda: host.store.check(host.candidate, KEEP, 1 << 40)) == "NO_SPACE"
+    assert host.tree() == before
+
+
+def test_too_little_memory_is_refused(host: Host) -> None:
+    assert code_of(lambda: host.store.check(host.candidate, KEEP, 1000)) == "NO_MEMORY"
+
+
+@pytest.mark.parametrize("release", ["../escape", ".hidden", "", "a b"])
+def test_a_release_that_is_no_name_is_refused(host: Host, release: str) -> None:
+    candidate = replace(host.candidate, header=replace(host.candidate.header, release=release))
+    assert code_of(lambda: host.store.check(candidate, KEEP, 1 << 40)) == "KERNEL_INVALID"
+
+
+def test_a_build_that_fails_leaves_nothing(host: Host) -> None:
+    Path(host.files.path(INITRD)).write_bytes(b"\x1f\x8b damaged")
+    before = host.tree()
+    assert code_of(lambda: host.build(UNCOMPRESSED)) == "PAYLOAD_INVALID"
+    assert host.tree() == before
+    assert not host.path(".").exists()
+
+
+# --- the whole installation ----------------------------------------------------------------
+
+
+def install(host: Host, wanted: Wanted) -> bool:
+    """Plan and apply; whether there was anything to do."""
+    installation = Installation(host.files, host.facts(), host.store)
+    change = installation.plan(wanted)
+    if change.needed:
+        installation.apply(change, wanted)
+    return change.needed
+
+
+PRESENT = Wanted(command=b"the command", defaults=Policy(image="fast"))
+
+
+def test_installing_is_idempotent_and_can_be_taken_back(host: Host) -> None:
+    before = host.tree()
+    assert install(host, PRESENT)
+    assert host.files.read_text(COMMAND_PATH) == "the command"
+    assert all(os.access(host.files.path(path), os.X_OK) for path in (COMMAND_PATH, *HOOK_PATHS))
+    assert read_throughput(host.files, host.facts().cpu).measured
+    assert "gzip" in read_throughput(host.files, host.facts().cpu).unpack
+    assert not install(host, PRESENT)
+    assert install(host, replace(PRESENT, command=None))
+    assert not host.files.exists(COMMAND_PATH)
+    absent = Wanted(present=False)
+    assert install(host, absent)
+    assert not install(host, absent)
+    os.unlink(host.files.path(POLICY_PATH))
+    assert host.tree() == before
+
+
+def test_planning_changes_nothing(host: Host) -> None:
+    before = host.tree()
+    change = Installation(host.files, host.facts(), host.store).plan(PRESENT)
+    assert change.needed
+    assert change.before["fast_image"] is None
+    assert change.after["fast_image"]["release"] == BUILT_FOR
+    assert host.tree() == before
+
+
+def test_what_a_killed_build_left_is_cleared_away(host: Host) -> None:
+    host.path(".").mkdir(parents=True)
+    host.path(".image.x7s").write_bytes(b"half")
+    install(host, PRESENT)
+    assert sorted(os.listdir(host.path("."))) == ["image", "manifest.json", "relocations"]
+
+
+def test_a_release_that_is_not_installed(host: Host) -> None:
+    assert code_of(lambda: install(host, Wanted(release="9.9"))) == "KERNEL_NOT_FOUND"
+    assert code_of(lambda: install(host, Wanted(release="/boot/vmlinuz-" + RELEASE))) == "KERNEL_NOT_FOUND"
