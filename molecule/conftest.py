@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, fleet.kexec contributors
-"""Every failed test on a guest shows the end of that guest's console."""
+"""What the tests of all scenarios share."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import json
+import os
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from testinfra.host import Host
 
 CONSOLE_TAIL_BYTES = 6000
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Adds the console to the report."""
+    """Every failed test on a guest shows the end of that guest's console."""
     report = yield
     host = getattr(item, "funcargs", {}).get("host")
     if report.failed and host is not None:
@@ -22,3 +26,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         tail = log.read_bytes()[-CONSOLE_TAIL_BYTES:].decode("utf-8", "replace")
         report.sections.append((f"end of {log}", tail))
     return report
+
+
+@pytest.fixture
+def remembered(host: Host) -> Callable[[str], dict[str, Any]]:
+    """Reads a value that the playbook kept for this guest."""
+
+    def read(name: str) -> dict[str, Any]:
+        guest = host.ansible.get_variables()["inventory_hostname"]
+        directory = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+        value: dict[str, Any] = json.loads((directory / f"{guest}.{name}.json").read_text())
+        return value
+
+    return read

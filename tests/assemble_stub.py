@@ -42,13 +42,15 @@ def module_text(source: Path = SOURCE) -> str:
         assembled, linked, raw = (f"{directory}/stub.{suffix}" for suffix in ("o", "elf", "bin"))
         subprocess.run(["as", "--64", "-o", assembled, source], check=True)
         # Without linking, calls of global symbols would stay open.
-        subprocess.run(["ld", "--omagic", "-Ttext=0", "-e", "entry", "-o", linked, assembled], check=True)
+        subprocess.run(
+            ["ld", "--omagic", "--no-warn-rwx-segments", "-Ttext=0", "-e", "entry", "-o", linked, assembled], check=True
+        )
         subprocess.run(["objcopy", "-O", "binary", "-j", ".text", linked, raw], check=True)
         names = subprocess.check_output(["nm", linked], text=True)
         code = Path(raw).read_bytes()
     offsets = {name: int(offset, 16) for offset, _kind, name in map(str.split, names.splitlines())}
     return TEMPLATE.format(
-        offsets="\n".join(f"{SYMBOLS[name]} = {offsets[name]:#x}" for name in sorted(SYMBOLS)),
+        offsets="\n".join(f"{SYMBOLS[name]} = 0x{offsets[name]:X}" for name in sorted(SYMBOLS)),
         code=textwrap.indent("\n".join(code[at : at + LINE_BYTES].hex() for at in range(0, len(code), LINE_BYTES)), "    "),
     )
 

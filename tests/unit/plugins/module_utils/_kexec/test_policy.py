@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy, parse_policy, read_policy, render_policy
+
+from ....conftest import HostTree
+
+SET = Policy(image="fast", integrity="sha256", loader="kexec_load", kaslr=False)
+
+
+@pytest.mark.parametrize("policy", [Policy(), SET])
+def test_what_is_written_is_read_again(policy: Policy) -> None:
+    assert parse_policy(render_policy(policy)) == policy
+
+
+def test_what_is_not_said_is_the_default() -> None:
+    assert parse_policy("") == parse_policy("# nothing\n[stage]\n") == Policy()
+    assert parse_policy("[stage]\nintegrity = none\n") == Policy(integrity="none")
+
+
+def test_a_host_without_a_file(host_tree: HostTree) -> None:
+    assert read_policy(host_tree({})) == Policy()
+
+
+def test_a_wish_goes_before_the_hosts_own() -> None:
+    wish = {"image": None, "integrity": "crc32c", "loader": None, "kaslr": None}
+    assert SET.override(wish) == Policy("fast", "crc32c", "kexec_load", False)
+    assert SET.override({"kaslr": True}).kaslr is True
+    assert SET.override({}) == SET
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image = fast\n",
+        "[stage]\nimage = quick\n",
+        "[stage]\nimage\n",
+        "[stage]\nkaslr = maybe\n",
+        "[stage]\nhash_skip = yes\n",
+        "[stage]\nimage = fast\nimage = bzimage\n",
+        "[boot]\nimage = fast\n",
+        "\x00",
+    ],
+)
+def test_what_means_nothing_is_refused(text: str) -> None:
+    with pytest.raises(KexecError) as caught:
+        parse_policy(text)
+    assert caught.value.reason.code == "CONFIG_INVALID"

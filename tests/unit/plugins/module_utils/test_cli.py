@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host's own command: as code, and as the one file that it is on a host."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.module_utils import _cli
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.module_utils._zipapp import build_command
+
+from ...conftest import RELEASE, HostTree
+
+
+class Host:
+    """A host whose kexec loads and whose systemctl can fail."""
+
+    def __init__(self, files: HostFiles) -> None:
+        self.files = files
+        self.commands: list[list[str]] = []
+        self.systemctl_fails = False
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> CommandResult:
+        if "--version" in argv:
+            return CommandResult(0, "kexec-tools 2.0.29\n", "")
+        self.commands.append([Path(argv[0]).name, *argv[1:]])
+        if "-l" in argv or "-u" in argv:
+            Path(self.files.path("/sys/kernel/kexec_loaded")).write_text("1\n" if "-l" in argv else "0\n")
+        if argv[0] == "systemctl" and self.systemctl_fails:
+            return CommandResult(1, "", "Failed to start kexec.target\n")
+        return CommandResult(0, "", "")
+
+    def __call__(self, *arguments: str) -> str:
+        out = io.StringIO()
+        args = _cli.parse(arguments)
+        getattr(_cli.Command(self.files, self.run, out), args.command)(args)
+        return out.getvalue()
+
+    @property
+    def loaded(self) -> bool:
+        return self.files.read_int("/sys/kernel/kexec_loaded") == 1
+
+
+@pytest.fixture
+def host(host_tree: HostTree, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    return Host(host_tree({}))
+
+
+def test_status(host: Host) -> None:
+    lines = host("status").splitlines()
+    assert lines[0] == "booted   %s by firmware" % RELEASE
+    assert lines[1] == "staged   nothing"
+    assert lines[2].startswith("verdict  kexec: bzImage by kexec_file_load, integrity sha256, about ")
+    assert lines[3].startswith("         FAST_IMAGE_MISSING: ")
+    assert json.loads(host("status", "--json"))["kernel"]["release"] == RELEASE
+
+
+def test_staging_and_unstaging(host: Host) -> None:
+    assert "would be" in host("stage", "--dry-run")
+    assert not host.loaded
+    assert host("stage", "--append", "quiet").startswith("staged   %s (bzImage by kexec_file_load" % RELEASE)
+    assert host.loaded
+    assert "already" in host("stage", "--append", "quiet")
+    assert host("unstage") == "unstaged what was loaded\n"
+    assert host("unstage") == "unstaged nothing was loaded\n"
+
+
+def test_a_reboot_takes_what_is_staged(host: Host) -> None:
+    host("stage", "--append", "quiet")
+    loads = len(host.commands)
+    assert "into %s" % RELEASE in host("reboot")
+    assert host.commands[loads:] == [["systemctl", "kexec"]]
+
+
+def test_a_reboot_stages_what_is_asked_for(host: Host) -> None:
+    host("stage")
+    host("reboot", "--kaslr", "no")
+    assert "nokaslr" in host.commands[-2][-1]
+    assert host.commands[-1] == ["systemctl", "kexec"]
+
+
+def test_a_dry_run_reboots_nothing(host: Host) -> None:
+    host("reboot", "--dry-run")
+    assert host.commands == []
+    assert not host.loaded
+
+
+def test_a_reboot_that_cannot_begin_leaves_nothing_loaded(host: Host) -> None:
+    host.systemctl_fails = True
+    with pytest.raises(CodedError) as caught:
+        host("reboot")
+    assert caught.value.reason.code == "TRIGGER_FAILED"
+    assert not host.loaded
+
+
+def test_init_scripts_of_kexec_tools_are_kept_from_running(host_tree: HostTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    host = Host(host_tree({"/etc/init.d/kexec": "#!/bin/sh\n"}))
+    host("reboot")
+    assert host.commands[-2:] == [["systemctl", "mask", "--runtime", "--quiet", "kexec.service"], ["systemctl", "kexec"]]
+
+
+def test_privileges_are_needed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    for arguments in (["stage"], ["unstage"], ["reboot"]):
+        with pytest.raises(CodedError) as caught:
+            host(*arguments)
+        assert caught.value.reason.code == "NOT_ROOT"
+    host("status")
+
+
+def test_the_file_is_the_same_each_time_and_complete() -> None:
+    content = build_command()
+    assert content == build_command()
+    assert content.startswith(b"#!/")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = archive.namelist()
+        assert not any(b"ansible.module_utils" in archive.read(name) for name in names)
+    assert "fleet_kexec/_image/stub_code.py" in names
+    assert "fleet_kexec/_module.py" not in names
+
+
+def test_the_file_runs_by_itself(tmp_path: Path) -> None:
+    command = tmp_path / "fleet-kexec"
+    command.write_bytes(build_command())
+    # Without anything of the tests' environment.
+    status = subprocess.run(
+        [sys.executable, "-I", "-S", command, "status", "--json"], check=True, capture_output=True, env={}, timeout=60
+    )
+    assert json.loads(status.stdout)["kernel"]["release"]
+    refused = subprocess.run(
+        [sys.executable, "-I", "-S", command, "stage", "--kernel", "/no/kernel"],
+        check=False,
+        capture_output=True,
+        env={},
+        timeout=60,
+    )
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(b"fleet-kexec: ")
