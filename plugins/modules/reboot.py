@@ -176,6 +176,13 @@ reasons:
   returned: success
   type: list
   elements: dict
+notes:
+  description:
+    - Why the image that was staged for this reboot is not a quicker one, and what an override costs, as M(fleet.kexec.stage)
+      returns it. Empty for an image that was staged before.
+  returned: success
+  type: list
+  elements: dict
 before:
   description: C(boot_id) and kernel C(release) before the reboot.
   returned: success

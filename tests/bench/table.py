@@ -34,6 +34,8 @@ class Row:
 
     :ivar stub_entry_ms: from the last stamp to the stub's first; None where no stub ran.
     :ivar stub_ms: from there to the stub's last.
+    :ivar checked: whether every jump was through a stub that compared the sums.
+    :ivar relocated: whether every kernel ran at a random address, by the stub's word.
     """
 
     kernel: str
@@ -47,6 +49,8 @@ class Row:
     times_shorter: float | None
     stub_entry_ms: float | None
     stub_ms: float | None
+    checked: bool
+    relocated: bool
     load_addresses: tuple[str, ...]
 
 
@@ -85,6 +89,8 @@ def summarise(runs: Iterable[dict[str, Any]]) -> list[Row]:
                 times_shorter=today_ms / median_ms if today_ms else None,
                 stub_entry_ms=statistics.median(stub["entry_ms"] for stub in stubs) if stubs else None,
                 stub_ms=statistics.median(stub["exit_ms"] - stub["entry_ms"] for stub in stubs) if stubs else None,
+                checked=all(run["stub"] and run["stub"]["checked"] for run in group),
+                relocated=all(run["stub"] and run["stub"]["relocated"] for run in group),
                 load_addresses=tuple(sorted({hex(stub["load_address"]) for stub in stubs})),
             )
         )
@@ -94,10 +100,12 @@ def summarise(runs: Iterable[dict[str, Any]]) -> list[Row]:
 def judge(rows: Sequence[Row]) -> list[Bar]:
     """The bars of every kernel and machine that was timed."""
     found = {(row.kernel, row.machine, row.variant): row.median_ms for row in rows}
+    whole = {(row.kernel, row.machine): row.checked and row.relocated for row in rows if row.variant == OURS}
     bars = []
     for kernel, machine in dict.fromkeys((row.kernel, row.machine) for row in rows):
         ours, today, least = (found.get((kernel, machine, variant)) for variant in (OURS, TODAY, LEAST))
         bars += [
+            Bar(kernel, machine, f"{OURS}: checked, and with KASLR", whole.get((kernel, machine))),
             Bar(
                 kernel,
                 machine,

@@ -116,7 +116,7 @@ class Rebooter:
         self._committed = False
         self._token = ""
         # What the result says so far, whether it ends well or not.
-        self._known: dict[str, Any] = {}
+        self._known: dict[str, Any] = {"notes": []}
 
     def reboot(self, request: RebootRequest, check_mode: bool = False) -> dict[str, Any]:
         """Reboot the host, or say how it would be.
@@ -176,6 +176,7 @@ class Rebooter:
             result = self._stage(request, facts)
             if not result.get("failed"):
                 staged = result["staged"]
+                self._known["notes"] = result.get("notes", [])
                 self._progress("staged %s by %s" % (staged["release"], staged["loader"]))
                 return self._prepared(_Prepared(METHOD_KEXEC, staged["token"] or "", staged["release"], [], staged))
             if "code" not in result:
