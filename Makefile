@@ -48,6 +48,8 @@ export PYTHONUNBUFFERED := 1
 PASSED := PATH FLEET_KEXEC_CACHE LAB_NAME LAB_GUESTS LAB_RUN LAB_EXTRA_VARS LAB_MIRROR ANSIBLE_COLLECTIONS_PATH \
   ANSIBLE_CALLBACK_PLUGINS ANSIBLE_CALLBACKS_ENABLED ANSIBLE_CALLBACK_RESULT_FORMAT ANSIBLE_PIPELINING \
   ANSIBLE_SSH_CONTROL_PATH_DIR MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED
+# Set but empty, it asks the benchmark for real time.
+PASSED += $(if $(filter-out undefined,$(origin BENCH_ICOUNT)),BENCH_ICOUNT)
 AS_ROOT := $(if $(SUDO),$(SUDO) env $(foreach name,$(PASSED),$(name)="$$$(name)"))
 # The controller of the guests: in the lab's network namespace.
 IN_LAB := $(AS_ROOT) ip netns exec $(LAB_NAME)
@@ -151,7 +153,7 @@ lint: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## style, type
 	@ruff check --quiet .
 	@yamllint --strict .
 	@cd $(TREE) && mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CACHE)/mypy \
-	  -p ansible_collections.fleet.kexec.plugins -p ansible_collections.fleet.kexec.tests.unit
+	  $(foreach package,plugins tests,-p ansible_collections.fleet.kexec.$(package))
 	@mypy --cache-dir $(CACHE)/mypy molecule/lab/lab.py
 	@$(IN_TREE) ANSIBLE_COLLECTIONS_PATH=$(TREE) ansible-lint -q --nocolor
 	@antsibull-changelog lint
@@ -198,11 +200,37 @@ test: setup ## everything that must pass at every landing
 	@$(MAKE) lint
 	@$(MAKE) unit
 	@$(MAKE) sanity
-	@$(MAKE) molecule LAB_GUESTS=2 SCENARIO="default stage reboot"
+	@$(MAKE) molecule LAB_GUESTS=2 SCENARIO="default stage reboot fast_image"
 
 .PHONY: test-matrix
 test-matrix: test ## test, and all that is too long for it: other releases, kernels and firmware
-	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix.yml SCENARIO="default stage reboot"
+	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix.yml SCENARIO="default stage reboot fast_image"
+	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-memory.yml SCENARIO="default fast_image"
+
+# --- measuring it ------------------------------------------------------------------------
+
+BENCH_RESULTS := $(CACHE)/bench
+# More variables for the playbook: bench_only (a regular expression), bench_repetitions, bench_at_once.
+BENCH_VARS ?=
+
+.PHONY: bench
+bench: bench-native bench-jump ## measure (an hour and more; the parts are bench-native and bench-jump)
+
+.PHONY: bench-native
+bench-native: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## time the stub's own code on this CPU
+	@mkdir -p $(BENCH_RESULTS)
+	@PYTHONPATH=$(TREE) python tests/bench/native.py --json $(BENCH_RESULTS)/native.json
+
+# Old figures are removed, so that a table is of one run.
+.PHONY: bench-jump
+bench-jump: setup ## time the jump on every kernel, in guests that count instructions
+	@$(MAKE) install
+	@rm -rf $(BENCH_RESULTS)/jump
+	@trap '$(MAKE) --no-print-directory lab-down LAB_VARS=tests/bench/lab.yml' EXIT; \
+	$(MAKE) lab-up LAB_VARS=tests/bench/lab.yml; \
+	$(IN_LAB) ansible-playbook --inventory $(LAB_RUN)/inventory.yml tests/bench/jump.yml \
+	  --extra-vars bench_results=$(BENCH_RESULTS)/jump $(if $(BENCH_VARS),--extra-vars '$(BENCH_VARS)'); \
+	python tests/bench/table.py $(BENCH_RESULTS)/jump --json $(BENCH_RESULTS)/jump.json
 
 # --- showing it --------------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ options:
         be used, not itself, the command line or what firmware handed on. On a mismatch the machine is reset and comes back
         through firmware. It takes a processor with SSE 4.2.
       - V(sha256) is the check of kexec-tools or the kernel, at some 300 MB/s. On a mismatch the machine hangs.
-      - V(none) is no check at all. Loaders other than V(kexec_load) have no way to leave it out.
+      - V(none) is no check at all. V(kexec_file_load) has no way to leave out its own, unless what it loads lies in CMA.
       - V(auto) is the quickest way that has a check.
       - If omitted, the host's own default, or else V(auto).
     type: str

@@ -155,12 +155,22 @@ pause:
         loop    1b
         ret
 
-# void move(void *to, const void *from, u64 bytes): to lies below from, and they may overlap.
+# void move(void *to, const void *from, u64 bytes): to lies below from, and they may overlap. Whole
+# pages only.
         .globl  move
 move:
         movq    %rdx, %rcx
-        rep movsb
+        shrq    $3, %rcx
+        rep movsq
         ret
+
+# The next 32 bytes, from an offset on.
+        .macro  add_to_sums offset
+        crc32q  \offset(%rdi), %r8
+        crc32q  \offset+8(%rdi), %r9
+        crc32q  \offset+16(%rdi), %r10
+        crc32q  \offset+24(%rdi), %r11
+        .endm
 
 # void sums(const void *data, u64 bytes, u32 sums[4]): CRC-32C in four interleaved streams, for
 # one alone would wait for its own result. Stream i takes the 8-byte words i, i+4, i+8 and so on;
@@ -172,25 +182,33 @@ sums:
         movl    %r8d, %r10d
         movl    %r8d, %r11d
         movq    %rsi, %rcx
-        shrq    $5, %rcx
+        shrq    $8, %rcx
         jz      2f
 1:
-        prefetcht0 1024(%rdi)
-        crc32q  (%rdi), %r8
-        crc32q  8(%rdi), %r9
-        crc32q  16(%rdi), %r10
-        crc32q  24(%rdi), %r11
-        addq    $32, %rdi
+        .irp    offset, 0, 32, 64, 96, 128, 160, 192, 224
+        add_to_sums \offset
+        .endr
+        addq    $256, %rdi
         decq    %rcx
         jnz     1b
 2:
+        movl    %esi, %ecx
+        andl    $255, %ecx
+        shrl    $5, %ecx
+        jz      3f
+1:
+        add_to_sums 0
+        addq    $32, %rdi
+        decl    %ecx
+        jnz     1b
+3:
         andl    $31, %esi
         jz      4f
-3:
+1:
         crc32b  (%rdi), %r8
         incq    %rdi
         decl    %esi
-        jnz     3b
+        jnz     1b
 4:
         movl    %r8d, (%rdx)
         movl    %r9d, 4(%rdx)

@@ -147,13 +147,14 @@ def _fast_obstacle(facts: HostFacts, candidate: Candidate, loader: str) -> Optio
 
 def _integrity_obstacle(facts: HostFacts, way: Way) -> Optional[Reason]:
     why = None
+    in_cma = bool(facts.memory.cma_total_bytes)
     if way.integrity == CRC32C and way.image == BZIMAGE:
         why = "only a fast image can check crc32c"
     elif way.integrity == CRC32C and not facts.cpu.sse42:
         why = "the processor has no SSE 4.2, and so no instruction for crc32c"
-    elif way.integrity == NO_CHECK and way.loader == KEXEC_FILE_LOAD:
+    elif way.integrity == NO_CHECK and way.loader == KEXEC_FILE_LOAD and not (way.image == FAST and in_cma):
         why = "kexec_file_load has no way to leave out the kernel's own check"
-    elif way.integrity == SHA256 and way.loader == KEXEC_FILE_LOAD and facts.memory.cma_total_bytes:
+    elif way.integrity == SHA256 and way.loader == KEXEC_FILE_LOAD and in_cma:
         why = "kexec_file_load into CMA may leave out the kernel's own check"
     return reason("INTEGRITY_UNAVAILABLE", why) if why else None
 

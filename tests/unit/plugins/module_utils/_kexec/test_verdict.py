@@ -127,6 +127,7 @@ RUNS_7_3 = {"/proc/sys/kernel/osrelease": "7.3.4+deb13-cloud-amd64\n"}
         ({}, Policy(loader="kexec_file_load"), Way("bzimage", "kexec_file_load", "sha256")),
         ({}, Policy(integrity="none"), Way("fast", "kexec_load", "none")),
         ({}, Policy(image="bzimage", integrity="none"), Way("bzimage", "kexec_load", "none")),
+        ({**CMA, **RUNS_7_3}, Policy(integrity="none"), Way("fast", "kexec_file_load", "none")),
         ({}, Policy(image="fast", loader="kexec_file_load"), Way("fast", "kexec_file_load", "sha256")),
     ],
 )
