@@ -117,7 +117,7 @@ class Command:
             self._say("         %s: %s" % (note.code, note.message))
 
     def _say(self, line: str) -> None:
-        print(line, file=self._out)
+        self._out.write(line + "\n")
 
 
 _IMAGE_NAMES = {FAST: "fast image", BZIMAGE: "bzImage"}
@@ -195,6 +195,6 @@ def main(arguments: Optional[List[str]] = None) -> int:
     try:
         actions[args.command](args)
     except CodedError as error:
-        print("fleet-kexec: %s: %s\n%s" % (error.reason.code, error.reason.message, error.reason.hint), file=sys.stderr)
+        sys.stderr.write("fleet-kexec: %s: %s\n%s\n" % (error.reason.code, error.reason.message, error.reason.hint))
         return EXIT_REFUSED
     return EXIT_OK

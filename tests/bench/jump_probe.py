@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, fleet.kexec contributors
 """Runs on a guest of the lab: stamps the end of the old system, and finds the beginning of the new one.

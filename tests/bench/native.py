@@ -96,7 +96,7 @@ def render(times_ms: Times, bars: Sequence[Bar], cpu: str) -> str:
             f"  {label:{width}} {median_ms:8.2f} {min(times_ms[name]):8.2f} {max(times_ms[name]):8.2f}"
             f" {size_bytes / median_ms / 1e6:6.2f}"
         )
-    lines += [f"  {'met' if bar.met else 'MISSED'}: {bar.says} ({bar.found})" for bar in bars]
+    lines += [f"  {'met' if each.met else 'MISSED'}: {each.says} ({each.found})" for each in bars]
     return "\n".join(lines)
 
 
@@ -144,10 +144,10 @@ def main() -> int:
             "initrd_bytes": INITRD_BYTES,
             "ms": times_ms,
             "median_ms": medians_ms,
-            "bars": [asdict(bar) for bar in bars],
+            "bars": [asdict(each) for each in bars],
         }
         args.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    return 0 if all(bar.met for bar in bars) else 1
+    return 0 if all(each.met for each in bars) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, fleet.kexec contributors
 """Medians of the jumps that were timed, and whether they keep to the bars: 1 if one is missed, 2 if one can't be judged."""
@@ -124,9 +123,9 @@ def judge(rows: Sequence[Row]) -> list[Bar]:
 
 def exit_code(bars: Sequence[Bar]) -> int:
     """0 only if everything was judged, and met."""
-    if any(bar.met is False for bar in bars):
+    if any(each.met is False for each in bars):
         return MISSED
-    return UNKNOWN if not bars or any(bar.met is None for bar in bars) else 0
+    return UNKNOWN if not bars or any(each.met is None for each in bars) else 0
 
 
 def render(rows: Sequence[Row], bars: Sequence[Bar]) -> str:
@@ -147,13 +146,13 @@ def render(rows: Sequence[Row], bars: Sequence[Bar]) -> str:
                 f"  {row.variant:{width}} {row.median_ms:9.1f} {row.least_ms:9.1f} {row.most_ms:9.1f} {row.error_ms:6.3f}"
                 f" {shorter:>8} {entry:>8} {stub:>7} {row.jumps:5} {' '.join(row.load_addresses)}".rstrip()
             )
-        lines += ["  " + verdict(bar) for bar in bars if (bar.kernel, bar.machine) == (kernel, machine)] + [""]
+        lines += ["  " + verdict(each) for each in bars if (each.kernel, each.machine) == (kernel, machine)] + [""]
     return "\n".join(lines)
 
 
-def verdict(bar: Bar) -> str:
+def verdict(each: Bar) -> str:
     """One line about a bar."""
-    return f"{'?' if bar.met is None else 'met' if bar.met else 'MISSED'}: {bar.says}"
+    return f"{'?' if each.met is None else 'met' if each.met else 'MISSED'}: {each.says}"
 
 
 def main() -> int:
@@ -168,7 +167,7 @@ def main() -> int:
     bars = judge(rows)
     print(render(rows, bars))
     if args.json:
-        document = {"medians": [asdict(row) for row in rows], "bars": [asdict(bar) for bar in bars], "jumps": runs}
+        document = {"medians": [asdict(row) for row in rows], "bars": [asdict(each) for each in bars], "jumps": runs}
         args.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return exit_code(bars)
 

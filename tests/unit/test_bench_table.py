@@ -59,14 +59,14 @@ def test_the_stub_counts_from_its_entry() -> None:
 )
 def test_bars(runs: list[dict[str, Any]], met: list[bool | None], code: int) -> None:
     bars = table.judge(table.summarise(runs))
-    assert [bar.met for bar in bars] == met
+    assert [each.met for each in bars] == met
     assert table.exit_code(bars) == code
 
 
 @pytest.mark.parametrize("left", [stub(checked=False), stub(relocated=False), None])
 def test_a_short_jump_that_left_something_out(left: dict[str, Any] | None) -> None:
     bars = table.judge(table.summarise([*jumps(9000.0, 300.0, 350.0), run(table.OURS, 350.0, stub=left)]))
-    assert [bar.met for bar in bars] == [False, True, True]
+    assert [each.met for each in bars] == [False, True, True]
 
 
 def test_what_is_printed() -> None:

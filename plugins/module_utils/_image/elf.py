@@ -85,8 +85,8 @@ def parse_vmlinux(content: Content) -> Vmlinux:
     """
     if len(content) < _HEADER.size or content[:4] != _MAGIC:
         raise _invalid("is not an ELF file")
-    kind, machine, _version, entry, phoff, shoff, _flags, _ehsize, phentsize, phnum, shentsize, shnum, _ = _HEADER.unpack_from(
-        content
+    kind, machine, _version, entry, phoff, shoff, _flags, _ehsize, phentsize, phnum, shentsize, shnum, _shstrndx = (
+        _HEADER.unpack_from(content)
     )
     if machine != _EM_X86_64 or content[4] != _CLASS_64 or content[5] != _LITTLE_ENDIAN:
         raise ImageError("WRONG_ARCH", "the unpacked kernel is an ELF file for machine %d, not for x86_64" % machine)

@@ -33,8 +33,6 @@ from .stub import ENTRY_OFFSET, StubConfig, assemble
 
 #: KERNEL_OFFSET of the stub.
 HEAD_BYTES = 2 << 20
-#: STACK_OFFSET of the stub; it may not reach further.
-_STUB_MAX_BYTES = 0x1000
 _PAGE_BYTES = 4096
 _PARAGRAPH_BYTES = 16
 
@@ -119,7 +117,6 @@ def write_fast_image(out: BinaryIO, setup: Content, header: BzImage, content: Co
     """
     layout = layout_of(header, vmlinux)
     stub = assemble(StubConfig(layout.kernel_bytes, layout.kernel_entry))
-    assert ENTRY_OFFSET + len(stub) < _STUB_MAX_BYTES
     out.write(make_setup(setup, header, layout, vmlinux.memory_bytes))
     out.seek(layout.stub_offset)
     out.write(stub)

@@ -20,7 +20,7 @@ import threading
 import time
 import zlib
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional
+from typing import IO, Any, Callable, Dict, List, cast
 
 from .._command import find_executable, tool_environment
 from .bzimage import BzImage
@@ -224,15 +224,16 @@ def _run_tool(argv: List[str], data: memoryview, limit: int) -> bytes:
 
 
 def _collect(tool: subprocess.Popen[bytes], name: str, limit: int) -> bytes:
-    assert tool.stdout is not None and tool.stderr is not None
+    # Pipes both, see above.
+    out, err = cast(IO[bytes], tool.stdout), cast(IO[bytes], tool.stderr)
     content = bytearray()
     while len(content) <= limit:
-        chunk: Optional[bytes] = tool.stdout.read(min(_CHUNK_BYTES, limit + 1 - len(content)))
+        chunk = out.read(min(_CHUNK_BYTES, limit + 1 - len(content)))
         if not chunk:
             break
         content += chunk
     if len(content) <= limit:
-        said = tool.stderr.read().decode("utf-8", "replace").strip()
+        said = err.read().decode("utf-8", "replace").strip()
         if tool.wait() != 0:
             raise _StreamError("%s: %s" % (name, said.splitlines()[-1] if said else "exit code %d" % tool.returncode))
     return bytes(content)

@@ -48,7 +48,7 @@ def test_the_address_is_another_at_every_boot_unless_it_may_not(boots: dict[str,
 def test_the_uncompressed_initrd_was_taken(host: Host, boots: dict[str, dict[str, Any]]) -> None:
     assert boots["plain"]["reboot"]["staged"]["initrd"].startswith("/var/lib/fleet-kexec/")
     log = host.check_output("journalctl --quiet --boot 0 --dmesg --output=cat")
-    assert "Unpacking initramfs" in log
+    assert "unpack rootfs image as initramfs" in log
     assert "Initramfs unpacking failed" not in log
 
 

@@ -116,7 +116,7 @@ def test_lengths() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_what_the_lz4_program_packed(seed: int) -> None:
     source = random.Random(seed)
-    words = [source.randbytes(source.randint(1, 40)) for _ in range(50)]
-    content = b"".join(source.choice(words) * source.choice((1, 1, 1, 30)) for _ in range(3000))
+    words = [source.randbytes(source.randint(1, 40)) for _each in range(50)]
+    content = b"".join(source.choice(words) * source.choice((1, 1, 1, 30)) for _each in range(3000))
     packed = subprocess.run(["lz4", "-lc", "-9" if seed % 2 else "-1"], input=content, stdout=subprocess.PIPE, check=True)
     assert unpack_legacy(packed.stdout, LIMIT) == content

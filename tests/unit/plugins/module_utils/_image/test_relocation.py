@@ -218,7 +218,7 @@ def test_how_many_moves_there_are(linked_at: int, memory_bytes: int, count: int)
 def test_the_whole_range_is_drawn_from() -> None:
     relocations = relocations_at(LINKED_AT, 1000 * MIB)
     numbers = iter(range(10))
-    drawn = [draw_move(relocations, lambda size: next(numbers).to_bytes(size, "little")) for _ in range(10)]
+    drawn = [draw_move(relocations, lambda size: next(numbers).to_bytes(size, "little")) for _each in range(10)]
     assert drawn == [move * MIB for move in (0, 2, 4, 6, 8, 0, 2, 4, 6, 8)]
 
 
@@ -265,7 +265,7 @@ def test_a_real_kernel(kernel: RealKernel) -> None:
 
     # Each is mended once.
     mended = sorted([(at, 4) for at in (*relocations.words, *relocations.inverse_words)] + [(at, 8) for at in relocations.quads])
-    assert all(at + size <= following for (at, size), (following, _) in zip(mended, mended[1:], strict=False))
+    assert all(at + size <= following for (at, size), (following, _size) in zip(mended, mended[1:], strict=False))
 
     theirs = bytearray(flat)
     move = 37 * MOVE_ALIGNMENT

@@ -71,7 +71,6 @@ def test_the_constants_that_python_shares_with_it(symbols: dict[str, int]) -> No
     # Private names of the modules are what both sides have to agree on.
     assert symbols["ENTRY_OFFSET"] == ENTRY_OFFSET
     assert symbols["KERNEL_OFFSET"] == fast.HEAD_BYTES
-    assert symbols["STACK_OFFSET"] == fast._STUB_MAX_BYTES
     assert symbols["STAMPS"] == stub_stamps._OFFSET
     assert symbols["MARK"] == stub_stamps._MARK
     assert symbols["STATUS_SHIFT"] == stub_stamps._MARK_BITS
@@ -115,12 +114,12 @@ def test_flags(relocated: bool, check: bool, flags: int) -> None:
     assert StubConfig(1, 0, relocated=relocated, check=check).pack()[:8] == struct.pack("<Q", flags)
 
 
-def test_the_configuration_fills_what_was_left_for_it() -> None:
+def test_the_configuration_fills_what_was_left_for_it(symbols: dict[str, int]) -> None:
     blank = stub_code.CODE[stub_code.CONFIG_OFFSET :]
     assert not any(blank)
     # A page boundary may have been padded to.
     assert len(CONFIG.pack()) <= len(blank)
-    assert ENTRY_OFFSET + len(assemble(CONFIG)) < fast._STUB_MAX_BYTES - 256, "no room for its stack"
+    assert ENTRY_OFFSET + len(assemble(CONFIG)) < symbols["STACK_OFFSET"] - 256, "no room for its stack"
 
 
 # --- its sums ----------------------------------------------------------------------------
@@ -130,7 +129,7 @@ def crc32c(data: bytes, register: int = 0xFFFFFFFF) -> int:
     """CRC-32C (Castagnoli), bit by bit, without the inversion at the end."""
     for byte in data:
         register ^= byte
-        for _ in range(8):
+        for _bit in range(8):
             register = register >> 1 ^ (0x82F63B78 if register & 1 else 0)
     return register
 
