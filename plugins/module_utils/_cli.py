@@ -21,7 +21,8 @@ from ._kexec.facts import present, read
 from ._kexec.kexec_tools import Kexec
 from ._kexec.policy import BZIMAGE, CHOICES, FAST
 from ._kexec.record import Record
-from ._kexec.staging import NEWEST, Plan, Request, Stager, current_record, plan
+from ._kexec.staging import NEWEST, Plan, Request, Stager, current_record, plan, stage_planned
+from ._kexec.trigger import CALL_OFF, TRIGGER
 from ._privileges import require_root
 from ._reasons import CodedError
 
@@ -29,10 +30,10 @@ from ._reasons import CodedError
 EXIT_OK = 0
 EXIT_REFUSED = 1
 
-_SYSTEMCTL_TIMEOUT_S = 60.0
-# kexec-tools' init scripts (Debian 12 and older) run kexec -e while units are
-# still stopping; they are masked until this boot ends.
-_INIT_SCRIPTS = ("kexec", "kexec-load")
+_TRIGGER_TIMEOUT_S = 60.0
+# In seconds: time to say what is about to happen.
+_DELAY = "1"
+_MESSAGE = "Reboot by fleet-kexec"
 
 
 class Command:
@@ -69,7 +70,7 @@ class Command:
             self._say("staged   %s already" % _describe(planned.image.summary()))
             return
         if not args.dry_run:
-            self._stager(facts).stage(planned, facts.kernel.boot_id)
+            planned, record = stage_planned(self._stager(facts), planned, _request(args), facts, self._files)
         self._explain(planned, "would be " if args.dry_run else "")
 
     def unstage(self, args: argparse.Namespace) -> None:
@@ -87,25 +88,28 @@ class Command:
         facts = gather(self._files, self._run)
         record = current_record(self._files)
         if record is None or _asks(args):
+            record = None
             planned = plan(_request(args), facts, self._files)
             if not args.dry_run:
-                record = self._stager(facts).stage(planned, facts.kernel.boot_id)
+                planned, record = stage_planned(self._stager(facts), planned, _request(args), facts, self._files)
             self._explain(planned, "would be " if args.dry_run else "")
-        if args.dry_run or record is None:
+        if record is None:
             return
-        self._say("reboot   into %s" % _describe(record.image.summary()))
-        self._trigger(record, self._stager(facts))
+        self._say("reboot   %sinto %s" % ("would be " if args.dry_run else "", _describe(record.image.summary())))
+        if not args.dry_run:
+            self._trigger(record)
 
-    def _trigger(self, record: Record, stager: Stager) -> None:
-        for name in _INIT_SCRIPTS:
-            if self._files.exists("/etc/init.d/" + name):
-                self._run(["systemctl", "mask", "--runtime", "--quiet", name + ".service"], _SYSTEMCTL_TIMEOUT_S)
-        result = self._run(["systemctl", "kexec"], _SYSTEMCTL_TIMEOUT_S)
-        if result.rc != 0:
-            stager.unstage()
-            raise CodedError(
-                "TRIGGER_FAILED", "systemctl could not begin the reboot into %s: %s" % (record.image.release, result.last_words())
-            )
+    def _trigger(self, record: Record) -> None:
+        """Have PID 1 reboot the host, by the same scripts as from afar."""
+        result = self._run(["/bin/sh", "-c", TRIGGER, "fleet-kexec", record.token, "kexec", _DELAY, _MESSAGE], _TRIGGER_TIMEOUT_S)
+        if result.rc == 0:
+            return
+        undone = self._run(["/bin/sh", "-c", CALL_OFF, "fleet-kexec", record.token], _TRIGGER_TIMEOUT_S).rc == 0
+        raise CodedError(
+            "TRIGGER_FAILED",
+            "the reboot could not be triggered: %s%s"
+            % (result.last_words(), "" if undone else "; nor could it be called off, so an image may be loaded"),
+        )
 
     def _stager(self, facts: HostFacts) -> Stager:
         return Stager(self._files, Kexec(facts.tools.path, self._files, self._run) if facts.tools else None)
@@ -142,7 +146,7 @@ def _pieces(predicted_ms: Dict[str, float]) -> str:
 
 
 def _asks(args: argparse.Namespace) -> bool:
-    return _request(args) != Request(policy=dict.fromkeys((*CHOICES, "kaslr")))
+    return args.kernel is not None or _request(args) != Request(policy=dict.fromkeys((*CHOICES, "kaslr")))
 
 
 def _request(args: argparse.Namespace) -> Request:

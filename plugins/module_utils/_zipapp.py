@@ -17,10 +17,12 @@ import zipfile
 from typing import Any, Dict, Iterator, Optional
 
 from . import _cli
+from ._command import run_command
 
 _PACKAGE = _cli.__name__.rpartition(".")[0]
 _NAME = "fleet_kexec"
 _INTERPRETER = "/usr/bin/python3"
+_TIMEOUT_S = 30.0
 # The same sources make the same bytes.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _MAIN = (
@@ -78,7 +80,8 @@ def build_command() -> bytes:
         files[os.path.join(os.path.dirname(path), "__init__.py")] = ""
     out = io.BytesIO()
     # The interpreter that a distribution keeps under this name outlives the one of today.
-    out.write(("#!%s\n" % (_INTERPRETER if os.path.exists(_INTERPRETER) else sys.executable)).encode("utf-8"))
+    current = run_command([_INTERPRETER, "-c", "import sys; sys.exit(sys.version_info < (3, 8))"], _TIMEOUT_S).rc == 0
+    out.write(("#!%s\n" % (_INTERPRETER if current else sys.executable)).encode("utf-8"))
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(files):
             entry = zipfile.ZipInfo(path, _TIME)

@@ -118,7 +118,9 @@ ansible_facts:
           description: C(total_bytes), C(available_bytes) and C(cma_total_bytes).
           type: dict
         cpu:
-          description: C(model), C(sse42), C(five_level_paging) and C(confidential), which names what encrypts a guest's memory.
+          description:
+            - C(model), C(sse42), C(five_level_paging), C(confidential), which names what encrypts a guest's memory, and
+              C(own_code), whether a process may run code of its own making.
           type: dict
         virtio_reset:
           description: Whether virtio devices are reset before a kexec. Null if the host has none.

@@ -18,9 +18,9 @@ description:
   - Nothing about how the host boots changes. Firmware and bootloader know nothing of fast images.
   - An image that is there, undamaged and made from the very kernel that is installed is left alone. Anything else is built
     anew.
-  - When the package manager upgrades or removes a kernel, hooks in C(/etc/kernel/postinst.d) and C(/etc/kernel/postrm.d) drop
-    its fast image, and unload it if it is staged. An image whose kernel or initrd changed in any other way is not used any
-    more (code C(FAST_IMAGE_STALE)).
+  - When a package of Debian or its kin upgrades or removes a kernel, hooks in C(/etc/kernel/postinst.d) and
+    C(/etc/kernel/postrm.d) drop its fast image, and unload it if it is staged. An image whose kernel or initrd changed in any
+    other way is not used any more (code C(FAST_IMAGE_STALE)), and one whose kernel is gone is removed at the next run.
 extends_documentation_fragment:
   - fleet.kexec.attributes
 attributes:
@@ -33,8 +33,8 @@ options:
   state:
     description:
       - V(present) builds the image where needed.
-      - V(absent) removes it. Without O(release) it removes all images, the command, the hooks and what was measured. The
-        host's defaults in C(/etc/fleet-kexec.conf) stay.
+      - V(absent) removes it, and unloads it if it is staged. Without O(release) it removes all images, the command, the hooks
+        and what was measured. The host's defaults in C(/etc/fleet-kexec.conf) stay.
     type: str
     choices:
       - present
@@ -169,7 +169,8 @@ fast_image:
       type: int
       sample: 1200
 removed:
-  description: Releases whose images were removed, or would be in check mode.
+  description: Releases whose images were removed, or would be in check mode. Those of kernels that are gone, or with
+    O(state=absent).
   returned: success
   type: list
   elements: str
@@ -196,7 +197,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present_fast_image
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import INITRD_MODES, KEEP, ImageStore
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, Wanted
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import Stager
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
 from ansible_collections.fleet.kexec.plugins.module_utils._options import defaults_argument_spec
 from ansible_collections.fleet.kexec.plugins.module_utils._privileges import require_root
@@ -216,10 +219,13 @@ def wanted_of(params: Dict[str, Any]) -> Wanted:
 def work(module: AnsibleModule) -> Dict[str, Any]:
     require_root()
     files = HostFiles()
-    installation = Installation(files, gather(files, run_command), ImageStore(files, Unpacker()))
+    facts = gather(files, run_command)
+    stager = Stager(files, Kexec(facts.tools.path, files, run_command) if facts.tools else None)
+    installation = Installation(files, facts, ImageStore(files, Unpacker()), stager.unstage)
     wanted = wanted_of(module.params)
     change = installation.plan(wanted)
-    if change.needed and not module.check_mode:
+    # What was never measured on this host is, even where nothing else has to be done.
+    if not module.check_mode and (change.needed or wanted.present):
         installation.apply(change, wanted)
     fast = read_fast_image(files, installation.candidate(wanted.release).header.release) if wanted.present else None
     return {

@@ -157,7 +157,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present_choice
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import Record
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import Stager, current_record, plan
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import Stager, current_record, plan, stage_planned
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, image_request
 from ansible_collections.fleet.kexec.plugins.module_utils._privileges import require_root
@@ -181,10 +181,13 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
         changed = loaded if module.check_mode else stager.unstage()
         return {"changed": changed, "staged": None, "diff": diff(before, None, loaded)}
 
-    planned = plan(image_request(module.params), facts, files)
+    request = image_request(module.params)
+    planned = plan(request, facts, files)
     changed = record is None or record.image != planned.image
-    if changed:
-        record = None if module.check_mode else stager.stage(planned, facts.kernel.boot_id)
+    if changed and module.check_mode:
+        record = None
+    elif changed:
+        planned, record = stage_planned(stager, planned, request, facts, files)
     after = planned.image.summary()
     return {
         "changed": changed,

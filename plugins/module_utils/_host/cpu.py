@@ -5,15 +5,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Dict, Optional
+import ctypes
+from dataclasses import dataclass, replace
+from typing import Callable, Dict, Optional
 
+from .._native import NativeCode
 from .files import HostFiles
 
 # What a guest sees of the technology that keeps its memory from its host.
 # Hosts that offer it to their guests show some of these too, but they do not
 # run under a hypervisor.
 _CONFIDENTIAL_FLAGS = ("sev_snp", "sev_es", "sev", "tdx_guest")
+_SEV_DEVICE = "/dev/sev-guest"
+
+# push %rbx; mov %edi,%eax; xor %ecx,%ecx; cpuid; pop %rbx; ret
+_CPUID_EAX = bytes.fromhex("5389f831c90fa25bc3")
+# AMD's Programmer's Manual, volume 3, appendix E: the highest extended leaf,
+# and that of encrypted memory, with SEV as bit 1 of EAX.
+_LEAF_HIGHEST = 0x80000000
+_LEAF_ENCRYPTION = 0x8000001F
+_SEV = 1 << 1
 
 
 @dataclass(frozen=True)
@@ -24,12 +35,15 @@ class Cpu:
     :ivar sse42: whether it has the C(crc32) instruction.
     :ivar five_level_paging: whether it may run with five-level page tables.
     :ivar confidential: what encrypts the memory of this guest, or None.
+    :ivar own_code: whether a process may run code of its own making, which
+        is how sums are made.
     """
 
     model: str
     sse42: bool
     five_level_paging: bool
     confidential: Optional[str]
+    own_code: bool = True
 
 
 def parse_cpuinfo(text: Optional[str]) -> Cpu:
@@ -48,6 +62,29 @@ def parse_cpuinfo(text: Optional[str]) -> Cpu:
     )
 
 
-def read_cpu(files: HostFiles) -> Cpu:
-    """The host's processor."""
-    return parse_cpuinfo(files.read_text("/proc/cpuinfo"))
+def cpuid_eax(leaf: int) -> int:
+    """EAX of a CPUID leaf.
+
+    :raises OSError: this process may not run code of its own making.
+    """
+    code = NativeCode(_CPUID_EAX)
+    return int(code.function(0, ctypes.c_uint32, ctypes.c_uint32)(leaf))
+
+
+def read_cpu(files: HostFiles, cpuid: Callable[[int], int] = cpuid_eax) -> Cpu:
+    """The host's processor.
+
+    :param cpuid: EAX of a leaf. The flags of an SEV guest do not tell:
+        the kernel drops them where the hypervisor hides a register.
+    """
+    text = files.read_text("/proc/cpuinfo")
+    cpu = parse_cpuinfo(text)
+    try:
+        highest = cpuid(_LEAF_HIGHEST)
+    except OSError:
+        cpu, highest = replace(cpu, own_code=False), 0
+    if cpu.confidential is None and "hypervisor" in (text or "").split():
+        by_leaf = highest >= _LEAF_ENCRYPTION and cpuid(_LEAF_ENCRYPTION) & _SEV
+        if by_leaf or files.exists(_SEV_DEVICE):
+            return replace(cpu, confidential="sev")
+    return cpu

@@ -42,6 +42,13 @@ class HostFiles:
         """Whether anything is at the path."""
         return os.path.exists(self.path(path))
 
+    def size_bytes(self, path: str) -> Optional[int]:
+        """Size of a file; None if there is none."""
+        try:
+            return os.path.getsize(self.path(path))
+        except OSError:
+            return None
+
     def listdir(self, path: str) -> List[str]:
         """Names in a directory, sorted; empty if it can't be read."""
         try:

@@ -16,7 +16,7 @@ from .files import HostFiles
 # kexec_file_load; the low nibble is the loader's version.
 BOOTLOADER_KEXEC = 0xD
 
-_CONFIG_KEYS = ("KEXEC", "KEXEC_FILE", "KEXEC_SIG", "KEXEC_SIG_FORCE")
+_CONFIG_KEYS = ("KEXEC", "KEXEC_FILE", "KEXEC_SIG", "KEXEC_SIG_FORCE", "KEXEC_HANDOVER_ENABLE_DEFAULT")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class RunningKernel:
     :ivar loaded: whether an image is loaded; None without kexec support.
     :ivar load_disabled: the C(kexec_load_disabled) sysctl.
     :ivar load_limit_reboot: loads still allowed, -1 for no limit; None before Linux 6.3.
+    :ivar kho: whether it may hand state on to the next one (kexec handover).
     :ivar panic_s: C(kernel.panic): seconds from a panic to a reset, 0 for never.
     """
 
@@ -45,6 +46,7 @@ class RunningKernel:
     loaded: Optional[bool]
     load_disabled: bool
     load_limit_reboot: Optional[int]
+    kho: bool
     panic_s: int
     panic_on_oops: int
 
@@ -77,24 +79,33 @@ def _read_config(files: HostFiles, release: str) -> Dict[str, str]:
         return {}
 
 
+def _handover(cmdline: str, config: Dict[str, str]) -> bool:
+    """Whether kexec handover is on: C(kho=), see Documentation/admin-guide/kernel-parameters.txt."""
+    values = [arg[len("kho=") :] for arg in cmdline.split() if arg.startswith("kho=")]
+    return values[-1].lower() in ("on", "1", "y", "yes") if values else config.get("KEXEC_HANDOVER_ENABLE_DEFAULT") == "y"
+
+
 def read_running_kernel(files: HostFiles, machine: str) -> RunningKernel:
     """Read the running kernel from C(/proc) and C(/sys).
 
     :param machine: as uname tells it; it is in no file.
     """
     release = files.read_text("/proc/sys/kernel/osrelease") or ""
+    cmdline = files.read_text("/proc/cmdline") or ""
+    config = _read_config(files, release)
     loaded = files.read_int("/sys/kernel/kexec_loaded")
     return RunningKernel(
         release=release,
         machine=machine,
         boot_id=files.read_text("/proc/sys/kernel/random/boot_id") or "",
-        cmdline=files.read_text("/proc/cmdline") or "",
+        cmdline=cmdline,
         bootloader_type=files.read_int("/proc/sys/kernel/bootloader_type"),
-        config=_read_config(files, release),
+        config=config,
         lockdown=parse_lockdown(files.read_text("/sys/kernel/security/lockdown")),
         loaded=None if loaded is None else bool(loaded),
         load_disabled=bool(files.read_int("/proc/sys/kernel/kexec_load_disabled")),
         load_limit_reboot=files.read_int("/proc/sys/kernel/kexec_load_limit_reboot"),
+        kho=_handover(cmdline, config),
         panic_s=files.read_int("/proc/sys/kernel/panic") or 0,
         panic_on_oops=files.read_int("/proc/sys/kernel/panic_on_oops") or 0,
     )

@@ -10,8 +10,9 @@ kernel.
 from __future__ import annotations
 
 import binascii
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
+from .elf import Content
 from .errors import ImageError
 from .payload import Unpacker
 
@@ -104,18 +105,19 @@ def _align(offset: int) -> int:
     return -(-offset // _ALIGNMENT) * _ALIGNMENT
 
 
-def uncompress_initrd(data: memoryview, unpacker: Unpacker, limit: int, name: str = "the initrd") -> bytes:
+def uncompress_initrd(data: memoryview, unpacker: Unpacker, limit: int, name: str = "the initrd") -> List[Content]:
     """The same initrd with nothing compressed any more; archives in front stay as they are.
 
     :param limit: the most it may unpack to, in bytes.
+    :return: its parts, which are large enough not to be joined in memory.
     :raises ImageError: C(INITRD_INVALID), C(PAYLOAD_INVALID),
         C(PAYLOAD_FORMAT) or C(NO_DECOMPRESSOR).
     """
     begin, kind = split_initrd(data, name)
     if kind is None:
-        return bytes(data)
+        return [data]
     content = unpacker.unpack_stream(kind, data[begin:], limit)
     if initrd_format(content[:MAGIC_BYTES]) != _CPIO:
         raise ImageError("INITRD_INVALID", "what is compressed in %s is no archive" % name)
     # The kernel looks for an archive at multiples of four bytes.
-    return bytes(data[:begin]) + bytes(_align(begin) - begin) + content
+    return [data[:begin], bytes(_align(begin) - begin), content]

@@ -20,7 +20,7 @@ import threading
 import time
 import zlib
 from dataclasses import dataclass
-from typing import IO, Any, Callable, Dict, List, cast
+from typing import IO, Any, Callable, Dict, List, Optional, cast
 
 from .._command import find_executable, tool_environment
 from .bzimage import BzImage
@@ -102,6 +102,16 @@ class Unpacker:
         #: Whether that is how fast such data can be unpacked: not in plain Python.
         self.representative = True
 
+    def check(self, kind: Optional[str]) -> None:
+        """Refuse a format that can't be unpacked on this host; None is nothing to unpack.
+
+        :raises ImageError: C(PAYLOAD_FORMAT) or C(NO_DECOMPRESSOR).
+        """
+        if kind not in (GZIP, XZ, LZ4, ZSTD, None):
+            raise ImageError("PAYLOAD_FORMAT", "data packed with %s can't be unpacked here" % kind)
+        if kind == ZSTD and _own_zstd() is None and find_executable("zstd", self._root) is None:
+            raise ImageError("NO_DECOMPRESSOR", "it is packed with zstd, and there is no zstd program on the host")
+
     def unpack(self, payload: Payload) -> bytes:
         """The unpacked payload; memory is only taken for bytes that really come out.
 
@@ -133,8 +143,7 @@ class Unpacker:
             LZ4: self._unlz4,
             ZSTD: self._unzstd,
         }
-        if kind not in ways:
-            raise ImageError("PAYLOAD_FORMAT", "data packed with %s can't be unpacked here" % kind)
+        self.check(kind)
         try:
             content = ways[kind](data, limit)
         except (zlib.error, lzma.LZMAError, Lz4Error, _StreamError, MemoryError) as error:
@@ -151,23 +160,25 @@ class Unpacker:
         return unpack_legacy(data, limit)
 
     def _unzstd(self, data: memoryview, limit: int) -> bytes:
+        zstd = _own_zstd()
+        if zstd is None:
+            # It is there: see check().
+            return _run_tool([find_executable("zstd", self._root) or "zstd", "-dcq"], data, limit)
+        stream = zstd.ZstdDecompressor()
         try:
-            # Python 3.14 and later.
-            zstd: Any = importlib.import_module("compression.zstd")
-        except ImportError:
-            tool = find_executable("zstd", self._root)
-            if tool is None:
-                raise ImageError(
-                    "NO_DECOMPRESSOR", "this kernel is packed with zstd, and there is no zstd program on the host"
-                ) from None
-            return _run_tool([tool, "-dcq"], data, limit)
-        try:
-            stream = zstd.ZstdDecompressor()
             content: bytes = stream.decompress(data, limit + 1)
         except zstd.ZstdError as error:
             raise _StreamError(error) from error
         _check_end(content, limit, stream.eof, stream.unused_data)
         return content
+
+
+def _own_zstd() -> Any:
+    """Python's own zstd, from 3.14 on; None before."""
+    try:
+        return importlib.import_module("compression.zstd")
+    except ImportError:
+        return None
 
 
 def _gunzip(data: memoryview, limit: int) -> bytes:

@@ -9,17 +9,22 @@ import hashlib
 import mmap
 import os
 from dataclasses import dataclass
-from typing import Optional
+from typing import Optional, Tuple
 
 from .._host.fast_images import INITRD, Digest, FastImage, directory_of, read_fast_image
 from .._host.files import HostFiles
 from .._image.bzimage import BzImage, read_bzimage
 from .._image.errors import ImageError
+from .._image.fast import HEAD_BYTES
 from .._image.payload import payload_of
 from .._image.stub_code import CODE
 from .._reasons import Reason, reason
 from .errors import KexecError
 from .policy import FAST
+
+MEM_ENCRYPT_ON = "mem_encrypt=on"
+NO_FIVE_LEVEL_PAGING = "no5lvl"
+DECOMPRESSOR_ARGS = (MEM_ENCRYPT_ON, NO_FIVE_LEVEL_PAGING)
 
 STUB_SHA256 = hashlib.sha256(CODE).hexdigest()
 
@@ -32,6 +37,8 @@ class Candidate:
     :ivar initrd: path of the initrd; None for none.
     :ivar payload_format: how it is packed; empty if that is not known.
     :ivar unpacked_bytes: size of its payload once unpacked; 0 if it is not known.
+    :ivar decompressor_args: arguments on its command line that only its
+        decompressor heeds.
     :ivar fast: its fast image, made from this very bzImage; None if there is none.
     :ivar fast_obstacle: why there is none.
     """
@@ -42,6 +49,7 @@ class Candidate:
     initrd_bytes: int
     payload_format: str
     unpacked_bytes: int
+    decompressor_args: Tuple[str, ...]
     fast: Optional[FastImage]
     fast_obstacle: Optional[Reason]
 
@@ -54,6 +62,16 @@ class Candidate:
         """Size of that initrd."""
         uncompressed = self._uncompressed_initrd(image)
         return uncompressed.size_bytes if uncompressed else self.initrd_bytes
+
+    def segment_bytes_of(self, image: str) -> int:
+        """Memory that the loaded kernel takes; most of a bzImage's is empty."""
+        if image == FAST and self.fast is not None:
+            return HEAD_BYTES + max(self.fast.kernel_bytes, self.fast.memory_bytes)
+        return self.header.init_size_bytes
+
+    def file_bytes_of(self, image: str) -> int:
+        """Size of the file that is loaded."""
+        return self.fast.image.size_bytes if image == FAST and self.fast is not None else self.header.file_bytes
 
     def _uncompressed_initrd(self, image: str) -> Optional[Digest]:
         # Any other initrd than the one it was made from is used as it is.
@@ -78,9 +96,10 @@ def map_file(descriptor: int) -> memoryview:
     return memoryview(mmap.mmap(descriptor, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE))
 
 
-def read_candidate(files: HostFiles, kernel: str, initrd: Optional[str]) -> Candidate:
+def read_candidate(files: HostFiles, kernel: str, initrd: Optional[str], cmdline: str) -> Candidate:
     """Look at a kernel.
 
+    :param cmdline: that it would get.
     :raises KexecError: C(KERNEL_NOT_FOUND): it can't be read.
     :raises ImageError: it is no good.
     """
@@ -108,6 +127,7 @@ def read_candidate(files: HostFiles, kernel: str, initrd: Optional[str]) -> Cand
         initrd_bytes=os.path.getsize(files.path(initrd)) if initrd else 0,
         payload_format=payload_format,
         unpacked_bytes=unpacked_bytes,
+        decompressor_args=tuple(arg for arg in cmdline.split() if arg in DECOMPRESSOR_ARGS),
         fast=None if obstacle else fast,
         fast_obstacle=obstacle,
     )
@@ -119,6 +139,9 @@ def _staleness(fast: FastImage, files: HostFiles, kernel: str, content: memoryvi
         return reason("FAST_IMAGE_STALE", "the fast image of %s was made from another kernel than %s" % (fast.release, kernel))
     if fast.stub_sha256 != STUB_SHA256:
         return reason("FAST_IMAGE_STALE", "the fast image of %s was made by another version of the collection" % fast.release)
+    for digest in (fast.image, fast.relocations, fast.initrd):
+        if digest is not None and files.size_bytes(digest.path) != digest.size_bytes:
+            return reason("FAST_IMAGE_DAMAGED", "%s is not what its manifest says" % digest.path)
     source = fast.initrd_source
     if source is not None and source.path == initrd and source.sha256 != digest_of_file(files.path(initrd)):
         return reason("FAST_IMAGE_STALE", "the initrd %s has changed since the fast image was made" % initrd)

@@ -60,6 +60,8 @@ class Preparation:
 
 def _configure(files: HostFiles, memory: memoryview, wanted: Preparation, random: Callable[[int], bytes]) -> None:
     fast = wanted.fast
+    if fast.initrd is not None and fast.initrd.path == wanted.initrd:
+        _read_verified(files, fast.initrd)
     layout = Layout(fast.setup_bytes, fast.kernel_bytes, fast.kernel_entry)
     kernel = memory[layout.kernel_offset :]
     relocated = False

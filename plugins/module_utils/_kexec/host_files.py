@@ -30,7 +30,7 @@ esac
 rm -rf "%s/$1"
 if grep -qsF "\\"release\\": \\"$1\\"" %s; then
     kexec -s -u || kexec -c -u || true
-    rm -f %s
+    [ "$(cat /sys/kernel/kexec_loaded)" = 1 ] || rm -f %s
 fi
 exit 0
 """ % (DIRECTORY, RECORD_PATH, RECORD_PATH)
@@ -58,13 +58,15 @@ def differs(files: HostFiles, wanted: WantedFile) -> bool:
     path = files.path(wanted.path)
     try:
         with open(path, "rb") as stream:
-            return stream.read() != wanted.content or os.fstat(stream.fileno()).st_mode & 0o7777 != wanted.mode
+            status = os.fstat(stream.fileno())
+            as_wanted = (wanted.content, wanted.mode, os.geteuid())
+            return (stream.read(), status.st_mode & 0o7777, status.st_uid) != as_wanted
     except OSError:
         return wanted.content is not None
 
 
 def ensure(files: HostFiles, wanted: WantedFile) -> None:
-    """Make a file as it should be.
+    """Make a file as it should be, and its owner whoever runs this: root, who will run it, or the test.
 
     :raises OSError: it can't be written or removed.
     """
@@ -75,5 +77,9 @@ def ensure(files: HostFiles, wanted: WantedFile) -> None:
             sync_directory(os.path.dirname(path))
         return
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    # Not one that somebody else put there, whose owner it would keep.
+    with contextlib.suppress(FileNotFoundError):
+        if os.stat(path).st_uid != os.geteuid():
+            os.unlink(path)
     write_atomically(path, wanted.content, wanted.mode)
     os.chmod(path, wanted.mode)

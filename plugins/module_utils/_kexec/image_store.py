@@ -17,10 +17,10 @@ from typing import Callable, Optional, Tuple
 from .._host.atomic import replacing, sync_directory, write_atomically
 from .._host.fast_images import DIRECTORY, IMAGE, INITRD, MANIFEST, RELOCATIONS, Digest, FastImage, directory_of
 from .._host.files import HostFiles
-from .._image.elf import parse_vmlinux
+from .._image.elf import Content, parse_vmlinux
 from .._image.errors import ImageError
 from .._image.fast import HEAD_BYTES, write_fast_image
-from .._image.initrd import uncompress_initrd
+from .._image.initrd import split_initrd, uncompress_initrd
 from .._image.payload import Unpacker, payload_of
 from .._image.relocation import relocations_of
 from .candidate import STUB_SHA256, Candidate, digest_of_file, map_file
@@ -90,14 +90,17 @@ class ImageStore:
 
         :param available_bytes: memory that can be had.
         :raises KexecError: C(NO_SPACE), C(NO_MEMORY), C(INITRD_NOT_FOUND).
-        :raises ImageError: the kernel is no good.
+        :raises ImageError: kernel or initrd are no good, or can't be unpacked here.
         """
         if not _RELEASE.fullmatch(candidate.header.release):
             raise ImageError("KERNEL_INVALID", "%s names its release %r" % (candidate.kernel, candidate.header.release))
-        with open(self._files.path(candidate.kernel), "rb") as stream:
-            payload = payload_of(map_file(stream.fileno()), candidate.header, candidate.kernel)
+        payload = payload_of(self._read(candidate.kernel), candidate.header, candidate.kernel)
         if initrd_mode == UNCOMPRESSED and candidate.initrd is None:
             raise KexecError("INITRD_NOT_FOUND", "no initrd lies beside %s" % candidate.kernel)
+        self._unpacker.check(payload.format)
+        if initrd_mode == UNCOMPRESSED and candidate.initrd is not None:
+            _begin, kind = split_initrd(self._read(candidate.initrd), candidate.initrd)
+            self._unpacker.check(kind)
         # The unpacked kernel, and what the tool that unpacks it needs.
         needed = 2 * payload.unpacked_bytes
         if needed > available_bytes:
@@ -120,16 +123,15 @@ class ImageStore:
     def build(self, candidate: Candidate, initrd_mode: str) -> Built:
         """Build a kernel's fast image, replacing the one that is there.
 
-        The manifest comes last: until then what lies there is not taken for
-        an image, or not for an undamaged one.
+        The old manifest goes first and the new one comes last: in between
+        what lies there is no image.
 
         :raises KexecError: C(NO_SPACE) or C(BUILD_FAILED); nothing is left behind.
         :raises ImageError: kernel or initrd are no good.
         """
         begin = self._clock()
         header = candidate.header
-        with open(self._files.path(candidate.kernel), "rb") as stream:
-            source = map_file(stream.fileno())
+        source = self._read(candidate.kernel)
         payload = payload_of(source, header, candidate.kernel)
         content = memoryview(self._unpacker.unpack(payload))
         unpack_ms = self._unpacker.took_ms if self._unpacker.representative else None
@@ -137,7 +139,6 @@ class ImageStore:
         # Parsed to know that it will be found good when it is needed.
         relocations_of(content, vmlinux)
         directory = directory_of(header.release)
-        existed = self._files.exists(directory)
         try:
             self._prepare_directory(directory)
             with replacing(self._files.path(os.path.join(directory, IMAGE)), _MODE) as out:
@@ -166,8 +167,7 @@ class ImageStore:
             )
             write_atomically(self._files.path(os.path.join(directory, MANIFEST)), fast.to_json().encode("utf-8"), _MODE)
         except BaseException as error:
-            if not existed:
-                self.remove(header.release)
+            self.remove(header.release)
             if isinstance(error, OSError):
                 raise KexecError("BUILD_FAILED", "the fast image could not be written: %s" % error) from error
             raise
@@ -180,26 +180,34 @@ class ImageStore:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._files.path(path))
             return None, None
-        with open(self._files.path(candidate.initrd), "rb") as stream:
-            packed = map_file(stream.fileno())
-        content = uncompress_initrd(packed, self._unpacker, _INITRD_MAX_BYTES, candidate.initrd)
-        self._check_space(len(content))
+        packed = self._read(candidate.initrd)
+        parts = uncompress_initrd(packed, self._unpacker, _INITRD_MAX_BYTES, candidate.initrd)
+        self._check_space(sum(map(len, parts)))
         return (
-            self._write(path, memoryview(content)),
+            self._write(path, *parts),
             Digest(candidate.initrd, len(packed), hashlib.sha256(packed).hexdigest()),
         )
 
-    def _write(self, path: str, content: memoryview) -> Digest:
+    def _read(self, path: str) -> memoryview:
+        """A file as it is now; what happens to it later is another file's matter."""
+        with open(self._files.path(path), "rb") as stream:
+            return memoryview(stream.read())
+
+    def _write(self, path: str, *parts: Content) -> Digest:
+        digest = hashlib.sha256()
         with replacing(self._files.path(path), _MODE) as out:
-            out.write(content)
-        return Digest(path, len(content), hashlib.sha256(content).hexdigest())
+            for part in parts:
+                out.write(part)
+                digest.update(part)
+        return Digest(path, sum(map(len, parts)), digest.hexdigest())
 
     def _prepare_directory(self, directory: str) -> None:
         os.makedirs(self._files.path(DIRECTORY), mode=0o700, exist_ok=True)
         os.makedirs(self._files.path(directory), mode=0o700, exist_ok=True)
-        # What a build that was killed has left.
+        # From here on it is no image any more. Gone are also the manifest of the one that was there,
+        # and what a build that was killed has left.
         for name in self._files.listdir(directory):
-            if name not in (IMAGE, RELOCATIONS, INITRD, MANIFEST):
+            if name not in (IMAGE, RELOCATIONS, INITRD):
                 os.unlink(self._files.path(os.path.join(directory, name)))
 
     def releases(self) -> Tuple[str, ...]:

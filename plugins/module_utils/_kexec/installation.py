@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .._host.facts import HostFacts
 from .._host.fast_images import FastImage, read_fast_image
@@ -20,9 +20,10 @@ from .candidate import Candidate, read_candidate
 from .errors import KexecError
 from .host_files import COMMAND_PATH, WantedFile, differs, ensure, hook_files
 from .image_store import KEEP, UNCOMPRESSED, Built, ImageStore
+from .lock import exclusive
 from .policy import PATH as POLICY_PATH
 from .policy import Policy, render_policy
-from .staging import NEWEST, find_kernel
+from .staging import NEWEST, current_record, find_kernel
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,14 @@ class Installation:
     """Fast images and what they bring along, on a host.
 
     :param store: builds and removes images.
+    :param unstage: unloads what is loaded.
     """
 
-    def __init__(self, files: HostFiles, facts: HostFacts, store: ImageStore) -> None:
+    def __init__(self, files: HostFiles, facts: HostFacts, store: ImageStore, unstage: Callable[[], Any]) -> None:
         self._files = files
         self._facts = facts
         self._store = store
+        self._unstage = unstage
 
     def plan(self, wanted: Wanted) -> Change:
         """What has to be done; changes nothing.
@@ -97,8 +100,11 @@ class Installation:
         release = candidate.header.release
         existing = read_fast_image(self._files, release)
         after = {"release": release, "initrd": wanted.initrd_mode, "built": "anew"} if build else _outline(existing)
+        installed = [kernel.release for kernel in self._facts.installed]
         return Change(
             candidate=candidate if build else None,
+            # Of kernels that are gone, wherever no hook told.
+            removed=tuple(name for name in self._store.releases() if name != release and name not in installed),
             files=changed,
             before=self._state(_outline(existing), changed),
             after=dict(_will_be(changed), fast_image=after),
@@ -128,7 +134,7 @@ class Installation:
         if release is not None and "/" in release:
             raise KexecError("KERNEL_NOT_FOUND", "%s is not the release of an installed kernel" % release)
         kernel = find_kernel(release or NEWEST, self._facts, self._files)
-        return read_candidate(self._files, kernel, find_initrd(self._files, kernel))
+        return read_candidate(self._files, kernel, find_initrd(self._files, kernel), self._facts.kernel.cmdline)
 
     def apply(self, change: Change, wanted: Wanted) -> Optional[FastImage]:
         """Do it.
@@ -137,21 +143,29 @@ class Installation:
         :raises KexecError: C(BUILD_FAILED), C(NO_SPACE).
         :raises ImageError: kernel or initrd are no good.
         """
-        built = self._store.build(change.candidate, wanted.initrd_mode) if change.candidate else None
-        for release in change.removed:
-            self._store.remove(release)
-        try:
-            for wanted_file in change.files:
-                ensure(self._files, wanted_file)
-        except OSError as error:
-            raise KexecError("BUILD_FAILED", "%s could not be written: %s" % (error.filename, error.strerror)) from error
-        if wanted.present:
-            self._measure(built)
-        elif wanted.release is None:
-            # Nothing of ours is left in it, unless it is somebody else's.
-            with contextlib.suppress(OSError):
-                os.rmdir(self._files.path(os.path.dirname(THROUGHPUT_PATH)))
+        self._unstage_removed(change)
+        with exclusive(self._files):
+            built = self._store.build(change.candidate, wanted.initrd_mode) if change.candidate else None
+            try:
+                for release in change.removed:
+                    self._store.remove(release)
+                for wanted_file in change.files:
+                    ensure(self._files, wanted_file)
+            except OSError as error:
+                raise KexecError("BUILD_FAILED", "%s could not be changed: %s" % (error.filename, error.strerror)) from error
+            if wanted.present:
+                self._measure(built)
+            elif wanted.release is None:
+                # Nothing of ours is left in it, unless it is somebody else's.
+                with contextlib.suppress(OSError):
+                    os.rmdir(self._files.path(os.path.dirname(THROUGHPUT_PATH)))
         return built.image if built else None
+
+    def _unstage_removed(self, change: Change) -> None:
+        """Unload a fast image that is to go: nobody would see to it any more."""
+        record = current_record(self._files)
+        if record is not None and record.image.fast is not None and record.image.release in change.removed:
+            self._unstage()
 
     def _measure(self, built: Optional[Built]) -> None:
         """Measure what was not measured on this host yet."""

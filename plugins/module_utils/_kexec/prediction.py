@@ -6,6 +6,11 @@
 The pieces are the bytes that have to be gone through between the old kernel
 and the new one. What the kernels themselves do before and after is the same
 for every way, so it is in none of them.
+
+A segment is copied and hashed with all the memory that it takes, zeros
+included: C(kimage_load_normal_segment) in kernel/kexec_core.c,
+C(kexec_calculate_store_digests) in kernel/kexec_file.c, C(update_purgatory)
+in kexec-tools. For a kernel that is its C(init_size), packed or not.
 """
 
 from __future__ import annotations
@@ -13,14 +18,9 @@ from __future__ import annotations
 from typing import Dict
 
 from .._host.facts import HostFacts
-from .._host.installed import split_release, version_key
-from .._image.fast import HEAD_BYTES
 from .candidate import Candidate
+from .kernel_ways import loads_into_cma, skips_check_in_cma
 from .policy import CRC32C, FAST, KEXEC_FILE_LOAD, SHA256
-
-# The first kernel that does not check what it loaded into CMA
-# (kernel/kexec_file.c; see also KHO).
-_CMA_UNCHECKED_SINCE = version_key("7.3")
 
 
 def predict(facts: HostFacts, candidate: Candidate, image: str, loader: str, integrity: str) -> Dict[str, float]:
@@ -33,15 +33,12 @@ def predict(facts: HostFacts, candidate: Candidate, image: str, loader: str, int
     """
     speed = facts.throughput
     initrd_bytes = candidate.initrd_bytes_of(image)
-    if image == FAST:
-        kernel_bytes = candidate.fast.kernel_bytes if candidate.fast else candidate.unpacked_bytes
-        loaded_bytes = HEAD_BYTES + kernel_bytes + initrd_bytes
-    else:
-        kernel_bytes = candidate.unpacked_bytes
-        loaded_bytes = candidate.header.protected_mode_bytes + initrd_bytes
-    in_cma = image == FAST and loader == KEXEC_FILE_LOAD and facts.memory.cma_total_bytes >= loaded_bytes
-    unchecked = in_cma and version_key(split_release(facts.kernel.release)[0]) >= _CMA_UNCHECKED_SINCE
-    hashed = integrity == SHA256 or (loader == KEXEC_FILE_LOAD and not unchecked)
+    kernel_bytes = candidate.fast.kernel_bytes if image == FAST and candidate.fast else candidate.unpacked_bytes
+    loaded_bytes = candidate.segment_bytes_of(image) + initrd_bytes
+    in_cma = (
+        image == FAST and loader == KEXEC_FILE_LOAD and loads_into_cma(facts) and facts.memory.cma_total_bytes >= loaded_bytes
+    )
+    hashed = integrity == SHA256 or (loader == KEXEC_FILE_LOAD and not (in_cma and skips_check_in_cma(facts)))
     return {
         "copy": 0.0 if in_cma else _ms(loaded_bytes, speed.copy),
         "hash": _ms(loaded_bytes, speed.sha256) if hashed else 0.0,

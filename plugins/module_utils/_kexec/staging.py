@@ -9,10 +9,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-from dataclasses import dataclass, field
-from typing import Any, Callable, Iterator, Mapping, Optional
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Iterator, Mapping, Optional, Tuple
 
 from .._host.facts import HostFacts
 from .._host.files import HostFiles
@@ -24,8 +23,9 @@ from .cmdline import Edits, allows_kaslr, base_line, check_length, with_token
 from .errors import KexecError
 from .fast_staging import Preparation, prepared
 from .kexec_tools import Kexec
-from .policy import CRC32C, FAST, KEXEC_FILE_LOAD, SHA256, read_policy
-from .record import DIRECTORY, Record, StagedImage, drop_record, identify, read_record, write_record
+from .lock import exclusive
+from .policy import AUTO, BZIMAGE, CRC32C, FAST, KEXEC_FILE_LOAD, SHA256, read_policy
+from .record import Record, StagedImage, drop_record, identify, read_record, write_record
 from .verdict import Choice, choose, host_blockers, memory_obstacle
 
 NEWEST = "newest"
@@ -117,9 +117,9 @@ def plan(request: Request, facts: HostFacts, files: HostFiles) -> Plan:
     for obstacle in host_blockers(facts):
         raise KexecError(obstacle.code, obstacle.message)
     kernel_path = find_kernel(request.kernel, facts, files)
-    candidate = read_candidate(files, kernel_path, check_initrd(request.initrd, kernel_path, files))
     policy = read_policy(files).override(request.policy)
     cmdline = base_line(facts.kernel.cmdline, request.edits)
+    candidate = read_candidate(files, kernel_path, check_initrd(request.initrd, kernel_path, files), cmdline)
     kaslr = policy.kaslr and allows_kaslr(cmdline)
     # One token is as long as another.
     check_length(with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr), candidate.header.cmdline_max_bytes)
@@ -162,24 +162,28 @@ class Stager:
         if self._kexec is None:
             raise KexecError("NO_KEXEC_TOOLS", "there is no kexec program on the host")
         image = planned.image
-        with self._lock(), self._loadable(planned) as kernel:
+        with exclusive(self._files), self._loadable(planned) as kernel:
             drop_record(self._files)
             token = self._random(TOKEN_BYTES).hex()
-            self._kexec.load(
-                kernel,
-                image.initrd.path if image.initrd else None,
-                with_token(image.cmdline, token, image.kaslr),
-                image.loader,
-                # Where the loader can leave the purgatory's check out, and another one or none is wanted.
-                purgatory_check=image.loader == KEXEC_FILE_LOAD or image.integrity == SHA256,
-            )
             record = Record(image, token, boot_id)
             try:
-                self._check_unchanged(image)
+                self._kexec.load(
+                    kernel,
+                    image.initrd.path if image.initrd else None,
+                    with_token(image.cmdline, token, image.kaslr),
+                    image.loader,
+                    # Where the loader can leave the purgatory's check out, and another one or none is wanted.
+                    purgatory_check=image.loader == KEXEC_FILE_LOAD or image.integrity == SHA256,
+                )
+                # The record first: from then on the hooks of package managers see to what changes.
                 write_record(self._files, record)
-            except OSError as error:
+                self._check_unchanged(image)
+            except BaseException as error:
                 self._kexec.unload()
-                raise KexecError("LOAD_FAILED", "the image was unloaded again: %s" % error) from error
+                drop_record(self._files)
+                if isinstance(error, OSError):
+                    raise KexecError("LOAD_FAILED", "the image was unloaded again: %s" % error) from error
+                raise
             return record
 
     @contextlib.contextmanager
@@ -213,32 +217,38 @@ class Stager:
             return False
         if self._kexec is None:
             raise KexecError("UNLOAD_FAILED", "an image is loaded, but there is no kexec program to unload it with")
-        with self._lock():
+        with exclusive(self._files):
             self._kexec.unload()
             drop_record(self._files)
         return True
 
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Hold off other stagers; the lock falls with the process."""
-        directory = self._files.path(DIRECTORY)
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise KexecError("STAGE_BUSY", "another process is staging on this host") from error
-            yield
-        finally:
-            os.close(descriptor)
+
+# A fast image that turns out to be no good is no reason to go without kexec.
+_FAST_FAILURES = ("FAST_IMAGE_DAMAGED", "INTEGRITY_UNAVAILABLE", "LOAD_FAILED", "LOAD_UNVERIFIED")
+
+
+def stage_planned(stager: Stager, planned: Plan, request: Request, facts: HostFacts, files: HostFiles) -> Tuple[Plan, Record]:
+    """Stage what was planned for a request; or its bzImage, if the fast image was chosen and is no good.
+
+    :raises KexecError: as :meth:`Stager.stage`, and :func:`plan`.
+    """
+    boot_id = facts.kernel.boot_id
+    try:
+        return planned, stager.stage(planned, boot_id)
+    except KexecError as error:
+        free = read_policy(files).override(request.policy).image == AUTO
+        if planned.image.image != FAST or not free or error.reason.code not in _FAST_FAILURES:
+            raise
+        instead = plan(replace(request, policy=dict(request.policy, image=BZIMAGE)), facts, files)
+        choice = replace(instead.choice, notes=[error.reason])
+        return replace(instead, choice=choice), stager.stage(instead, boot_id)
 
 
 def newest_candidate(facts: HostFacts, files: HostFiles) -> Optional[Candidate]:
     """The newest kernel with the initrd beside it; None if none is installed, or it is no good."""
     latest = newest(facts.installed, facts.kernel.release)
     try:
-        return read_candidate(files, latest.kernel, latest.initrd) if latest else None
+        return read_candidate(files, latest.kernel, latest.initrd, facts.kernel.cmdline) if latest else None
     except (ImageError, KexecError):
         return None
 

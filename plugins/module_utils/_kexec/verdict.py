@@ -16,8 +16,9 @@ from typing import Dict, List, NamedTuple, Optional
 
 from .._host.facts import HostFacts
 from .._reasons import Reason, reason
-from .candidate import Candidate
+from .candidate import MEM_ENCRYPT_ON, NO_FIVE_LEVEL_PAGING, Candidate
 from .errors import KexecError
+from .kernel_ways import loads_into_cma, may_skip_check
 from .policy import (
     AUTO,
     BZIMAGE,
@@ -92,7 +93,7 @@ class Verdict:
     """How a host should reboot.
 
     :ivar method: C(kexec), C(firmware), or C(refuse) where there is nothing
-        to reboot.
+        to reboot, or something set for the host is wrong.
     :ivar choice: None unless the method is C(kexec).
     :ivar reasons: why it is not C(kexec); empty if it is.
     """
@@ -119,7 +120,7 @@ def loader_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
 
 
 def _bzimage_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
-    if loader == KEXEC_FILE_LOAD and facts.memory.cma_total_bytes:
+    if loader == KEXEC_FILE_LOAD and loads_into_cma(facts):
         # The kernel puts the image into CMA at 1 MiB alignment; the
         # decompressor moves itself up to 2 MiB and overruns its segment into
         # the initrd: "Initramfs unpacking failed", then a panic.
@@ -138,24 +139,33 @@ def _fast_obstacle(facts: HostFacts, candidate: Candidate, loader: str) -> Optio
             "CONFIDENTIAL_GUEST",
             "this guest's memory is encrypted (%s), which only the kernel's own decompressor sets up" % facts.cpu.confidential,
         )
-    if loader == KEXEC_FILE_LOAD and (kernel.lockdown != "none" or kernel.config.get("KEXEC_SIG_FORCE", "n") == "y"):
+    # The policy that only signed kernels run holds for both loaders, though the kernel asks one of them only.
+    if kernel.config.get("KEXEC_SIG_FORCE", "n") == "y" or (loader == KEXEC_FILE_LOAD and kernel.lockdown != "none"):
         return reason("LOCKDOWN", "the running kernel loads signed images only, and a fast image has no signature")
-    if facts.cpu.five_level_paging and not candidate.header.five_level_paging:
-        return reason("KERNEL_INVALID", "the host may run with five-level page tables, which this kernel can't take over")
+    if MEM_ENCRYPT_ON in candidate.decompressor_args:
+        return reason("CONFIDENTIAL_GUEST", "%s is heeded by the kernel's own decompressor only" % MEM_ENCRYPT_ON)
+    if facts.cpu.five_level_paging and (
+        not candidate.header.five_level_paging or NO_FIVE_LEVEL_PAGING in candidate.decompressor_args
+    ):
+        return reason(
+            "KERNEL_INVALID", "the host may run with five-level page tables, which only this kernel's own decompressor can end"
+        )
     return candidate.fast_obstacle
 
 
 def _integrity_obstacle(facts: HostFacts, way: Way) -> Optional[Reason]:
     why = None
-    in_cma = bool(facts.memory.cma_total_bytes)
+    in_cma = loads_into_cma(facts)
     if way.integrity == CRC32C and way.image == BZIMAGE:
         why = "only a fast image can check crc32c"
     elif way.integrity == CRC32C and not facts.cpu.sse42:
         why = "the processor has no SSE 4.2, and so no instruction for crc32c"
+    elif way.integrity == CRC32C and not facts.cpu.own_code:
+        why = "the host lets no process run code of its own making, which is what the sums for crc32c take"
     elif way.integrity == NO_CHECK and way.loader == KEXEC_FILE_LOAD and not (way.image == FAST and in_cma):
         why = "kexec_file_load has no way to leave out the kernel's own check"
-    elif way.integrity == SHA256 and way.loader == KEXEC_FILE_LOAD and in_cma:
-        why = "kexec_file_load into CMA may leave out the kernel's own check"
+    elif way.integrity == SHA256 and way.loader == KEXEC_FILE_LOAD and may_skip_check(facts):
+        why = "kexec_file_load into CMA, or with kexec handover on, may leave out the kernel's own check"
     return reason("INTEGRITY_UNAVAILABLE", why) if why else None
 
 
@@ -229,19 +239,18 @@ def _notes(facts: HostFacts, candidate: Candidate, policy: Policy, chosen: Choic
     return notes
 
 
-# Loading holds every file twice for a moment: as read, and as segments. A fast
-# image is held once more, relocated.
-_COPIES_WHILE_LOADING = 2
 _MEMORY_SLACK_BYTES = 32 << 20
 
 
 def memory_obstacle(facts: HostFacts, candidate: Candidate, way: Way) -> Optional[Reason]:
-    """Why kernel and initrd can't be loaded now for lack of memory; None if they can."""
-    needed = _COPIES_WHILE_LOADING * candidate.initrd_bytes_of(way.image) + _MEMORY_SLACK_BYTES
-    if way.image == FAST and candidate.fast is not None:
-        needed += (_COPIES_WHILE_LOADING + 1) * candidate.fast.image.size_bytes
-    else:
-        needed += _COPIES_WHILE_LOADING * candidate.header.file_bytes
+    """Why kernel and initrd can't be loaded now for lack of memory; None if they can.
+
+    While it is loaded each is there as read and as a segment; a fast image is
+    there once more, relocated.
+    """
+    file_bytes = candidate.file_bytes_of(way.image)
+    needed = candidate.segment_bytes_of(way.image) + (2 if way.image == FAST else 1) * file_bytes
+    needed += 2 * candidate.initrd_bytes_of(way.image) + _MEMORY_SLACK_BYTES
     available = facts.memory.available_bytes
     if needed <= available:
         return None
@@ -292,7 +301,7 @@ def decide(facts: HostFacts, candidate: Optional[Candidate], policy: Policy) -> 
     :param candidate: None if none is installed.
     """
     reasons = host_blockers(facts) + image_blockers(facts, candidate, policy)
-    if facts.container:
+    if facts.container or any(found.code not in HOST_CODES for found in reasons):
         return Verdict("refuse", None, reasons)
     if reasons or candidate is None:
         return Verdict("firmware", None, reasons)

@@ -19,6 +19,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import (
     PATH_FIRMWARE,
     prove,
 )
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import HOST_CODES
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
@@ -168,7 +169,7 @@ class Rebooter:
         """Settle the method, and have the right image loaded for it, or none."""
         self._known["before"] = {"boot_id": facts["boot"]["boot_id"], "release": facts["kernel"]["release"]}
         blockers = [Reason(**blocker) for blocker in facts["blockers"]]
-        if facts["verdict"]["method"] == "refuse":
+        if facts["container"]:
             raise RebootError(blockers[0].code, blockers[0].message)
         reasons: list[Reason] = []
         if request.method != METHOD_FIRMWARE:
@@ -251,7 +252,7 @@ class Rebooter:
         :raises RebootError: C(TRIGGER_FAILED).
         """
         try:
-            answer = self._session.run(scripts.TRIGGER, trigger.args, become=True, timeout_s=timeout_s)
+            answer = self._session.run(TRIGGER, trigger.args, become=True, timeout_s=timeout_s)
         except SessionLost as error:
             # It may have been heard. The host tells, or is seen to go down.
             self._progress("no answer to the trigger: %s" % error)
@@ -265,7 +266,7 @@ class Rebooter:
         :return: whether both are certain.
         """
         try:
-            answer = self._session.run(scripts.CALL_OFF, [self._token], become=True, timeout_s=CALL_OFF_TIMEOUT_S)
+            answer = self._session.run(CALL_OFF, [self._token], become=True, timeout_s=CALL_OFF_TIMEOUT_S)
         except SessionLost:
             return False
         return answer.rc == 0

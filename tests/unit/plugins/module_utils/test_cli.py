@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.fleet.kexec.plugins.module_utils import _cli
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.module_utils._zipapp import build_command
 
@@ -23,12 +24,12 @@ from ...conftest import RELEASE, HostTree
 
 
 class Host:
-    """A host whose kexec loads and whose systemctl can fail."""
+    """A host whose kexec loads and whose systemd can fail."""
 
     def __init__(self, files: HostFiles) -> None:
         self.files = files
         self.commands: list[list[str]] = []
-        self.systemctl_fails = False
+        self.trigger_fails = False
 
     def run(self, argv: Sequence[str], timeout_s: float) -> CommandResult:
         if "--version" in argv:
@@ -36,8 +37,10 @@ class Host:
         self.commands.append([Path(argv[0]).name, *argv[1:]])
         if "-l" in argv or "-u" in argv:
             Path(self.files.path("/sys/kernel/kexec_loaded")).write_text("1\n" if "-l" in argv else "0\n")
-        if argv[0] == "systemctl" and self.systemctl_fails:
-            return CommandResult(1, "", "Failed to start kexec.target\n")
+        if TRIGGER in argv and self.trigger_fails:
+            return CommandResult(1, "", "Failed to start transient timer unit\n")
+        if CALL_OFF in argv:
+            Path(self.files.path("/sys/kernel/kexec_loaded")).write_text("0\n")
         return CommandResult(0, "", "")
 
     def __call__(self, *arguments: str) -> str:
@@ -80,35 +83,40 @@ def test_a_reboot_takes_what_is_staged(host: Host) -> None:
     host("stage", "--append", "quiet")
     loads = len(host.commands)
     assert "into %s" % RELEASE in host("reboot")
-    assert host.commands[loads:] == [["systemctl", "kexec"]]
+    (trigger,) = host.commands[loads:]
+    assert trigger[:4] == ["sh", "-c", TRIGGER, "fleet-kexec"]
+    assert trigger[5:7] == ["kexec", "1"]
 
 
 def test_a_reboot_stages_what_is_asked_for(host: Host) -> None:
     host("stage")
     host("reboot", "--kaslr", "no")
     assert "nokaslr" in host.commands[-2][-1]
-    assert host.commands[-1] == ["systemctl", "kexec"]
+    assert TRIGGER in host.commands[-1]
+
+
+def test_a_kernel_that_is_asked_for_goes_before_what_is_staged(host: Host) -> None:
+    host("stage", "--append", "quiet")
+    host("reboot", "--kernel", "newest")
+    assert "quiet" not in host.commands[-2][-1]
 
 
 def test_a_dry_run_reboots_nothing(host: Host) -> None:
-    host("reboot", "--dry-run")
+    assert "would be" in host("reboot", "--dry-run")
     assert host.commands == []
     assert not host.loaded
+    host("stage")
+    loads = len(host.commands)
+    assert "reboot   would be into" in host("reboot", "--dry-run")
+    assert len(host.commands) == loads
 
 
 def test_a_reboot_that_cannot_begin_leaves_nothing_loaded(host: Host) -> None:
-    host.systemctl_fails = True
+    host.trigger_fails = True
     with pytest.raises(CodedError) as caught:
         host("reboot")
     assert caught.value.reason.code == "TRIGGER_FAILED"
     assert not host.loaded
-
-
-def test_init_scripts_of_kexec_tools_are_kept_from_running(host_tree: HostTree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("os.geteuid", lambda: 0)
-    host = Host(host_tree({"/etc/init.d/kexec": "#!/bin/sh\n"}))
-    host("reboot")
-    assert host.commands[-2:] == [["systemctl", "mask", "--runtime", "--quiet", "kexec.service"], ["systemctl", "kexec"]]
 
 
 def test_privileges_are_needed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

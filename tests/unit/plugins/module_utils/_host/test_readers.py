@@ -32,7 +32,13 @@ def test_a_debian_host(host_tree: HostTree) -> None:
     assert facts.kernel.release == RELEASE
     assert facts.kernel.boot_id == BOOT_ID
     assert facts.kernel.loaded is False
-    assert facts.kernel.config == {"KEXEC": "y", "KEXEC_FILE": "y", "KEXEC_SIG": "y", "KEXEC_SIG_FORCE": "n"}
+    assert facts.kernel.config == {
+        "KEXEC": "y",
+        "KEXEC_FILE": "y",
+        "KEXEC_SIG": "y",
+        "KEXEC_SIG_FORCE": "n",
+        "KEXEC_HANDOVER_ENABLE_DEFAULT": "n",
+    }
     assert facts.kernel.load_limit_reboot == -1
     assert facts.tools is not None
     assert (facts.tools.path, facts.tools.version) == ("/usr/sbin/kexec", "2.0.29")

@@ -33,17 +33,17 @@ def test_archives_in_front_are_passed_over(padding: int) -> None:
 def test_nothing_compressed() -> None:
     data = EARLY + bytes(512) + MAIN
     assert split_initrd(memoryview(data)) == (len(data), None)
-    assert uncompress_initrd(memoryview(data), Unpacker(), LIMIT) == data
+    assert b"".join(uncompress_initrd(memoryview(data), Unpacker(), LIMIT)) == data
 
 
 def test_microcode_in_front_stays_as_it_is() -> None:
     packed = EARLY + bytes(100) + gzip.compress(MAIN) + bytes(7)
-    assert uncompress_initrd(memoryview(packed), Unpacker(), LIMIT) == EARLY + bytes(100) + MAIN
+    assert b"".join(uncompress_initrd(memoryview(packed), Unpacker(), LIMIT)) == EARLY + bytes(100) + MAIN
 
 
 def test_the_archive_begins_where_the_kernel_looks_for_it() -> None:
     packed = EARLY + bytes(2) + gzip.compress(MAIN)
-    assert uncompress_initrd(memoryview(packed), Unpacker(), LIMIT) == EARLY + bytes(4) + MAIN
+    assert b"".join(uncompress_initrd(memoryview(packed), Unpacker(), LIMIT)) == EARLY + bytes(4) + MAIN
 
 
 @pytest.mark.parametrize(

@@ -26,13 +26,20 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files impo
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, UNCOMPRESSED, ImageStore
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, Wanted
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.lock import exclusive
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import PATH as POLICY_PATH
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import Request, Stager, current_record, plan
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
+    Request,
+    Stager,
+    current_record,
+    plan,
+    stage_planned,
+)
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 
 from ....bzimages import make_content, make_kernel, make_payload
-from ....conftest import BOOT_ID, RELEASE, HostTree
+from ....conftest import RELEASE, HostTree
 from ....initrds import make_cpio
 
 KERNEL = "/boot/vmlinuz-" + RELEASE
@@ -50,6 +57,7 @@ class Host:
         self.files = files
         self.commands: list[list[str]] = []
         self.loaded_image = b""
+        self.after_load: Callable[[], object] = lambda: None
         self.random: Callable[[int], bytes] = os.urandom
         Path(files.path(KERNEL)).write_bytes(make_kernel(make_payload("gzip", make_content())))
         self.store = ImageStore(files, Unpacker(files.root), clock=lambda: 0.0, now=lambda: NOW)
@@ -63,11 +71,12 @@ class Host:
             self.loaded_image = Path(path if path.startswith("/proc/") else self.files.path(path)).read_bytes()
         if "-l" in argv or "-u" in argv:
             Path(self.files.path("/sys/kernel/kexec_loaded")).write_text("1\n" if "-l" in argv else "0\n")
+            self.after_load()
         return CommandResult(0, "kexec-tools 2.0.29\n", "")
 
     @property
     def candidate(self) -> Candidate:
-        return read_candidate(self.files, KERNEL, INITRD)
+        return read_candidate(self.files, KERNEL, INITRD, "")
 
     def facts(self) -> HostFacts:
         facts = gather(self.files, self.run)
@@ -77,8 +86,11 @@ class Host:
         self.store.build(self.candidate, initrd_mode)
 
     def stage(self, **policy: object) -> None:
-        stager = Stager(self.files, Kexec("/usr/sbin/kexec", self.files, self.run), self.random)
-        stager.stage(plan(Request(policy=policy), self.facts(), self.files), BOOT_ID)
+        request, facts = Request(policy=policy), self.facts()
+        stage_planned(self.stager(), plan(request, facts, self.files), request, facts, self.files)
+
+    def stager(self) -> Stager:
+        return Stager(self.files, Kexec("/usr/sbin/kexec", self.files, self.run), self.random)
 
     def path(self, name: str) -> Path:
         return Path(self.files.path(os.path.join(directory_of(BUILT_FOR), name)))
@@ -122,8 +134,33 @@ def test_damage_is_seen_and_mended(host: Host, name: str) -> None:
     before = host.files.read_text("/sys/kernel/kexec_loaded")
     assert code_of(lambda: host.stage(image="fast")) == "FAST_IMAGE_DAMAGED"
     assert host.files.read_text("/sys/kernel/kexec_loaded") == before
+    # Where nobody insists on it, its bzImage will do.
+    host.stage()
+    record = current_record(host.files)
+    assert record is not None
+    assert record.image.image == "bzimage"
     host.build()
     assert host.store.is_current(host.candidate, KEEP)
+
+
+def test_a_damaged_uncompressed_initrd_is_not_vouched_for(host: Host) -> None:
+    Path(host.files.path(INITRD)).write_bytes(gzip.compress(make_cpio({"init": b"x" * 100})))
+    host.build(UNCOMPRESSED)
+    content = bytearray(host.path("initrd").read_bytes())
+    content[-1] ^= 1
+    host.path("initrd").write_bytes(content)
+    for integrity in ("crc32c", "none", "sha256"):
+        assert code_of(lambda integrity=integrity: host.stage(image="fast", integrity=integrity)) == "FAST_IMAGE_DAMAGED"  # type: ignore[misc]
+    host.path("initrd").unlink()
+    assert code_of(lambda: host.stage(image="fast")) == "FAST_IMAGE_DAMAGED"
+
+
+def test_what_changes_while_it_is_loaded_is_unloaded(host: Host) -> None:
+    host.build()
+    host.after_load = lambda: Path(host.files.path(INITRD)).write_text("070701 another")
+    assert code_of(lambda: host.stage(image="fast")) == "LOAD_FAILED"
+    assert host.files.read_int("/sys/kernel/kexec_loaded") == 0
+    assert current_record(host.files) is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 99}', '{"format": 1, "release": "%s"}' % BUILT_FOR])
@@ -266,7 +303,7 @@ def test_a_build_that_fails_leaves_nothing(host: Host) -> None:
 
 def install(host: Host, wanted: Wanted) -> bool:
     """Plan and apply; whether there was anything to do."""
-    installation = Installation(host.files, host.facts(), host.store)
+    installation = Installation(host.files, host.facts(), host.store, host.stager().unstage)
     change = installation.plan(wanted)
     if change.needed:
         installation.apply(change, wanted)
@@ -295,7 +332,7 @@ def test_installing_is_idempotent_and_can_be_taken_back(host: Host) -> None:
 
 def test_planning_changes_nothing(host: Host) -> None:
     before = host.tree()
-    change = Installation(host.files, host.facts(), host.store).plan(PRESENT)
+    change = Installation(host.files, host.facts(), host.store, host.stager().unstage).plan(PRESENT)
     assert change.needed
     assert change.before["fast_image"] is None
     assert change.after["fast_image"]["release"] == BUILT_FOR
@@ -307,6 +344,43 @@ def test_what_a_killed_build_left_is_cleared_away(host: Host) -> None:
     host.path(".image.x7s").write_bytes(b"half")
     install(host, PRESENT)
     assert sorted(os.listdir(host.path("."))) == ["image", "manifest.json", "relocations"]
+
+
+def test_an_image_that_is_removed_is_unloaded_too(host: Host) -> None:
+    install(host, PRESENT)
+    host.stage(image="fast")
+    install(host, Wanted(present=False))
+    assert host.files.read_int("/sys/kernel/kexec_loaded") == 0
+    assert current_record(host.files) is None
+
+
+def test_images_of_kernels_that_are_gone_go_too(host: Host) -> None:
+    gone = Path(host.files.path(directory_of("5.10.0-gone")))
+    gone.mkdir(parents=True)
+    (gone / "image").write_bytes(b"")
+    assert install(host, PRESENT)
+    assert not gone.exists()
+
+
+def test_only_one_at_a_time(host: Host) -> None:
+    with exclusive(host.files):
+        assert code_of(lambda: install(host, PRESENT)) == "STAGE_BUSY"
+    assert not host.path(".").exists()
+
+
+def test_a_command_that_somebody_else_put_there_is_replaced(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(host, PRESENT)
+    removed: list[str] = []
+    unlink = os.unlink
+
+    def note_and_unlink(path: str) -> None:
+        removed.append(path)
+        unlink(path)
+
+    monkeypatch.setattr(os, "unlink", note_and_unlink)
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    assert install(host, PRESENT)
+    assert host.files.path(COMMAND_PATH) in removed
 
 
 def test_a_release_that_is_not_installed(host: Host) -> None:

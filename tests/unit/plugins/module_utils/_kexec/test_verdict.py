@@ -20,8 +20,13 @@ from ....conftest import BOOT_ID, RELEASE, HostTree
 
 LOCKED = {"/sys/kernel/security/lockdown": "none [integrity] confidentiality\n"}
 CMA = {"/proc/meminfo": "MemTotal:  733124 kB\nMemAvailable:  581324 kB\nCmaTotal:   131072 kB\n"}
+# The kernel there is in front of CMA: only later ones put images into it.
+RUNS_7_3 = {"/proc/sys/kernel/osrelease": "7.3.4+deb13-cloud-amd64\n"}
+CMA_7_3 = {**CMA, **RUNS_7_3}
 CONFIG = "/boot/config-" + RELEASE
 
+
+SIGNED = "CONFIG_KEXEC=y\nCONFIG_KEXEC_FILE=y\nCONFIG_KEXEC_SIG=y\nCONFIG_KEXEC_SIG_FORCE=y\n"
 
 MIB = 1 << 20
 AUTO = Policy()
@@ -51,7 +56,7 @@ def with_fast_image(reading: Reading, initrd_bytes: int = 28 * MIB) -> tuple[Hos
         payload_format="zstd",
         unpacked_bytes=55 * MIB,
         initrd_bytes=initrd_bytes,
-        header=replace(reading.candidate.header, five_level_paging=True, protected_mode_bytes=11 * MIB),
+        header=replace(reading.candidate.header, five_level_paging=True, init_size_bytes=56 * MIB),
     )
     speed = Throughput("a CPU", copy=5e9, crc32c=10e9, sha256=0.3e9, unpack={"zstd": 0.5e9})
     facts = replace(reading.facts, throughput=speed, cpu=replace(reading.facts.cpu, sse42=True))
@@ -63,7 +68,8 @@ def with_fast_image(reading: Reading, initrd_bytes: int = 28 * MIB) -> tuple[Hos
     [
         ({}, "kexec_file_load"),
         (LOCKED, "kexec_file_load"),
-        (CMA, "kexec_load"),
+        (CMA, "kexec_file_load"),
+        (CMA_7_3, "kexec_load"),
         ({CONFIG: "CONFIG_KEXEC=y\n"}, "kexec_load"),
         ({CONFIG: ""}, "kexec_file_load"),
     ],
@@ -86,7 +92,7 @@ def test_a_host_without_a_fast_image(host_tree: HostTree, changes: dict[str, str
         ({**LOCKED, CONFIG: "CONFIG_KEXEC=y\n"}, ["LOCKDOWN"]),
         ({**LOCKED, CONFIG: "CONFIG_KEXEC=y\nCONFIG_KEXEC_FILE=y\n"}, ["LOCKDOWN"]),
         ({CONFIG: "CONFIG_RELOCATABLE=y\n"}, ["LOADER_UNAVAILABLE"]),
-        ({"/proc/sys/kernel/kexec_load_disabled": "1\n", **LOCKED, **CMA}, ["KEXEC_LOAD_DISABLED", "LOCKDOWN"]),
+        ({"/proc/sys/kernel/kexec_load_disabled": "1\n", **LOCKED, **CMA_7_3}, ["KEXEC_LOAD_DISABLED", "LOCKDOWN"]),
     ],
 )
 def test_a_host_that_cannot(host_tree: HostTree, changes: dict[str, str], codes: list[str]) -> None:
@@ -108,26 +114,28 @@ def choose_on(host_tree: HostTree, changes: dict[str, str], policy: Policy = AUT
     return choose(facts, candidate, policy)
 
 
-RUNS_7_3 = {"/proc/sys/kernel/osrelease": "7.3.4+deb13-cloud-amd64\n"}
-
-
 @pytest.mark.parametrize(
     ("changes", "policy", "way"),
     [
         # The check at memory speed, by the loader that can leave out the slow one.
         ({}, Policy(), Way("fast", "kexec_load", "crc32c")),
         # Into CMA nothing has to be copied, and since 7.3 nothing is hashed.
-        ({**CMA, **RUNS_7_3}, Policy(), Way("fast", "kexec_file_load", "crc32c")),
+        (CMA_7_3, Policy(), Way("fast", "kexec_file_load", "crc32c")),
         (CMA, Policy(), Way("fast", "kexec_load", "crc32c")),
-        ({**CMA, **RUNS_7_3}, Policy(image="bzimage"), Way("bzimage", "kexec_load", "sha256")),
+        (CMA_7_3, Policy(image="bzimage"), Way("bzimage", "kexec_load", "sha256")),
         # Only signed images.
         (LOCKED, Policy(), Way("bzimage", "kexec_file_load", "sha256")),
-        # With the slow hash over it, what is uncompressed loses.
-        ({}, Policy(integrity="sha256"), Way("bzimage", "kexec_file_load", "sha256")),
-        ({}, Policy(loader="kexec_file_load"), Way("bzimage", "kexec_file_load", "sha256")),
+        # Where everything is hashed, empty memory included, what is uncompressed has less of it.
+        ({}, Policy(integrity="sha256"), Way("fast", "kexec_file_load", "sha256")),
+        ({}, Policy(loader="kexec_file_load"), Way("fast", "kexec_file_load", "sha256")),
+        # Handover leaves the hash out, from 7.3 on, and nobody else checks a bzImage.
+        ({**RUNS_7_3, "/proc/cmdline": "ro kho=on\n"}, Policy(image="bzimage"), Way("bzimage", "kexec_load", "sha256")),
+        ({"/proc/cmdline": "ro kho=on\n"}, Policy(image="bzimage"), Way("bzimage", "kexec_file_load", "sha256")),
+        # Signatures that are enforced.
+        ({CONFIG: SIGNED}, Policy(), Way("bzimage", "kexec_file_load", "sha256")),
         ({}, Policy(integrity="none"), Way("fast", "kexec_load", "none")),
         ({}, Policy(image="bzimage", integrity="none"), Way("bzimage", "kexec_load", "none")),
-        ({**CMA, **RUNS_7_3}, Policy(integrity="none"), Way("fast", "kexec_file_load", "none")),
+        (CMA_7_3, Policy(integrity="none"), Way("fast", "kexec_file_load", "none")),
         ({}, Policy(image="fast", loader="kexec_file_load"), Way("fast", "kexec_file_load", "sha256")),
     ],
 )
@@ -138,17 +146,17 @@ def test_the_quickest_way_with_a_check_is_taken(host_tree: HostTree, changes: di
 def test_the_pieces_are_predicted_from_the_hosts_own_speed(host_tree: HostTree) -> None:
     # 50 MiB of kernel, 28 of initrd, 2 of head; 5 and 10 GB/s.
     assert choose_on(host_tree, {}).predicted_ms == {"copy": 16.8, "hash": 0.0, "check": 8.2, "move": 0.0, "decompress": 0.0}
-    in_cma = choose_on(host_tree, {**CMA, **RUNS_7_3}).predicted_ms
+    in_cma = choose_on(host_tree, CMA_7_3).predicted_ms
     assert in_cma == {"copy": 0.0, "hash": 0.0, "check": 8.2, "move": 10.5, "decompress": 0.0}
-    # 11 MiB of bzImage and the initrd at 0.3 GB/s, 55 MiB out of the decompressor at 0.5 GB/s and over again.
+    # 56 MiB of memory for the bzImage and the initrd at 0.3 GB/s, 55 MiB out of the decompressor at 0.5 GB/s and over again.
     signed = choose_on(host_tree, {}, Policy(image="bzimage")).predicted_ms
-    assert signed == {"copy": 8.2, "hash": 136.3, "check": 0.0, "move": 0.0, "decompress": 126.8}
+    assert signed == {"copy": 17.6, "hash": 293.6, "check": 0.0, "move": 0.0, "decompress": 126.8}
 
 
 def test_an_override_is_told_what_it_costs(host_tree: HostTree) -> None:
     choice = choose_on(host_tree, {}, Policy(image="bzimage"))
     assert [note.code for note in choice.notes] == ["SLOWER_THAN_AUTO"]
-    assert "about 271 ms" in choice.notes[0].message
+    assert "about 438 ms" in choice.notes[0].message
     assert "about 25 ms" in choice.notes[0].message
     assert choose_on(host_tree, {}).notes == []
 
@@ -161,9 +169,10 @@ def test_no_check_where_virtio_devices_are_not_reset_is_warned_of(host_tree: Hos
     assert choose(replace(facts, virtio_reset=True), candidate, Policy(integrity="none")).notes == []
 
 
-def test_a_processor_without_the_instruction_takes_sha256(host_tree: HostTree) -> None:
+@pytest.mark.parametrize("lacking", [{"sse42": False}, {"own_code": False}])
+def test_where_no_crc32c_can_be_had_it_is_sha256(host_tree: HostTree, lacking: dict[str, bool]) -> None:
     facts, candidate = with_fast_image(read_host(host_tree, {}))
-    old = replace(facts, cpu=replace(facts.cpu, sse42=False))
+    old = replace(facts, cpu=replace(facts.cpu, sse42=lacking.get("sse42", True), own_code=lacking.get("own_code", True)))
     assert choose(old, candidate, Policy()).way.integrity == "sha256"
     assert choose(old, candidate, Policy(image="fast")).way == Way("fast", "kexec_file_load", "sha256")
 
@@ -190,7 +199,8 @@ def test_what_only_the_decompressor_can_do_is_left_to_it(
     [
         (LOCKED, Policy(loader="kexec_load"), "LOCKDOWN"),
         (LOCKED, Policy(image="fast"), "LOCKDOWN"),
-        (CMA, Policy(image="bzimage", loader="kexec_file_load"), "CMA_BZIMAGE"),
+        (CMA_7_3, Policy(image="bzimage", loader="kexec_file_load"), "CMA_BZIMAGE"),
+        ({CONFIG: SIGNED}, Policy(image="fast", loader="kexec_load"), "LOCKDOWN"),
         ({CONFIG: "CONFIG_KEXEC_FILE=y\n"}, Policy(loader="kexec_load"), "LOADER_UNAVAILABLE"),
         (
             {CONFIG: "CONFIG_KEXEC_FILE=y\nCONFIG_KEXEC_SIG_FORCE=y\n"},
@@ -199,13 +209,34 @@ def test_what_only_the_decompressor_can_do_is_left_to_it(
         ),
         ({}, Policy(loader="kexec_file_load", integrity="none"), "INTEGRITY_UNAVAILABLE"),
         ({}, Policy(image="bzimage", integrity="crc32c"), "INTEGRITY_UNAVAILABLE"),
-        ({**CMA, **RUNS_7_3}, Policy(image="fast", loader="kexec_file_load", integrity="sha256"), "INTEGRITY_UNAVAILABLE"),
+        (CMA_7_3, Policy(image="fast", loader="kexec_file_load", integrity="sha256"), "INTEGRITY_UNAVAILABLE"),
     ],
 )
 def test_what_is_asked_for_is_not_replaced(host_tree: HostTree, changes: dict[str, str], policy: Policy, code: str) -> None:
     with pytest.raises(KexecError) as caught:
         choose_on(host_tree, changes, policy)
     assert caught.value.reason.code == code
+
+
+@pytest.mark.parametrize(
+    ("args", "five_level_paging", "image"),
+    [
+        (("mem_encrypt=on",), False, "bzimage"),
+        (("no5lvl",), True, "bzimage"),
+        (("no5lvl",), False, "fast"),
+    ],
+)
+def test_arguments_that_only_the_decompressor_heeds(
+    host_tree: HostTree, args: tuple[str, ...], five_level_paging: bool, image: str
+) -> None:
+    facts, candidate = with_fast_image(read_host(host_tree, {}))
+    facts = replace(facts, cpu=replace(facts.cpu, five_level_paging=five_level_paging))
+    assert choose(facts, replace(candidate, decompressor_args=args), Policy()).way.image == image
+
+
+def test_a_wrong_policy_of_the_host_is_no_reason_for_firmware(host_tree: HostTree) -> None:
+    verdict = verdict_of(read_host(host_tree, {}), Policy(image="fast"))
+    assert (verdict.method, [reason.code for reason in verdict.reasons]) == ("refuse", ["FAST_IMAGE_MISSING"])
 
 
 def test_a_missing_fast_image_is_no_obstacle_unless_it_is_asked_for(host_tree: HostTree) -> None:

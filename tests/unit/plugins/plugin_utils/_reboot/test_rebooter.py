@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import rebooter as module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
@@ -134,7 +135,7 @@ class Host:
                         "kernel": {"release": self.release, "panic_s": 0, "panic_on_oops": 0},
                         "staged": self.staged,
                         "blockers": self.blockers,
-                        "verdict": {"method": "refuse" if self.refuses else "kexec"},
+                        "container": "lxc" if self.refuses else None,
                     }
                 }
             }
@@ -162,7 +163,7 @@ class Host:
         assert become is (script != scripts.STATE), "asking takes no privileges, everything else does"
         if not self.up:
             return None
-        if script == scripts.TRIGGER:
+        if script == TRIGGER:
             if self.lost_triggers:
                 self.lost_triggers -= 1
                 return None
@@ -186,7 +187,7 @@ class Host:
                 "cmdline=ro fleet_kexec.token=%s%s" % (self.token_on_line, self.one_boot_args),
             ]
             return CommandResult(0, "\n".join(lines), "")
-        if script == scripts.CALL_OFF:
+        if script == CALL_OFF:
             self.log.append("call off")
             if self.call_off_rc == 0:
                 self.staged, self.down_at = None, float("inf")

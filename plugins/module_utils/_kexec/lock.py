@@ -1,0 +1,34 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One at a time: whoever stages, or changes what could be staged."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from typing import Iterator
+
+from .._host.files import HostFiles
+from .errors import KexecError
+from .record import DIRECTORY
+
+
+@contextlib.contextmanager
+def exclusive(files: HostFiles) -> Iterator[None]:
+    """Hold off others; the lock falls with the process.
+
+    :raises KexecError: C(STAGE_BUSY).
+    """
+    directory = files.path(DIRECTORY)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise KexecError("STAGE_BUSY", "another process is staging on this host, or installing fast images") from error
+        yield
+    finally:
+        os.close(descriptor)
