@@ -63,6 +63,19 @@ def test_lockdown(text: str | None, mode: str) -> None:
     assert parse_lockdown(text) == mode
 
 
+@pytest.mark.parametrize(
+    ("changes", "kho"),
+    [
+        ({}, False),
+        ({"/proc/cmdline": "ro kho=on\n"}, True),
+        ({"/proc/cmdline": "ro kho=on kho=off\n"}, False),
+        ({"/boot/config-" + RELEASE: "CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT=y\n"}, True),
+    ],
+)
+def test_kexec_handover(host_tree: HostTree, changes: dict[str, str], kho: bool) -> None:
+    assert gather(host_tree(changes), lambda argv, timeout_s: CommandResult(0, "", "")).kernel.kho is kho
+
+
 def test_meminfo() -> None:
     memory = parse_meminfo("MemTotal:  1000 kB\nMemAvailable: 500 kB\nCmaTotal: 64 kB\nHugePages_Total: 3\nodd line\n")
     assert (memory.total_bytes, memory.available_bytes, memory.cma_total_bytes) == (1024000, 512000, 65536)
