@@ -12,6 +12,5 @@ class ImageError(CodedError):
     """A kernel image or initrd that can't be used.
 
     C(KERNEL_INVALID), C(KERNEL_TRUNCATED), C(WRONG_ARCH), C(PAYLOAD_INVALID),
-    C(PAYLOAD_FORMAT), C(NO_DECOMPRESSOR), C(INITRD_INVALID) or
-    C(FAST_IMAGE_DAMAGED).
+    C(PAYLOAD_FORMAT), C(NO_DECOMPRESSOR) or C(INITRD_INVALID).
     """

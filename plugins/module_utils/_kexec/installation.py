@@ -19,7 +19,7 @@ from .._host.throughput import measure, with_unpacking, write_throughput
 from .candidate import Candidate, read_candidate
 from .errors import KexecError
 from .host_files import COMMAND_PATH, WantedFile, differs, ensure, hook_files
-from .image_store import KEEP, UNCOMPRESSED, Built, ImageStore
+from .image_store import KEEP, Built, ImageStore
 from .lock import exclusive
 from .policy import PATH as POLICY_PATH
 from .policy import Policy, render_policy
@@ -193,4 +193,4 @@ def _will_be(changed: Tuple[WantedFile, ...]) -> Dict[str, Any]:
 def _outline(fast: Optional[FastImage]) -> Optional[Dict[str, Any]]:
     if fast is None:
         return None
-    return {"release": fast.release, "initrd": UNCOMPRESSED if fast.initrd else KEEP, "built": fast.built_at}
+    return {"release": fast.release, "initrd": fast.initrd_mode, "built": fast.built_at}
