@@ -19,7 +19,7 @@ from ._host.files import HostFiles
 from ._kexec.cmdline import Edits
 from ._kexec.facts import present, read
 from ._kexec.kexec_tools import Kexec
-from ._kexec.policy import BZIMAGE, CHOICES, FAST
+from ._kexec.preferences import BZIMAGE, CHOICES, FAST
 from ._kexec.record import Record
 from ._kexec.staging import NEWEST, Plan, Request, Stager, current_record, plan, stage_planned
 from ._kexec.trigger import CALL_OFF, TRIGGER
@@ -146,7 +146,7 @@ def _pieces(predicted_ms: Dict[str, float]) -> str:
 
 
 def _asks(args: argparse.Namespace) -> bool:
-    return args.kernel is not None or _request(args) != Request(policy=dict.fromkeys((*CHOICES, "kaslr")))
+    return args.kernel is not None or _request(args) != Request(preferences=dict.fromkeys((*CHOICES, "kaslr")))
 
 
 def _request(args: argparse.Namespace) -> Request:
@@ -154,7 +154,9 @@ def _request(args: argparse.Namespace) -> Request:
         kernel=args.kernel or NEWEST,
         initrd=args.initrd,
         edits=Edits(args.cmdline, tuple(args.remove), tuple(args.append)),
-        policy=dict({name: getattr(args, name) for name in CHOICES}, kaslr=None if args.kaslr is None else args.kaslr == "yes"),
+        preferences=dict(
+            {name: getattr(args, name) for name in CHOICES}, kaslr=None if args.kaslr is None else args.kaslr == "yes"
+        ),
     )
 
 

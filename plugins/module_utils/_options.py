@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any, Dict, Mapping
 
 from ._kexec.cmdline import Edits
-from ._kexec.policy import CHOICES, Policy
+from ._kexec.preferences import CHOICES, Preferences
 from ._kexec.staging import NEWEST, Request
 
 
@@ -26,11 +26,11 @@ def image_argument_spec() -> Dict[str, Any]:
                 "append": {"type": "list", "elements": "str", "default": []},
             },
         },
-        **policy_argument_spec(),
+        **preferences_argument_spec(),
     }
 
 
-def policy_argument_spec() -> Dict[str, Any]:
+def preferences_argument_spec() -> Dict[str, Any]:
     """Argument specification of how to stage; what is left out is up to the host."""
     spec: Dict[str, Any] = {name: {"type": "str", "choices": list(choices)} for name, choices in CHOICES.items()}
     return dict(spec, kaslr={"type": "bool"})
@@ -38,8 +38,8 @@ def policy_argument_spec() -> Dict[str, Any]:
 
 def defaults_argument_spec() -> Dict[str, Any]:
     """The same as the host's defaults, where everything has a value."""
-    defaults = asdict(Policy())
-    return {name: dict(option, default=defaults[name]) for name, option in policy_argument_spec().items()}
+    defaults = asdict(Preferences())
+    return {name: dict(option, default=defaults[name]) for name, option in preferences_argument_spec().items()}
 
 
 def image_request(params: Mapping[str, Any]) -> Request:
@@ -49,5 +49,5 @@ def image_request(params: Mapping[str, Any]) -> Request:
         kernel=params["kernel"],
         initrd=params.get("initrd"),
         edits=Edits(edits.get("replace"), tuple(edits.get("remove") or ()), tuple(edits.get("append") or ())),
-        policy={name: params.get(name) for name in policy_argument_spec()},
+        preferences={name: params.get(name) for name in preferences_argument_spec()},
     )

@@ -135,7 +135,7 @@ ansible_facts:
           description: Fast images on the host, as M(fleet.kexec.fast_image) returns them. Empty without privileges.
           type: list
           elements: dict
-        policy:
+        defaults:
           description: The host's own defaults for M(fleet.kexec.stage), from C(/etc/fleet-kexec.conf).
           type: dict
         container:

@@ -198,7 +198,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import pr
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import INITRD_MODES, KEEP, ImageStore
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, Wanted
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import Stager
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
 from ansible_collections.fleet.kexec.plugins.module_utils._options import defaults_argument_spec
@@ -212,7 +212,7 @@ def wanted_of(params: Dict[str, Any]) -> Wanted:
         release=params["release"],
         initrd_mode=params["initrd"],
         command=build_command() if params["host_command"] else None,
-        defaults=Policy().override(params["defaults"]) if params["defaults"] is not None else None,
+        defaults=Preferences().override(params["defaults"]) if params["defaults"] is not None else None,
     )
 
 

@@ -20,7 +20,7 @@ from .._image.payload import payload_of
 from .._image.stub_code import CODE
 from .._reasons import Reason, reason
 from .errors import KexecError
-from .policy import FAST
+from .preferences import FAST
 
 MEM_ENCRYPT_ON = "mem_encrypt=on"
 NO_FIVE_LEVEL_PAGING = "no5lvl"

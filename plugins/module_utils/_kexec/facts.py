@@ -16,7 +16,7 @@ from .._host.installed import newest
 from .._image.stub_stamps import StubStamps, read_stub_stamps
 from .candidate import Candidate
 from .cmdline import token_of
-from .policy import LOADERS, Policy, read_policy
+from .preferences import LOADERS, Preferences, read_preferences
 from .proof import Evidence
 from .record import Record
 from .staging import current_record, newest_candidate
@@ -55,7 +55,7 @@ class Reading:
 
     :ivar record: what the collection has staged, if it has.
     :ivar candidate: the newest kernel, if there is one.
-    :ivar policy: the host's own.
+    :ivar preferences: the host's own.
     :ivar fast_images: all that are installed.
     :ivar stub: what the stub of a fast image left, if this boot went through one.
     """
@@ -63,7 +63,7 @@ class Reading:
     facts: HostFacts
     record: Optional[Record]
     candidate: Optional[Candidate]
-    policy: Policy
+    preferences: Preferences
     fast_images: List[FastImage]
     stub: Optional[StubStamps]
 
@@ -78,7 +78,7 @@ def read(files: HostFiles, run: Runner) -> Reading:
         facts=facts,
         record=current_record(files),
         candidate=newest_candidate(facts, files),
-        policy=read_policy(files),
+        preferences=read_preferences(files),
         fast_images=list_fast_images(files),
         stub=read_stub_stamps(files),
     )
@@ -90,7 +90,7 @@ def present(reading: Reading) -> Dict[str, Any]:
     kernel = facts.kernel
     evidence = Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type)
     latest = newest(facts.installed, kernel.release)
-    verdict = decide(facts, reading.candidate, reading.policy)
+    verdict = decide(facts, reading.candidate, reading.preferences)
     return {
         "boot": {
             "boot_id": kernel.boot_id,
@@ -120,7 +120,7 @@ def present(reading: Reading) -> Dict[str, Any]:
         ],
         "loaded": kernel.loaded,
         "fast_images": [present_fast_image(fast) for fast in reading.fast_images],
-        "policy": asdict(reading.policy),
+        "defaults": asdict(reading.preferences),
         "staged": dict(record.image.summary(), token=record.token) if record else None,
         "verdict": dict(
             present_choice(verdict.choice)

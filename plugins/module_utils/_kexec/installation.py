@@ -21,8 +21,8 @@ from .errors import KexecError
 from .host_files import COMMAND_PATH, WantedFile, differs, ensure, hook_files
 from .image_store import KEEP, Built, ImageStore
 from .lock import exclusive
-from .policy import PATH as POLICY_PATH
-from .policy import Policy, render_policy
+from .preferences import PATH as PREFERENCES_PATH
+from .preferences import Preferences, render_preferences
 from .staging import NEWEST, current_record, find_kernel
 
 
@@ -34,14 +34,14 @@ class Wanted:
     :ivar release: of its kernel; None for the newest, or for all that are to go.
     :ivar initrd_mode: C(keep) or C(uncompressed).
     :ivar command: content of the host's command; None for no command.
-    :ivar defaults: the host's own policy; None to leave it alone.
+    :ivar defaults: the host's own preferences; None to leave it alone.
     """
 
     present: bool = True
     release: Optional[str] = None
     initrd_mode: str = KEEP
     command: Optional[bytes] = None
-    defaults: Optional[Policy] = None
+    defaults: Optional[Preferences] = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Installation:
             self._store.check(candidate, wanted.initrd_mode, self._facts.memory.available_bytes)
         files = [WantedFile(COMMAND_PATH, wanted.command, 0o755), *hook_files(True)]
         if wanted.defaults is not None:
-            files.append(WantedFile(POLICY_PATH, render_policy(wanted.defaults).encode("utf-8"), 0o644))
+            files.append(WantedFile(PREFERENCES_PATH, render_preferences(wanted.defaults).encode("utf-8"), 0o644))
         changed = self._differing(files)
         release = candidate.header.release
         existing = read_fast_image(self._files, release)

@@ -10,7 +10,7 @@ from typing import List, Optional
 from .._command import Runner
 from .._host.files import HostFiles
 from .errors import KexecError
-from .policy import KEXEC_FILE_LOAD
+from .preferences import KEXEC_FILE_LOAD
 
 # Loading reads kernel and initrd and copies them; minutes only on a host in
 # trouble.

@@ -20,7 +20,7 @@ from typing import Dict
 from .._host.facts import HostFacts
 from .candidate import Candidate
 from .kernel_ways import loads_into_cma, skips_check_in_cma
-from .policy import CRC32C, FAST, KEXEC_FILE_LOAD, SHA256
+from .preferences import CRC32C, FAST, KEXEC_FILE_LOAD, SHA256
 
 
 def predict(facts: HostFacts, candidate: Candidate, image: str, loader: str, integrity: str) -> Dict[str, float]:

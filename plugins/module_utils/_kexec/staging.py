@@ -24,7 +24,7 @@ from .errors import KexecError
 from .fast_staging import Preparation, prepared
 from .kexec_tools import Kexec
 from .lock import exclusive
-from .policy import AUTO, BZIMAGE, CRC32C, FAST, KEXEC_FILE_LOAD, SHA256, read_policy
+from .preferences import AUTO, BZIMAGE, CRC32C, FAST, KEXEC_FILE_LOAD, SHA256, read_preferences
 from .record import Record, StagedImage, drop_record, identify, read_record, write_record
 from .verdict import Choice, choose, host_blockers, memory_obstacle
 
@@ -42,14 +42,14 @@ class Request:
     :ivar kernel: C(newest), C(running), a release, or an absolute path.
     :ivar initrd: an absolute path, C(none), or None for the one that belongs
         to the kernel.
-    :ivar policy: any of C(image), C(integrity), C(loader), C(kaslr), as in
-        C(policy.Policy); what is left out or None is the host's own.
+    :ivar preferences: any of C(image), C(integrity), C(loader), C(kaslr), as in
+        C(preferences.Preferences); what is left out or None is the host's own.
     """
 
     kernel: str = NEWEST
     initrd: Optional[str] = None
     edits: Edits = field(default_factory=Edits)
-    policy: Mapping[str, Any] = field(default_factory=dict)
+    preferences: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_kernel(request: str, facts: HostFacts, files: HostFiles) -> str:
@@ -117,13 +117,13 @@ def plan(request: Request, facts: HostFacts, files: HostFiles) -> Plan:
     for obstacle in host_blockers(facts):
         raise KexecError(obstacle.code, obstacle.message)
     kernel_path = find_kernel(request.kernel, facts, files)
-    policy = read_policy(files).override(request.policy)
+    preferences = read_preferences(files).override(request.preferences)
     cmdline = base_line(facts.kernel.cmdline, request.edits)
     candidate = read_candidate(files, kernel_path, check_initrd(request.initrd, kernel_path, files), cmdline)
-    kaslr = policy.kaslr and allows_kaslr(cmdline)
+    kaslr = preferences.kaslr and allows_kaslr(cmdline)
     # One token is as long as another.
     check_length(with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr), candidate.header.cmdline_max_bytes)
-    choice = choose(facts, candidate, policy)
+    choice = choose(facts, candidate, preferences)
     too_much = memory_obstacle(facts, candidate, choice.way)
     if too_much is not None:
         raise KexecError(too_much.code, too_much.message)
@@ -236,10 +236,10 @@ def stage_planned(stager: Stager, planned: Plan, request: Request, facts: HostFa
     try:
         return planned, stager.stage(planned, boot_id)
     except KexecError as error:
-        free = read_policy(files).override(request.policy).image == AUTO
+        free = read_preferences(files).override(request.preferences).image == AUTO
         if planned.image.image != FAST or not free or error.reason.code not in _FAST_FAILURES:
             raise
-        instead = plan(replace(request, policy=dict(request.policy, image=BZIMAGE)), facts, files)
+        instead = plan(replace(request, preferences=dict(request.preferences, image=BZIMAGE)), facts, files)
         choice = replace(instead.choice, notes=[error.reason])
         return replace(instead, choice=choice), stager.stage(instead, boot_id)
 

@@ -19,7 +19,8 @@ from .._reasons import Reason, reason
 from .candidate import MEM_ENCRYPT_ON, NO_FIVE_LEVEL_PAGING, Candidate
 from .errors import KexecError
 from .kernel_ways import loads_into_cma, may_skip_check
-from .policy import (
+from .prediction import predict
+from .preferences import (
     AUTO,
     BZIMAGE,
     CRC32C,
@@ -31,9 +32,8 @@ from .policy import (
     LOADERS,
     NO_CHECK,
     SHA256,
-    Policy,
+    Preferences,
 )
-from .prediction import predict
 
 # Codes that say what the host can't do, against those that say that something
 # asked for is wrong. Only the first are a reason to reboot another way.
@@ -182,42 +182,42 @@ def obstacle(facts: HostFacts, candidate: Candidate, way: Way) -> Optional[Reaso
 # --- choosing ------------------------------------------------------------------------------
 
 
-def _ways(policy: Policy) -> List[Way]:
-    """The ways a policy allows, those first that are the better ones where all else is equal.
+def _ways(preferences: Preferences) -> List[Way]:
+    """The ways preferences allow, those first that are the better ones where all else is equal.
 
     kexec_file_load comes first: the kernel itself hands on what firmware told it.
     """
-    images = IMAGES if policy.image == AUTO else (policy.image,)
-    loaders = (KEXEC_FILE_LOAD, KEXEC_LOAD) if policy.loader == AUTO else (policy.loader,)
+    images = IMAGES if preferences.image == AUTO else (preferences.image,)
+    loaders = (KEXEC_FILE_LOAD, KEXEC_LOAD) if preferences.loader == AUTO else (preferences.loader,)
     # Nothing is left out unless somebody says so.
-    integrities = tuple(i for i in INTEGRITIES if i != NO_CHECK) if policy.integrity == AUTO else (policy.integrity,)
+    integrities = tuple(i for i in INTEGRITIES if i != NO_CHECK) if preferences.integrity == AUTO else (preferences.integrity,)
     return [Way(*way) for way in product(images, loaders, integrities)]
 
 
-def _quickest(facts: HostFacts, candidate: Candidate, policy: Policy) -> Optional[Choice]:
-    possible = [way for way in _ways(policy) if obstacle(facts, candidate, way) is None]
+def _quickest(facts: HostFacts, candidate: Candidate, preferences: Preferences) -> Optional[Choice]:
+    possible = [way for way in _ways(preferences) if obstacle(facts, candidate, way) is None]
     choices = [Choice(way, predict(facts, candidate, *way)) for way in possible]
     return min(choices, key=lambda choice: choice.total_ms) if choices else None
 
 
-def choose(facts: HostFacts, candidate: Candidate, policy: Policy) -> Choice:
+def choose(facts: HostFacts, candidate: Candidate, preferences: Preferences) -> Choice:
     """The way to take for a kernel.
 
-    :raises KexecError: what the policy asks for, or anything, is not to be had.
+    :raises KexecError: what the preferences ask for, or anything, is not to be had.
     """
-    chosen = _quickest(facts, candidate, policy)
+    chosen = _quickest(facts, candidate, preferences)
     if chosen is None:
-        obstacles = [found for found in (obstacle(facts, candidate, way) for way in _ways(policy)) if found is not None]
+        obstacles = [found for found in (obstacle(facts, candidate, way) for way in _ways(preferences)) if found is not None]
         # The last one tried is the plainest, so its obstacle is what to see to first.
-        first = obstacles[-1] if policy.image == AUTO else obstacles[0]
+        first = obstacles[-1] if preferences.image == AUTO else obstacles[0]
         messages = dict.fromkeys(found.message for found in obstacles)
         raise KexecError(first.code, "; ".join(messages))
-    return replace(chosen, notes=_notes(facts, candidate, policy, chosen))
+    return replace(chosen, notes=_notes(facts, candidate, preferences, chosen))
 
 
-def _notes(facts: HostFacts, candidate: Candidate, policy: Policy, chosen: Choice) -> List[Reason]:
+def _notes(facts: HostFacts, candidate: Candidate, preferences: Preferences, chosen: Choice) -> List[Reason]:
     notes: List[Reason] = []
-    if chosen.way.image == BZIMAGE and policy.image == AUTO:
+    if chosen.way.image == BZIMAGE and preferences.image == AUTO:
         # The loader that has the least against it.
         obstacles = [_fast_obstacle(facts, candidate, loader) for loader in LOADERS if loader_obstacle(facts, loader) is None]
         notes.extend(found for found in obstacles[:1] if found is not None)
@@ -227,7 +227,7 @@ def _notes(facts: HostFacts, candidate: Candidate, policy: Policy, chosen: Choic
                 "VIRTIO_NO_RESET", "virtio devices are not reset by the running kernel and may write into memory during the jump"
             )
         )
-    best = _quickest(facts, candidate, Policy())
+    best = _quickest(facts, candidate, Preferences())
     if best is not None and chosen.total_ms > best.total_ms:
         notes.append(
             reason(
@@ -278,7 +278,7 @@ def host_blockers(facts: HostFacts) -> List[Reason]:
     return found
 
 
-def image_blockers(facts: HostFacts, candidate: Optional[Candidate], policy: Policy) -> List[Reason]:
+def image_blockers(facts: HostFacts, candidate: Optional[Candidate], preferences: Preferences) -> List[Reason]:
     """What keeps the host from loading a kernel by any loader; another kernel may fare otherwise.
 
     :param candidate: None if none is installed.
@@ -288,21 +288,21 @@ def image_blockers(facts: HostFacts, candidate: Optional[Candidate], policy: Pol
     if facts.kernel.loaded is None:
         return []
     try:
-        chosen = choose(facts, candidate, policy)
+        chosen = choose(facts, candidate, preferences)
     except KexecError as error:
         return [error.reason]
     too_much = memory_obstacle(facts, candidate, chosen.way)
     return [too_much] if too_much is not None else []
 
 
-def decide(facts: HostFacts, candidate: Optional[Candidate], policy: Policy) -> Verdict:
+def decide(facts: HostFacts, candidate: Optional[Candidate], preferences: Preferences) -> Verdict:
     """How the host should reboot into a kernel.
 
     :param candidate: None if none is installed.
     """
-    reasons = host_blockers(facts) + image_blockers(facts, candidate, policy)
+    reasons = host_blockers(facts) + image_blockers(facts, candidate, preferences)
     if facts.container or any(found.code not in HOST_CODES for found in reasons):
         return Verdict("refuse", None, reasons)
     if reasons or candidate is None:
         return Verdict("firmware", None, reasons)
-    return Verdict("kexec", choose(facts, candidate, policy), [])
+    return Verdict("kexec", choose(facts, candidate, preferences), [])

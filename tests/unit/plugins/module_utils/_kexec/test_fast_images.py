@@ -27,8 +27,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store imp
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, Wanted
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.lock import exclusive
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import PATH as POLICY_PATH
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import PATH as PREFERENCES_PATH
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
     Request,
     Stager,
@@ -85,8 +85,8 @@ class Host:
     def build(self, initrd_mode: str = KEEP) -> None:
         self.store.build(self.candidate, initrd_mode)
 
-    def stage(self, **policy: object) -> None:
-        request, facts = Request(policy=policy), self.facts()
+    def stage(self, **preferences: object) -> None:
+        request, facts = Request(preferences=preferences), self.facts()
         stage_planned(self.stager(), plan(request, facts, self.files), request, facts, self.files)
 
     def stager(self) -> Stager:
@@ -228,12 +228,12 @@ def test_the_address_is_drawn_anew_at_every_staging(host: Host) -> None:
     assert kernel_of(host.path("image").read_bytes()) not in images
 
 
-@pytest.mark.parametrize(("policy", "cmdline"), [({"kaslr": False}, ""), ({}, "root=/dev/vda1 nokaslr")])
-def test_without_kaslr_the_kernel_stays_where_it_was_linked_for(host: Host, policy: dict[str, object], cmdline: str) -> None:
+@pytest.mark.parametrize(("preferences", "cmdline"), [({"kaslr": False}, ""), ({}, "root=/dev/vda1 nokaslr")])
+def test_without_kaslr_the_kernel_stays_where_it_was_linked_for(host: Host, preferences: dict[str, object], cmdline: str) -> None:
     host.build()
     if cmdline:
         Path(host.files.path("/proc/cmdline")).write_text(cmdline)
-    host.stage(image="fast", **policy)
+    host.stage(image="fast", **preferences)
     assert config_of(host.loaded_image)[0] == 1
     assert kernel_of(host.loaded_image) == kernel_of(host.path("image").read_bytes())
     (line,) = [argument for argument in host.commands[-1] if argument.startswith("--command-line=")]
@@ -241,7 +241,7 @@ def test_without_kaslr_the_kernel_stays_where_it_was_linked_for(host: Host, poli
 
 
 @pytest.mark.parametrize(
-    ("policy", "arguments", "flags"),
+    ("preferences", "arguments", "flags"),
     [
         ({"integrity": "none", "loader": "kexec_load"}, ["-c", "--no-checks"], 2),
         ({"integrity": "sha256", "loader": "kexec_load"}, ["-c"], 2),
@@ -249,9 +249,9 @@ def test_without_kaslr_the_kernel_stays_where_it_was_linked_for(host: Host, poli
         ({"integrity": "crc32c", "loader": "kexec_file_load"}, ["-s"], 3),
     ],
 )
-def test_ways_of_loading(host: Host, policy: dict[str, object], arguments: list[str], flags: int) -> None:
+def test_ways_of_loading(host: Host, preferences: dict[str, object], arguments: list[str], flags: int) -> None:
     host.build()
-    host.stage(image="fast", **policy)
+    host.stage(image="fast", **preferences)
     assert [argument for argument in host.commands[-1] if argument in ("-c", "-s", "--no-checks")] == arguments
     assert config_of(host.loaded_image)[0] == flags
 
@@ -259,7 +259,7 @@ def test_ways_of_loading(host: Host, policy: dict[str, object], arguments: list[
 def test_the_hosts_own_defaults(host: Host) -> None:
     host.build()
     Path(host.files.path("/etc")).mkdir(exist_ok=True)
-    Path(host.files.path(POLICY_PATH)).write_text("[stage]\nimage = fast\nintegrity = sha256\n")
+    Path(host.files.path(PREFERENCES_PATH)).write_text("[stage]\nimage = fast\nintegrity = sha256\n")
     host.stage()
     record = current_record(host.files)
     assert record is not None
@@ -268,7 +268,7 @@ def test_the_hosts_own_defaults(host: Host) -> None:
     record = current_record(host.files)
     assert record is not None
     assert record.image.integrity == "none"
-    Path(host.files.path(POLICY_PATH)).write_text("[stage]\nimage = quick\n")
+    Path(host.files.path(PREFERENCES_PATH)).write_text("[stage]\nimage = quick\n")
     assert code_of(host.stage) == "CONFIG_INVALID"
 
 
@@ -310,7 +310,7 @@ def install(host: Host, wanted: Wanted) -> bool:
     return change.needed
 
 
-PRESENT = Wanted(command=b"the command", defaults=Policy(image="fast"))
+PRESENT = Wanted(command=b"the command", defaults=Preferences(image="fast"))
 
 
 def test_installing_is_idempotent_and_can_be_taken_back(host: Host) -> None:
@@ -326,7 +326,7 @@ def test_installing_is_idempotent_and_can_be_taken_back(host: Host) -> None:
     absent = Wanted(present=False)
     assert install(host, absent)
     assert not install(host, absent)
-    os.unlink(host.files.path(POLICY_PATH))
+    os.unlink(host.files.path(PREFERENCES_PATH))
     assert host.tree() == before
 
 

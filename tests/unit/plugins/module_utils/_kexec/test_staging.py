@@ -113,7 +113,7 @@ def test_staging_loads_with_the_system_call_by_name(host: Host) -> None:
 
 
 def test_kexec_load_and_no_initrd(host: Host) -> None:
-    host.stage(Request(policy={"loader": "kexec_load"}, initrd="none", edits=Edits(replace="root=/dev/vda1")))
+    host.stage(Request(preferences={"loader": "kexec_load"}, initrd="none", edits=Edits(replace="root=/dev/vda1")))
     assert host.commands[0][:3] == ["-c", "-l", KERNEL]
     assert not any(argument.startswith("--initrd") for argument in host.commands[0])
 
@@ -128,7 +128,7 @@ def test_the_same_image_is_recognised_until_something_changes(host: Host) -> Non
     assert staged_is(Request())
     assert staged_is(Request(kernel=RELEASE))
     assert staged_is(Request(kernel=KERNEL))
-    assert not staged_is(Request(policy={"loader": "kexec_load"}))
+    assert not staged_is(Request(preferences={"loader": "kexec_load"}))
     assert not staged_is(Request(edits=Edits(append=["quiet"])))
     Path(host.files.path(INITRD)).write_text("070701 another")
     assert not staged_is(Request())
@@ -179,7 +179,7 @@ def test_a_failed_load_leaves_nothing_loaded_not_even_the_old_image(host: Host) 
     host.stage(Request())
     host.fails = True
     with pytest.raises(CodedError) as caught:
-        host.stage(Request(policy={"loader": "kexec_load"}))
+        host.stage(Request(preferences={"loader": "kexec_load"}))
     assert caught.value.reason.code == "LOAD_FAILED"
     assert "Exec format error" in caught.value.reason.message
     assert snapshot(host) == (False, False)
@@ -225,7 +225,7 @@ def test_a_record_that_cannot_be_written_undoes_the_load(host: Host) -> None:
         ("/x", b"", Request(edits=Edits(replace='a="b')), "CMDLINE_INVALID"),
         ("/proc/meminfo", b"MemTotal: 60000 kB\nMemAvailable: 20000 kB\n", Request(), "NO_MEMORY"),
         ("/proc/sys/kernel/kexec_load_disabled", b"1\n", Request(), "KEXEC_LOAD_DISABLED"),
-        ("/sys/kernel/security/lockdown", b"none [integrity]", Request(policy={"loader": "kexec_load"}), "LOCKDOWN"),
+        ("/sys/kernel/security/lockdown", b"none [integrity]", Request(preferences={"loader": "kexec_load"}), "LOCKDOWN"),
         ("/run/systemd/container", b"docker", Request(), "CONTAINER"),
     ],
 )

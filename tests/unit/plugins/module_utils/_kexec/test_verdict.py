@@ -12,7 +12,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput impor
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import Reading, present, read
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import Evidence, prove
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import Choice, Verdict, Way, choose, decide
 
@@ -29,7 +29,7 @@ CONFIG = "/boot/config-" + RELEASE
 SIGNED = "CONFIG_KEXEC=y\nCONFIG_KEXEC_FILE=y\nCONFIG_KEXEC_SIG=y\nCONFIG_KEXEC_SIG_FORCE=y\n"
 
 MIB = 1 << 20
-AUTO = Policy()
+AUTO = Preferences()
 
 
 def read_host(host_tree: HostTree, changes: dict[str, str]) -> Reading:
@@ -38,8 +38,8 @@ def read_host(host_tree: HostTree, changes: dict[str, str]) -> Reading:
     return replace(reading, facts=replace(facts, kernel=replace(facts.kernel, machine="x86_64")))
 
 
-def verdict_of(reading: Reading, policy: Policy = AUTO) -> Verdict:
-    return decide(reading.facts, reading.candidate, policy)
+def verdict_of(reading: Reading, preferences: Preferences = AUTO) -> Verdict:
+    return decide(reading.facts, reading.candidate, preferences)
 
 
 def with_fast_image(reading: Reading, initrd_bytes: int = 28 * MIB) -> tuple[HostFacts, Candidate]:
@@ -105,42 +105,44 @@ def test_what_is_not_there_is_missed(host_tree: HostTree) -> None:
     reading = read_host(host_tree, {})
     kernel = replace(reading.facts.kernel, machine="aarch64", loaded=None)
     bare = replace(reading.facts, tools=None, systemd=False, installed=[], kernel=kernel)
-    codes = [reason.code for reason in decide(bare, None, Policy()).reasons]
+    codes = [reason.code for reason in decide(bare, None, Preferences()).reasons]
     assert codes == ["ARCH_UNSUPPORTED", "NO_SYSTEMD", "NO_KEXEC_SUPPORT", "NO_KEXEC_TOOLS", "NO_KERNEL"]
 
 
-def choose_on(host_tree: HostTree, changes: dict[str, str], policy: Policy = AUTO) -> Choice:
+def choose_on(host_tree: HostTree, changes: dict[str, str], preferences: Preferences = AUTO) -> Choice:
     facts, candidate = with_fast_image(read_host(host_tree, changes))
-    return choose(facts, candidate, policy)
+    return choose(facts, candidate, preferences)
 
 
 @pytest.mark.parametrize(
-    ("changes", "policy", "way"),
+    ("changes", "preferences", "way"),
     [
         # The check at memory speed, by the loader that can leave out the slow one.
-        ({}, Policy(), Way("fast", "kexec_load", "crc32c")),
+        ({}, Preferences(), Way("fast", "kexec_load", "crc32c")),
         # Into CMA nothing has to be copied, and since 7.3 nothing is hashed.
-        (CMA_7_3, Policy(), Way("fast", "kexec_file_load", "crc32c")),
-        (CMA, Policy(), Way("fast", "kexec_load", "crc32c")),
-        (CMA_7_3, Policy(image="bzimage"), Way("bzimage", "kexec_load", "sha256")),
+        (CMA_7_3, Preferences(), Way("fast", "kexec_file_load", "crc32c")),
+        (CMA, Preferences(), Way("fast", "kexec_load", "crc32c")),
+        (CMA_7_3, Preferences(image="bzimage"), Way("bzimage", "kexec_load", "sha256")),
         # Only signed images.
-        (LOCKED, Policy(), Way("bzimage", "kexec_file_load", "sha256")),
+        (LOCKED, Preferences(), Way("bzimage", "kexec_file_load", "sha256")),
         # Where everything is hashed, empty memory included, what is uncompressed has less of it.
-        ({}, Policy(integrity="sha256"), Way("fast", "kexec_file_load", "sha256")),
-        ({}, Policy(loader="kexec_file_load"), Way("fast", "kexec_file_load", "sha256")),
+        ({}, Preferences(integrity="sha256"), Way("fast", "kexec_file_load", "sha256")),
+        ({}, Preferences(loader="kexec_file_load"), Way("fast", "kexec_file_load", "sha256")),
         # Handover leaves the hash out, from 7.3 on, and nobody else checks a bzImage.
-        ({**RUNS_7_3, "/proc/cmdline": "ro kho=on\n"}, Policy(image="bzimage"), Way("bzimage", "kexec_load", "sha256")),
-        ({"/proc/cmdline": "ro kho=on\n"}, Policy(image="bzimage"), Way("bzimage", "kexec_file_load", "sha256")),
+        ({**RUNS_7_3, "/proc/cmdline": "ro kho=on\n"}, Preferences(image="bzimage"), Way("bzimage", "kexec_load", "sha256")),
+        ({"/proc/cmdline": "ro kho=on\n"}, Preferences(image="bzimage"), Way("bzimage", "kexec_file_load", "sha256")),
         # Signatures that are enforced.
-        ({CONFIG: SIGNED}, Policy(), Way("bzimage", "kexec_file_load", "sha256")),
-        ({}, Policy(integrity="none"), Way("fast", "kexec_load", "none")),
-        ({}, Policy(image="bzimage", integrity="none"), Way("bzimage", "kexec_load", "none")),
-        (CMA_7_3, Policy(integrity="none"), Way("fast", "kexec_file_load", "none")),
-        ({}, Policy(image="fast", loader="kexec_file_load"), Way("fast", "kexec_file_load", "sha256")),
+        ({CONFIG: SIGNED}, Preferences(), Way("bzimage", "kexec_file_load", "sha256")),
+        ({}, Preferences(integrity="none"), Way("fast", "kexec_load", "none")),
+        ({}, Preferences(image="bzimage", integrity="none"), Way("bzimage", "kexec_load", "none")),
+        (CMA_7_3, Preferences(integrity="none"), Way("fast", "kexec_file_load", "none")),
+        ({}, Preferences(image="fast", loader="kexec_file_load"), Way("fast", "kexec_file_load", "sha256")),
     ],
 )
-def test_the_quickest_way_with_a_check_is_taken(host_tree: HostTree, changes: dict[str, str], policy: Policy, way: Way) -> None:
-    assert choose_on(host_tree, changes, policy).way == way
+def test_the_quickest_way_with_a_check_is_taken(
+    host_tree: HostTree, changes: dict[str, str], preferences: Preferences, way: Way
+) -> None:
+    assert choose_on(host_tree, changes, preferences).way == way
 
 
 def test_the_pieces_are_predicted_from_the_hosts_own_speed(host_tree: HostTree) -> None:
@@ -149,12 +151,12 @@ def test_the_pieces_are_predicted_from_the_hosts_own_speed(host_tree: HostTree) 
     in_cma = choose_on(host_tree, CMA_7_3).predicted_ms
     assert in_cma == {"copy": 0.0, "hash": 0.0, "check": 8.2, "move": 10.5, "decompress": 0.0}
     # 56 MiB of memory for the bzImage and the initrd at 0.3 GB/s, 55 MiB out of the decompressor at 0.5 GB/s and over again.
-    signed = choose_on(host_tree, {}, Policy(image="bzimage")).predicted_ms
+    signed = choose_on(host_tree, {}, Preferences(image="bzimage")).predicted_ms
     assert signed == {"copy": 17.6, "hash": 293.6, "check": 0.0, "move": 0.0, "decompress": 126.8}
 
 
 def test_an_override_is_told_what_it_costs(host_tree: HostTree) -> None:
-    choice = choose_on(host_tree, {}, Policy(image="bzimage"))
+    choice = choose_on(host_tree, {}, Preferences(image="bzimage"))
     assert [note.code for note in choice.notes] == ["SLOWER_THAN_AUTO"]
     assert "about 438 ms" in choice.notes[0].message
     assert "about 25 ms" in choice.notes[0].message
@@ -164,17 +166,17 @@ def test_an_override_is_told_what_it_costs(host_tree: HostTree) -> None:
 def test_no_check_where_virtio_devices_are_not_reset_is_warned_of(host_tree: HostTree) -> None:
     facts, candidate = with_fast_image(read_host(host_tree, {}))
     unsafe = replace(facts, virtio_reset=False)
-    assert [note.code for note in choose(unsafe, candidate, Policy(integrity="none")).notes] == ["VIRTIO_NO_RESET"]
-    assert choose(unsafe, candidate, Policy()).notes == []
-    assert choose(replace(facts, virtio_reset=True), candidate, Policy(integrity="none")).notes == []
+    assert [note.code for note in choose(unsafe, candidate, Preferences(integrity="none")).notes] == ["VIRTIO_NO_RESET"]
+    assert choose(unsafe, candidate, Preferences()).notes == []
+    assert choose(replace(facts, virtio_reset=True), candidate, Preferences(integrity="none")).notes == []
 
 
 @pytest.mark.parametrize("lacking", [{"sse42": False}, {"own_code": False}])
 def test_where_no_crc32c_can_be_had_it_is_sha256(host_tree: HostTree, lacking: dict[str, bool]) -> None:
     facts, candidate = with_fast_image(read_host(host_tree, {}))
     old = replace(facts, cpu=replace(facts.cpu, sse42=lacking.get("sse42", True), own_code=lacking.get("own_code", True)))
-    assert choose(old, candidate, Policy()).way.integrity == "sha256"
-    assert choose(old, candidate, Policy(image="fast")).way == Way("fast", "kexec_file_load", "sha256")
+    assert choose(old, candidate, Preferences()).way.integrity == "sha256"
+    assert choose(old, candidate, Preferences(image="fast")).way == Way("fast", "kexec_file_load", "sha256")
 
 
 @pytest.mark.parametrize(
@@ -187,34 +189,36 @@ def test_what_only_the_decompressor_can_do_is_left_to_it(
     facts, candidate = with_fast_image(read_host(host_tree, {}))
     facts = replace(facts, cpu=replace(facts.cpu, confidential=confidential, five_level_paging=five_level_paging))
     candidate = replace(candidate, header=replace(candidate.header, five_level_paging=False))
-    choice = choose(facts, candidate, Policy())
+    choice = choose(facts, candidate, Preferences())
     assert (choice.way.image, [note.code for note in choice.notes]) == ("bzimage", [code])
     with pytest.raises(KexecError) as caught:
-        choose(facts, candidate, Policy(image="fast"))
+        choose(facts, candidate, Preferences(image="fast"))
     assert caught.value.reason.code == code
 
 
 @pytest.mark.parametrize(
-    ("changes", "policy", "code"),
+    ("changes", "preferences", "code"),
     [
-        (LOCKED, Policy(loader="kexec_load"), "LOCKDOWN"),
-        (LOCKED, Policy(image="fast"), "LOCKDOWN"),
-        (CMA_7_3, Policy(image="bzimage", loader="kexec_file_load"), "CMA_BZIMAGE"),
-        ({CONFIG: SIGNED}, Policy(image="fast", loader="kexec_load"), "LOCKDOWN"),
-        ({CONFIG: "CONFIG_KEXEC_FILE=y\n"}, Policy(loader="kexec_load"), "LOADER_UNAVAILABLE"),
+        (LOCKED, Preferences(loader="kexec_load"), "LOCKDOWN"),
+        (LOCKED, Preferences(image="fast"), "LOCKDOWN"),
+        (CMA_7_3, Preferences(image="bzimage", loader="kexec_file_load"), "CMA_BZIMAGE"),
+        ({CONFIG: SIGNED}, Preferences(image="fast", loader="kexec_load"), "LOCKDOWN"),
+        ({CONFIG: "CONFIG_KEXEC_FILE=y\n"}, Preferences(loader="kexec_load"), "LOADER_UNAVAILABLE"),
         (
             {CONFIG: "CONFIG_KEXEC_FILE=y\nCONFIG_KEXEC_SIG_FORCE=y\n"},
-            Policy(image="fast", loader="kexec_file_load"),
+            Preferences(image="fast", loader="kexec_file_load"),
             "LOCKDOWN",
         ),
-        ({}, Policy(loader="kexec_file_load", integrity="none"), "INTEGRITY_UNAVAILABLE"),
-        ({}, Policy(image="bzimage", integrity="crc32c"), "INTEGRITY_UNAVAILABLE"),
-        (CMA_7_3, Policy(image="fast", loader="kexec_file_load", integrity="sha256"), "INTEGRITY_UNAVAILABLE"),
+        ({}, Preferences(loader="kexec_file_load", integrity="none"), "INTEGRITY_UNAVAILABLE"),
+        ({}, Preferences(image="bzimage", integrity="crc32c"), "INTEGRITY_UNAVAILABLE"),
+        (CMA_7_3, Preferences(image="fast", loader="kexec_file_load", integrity="sha256"), "INTEGRITY_UNAVAILABLE"),
     ],
 )
-def test_what_is_asked_for_is_not_replaced(host_tree: HostTree, changes: dict[str, str], policy: Policy, code: str) -> None:
+def test_what_is_asked_for_is_not_replaced(
+    host_tree: HostTree, changes: dict[str, str], preferences: Preferences, code: str
+) -> None:
     with pytest.raises(KexecError) as caught:
-        choose_on(host_tree, changes, policy)
+        choose_on(host_tree, changes, preferences)
     assert caught.value.reason.code == code
 
 
@@ -231,11 +235,11 @@ def test_arguments_that_only_the_decompressor_heeds(
 ) -> None:
     facts, candidate = with_fast_image(read_host(host_tree, {}))
     facts = replace(facts, cpu=replace(facts.cpu, five_level_paging=five_level_paging))
-    assert choose(facts, replace(candidate, decompressor_args=args), Policy()).way.image == image
+    assert choose(facts, replace(candidate, decompressor_args=args), Preferences()).way.image == image
 
 
-def test_a_wrong_policy_of_the_host_is_no_reason_for_firmware(host_tree: HostTree) -> None:
-    verdict = verdict_of(read_host(host_tree, {}), Policy(image="fast"))
+def test_a_wrong_preference_of_the_host_is_no_reason_for_firmware(host_tree: HostTree) -> None:
+    verdict = verdict_of(read_host(host_tree, {}), Preferences(image="fast"))
     assert (verdict.method, [reason.code for reason in verdict.reasons]) == ("refuse", ["FAST_IMAGE_MISSING"])
 
 
@@ -243,7 +247,7 @@ def test_a_missing_fast_image_is_no_obstacle_unless_it_is_asked_for(host_tree: H
     reading = read_host(host_tree, {})
     assert reading.candidate is not None
     with pytest.raises(KexecError) as caught:
-        choose(reading.facts, reading.candidate, Policy(image="fast"))
+        choose(reading.facts, reading.candidate, Preferences(image="fast"))
     assert caught.value.reason.code == "FAST_IMAGE_MISSING"
 
 

@@ -4,30 +4,35 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy, parse_policy, read_policy, render_policy
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import (
+    Preferences,
+    parse_preferences,
+    read_preferences,
+    render_preferences,
+)
 
 from ....conftest import HostTree
 
-SET = Policy(image="fast", integrity="sha256", loader="kexec_load", kaslr=False)
+SET = Preferences(image="fast", integrity="sha256", loader="kexec_load", kaslr=False)
 
 
-@pytest.mark.parametrize("policy", [Policy(), SET])
-def test_what_is_written_is_read_again(policy: Policy) -> None:
-    assert parse_policy(render_policy(policy)) == policy
+@pytest.mark.parametrize("preferences", [Preferences(), SET])
+def test_what_is_written_is_read_again(preferences: Preferences) -> None:
+    assert parse_preferences(render_preferences(preferences)) == preferences
 
 
 def test_what_is_not_said_is_the_default() -> None:
-    assert parse_policy("") == parse_policy("# nothing\n[stage]\n") == Policy()
-    assert parse_policy("[stage]\nintegrity = none\n") == Policy(integrity="none")
+    assert parse_preferences("") == parse_preferences("# nothing\n[stage]\n") == Preferences()
+    assert parse_preferences("[stage]\nintegrity = none\n") == Preferences(integrity="none")
 
 
 def test_a_host_without_a_file(host_tree: HostTree) -> None:
-    assert read_policy(host_tree({})) == Policy()
+    assert read_preferences(host_tree({})) == Preferences()
 
 
 def test_a_wish_goes_before_the_hosts_own() -> None:
     wish = {"image": None, "integrity": "crc32c", "loader": None, "kaslr": None}
-    assert SET.override(wish) == Policy("fast", "crc32c", "kexec_load", False)
+    assert SET.override(wish) == Preferences("fast", "crc32c", "kexec_load", False)
     assert SET.override({"kaslr": True}).kaslr is True
     assert SET.override({}) == SET
 
@@ -47,5 +52,5 @@ def test_a_wish_goes_before_the_hosts_own() -> None:
 )
 def test_what_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(KexecError) as caught:
-        parse_policy(text)
+        parse_preferences(text)
     assert caught.value.reason.code == "CONFIG_INVALID"

@@ -45,7 +45,7 @@ _HEADER = """\
 
 
 @dataclass(frozen=True)
-class Policy:
+class Preferences:
     """What is wanted of a staged image.
 
     :ivar image: C(auto), C(fast) or C(bzimage).
@@ -59,12 +59,12 @@ class Policy:
     loader: str = AUTO
     kaslr: bool = True
 
-    def override(self, wanted: Mapping[str, Any]) -> Policy:
-        """This policy with what is wanted otherwise; None is no wish."""
+    def override(self, wanted: Mapping[str, Any]) -> Preferences:
+        """These preferences with what is wanted otherwise; None is no wish."""
         return replace(self, **{name: wanted[name] for name in asdict(self) if wanted.get(name) is not None})
 
 
-def parse_policy(text: str) -> Policy:
+def parse_preferences(text: str) -> Preferences:
     """Parse C(/etc/fleet-kexec.conf).
 
     :raises KexecError: C(CONFIG_INVALID).
@@ -85,19 +85,21 @@ def parse_policy(text: str) -> Policy:
             values[name] = value
         else:
             raise KexecError("CONFIG_INVALID", "%s says %s = %s, which means nothing" % (PATH, name, value))
-    return Policy().override(values)
+    return Preferences().override(values)
 
 
-def render_policy(policy: Policy) -> str:
-    """The text of C(/etc/fleet-kexec.conf) for a policy."""
-    lines = ["%s = %s" % (name, {True: "yes", False: "no"}.get(value, value)) for name, value in sorted(asdict(policy).items())]
+def render_preferences(preferences: Preferences) -> str:
+    """The text of C(/etc/fleet-kexec.conf) for preferences."""
+    lines = [
+        "%s = %s" % (name, {True: "yes", False: "no"}.get(value, value)) for name, value in sorted(asdict(preferences).items())
+    ]
     return "%s\n[%s]\n%s\n" % (_HEADER, _SECTION, "\n".join(lines))
 
 
-def read_policy(files: HostFiles) -> Policy:
-    """The host's own policy.
+def read_preferences(files: HostFiles) -> Preferences:
+    """The host's own preferences.
 
     :raises KexecError: C(CONFIG_INVALID).
     """
     text: Optional[str] = files.read_text(PATH)
-    return parse_policy(text) if text is not None else Policy()
+    return parse_preferences(text) if text is not None else Preferences()
