@@ -227,7 +227,7 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     require_root()
     files = HostFiles()
     bootloader = detect(files, run_command)
-    machine = read_machine(files, run_command, bootloader)
+    machine = read_machine(files, bootloader)
     planned = plan_reservations(
         wishes_of(module.params),
         machine,
@@ -240,7 +240,7 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
         statuses = read_statuses(bootloader, machine, planned)
     else:
         apply_reservations(planned, bootloader, lambda size_bytes: shrink_crash_reservation(files, size_bytes))
-        statuses = read_statuses(bootloader, read_machine(files, run_command, bootloader))
+        statuses = read_statuses(bootloader, read_machine(files, bootloader))
     return {
         "changed": planned.needed,
         "bootloader": bootloader.NAME,

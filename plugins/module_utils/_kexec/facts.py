@@ -77,7 +77,7 @@ def read(files: HostFiles, run: Runner) -> Reading:
     return Reading(
         facts=facts,
         record=current_record(files),
-        candidate=newest_candidate(facts, files),
+        candidate=newest_candidate(facts.installed, facts.kernel, files),
         preferences=read_preferences(files),
         fast_images=list_fast_images(files),
         stub=read_stub_stamps(files),

@@ -9,6 +9,7 @@ Decides; the bootloader acts.
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -17,10 +18,9 @@ from .._bootloader.arguments import values_of
 from .._bootloader.errors import BootloaderError
 from .._bootloader.interface import ALL, ANY_ENTRY, Bootloader, Plan, Setting, describe
 from .._bootloader.sizes import MIB, format_size, round_up
-from .._command import Runner
-from .._host.facts import gather
 from .._host.files import HostFiles
-from .._host.kernel import read_config
+from .._host.installed import list_installed
+from .._host.kernel import read_config, read_running_kernel
 from .._host.reservations import Reservations, read_reservations
 from .._reasons import Reason, reason
 from .candidate import Candidate
@@ -136,16 +136,16 @@ class Machine:
     cmdline: str
 
 
-def read_machine(files: HostFiles, run: Runner, bootloader: Bootloader) -> Machine:
+def read_machine(files: HostFiles, bootloader: Bootloader) -> Machine:
     """The machine as it is now."""
-    facts = gather(files, run)
+    running = read_running_kernel(files, os.uname().machine)
     entry = bootloader.default_entry()
     return Machine(
         files=files,
         reservations=read_reservations(files),
-        candidate=newest_candidate(facts, files),
+        candidate=newest_candidate(list_installed(files), running, files),
         release=entry.release if entry else "",
-        cmdline=facts.kernel.cmdline,
+        cmdline=running.cmdline,
     )
 
 

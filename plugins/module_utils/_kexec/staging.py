@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Iterator, Mapping, Optional, Tuple
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
 from .._host.facts import HostFacts
 from .._host.files import HostFiles
-from .._host.installed import find_initrd, newest
+from .._host.installed import InstalledKernel, find_initrd, newest
+from .._host.kernel import RunningKernel
 from .._image.errors import ImageError
 from .._image.initrd import MAGIC_BYTES, initrd_format
 from .candidate import Candidate, read_candidate
@@ -244,11 +245,11 @@ def stage_planned(stager: Stager, planned: Plan, request: Request, facts: HostFa
         return replace(instead, choice=choice), stager.stage(instead, boot_id)
 
 
-def newest_candidate(facts: HostFacts, files: HostFiles) -> Optional[Candidate]:
+def newest_candidate(installed: List[InstalledKernel], running: RunningKernel, files: HostFiles) -> Optional[Candidate]:
     """The newest kernel with the initrd beside it; None if none is installed, or it is no good."""
-    latest = newest(facts.installed, facts.kernel.release)
+    latest = newest(installed, running.release)
     try:
-        return read_candidate(files, latest.kernel, latest.initrd, facts.kernel.cmdline) if latest else None
+        return read_candidate(files, latest.kernel, latest.initrd, running.cmdline) if latest else None
     except (ImageError, KexecError):
         return None
 
