@@ -30,12 +30,27 @@ class HostFiles:
         except OSError:
             return None
 
+    def read_bytes(self, path: str, limit: int = -1) -> Optional[bytes]:
+        """The first bytes of a file, or all; None if it can't be read."""
+        try:
+            with open(self.path(path), "rb") as stream:
+                return stream.read(limit)
+        except OSError:
+            return None
+
     def read_int(self, path: str) -> Optional[int]:
         """A file that holds one decimal number; None if it can't be read or is none."""
         text = self.read_text(path)
         try:
             return int(text) if text is not None else None
         except ValueError:
+            return None
+
+    def link_name(self, path: str) -> Optional[str]:
+        """Last part of what a symbolic link points to; None if there is none."""
+        try:
+            return os.path.basename(os.readlink(self.path(path))) or None
+        except OSError:
             return None
 
     def exists(self, path: str) -> bool:
