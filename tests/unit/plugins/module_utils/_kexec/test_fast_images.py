@@ -21,7 +21,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput impor
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._image.stub import ENTRY_OFFSET, Checksummer
 from ansible_collections.fleet.kexec.plugins.module_utils._image.stub_code import CODE, CONFIG_OFFSET
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, read_candidate
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, payload_format, read_candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.config import PATH as CONFIG_PATH
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import COMMAND_PATH, HOOK_PATHS
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, UNCOMPRESSED, ImageStore
@@ -279,6 +279,12 @@ def test_too_little_room_is_refused_before_anything_is_written(host: Host, monke
     before = host.tree()
     assert code_of(lambda: host.store.check(host.candidate, KEEP, 1 << 40)) == "NO_SPACE"
     assert host.tree() == before
+
+
+def test_the_format_of_a_kernel_is_told_by_its_first_bytes(host: Host) -> None:
+    assert payload_format(host.files, KERNEL) == "gzip"
+    assert payload_format(host.files, INITRD) is None
+    assert payload_format(host.files, "/boot/vmlinuz-gone") is None
 
 
 def test_too_little_memory_is_refused(host: Host) -> None:
