@@ -31,9 +31,9 @@ class HostFiles:
             return None
 
     def read_bytes(self, path: str, limit: int = -1) -> Optional[bytes]:
-        """The first bytes of a file, or all; None if it can't be read."""
+        """The first bytes of a file, or all; not a byte more, for some are registers of devices. None if it can't be read."""
         try:
-            with open(self.path(path), "rb") as stream:
+            with open(self.path(path), "rb", buffering=0) as stream:
                 return stream.read(limit)
         except OSError:
             return None

@@ -121,8 +121,9 @@ def read_tpm_disks(files: HostFiles) -> TpmDisks:
     bound: List[str] = []
     unreadable: List[str] = []
     for device in _encrypted_devices(files):
-        header = files.read_bytes(device, _HEADER_MAX_BYTES)
-        verdict = bound_to_tpm(header) if header is not None else None
+        head = files.read_bytes(device, _HEADER.size) or b""
+        size_bytes = _HEADER.unpack(head)[2] if len(head) == _HEADER.size else 0
+        verdict = bound_to_tpm(files.read_bytes(device, min(size_bytes, _HEADER_MAX_BYTES)) or b"")
         if verdict is None:
             unreadable.append(device)
         elif verdict:

@@ -121,7 +121,7 @@ def read(
         fast_images=list_fast_images(files) if "fast_images" in subsets else [],
         stub=read_stub_stamps(files) if "boot" in subsets else None,
         surroundings=read_surroundings(files, run, surroundings_of(subsets)),
-        policy=read_policy(files).override(wanted_policy or {}, "policy") if judging else Policy(),
+        policy=(read_policy(files) if judging else Policy()).override(wanted_policy or {}, "policy"),
     )
 
 

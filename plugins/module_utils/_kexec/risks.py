@@ -35,8 +35,11 @@ _NAMED_MAX = 5
 
 
 def _named(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED_MAX
-    return ", ".join(names[:_NAMED_MAX]) + (" and %d more" % more if more > 0 else "")
+    """A few names; one that is there more than once with how often."""
+    counts = {name: names.count(name) for name in names}
+    different = [name if count == 1 else "%s (%d times)" % (name, count) for name, count in counts.items()]
+    more = len(different) - _NAMED_MAX
+    return ", ".join(different[:_NAMED_MAX]) + (" and %d more" % more if more > 0 else "")
 
 
 def _of_devices(devices: List[PciDevice]) -> Iterable[Reason]:

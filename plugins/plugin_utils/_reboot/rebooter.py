@@ -186,6 +186,8 @@ class Rebooter:
             reasons = blockers
             self._progress("no kexec: %s" % "; ".join(each.message for each in reasons))
         elif request.method != METHOD_FIRMWARE:
+            for warning in facts.get("warnings", []):
+                self._progress("warning: %s" % warning["message"])
             # Blockers of loaders are judged by stage, for the loader asked for.
             result = self._stage(request, facts)
             if not result.get("failed"):

@@ -112,6 +112,8 @@ def test_every_code_can_be_found() -> None:
 def test_a_message_names_a_few_and_counts_the_rest() -> None:
     (risk,) = risks(replace(CALM, guests=Guests(["vm%d" % number for number in range(7)], [])), 0)
     assert risk.message == "virtual machines run here: vm0, vm1, vm2, vm3, vm4 and 2 more"
+    (risk,) = risks(replace(CALM, guests=Guests(["web", "qemu-kvm", "qemu-kvm"], [])), 0)
+    assert risk.message == "virtual machines run here: web, qemu-kvm (2 times)"
     (risk,) = risks(replace(CALM, pci=[*pci("nvidia")["pci"], *pci("nvidia", address="0000:3c:00.0")["pci"]]), 0)
     assert risk.message.startswith("nvidia drives 0000:3b:00.0, 0000:3c:00.0: ")
     assert DOUBTS["nvidia"].source in risk.message
