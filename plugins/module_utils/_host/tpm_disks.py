@@ -64,7 +64,7 @@ def _clevis_uses_tpm(config: Any) -> bool:
         return True
     shares = config.get("sss")
     nested = shares.get("jwe") if isinstance(shares, dict) else None
-    return any(_clevis_uses_tpm(_decode(str(jwe).split(".")[0]).get("clevis")) for jwe in nested or ())
+    return any(_clevis_uses_tpm(_decode(str(jwe).partition(".")[0]).get("clevis")) for jwe in nested or ())
 
 
 def _systemd_is_bound(token: Dict[str, Any]) -> bool:
