@@ -115,6 +115,7 @@ ansible_facts:
                 - C(entry_cycles), C(moved_cycles) and C(exit_cycles) are readings of the time-stamp counter, C(load_address) is
                   a physical address. C(checked), C(relocated) and C(moved) say what the stub did.
               type: dict
+              sample: null
         kernel:
           description: The running kernel.
           type: dict
@@ -236,6 +237,14 @@ ansible_facts:
                   C(nowayout).
               type: list
               elements: dict
+              sample:
+                - active: true
+                  device: /dev/watchdog0
+                  driver: iTCO_wdt
+                  identity: iTCO_wdt
+                  max_timeout_s: 613
+                  nowayout: false
+                  timeout_s: 60
             legacy:
               description: Whether there is a C(/dev/watchdog) of which nothing else can be told.
               type: bool
@@ -366,13 +375,27 @@ ansible_facts:
               C(unpack) by format.
             - C(measured) is false as long as M(fleet.kexec.fast_image) has not measured it. The figures are typical ones then.
           type: dict
+          sample:
+            copy: 9800000000.0
+            cpu_model: AMD EPYC 7763 64-Core Processor
+            crc32c: 13100000000.0
+            measured: true
+            sha256: 310000000.0
+            unpack:
+              zstd: 520000000.0
         fast_images:
           description: Fast images on the host, as M(fleet.kexec.fast_image) returns them. Empty without privileges.
           type: list
           elements: dict
+          sample: []
         defaults:
           description: The host's own defaults for M(fleet.kexec.stage), from C(/etc/fleet-kexec.conf).
           type: dict
+          sample:
+            image: auto
+            integrity: auto
+            kaslr: true
+            loader: auto
         container:
           description: Name of the container manager. Null on a machine.
           type: str
@@ -380,6 +403,9 @@ ansible_facts:
         kexec_tools:
           description: C(path) and C(version) of kexec-tools. Null if it is not installed.
           type: dict
+          sample:
+            path: /usr/sbin/kexec
+            version: 2.0.29
         loaders:
           description: System calls that can load a bzImage on this host.
           type: list
@@ -390,6 +416,7 @@ ansible_facts:
         loaded:
           description: Whether any image is loaded. Null if the kernel has no kexec.
           type: bool
+          sample: false
         staged:
           description: The image that M(fleet.kexec.stage) loaded, as that module returns it. Null if there is none.
           type: dict
@@ -400,6 +427,19 @@ ansible_facts:
             - C(method) is V(kexec), V(firmware) or V(refuse). C(image), C(loader) and C(integrity) are how, as in
               M(fleet.kexec.stage), C(predicted_ms) what the jump will take, and C(notes) why it is not a quicker way.
           type: dict
+          sample:
+            image: fast
+            integrity: crc32c
+            loader: kexec_load
+            method: kexec
+            notes: []
+            predicted_ms:
+              check: 8.2
+              copy: 16.8
+              decompress: 0.0
+              hash: 0.0
+              move: 0.0
+              total: 25.0
         blockers:
           description:
             - Why it can't reboot by kexec, or may not by O(policy), each with C(code), C(message) and C(hint). Empty if it can.

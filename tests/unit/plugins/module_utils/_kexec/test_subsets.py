@@ -86,6 +86,7 @@ def test_documentation_has_every_fact_and_subset(host_tree: HostTree) -> None:
     assert set(documented) == set(facts)
     for name, fact in documented.items():
         assert "type" in fact
+        assert all("sample" in each for each in fact.get("contains", {"itself": fact}).values()), name
         if "contains" in fact and fact["type"] == "dict":
             assert set(fact["contains"]) == set(facts[name]) | ({"stub"} if name == "boot" else set()) or name == "verdict"
     assert set(documented["kernels"]["contains"]) == set(facts["kernels"][0])
