@@ -217,10 +217,11 @@ BENCH_VARS ?=
 bench: bench-native bench-jump ## measure (an hour and more; the parts are bench-native and bench-jump)
 
 .PHONY: bench-native
-bench-native: $(VENV)/.complete $(KERNELS) | $(TREE)/ansible_collections/fleet/kexec ## time the stub's own code, building and staging on this CPU
+bench-native: $(VENV)/.complete $(KERNELS) | $(TREE)/ansible_collections/fleet/kexec ## time the stub's own code, building, staging and gathering facts on this CPU
 	@mkdir -p $(BENCH_RESULTS)
 	@PYTHONPATH=$(TREE) python tests/bench/native.py --json $(BENCH_RESULTS)/native.json
 	@PYTHONPATH=$(TREE) python tests/bench/staging.py --kernels $(CACHE)/kernels --json $(BENCH_RESULTS)/staging.json
+	@PYTHONPATH=$(TREE) python tests/bench/facts.py --kernels $(CACHE)/kernels --json $(BENCH_RESULTS)/facts.json
 
 # Old figures are removed, so that a table is of one run.
 .PHONY: bench-jump

@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
-from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec
+from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, policy_argument_spec
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import (
     METHOD_AUTO,
@@ -30,6 +30,7 @@ display = Display()
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **image_argument_spec(),
+    **policy_argument_spec(),
     "method": {"type": "str", "choices": list(METHODS), "default": METHOD_AUTO},
     "reboot_timeout": {"type": "int", "default": 600, "aliases": ["reboot_timeout_sec"]},
     "connect_timeout": {"type": "int", "aliases": ["connect_timeout_sec"]},
@@ -84,6 +85,7 @@ class ActionModule(ActionBase):
             message=args["msg"],
             pre_reboot_delay_s=max(0, args["pre_reboot_delay"]),
             post_reboot_delay_s=max(0, args["post_reboot_delay"]),
+            policy=args["policy"] or {},
             image={name: args[name] for name in image_argument_spec() if name in self._task.args},
         )
         return rebooter.reboot(request, check_mode=bool(self._task.check_mode))

@@ -31,9 +31,9 @@ options:
       - The kernel command line. Without this option it is that of the running kernel.
       - What earlier loaders added for themselves (C(BOOT_IMAGE=), C(initrd=)) is left out, and so is what this collection
         added for an earlier boot, so that a line that is handed on a hundred times does not grow.
-      - Always added at the end are a random token, which later proves that it was this image that booted, and
-        C(panic=10 oops=panic), unless the line already says that a panic leads to a reset. Together they may not be longer
-        than 2047 bytes.
+      - Always added at the end are a random token, which later proves that it was this image that booted, a count of kexecs
+        since firmware last booted the host, unless somebody else's kexec has lost it, and C(panic=10 oops=panic), unless the
+        line already says that a panic leads to a reset. Together they may not be longer than 2047 bytes.
     type: dict
     suboptions:
       replace:

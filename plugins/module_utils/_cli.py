@@ -17,11 +17,14 @@ from ._command import Runner, run_command
 from ._host.facts import HostFacts, gather
 from ._host.files import HostFiles
 from ._kexec.cmdline import Edits
+from ._kexec.errors import KexecError
 from ._kexec.facts import present, read
 from ._kexec.kexec_tools import Kexec
+from ._kexec.policy import judge
 from ._kexec.preferences import BZIMAGE, CHOICES, FAST
 from ._kexec.record import Record
 from ._kexec.staging import NEWEST, Plan, Request, Stager, current_record, plan, stage_planned
+from ._kexec.subsets import VERDICT
 from ._kexec.trigger import CALL_OFF, TRIGGER
 from ._privileges import require_root
 from ._reasons import CodedError
@@ -59,6 +62,8 @@ class Command:
         self._say("verdict  %s" % (_describe_verdict(verdict)))
         for each in presented["blockers"] + verdict["notes"]:
             self._say("         %s: %s" % (each["code"], each["message"]))
+        for each in presented["warnings"]:
+            self._say("warning  %s: %s" % (each["code"], each["message"]))
 
     def stage(self, args: argparse.Namespace) -> None:
         """Load a kernel for the next kexec."""
@@ -85,6 +90,7 @@ class Command:
     def reboot(self, args: argparse.Namespace) -> None:
         """Reboot by kexec, into what is staged or else into what is asked for."""
         require_root()
+        self._heed_risks()
         facts = gather(self._files, self._run)
         record = current_record(self._files)
         if record is None or _asks(args):
@@ -98,6 +104,18 @@ class Command:
         self._say("reboot   %sinto %s" % ("would be " if args.dry_run else "", _describe(record.image.summary())))
         if not args.dry_run:
             self._trigger(record)
+
+    def _heed_risks(self) -> None:
+        """Refuse what the host's policy blocks.
+
+        :raises KexecError: with the code of the first such risk.
+        """
+        reading = read(self._files, self._run, frozenset((VERDICT,)))
+        judged = judge(reading.risks, reading.policy)
+        if judged.blocked:
+            raise KexecError(judged.blocked[0].code, "; ".join(risk.message for risk in judged.blocked))
+        for risk in judged.warned:
+            self._say("warning  %s: %s" % (risk.code, risk.message))
 
     def _trigger(self, record: Record) -> None:
         """Have PID 1 reboot the host, by the same scripts as from afar."""

@@ -42,6 +42,11 @@ def defaults_argument_spec() -> Dict[str, Any]:
     return {name: dict(option, default=defaults[name]) for name, option in preferences_argument_spec().items()}
 
 
+def policy_argument_spec() -> Dict[str, Any]:
+    """Argument specification of what risks lead to; documented in C(doc_fragments/policy.py)."""
+    return {"policy": {"type": "dict"}}
+
+
 def image_request(params: Mapping[str, Any]) -> Request:
     """What the user asks for, from validated parameters."""
     edits = params.get("cmdline") or {}

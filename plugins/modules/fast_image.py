@@ -66,7 +66,8 @@ options:
     description:
       - How M(fleet.kexec.stage) and C(fleet-kexec) stage on this host where they are not told otherwise. Kept in
         C(/etc/fleet-kexec.conf).
-      - The file is left alone if this is omitted. Suboptions that are omitted go back to their defaults.
+      - The file is left alone if this is omitted. Suboptions that are omitted go back to their defaults. What the file says of
+        other things, the host's policy, stays.
     type: dict
     suboptions:
       image:

@@ -22,6 +22,7 @@ extends_documentation_fragment:
   - fleet.kexec.attributes
   - fleet.kexec.attributes.action
   - fleet.kexec.image
+  - fleet.kexec.policy
 attributes:
   check_mode:
     support: full
@@ -31,11 +32,11 @@ attributes:
 options:
   method:
     description:
-      - V(kexec) reboots by kexec, and fails with a code where that is not possible.
+      - V(kexec) reboots by kexec, and fails with a code where that is not possible, or O(policy) blocks it.
       - V(firmware) reboots through firmware and bootloader. A staged image is unloaded first, because it would turn the
         reboot into a kexec.
-      - V(auto) reboots by kexec where that is possible. Where the host can't, it reboots through firmware and says why in
-        RV(reasons). Wrong options are errors here too.
+      - V(auto) reboots by kexec where that is possible. Where the host can't, or O(policy) blocks it, it reboots through
+        firmware and says why in RV(reasons). Wrong options are errors here too.
     type: str
     choices:
       - auto
@@ -108,6 +109,13 @@ EXAMPLES = r"""
     method: kexec
     kernel: newest
     reboot_timeout: 120
+  become: true
+
+- name: Reboot by kexec though containers run, and not at all by kexec without a hardware watchdog
+  fleet.kexec.reboot:
+    policy:
+      CONTAINERS_RUNNING: allow
+      NO_WATCHDOG: block
   become: true
 
 - name: Reboot through firmware, whatever is staged

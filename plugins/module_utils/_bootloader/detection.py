@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Type
 
 from .._command import Runner, find_executable
-from .._host.efi_variables import read_efi_string
+from .._host.efi_variables import LOADER, has_efi_variables, read_efi_string
 from .._host.files import HostFiles
 from .debian_grub import GRUB_CFG, DebianGrub
 from .errors import BootloaderError
@@ -20,9 +20,8 @@ SYSTEMD_BOOT = KernelInstall.NAME
 _GRUBS = (DebianGrub.NAME, Grubby.NAME)
 _SUPPORTED: Dict[str, Type[Bootloader]] = {each.NAME: each for each in (DebianGrub, Grubby, KernelInstall)}
 
-# systemd's Boot Loader Interface: what a bootloader says of itself. It is gone
-# with the next reset, so it is of the boot that led here.
-_LOADER_INFO = "LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+# What a bootloader says of itself. It is gone with the next reset, so it is of the boot that led here.
+_LOADER_INFO = "LoaderInfo"
 
 # Documentation/arch/x86/boot.rst, "type_of_loader", high nibble. 0x2 is the
 # kernel's own EFI entry, which systemd-boot uses and GRUB may; 0xd is kexec.
@@ -105,12 +104,12 @@ def _in_use(files: HostFiles, kind: Optional[int], found: Dict[str, str]) -> Lis
     """Those of the bootloaders found that nothing speaks against."""
     names = list(found)
     efi = files.exists("/sys/firmware/efi")
-    info = read_efi_string(files, _LOADER_INFO)
+    info = read_efi_string(files, _LOADER_INFO, LOADER)
     if kind == _TYPE_GRUB:
         return [name for name in names if name in _GRUBS]
     if kind == _TYPE_EXTLINUX:
         return [name for name in names if name == EXTLINUX]
-    if not efi or (info is None and files.listdir("/sys/firmware/efi/efivars")):
+    if not efi or (info is None and has_efi_variables(files)):
         # It always tells.
         names = [name for name in names if name != SYSTEMD_BOOT]
     elif info is not None and info.startswith("systemd-boot"):

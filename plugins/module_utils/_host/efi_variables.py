@@ -9,20 +9,30 @@ from typing import Optional
 
 from .files import HostFiles
 
-DIRECTORY = "/sys/firmware/efi/efivars"
+_DIRECTORY = "/sys/firmware/efi/efivars"
+# UEFI Specification, 3.3: EFI_GLOBAL_VARIABLE.
+GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+# systemd's Boot Loader Interface.
+LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+
+# Documentation/filesystems/efivarfs.rst: a variable's attributes come first.
 _ATTRIBUTES_BYTES = 4
+# Those of interest are short.
+_VALUE_MAX_BYTES = 1024
 
 
-def read_efi_variable(files: HostFiles, name: str) -> Optional[bytes]:
-    """The value of a variable; None if it can't be read.
-
-    :param name: with its vendor: C(SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c).
-    """
-    content = files.read_bytes("%s/%s" % (DIRECTORY, name))
-    return content[_ATTRIBUTES_BYTES:] if content is not None and len(content) >= _ATTRIBUTES_BYTES else None
+def read_efi_variable(files: HostFiles, name: str, vendor: str = GLOBAL) -> Optional[bytes]:
+    """The value of a variable, as far as it is short; None if it can't be read, or is empty."""
+    content = files.read_bytes("%s/%s-%s" % (_DIRECTORY, name, vendor), _ATTRIBUTES_BYTES + _VALUE_MAX_BYTES)
+    return content[_ATTRIBUTES_BYTES:] if content is not None and len(content) > _ATTRIBUTES_BYTES else None
 
 
-def read_efi_string(files: HostFiles, name: str) -> Optional[str]:
+def read_efi_string(files: HostFiles, name: str, vendor: str) -> Optional[str]:
     """A variable that holds text; None if it can't be read."""
-    value = read_efi_variable(files, name)
+    value = read_efi_variable(files, name, vendor)
     return value.decode("utf-16-le", "replace").rstrip("\0") if value is not None else None
+
+
+def has_efi_variables(files: HostFiles) -> bool:
+    """Whether variables can be read at all."""
+    return bool(files.listdir(_DIRECTORY))

@@ -22,11 +22,11 @@ class HostFiles:
         """Where an absolute path of the host really lies."""
         return os.path.join(self.root, path.lstrip("/"))
 
-    def read_bytes(self, path: str) -> Optional[bytes]:
-        """The content of a file; None if it can't be read."""
+    def read_bytes(self, path: str, limit: int = -1) -> Optional[bytes]:
+        """The first bytes of a file, or all; not a byte more, for some are registers of devices. None if it can't be read."""
         try:
-            with open(self.path(path), "rb") as stream:
-                return stream.read()
+            with open(self.path(path), "rb", buffering=0) as stream:
+                return stream.read(limit)
         except OSError:
             return None
 
@@ -41,6 +41,13 @@ class HostFiles:
         try:
             return int(text) if text is not None else None
         except ValueError:
+            return None
+
+    def link_name(self, path: str) -> Optional[str]:
+        """Last part of what a symbolic link points to; None if there is none."""
+        try:
+            return os.path.basename(os.readlink(self.path(path))) or None
+        except OSError:
             return None
 
     def exists(self, path: str) -> bool:

@@ -30,13 +30,20 @@ class InstalledKernel:
     """A kernel in C(/boot).
 
     :ivar initrd: path of the initrd that belongs to it; None if there is none.
-    :ivar size_bytes: of both files.
+    :ivar kernel_bytes: size of the kernel.
+    :ivar initrd_bytes: size of the initrd; None if there is none.
     """
 
     release: str
     kernel: str
     initrd: Optional[str]
-    size_bytes: int
+    kernel_bytes: int
+    initrd_bytes: Optional[int]
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of both files."""
+        return self.kernel_bytes + (self.initrd_bytes or 0)
 
 
 def split_release(release: str) -> Tuple[str, str]:
@@ -73,8 +80,8 @@ def list_installed(files: HostFiles, boot: str = "/boot") -> List[InstalledKerne
             continue
         kernel = os.path.join(boot, name)
         initrd = find_initrd(files, kernel)
-        size_bytes = sum(os.path.getsize(files.path(path)) for path in (kernel, initrd) if path)
-        found.append(InstalledKernel(release, kernel, initrd, size_bytes))
+        initrd_bytes = files.size_bytes(initrd) if initrd else None
+        found.append(InstalledKernel(release, kernel, initrd, files.size_bytes(kernel) or 0, initrd_bytes))
     return sorted(found, key=lambda kernel: (version_key(split_release(kernel.release)[0]), kernel.release))
 
 

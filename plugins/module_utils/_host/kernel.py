@@ -40,6 +40,7 @@ class RunningKernel:
     :ivar loaded: whether an image is loaded; None without kexec support.
     :ivar load_disabled: the C(kexec_load_disabled) sysctl.
     :ivar load_limit_reboot: loads still allowed, -1 for no limit; None before Linux 6.3.
+    :ivar load_limit_panic: the same of crash kernels.
     :ivar kho: whether it may hand state on to the next one (kexec handover).
     :ivar panic_s: C(kernel.panic): seconds from a panic to a reset, 0 for never.
     """
@@ -54,9 +55,15 @@ class RunningKernel:
     loaded: Optional[bool]
     load_disabled: bool
     load_limit_reboot: Optional[int]
+    load_limit_panic: Optional[int]
     kho: bool
     panic_s: int
     panic_on_oops: int
+
+    @property
+    def signed_images_only(self) -> bool:
+        """Whether it loads no image without a signature that it trusts."""
+        return self.lockdown != "none" or self.config.get("KEXEC_SIG_FORCE") == "y"
 
 
 def parse_lockdown(text: Optional[str]) -> str:
@@ -116,6 +123,7 @@ def read_running_kernel(files: HostFiles, machine: str) -> RunningKernel:
         loaded=None if loaded is None else bool(loaded),
         load_disabled=bool(files.read_int("/proc/sys/kernel/kexec_load_disabled")),
         load_limit_reboot=files.read_int("/proc/sys/kernel/kexec_load_limit_reboot"),
+        load_limit_panic=files.read_int("/proc/sys/kernel/kexec_load_limit_panic"),
         kho=_handover(cmdline, config),
         panic_s=files.read_int("/proc/sys/kernel/panic") or 0,
         panic_on_oops=files.read_int("/proc/sys/kernel/panic_on_oops") or 0,

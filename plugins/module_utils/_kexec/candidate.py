@@ -133,6 +133,16 @@ def read_candidate(files: HostFiles, kernel: str, initrd: Optional[str], cmdline
     )
 
 
+def payload_format(files: HostFiles, kernel: str) -> Optional[str]:
+    """How a kernel is packed, by its header and the first bytes of its payload; None if that can't be told."""
+    try:
+        with open(files.path(kernel), "rb") as stream:
+            header = read_bzimage(stream, kernel)
+            return payload_of(map_file(stream.fileno()), header, kernel).format
+    except (OSError, ImageError):
+        return None
+
+
 def _staleness(fast: FastImage, files: HostFiles, kernel: str, content: memoryview, initrd: Optional[str]) -> Optional[Reason]:
     """Why a fast image is not that of a kernel and its initrd; None if it is."""
     if fast.source.size_bytes != len(content) or fast.source.sha256 != hashlib.sha256(content).hexdigest():

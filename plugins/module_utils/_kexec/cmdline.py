@@ -17,6 +17,8 @@ from .errors import KexecError
 # A name with a dot is taken for a module parameter: the kernel neither
 # complains about it nor hands it on to init.
 TOKEN_NAME = "fleet_kexec.token"
+# How many kexecs it will have been since firmware booted the machine; stands right behind the token.
+KEXECS_NAME = "fleet_kexec.kexecs"
 
 # A new kernel that panics has to come back by itself: with kernel.panic=0,
 # the default of Debian, it would hang for ever.
@@ -86,19 +88,28 @@ def token_of(line: str) -> Optional[str]:
     return None
 
 
+def kexecs_of(line: str) -> Optional[int]:
+    """The count of kexecs on a command line, or None."""
+    for arg in reversed(line.split()):
+        name, _equals, value = arg.partition("=")
+        if name == KEXECS_NAME and value.isdigit():
+            return int(value)
+    return None
+
+
 def _name(arg: str) -> str:
     return arg.partition("=")[0].strip('"')
 
 
 def _without_own(args: List[str]) -> List[str]:
-    """Drop our token and the one-boot arguments that stand right behind it.
+    """Drop our token, our count, and the one-boot arguments that stand right behind them.
 
     The same arguments elsewhere on the line are the host's own and stay.
     """
     kept: List[str] = []
     in_tail = False
     for arg in args:
-        if _name(arg) == TOKEN_NAME:
+        if _name(arg) in (TOKEN_NAME, KEXECS_NAME):
             in_tail = True
         elif not (in_tail and arg in (*ONE_BOOT_ARGS, NO_KASLR)):
             in_tail = False
@@ -108,7 +119,7 @@ def _without_own(args: List[str]) -> List[str]:
 
 def has_one_boot_args(line: str) -> bool:
     """Whether the line carries our one-boot arguments, right behind a token."""
-    words = line.split()
+    words = [word for word in line.split() if not word.startswith(KEXECS_NAME + "=")]
     own = list(ONE_BOOT_ARGS)
     return any(word.startswith(TOKEN_NAME + "=") and words[at + 1 : at + 1 + len(own)] == own for at, word in enumerate(words))
 
@@ -144,14 +155,17 @@ def allows_kaslr(base: str) -> bool:
     return NO_KASLR not in (args[: args.index("--")] if "--" in args else args)
 
 
-def with_token(base: str, token: str, kaslr: bool = True) -> str:
-    """The line as it is loaded: base, token, one-boot arguments, arguments for init.
+def with_token(base: str, token: str, kaslr: bool = True, kexecs: Optional[int] = None) -> str:
+    """The line as it is loaded: base, token, count, one-boot arguments, arguments for init.
 
+    :param kexecs: how many it will have been since firmware booted the machine; None if that is not known.
     :param kaslr: whether the kernel may lie at a random address.
     """
     args = split(base)
     cut = args.index("--") if "--" in args else len(args)
     own = ["%s=%s" % (TOKEN_NAME, token)]
+    if kexecs is not None:
+        own.append("%s=%d" % (KEXECS_NAME, kexecs))
     if not own_panic_set(args[:cut]):
         own.extend(ONE_BOOT_ARGS)
     if not kaslr and NO_KASLR not in args[:cut]:

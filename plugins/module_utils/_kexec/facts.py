@@ -5,22 +5,32 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional
 
 from .._command import Runner
 from .._host.facts import HostFacts, gather
 from .._host.fast_images import FastImage, list_fast_images
 from .._host.files import HostFiles
 from .._host.installed import newest
+from .._host.kernel import RunningKernel, read_running_kernel
+from .._host.surroundings import Surroundings, read_surroundings
+from .._host.watchdog import Watchdogs
 from .._image.stub_stamps import StubStamps, read_stub_stamps
-from .candidate import Candidate
+from .._reasons import Reason
+from .candidate import Candidate, payload_format
 from .cmdline import token_of
+from .policy import Policy, read_policy
 from .preferences import LOADERS, Preferences, read_preferences
 from .proof import Evidence
 from .record import Record
+from .reservation import ReservationFacts, read_reservation_facts
+from .risks import risks
 from .staging import current_record, newest_candidate
+from .subsets import HOST_SUBSETS, SUBSETS, VERDICT, surroundings_of
 from .verdict import Choice, decide, loader_obstacle
+from .watchdog_jump import across_jump
 
 
 def present_choice(choice: Choice) -> Dict[str, Any]:
@@ -51,77 +61,164 @@ def present_fast_image(fast: FastImage) -> Dict[str, Any]:
 
 @dataclass(frozen=True)
 class Reading:
-    """A host with all that the collection knows of it.
+    """A host with all that the collection knows of it, as far as it was asked for.
 
+    :ivar subsets: what was asked for.
+    :ivar facts: None if no subset takes them.
+    :ivar payload_formats: how each installed kernel is packed, by its path.
     :ivar record: what the collection has staged, if it has.
     :ivar candidate: the newest kernel, if there is one.
     :ivar preferences: the host's own.
     :ivar fast_images: all that are installed.
     :ivar stub: what the stub of a fast image left, if this boot went through one.
+    :ivar policy: the host's own, with what is wanted otherwise.
     """
 
-    facts: HostFacts
+    subsets: FrozenSet[str]
+    kernel: RunningKernel
+    facts: Optional[HostFacts]
+    payload_formats: Dict[str, Optional[str]]
     record: Optional[Record]
     candidate: Optional[Candidate]
     preferences: Preferences
     fast_images: List[FastImage]
     stub: Optional[StubStamps]
+    surroundings: Surroundings
+    reservations: Optional[ReservationFacts]
+    policy: Policy
+
+    @property
+    def evidence(self) -> Evidence:
+        """What the host says of its present boot."""
+        kernel = self.kernel
+        return Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type)
+
+    @property
+    def risks(self) -> List[Reason]:
+        """What makes a kexec of it doubtful, as far as it was read."""
+        return risks(self.surroundings, self.evidence.kexecs) + (self.reservations.notes if self.reservations else [])
 
 
-def read(files: HostFiles, run: Runner) -> Reading:
+def read(
+    files: HostFiles, run: Runner, subsets: FrozenSet[str] = SUBSETS, wanted_policy: Optional[Mapping[str, Any]] = None
+) -> Reading:
     """Read the host.
 
-    :raises KexecError: C(CONFIG_INVALID).
+    :param subsets: see C(subsets.py).
+    :param wanted_policy: effects by code that go before the host's own.
+    :raises KexecError: C(CONFIG_INVALID), C(POLICY_INVALID).
     """
-    facts = gather(files, run)
+    facts = gather(files, run) if subsets & HOST_SUBSETS else None
+    judging = VERDICT in subsets
+    candidate = newest_candidate(facts.installed, facts.kernel, files) if facts and judging else None
     return Reading(
+        subsets=subsets,
+        kernel=facts.kernel if facts else read_running_kernel(files, os.uname().machine),
         facts=facts,
-        record=current_record(files),
-        candidate=newest_candidate(facts.installed, facts.kernel, files),
-        preferences=read_preferences(files),
-        fast_images=list_fast_images(files),
-        stub=read_stub_stamps(files),
+        payload_formats={each.kernel: payload_format(files, each.kernel) for each in facts.installed}
+        if facts and "kernels" in subsets
+        else {},
+        record=current_record(files) if "kexec" in subsets else None,
+        candidate=candidate,
+        preferences=read_preferences(files) if judging or "defaults" in subsets else Preferences(),
+        fast_images=list_fast_images(files) if "fast_images" in subsets else [],
+        stub=read_stub_stamps(files) if "boot" in subsets else None,
+        surroundings=read_surroundings(files, run, surroundings_of(subsets)),
+        reservations=read_reservation_facts(files, run) if facts and (judging or "reservations" in subsets) else None,
+        policy=(read_policy(files) if judging else Policy()).override(wanted_policy or {}, "policy"),
     )
 
 
 def present(reading: Reading) -> Dict[str, Any]:
-    """The facts as plain values."""
-    facts, record = reading.facts, reading.record
-    kernel = facts.kernel
-    evidence = Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type)
-    latest = newest(facts.installed, kernel.release)
-    verdict = decide(facts, reading.candidate, reading.preferences)
+    """The facts as plain values: those that were asked for."""
+    presented: Dict[str, Any] = {}
+    if "boot" in reading.subsets:
+        presented["boot"] = _present_boot(reading)
+    if "kernel" in reading.subsets:
+        presented["kernel"] = _present_kernel(reading.kernel)
+    if reading.facts is not None:
+        presented.update(_present_host(reading, reading.facts))
+    for name, present_piece in _PIECES.items():
+        piece = getattr(reading.surroundings, name)
+        if name in reading.subsets and piece is not None:
+            presented[name] = present_piece(piece)
+    return presented
+
+
+def _present_boot(reading: Reading) -> Dict[str, Any]:
     return {
-        "boot": {
-            "boot_id": kernel.boot_id,
-            "path": evidence.path,
-            "bootloader_type": kernel.bootloader_type,
-            "token": token_of(kernel.cmdline),
-            "stub": asdict(reading.stub) if reading.stub else None,
+        "boot_id": reading.kernel.boot_id,
+        "path": reading.evidence.path,
+        "bootloader_type": reading.kernel.bootloader_type,
+        "token": token_of(reading.kernel.cmdline),
+        "kexecs": reading.evidence.kexecs,
+        "stub": asdict(reading.stub) if reading.stub else None,
+    }
+
+
+def _present_kernel(kernel: RunningKernel) -> Dict[str, Any]:
+    return {
+        "release": kernel.release,
+        "machine": kernel.machine,
+        "cmdline": kernel.cmdline,
+        "lockdown": kernel.lockdown,
+        "signed_images_only": kernel.signed_images_only,
+        "kexec_load_disabled": kernel.load_disabled,
+        "kexec_load_limit_reboot": kernel.load_limit_reboot,
+        "kexec_load_limit_panic": kernel.load_limit_panic,
+        "panic_s": kernel.panic_s,
+        "panic_on_oops": kernel.panic_on_oops,
+    }
+
+
+def _present_host(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
+    """The subsets that take the host as a whole."""
+    groups: Dict[str, Callable[[], Dict[str, Any]]] = {
+        "kernels": lambda: _present_kernels(reading, facts),
+        "memory": lambda: {"memory": asdict(facts.memory)},
+        "cpu": lambda: {
+            "cpu": asdict(facts.cpu),
+            "throughput": dict(asdict(facts.throughput), measured=facts.throughput.measured),
         },
-        "kernel": {
-            "release": kernel.release,
-            "machine": kernel.machine,
-            "cmdline": kernel.cmdline,
-            "lockdown": kernel.lockdown,
-            "panic_s": kernel.panic_s,
-            "panic_on_oops": kernel.panic_on_oops,
-        },
-        "kernels": [asdict(installed) for installed in facts.installed],
-        "newest_release": latest.release if latest else None,
-        "memory": asdict(facts.memory),
-        "cpu": asdict(facts.cpu),
-        "virtio_reset": facts.virtio_reset,
-        "throughput": dict(asdict(facts.throughput), measured=facts.throughput.measured),
-        "container": facts.container,
-        "kexec_tools": asdict(facts.tools) if facts.tools else None,
-        "loaders": [
-            loader for loader in reversed(LOADERS) if kernel.loaded is not None and loader_obstacle(facts, loader) is None
+        "virtio": lambda: {"virtio_reset": facts.virtio_reset},
+        "container": lambda: {"container": facts.container},
+        "kexec": lambda: _present_kexec(reading, facts),
+        "fast_images": lambda: {"fast_images": [present_fast_image(fast) for fast in reading.fast_images]},
+        "defaults": lambda: {"defaults": asdict(reading.preferences)},
+        "reservations": lambda: {"reservations": reading.reservations.as_dict() if reading.reservations else None},
+        VERDICT: lambda: _present_verdict(reading, facts),
+    }
+    presented: Dict[str, Any] = {}
+    for name, group in groups.items():
+        if name in reading.subsets:
+            presented.update(group())
+    return presented
+
+
+def _present_kernels(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
+    latest = newest(facts.installed, facts.kernel.release)
+    return {
+        "kernels": [
+            dict(asdict(kernel), size_bytes=kernel.size_bytes, payload_format=reading.payload_formats.get(kernel.kernel))
+            for kernel in facts.installed
         ],
-        "loaded": kernel.loaded,
-        "fast_images": [present_fast_image(fast) for fast in reading.fast_images],
-        "defaults": asdict(reading.preferences),
+        "newest_release": latest.release if latest else None,
+    }
+
+
+def _present_kexec(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
+    record, loaded = reading.record, facts.kernel.loaded
+    return {
+        "kexec_tools": asdict(facts.tools) if facts.tools else None,
+        "loaders": [loader for loader in reversed(LOADERS) if loaded is not None and loader_obstacle(facts, loader) is None],
+        "loaded": loaded,
         "staged": dict(record.image.summary(), token=record.token) if record else None,
+    }
+
+
+def _present_verdict(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
+    verdict = decide(facts, reading.candidate, reading.preferences, reading.risks, reading.policy)
+    return {
         "verdict": dict(
             present_choice(verdict.choice)
             if verdict.choice
@@ -129,4 +226,23 @@ def present(reading: Reading) -> Dict[str, Any]:
             method=verdict.method,
         ),
         "blockers": [obstacle.as_dict() for obstacle in verdict.reasons],
+        "warnings": [warning.as_dict() for warning in verdict.warnings],
+        "policy": dict(reading.policy.effects),
     }
+
+
+def _present_watchdogs(watchdogs: Watchdogs) -> Dict[str, Any]:
+    across = across_jump(watchdogs)
+    return dict(asdict(watchdogs), across_jump=across.runs, why=across.why)
+
+
+_PIECES: Dict[str, Callable[[Any], Any]] = {
+    "firmware": asdict,
+    "watchdog": _present_watchdogs,
+    "hypervisor": asdict,
+    "tpm_disks": asdict,
+    "pci": lambda devices: [asdict(device) for device in devices],
+    "guests": asdict,
+    "pending": lambda pending: [asdict(each) for each in pending],
+    "console": asdict,
+}

@@ -17,11 +17,11 @@ from .._host.installed import find_initrd
 from .._host.throughput import PATH as THROUGHPUT_PATH
 from .._host.throughput import measure, with_unpacking, write_throughput
 from .candidate import Candidate, read_candidate
+from .config import PATH as CONFIG_PATH
 from .errors import KexecError
 from .host_files import COMMAND_PATH, WantedFile, differs, ensure, hook_files
 from .image_store import KEEP, Built, ImageStore
 from .lock import exclusive
-from .preferences import PATH as PREFERENCES_PATH
 from .preferences import Preferences, render_preferences
 from .staging import NEWEST, current_record, find_kernel
 
@@ -95,7 +95,8 @@ class Installation:
             self._store.check(candidate, wanted.initrd_mode, self._facts.memory.available_bytes)
         files = [WantedFile(COMMAND_PATH, wanted.command, 0o755), *hook_files(True)]
         if wanted.defaults is not None:
-            files.append(WantedFile(PREFERENCES_PATH, render_preferences(wanted.defaults).encode("utf-8"), 0o644))
+            text = render_preferences(wanted.defaults, self._files.read_text(CONFIG_PATH) or "")
+            files.append(WantedFile(CONFIG_PATH, text.encode("utf-8"), 0o644))
         changed = self._differing(files)
         release = candidate.header.release
         existing = read_fast_image(self._files, release)

@@ -3,21 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a host is to be staged: the parameters that a user, or the host itself, may set.
 
-The host's own are in C(/etc/fleet-kexec.conf); what a task asks for goes
-before them.
+The host's own are in C([stage]) of C(/etc/fleet-kexec.conf); what a task asks
+for goes before them.
 """
 
 from __future__ import annotations
 
-import configparser
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping
 
 from .._host.files import HostFiles
+from .config import PATH, STAGE, parse_section, without_section
 from .errors import KexecError
-
-PATH = "/etc/fleet-kexec.conf"
-_SECTION = "stage"
 
 AUTO = "auto"
 
@@ -65,20 +62,12 @@ class Preferences:
 
 
 def parse_preferences(text: str) -> Preferences:
-    """Parse C(/etc/fleet-kexec.conf).
+    """Parse C([stage]) of C(/etc/fleet-kexec.conf).
 
     :raises KexecError: C(CONFIG_INVALID).
     """
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(text, PATH)
-    except configparser.Error as error:
-        raise KexecError("CONFIG_INVALID", "%s can't be understood: %s" % (PATH, " ".join(str(error).split()))) from error
-    unknown = [name for name in parser.sections() if name != _SECTION]
-    if unknown:
-        raise KexecError("CONFIG_INVALID", "%s has a section [%s]; there is only [%s]" % (PATH, unknown[0], _SECTION))
     values: Dict[str, Any] = {}
-    for name, value in parser.items(_SECTION) if parser.has_section(_SECTION) else ():
+    for name, value in parse_section(text, STAGE).items():
         if name == "kaslr" and value.lower() in _BOOLEANS:
             values[name] = _BOOLEANS[value.lower()]
         elif value in CHOICES.get(name, ()):
@@ -88,12 +77,16 @@ def parse_preferences(text: str) -> Preferences:
     return Preferences().override(values)
 
 
-def render_preferences(preferences: Preferences) -> str:
-    """The text of C(/etc/fleet-kexec.conf) for preferences."""
+def render_preferences(preferences: Preferences, existing: str = "") -> str:
+    """The text of C(/etc/fleet-kexec.conf) for preferences.
+
+    :param existing: its text so far, of which the other sections stay.
+    """
     lines = [
         "%s = %s" % (name, {True: "yes", False: "no"}.get(value, value)) for name, value in sorted(asdict(preferences).items())
     ]
-    return "%s\n[%s]\n%s\n" % (_HEADER, _SECTION, "\n".join(lines))
+    others = without_section(existing, STAGE)
+    return "%s\n[%s]\n%s\n%s" % (_HEADER, STAGE, "\n".join(lines), "\n%s\n" % others if others else "")
 
 
 def read_preferences(files: HostFiles) -> Preferences:
@@ -101,5 +94,4 @@ def read_preferences(files: HostFiles) -> Preferences:
 
     :raises KexecError: C(CONFIG_INVALID).
     """
-    text: Optional[str] = files.read_text(PATH)
-    return parse_preferences(text) if text is not None else Preferences()
+    return parse_preferences(files.read_text(PATH) or "")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional
 
 from .._host.kernel import BOOTLOADER_KEXEC
-from .cmdline import token_of
+from .cmdline import kexecs_of, token_of
 
 PATH_KEXEC = "kexec"
 PATH_FIRMWARE = "firmware"
@@ -35,6 +35,11 @@ class Evidence:
         """How it booted: C(kexec) or C(firmware)."""
         kexec = self.bootloader_type is not None and self.bootloader_type >> 4 == BOOTLOADER_KEXEC
         return PATH_KEXEC if kexec else PATH_FIRMWARE
+
+    @property
+    def kexecs(self) -> Optional[int]:
+        """How often it was rebooted by kexec since firmware booted it; None if another's kexec has lost count."""
+        return kexecs_of(self.cmdline) if self.path == PATH_KEXEC else 0
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,16 @@ import os
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .._bootloader import cma, crashkernel
 from .._bootloader.arguments import values_of
+from .._bootloader.cma import NAME as CMA
+from .._bootloader.cma import resolve_cma
+from .._bootloader.crashkernel import NAME as CRASHKERNEL
+from .._bootloader.crashkernel import resolve_crashkernel
+from .._bootloader.detection import detect
 from .._bootloader.errors import BootloaderError
 from .._bootloader.interface import ALL, ANY_ENTRY, Bootloader, Plan, Setting, describe
 from .._bootloader.sizes import MIB, format_size, round_up
+from .._command import Runner
 from .._host.files import HostFiles
 from .._host.installed import list_installed
 from .._host.kernel import read_config, read_running_kernel
@@ -27,8 +32,6 @@ from .candidate import Candidate
 from .preferences import AUTO, BZIMAGE, FAST
 from .staging import newest_candidate
 
-CRASHKERNEL = crashkernel.NAME
-CMA = cma.NAME
 NAMES = (CRASHKERNEL, CMA)
 
 # What has to be left for the system itself.
@@ -106,7 +109,7 @@ def resolve(name: str, values: Sequence[str], ram_bytes: int) -> int:
 
     :raises ValueError: a value is none.
     """
-    return cma.resolve_cma(values) if name == CMA else crashkernel.resolve_crashkernel(values, ram_bytes).size_bytes
+    return resolve_cma(values) if name == CMA else resolve_crashkernel(values, ram_bytes).size_bytes
 
 
 def _resolved(name: str, values: Sequence[str], ram_bytes: int) -> Optional[int]:
@@ -136,14 +139,17 @@ class Machine:
     cmdline: str
 
 
-def read_machine(files: HostFiles, bootloader: Bootloader) -> Machine:
-    """The machine as it is now."""
+def read_machine(files: HostFiles, bootloader: Bootloader, sizing: bool = True) -> Machine:
+    """The machine as it is now.
+
+    :param sizing: whether to look at the newest kernel, which planning takes.
+    """
     running = read_running_kernel(files, os.uname().machine)
     entry = bootloader.default_entry()
     return Machine(
         files=files,
         reservations=read_reservations(files),
-        candidate=newest_candidate(list_installed(files), running, files),
+        candidate=newest_candidate(list_installed(files), running, files) if sizing else None,
         release=entry.release if entry else "",
         cmdline=running.cmdline,
     )
@@ -196,7 +202,7 @@ def _check_room(values: Mapping[str, Tuple[str, ...]], machine: Machine) -> None
     total = _resolved(CMA, values.get(CMA, ()), ram_bytes) or 0
     # What is no good is of others: ours was looked at before.
     with contextlib.suppress(ValueError):
-        total += crashkernel.resolve_crashkernel(values.get(CRASHKERNEL, ()), ram_bytes).total_bytes
+        total += resolve_crashkernel(values.get(CRASHKERNEL, ()), ram_bytes).total_bytes
     if total + SYSTEM_BYTES > ram_bytes:
         raise BootloaderError(
             "RESERVATION_TOO_LARGE",
@@ -377,3 +383,41 @@ def notes(statuses: Mapping[str, Status]) -> List[Reason]:
                 )
             )
     return found
+
+
+@dataclass(frozen=True)
+class ReservationFacts:
+    """Bootloader and reservations, as far as they can be read.
+
+    :ivar bootloader: its name; None if it can't be told.
+    :ivar obstacle: why reservations can't be read; None if they can.
+    """
+
+    bootloader: Optional[str]
+    statuses: Mapping[str, Status]
+    obstacle: Optional[Reason] = None
+
+    @property
+    def notes(self) -> List[Reason]:
+        """What there is to say about them."""
+        return notes(self.statuses)
+
+    def as_dict(self) -> Dict[str, Any]:
+        """As facts have it."""
+        return {
+            "bootloader": self.bootloader,
+            "obstacle": self.obstacle.as_dict() if self.obstacle else None,
+            **{name: self.statuses[name].as_dict() if name in self.statuses else None for name in NAMES},
+            "reboot_required": any(status.reboot_required for status in self.statuses.values()),
+        }
+
+
+def read_reservation_facts(files: HostFiles, run: Runner) -> ReservationFacts:
+    """What can be read, by whoever runs this: the configuration of a bootloader may be for root only."""
+    name = None
+    try:
+        bootloader = detect(files, run)
+        name = bootloader.NAME
+        return ReservationFacts(name, read_statuses(bootloader, read_machine(files, bootloader, sizing=False)))
+    except BootloaderError as error:
+        return ReservationFacts(name, {}, error.reason)

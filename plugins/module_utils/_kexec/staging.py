@@ -26,6 +26,7 @@ from .fast_staging import Preparation, prepared
 from .kexec_tools import Kexec
 from .lock import exclusive
 from .preferences import AUTO, BZIMAGE, CRC32C, FAST, KEXEC_FILE_LOAD, SHA256, read_preferences
+from .proof import Evidence
 from .record import Record, StagedImage, drop_record, identify, read_record, write_record
 from .verdict import Choice, choose, host_blockers, memory_obstacle
 
@@ -102,11 +103,14 @@ class Plan:
     :ivar image: what would be loaded.
     :ivar candidate: the kernel that it is.
     :ivar choice: the way, and why it is that one.
+    :ivar kexecs: how many it will have been since firmware booted the
+        machine; None if that is not known.
     """
 
     image: StagedImage
     candidate: Candidate
     choice: Choice
+    kexecs: Optional[int]
 
 
 def plan(request: Request, facts: HostFacts, files: HostFiles) -> Plan:
@@ -122,8 +126,11 @@ def plan(request: Request, facts: HostFacts, files: HostFiles) -> Plan:
     cmdline = base_line(facts.kernel.cmdline, request.edits)
     candidate = read_candidate(files, kernel_path, check_initrd(request.initrd, kernel_path, files), cmdline)
     kaslr = preferences.kaslr and allows_kaslr(cmdline)
+    kernel = facts.kernel
+    so_far = Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type).kexecs
+    kexecs = so_far + 1 if so_far is not None else None
     # One token is as long as another.
-    check_length(with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr), candidate.header.cmdline_max_bytes)
+    check_length(with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs), candidate.header.cmdline_max_bytes)
     choice = choose(facts, candidate, preferences)
     too_much = memory_obstacle(facts, candidate, choice.way)
     if too_much is not None:
@@ -138,7 +145,7 @@ def plan(request: Request, facts: HostFacts, files: HostFiles) -> Plan:
         fast=identify(files, candidate.fast.image.path) if choice.way.image == FAST and candidate.fast else None,
         **choice.way._asdict(),
     )
-    return Plan(image, candidate, choice)
+    return Plan(image, candidate, choice, kexecs)
 
 
 class Stager:
@@ -171,7 +178,7 @@ class Stager:
                 self._kexec.load(
                     kernel,
                     image.initrd.path if image.initrd else None,
-                    with_token(image.cmdline, token, image.kaslr),
+                    with_token(image.cmdline, token, image.kaslr, planned.kexecs),
                     image.loader,
                     # Where the loader can leave the purgatory's check out, and another one or none is wanted.
                     purgatory_check=image.loader == KEXEC_FILE_LOAD or image.integrity == SHA256,

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from .._host.facts import HostFacts
 from .._reasons import Reason, reason
 from .candidate import MEM_ENCRYPT_ON, NO_FIVE_LEVEL_PAGING, Candidate
 from .errors import KexecError
 from .kernel_ways import loads_into_cma, may_skip_check
+from .policy import Policy, judge
 from .prediction import predict
 from .preferences import (
     AUTO,
@@ -96,11 +97,13 @@ class Verdict:
         to reboot, or something set for the host is wrong.
     :ivar choice: None unless the method is C(kexec).
     :ivar reasons: why it is not C(kexec); empty if it is.
+    :ivar warnings: risks to be told of, whatever the method is.
     """
 
     method: str
     choice: Optional[Choice]
     reasons: List[Reason]
+    warnings: List[Reason] = field(default_factory=list)
 
 
 # --- what is not to be had -----------------------------------------------------------------
@@ -295,14 +298,23 @@ def image_blockers(facts: HostFacts, candidate: Optional[Candidate], preferences
     return [too_much] if too_much is not None else []
 
 
-def decide(facts: HostFacts, candidate: Optional[Candidate], preferences: Preferences) -> Verdict:
+def decide(
+    facts: HostFacts,
+    candidate: Optional[Candidate],
+    preferences: Preferences,
+    risks: Sequence[Reason] = (),
+    policy: Optional[Policy] = None,
+) -> Verdict:
     """How the host should reboot into a kernel.
 
     :param candidate: None if none is installed.
+    :param risks: what makes a kexec of it doubtful, see C(risks.py).
+    :param policy: what those lead to; None for the default.
     """
+    judged = judge(risks, policy or Policy())
     reasons = host_blockers(facts) + image_blockers(facts, candidate, preferences)
     if facts.container or any(found.code not in HOST_CODES for found in reasons):
-        return Verdict("refuse", None, reasons)
-    if reasons or candidate is None:
-        return Verdict("firmware", None, reasons)
-    return Verdict("kexec", choose(facts, candidate, preferences), [])
+        return Verdict("refuse", None, reasons + judged.blocked, judged.warned)
+    if reasons or judged.blocked or candidate is None:
+        return Verdict("firmware", None, reasons + judged.blocked, judged.warned)
+    return Verdict("kexec", choose(facts, candidate, preferences), [], judged.warned)

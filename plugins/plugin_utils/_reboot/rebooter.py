@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import PANIC_S, has_one_boot_args
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import (
     PATH_FIRMWARE,
     prove,
@@ -33,6 +34,9 @@ METHOD_KEXEC = "kexec"
 METHOD_FIRMWARE = "firmware"
 METHOD_AUTO = "auto"
 METHODS = (METHOD_AUTO, METHOD_KEXEC, METHOD_FIRMWARE)
+
+# What is needed of the facts.
+FACTS = ["min", "container", "kexec", "verdict"]
 
 # Before the trigger the host is up, and slow at worst.
 MODULE_TIMEOUT_S = 300.0
@@ -60,6 +64,7 @@ class RebootRequest:
 
     :ivar method: one of :data:`METHODS`.
     :ivar image: options of M(fleet.kexec.stage) that were given; empty if none were.
+    :ivar policy: what risks lead to, by code, where it is not left to the host.
     """
 
     method: str
@@ -69,6 +74,7 @@ class RebootRequest:
     pre_reboot_delay_s: float = 0.0
     post_reboot_delay_s: float = 0.0
     image: Mapping[str, Any] = field(default_factory=dict)
+    policy: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -127,7 +133,7 @@ class Rebooter:
             result as far as it is known.
         :raises SessionLost: the host could not be reached before the trigger.
         """
-        facts = self._facts()
+        facts = self._facts(request)
         if facts["boot"]["boot_id"] == self._own_boot_id:
             raise RebootError("CONTROL_NODE", "this host is the machine that runs the playbook")
         if check_mode:
@@ -155,10 +161,11 @@ class Rebooter:
 
     # Before the trigger.
 
-    def _facts(self) -> dict[str, Any]:
-        result = self._module("fleet.kexec.boot_facts", {})
+    def _facts(self, request: RebootRequest) -> dict[str, Any]:
+        args = {"gather_subset": FACTS, **({"policy": dict(request.policy)} if request.policy else {})}
+        result = self._module("fleet.kexec.boot_facts", args)
         if result.get("failed"):
-            raise RebootError("FACTS_UNREADABLE", "boot_facts failed: %s" % result.get("msg", "no message"))
+            raise RebootError(result.get("code", "FACTS_UNREADABLE"), "boot_facts failed: %s" % result.get("msg", "no message"))
         facts: dict[str, Any] = result["ansible_facts"]["fleet_kexec"]
         return facts
 
@@ -172,7 +179,15 @@ class Rebooter:
         if facts["container"]:
             raise RebootError(blockers[0].code, blockers[0].message)
         reasons: list[Reason] = []
-        if request.method != METHOD_FIRMWARE:
+        risks = [blocker for blocker in blockers if blocker.code in RISK_CODES]
+        if risks and request.method == METHOD_KEXEC:
+            raise RebootError(risks[0].code, "; ".join(risk.message for risk in risks))
+        if risks and request.method == METHOD_AUTO:
+            reasons = blockers
+            self._progress("no kexec: %s" % "; ".join(each.message for each in reasons))
+        elif request.method != METHOD_FIRMWARE:
+            for warning in facts.get("warnings", []):
+                self._progress("warning: %s" % warning["message"])
             # Blockers of loaders are judged by stage, for the loader asked for.
             result = self._stage(request, facts)
             if not result.get("failed"):

@@ -31,5 +31,5 @@ def test_the_memory_is_reserved(host: Host, remembered: Remembered) -> None:
 
 
 def test_nothing_of_a_failed_change_is_left(host: Host) -> None:
-    names = host.run_expect([0], "find /boot /etc/default /etc/kernel -name '*.new' -o -name '.*.cfg.*' -o -name '.cmdline.*'").stdout
-    assert names == ""
+    find = "find /boot /etc/default /etc/kernel -name '*.new' -o -name '.*.cfg.*' -o -name '.cmdline.*'"
+    assert host.run_expect([0], find).stdout == ""

@@ -20,7 +20,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.module_utils._zipapp import build_command
 
-from ...conftest import RELEASE, HostTree
+from ...conftest import RELEASE, HostTree, write_tree
 
 
 class Host:
@@ -34,6 +34,8 @@ class Host:
     def run(self, argv: Sequence[str], timeout_s: float) -> CommandResult:
         if "--version" in argv:
             return CommandResult(0, "kexec-tools 2.0.29\n", "")
+        if argv[0] in ("systemctl", "systemd-detect-virt"):
+            return CommandResult(1, "", "")
         self.commands.append([Path(argv[0]).name, *argv[1:]])
         if "-l" in argv or "-u" in argv:
             Path(self.files.path("/sys/kernel/kexec_loaded")).write_text("1\n" if "-l" in argv else "0\n")
@@ -86,6 +88,32 @@ def test_a_reboot_takes_what_is_staged(host: Host) -> None:
     (trigger,) = host.commands[loads:]
     assert trigger[:4] == ["sh", "-c", TRIGGER, "fleet-kexec"]
     assert trigger[5:7] == ["kexec", "1"]
+
+
+def test_status_has_warnings(host: Host) -> None:
+    assert any(line.startswith("warning  NO_WATCHDOG: ") for line in host("status").splitlines())
+
+
+@pytest.mark.parametrize("staged", [False, True])
+@pytest.mark.parametrize("arguments", [["reboot"], ["reboot", "--dry-run"]])
+def test_a_reboot_heeds_what_the_policy_blocks(host: Host, arguments: list[str], staged: bool) -> None:
+    if staged:
+        host("stage")
+    commands = len(host.commands)
+    write_tree(Path(host.files.root), {"/proc/xen/capabilities": "control_d\n"})
+    with pytest.raises(CodedError) as caught:
+        host(*arguments)
+    assert caught.value.reason.code == "XEN_DOM0"
+    assert len(host.commands) == commands
+    assert host.loaded is staged
+    write_tree(Path(host.files.root), {"/etc/fleet-kexec.conf": "[policy]\nXEN_DOM0 = warn\n"})
+    assert "warning  XEN_DOM0: " in host(*arguments)
+    assert "XEN_DOM0" in host("status")
+
+
+def test_staging_asks_for_no_risks(host: Host) -> None:
+    write_tree(Path(host.files.root), {"/proc/xen/capabilities": "control_d\n"})
+    assert host("stage").startswith("staged   ")
 
 
 def test_a_reboot_stages_what_is_asked_for(host: Host) -> None:

@@ -131,17 +131,18 @@ def test_installed_kernels_with_their_initrds(tmp_path: Path) -> None:
         "vmlinuz-0-rescue-1",
         "config-6",
     ):
-        (boot / name).write_text("abc")
+        (boot / name).write_text("abcd" if name.startswith("initrd") else "abc")
     (boot / "vmlinuz-directory").mkdir()
     kernels = list_installed(HostFiles(str(tmp_path)))
     assert kernels == [
-        InstalledKernel("6.9-a", "/boot/vmlinuz-6.9-a", None, 3),
-        InstalledKernel("6.10-a", "/boot/vmlinuz-6.10-a", "/boot/initrd.img-6.10-a", 6),
+        InstalledKernel("6.9-a", "/boot/vmlinuz-6.9-a", None, 3, None),
+        InstalledKernel("6.10-a", "/boot/vmlinuz-6.10-a", "/boot/initrd.img-6.10-a", 3, 4),
     ]
+    assert [kernel.size_bytes for kernel in kernels] == [3, 7]
 
 
 def kernel(release: str) -> InstalledKernel:
-    return InstalledKernel(release, "/boot/vmlinuz-" + release, None, 1)
+    return InstalledKernel(release, "/boot/vmlinuz-" + release, None, 1, None)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import 
     Edits,
     base_line,
     check_length,
+    has_one_boot_args,
+    kexecs_of,
     split,
     token_of,
     with_token,
@@ -73,9 +75,9 @@ def test_the_hosts_own_arguments_survive_even_if_they_look_like_ours() -> None:
 
 
 def test_a_hundred_kexecs_do_not_grow_the_line() -> None:
-    first = line = with_token(base_line(RUNNING, Edits(append=["extra"])), "00" * 8)
+    first = line = with_token(base_line(RUNNING, Edits(append=["extra"])), "00" * 8, kexecs=100)
     for count in range(100):
-        line = with_token(base_line(line, Edits(append=["extra"])), "%016x" % count)
+        line = with_token(base_line(line, Edits(append=["extra"])), "%016x" % count, kexecs=count + 101)
     assert len(line) == len(first)
     assert token_of(line) == "%016x" % 99
 
@@ -88,6 +90,34 @@ def test_reusing_a_line_is_stable(args: list[str]) -> None:
     once = base_line(" ".join(args), Edits())
     assert base_line(once, Edits()) == once
     assert base_line(with_token(once, "ab"), Edits()) == once
+    assert base_line(with_token(once, "ab", kexecs=12), Edits()) == once
+
+
+def test_the_count_stands_right_behind_the_token_and_goes_with_it() -> None:
+    line = with_token("ro -- single", "ab", kaslr=False, kexecs=3)
+    assert line == "ro fleet_kexec.token=ab fleet_kexec.kexecs=3 panic=10 oops=panic nokaslr -- single"
+    assert kexecs_of(line) == 3
+    assert has_one_boot_args(line)
+    assert base_line(line, Edits()) == "ro -- single"
+
+
+@pytest.mark.parametrize("line", ["", "ro", "fleet_kexec.kexecs=", "fleet_kexec.kexecs=-1", "fleet_kexec.kexecs=two"])
+def test_a_line_without_a_count(line: str) -> None:
+    assert kexecs_of(line) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "own"),
+    [
+        ("ro fleet_kexec.token=ab panic=10 oops=panic", True),
+        ("ro fleet_kexec.token=ab fleet_kexec.kexecs=7 panic=10 oops=panic quiet", True),
+        ("panic=10 oops=panic fleet_kexec.token=ab fleet_kexec.kexecs=7", False),
+        ("ro fleet_kexec.token=ab fleet_kexec.kexecs=7 panic=30", False),
+        ("ro panic=10 oops=panic", False),
+    ],
+)
+def test_own_one_boot_arguments(line: str, own: bool) -> None:
+    assert has_one_boot_args(line) is own
 
 
 def test_length() -> None:

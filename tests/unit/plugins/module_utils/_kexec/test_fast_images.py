@@ -21,14 +21,15 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput impor
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._image.stub import ENTRY_OFFSET, Checksummer
 from ansible_collections.fleet.kexec.plugins.module_utils._image.stub_code import CODE, CONFIG_OFFSET
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, read_candidate
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, payload_format, read_candidate
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.config import PATH as CONFIG_PATH
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import COMMAND_PATH, HOOK_PATHS
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, UNCOMPRESSED, ImageStore
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, Wanted
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.lock import exclusive
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import PATH as PREFERENCES_PATH
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import read_policy
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences, read_preferences
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
     Request,
     Stager,
@@ -259,7 +260,7 @@ def test_ways_of_loading(host: Host, preferences: dict[str, object], arguments: 
 def test_the_hosts_own_defaults(host: Host) -> None:
     host.build()
     Path(host.files.path("/etc")).mkdir(exist_ok=True)
-    Path(host.files.path(PREFERENCES_PATH)).write_text("[stage]\nimage = fast\nintegrity = sha256\n")
+    Path(host.files.path(CONFIG_PATH)).write_text("[stage]\nimage = fast\nintegrity = sha256\n")
     host.stage()
     record = current_record(host.files)
     assert record is not None
@@ -268,7 +269,7 @@ def test_the_hosts_own_defaults(host: Host) -> None:
     record = current_record(host.files)
     assert record is not None
     assert record.image.integrity == "none"
-    Path(host.files.path(PREFERENCES_PATH)).write_text("[stage]\nimage = quick\n")
+    Path(host.files.path(CONFIG_PATH)).write_text("[stage]\nimage = quick\n")
     assert code_of(host.stage) == "CONFIG_INVALID"
 
 
@@ -278,6 +279,12 @@ def test_too_little_room_is_refused_before_anything_is_written(host: Host, monke
     before = host.tree()
     assert code_of(lambda: host.store.check(host.candidate, KEEP, 1 << 40)) == "NO_SPACE"
     assert host.tree() == before
+
+
+def test_the_format_of_a_kernel_is_told_by_its_first_bytes(host: Host) -> None:
+    assert payload_format(host.files, KERNEL) == "gzip"
+    assert payload_format(host.files, INITRD) is None
+    assert payload_format(host.files, "/boot/vmlinuz-gone") is None
 
 
 def test_too_little_memory_is_refused(host: Host) -> None:
@@ -326,8 +333,19 @@ def test_installing_is_idempotent_and_can_be_taken_back(host: Host) -> None:
     absent = Wanted(present=False)
     assert install(host, absent)
     assert not install(host, absent)
-    os.unlink(host.files.path(PREFERENCES_PATH))
+    os.unlink(host.files.path(CONFIG_PATH))
     assert host.tree() == before
+
+
+def test_a_policy_stays_when_defaults_are_written(host: Host) -> None:
+    Path(host.files.path("/etc")).mkdir(exist_ok=True)
+    config = Path(host.files.path(CONFIG_PATH))
+    config.write_text("[stage]\nimage = bzimage\n\n# Ours come back.\n[policy]\nDRIVER_RISK = allow\n")
+    assert install(host, PRESENT)
+    assert config.read_text().endswith("\n\n# Ours come back.\n[policy]\nDRIVER_RISK = allow\n")
+    assert read_preferences(host.files) == Preferences(image="fast")
+    assert read_policy(host.files).effects["DRIVER_RISK"] == "allow"
+    assert not install(host, PRESENT)
 
 
 def test_planning_changes_nothing(host: Host) -> None:

@@ -26,6 +26,24 @@ def test_what_is_not_said_is_the_default() -> None:
     assert parse_preferences("[stage]\nintegrity = none\n") == Preferences(integrity="none")
 
 
+def test_other_sections_stay_as_they_are() -> None:
+    others = "; of ours\n[policy]\n# GPUs\nDRIVER_RISK = allow"
+    existing = "# old header\n[stage]\nimage = bzimage\n\n%s\n" % others
+    text = render_preferences(SET, existing)
+    assert text.endswith("\n\n%s\n" % others)
+    assert text.count("[stage]") == text.count("[policy]") == 1
+    assert "old header" not in text
+    assert parse_preferences(text) == SET
+    assert render_preferences(SET, text) == text
+    first = "[policy]\nDRIVER_RISK = allow\n"
+    assert parse_preferences(render_preferences(SET, first)) == SET
+    assert render_preferences(SET, first).endswith("\n[policy]\nDRIVER_RISK = allow\n")
+
+
+def test_a_policy_is_no_concern_of_staging() -> None:
+    assert parse_preferences("[stage]\nimage = fast\n[policy]\nNONSENSE = maybe\n") == Preferences(image="fast")
+
+
 def test_a_host_without_a_file(host_tree: HostTree) -> None:
     assert read_preferences(host_tree({})) == Preferences()
 

@@ -103,13 +103,35 @@ def test_staging_loads_with_the_system_call_by_name(host: Host) -> None:
             "-l",
             KERNEL,
             "--initrd=" + INITRD,
-            "--command-line=root=UUID=1 ro console=ttyS0 fleet_kexec.token=%s panic=10 oops=panic" % token,
+            "--command-line=root=UUID=1 ro console=ttyS0 fleet_kexec.token=%s fleet_kexec.kexecs=1 panic=10 oops=panic" % token,
         ]
     ]
     record = current_record(host.files)
     assert record is not None
     assert (record.token, record.image.release, record.image.loader) == (token, RELEASE, "kexec_file_load")
     assert os.stat(host.files.path(PATH)).st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("bootloader_type", "cmdline", "count"),
+    [
+        (114, "ro", "fleet_kexec.kexecs=1"),
+        # Whatever it says: firmware booted it.
+        (114, "ro fleet_kexec.token=ab fleet_kexec.kexecs=7", "fleet_kexec.kexecs=1"),
+        (208, "ro fleet_kexec.token=ab fleet_kexec.kexecs=7 panic=10 oops=panic", "fleet_kexec.kexecs=8"),
+        # A kexec of somebody else.
+        (208, "ro", None),
+    ],
+)
+def test_kexecs_are_counted_from_the_last_boot_through_firmware(
+    host: Host, bootloader_type: int, cmdline: str, count: str | None
+) -> None:
+    Path(host.files.path("/proc/sys/kernel/bootloader_type")).write_text("%d\n" % bootloader_type)
+    Path(host.files.path("/proc/cmdline")).write_text(cmdline + "\n")
+    host.stage(Request())
+    line = host.commands[-1][-1].partition("=")[2]
+    own = ["fleet_kexec.token=" + "ab" * 8, *([count] if count else []), "panic=10", "oops=panic"]
+    assert line.split() == ["ro", *own]
 
 
 def test_kexec_load_and_no_initrd(host: Host) -> None:

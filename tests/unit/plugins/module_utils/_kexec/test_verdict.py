@@ -34,12 +34,17 @@ AUTO = Preferences()
 
 def read_host(host_tree: HostTree, changes: dict[str, str]) -> Reading:
     reading = read(host_tree(changes), lambda argv, timeout_s: CommandResult(0, "kexec-tools 2.0.29\n", ""))
-    facts = reading.facts
+    facts = facts_of(reading)
     return replace(reading, facts=replace(facts, kernel=replace(facts.kernel, machine="x86_64")))
 
 
+def facts_of(reading: Reading) -> HostFacts:
+    assert reading.facts is not None
+    return reading.facts
+
+
 def verdict_of(reading: Reading, preferences: Preferences = AUTO) -> Verdict:
-    return decide(reading.facts, reading.candidate, preferences)
+    return decide(facts_of(reading), reading.candidate, preferences)
 
 
 def with_fast_image(reading: Reading, initrd_bytes: int = 28 * MIB) -> tuple[HostFacts, Candidate]:
@@ -59,7 +64,8 @@ def with_fast_image(reading: Reading, initrd_bytes: int = 28 * MIB) -> tuple[Hos
         header=replace(reading.candidate.header, five_level_paging=True, init_size_bytes=56 * MIB),
     )
     speed = Throughput("a CPU", copy=5e9, crc32c=10e9, sha256=0.3e9, unpack={"zstd": 0.5e9})
-    facts = replace(reading.facts, throughput=speed, cpu=replace(reading.facts.cpu, sse42=True))
+    facts = facts_of(reading)
+    facts = replace(facts, throughput=speed, cpu=replace(facts.cpu, sse42=True))
     return facts, candidate
 
 
@@ -102,9 +108,9 @@ def test_a_host_that_cannot(host_tree: HostTree, changes: dict[str, str], codes:
 
 
 def test_what_is_not_there_is_missed(host_tree: HostTree) -> None:
-    reading = read_host(host_tree, {})
-    kernel = replace(reading.facts.kernel, machine="aarch64", loaded=None)
-    bare = replace(reading.facts, tools=None, systemd=False, installed=[], kernel=kernel)
+    facts = facts_of(read_host(host_tree, {}))
+    kernel = replace(facts.kernel, machine="aarch64", loaded=None)
+    bare = replace(facts, tools=None, systemd=False, installed=[], kernel=kernel)
     codes = [reason.code for reason in decide(bare, None, Preferences()).reasons]
     assert codes == ["ARCH_UNSUPPORTED", "NO_SYSTEMD", "NO_KEXEC_SUPPORT", "NO_KEXEC_TOOLS", "NO_KERNEL"]
 
@@ -247,13 +253,23 @@ def test_a_missing_fast_image_is_no_obstacle_unless_it_is_asked_for(host_tree: H
     reading = read_host(host_tree, {})
     assert reading.candidate is not None
     with pytest.raises(KexecError) as caught:
-        choose(reading.facts, reading.candidate, Preferences(image="fast"))
+        choose(facts_of(reading), reading.candidate, Preferences(image="fast"))
     assert caught.value.reason.code == "FAST_IMAGE_MISSING"
 
 
 def test_facts_as_users_see_them(host_tree: HostTree) -> None:
     facts = present(read_host(host_tree, LOCKED))
-    assert facts["boot"] == {"boot_id": BOOT_ID, "path": "firmware", "bootloader_type": 114, "token": None, "stub": None}
+    assert facts["boot"] == {
+        "boot_id": BOOT_ID,
+        "path": "firmware",
+        "bootloader_type": 114,
+        "token": None,
+        "kexecs": 0,
+        "stub": None,
+    }
+    assert facts["kernel"]["signed_images_only"] is True
+    assert (facts["kernel"]["kexec_load_disabled"], facts["kernel"]["kexec_load_limit_reboot"]) == (False, -1)
+    assert facts["kernel"]["kexec_load_limit_panic"] is None
     assert facts["loaders"] == ["kexec_file_load"]
     assert facts["newest_release"] == RELEASE
     verdict = facts["verdict"]

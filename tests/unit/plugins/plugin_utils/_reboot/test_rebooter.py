@@ -57,6 +57,8 @@ class Host:
         self.stage_error: dict[str, Any] | None = None
         self.blockers: list[dict[str, str]] = []
         self.refuses = False
+        self.facts_error: dict[str, Any] | None = None
+        self.asked: list[dict[str, Any]] = []
         self.token_on_line = ""
         # What a reboot of this host is like.
         self.shutdown_s, self.outage_s = 1.0, 6.0
@@ -128,6 +130,9 @@ class Host:
     def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         self.now += 1
         if name == "fleet.kexec.boot_facts":
+            self.asked.append(dict(args))
+            if self.facts_error:
+                return dict(self.facts_error, failed=True)
             return {
                 "ansible_facts": {
                     "fleet_kexec": {
@@ -282,6 +287,66 @@ def test_a_wrong_option_is_an_error_with_auto_too(host: Host) -> None:
     host.stage_error = {"code": "KERNEL_NOT_FOUND", "msg": "no kernel"}
     assert code_of(host, "auto") == "KERNEL_NOT_FOUND"
     assert not any("trigger" in line for line in host.log)
+
+
+BLOCKED = {"code": "DRIVER_RISK", "message": "nvidia drives 0000:3b:00.0", "hint": "See the report"}
+
+
+@pytest.mark.parametrize("staged", [None, dict(STAGED)])
+@pytest.mark.parametrize("image", [{}, {"kernel": "2"}])
+def test_a_blocked_risk_goes_through_firmware_with_auto(host: Host, staged: dict[str, Any] | None, image: dict[str, Any]) -> None:
+    host.blockers, host.staged = [BLOCKED], staged
+    result = reboot(host, "auto", image=image)
+    assert (result["method"], result["path"], result["staged"]) == ("firmware", "firmware", None)
+    assert result["reasons"] == [BLOCKED]
+    assert host.log[:3] == ["stage {'state': 'unstaged'}", "unshare", "trigger reboot 0.500"]
+
+
+@pytest.mark.parametrize("staged", [None, dict(STAGED)])
+def test_a_blocked_risk_fails_a_kexec_before_anything_is_staged(host: Host, staged: dict[str, Any] | None) -> None:
+    host.blockers, host.staged = [BLOCKED, dict(BLOCKED, code="XEN_DOM0", message="this is a Xen host")], staged
+    with pytest.raises(RebootError) as caught:
+        reboot(host, "kexec")
+    assert caught.value.reason.code == "DRIVER_RISK"
+    assert caught.value.reason.message == "nvidia drives 0000:3b:00.0; this is a Xen host"
+    assert host.log == ["restore"]
+    assert host.staged == staged
+
+
+def test_a_blocked_risk_is_no_matter_to_firmware(host: Host) -> None:
+    host.blockers = [BLOCKED]
+    result = reboot(host, "firmware")
+    assert (result["path"], result["reasons"]) == ("firmware", [])
+
+
+def test_a_blocked_risk_in_check_mode(host: Host) -> None:
+    host.blockers = [BLOCKED]
+    assert reboot(host, "auto", check_mode=True)["method"] == "firmware"
+    with pytest.raises(RebootError) as caught:
+        reboot(host, "kexec", check_mode=True)
+    assert caught.value.reason.code == "DRIVER_RISK"
+
+
+def test_what_is_not_possible_is_left_to_staging(host: Host) -> None:
+    """It knows the loader that was asked for."""
+    host.blockers = [{"code": "LOCKDOWN", "message": "locked down", "hint": ""}]
+    assert reboot(host, "kexec")["path"] == "kexec"
+
+
+def test_the_policy_is_the_hosts_unless_one_is_given(host: Host) -> None:
+    reboot(host)
+    assert host.asked == [{"gather_subset": ["min", "container", "kexec", "verdict"]}]
+    host = Host()
+    reboot(host, policy={"DRIVER_RISK": "allow"})
+    assert host.asked[0]["policy"] == {"DRIVER_RISK": "allow"}
+
+
+def test_a_policy_that_means_nothing_is_told_by_its_code(host: Host) -> None:
+    host.facts_error = {"code": "POLICY_INVALID", "msg": "policy has NONE, which is no risk"}
+    assert code_of(host, "auto") == "POLICY_INVALID"
+    assert host.log == []
+    host.facts_error = {"msg": "no python"}
+    assert code_of(host, "auto") == "FACTS_UNREADABLE"
 
 
 def test_the_control_node_is_spared(host: Host) -> None:

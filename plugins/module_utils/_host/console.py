@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Consoles, and what printing the kernel's messages on them costs a boot.
+
+Source: Documentation/admin-guide/serial-console.rst and
+kernel-parameters.txt (C(console=), C(quiet), C(loglevel=)) of the kernel.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Dict, Iterable, List, Optional
+
+from .clocks import read_kernel_log
+from .files import HostFiles
+
+# A console= without a rate.
+_DEFAULT_BAUD = 9600
+# Start, eight bits, stop.
+_BITS_A_CHARACTER = 10
+_SERIAL = re.compile(r"tty[A-Z]+\d+")
+# CONSOLE_LOGLEVEL_QUIET, _DEBUG and _MOTORMOUTH, include/linux/printk.h.
+_QUIET, _DEBUG, _EVERYTHING = 4, 10, 15
+_LOGLEVEL_DEFAULT = 7
+
+# "[    0.000000] " and a carriage return with the line feed.
+_AROUND_BYTES = 17
+# What comes later is hardly about the boot any more.
+_BOOT_US = 60_000_000
+
+
+@dataclass(frozen=True)
+class ConsoleLine:
+    """A console.
+
+    :ivar name: C(ttyS0), C(tty0), C(hvc0), ...
+    :ivar serial: whether it is a serial line.
+    :ivar baud: of a serial line; None where it is not known.
+    """
+
+    name: str
+    serial: bool
+    baud: Optional[int]
+
+
+@dataclass(frozen=True)
+class Console:
+    """The consoles, and what a boot prints on them.
+
+    :ivar loglevel: messages below it are printed in the boot that comes.
+    :ivar message_bytes: what this boot would have printed with it; None if
+        its log can't be read, or has lost its beginning.
+    :ivar cost_ms: at most how long that takes on the slowest serial line;
+        an emulated one need not take that long. None if it is not known.
+    """
+
+    consoles: List[ConsoleLine]
+    loglevel: int
+    message_bytes: Optional[int]
+    cost_ms: Optional[int]
+
+
+def rates_of(cmdline: str) -> Dict[str, int]:
+    """Serial lines of C(console=) with their rates."""
+    rates = {}
+    for arg in cmdline.split():
+        name, equals, value = arg.partition("=")
+        device, _comma, options = value.partition(",")
+        if name != "console" or not equals or not _SERIAL.fullmatch(device):
+            continue
+        digits = re.match(r"\d+", options)
+        rates[device] = int(digits.group()) if digits and int(digits.group()) else _DEFAULT_BAUD
+    return rates
+
+
+def loglevel_of(cmdline: str, default: int) -> int:
+    """The console log level that a command line makes.
+
+    :param default: that of the kernel's configuration.
+    """
+    level = default
+    for arg in cmdline.split():
+        value = re.fullmatch(r"loglevel=(\d+)", arg)
+        if value:
+            level = int(value.group(1))
+        elif arg in ("quiet", "debug"):
+            level = _QUIET if arg == "quiet" else _DEBUG
+    return _EVERYTHING if "ignore_loglevel" in cmdline.split() else level
+
+
+def printed_bytes(records: Iterable[str], loglevel: int) -> Optional[int]:
+    """How much a boot prints of its kernel's messages; None if the log does not have its beginning.
+
+    :param records: of C(/dev/kmsg): C(PRIORITY,SEQUENCE,MICROSECONDS,FLAGS;MESSAGE).
+    """
+    total_bytes = None
+    for record in records:
+        prefix, separator, message = record.partition(";")
+        fields = prefix.split(",")
+        # Lines that belong to the record before begin with a space.
+        if not separator or record.startswith(" ") or len(fields) < 3 or not all(field.isdigit() for field in fields[:3]):
+            continue
+        priority, sequence, at_us = (int(field) for field in fields[:3])
+        if total_bytes is None:
+            if sequence != 0:
+                return None
+            total_bytes = 0
+        facility, level = priority >> 3, priority & 7
+        if facility == 0 and level < loglevel and at_us < _BOOT_US:
+            total_bytes += len(message.encode("utf-8")) + _AROUND_BYTES
+    return total_bytes
+
+
+def cost_of(consoles: List[ConsoleLine], message_bytes: Optional[int]) -> Optional[int]:
+    """Milliseconds on the slowest serial line; 0 without any, None if it is not known."""
+    serial = [console for console in consoles if console.serial]
+    if not serial:
+        return 0
+    rates = [console.baud for console in serial if console.baud]
+    if message_bytes is None or not rates:
+        return None
+    return message_bytes * _BITS_A_CHARACTER * 1000 // min(rates)
+
+
+def read_console(files: HostFiles) -> Console:
+    """Consoles of the running kernel, and the cost of its messages.
+
+    The level is that of the next boot: C(/proc/sys/kernel/printk) has the
+    configured one last, whatever was set since.
+    """
+    cmdline = files.read_text("/proc/cmdline") or ""
+    rates = rates_of(cmdline)
+    listed = [line.split()[0] for line in (files.read_text("/proc/consoles") or "").splitlines() if line.split()]
+    names = list(dict.fromkeys(listed or rates))
+    consoles = [ConsoleLine(name, bool(_SERIAL.fullmatch(name)), rates.get(name)) for name in names]
+    levels = (files.read_text("/proc/sys/kernel/printk") or "").split()
+    loglevel = loglevel_of(cmdline, int(levels[3]) if len(levels) == 4 and levels[3].isdigit() else _LOGLEVEL_DEFAULT)
+    message_bytes = printed_bytes(read_kernel_log(files), loglevel)
+    return Console(consoles, loglevel, message_bytes, cost_of(consoles, message_bytes))

@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The firmware that started the machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Optional
+
+from .efi_variables import read_efi_variable
+from .files import HostFiles
+
+UEFI = "uefi"
+BIOS = "bios"
+
+_EFI = "/sys/firmware/efi"
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """The machine's firmware.
+
+    :ivar type: C(uefi) or C(bios).
+    :ivar secure_boot: whether it booted verified code only; None if that can't be read.
+    """
+
+    type: str
+    secure_boot: Optional[bool]
+
+
+def read_firmware(files: HostFiles) -> Firmware:
+    """The firmware, by what it left in C(/sys)."""
+    if not files.exists(_EFI):
+        return Firmware(BIOS, False)
+    value = read_efi_variable(files, "SecureBoot")
+    return Firmware(UEFI, None if value is None else value[0] == 1)

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the machine runs on: a hypervisor, a cloud, Xen."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Optional
+
+from .._command import Runner
+from .files import HostFiles
+
+AZURE = "azure"
+GOOGLE = "google"
+AMAZON = "amazon"
+
+_DMI = "/sys/class/dmi/id"
+# Microsoft Learn, "Azure Instance Metadata Service": the chassis asset tag of every Azure VM.
+_AZURE_ASSET_TAG = "7783-7084-3265-9085-8269-3286-77"
+_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Hypervisor:
+    """What the machine is.
+
+    :ivar vm: what C(systemd-detect-virt --vm) calls it (C(kvm), C(qemu),
+        C(microsoft), ...); None on hardware, or where it is not known.
+    :ivar cloud: C(azure), C(google), C(amazon), or None.
+    :ivar vendor: as firmware tells it.
+    :ivar product: as firmware tells it.
+    :ivar xen_dom0: whether this is the control domain of a Xen host.
+    """
+
+    vm: Optional[str]
+    cloud: Optional[str]
+    vendor: Optional[str]
+    product: Optional[str]
+    xen_dom0: bool
+
+
+def cloud_of(vendor: Optional[str], product: Optional[str], asset_tag: Optional[str]) -> Optional[str]:
+    """The cloud that DMI strings give away, or None."""
+    if asset_tag == _AZURE_ASSET_TAG:
+        return AZURE
+    if product == "Google Compute Engine":
+        return GOOGLE
+    return AMAZON if vendor == "Amazon EC2" else None
+
+
+def read_hypervisor(files: HostFiles, run: Runner) -> Hypervisor:
+    """What systemd, DMI and Xen say of the machine."""
+    said = run(["systemd-detect-virt", "--vm"], _TIMEOUT_S).stdout.strip()
+    vm = said if re.fullmatch(r"[a-z][a-z0-9_-]*", said) and said != "none" else None
+    vendor, product, asset_tag = (
+        files.read_text("%s/%s" % (_DMI, name)) for name in ("sys_vendor", "product_name", "chassis_asset_tag")
+    )
+    return Hypervisor(
+        vm=vm,
+        cloud=cloud_of(vendor, product, asset_tag),
+        vendor=vendor,
+        product=product,
+        xen_dom0="control_d" in (files.read_text("/proc/xen/capabilities") or ""),
+    )

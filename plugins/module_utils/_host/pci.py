@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PCI devices that may write into memory, or are in the hands of others."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import List, Optional
+
+from .files import HostFiles
+
+VFIO = "vfio-pci"
+
+_DEVICES = "/sys/bus/pci/devices"
+# PCI Local Bus Specification, 6.2.2: the command register.
+_COMMAND_OFFSET = 4
+_BUS_MASTER = 1 << 2
+_CLASS_BRIDGE = 0x06
+
+
+@dataclass(frozen=True)
+class PciDevice:
+    """A device that is not a bridge and has a driver.
+
+    :ivar address: C(0000:3b:00.0).
+    :ivar id: vendor and device, C(15b3:1013).
+    :ivar bus_master: whether it may write into memory.
+    :ivar virtual_functions: how many it shares itself out as.
+    """
+
+    address: str
+    id: str
+    driver: str
+    bus_master: bool
+    virtual_functions: int
+
+
+def _read_device(files: HostFiles, address: str) -> Optional[PciDevice]:
+    base = os.path.join(_DEVICES, address)
+    kind = files.read_text(base + "/class") or ""
+    driver = files.link_name(base + "/driver")
+    if driver is None or (kind.startswith("0x") and int(kind, 16) >> 16 == _CLASS_BRIDGE):
+        return None
+    config = files.read_bytes(base + "/config", _COMMAND_OFFSET + 2) or b""
+    command = struct.unpack_from("<H", config, _COMMAND_OFFSET)[0] if len(config) >= _COMMAND_OFFSET + 2 else 0
+    numbers = [(files.read_text("%s/%s" % (base, name)) or "").replace("0x", "") for name in ("vendor", "device")]
+    return PciDevice(
+        address=address,
+        id=":".join(numbers),
+        driver=driver,
+        bus_master=bool(command & _BUS_MASTER),
+        virtual_functions=files.read_int(base + "/sriov_numvfs") or 0,
+    )
+
+
+def read_pci_devices(files: HostFiles) -> List[PciDevice]:
+    """All of them, by address."""
+    found = (_read_device(files, address) for address in files.listdir(_DEVICES))
+    return [device for device in found if device is not None]

@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What waits for a reboot, and whether it takes one through firmware.
+
+Microcode is no reason for firmware: it lies in the initrd, and the new kernel
+loads it after a kexec as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import struct
+from dataclasses import dataclass
+from typing import Any, List
+from urllib.parse import quote
+
+from .efi_variables import read_efi_variable
+from .files import HostFiles
+from .installed import list_installed, newest, split_release, version_key
+
+REBOOT_REQUIRED = "reboot_required"
+NEWER_KERNEL = "newer_kernel"
+FIRMWARE_UPDATE = "firmware_update"
+EFI_CAPSULE = "efi_capsule"
+
+_FWUPD = "/var/lib/fwupd/pending.db"
+# libfwupd/fwupd-enums.h, FwupdUpdateState: pending, and needs a reboot. Table and columns: src/fu-history.c.
+_FWUPD_QUERY = "SELECT display_name, version_new FROM history WHERE update_state IN (1, 4)"
+# UEFI Specification, 8.5.4: EFI_OS_INDICATIONS_FILE_CAPSULE_DELIVERY_SUPPORTED.
+_FILE_CAPSULE_DELIVERY = 0x4
+
+
+@dataclass(frozen=True)
+class PendingReason:
+    """Something that waits for a reboot.
+
+    :ivar kind: C(reboot_required), C(newer_kernel), C(firmware_update) or C(efi_capsule).
+    :ivar cold: whether only a reboot through firmware will do.
+    :ivar message: what it is.
+    """
+
+    kind: str
+    cold: bool
+    message: str
+
+
+def _reboot_required(files: HostFiles) -> List[PendingReason]:
+    if not files.exists("/run/reboot-required"):
+        return []
+    packages = sorted(set((files.read_text("/run/reboot-required.pkgs") or "").split()))
+    message = "packages ask for a reboot" + (": " + ", ".join(packages) if packages else "")
+    return [PendingReason(REBOOT_REQUIRED, False, message)]
+
+
+def _newer_kernel(files: HostFiles) -> List[PendingReason]:
+    running = files.read_text("/proc/sys/kernel/osrelease") or ""
+    latest = newest(list_installed(files), running)
+    if latest is None:
+        return []
+    (version, flavour), (its_version, its_flavour) = split_release(running), split_release(latest.release)
+    if its_flavour != flavour or version_key(its_version) <= version_key(version):
+        return []
+    return [PendingReason(NEWER_KERNEL, False, "%s is installed, %s runs" % (latest.release, running))]
+
+
+def _firmware_updates(files: HostFiles) -> List[PendingReason]:
+    if not files.exists(_FWUPD):
+        return []
+    try:
+        # Not every Python has it.
+        sqlite: Any = importlib.import_module("sqlite3")
+    except ImportError:
+        return []
+    try:
+        # Immutable: reading must not make a journal.
+        uri = "file:%s?mode=ro&immutable=1" % quote(files.path(_FWUPD))
+        with contextlib.closing(sqlite.connect(uri, uri=True)) as database:
+            rows = database.execute(_FWUPD_QUERY).fetchall()
+    except sqlite.Error:
+        return []
+    return [
+        PendingReason(FIRMWARE_UPDATE, True, "fwupd has %s %s waiting" % (name or "a device's firmware", version or ""))
+        for name, version in rows
+    ]
+
+
+def _efi_capsules(files: HostFiles) -> List[PendingReason]:
+    value = read_efi_variable(files, "OsIndications")
+    if value is None or len(value) < 8 or not struct.unpack_from("<Q", value)[0] & _FILE_CAPSULE_DELIVERY:
+        return []
+    return [PendingReason(EFI_CAPSULE, True, "an EFI capsule is to be processed at the next start of firmware")]
+
+
+def read_pending(files: HostFiles) -> List[PendingReason]:
+    """All that waits."""
+    return [*_reboot_required(files), *_newer_kernel(files), *_firmware_updates(files), *_efi_capsules(files)]

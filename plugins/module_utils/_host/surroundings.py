@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a kernel runs in: firmware, devices, guests, consoles; each piece read only where it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterable, List, Optional
+
+from .._command import Runner
+from .console import Console, read_console
+from .files import HostFiles
+from .firmware import Firmware, read_firmware
+from .guests import Guests, read_guests
+from .hypervisor import Hypervisor, read_hypervisor
+from .pci import PciDevice, read_pci_devices
+from .pending import PendingReason, read_pending
+from .tpm_disks import TpmDisks, read_tpm_disks
+from .watchdog import Watchdogs, read_watchdogs
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The pieces; None for what was not read."""
+
+    firmware: Optional[Firmware] = None
+    watchdog: Optional[Watchdogs] = None
+    hypervisor: Optional[Hypervisor] = None
+    tpm_disks: Optional[TpmDisks] = None
+    pci: Optional[List[PciDevice]] = None
+    guests: Optional[Guests] = None
+    pending: Optional[List[PendingReason]] = None
+    console: Optional[Console] = None
+
+
+READERS: Dict[str, Callable[[HostFiles, Runner], Any]] = {
+    "firmware": lambda files, run: read_firmware(files),
+    "watchdog": read_watchdogs,
+    "hypervisor": read_hypervisor,
+    "tpm_disks": lambda files, run: read_tpm_disks(files),
+    "pci": lambda files, run: read_pci_devices(files),
+    "guests": lambda files, run: read_guests(files),
+    "pending": lambda files, run: read_pending(files),
+    "console": lambda files, run: read_console(files),
+}
+
+
+def read_surroundings(files: HostFiles, run: Runner, names: Iterable[str] = tuple(READERS)) -> Surroundings:
+    """Read some pieces.
+
+    :param names: keys of :data:`READERS`.
+    """
+    return Surroundings(**{name: READERS[name](files, run) for name in names})

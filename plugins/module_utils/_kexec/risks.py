@@ -1,0 +1,123 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What makes a kexec of a host doubtful though it is possible: pure, from facts alone.
+
+Nothing is forbidden here; see C(policy.py).
+"""
+
+from __future__ import annotations
+
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
+
+from .._host.console import Console
+from .._host.guests import Guests
+from .._host.hypervisor import AZURE, GOOGLE, Hypervisor
+from .._host.pci import VFIO, PciDevice
+from .._host.pending import PendingReason
+from .._host.surroundings import Surroundings
+from .._host.tpm_disks import TpmDisks
+from .._host.watchdog import Watchdogs
+from .._reasons import Reason, reason
+from .doubtful_drivers import Doubt, doubt_of
+from .watchdog_jump import across_jump
+
+CONSOLE_MAX_MS = 1000
+KEXECS_MAX = 50
+
+# Where virtual machines were seen stuck, and where that can be read.
+_CLOUDS = {
+    AZURE: ("an Azure VM", "https://github.com/nix-community/nixos-anywhere/issues/400"),
+    GOOGLE: ("a Google Compute Engine VM", "https://github.com/siderolabs/talos/pull/8838"),
+}
+# As many as a sentence bears.
+_NAMED_MAX = 5
+
+
+def _named(names: Sequence[str]) -> str:
+    """A few names; one that is there more than once with how often."""
+    counts = {name: names.count(name) for name in names}
+    different = [name if count == 1 else "%s (%d times)" % (name, count) for name, count in counts.items()]
+    more = len(different) - _NAMED_MAX
+    return ", ".join(different[:_NAMED_MAX]) + (" and %d more" % more if more > 0 else "")
+
+
+def _of_devices(devices: List[PciDevice]) -> Iterable[Reason]:
+    doubts: Dict[str, Tuple[Doubt, List[str]]] = {}
+    for device in devices:
+        doubt = doubt_of(device)
+        if doubt is not None:
+            doubts.setdefault(device.driver, (doubt, []))[1].append(device.address)
+    for driver, (doubt, addresses) in sorted(doubts.items()):
+        yield reason("DRIVER_RISK", "%s drives %s: %s (%s)" % (driver, _named(addresses), doubt.why, doubt.source))
+    shared = ["%s (%d)" % (device.address, device.virtual_functions) for device in devices if device.virtual_functions]
+    if shared:
+        yield reason("SRIOV_IN_USE", "devices have virtual functions in use: %s" % _named(shared))
+    lent = [device.address for device in devices if device.driver == VFIO]
+    if lent:
+        yield reason("VFIO_IN_USE", "devices are in the hands of vfio-pci: %s" % _named(lent))
+
+
+def _of_guests(guests: Guests) -> Iterable[Reason]:
+    if guests.vms:
+        yield reason("GUESTS_RUNNING", "virtual machines run here: %s" % _named(guests.vms))
+    if guests.containers:
+        yield reason("CONTAINERS_RUNNING", "containers run here: %s" % _named(guests.containers))
+
+
+def _of_disks(disks: TpmDisks) -> Iterable[Reason]:
+    if disks.bound:
+        yield reason("TPM_BOUND_DISK", "a TPM unlocks %s by what was measured at boot" % _named(disks.bound))
+
+
+def _of_pending(pending: List[PendingReason]) -> Iterable[Reason]:
+    cold = [each.message for each in pending if each.cold]
+    if cold:
+        yield reason("COLD_BOOT_PENDING", _named(cold))
+
+
+def _of_hypervisor(hypervisor: Hypervisor) -> Iterable[Reason]:
+    if hypervisor.xen_dom0:
+        yield reason("XEN_DOM0", "this is the control domain of a Xen host, and kexec would replace Xen")
+    cloud = _CLOUDS.get(hypervisor.cloud or "")
+    if cloud is not None:
+        yield reason("CLOUD_RISK", "this is %s, and such were seen stuck after a kexec (%s)" % cloud)
+
+
+def _of_watchdog(watchdogs: Watchdogs) -> Iterable[Reason]:
+    across = across_jump(watchdogs)
+    if not across.runs:
+        yield reason("NO_WATCHDOG", across.why)
+
+
+def _of_console(console: Console) -> Iterable[Reason]:
+    if console.cost_ms is not None and console.cost_ms > CONSOLE_MAX_MS:
+        yield reason(
+            "CONSOLE_SLOW",
+            "%d bytes of kernel messages take at most %d ms on the slowest serial console"
+            % (console.message_bytes or 0, console.cost_ms),
+        )
+
+
+def _some(found: Callable[..., Iterable[Reason]], facts: Optional[object]) -> List[Reason]:
+    return list(found(facts)) if facts is not None else []
+
+
+def risks(surroundings: Surroundings, kexecs: Optional[int]) -> List[Reason]:
+    """Everything that makes a kexec doubtful.
+
+    :param surroundings: what was not read is no risk.
+    :param kexecs: since firmware last booted the machine; None if that is not known.
+    """
+    found = [
+        *_some(_of_devices, surroundings.pci),
+        *_some(_of_disks, surroundings.tpm_disks),
+        *_some(_of_pending, surroundings.pending),
+        *_some(_of_hypervisor, surroundings.hypervisor),
+        *_some(_of_guests, surroundings.guests),
+        *_some(_of_watchdog, surroundings.watchdog),
+        *_some(_of_console, surroundings.console),
+    ]
+    if kexecs is not None and kexecs > KEXECS_MAX:
+        found.append(reason("MANY_KEXECS", "the host was rebooted by kexec %d times since firmware last booted it" % kexecs))
+    return found

@@ -1,0 +1,59 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which facts are gathered: C(gather_subset), as Ansible's C(setup) has it."""
+
+from __future__ import annotations
+
+from typing import FrozenSet, Iterable, Set
+
+from .._host.surroundings import READERS
+from .errors import KexecError
+
+MINIMUM = frozenset(("boot", "kernel"))
+VERDICT = "verdict"
+# What takes reading the host as a whole.
+HOST_SUBSETS = frozenset(
+    ("container", "cpu", "defaults", "fast_images", "kernels", "kexec", "memory", "reservations", "virtio", VERDICT)
+)
+SUBSETS: FrozenSet[str] = MINIMUM | HOST_SUBSETS | frozenset(READERS)
+
+_ALL = "all"
+_MIN = "min"
+
+
+def resolve(wanted: Iterable[str]) -> FrozenSet[str]:
+    """The subsets that are asked for.
+
+    :param wanted: names, names to leave out with C(!) before them, C(all) and
+        C(min). Where nothing but what to leave out is said, it is left out of
+        all. The minimum is always there, unless C(!min) is said; C(!all)
+        leaves nothing but the minimum.
+    :raises KexecError: C(SUBSET_INVALID).
+    """
+    included: Set[str] = set()
+    named: Set[str] = set()
+    excluded: Set[str] = set()
+    said = [name.strip() for name in wanted]
+    for word in said:
+        name = word[1:] if word.startswith("!") else word
+        if name not in SUBSETS and name not in (_ALL, _MIN):
+            known = ", ".join([_ALL, _MIN, *sorted(SUBSETS)])
+            raise KexecError(
+                "SUBSET_INVALID", "there is no subset %s of the facts; there are %s" % (name or "without a name", known)
+            )
+        meant = {_ALL: SUBSETS, _MIN: MINIMUM}.get(name, frozenset((name,)))
+        if word.startswith("!"):
+            excluded |= meant - MINIMUM if name == _ALL else meant
+        else:
+            included |= meant
+            named |= meant if name != _ALL else frozenset()
+    if all(word.startswith("!") for word in said):
+        included = set(SUBSETS)
+    included -= excluded - named
+    return frozenset(included | (MINIMUM - excluded))
+
+
+def surroundings_of(subsets: FrozenSet[str]) -> FrozenSet[str]:
+    """Pieces of C(_host/surroundings.py) that have to be read; the verdict takes all of them, whatever else is left out."""
+    return frozenset(READERS) if VERDICT in subsets else subsets & frozenset(READERS)
