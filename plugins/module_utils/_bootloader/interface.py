@@ -150,18 +150,22 @@ class Bootloader(ABC):
         snapshot = Snapshot(self._files, [*(change.path for change in plan.changes), *self.generated()])
         try:
             for change in plan.changes:
-                make_change(self._files, change)
+                self._make(change)
             for command in plan.commands:
                 self.run_tool(command)
             self._verify(plan)
         except BaseException as error:
             left = snapshot.restore()
-            if isinstance(error, OSError):
-                error = BootloaderError("BOOTLOADER_FAILED", "%s can't be written: %s" % (error.filename, error.strerror))
             if left and isinstance(error, BootloaderError):
                 message = "%s; and what is there now can't be undone: %s" % (error.reason.message, ", ".join(left))
                 raise BootloaderError(error.reason.code, message) from error
-            raise error
+            raise
+
+    def _make(self, change: FileChange) -> None:
+        try:
+            make_change(self._files, change)
+        except OSError as error:
+            raise BootloaderError("BOOTLOADER_FAILED", "%s can't be written: %s" % (change.path, error.strerror)) from error
 
     def mismatches(self, expected: Mapping[str, Values], kernels: str = ALL) -> Iterator[str]:
         """Where entries don't have the values that are expected, in words."""
@@ -172,6 +176,8 @@ class Bootloader(ABC):
                     yield "%s has %s instead of %s" % (entry.title, describe(name, found), describe(name, values))
 
     def _verify(self, plan: Plan) -> None:
+        if not self.affected(plan.kernels):
+            raise BootloaderError("BOOTLOADER_MISMATCH", "%s has no entry that could take it" % self.NAME)
         for mismatch in self.mismatches(plan.expected, plan.kernels):
             raise BootloaderError("BOOTLOADER_MISMATCH", "%s did not take it: %s" % (self.NAME, mismatch))
 
