@@ -31,7 +31,10 @@ root=${0%/usr/sbin/update-grub}
 for drop_in in "$root"/etc/default/grub.d/*.cfg; do
     if [ -e "$drop_in" ]; then . "$drop_in"; fi
 done
-entry() { printf "menuentry '%s' --class os \$menuentry_id_option '%s' {\n\tlinux\t/boot/vmlinuz-%s root=/dev/vda1 ro %s\n}\n" "$@"; }
+entry() {
+    printf "menuentry '%s' --class os \$menuentry_id_option '%s' {\n" "$1" "$2"
+    printf "\tlinux\t/boot/vmlinuz-%s root=/dev/vda1 ro %s\n}\n" "$3" "$4"
+}
 {
     case $GRUB_DEFAULT in saved) chosen='${saved_entry}' ;; *) chosen=$GRUB_DEFAULT ;; esac
     printf 'if [ "${next_entry}" ] ; then\n   set default="${next_entry}"\nelse\n   set default="%s"\nfi\n' "$chosen"

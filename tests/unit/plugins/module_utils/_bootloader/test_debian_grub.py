@@ -133,7 +133,7 @@ def test_what_others_set_is_overruled_and_given_back(host: DebianHost, listing: 
     overruled = {"crashkernel": Setting(("512M",), overrule=True)}
     assert put(host, overruled)
     assert values(host, "crashkernel") == {("512M",)}
-    assert host.bootloader().entries()[0].cmdline.split() == "root=/dev/vda1 ro console=ttyS0 quiet crashkernel=512M".split()
+    assert " ".join(host.bootloader().entries()[0].cmdline.split()) == "root=/dev/vda1 ro console=ttyS0 quiet crashkernel=512M"
     assert host.bootloader().own() == overruled
     assert host.bootloader().setters("crashkernel") == []
     assert not put(host, overruled)
