@@ -169,17 +169,14 @@ class Bootloader(ABC):
 
     def mismatches(self, expected: Mapping[str, Values], kernels: str = ALL) -> Iterator[str]:
         """Where entries don't have the values that are expected, in words."""
-        for entry in self.affected(kernels):
-            for name, values in expected.get(entry.source, expected.get(ANY_ENTRY, {})).items():
-                found = values_of(entry.cmdline, name)
-                if found != values:
-                    yield "%s has %s instead of %s" % (entry.title, describe(name, found), describe(name, values))
+        return _differences(self.affected(kernels), expected)
 
     def _verify(self, plan: Plan) -> None:
-        if not self.affected(plan.kernels):
+        entries = self.affected(plan.kernels)
+        if not entries:
             raise BootloaderError("BOOTLOADER_MISMATCH", "%s has no entry that could take it" % self.NAME)
-        for mismatch in self.mismatches(plan.expected, plan.kernels):
-            raise BootloaderError("BOOTLOADER_MISMATCH", "%s did not take it: %s" % (self.NAME, mismatch))
+        for difference in _differences(entries, plan.expected):
+            raise BootloaderError("BOOTLOADER_MISMATCH", "%s did not take it: %s" % (self.NAME, difference))
 
     def affected(self, kernels: str = ALL) -> List[Entry]:
         """Entries that settings are for: not those of other systems, and not those for rescue.
@@ -210,6 +207,14 @@ class Bootloader(ABC):
                 directory = os.path.dirname(directory)
             if not os.access(self._files.path(directory), os.W_OK):
                 raise BootloaderError("BOOTLOADER_FAILED", "%s is read-only" % directory)
+
+
+def _differences(entries: Iterable[Entry], expected: Mapping[str, Values]) -> Iterator[str]:
+    for entry in entries:
+        for name, values in expected.get(entry.source, expected.get(ANY_ENTRY, {})).items():
+            found = values_of(entry.cmdline, name)
+            if found != values:
+                yield "%s has %s instead of %s" % (entry.title, describe(name, found), describe(name, values))
 
 
 def describe(name: str, values: Sequence[str]) -> str:
