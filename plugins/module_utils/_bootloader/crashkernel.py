@@ -127,7 +127,7 @@ def _parse_ranges(value: str) -> CrashKernel:
 class CrashReservation:
     """What the kernel makes of all C(crashkernel=) values of a command line.
 
-    :ivar size_bytes: the area for the crash kernel, as C(/sys/kernel/kexec_crash_size) tells it.
+    :ivar size_bytes: the area for the crash kernel.
     :ivar low_bytes: beside it, below 4 GiB.
     :ivar cma_bytes: beside it, in CMA (since 6.17).
     """
@@ -138,7 +138,7 @@ class CrashReservation:
 
     @property
     def total_bytes(self) -> int:
-        """All that is out of use for everything else."""
+        """All that is out of use for everything else, as C(/sys/kernel/kexec_crash_size) tells it since Linux 6.5."""
         return self.size_bytes + self.low_bytes
 
 
