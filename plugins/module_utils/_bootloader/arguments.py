@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Iterator, List, Sequence, Tuple
 
-_ARGUMENT = re.compile(r'(?:"[^"]*(?:"|$)|[^\s"])+')
+_ARGUMENT = re.compile(r'(?:"[^"]*(?:"|$)|[^\s"])+', re.ASCII)
 _END = "--"
 
 
@@ -26,7 +26,7 @@ def _arguments(line: str) -> Iterator[re.Match[str]]:
 
 def _value(argument: str, name: str) -> Tuple[bool, str]:
     bare = argument.strip('"')
-    return bare.startswith(name + "="), bare[len(name) + 1 :]
+    return bare.startswith(name + "="), bare[len(name) + 1 :].strip('"')
 
 
 def values_of(line: str, name: str) -> Tuple[str, ...]:
@@ -56,7 +56,8 @@ def without(line: str, name: str) -> str:
 def with_values(line: str, name: str, values: Sequence[str]) -> str:
     """The line with these values of an argument and no others, behind all that is there for the kernel."""
     bare = without(line, name)
-    end = max((match.end() for match in _arguments(bare)), default=0)
+    # Nothing can be put behind a quote that is never closed.
+    end = max((match.end() for match in _arguments(bare) if match.group().count('"') % 2 == 0), default=0)
     added = " ".join("%s=%s" % (name, value) for value in values)
     if not added:
         return bare

@@ -9,7 +9,10 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
-_LINE = re.compile(r"^(?P<key>[A-Za-z0-9-]+)(?P<space>[ \t]+)(?P<value>.*?)(?P<end>[ \t]*)$", re.MULTILINE)
+# White space around a line does not count, nor does the end that other systems put behind it.
+_LINE = re.compile(
+    r"^(?P<indent>[ \t]*)(?P<key>[A-Za-z0-9-]+)(?P<space>[ \t]+)(?P<value>[^\r\n]*?)(?P<end>[ \t\r]*)$", re.MULTILINE
+)
 _OPTIONS = "options"
 
 
@@ -41,7 +44,8 @@ class BlsEntry:
             nonlocal first
             if match.group("key") != _OPTIONS:
                 return match.group()
-            line = match.group("key") + match.group("space") + cmdline if first else "# " + match.group()
+            kept = match.group("indent") + match.group("key") + match.group("space")
+            line = kept + cmdline + match.group("end") if first else "# " + match.group()
             first = False
             return line
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Optional
+from typing import Dict, Iterable, List, Optional, Tuple
 
 from .._host.atomic import sync_directory, write_atomically
 from .._host.files import HostFiles
+from .errors import BootloaderError
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,8 @@ def _put(files: HostFiles, path: str, content: Optional[bytes], mode: int, with_
     if content is not None:
         if with_directory:
             os.makedirs(directory, mode=0o755, exist_ok=True)
-        write_atomically(target, content, mode)
+        # A link stays one: RHEL 8 has /boot/grub2/grubenv on the EFI system partition.
+        write_atomically(os.path.realpath(target), content, mode)
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(target)
@@ -54,16 +57,37 @@ def _put(files: HostFiles, path: str, content: Optional[bytes], mode: int, with_
             os.rmdir(directory)
 
 
+@dataclass(frozen=True)
+class _State:
+    """A file with its owner and mode; content is None where there is none."""
+
+    content: Optional[bytes]
+    owner: Tuple[int, int] = (0, 0)
+    mode: int = 0o644
+
+
+def _state(files: HostFiles, path: str) -> _State:
+    content = files.read_bytes(path)
+    if content is None:
+        return _State(None)
+    found = os.stat(files.path(path))
+    return _State(content, (found.st_uid, found.st_gid), stat.S_IMODE(found.st_mode))
+
+
 class Snapshot:
     """Files as they are now, to be put back if a change does not end well.
 
     :param paths: of files that may be changed; they need not exist.
+    :raises BootloaderError: C(BOOTLOADER_FAILED) if one can't be read, and so could not be put back.
     """
 
     def __init__(self, files: HostFiles, paths: Iterable[str]) -> None:
         self._files = files
-        self._contents: Dict[str, Optional[bytes]] = {path: files.read_bytes(path) for path in paths}
-        self._homeless = {path for path in self._contents if not files.exists(os.path.dirname(path))}
+        self._states: Dict[str, _State] = {path: _state(files, path) for path in paths}
+        for path, state in self._states.items():
+            if state.content is None and files.exists(path):
+                raise BootloaderError("BOOTLOADER_FAILED", "%s can't be read, so it is not changed" % path)
+        self._homeless = {path for path in self._states if not files.exists(os.path.dirname(path))}
 
     def restore(self) -> List[str]:
         """Put back what is different by now.
@@ -71,11 +95,29 @@ class Snapshot:
         :return: paths where that failed.
         """
         failed: List[str] = []
-        for path, content in self._contents.items():
-            if self._files.read_bytes(path) == content and path not in self._homeless:
-                continue
+        for path, state in self._states.items():
             try:
-                _put(self._files, path, content, 0o644, path in self._homeless)
+                self._restore(path, state)
             except OSError:
                 failed.append(path)
         return failed
+
+    def _restore(self, path: str, state: _State) -> None:
+        target = self._files.path(path)
+        now = _state(self._files, path)
+        if now == state and path not in self._homeless:
+            return
+        if now.content is not None and state.content is not None:
+            # Before the content: it may hold what not all may read, such as a password of GRUB.
+            _own(target, now, state)
+        if now.content != state.content or path in self._homeless:
+            _put(self._files, path, state.content, state.mode, path in self._homeless)
+        if now.content is None and state.content is not None:
+            _own(target, _state(self._files, path), state)
+
+
+def _own(target: str, now: _State, wanted: _State) -> None:
+    if now.owner != wanted.owner:
+        os.chown(target, *wanted.owner)
+    if now.mode != wanted.mode:
+        os.chmod(target, wanted.mode)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
-from .sizes import MIB, round_up, take_size
+from .sizes import MIB, format_size, round_up, take_size
 
 NAME = "crashkernel"
 
@@ -59,11 +59,19 @@ class CrashKernel:
     offset_bytes: Optional[int] = None
 
     def size_on(self, ram_bytes: int) -> int:
-        """Size for a machine with so much memory; 0 if no range is meant for it."""
+        """Size for a machine with so much memory; 0 if no range is meant for it.
+
+        :raises ValueError: the kernel does not get to the range that is.
+        """
         if self.size_bytes is not None:
             return self.size_bytes
         rounded = round_up(ram_bytes, _RAM_UNIT_BYTES)
-        return next((range_.size_bytes for range_ in self.ranges if range_.holds(rounded)), 0)
+        for range_ in self.ranges:
+            if range_.holds(rounded):
+                return range_.size_bytes
+            if range_.size_bytes >= rounded:
+                raise ValueError("the kernel stops at %s, which is all memory there is" % format_size(range_.size_bytes))
+        return 0
 
 
 def parse_crashkernel(value: str) -> CrashKernel:
@@ -119,7 +127,7 @@ def _parse_ranges(value: str) -> CrashKernel:
 class CrashReservation:
     """What the kernel makes of all C(crashkernel=) values of a command line.
 
-    :ivar size_bytes: the area for the crash kernel, as C(/sys/kernel/kexec_crash_size) tells it.
+    :ivar size_bytes: the area for the crash kernel.
     :ivar low_bytes: beside it, below 4 GiB.
     :ivar cma_bytes: beside it, in CMA (since 6.17).
     """
@@ -130,7 +138,7 @@ class CrashReservation:
 
     @property
     def total_bytes(self) -> int:
-        """All that is out of use for everything else."""
+        """All that is out of use for everything else, as C(/sys/kernel/kexec_crash_size) tells it since Linux 6.5."""
         return self.size_bytes + self.low_bytes
 
 

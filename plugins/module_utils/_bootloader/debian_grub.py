@@ -109,8 +109,15 @@ class DebianGrub(Bootloader):
         return Entry(entry.title, release, entry.cmdline, is_default, source)
 
     def affected(self, kernels: str = ALL) -> List[Entry]:
-        """Those of 10_linux: GRUB_CMDLINE_LINUX_DEFAULT is not for recovery, nor for what others add."""
-        return [entry for entry in self.entries() if entry.source == GRUB_CFG and not entry.title.endswith(_RECOVERY)]
+        """Those of 10_linux: GRUB_CMDLINE_LINUX_DEFAULT is not for recovery, nor for what others add.
+
+        The default is among them whatever it is: where it does not get what is set, nothing was reached.
+        """
+        return [
+            entry
+            for entry in self.entries()
+            if entry.is_default or (entry.source == GRUB_CFG and not entry.title.endswith(_RECOVERY))
+        ]
 
     def own(self) -> Dict[str, Setting]:
         """See :class:`Bootloader`."""

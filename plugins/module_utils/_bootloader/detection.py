@@ -109,11 +109,12 @@ def _in_use(files: HostFiles, kind: Optional[int], found: Dict[str, str]) -> Lis
         return [name for name in names if name in _GRUBS]
     if kind == _TYPE_EXTLINUX:
         return [name for name in names if name == EXTLINUX]
-    if not efi or (info is None and has_efi_variables(files)):
+    says = info or ""
+    if says.startswith("systemd-boot"):
+        return [name for name in names if name == SYSTEMD_BOOT]
+    if says.startswith("GRUB"):
+        return [name for name in names if name in _GRUBS]
+    if not efi or says or has_efi_variables(files):
         # It always tells.
         names = [name for name in names if name != SYSTEMD_BOOT]
-    elif info is not None and info.startswith("systemd-boot"):
-        names = [name for name in names if name == SYSTEMD_BOOT]
-    elif info is not None and info.startswith("GRUB"):
-        names = [name for name in names if name in _GRUBS]
     return names

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
 _SECTION = re.compile(r"### (BEGIN|END) \S*/([^/\s]+) ###")
-_BLOCK = re.compile(r"\s*(menuentry|submenu)\s+'((?:[^']|'\\'')*)'(.*)\{\s*$")
+_BLOCK = re.compile(r"""\s*(menuentry|submenu)\s+(?:'((?:[^']|'\\'')*)'|"([^"]*)"|([^\s'"{]+))(.*)\{\s*$""")
 _ID = re.compile(r"\$menuentry_id_option\s+'([^']*)'")
 _LINUX = re.compile(r"\s*linux(?:16|efi)?\s+(\S+)\s*(.*)$")
 _DEFAULT = re.compile(r'\s*set default="([^"]*)"')
@@ -55,14 +55,21 @@ class Menu:
     default: str
 
     def find(self, wanted: str) -> Optional[MenuEntry]:
-        """The entry that a value of C(default) means: places, titles or ids, one for each submenu, parted by C(>)."""
+        """The entry that a value of C(default) means: places, titles or ids, one for each submenu, parted by C(>).
+
+        A menu's first where it has none of that name, as in GRUB; None if there is no entry.
+        """
         steps = wanted.split(">")
-        for entry in self.entries:
-            if len(steps) == len(entry.path) and all(
-                step in (str(place), *names) for step, place, names in zip(steps, entry.path, entry.names)
-            ):
-                return entry
-        return None
+        found = self.entries
+        depth = 0
+        while found and len(found[0].path) > depth:
+            step = steps[depth] if depth < len(steps) else ""
+            first = found[0].path[depth]
+            named = (entry.path[depth] for entry in found if step and step in (str(entry.path[depth]), *entry.names[depth]))
+            place = next(named, first)
+            found = [entry for entry in found if entry.path[depth] == place]
+            depth += 1
+        return found[0] if found else None
 
 
 def parse_grub_cfg(text: str) -> Menu:
@@ -81,9 +88,11 @@ def parse_grub_cfg(text: str) -> Menu:
         if comment:
             section = comment.group(2) if comment.group(1) == "BEGIN" else ""
         elif block and current is None:
-            identity = _ID.search(block.group(3))
-            name = (block.group(2).replace("'\\''", "'"), identity.group(1) if identity else "")
-            if block.group(1) == "submenu":
+            kind, single, double, plain, options = block.groups()
+            identity = _ID.search(options)
+            title = single.replace("'\\''", "'") if single is not None else double or plain or ""
+            name = (title, identity.group(1) if identity else "")
+            if kind == "submenu":
                 open_names.append(name)
                 counters.append(0)
             else:

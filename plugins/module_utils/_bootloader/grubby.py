@@ -19,7 +19,7 @@ from .arguments import values_of
 from .crashkernel import NAME as CRASHKERNEL
 from .errors import BootloaderError
 from .interface import ALL, ANY_ENTRY, DEFAULT, Entry, Plan, Setting, describe
-from .record import read_record, record_change
+from .record import Record, read_record, record_change
 from .recorded import RecordedBootloader, foreign, updated, values_after
 
 _ENTRIES = "/boot/loader/entries"
@@ -69,12 +69,7 @@ class Grubby(RecordedBootloader):
 
     def affected(self, kernels: str = ALL) -> List[Entry]:
         """See :class:`Bootloader`."""
-        entries = self.entries()
-        if kernels == ALL:
-            return entries
-        if kernels == DEFAULT:
-            return [entry for entry in entries if entry.is_default]
-        return [entry for entry in entries if entry.release == kernels]
+        return _affected(self.entries(), kernels)
 
     def _grubby(self) -> str:
         return find_executable("grubby", self._files.root) or "grubby"
@@ -100,27 +95,39 @@ class Grubby(RecordedBootloader):
                 raise BootloaderError(
                     "NOT_EXPRESSIBLE", "grubby keeps one value of an argument only, so not %s" % describe(name, setting.values)
                 )
-        entries = self.affected(kernels)
+        everything = self.entries()
+        entries = _affected(everything, kernels)
         if not entries:
             raise BootloaderError("KERNEL_NOT_FOUND", "grubby knows of no kernel %s" % kernels)
         record = read_record(self._files)
         main = next((entry for entry in entries if entry.is_default), entries[0])
-        after = updated(record, settings, {name: values_of(main.cmdline, name) for name in settings})
+        others = [entry for entry in everything if entry not in entries]
+        # What is taken back from some kernels only is still set for the rest.
+        made = {name: setting for name, setting in settings.items() if setting.values or not _has_own(others, name, record)}
+        after = updated(record, made, {name: values_of(main.cmdline, name) for name in made})
         unwanted: List[str] = []
         added: List[str] = []
-        expected: Dict[str, Dict[str, Tuple[str, ...]]] = {ANY_ENTRY: {}}
+        expected: Dict[str, Dict[str, Tuple[str, ...]]] = {entry.source: {} for entry in entries}
+        same = True
         for name, setting in settings.items():
-            wanted = values_after(name, setting, values_of(main.cmdline, name), record)
-            if wanted and foreign(wanted, setting) and setting.values:
-                raise BootloaderError(
-                    "NOT_EXPRESSIBLE", "grubby keeps one value of an argument only, so not %s" % describe(name, wanted)
-                )
-            expected[ANY_ENTRY][name] = wanted
-            there = {values_of(entry.cmdline, name) for entry in entries}
-            if there == {wanted}:
+            there = {entry: values_of(entry.cmdline, name) for entry in entries}
+            wanted = {entry: values_after(name, setting, values, record) for entry, values in there.items()}
+            for entry, values in wanted.items():
+                expected[entry.source][name] = values
+            same = same and len(set(wanted.values())) == 1
+            if there == wanted:
                 continue
-            unwanted.extend("%s=%s" % (name, value) for value in sorted({value for values in there for value in values}))
-            added.extend("%s=%s" % (name, value) for value in wanted)
+            for values in wanted.values():
+                if len(values) > 1:
+                    raise BootloaderError(
+                        "NOT_EXPRESSIBLE", "grubby keeps one value of an argument only, so not %s" % describe(name, values)
+                    )
+            gone = {value for entry in entries for value in there[entry] if value not in wanted[entry]}
+            unwanted.extend("%s=%s" % (name, value) for value in sorted(gone))
+            new = {value for entry in entries for value in wanted[entry] if value not in there[entry]}
+            added.extend("%s=%s" % (name, value) for value in sorted(new))
+        if same:
+            expected = {ANY_ENTRY: expected[main.source]}
         if not unwanted and not added and after == record:
             return Plan(expected=expected, kernels=kernels)
         command = [self._grubby(), "--update-kernel=%s" % _target(kernels, main)]
@@ -131,6 +138,20 @@ class Grubby(RecordedBootloader):
         commands = (tuple(command),) if unwanted or added else ()
         self.check_writable([os.path.join(_ENTRIES, "entry"), *(path for path in _FILES if self._files.exists(path))])
         return Plan((record_change(self._files, after),), commands, expected, kernels)
+
+
+def _affected(entries: Sequence[Entry], kernels: str) -> List[Entry]:
+    if kernels == ALL:
+        return list(entries)
+    if kernels == DEFAULT:
+        return [entry for entry in entries if entry.is_default]
+    return [entry for entry in entries if entry.release == kernels]
+
+
+def _has_own(entries: Sequence[Entry], name: str, record: Record) -> bool:
+    """Whether an entry has what we have set."""
+    own = record.settings.get(name)
+    return own is not None and any(foreign(values, own) != values for values in (values_of(e.cmdline, name) for e in entries))
 
 
 def _target(kernels: str, entry: Entry) -> str:

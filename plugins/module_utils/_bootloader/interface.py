@@ -150,30 +150,33 @@ class Bootloader(ABC):
         snapshot = Snapshot(self._files, [*(change.path for change in plan.changes), *self.generated()])
         try:
             for change in plan.changes:
-                make_change(self._files, change)
+                self._make(change)
             for command in plan.commands:
                 self.run_tool(command)
             self._verify(plan)
         except BaseException as error:
             left = snapshot.restore()
-            if isinstance(error, OSError):
-                error = BootloaderError("BOOTLOADER_FAILED", "%s can't be written: %s" % (error.filename, error.strerror))
             if left and isinstance(error, BootloaderError):
                 message = "%s; and what is there now can't be undone: %s" % (error.reason.message, ", ".join(left))
                 raise BootloaderError(error.reason.code, message) from error
-            raise error
+            raise
+
+    def _make(self, change: FileChange) -> None:
+        try:
+            make_change(self._files, change)
+        except OSError as error:
+            raise BootloaderError("BOOTLOADER_FAILED", "%s can't be written: %s" % (change.path, error.strerror)) from error
 
     def mismatches(self, expected: Mapping[str, Values], kernels: str = ALL) -> Iterator[str]:
         """Where entries don't have the values that are expected, in words."""
-        for entry in self.affected(kernels):
-            for name, values in expected.get(entry.source, expected.get(ANY_ENTRY, {})).items():
-                found = values_of(entry.cmdline, name)
-                if found != values:
-                    yield "%s has %s instead of %s" % (entry.title, describe(name, found), describe(name, values))
+        return _differences(self.affected(kernels), expected)
 
     def _verify(self, plan: Plan) -> None:
-        for mismatch in self.mismatches(plan.expected, plan.kernels):
-            raise BootloaderError("BOOTLOADER_MISMATCH", "%s did not take it: %s" % (self.NAME, mismatch))
+        entries = self.affected(plan.kernels)
+        if not entries:
+            raise BootloaderError("BOOTLOADER_MISMATCH", "%s has no entry that could take it" % self.NAME)
+        for difference in _differences(entries, plan.expected):
+            raise BootloaderError("BOOTLOADER_MISMATCH", "%s did not take it: %s" % (self.NAME, difference))
 
     def affected(self, kernels: str = ALL) -> List[Entry]:
         """Entries that settings are for: not those of other systems, and not those for rescue.
@@ -204,6 +207,14 @@ class Bootloader(ABC):
                 directory = os.path.dirname(directory)
             if not os.access(self._files.path(directory), os.W_OK):
                 raise BootloaderError("BOOTLOADER_FAILED", "%s is read-only" % directory)
+
+
+def _differences(entries: Iterable[Entry], expected: Mapping[str, Values]) -> Iterator[str]:
+    for entry in entries:
+        for name, values in expected.get(entry.source, expected.get(ANY_ENTRY, {})).items():
+            found = values_of(entry.cmdline, name)
+            if found != values:
+                yield "%s has %s instead of %s" % (entry.title, describe(name, found), describe(name, values))
 
 
 def describe(name: str, values: Sequence[str]) -> str:

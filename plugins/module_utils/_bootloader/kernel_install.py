@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -21,9 +22,9 @@ from .arguments import values_of, with_values, without
 from .bls import BlsEntry, parse_bls
 from .changes import FileChange
 from .errors import BootloaderError
-from .interface import ALL, Entry, Plan, Setting
+from .interface import ALL, Entry, Plan, Setter, Setting
 from .record import Origin, Record, digest, read_record, record_change
-from .recorded import RecordedBootloader, updated, values_after
+from .recorded import RecordedBootloader, foreign, updated, values_after
 
 CMDLINE = "/etc/kernel/cmdline"
 # Where kernel-install looks next.
@@ -31,6 +32,8 @@ _VENDOR_CMDLINE = "/usr/lib/kernel/cmdline"
 # What kernel-install adds by itself.
 _OWN_ARGUMENT = "systemd.machine_id"
 _ENTRIES = "loader/entries"
+# See "Boot Counting" of the Boot Loader Specification.
+_TRIES = re.compile(r"\+\d+(-\d+)?(?=\.conf$)")
 
 
 class KernelInstall(RecordedBootloader):
@@ -48,7 +51,7 @@ class KernelInstall(RecordedBootloader):
             title="%s (%s)" % (entry.value("title"), entry.value("version")),
             release=entry.value("version"),
             cmdline=entry.cmdline,
-            is_default=os.path.basename(path) == default,
+            is_default=_id_of(path) == default,
             source=path,
         )
 
@@ -99,7 +102,25 @@ class KernelInstall(RecordedBootloader):
                 "BOOTLOADER_UNSUPPORTED",
                 "%s is a unified kernel image: its command line is a signed part of it" % chosen.get("id", "the default entry"),
             )
-        return str(chosen.get("id", ""))
+        return _id_of(str(chosen.get("id", "")))
+
+    def setters(self, name: str) -> List[Setter]:
+        """See :class:`Bootloader`."""
+        found = super().setters(name)
+        own = self.own().get(name)
+        values = self._lasting(name)
+        if values and not (own is not None and own.overrule) and CMDLINE not in (setter.source for setter in found):
+            # Kernels that are installed later will have it.
+            found.insert(0, Setter(CMDLINE, values))
+        return found
+
+    def _setter(self, entry: Entry, name: str, values: Tuple[str, ...]) -> str:
+        """See :class:`RecordedBootloader`."""
+        return CMDLINE if values == self._lasting(name) else entry.source
+
+    def _lasting(self, name: str) -> Tuple[str, ...]:
+        """Values that others have set in C(/etc/kernel/cmdline)."""
+        return foreign(values_of(self._files.read_text(CMDLINE) or "", name), self.own().get(name))
 
     def generated(self) -> Sequence[str]:
         """See :class:`Bootloader`."""
@@ -118,7 +139,7 @@ class KernelInstall(RecordedBootloader):
         if not entries:
             raise BootloaderError("BOOTLOADER_CONFIG_INVALID", "there are no entries below %s" % self.boot_root())
         default = self._default_id()
-        main = next((entry for path, entry in entries if os.path.basename(path) == default), entries[-1][1])
+        main = next((entry for path, entry in entries if _id_of(path) == default), entries[-1][1])
         found = {name: values_of(main.cmdline, name) for name in settings}
         after = updated(record, settings, found)
         texts: List[Tuple[str, Optional[str], Optional[str]]] = []
@@ -126,28 +147,36 @@ class KernelInstall(RecordedBootloader):
             texts.append((path, entry.text, self._after(path, entry, settings, record, after)))
         texts.append(self._cmdline_file(main, settings, record, after))
         changes = [(path, old, new) for path, old, new in texts if old != new]
-        expected = {
-            path: {
-                name: values_after(name, setting, values_of(entry.cmdline, name), record) for name, setting in settings.items()
-            }
-            for path, entry in entries
-        }
+        expected = {path: self._expected(path, entry, settings, record, after) for path, entry in entries}
         if not changes and after == record:
             return Plan(expected=expected)
         origins = self._origins(record, after, changes)
         self.check_writable([*(path for path, _old, _new in changes), CMDLINE])
         kept = record_change(self._files, replace(after, origins=origins))
-        files = [FileChange(path, _encoded(old), _encoded(new)) for path, old, new in changes]
+        files = [
+            FileChange(path, _encoded(old), _encoded(new), with_directory=not self._files.exists(os.path.dirname(path)))
+            for path, old, new in changes
+        ]
         # The record tells of changes before they are made, and until they are taken back.
         return Plan((kept, *files) if kept.after is not None else (*files, kept), (), expected)
 
     def _after(self, path: str, entry: BlsEntry, settings: Mapping[str, Setting], record: Record, after: Record) -> str:
         """The text of an entry file with settings made."""
-        origin = record.origins.get(path)
-        if not after.settings and origin is not None and origin.text is not None and digest(entry.text) == origin.left_sha256:
-            return origin.text
+        original = _original(path, entry.text, record, after)
+        if original is not None and original.text is not None:
+            return original.text
         cmdline = _with_settings(entry.cmdline, settings, record)
         return entry.text if cmdline == entry.cmdline else entry.with_cmdline(cmdline)
+
+    def _expected(
+        self, path: str, entry: BlsEntry, settings: Mapping[str, Setting], record: Record, after: Record
+    ) -> Dict[str, Tuple[str, ...]]:
+        """Values that an entry has then. What it had before need not be what the others had."""
+        original = _original(path, entry.text, record, after)
+        if original is not None and original.text is not None:
+            cmdline = parse_bls(original.text).cmdline
+            return {name: values_of(cmdline, name) for name in settings}
+        return {name: values_after(name, setting, values_of(entry.cmdline, name), record) for name, setting in settings.items()}
 
     def _cmdline_file(
         self, main: BlsEntry, settings: Mapping[str, Setting], record: Record, after: Record
@@ -155,9 +184,9 @@ class KernelInstall(RecordedBootloader):
         """C(/etc/kernel/cmdline) before and after: what kernels have that are installed later."""
         there = self._files.read_bytes(CMDLINE)
         text = there.decode("utf-8", "surrogateescape") if there is not None else None
-        origin = record.origins.get(CMDLINE)
-        if not after.settings and origin is not None and text is not None and digest(text) == origin.left_sha256:
-            return CMDLINE, text, origin.text
+        original = _original(CMDLINE, text, record, after)
+        if original is not None:
+            return CMDLINE, text, original.text
         if text is not None:
             return CMDLINE, text, _with_settings(text, settings, record)
         if not after.settings:
@@ -180,6 +209,19 @@ class KernelInstall(RecordedBootloader):
                 origins[path] = Origin(known.text, digest(new or ""))
             # Else others have changed it since: what it was before is of no use any more.
         return origins if after.settings else {}
+
+
+def _id_of(path: str) -> str:
+    """An entry's name in the menu, without the count of its tries that a file's name may hold."""
+    return _TRIES.sub("", os.path.basename(path))
+
+
+def _original(path: str, text: Optional[str], record: Record, after: Record) -> Optional[Origin]:
+    """What a file held before the first change, if it is to be put back: all is taken back, and nobody has touched it."""
+    origin = record.origins.get(path)
+    return (
+        origin if origin is not None and not after.settings and text is not None and digest(text) == origin.left_sha256 else None
+    )
 
 
 def _encoded(text: Optional[str]) -> Optional[bytes]:

@@ -66,6 +66,6 @@ def values_after(name: str, setting: Setting, values: Tuple[str, ...], record: R
     if setting.overrule:
         others = ()
     elif own is not None and own.overrule:
-        # Taken back: what others had set is theirs again.
-        others = (*others, *record.before.get(name, ()))
+        # Taken back: what others had set is theirs again, unless they have set it anew.
+        others = others or record.before.get(name, ())
     return (*others, *setting.values)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import Tuple
 
-_SIZE = re.compile(r"(0[xX][0-9a-fA-F]+|[0-9]+)([KMGTPE]?)", re.IGNORECASE)
+_SIZE = re.compile(r"(0[xX][0-9a-fA-F]+|[0-9]+)([KMGTPE]?)", re.IGNORECASE | re.ASCII)
 _SHIFTS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
 # The kernel computes in 64 bits, and overflows silently.
 _LIMIT = 1 << 64

@@ -109,6 +109,14 @@ def resolve(name: str, values: Sequence[str], ram_bytes: int) -> int:
 
     :raises ValueError: a value is none.
     """
+    return resolve_cma(values) if name == CMA else resolve_crashkernel(values, ram_bytes).total_bytes
+
+
+def _kernel_bytes(name: str, values: Sequence[str], ram_bytes: int) -> int:
+    """The part of it that a kernel can be loaded to.
+
+    :raises ValueError: a value is none.
+    """
     return resolve_cma(values) if name == CMA else resolve_crashkernel(values, ram_bytes).size_bytes
 
 
@@ -173,7 +181,7 @@ def wanted_values(name: str, wish: Wish, machine: Machine) -> Tuple[str, ...]:
     else:
         values = tuple(wish.size.split())
     try:
-        size_bytes = resolve(name, values, ram_bytes)
+        size_bytes = _kernel_bytes(name, values, ram_bytes)
     except ValueError as error:
         raise BootloaderError("SIZE_INVALID", "%s=%s: %s" % (name, " ".join(values), error)) from error
     if not values or (size_bytes == 0 and name == CMA):
@@ -241,7 +249,7 @@ def plan_reservations(
         others = bootloader.setters(name)
         others_values = tuple(value for other in others for value in other.values)
         overruled = name in own and own[name].overrule
-        if others and values and others_values == values and name not in own:
+        if others and values and name not in own and _is_so(bootloader, name, values, kernels):
             # As it should be already, whoever it was.
             continue
         if others and values and not overrule:
@@ -251,30 +259,40 @@ def plan_reservations(
             )
         settings[name] = Setting(values, overrule=(bool(others) and overrule) or (overruled and (wish.present or overrule)))
     plan = bootloader.plan(settings, kernels) if settings else Plan(kernels=kernels)
+    values_then = _planned_values(plan, bootloader)
     if any(setting.values for setting in settings.values()):
-        _check_room(_planned_values(plan, bootloader), machine)
-    return Planned(plan, settings, _shrink_to(wishes, settings, machine, bootloader) if shrink else None)
+        _check_room(values_then, machine)
+    return Planned(plan, settings, _shrink_to(values_then, machine) if shrink and CRASHKERNEL in wishes else None)
+
+
+def _is_so(bootloader: Bootloader, name: str, values: Tuple[str, ...], kernels: str) -> bool:
+    """Whether all entries in question have these values of an argument."""
+    return bool(bootloader.affected(kernels)) and not any(bootloader.mismatches({ANY_ENTRY: {name: values}}, kernels))
 
 
 def _planned_values(plan: Plan, bootloader: Bootloader) -> Dict[str, Tuple[str, ...]]:
     """Values that the default entry has once a plan is carried out."""
-    entry = bootloader.default_entry() or next(iter(bootloader.affected(plan.kernels)), None)
+    affected = bootloader.affected(plan.kernels)
+    entry = bootloader.default_entry() or next(iter(affected), None)
     if entry is None:
         return {}
-    expected = plan.expected.get(entry.source, plan.expected.get(ANY_ENTRY, {}))
+    expected = plan.expected.get(entry.source, plan.expected.get(ANY_ENTRY, {})) if entry in affected else {}
     return {name: expected.get(name, values_of(entry.cmdline, name)) for name in NAMES}
 
 
-def _shrink_to(
-    wishes: Mapping[str, Wish], settings: Mapping[str, Setting], machine: Machine, bootloader: Bootloader
-) -> Optional[int]:
+def _shrink_to(values: Mapping[str, Tuple[str, ...]], machine: Machine) -> Optional[int]:
+    """What the running crash reservation has to be made for values that are configured; None to leave it."""
     there = machine.reservations.crash_bytes
-    if CRASHKERNEL not in wishes or not there:
+    if not there or CRASHKERNEL not in values:
         return None
-    setting = settings.get(CRASHKERNEL)
-    values = setting.values if setting else tuple(v for other in bootloader.setters(CRASHKERNEL) for v in other.values)
-    wanted = _resolved(CRASHKERNEL, values, machine.reservations.ram_bytes)
-    if wanted is None or wanted >= there:
+    try:
+        wanted = _kernel_bytes(CRASHKERNEL, values[CRASHKERNEL], machine.reservations.ram_bytes)
+    except ValueError:
+        return None
+    if wanted:
+        # The area below 4 GiB is there for as long as there is one above.
+        wanted += machine.reservations.crash_low_bytes
+    if wanted >= there:
         return None
     if machine.reservations.crash_loaded:
         raise BootloaderError("SHRINK_FAILED", "a crash kernel is loaded into the %d MiB that are reserved" % (there // MIB))
