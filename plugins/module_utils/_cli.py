@@ -19,11 +19,10 @@ from ._host.files import HostFiles
 from ._kexec.cmdline import Edits
 from ._kexec.errors import KexecError
 from ._kexec.facts import present, read
-from ._kexec.kexec_tools import Kexec
 from ._kexec.policy import judge
 from ._kexec.preferences import BZIMAGE, CHOICES, FAST
 from ._kexec.record import Record
-from ._kexec.staging import NEWEST, Plan, Request, Stager, current_record, plan, stage_planned
+from ._kexec.staging import NEWEST, Plan, Request, Stager, current_record, make_stager, plan, stage_planned
 from ._kexec.subsets import VERDICT
 from ._kexec.trigger import CALL_OFF, TRIGGER
 from ._privileges import require_root
@@ -130,7 +129,7 @@ class Command:
         )
 
     def _stager(self, facts: HostFacts) -> Stager:
-        return Stager(self._files, Kexec(facts.tools.path, self._files, self._run) if facts.tools else None)
+        return make_stager(self._files, facts, self._run)
 
     def _explain(self, planned: Plan, mood: str) -> None:
         self._say("staged   %s%s" % (mood, _describe(planned.image.summary())))

@@ -198,9 +198,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present_fast_image
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import INITRD_MODES, KEEP, ImageStore
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, Wanted
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import Stager
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import make_stager
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
 from ansible_collections.fleet.kexec.plugins.module_utils._options import defaults_argument_spec
 from ansible_collections.fleet.kexec.plugins.module_utils._privileges import require_root
@@ -221,7 +220,7 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     require_root()
     files = HostFiles()
     facts = gather(files, run_command)
-    stager = Stager(files, Kexec(facts.tools.path, files, run_command) if facts.tools else None)
+    stager = make_stager(files, facts, run_command)
     installation = Installation(files, facts, ImageStore(files, Unpacker()), stager.unstage)
     wanted = wanted_of(module.params)
     change = installation.plan(wanted)

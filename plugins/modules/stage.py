@@ -155,9 +155,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._command import run_co
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present_choice
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import Record
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import Stager, current_record, plan, stage_planned
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import current_record, make_stager, plan, stage_planned
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, image_request
 from ansible_collections.fleet.kexec.plugins.module_utils._privileges import require_root
@@ -172,7 +171,7 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     require_root()
     files = HostFiles()
     facts = gather(files, run_command)
-    stager = Stager(files, Kexec(facts.tools.path, files, run_command) if facts.tools else None)
+    stager = make_stager(files, facts, run_command)
     record = current_record(files)
     before = record.image.summary() if record else None
     loaded = bool(facts.kernel.loaded)

@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
+from .._command import Runner
 from .._host.facts import HostFacts
 from .._host.files import HostFiles
 from .._host.installed import InstalledKernel, find_initrd, newest
@@ -233,6 +234,11 @@ class Stager:
 
 # A fast image that turns out to be no good is no reason to go without kexec.
 _FAST_FAILURES = ("FAST_IMAGE_DAMAGED", "INTEGRITY_UNAVAILABLE", "LOAD_FAILED", "LOAD_UNVERIFIED")
+
+
+def make_stager(files: HostFiles, facts: HostFacts, run: Runner) -> Stager:
+    """A stager with the host's kexec-tools, if it has them."""
+    return Stager(files, Kexec(facts.tools.path, files, run) if facts.tools else None)
 
 
 def stage_planned(stager: Stager, planned: Plan, request: Request, facts: HostFacts, files: HostFiles) -> Tuple[Plan, Record]:
