@@ -35,7 +35,7 @@ export LAB_NAME LAB_GUESTS LAB_RUN
 export LAB_EXTRA_VARS := $(if $(LAB_VARS),@$(abspath $(LAB_VARS)),{})
 export ANSIBLE_COLLECTIONS_PATH := $(BUILD)
 export ANSIBLE_CALLBACK_PLUGINS := $(CURDIR)/molecule/lab/callback_plugins
-export ANSIBLE_CALLBACKS_ENABLED := lab_console
+export ANSIBLE_CALLBACKS_ENABLED := lab_console,lab_changes
 export ANSIBLE_CALLBACK_RESULT_FORMAT := yaml
 export ANSIBLE_PIPELINING := 1
 # A path of its own for each lab: guests of two labs may have the same addresses.
