@@ -245,7 +245,7 @@ demo: setup ## reboot three virtual machines, one after the other, by kexec (KEE
 	$(MAKE) --no-print-directory install; \
 	step "Booting three virtual machines"; \
 	$(MAKE) --no-print-directory lab-up LAB_GUESTS=3; \
-	step "Installing their fast images"; \
+	step "Preparing them"; \
 	$(PLAY_IN_LAB) fleet.kexec.prepare; \
 	step "Preflight: how would each reboot?"; \
 	$(PLAY_IN_LAB) fleet.kexec.preflight; \
