@@ -22,13 +22,18 @@ class HostFiles:
         """Where an absolute path of the host really lies."""
         return os.path.join(self.root, path.lstrip("/"))
 
-    def read_text(self, path: str) -> Optional[str]:
-        """The content of a file without surrounding white space; None if it can't be read."""
+    def read_bytes(self, path: str) -> Optional[bytes]:
+        """The content of a file; None if it can't be read."""
         try:
             with open(self.path(path), "rb") as stream:
-                return stream.read().decode("utf-8", "replace").strip()
+                return stream.read()
         except OSError:
             return None
+
+    def read_text(self, path: str) -> Optional[str]:
+        """The content of a file without surrounding white space; None if it can't be read."""
+        content = self.read_bytes(path)
+        return content.decode("utf-8", "replace").strip() if content is not None else None
 
     def read_int(self, path: str) -> Optional[int]:
         """A file that holds one decimal number; None if it can't be read or is none."""

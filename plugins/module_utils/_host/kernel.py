@@ -16,7 +16,15 @@ from .files import HostFiles
 # kexec_file_load; the low nibble is the loader's version.
 BOOTLOADER_KEXEC = 0xD
 
-_CONFIG_KEYS = ("KEXEC", "KEXEC_FILE", "KEXEC_SIG", "KEXEC_SIG_FORCE", "KEXEC_HANDOVER_ENABLE_DEFAULT")
+_CONFIG_KEYS = (
+    "CRASH_DUMP",
+    "DMA_CMA",
+    "KEXEC",
+    "KEXEC_FILE",
+    "KEXEC_HANDOVER_ENABLE_DEFAULT",
+    "KEXEC_SIG",
+    "KEXEC_SIG_FORCE",
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +34,7 @@ class RunningKernel:
     :ivar boot_id: changes with every boot, whichever way it happened.
     :ivar bootloader_type: number of the loader that started it; see
         :data:`BOOTLOADER_KEXEC`. None where the architecture has none.
-    :ivar config: the C(CONFIG_KEXEC*) settings as C(y) or C(n); empty if the
+    :ivar config: its settings that matter here, as C(y) or C(n); empty if the
         configuration of this kernel is nowhere to be read.
     :ivar lockdown: C(none), C(integrity) or C(confidentiality).
     :ivar loaded: whether an image is loaded; None without kexec support.
@@ -58,7 +66,7 @@ def parse_lockdown(text: Optional[str]) -> str:
 
 
 def parse_config(text: str) -> Dict[str, str]:
-    """The C(CONFIG_KEXEC*) lines of a kernel configuration, names without C(CONFIG_)."""
+    """The lines of a kernel configuration that matter here, names without C(CONFIG_)."""
     config = dict.fromkeys(_CONFIG_KEYS, "n")
     for line in text.splitlines():
         name, equals, value = line.partition("=")
@@ -67,11 +75,14 @@ def parse_config(text: str) -> Dict[str, str]:
     return config
 
 
-def _read_config(files: HostFiles, release: str) -> Dict[str, str]:
+def read_config(files: HostFiles, release: str) -> Dict[str, str]:
+    """Configuration of an installed kernel; empty if it is nowhere to be read."""
     for path in ("/boot/config-" + release, "/usr/lib/modules/%s/config" % release, "/lib/modules/%s/config" % release):
         text = files.read_text(path)
         if text:
             return parse_config(text)
+    if release != files.read_text("/proc/sys/kernel/osrelease"):
+        return {}
     try:
         with gzip.open(files.path("/proc/config.gz"), "rb") as stream:
             return parse_config(stream.read().decode("utf-8", "replace"))
@@ -92,7 +103,7 @@ def read_running_kernel(files: HostFiles, machine: str) -> RunningKernel:
     """
     release = files.read_text("/proc/sys/kernel/osrelease") or ""
     cmdline = files.read_text("/proc/cmdline") or ""
-    config = _read_config(files, release)
+    config = read_config(files, release)
     loaded = files.read_int("/sys/kernel/kexec_loaded")
     return RunningKernel(
         release=release,

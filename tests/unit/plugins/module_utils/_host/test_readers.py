@@ -33,6 +33,8 @@ def test_a_debian_host(host_tree: HostTree) -> None:
     assert facts.kernel.boot_id == BOOT_ID
     assert facts.kernel.loaded is False
     assert facts.kernel.config == {
+        "CRASH_DUMP": "n",
+        "DMA_CMA": "n",
         "KEXEC": "y",
         "KEXEC_FILE": "y",
         "KEXEC_SIG": "y",

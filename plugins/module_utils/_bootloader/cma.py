@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What C(cma=) means: C(size[@start[-end]]).
+
+Source: C(early_cma) in kernel/dma/contiguous.c, which is laxer about what follows.
+"""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from .sizes import MIB, round_up, take_size
+
+NAME = "cma"
+
+# CMA comes in page blocks, which are this large on x86 at most (CMA_MIN_ALIGNMENT_BYTES).
+UNIT_BYTES = 4 * MIB
+
+
+def parse_cma(value: str) -> int:
+    """Size in bytes of one value.
+
+    :raises ValueError: it is none; the message says why.
+    """
+    size, at = take_size(value)
+    if at == len(value):
+        return size
+    if value[at] != "@":
+        raise ValueError("%r can't follow a size; @start and @start-end can" % value[at:])
+    start, at = take_size(value, at + 1)
+    if at == len(value):
+        return size
+    if value[at] != "-":
+        raise ValueError("%r can't follow a start; -end can" % value[at:])
+    end, at = take_size(value, at + 1)
+    if at != len(value):
+        raise ValueError("%r can't follow an end" % value[at:])
+    if end < start + size:
+        raise ValueError("%s does not fit between its start and its end" % value)
+    return size
+
+
+def resolve_cma(values: Sequence[str]) -> int:
+    """What the kernel makes of all C(cma=) values of a command line: the last one counts.
+
+    :raises ValueError: a value is none.
+    """
+    sizes = [parse_cma(value) for value in values]
+    return round_up(sizes[-1], UNIT_BYTES) if sizes else 0

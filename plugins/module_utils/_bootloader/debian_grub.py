@@ -1,0 +1,176 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GRUB as Debian and its kin set it up: C(/etc/default/grub), drop-ins beside it, C(update-grub).
+
+What this collection sets is one drop-in. It is the last one that is read, so
+that it can take out what the others, and the file itself, have set.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Dict, List, Mapping, Sequence, Set, Tuple
+
+from .._command import find_executable
+from .arguments import values_of
+from .changes import FileChange
+from .errors import BootloaderError
+from .grub_cfg import SAVED_ENTRY, MenuEntry, parse_grub_cfg, parse_grubenv
+from .interface import ALL, ANY_ENTRY, Bootloader, Entry, Plan, Setter, Setting
+
+MAIN_FILE = "/etc/default/grub"
+DROP_IN_DIRECTORY = "/etc/default/grub.d"
+DROP_IN = DROP_IN_DIRECTORY + "/zz-fleet-kexec.cfg"
+GRUB_CFG = "/boot/grub/grub.cfg"
+GRUBENV = "/boot/grub/grubenv"
+# What grub-mkconfig writes before it takes the other's place.
+_UNFINISHED = GRUB_CFG + ".new"
+
+# The part of /etc/grub.d that makes the entries of this system.
+_SECTION = "10_linux"
+_RECOVERY = "(recovery mode)"
+_SOURCE_TIMEOUT_S = 10.0
+
+_HEADER = """\
+# Written by fleet.kexec (module reservation), which overwrites what is changed here.
+# Read last, by grub-mkconfig; run update-grub after removing it by hand.
+"""
+# Lines that say what is set, for the next run: the shell's are for GRUB.
+_SET = re.compile(r"^# fleet\.kexec sets: (\S+)=(.*)$", re.MULTILINE)
+_OVERRULES = re.compile(r"^# fleet\.kexec overrules: (\S+)$", re.MULTILINE)
+_MADE_DIRECTORY = "# fleet.kexec made this directory."
+
+# Variables that end up on the command line of a normal entry, in this order.
+_VARIABLES = ("GRUB_CMDLINE_LINUX", "GRUB_CMDLINE_LINUX_DEFAULT")
+# Reads files as grub-mkconfig does, and tells what these hold after each of them.
+_SOURCE = """\
+set -e
+for file do
+    . "$file" >&2
+    printf '%s %s\\0' "$GRUB_CMDLINE_LINUX" "$GRUB_CMDLINE_LINUX_DEFAULT"
+done
+"""
+
+
+def render_drop_in(settings: Mapping[str, Setting], made_directory: bool) -> str:
+    """The drop-in for settings. Values have to be plain: they stand in double quotes of a shell."""
+    lines = [_HEADER.rstrip()]
+    if made_directory:
+        lines.append(_MADE_DIRECTORY)
+    for name, setting in sorted(settings.items()):
+        lines.extend("# fleet.kexec sets: %s=%s" % (name, value) for value in setting.values)
+        if setting.overrule:
+            lines.append("# fleet.kexec overrules: %s" % name)
+    for name, setting in sorted(settings.items()):
+        if setting.overrule:
+            lines.extend(
+                """%s="$(printf '%%s' "$%s" | sed -E 's/(^|[[:space:]])%s=[^[:space:]]*//g')\"""" % (variable, variable, name)
+                for variable in _VARIABLES
+            )
+    added = " ".join("%s=%s" % (name, value) for name, setting in sorted(settings.items()) for value in setting.values)
+    if added:
+        lines.append('%s="$%s %s"' % (_VARIABLES[-1], _VARIABLES[-1], added))
+    return "\n".join(lines) + "\n"
+
+
+def parse_drop_in(text: str) -> Dict[str, Setting]:
+    """The settings that a drop-in says it has."""
+    values: Dict[str, List[str]] = {}
+    for name, value in _SET.findall(text):
+        values.setdefault(name, []).append(value)
+    overruled: Set[str] = set(_OVERRULES.findall(text))
+    return {name: Setting(tuple(values.get(name, ())), name in overruled) for name in {*values, *overruled}}
+
+
+class DebianGrub(Bootloader):
+    """GRUB with C(update-grub)."""
+
+    NAME = "GRUB (update-grub)"
+
+    def entries(self) -> List[Entry]:
+        """See :class:`Bootloader`."""
+        text = self._files.read_text(GRUB_CFG)
+        if text is None:
+            raise BootloaderError("BOOTLOADER_CONFIG_INVALID", "%s can't be read" % GRUB_CFG)
+        menu = parse_grub_cfg(text)
+        wanted = menu.default
+        if wanted == SAVED_ENTRY:
+            wanted = parse_grubenv(self._files.read_text(GRUBENV) or "").get("saved_entry", "") or "0"
+        chosen = menu.find(wanted)
+        return [self._entry(entry, entry is chosen) for entry in menu.entries if entry.kernel]
+
+    def _entry(self, entry: MenuEntry, is_default: bool) -> Entry:
+        name = os.path.basename(entry.kernel)
+        release = name[len("vmlinuz-") :] if name.startswith("vmlinuz-") else ""
+        # A section that is not the system's own stands for what settings are not for.
+        source = GRUB_CFG if entry.section == _SECTION else "%s (%s)" % (GRUB_CFG, entry.section)
+        return Entry(entry.title, release, entry.cmdline, is_default, source)
+
+    def affected(self, kernels: str = ALL) -> List[Entry]:
+        """Those of 10_linux: GRUB_CMDLINE_LINUX_DEFAULT is not for recovery, nor for what others add."""
+        return [entry for entry in self.entries() if entry.source == GRUB_CFG and not entry.title.endswith(_RECOVERY)]
+
+    def own(self) -> Dict[str, Setting]:
+        """See :class:`Bootloader`."""
+        return parse_drop_in(self._files.read_text(DROP_IN) or "")
+
+    def setters(self, name: str) -> List[Setter]:
+        """See :class:`Bootloader`."""
+        own = self.own().get(name)
+        return [] if own is not None and own.overrule else self._others(name)
+
+    def _others(self, name: str) -> List[Setter]:
+        """Who sets an argument, without our drop-in."""
+        drop_ins = (os.path.join(DROP_IN_DIRECTORY, entry) for entry in self._files.listdir(DROP_IN_DIRECTORY))
+        paths = [path for path in (MAIN_FILE, *drop_ins) if path == MAIN_FILE or path.endswith(".cfg")]
+        paths = [path for path in paths if path != DROP_IN and self._files.exists(path)]
+        done = self._run(["sh", "-c", _SOURCE, "sh", *map(self._files.path, paths)], _SOURCE_TIMEOUT_S)
+        if done.rc != 0:
+            raise BootloaderError("BOOTLOADER_CONFIG_INVALID", "grub-mkconfig can't read its files: %s" % done.last_words())
+        setters: List[Setter] = []
+        before: Tuple[str, ...] = ()
+        for path, line in zip(paths, done.stdout.split("\0")):
+            after = values_of(line, name)
+            if after[: len(before)] != before:
+                # It did not add to the variable, but set it anew.
+                setters, before = [], ()
+            if len(after) > len(before):
+                setters.append(Setter(path, after[len(before) :]))
+            before = after
+        return setters
+
+    def generated(self) -> Sequence[str]:
+        """See :class:`Bootloader`."""
+        return (GRUB_CFG, _UNFINISHED)
+
+    def plan(self, settings: Mapping[str, Setting], kernels: str) -> Plan:
+        """See :class:`Bootloader`."""
+        if kernels != ALL:
+            raise BootloaderError(
+                "NOT_EXPRESSIBLE", "%s sets the same arguments for all kernels, not for %s alone" % (self.NAME, kernels)
+            )
+        update = find_executable("update-grub", self._files.root)
+        if update is None:
+            raise BootloaderError("BOOTLOADER_FAILED", "there is no update-grub on the host")
+        before = self._files.read_bytes(DROP_IN)
+        text = (before or b"").decode("utf-8", "replace")
+        wanted = dict(parse_drop_in(text), **settings)
+        kept = {name: setting for name, setting in wanted.items() if setting.values or setting.overrule}
+        made_directory = not self._files.exists(DROP_IN_DIRECTORY) if before is None else _MADE_DIRECTORY in text
+        after = render_drop_in(kept, made_directory).encode("utf-8") if kept else None
+        # Where nothing of ours is, or was, it is not for us to say what others have made of it.
+        asked = {name: setting for name, setting in settings.items() if name in kept or after != before}
+        expected = {ANY_ENTRY: {name: self._expected(name, setting) for name, setting in asked.items()}}
+        changes: Tuple[FileChange, ...] = ()
+        if after != before:
+            changes = (FileChange(DROP_IN, before, after, with_directory=made_directory),)
+        elif not any(self.mismatches(expected)):
+            return Plan(expected=expected)
+        self.check_writable((DROP_IN, GRUB_CFG))
+        return Plan(changes, ((update,),), expected)
+
+    def _expected(self, name: str, setting: Setting) -> Tuple[str, ...]:
+        others = () if setting.overrule else (value for setter in self._others(name) for value in setter.values)
+        return (*others, *setting.values)

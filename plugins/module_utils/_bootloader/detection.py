@@ -1,0 +1,120 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which bootloader started this system: what is in use counts, not what is installed."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Type
+
+from .._command import Runner, find_executable
+from .._host.efi_variables import read_efi_string
+from .._host.files import HostFiles
+from .debian_grub import GRUB_CFG, DebianGrub
+from .errors import BootloaderError
+from .grubby import Grubby
+from .interface import Bootloader
+from .kernel_install import KernelInstall
+
+SYSTEMD_BOOT = KernelInstall.NAME
+_GRUBS = (DebianGrub.NAME, Grubby.NAME)
+_SUPPORTED: Dict[str, Type[Bootloader]] = {each.NAME: each for each in (DebianGrub, Grubby, KernelInstall)}
+
+# systemd's Boot Loader Interface: what a bootloader says of itself. It is gone
+# with the next reset, so it is of the boot that led here.
+_LOADER_INFO = "LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+
+# Documentation/arch/x86/boot.rst, "type_of_loader", high nibble. 0x2 is the
+# kernel's own EFI entry, which systemd-boot uses and GRUB may; 0xd is kexec.
+_TYPE_NAMES = {0x0: "LILO", 0x1: "Loadlin", 0x4: "iPXE", 0x5: "ELILO", 0x8: "U-Boot", 0x9: "Xen", 0xB: "QEMU"}
+_TYPE_EXTLINUX = 0x3
+_TYPE_GRUB = 0x7
+
+EXTLINUX = "extlinux"
+
+
+def detect(files: HostFiles, run: Runner) -> Bootloader:
+    """The bootloader that is in use.
+
+    :raises BootloaderError: C(BOOTLOADER_UNKNOWN), C(BOOTLOADER_AMBIGUOUS) or
+        C(BOOTLOADER_UNSUPPORTED).
+    """
+    name = detect_name(files)
+    if name not in _SUPPORTED:
+        raise BootloaderError("BOOTLOADER_UNSUPPORTED", "this host boots by %s" % name)
+    return _SUPPORTED[name](files, run)
+
+
+def detect_name(files: HostFiles) -> str:
+    """Its name.
+
+    :raises BootloaderError: C(BOOTLOADER_UNKNOWN) or C(BOOTLOADER_AMBIGUOUS).
+    """
+    if files.exists("/run/ostree-booted"):
+        return "rpm-ostree"
+    found = _find(files)
+    if "zipl" in found:
+        return "zipl"
+    kind = _kind(files)
+    if kind in _TYPE_NAMES:
+        raise BootloaderError(
+            "BOOTLOADER_UNKNOWN", "the kernel was started by %s, whose settings are not on this host" % _TYPE_NAMES[kind]
+        )
+    possible = _in_use(files, kind, found)
+    if len(possible) == 1:
+        return possible[0]
+    if not possible:
+        raise BootloaderError("BOOTLOADER_UNKNOWN", "no bootloader was found that could have started this host")
+    raise BootloaderError(
+        "BOOTLOADER_AMBIGUOUS",
+        "found %s, and nothing tells which of them started this host"
+        % " and ".join("%s (%s)" % (name, found[name]) for name in possible),
+    )
+
+
+def _kind(files: HostFiles) -> Optional[int]:
+    number = files.read_int("/proc/sys/kernel/bootloader_type")
+    return number >> 4 if number is not None else None
+
+
+def _find(files: HostFiles) -> Dict[str, str]:
+    """Bootloaders that are set up, each with the file that shows it."""
+    found: Dict[str, str] = {}
+    for name, path, tool in (
+        (DebianGrub.NAME, GRUB_CFG, "update-grub"),
+        (Grubby.NAME, "/boot/loader/entries", "grubby"),
+        (Grubby.NAME, "/boot/grub2/grub.cfg", "grubby"),
+    ):
+        if files.exists(path) and find_executable(tool, files.root):
+            found[name] = path
+    if find_executable("bootctl", files.root):
+        for root in ("/efi", "/boot/efi", "/boot"):
+            if files.exists(root + "/EFI/systemd"):
+                found[SYSTEMD_BOOT] = root + "/EFI/systemd"
+    for name, path in (
+        (EXTLINUX, "/boot/extlinux/extlinux.conf"),
+        (EXTLINUX, "/boot/syslinux/syslinux.cfg"),
+        ("zipl", "/etc/zipl.conf"),
+    ):
+        if files.exists(path):
+            found[name] = path
+    return found
+
+
+def _in_use(files: HostFiles, kind: Optional[int], found: Dict[str, str]) -> List[str]:
+    """Those of the bootloaders found that nothing speaks against."""
+    names = list(found)
+    efi = files.exists("/sys/firmware/efi")
+    info = read_efi_string(files, _LOADER_INFO)
+    if kind == _TYPE_GRUB:
+        return [name for name in names if name in _GRUBS]
+    if kind == _TYPE_EXTLINUX:
+        return [name for name in names if name == EXTLINUX]
+    if not efi or (info is None and files.listdir("/sys/firmware/efi/efivars")):
+        # It always tells.
+        names = [name for name in names if name != SYSTEMD_BOOT]
+    elif info is not None and info.startswith("systemd-boot"):
+        names = [name for name in names if name == SYSTEMD_BOOT]
+    elif info is not None and info.startswith("GRUB"):
+        names = [name for name in names if name in _GRUBS]
+    return names

@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""systemd-boot with kernel-install: C(/etc/kernel/cmdline), and an entry file for each kernel.
+
+The entries are changed in place, as kernel-install would write them anew from
+C(/etc/kernel/cmdline). To have it do so would copy kernel and initrd again,
+which it does not do atomically: an EFI system partition that is full, or a loss
+of power, would leave a system that does not boot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from .._command import find_executable
+from .arguments import values_of, with_values, without
+from .bls import BlsEntry, parse_bls
+from .changes import FileChange
+from .errors import BootloaderError
+from .interface import ALL, Entry, Plan, Setting
+from .record import Origin, Record, digest, read_record, record_change
+from .recorded import RecordedBootloader, updated, values_after
+
+CMDLINE = "/etc/kernel/cmdline"
+# Where kernel-install looks next.
+_VENDOR_CMDLINE = "/usr/lib/kernel/cmdline"
+# What kernel-install adds by itself.
+_OWN_ARGUMENT = "systemd.machine_id"
+_ENTRIES = "loader/entries"
+
+
+class KernelInstall(RecordedBootloader):
+    """systemd-boot."""
+
+    NAME = "systemd-boot"
+
+    def entries(self) -> List[Entry]:
+        """See :class:`Bootloader`."""
+        default = self._default_id()
+        return [self._entry(path, entry, default) for path, entry in self._read()]
+
+    def _entry(self, path: str, entry: BlsEntry, default: str) -> Entry:
+        return Entry(
+            title="%s (%s)" % (entry.value("title"), entry.value("version")),
+            release=entry.value("version"),
+            cmdline=entry.cmdline,
+            is_default=os.path.basename(path) == default,
+            source=path,
+        )
+
+    def _read(self) -> List[Tuple[str, BlsEntry]]:
+        """Entry files of this system, which may not be the only one on the disk."""
+        directory = os.path.join(self.boot_root(), _ENTRIES)
+        machine_id = self._files.read_text("/etc/machine-id") or ""
+        found = []
+        for name in self._files.listdir(directory):
+            path = os.path.join(directory, name)
+            if not name.endswith(".conf"):
+                continue
+            entry = parse_bls((self._files.read_bytes(path) or b"").decode("utf-8", "surrogateescape"))
+            if not entry.value("linux"):
+                continue
+            installed = self._files.exists(os.path.join("/usr/lib/modules", entry.value("version")))
+            if entry.value("machine-id") == machine_id if entry.value("machine-id") else installed:
+                found.append((path, entry))
+        return found
+
+    def boot_root(self) -> str:
+        """Where the entries are: the extended boot loader partition, or the EFI system partition.
+
+        :raises BootloaderError: C(BOOTLOADER_CONFIG_INVALID).
+        """
+        done = self._run([self._bootctl(), "--print-boot-path"], self.COMMAND_TIMEOUT_S)
+        path = done.stdout.strip()
+        if done.rc != 0 or not path.startswith("/"):
+            raise BootloaderError("BOOTLOADER_CONFIG_INVALID", "bootctl finds no boot partition: %s" % done.last_words())
+        return path
+
+    def _bootctl(self) -> str:
+        return find_executable("bootctl", self._files.root) or "bootctl"
+
+    def _default_id(self) -> str:
+        """Name of the default entry's file; empty if bootctl does not tell.
+
+        :raises BootloaderError: C(BOOTLOADER_UNSUPPORTED) if it is a unified kernel image.
+        """
+        done = self._run([self._bootctl(), "list", "--json=short"], self.COMMAND_TIMEOUT_S)
+        try:
+            listed: List[Dict[str, Any]] = json.loads(done.stdout)
+            chosen = next((entry for entry in listed if entry.get("isDefault")), {})
+        except (ValueError, AttributeError, TypeError):
+            return ""
+        if chosen.get("type") == "type2":
+            raise BootloaderError(
+                "BOOTLOADER_UNSUPPORTED",
+                "%s is a unified kernel image: its command line is a signed part of it" % chosen.get("id", "the default entry"),
+            )
+        return str(chosen.get("id", ""))
+
+    def generated(self) -> Sequence[str]:
+        """See :class:`Bootloader`."""
+        return ()
+
+    def plan(self, settings: Mapping[str, Setting], kernels: str) -> Plan:
+        """See :class:`Bootloader`."""
+        if kernels != ALL:
+            raise BootloaderError(
+                "NOT_EXPRESSIBLE",
+                "kernel-install gives all kernels the same arguments; those for %s alone would be lost when it is installed again"
+                % kernels,
+            )
+        record = read_record(self._files)
+        entries = self._read()
+        if not entries:
+            raise BootloaderError("BOOTLOADER_CONFIG_INVALID", "there are no entries below %s" % self.boot_root())
+        default = self._default_id()
+        main = next((entry for path, entry in entries if os.path.basename(path) == default), entries[-1][1])
+        found = {name: values_of(main.cmdline, name) for name in settings}
+        after = updated(record, settings, found)
+        texts: List[Tuple[str, Optional[str], Optional[str]]] = []
+        for path, entry in entries:
+            texts.append((path, entry.text, self._after(path, entry, settings, record, after)))
+        texts.append(self._cmdline_file(main, settings, record, after))
+        changes = [(path, old, new) for path, old, new in texts if old != new]
+        expected = {
+            path: {
+                name: values_after(name, setting, values_of(entry.cmdline, name), record) for name, setting in settings.items()
+            }
+            for path, entry in entries
+        }
+        if not changes and after == record:
+            return Plan(expected=expected)
+        origins = self._origins(record, after, changes)
+        self.check_writable([*(path for path, _old, _new in changes), CMDLINE])
+        kept = record_change(self._files, replace(after, origins=origins))
+        files = [FileChange(path, _encoded(old), _encoded(new)) for path, old, new in changes]
+        # The record tells of changes before they are made, and until they are taken back.
+        return Plan((kept, *files) if kept.after is not None else (*files, kept), (), expected)
+
+    def _after(self, path: str, entry: BlsEntry, settings: Mapping[str, Setting], record: Record, after: Record) -> str:
+        """The text of an entry file with settings made."""
+        origin = record.origins.get(path)
+        if not after.settings and origin is not None and origin.text is not None and digest(entry.text) == origin.left_sha256:
+            return origin.text
+        cmdline = _with_settings(entry.cmdline, settings, record)
+        return entry.text if cmdline == entry.cmdline else entry.with_cmdline(cmdline)
+
+    def _cmdline_file(
+        self, main: BlsEntry, settings: Mapping[str, Setting], record: Record, after: Record
+    ) -> Tuple[str, Optional[str], Optional[str]]:
+        """C(/etc/kernel/cmdline) before and after: what kernels have that are installed later."""
+        there = self._files.read_bytes(CMDLINE)
+        text = there.decode("utf-8", "surrogateescape") if there is not None else None
+        origin = record.origins.get(CMDLINE)
+        if not after.settings and origin is not None and text is not None and digest(text) == origin.left_sha256:
+            return CMDLINE, text, origin.text
+        if text is not None:
+            return CMDLINE, text, _with_settings(text, settings, record)
+        if not after.settings:
+            return CMDLINE, None, None
+        # Without the file kernel-install takes the running kernel's line, and with it what is
+        # there for one boot only.
+        vendor = self._files.read_text(_VENDOR_CMDLINE)
+        base = vendor if vendor is not None else without(main.cmdline, _OWN_ARGUMENT)
+        return CMDLINE, None, _with_settings(base, settings, record) + "\n"
+
+    def _origins(
+        self, record: Record, after: Record, changes: Sequence[Tuple[str, Optional[str], Optional[str]]]
+    ) -> Dict[str, Origin]:
+        origins = dict(record.origins)
+        for path, old, new in changes:
+            known = origins.pop(path, None)
+            if known is None and not _has(old, record.settings):
+                origins[path] = Origin(old, digest(new or ""))
+            elif known is not None and old is not None and digest(old) == known.left_sha256:
+                origins[path] = Origin(known.text, digest(new or ""))
+            # Else others have changed it since: what it was before is of no use any more.
+        return origins if after.settings else {}
+
+
+def _encoded(text: Optional[str]) -> Optional[bytes]:
+    return text.encode("utf-8", "surrogateescape") if text is not None else None
+
+
+def _has(line: Optional[str], settings: Mapping[str, Setting]) -> bool:
+    """Whether a line has arguments that we have set."""
+    return any(setting.values and values_of(line or "", name) for name, setting in settings.items())
+
+
+def _with_settings(line: str, settings: Mapping[str, Setting], record: Record) -> str:
+    for name, setting in settings.items():
+        values = values_of(line, name)
+        wanted = values_after(name, setting, values, record)
+        if wanted != values:
+            line = with_values(line, name, wanted)
+    return line

@@ -1,0 +1,379 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reserving memory: how much, whether it can be, and what has to be set for it.
+
+Decides; the bootloader acts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from .._bootloader import cma, crashkernel
+from .._bootloader.arguments import values_of
+from .._bootloader.errors import BootloaderError
+from .._bootloader.interface import ALL, ANY_ENTRY, Bootloader, Plan, Setting, describe
+from .._bootloader.sizes import MIB, format_size, round_up
+from .._command import Runner
+from .._host.facts import gather
+from .._host.files import HostFiles
+from .._host.kernel import read_config
+from .._host.reservations import Reservations, read_reservations
+from .._reasons import Reason, reason
+from .candidate import Candidate
+from .preferences import AUTO, BZIMAGE, FAST
+from .staging import newest_candidate
+
+CRASHKERNEL = crashkernel.NAME
+CMA = cma.NAME
+NAMES = (CRASHKERNEL, CMA)
+
+# What has to be left for the system itself.
+SYSTEM_BYTES = 256 * MIB
+
+# Rules for `auto`; the documentation of the module gives them, too.
+_CRASH_UNIT_BYTES = 32 * MIB
+_CRASH_SYSTEM_BYTES = 64 * MIB
+_CRASH_INITRD_FACTOR = 4
+_CRASH_RAM_SHARE = 4096
+_CMA_UNIT_BYTES = 16 * MIB
+_CMA_SLACK_BYTES = 16 * MIB
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted of one reservation.
+
+    :ivar present: whether it should be there.
+    :ivar size: as the kernel reads it, several values parted by white space;
+        C(auto); ignored where it should not be there.
+    """
+
+    present: bool
+    size: str = ""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What has to be done for wishes.
+
+    :ivar plan: for the bootloader.
+    :ivar settings: that it is for.
+    :ivar shrink_to_bytes: what the running crash reservation has to be made; None to leave it.
+    """
+
+    plan: Plan
+    settings: Mapping[str, Setting]
+    shrink_to_bytes: Optional[int] = None
+
+    @property
+    def needed(self) -> bool:
+        """Whether there is anything to do."""
+        return self.plan.needed or self.shrink_to_bytes is not None
+
+
+# --- how much -------------------------------------------------------------------------------
+
+
+def _image_bytes(candidate: Candidate) -> int:
+    """Memory that the larger way to load a kernel takes, its initrd included."""
+    images = (BZIMAGE,) if candidate.fast is None else (BZIMAGE, FAST)
+    return max(candidate.segment_bytes_of(image) + candidate.initrd_bytes_of(image) for image in images)
+
+
+def auto_crashkernel_bytes(candidate: Candidate, ram_bytes: int) -> int:
+    """Kernel, initrd packed and unpacked, a system to write the dump, and its tables of the memory."""
+    needed = candidate.header.init_size_bytes + _CRASH_INITRD_FACTOR * candidate.initrd_bytes
+    needed += _CRASH_SYSTEM_BYTES + ram_bytes // _CRASH_RAM_SHARE
+    return round_up(needed, _CRASH_UNIT_BYTES)
+
+
+def auto_cma_bytes(candidate: Candidate) -> int:
+    """Kernel and initrd, a quarter more for what can't be moved out of the way, and the loader's own pieces."""
+    image = _image_bytes(candidate)
+    return round_up(image + image // 4 + _CMA_SLACK_BYTES, _CMA_UNIT_BYTES)
+
+
+def _minimum_bytes(name: str, candidate: Candidate) -> int:
+    return candidate.header.init_size_bytes + candidate.initrd_bytes if name == CRASHKERNEL else _image_bytes(candidate)
+
+
+def resolve(name: str, values: Sequence[str], ram_bytes: int) -> int:
+    """Bytes that the kernel reserves for values of an argument.
+
+    :raises ValueError: a value is none.
+    """
+    return cma.resolve_cma(values) if name == CMA else crashkernel.resolve_crashkernel(values, ram_bytes).size_bytes
+
+
+def _resolved(name: str, values: Sequence[str], ram_bytes: int) -> Optional[int]:
+    """The same; None where the kernel makes nothing of them."""
+    try:
+        return resolve(name, values, ram_bytes)
+    except ValueError:
+        return None
+
+
+# --- whether it can be ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a reservation depends on.
+
+    :ivar candidate: the newest kernel; None if there is none that can be read.
+    :ivar release: of the kernel that will be booted; empty if that is not known.
+    :ivar cmdline: of the running kernel.
+    """
+
+    files: HostFiles
+    reservations: Reservations
+    candidate: Optional[Candidate]
+    release: str
+    cmdline: str
+
+
+def read_machine(files: HostFiles, run: Runner, bootloader: Bootloader) -> Machine:
+    """The machine as it is now."""
+    facts = gather(files, run)
+    entry = bootloader.default_entry()
+    return Machine(
+        files=files,
+        reservations=read_reservations(files),
+        candidate=newest_candidate(facts, files),
+        release=entry.release if entry else "",
+        cmdline=facts.kernel.cmdline,
+    )
+
+
+def wanted_values(name: str, wish: Wish, machine: Machine) -> Tuple[str, ...]:
+    """Values of an argument for a wish.
+
+    :raises BootloaderError: C(SIZE_INVALID), C(RESERVATION_TOO_LARGE),
+        C(RESERVATION_TOO_SMALL) or C(RESERVATION_UNSUPPORTED).
+    """
+    if not wish.present:
+        return ()
+    _check_supported(name, machine)
+    ram_bytes, candidate = machine.reservations.ram_bytes, machine.candidate
+    if wish.size == AUTO:
+        if candidate is None:
+            raise BootloaderError("NO_KERNEL", "there is no kernel to compute %s from" % name)
+        size = auto_cma_bytes(candidate) if name == CMA else auto_crashkernel_bytes(candidate, ram_bytes)
+        values: Tuple[str, ...] = (format_size(size),)
+    else:
+        values = tuple(wish.size.split())
+    try:
+        size_bytes = resolve(name, values, ram_bytes)
+    except ValueError as error:
+        raise BootloaderError("SIZE_INVALID", "%s=%s: %s" % (name, " ".join(values), error)) from error
+    if not values or (size_bytes == 0 and name == CMA):
+        raise BootloaderError("SIZE_INVALID", "%s has no size" % name)
+    if size_bytes and candidate is not None and size_bytes < _minimum_bytes(name, candidate):
+        raise BootloaderError(
+            "RESERVATION_TOO_SMALL",
+            "%s: %d MiB do not hold kernel and initrd, which take %d MiB"
+            % (describe(name, values), size_bytes // MIB, -(-_minimum_bytes(name, candidate) // MIB)),
+        )
+    return values
+
+
+def _check_supported(name: str, machine: Machine) -> None:
+    config = read_config(machine.files, machine.release) if machine.release else {}
+    option = "DMA_CMA" if name == CMA else "CRASH_DUMP"
+    if config.get(option, "y") != "y":
+        raise BootloaderError(
+            "RESERVATION_UNSUPPORTED",
+            "the kernel %s was built without CONFIG_%s, and ignores %s=" % (machine.release, option, name),
+        )
+
+
+def _check_room(values: Mapping[str, Tuple[str, ...]], machine: Machine) -> None:
+    ram_bytes = machine.reservations.ram_bytes
+    total = _resolved(CMA, values.get(CMA, ()), ram_bytes) or 0
+    # What is no good is of others: ours was looked at before.
+    with contextlib.suppress(ValueError):
+        total += crashkernel.resolve_crashkernel(values.get(CRASHKERNEL, ()), ram_bytes).total_bytes
+    if total + SYSTEM_BYTES > ram_bytes:
+        raise BootloaderError(
+            "RESERVATION_TOO_LARGE",
+            "%s take %d MiB of the %d MiB there are, and leave less than %d"
+            % (
+                " and ".join(describe(name, found) for name, found in sorted(values.items()) if found),
+                total // MIB,
+                ram_bytes // MIB,
+                SYSTEM_BYTES // MIB,
+            ),
+        )
+
+
+# --- what has to be set -----------------------------------------------------------------------
+
+
+def plan_reservations(
+    wishes: Mapping[str, Wish],
+    machine: Machine,
+    bootloader: Bootloader,
+    *,
+    kernels: str = ALL,
+    overrule: bool = False,
+    shrink: bool = False,
+) -> Planned:
+    """What has to be done for wishes; changes nothing.
+
+    :param overrule: whether values that others have set are to be replaced.
+    :param shrink: whether to give back now what the running kernel has reserved beyond.
+    :raises BootloaderError: it can't be done, or not without overruling.
+    """
+    settings: Dict[str, Setting] = {}
+    own = bootloader.own()
+    for name, wish in wishes.items():
+        values = wanted_values(name, wish, machine)
+        others = bootloader.setters(name)
+        others_values = tuple(value for other in others for value in other.values)
+        overruled = name in own and own[name].overrule
+        if others and values and others_values == values and name not in own:
+            # As it should be already, whoever it was.
+            continue
+        if others and values and not overrule:
+            raise BootloaderError(
+                "RESERVATION_FOREIGN",
+                "%s is set by %s" % (describe(name, others_values), ", ".join(dict.fromkeys(other.source for other in others))),
+            )
+        settings[name] = Setting(values, overrule=(bool(others) and overrule) or (overruled and (wish.present or overrule)))
+    plan = bootloader.plan(settings, kernels) if settings else Plan(kernels=kernels)
+    if any(setting.values for setting in settings.values()):
+        _check_room(_planned_values(plan, bootloader), machine)
+    return Planned(plan, settings, _shrink_to(wishes, settings, machine, bootloader) if shrink else None)
+
+
+def _planned_values(plan: Plan, bootloader: Bootloader) -> Dict[str, Tuple[str, ...]]:
+    """Values that the default entry has once a plan is carried out."""
+    entry = bootloader.default_entry() or next(iter(bootloader.affected(plan.kernels)), None)
+    if entry is None:
+        return {}
+    expected = plan.expected.get(entry.source, plan.expected.get(ANY_ENTRY, {}))
+    return {name: expected.get(name, values_of(entry.cmdline, name)) for name in NAMES}
+
+
+def _shrink_to(
+    wishes: Mapping[str, Wish], settings: Mapping[str, Setting], machine: Machine, bootloader: Bootloader
+) -> Optional[int]:
+    there = machine.reservations.crash_bytes
+    if CRASHKERNEL not in wishes or not there:
+        return None
+    setting = settings.get(CRASHKERNEL)
+    values = setting.values if setting else tuple(v for other in bootloader.setters(CRASHKERNEL) for v in other.values)
+    wanted = _resolved(CRASHKERNEL, values, machine.reservations.ram_bytes)
+    if wanted is None or wanted >= there:
+        return None
+    if machine.reservations.crash_loaded:
+        raise BootloaderError("SHRINK_FAILED", "a crash kernel is loaded into the %d MiB that are reserved" % (there // MIB))
+    return wanted
+
+
+def apply_reservations(planned: Planned, bootloader: Bootloader, shrink: Callable[[int], int]) -> None:
+    """Do what is planned.
+
+    :param shrink: shrinks the running crash reservation and returns what is left.
+    :raises BootloaderError: it failed. Nothing is changed unless the code is C(SHRINK_FAILED).
+    """
+    if planned.plan.needed:
+        bootloader.apply(planned.plan)
+    if planned.shrink_to_bytes is not None:
+        try:
+            left = shrink(planned.shrink_to_bytes)
+        except OSError as error:
+            raise BootloaderError("SHRINK_FAILED", "the kernel did not take it: %s" % error.strerror) from error
+        if left > planned.shrink_to_bytes:
+            raise BootloaderError("SHRINK_FAILED", "%d MiB are still reserved" % (left // MIB))
+
+
+# --- how it is --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Status:
+    """One reservation. Values are those of arguments, sizes in bytes.
+
+    :ivar configured: for the next boot.
+    :ivar running: on the running kernel's command line.
+    :ivar configured_bytes: what they come to on this machine; None if they are no good.
+    :ivar effective_bytes: what the running kernel has reserved.
+    :ivar set_by: who has set them: files, tools, and C(fleet.kexec).
+    :ivar reboot_required: whether only a reboot makes it as configured.
+    """
+
+    configured: Tuple[str, ...]
+    configured_bytes: Optional[int]
+    running: Tuple[str, ...]
+    running_bytes: Optional[int]
+    effective_bytes: int
+    set_by: Tuple[str, ...]
+    reboot_required: bool
+
+    def as_dict(self) -> Dict[str, Any]:
+        """As modules return it."""
+        return {
+            "configured": " ".join(self.configured) or None,
+            "configured_bytes": self.configured_bytes,
+            "running": " ".join(self.running) or None,
+            "running_bytes": self.running_bytes,
+            "effective_bytes": self.effective_bytes,
+            "set_by": list(self.set_by),
+            "reboot_required": self.reboot_required,
+        }
+
+
+def read_statuses(bootloader: Bootloader, machine: Machine, planned: Optional[Planned] = None) -> Dict[str, Status]:
+    """Both reservations.
+
+    :param planned: a plan that counts as carried out.
+    :raises BootloaderError: the bootloader's configuration can't be read.
+    """
+    configured = _planned_values(planned.plan if planned else Plan(), bootloader)
+    own = dict(bootloader.own(), **(planned.settings if planned else {}))
+    there = {CRASHKERNEL: machine.reservations.crash_bytes or 0, CMA: machine.reservations.cma_bytes}
+    if planned and planned.shrink_to_bytes is not None:
+        there[CRASHKERNEL] = planned.shrink_to_bytes
+    ram_bytes = machine.reservations.ram_bytes
+    statuses: Dict[str, Status] = {}
+    for name in NAMES:
+        values, running = configured.get(name, ()), values_of(machine.cmdline, name)
+        configured_bytes, running_bytes = _resolved(name, values, ram_bytes), _resolved(name, running, ram_bytes)
+        setting = own.get(name)
+        others = () if setting is not None and setting.overrule else tuple(other.source for other in bootloader.setters(name))
+        statuses[name] = Status(
+            configured=values,
+            configured_bytes=configured_bytes,
+            running=running,
+            running_bytes=running_bytes,
+            effective_bytes=there[name],
+            set_by=(*others, *(("fleet.kexec",) if setting is not None and setting.values else ())),
+            reboot_required=configured_bytes not in (running_bytes, there[name]),
+        )
+    return statuses
+
+
+def notes(statuses: Mapping[str, Status]) -> List[Reason]:
+    """What there is to say about reservations."""
+    found: List[Reason] = []
+    for name, status in statuses.items():
+        if status.reboot_required:
+            found.append(
+                reason(
+                    "RESERVATION_PENDING",
+                    "%s is configured, %s runs: a reboot is due, and not one by kexec with the running command line"
+                    % (describe(name, status.configured), describe(name, status.running)),
+                )
+            )
+        elif status.running_bytes and not status.effective_bytes:
+            found.append(
+                reason(
+                    "RESERVATION_NOT_MADE", "the kernel runs with %s and has reserved nothing" % describe(name, status.running)
+                )
+            )
+    return found
