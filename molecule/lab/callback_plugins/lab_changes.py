@@ -56,4 +56,4 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_runner_on_ok(self, result: Any) -> None:
         """A task is done on a host."""
         if result._result.get("changed"):
-            self._changed.setdefault(result._host.get_name(), []).append(result._task.get_name())
+            self._changed.setdefault(result._host.get_name(), []).append(result._task.name)

@@ -43,7 +43,8 @@ def test_check_mode_told_what_would_change(changes: Callable[[str], list[list[st
 def test_what_was_missing_is_installed(host: Host, record: dict[str, Any]) -> None:
     host.check_output("kexec --version")
     assert {"kexec-tools", "python3-apt"} < set(record["packages"])
-    assert all(host.package(name).is_installed for name in record["packages"])
+    states = host.check_output("dpkg-query --show --showformat='${db:Status-Status}\\n' " + " ".join(record["packages"]))
+    assert set(states.split()) == {"installed"}
 
 
 def test_init_scripts_are_masked_where_there_are_any(host: Host, record: dict[str, Any]) -> None:
@@ -68,13 +69,11 @@ def test_systemd_feeds_the_watchdog(host: Host, record: dict[str, Any], watchdog
 
 
 def test_files_have_owner_and_mode(host: Host, watchdog: bool) -> None:
-    wanted = {"/var/lib/fleet-kexec": 0o700, "/var/lib/fleet-kexec/prepared.json": 0o600, "/etc/fleet-kexec.conf": 0o644}
+    wanted = ["700 /var/lib/fleet-kexec", "600 /var/lib/fleet-kexec/prepared.json", "644 /etc/fleet-kexec.conf"]
     if watchdog:
-        wanted["/etc/systemd/system.conf.d/fleet-kexec.conf"] = 0o644
-        wanted["/etc/modprobe.d/fleet-kexec.conf"] = 0o644
-    for path, mode in wanted.items():
-        file = host.file(path)
-        assert (path, file.user, file.group, file.mode) == (path, "root", "root", mode)
+        wanted += ["644 /etc/systemd/system.conf.d/fleet-kexec.conf", "644 /etc/modprobe.d/fleet-kexec.conf"]
+    paths = " ".join(line.split()[1] for line in wanted)
+    assert host.check_output("stat --format='%U %G %a %n' " + paths).splitlines() == ["root root " + line for line in wanted]
 
 
 def test_the_fast_image_is_the_way_to_go(host: Host) -> None:
