@@ -35,7 +35,7 @@ export LAB_NAME LAB_GUESTS LAB_RUN
 export LAB_EXTRA_VARS := $(if $(LAB_VARS),@$(abspath $(LAB_VARS)),{})
 export ANSIBLE_COLLECTIONS_PATH := $(BUILD)
 export ANSIBLE_CALLBACK_PLUGINS := $(CURDIR)/molecule/lab/callback_plugins
-export ANSIBLE_CALLBACKS_ENABLED := lab_console
+export ANSIBLE_CALLBACKS_ENABLED := lab_console,lab_changes
 export ANSIBLE_CALLBACK_RESULT_FORMAT := yaml
 export ANSIBLE_PIPELINING := 1
 # A path of its own for each lab: guests of two labs may have the same addresses.
@@ -246,7 +246,7 @@ demo: setup ## reboot three virtual machines, one after the other, by kexec (KEE
 	$(MAKE) --no-print-directory install; \
 	step "Booting three virtual machines"; \
 	$(MAKE) --no-print-directory lab-up LAB_GUESTS=3; \
-	step "Installing their fast images"; \
+	step "Preparing them"; \
 	$(PLAY_IN_LAB) fleet.kexec.prepare; \
 	step "Preflight: how would each reboot?"; \
 	$(PLAY_IN_LAB) fleet.kexec.preflight; \

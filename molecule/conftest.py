@@ -39,3 +39,15 @@ def remembered(host: Host) -> Callable[[str], dict[str, Any]]:
         return value
 
     return read
+
+
+@pytest.fixture
+def changes(host: Host) -> Callable[[str], list[list[str]]]:
+    """Reads which tasks changed something on this guest, for each time that a play ran."""
+
+    def read(play: str) -> list[list[str]]:
+        guest = host.ansible.get_variables()["inventory_hostname"]
+        lines = (Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "changes.jsonl").read_text().splitlines()
+        return [run["changed"].get(guest, []) for run in map(json.loads, lines) if run["play"] == play]
+
+    return read

@@ -20,6 +20,7 @@ WANTED = {
     "meta",
     "playbooks",
     "plugins",
+    "roles",
     "CONTRIBUTING.md",
 }
 

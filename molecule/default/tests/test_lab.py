@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from typing import Any
 
@@ -18,12 +19,27 @@ def lab(host: Host) -> dict[str, Any]:
     return variables
 
 
-def test_boots_from_its_own_disk_through_grub(host: Host, lab: dict[str, Any]) -> None:
-    assert "BOOT_IMAGE=/boot/vmlinuz-" in host.file("/proc/cmdline").content_string
-    # Type 7 is GRUB's, see Documentation/arch/x86/boot.rst. On UEFI it starts the kernel as an
-    # EFI application, and the kernel's own EFI stub says 2.
+def test_boots_from_its_own_disk(host: Host, lab: dict[str, Any]) -> None:
+    # Type 7 is GRUB's, see Documentation/arch/x86/boot.rst. On UEFI bootloaders start the kernel as
+    # an EFI application, and the kernel's own EFI stub says 2.
     assert host.sysctl("kernel.bootloader_type") >> 4 == (2 if lab["lab_firmware"] == "uefi" else 7)
     assert host.mount_point("/").device == "/dev/vda3"
+
+
+def test_boots_through_the_bootloader_asked_for(host: Host, lab: dict[str, Any]) -> None:
+    grub = "BOOT_IMAGE=/boot/vmlinuz-" in host.file("/proc/cmdline").content_string
+    assert grub is (lab["lab_bootloader"] == "grub")
+    if not grub:
+        variable = host.file("/sys/firmware/efi/efivars/LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f").content
+        assert variable[4:].decode("utf-16-le").startswith("systemd-boot ")
+        entry = f"{host.check_output('cat /etc/kernel/entry-token')}-{host.check_output('uname -r')}.conf"
+        assert f"Current Entry: {entry}" in host.check_output("bootctl status --no-pager")
+        (selected,) = [kernel for kernel in json.loads(host.check_output("bootctl list --json=short")) if kernel["isSelected"]]
+        assert selected["id"] == entry
+
+
+def test_is_bare_if_it_is_to_be(host: Host, lab: dict[str, Any]) -> None:
+    assert host.package("kexec-tools").is_installed is not lab["lab_bare"]
 
 
 def test_firmware_is_the_one_asked_for(host: Host, lab: dict[str, Any]) -> None:

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, fleet.kexec contributors
+"""The host is ready, and check mode had said what would be done to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from testinfra.host import Host
+
+# Without python3-apt the module can't check anything; and what comes with a package shows when it has come.
+SAID_FOR = {"Say what would be installed": "Install packages"}
+ONLY_DONE = {"Remember what came with it"}
+
+
+@pytest.fixture
+def record(host: Host) -> dict[str, Any]:
+    """What the role remembers on the host."""
+    value: dict[str, Any] = json.loads(host.file("/var/lib/fleet-kexec/prepared.json").content_string)
+    return value
+
+
+@pytest.fixture
+def watchdog(host: Host) -> bool:
+    """Whether there is a watchdog to feed."""
+    return bool(host.file("/dev/watchdog0").exists)
+
+
+def test_check_mode_changed_nothing(remembered: Callable[[str], dict[str, Any]]) -> None:
+    assert remembered("checked") == remembered("before")
+
+
+def test_check_mode_told_what_would_change(changes: Callable[[str], list[list[str]]]) -> None:
+    checked, done, again = (set(names) for names in changes("Prepare")[-3:])
+    assert done
+    assert {SAID_FOR.get(name, name) for name in checked} == done - ONLY_DONE
+    assert not again
+
+
+def test_what_was_missing_is_installed(host: Host, record: dict[str, Any]) -> None:
+    host.check_output("kexec --version")
+    assert {"kexec-tools", "python3-apt"} < set(record["packages"])
+    states = host.check_output("dpkg-query --show --showformat='${db:Status-Status}\\n' " + " ".join(record["packages"]))
+    assert set(states.split()) == {"installed"}
+
+
+def test_init_scripts_are_masked_where_there_are_any(host: Host, record: dict[str, Any]) -> None:
+    old = host.ansible.get_variables()["lab_release"] == "bookworm"
+    units = ["kexec-load.service", "kexec.service"]
+    assert sorted(record["masked"]) == (units if old else [])
+    assert host.file("/etc/init.d/kexec-load").exists is old
+    for unit in units if old else []:
+        assert host.check_output("systemctl show --value --property=LoadState " + unit) == "masked"
+        assert host.file("/etc/systemd/system/" + unit).linked_to == "/dev/null"
+
+
+def test_systemd_feeds_the_watchdog(host: Host, record: dict[str, Any], watchdog: bool) -> None:
+    shown = host.check_output("systemctl show --property=RuntimeWatchdogUSec --property=KExecWatchdogUSec").split()
+    assert sorted(shown) == (
+        ["KExecWatchdogUSec=5min", "RuntimeWatchdogUSec=1min"] if watchdog else ["KExecWatchdogUSec=0", "RuntimeWatchdogUSec=0"]
+    )
+    assert record["watchdog"] is watchdog
+    if watchdog:
+        assert host.file("/sys/class/watchdog/watchdog0/state").content_string.strip() == "active"
+        assert "options watchdog stop_on_reboot=0" in host.check_output("modprobe --showconfig").splitlines()
+
+
+def test_files_have_owner_and_mode(host: Host, watchdog: bool) -> None:
+    wanted = ["700 /var/lib/fleet-kexec", "600 /var/lib/fleet-kexec/prepared.json", "644 /etc/fleet-kexec.conf"]
+    if watchdog:
+        wanted += ["644 /etc/systemd/system.conf.d/fleet-kexec.conf", "644 /etc/modprobe.d/fleet-kexec.conf"]
+    paths = " ".join(line.split()[1] for line in wanted)
+    assert host.check_output("stat --format='%U %G %a %n' " + paths).splitlines() == ["root root " + line for line in wanted]
+
+
+def test_the_fast_image_is_the_way_to_go(host: Host) -> None:
+    status = json.loads(host.check_output("fleet-kexec status --json"))
+    assert (status["verdict"]["method"], status["verdict"]["image"]) == ("kexec", "fast")
+
+
+def test_the_bootloader_knows_nothing_of_it(remembered: Callable[[str], dict[str, Any]], host: Host) -> None:
+    before = {path for path in remembered("before")["files"] if path.startswith("/boot/")}
+    assert set(host.check_output("find /boot -mindepth 1").split()) - {"/boot/efi/loader/random-seed"} == before
