@@ -200,12 +200,14 @@ test: setup ## everything that must pass at every landing
 	@$(MAKE) lint
 	@$(MAKE) unit
 	@$(MAKE) sanity
-	@$(MAKE) molecule LAB_GUESTS=2 SCENARIO="default stage reboot fast_image"
+	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepared reservation stage reboot fast_image"
 
 .PHONY: test-matrix
 test-matrix: test ## test, and all that is too long for it: other releases, kernels and firmware
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix.yml SCENARIO="default stage reboot fast_image"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-memory.yml SCENARIO="default fast_image"
+	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepare reservation_refused"
+	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-bare.yml SCENARIO="default prepare reservation reservation_refused"
 
 # --- measuring it ------------------------------------------------------------------------
 

@@ -1,19 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, fleet.kexec contributors
-"""The host is ready, and check mode had said what would be done to it."""
+"""The host is ready."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from testinfra.host import Host
-
-# Without python3-apt the module can't check anything; and what comes with a package shows when it has come.
-SAID_FOR = {"Say what would be installed": "Install packages"}
-ONLY_DONE = {"Remember what came with it"}
 
 
 @pytest.fixture
@@ -27,17 +22,6 @@ def record(host: Host) -> dict[str, Any]:
 def watchdog(host: Host) -> bool:
     """Whether there is a watchdog to feed."""
     return bool(host.file("/dev/watchdog0").exists)
-
-
-def test_check_mode_changed_nothing(remembered: Callable[[str], dict[str, Any]]) -> None:
-    assert remembered("checked") == remembered("before")
-
-
-def test_check_mode_told_what_would_change(changes: Callable[[str], list[list[str]]]) -> None:
-    checked, done, again = (set(names) for names in changes("Prepare")[-3:])
-    assert done
-    assert {SAID_FOR.get(name, name) for name in checked} == done - ONLY_DONE
-    assert not again
 
 
 def test_what_was_missing_is_installed(host: Host, record: dict[str, Any]) -> None:
@@ -79,8 +63,3 @@ def test_files_have_owner_and_mode(host: Host, watchdog: bool) -> None:
 def test_the_fast_image_is_the_way_to_go(host: Host) -> None:
     status = json.loads(host.check_output("fleet-kexec status --json"))
     assert (status["verdict"]["method"], status["verdict"]["image"]) == ("kexec", "fast")
-
-
-def test_the_bootloader_knows_nothing_of_it(remembered: Callable[[str], dict[str, Any]], host: Host) -> None:
-    before = {path for path in remembered("before")["files"] if path.startswith("/boot/")}
-    assert set(host.check_output("find /boot -mindepth 1").split()) - {"/boot/efi/loader/random-seed"} == before
