@@ -29,6 +29,11 @@ def test_each_is_proven(boots: dict[str, dict[str, Any]]) -> None:
     assert len({boots[name]["reboot"]["staged"]["loader"] for name in ("auto", "other_loader")}) == 2
 
 
+def test_kexecs_are_counted(boots: dict[str, dict[str, Any]]) -> None:
+    first = boots[BOOTS[0]]["facts"]["boot"]["kexecs"]
+    assert [boots[name]["facts"]["boot"]["kexecs"] for name in BOOTS] == [first, first + 1, first + 2]
+
+
 def test_the_stub_did_what_was_asked_of_it(boots: dict[str, dict[str, Any]]) -> None:
     for name, boot in boots.items():
         stub, staged = boot["facts"]["boot"]["stub"], boot["reboot"]["staged"]
