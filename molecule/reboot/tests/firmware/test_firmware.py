@@ -9,7 +9,8 @@ from testinfra.host import Host
 
 def test_the_bootloader_started_it(host: Host) -> None:
     assert host.sysctl("kernel.bootloader_type") >> 4 != 0xD
-    assert "BOOT_IMAGE=" in host.file("/proc/cmdline").content_string
+    grub = host.ansible.get_variables()["lab_bootloader"] == "grub"
+    assert ("BOOT_IMAGE=" in host.file("/proc/cmdline").content_string) is grub
 
 
 def test_nothing_of_the_kexec_is_left(host: Host) -> None:
