@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-#: What is at each path: a file's content and mode.
-Listing = dict[str, tuple[bytes | None, int]]
+#: What is at each path: content, empty of what is no file, and mode.
+Listing = dict[str, tuple[bytes, int]]
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def listing(tmp_path: Path) -> Callable[[], Listing]:
 
     def take() -> Listing:
         return {
-            "/%s" % path.relative_to(tmp_path): (path.read_bytes() if path.is_file() else None, path.lstat().st_mode)
+            "/%s" % path.relative_to(tmp_path): (path.read_bytes() if path.is_file() else b"", path.lstat().st_mode)
             for path in sorted(tmp_path.rglob("*"))
         }
 
