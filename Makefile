@@ -200,7 +200,8 @@ test: setup ## everything that must pass at every landing
 	@$(MAKE) lint
 	@$(MAKE) unit
 	@$(MAKE) sanity
-	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepared reservation stage reboot fast_image"
+	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepared reservation"
+	@$(MAKE) molecule LAB_GUESTS=2 SCENARIO="default stage reboot fast_image"
 
 .PHONY: test-matrix
 test-matrix: test ## test, and all that is too long for it: other releases, kernels and firmware
