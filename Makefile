@@ -38,6 +38,8 @@ export ANSIBLE_CALLBACK_PLUGINS := $(CURDIR)/molecule/lab/callback_plugins
 export ANSIBLE_CALLBACKS_ENABLED := lab_console,lab_changes
 export ANSIBLE_CALLBACK_RESULT_FORMAT := yaml
 export ANSIBLE_PIPELINING := 1
+# For ssh and sudo: under TCG on a busy host they take their time.
+export ANSIBLE_TIMEOUT := 60
 # A path of its own for each lab: guests of two labs may have the same addresses.
 export ANSIBLE_SSH_CONTROL_PATH_DIR := $(HOME)/.ansible/cp/$(LAB_NAME)
 export MOLECULE_GLOB := $(CURDIR)/molecule/*/molecule.yml
@@ -46,7 +48,7 @@ export PYTHONUNBUFFERED := 1
 
 # The lab takes root: namespaces, taps, mmdebstrap. sudo drops the environment, so it is given.
 PASSED := PATH FLEET_KEXEC_CACHE LAB_NAME LAB_GUESTS LAB_RUN LAB_EXTRA_VARS LAB_MIRROR ANSIBLE_COLLECTIONS_PATH \
-  ANSIBLE_CALLBACK_PLUGINS ANSIBLE_CALLBACKS_ENABLED ANSIBLE_CALLBACK_RESULT_FORMAT ANSIBLE_PIPELINING \
+  ANSIBLE_CALLBACK_PLUGINS ANSIBLE_CALLBACKS_ENABLED ANSIBLE_CALLBACK_RESULT_FORMAT ANSIBLE_PIPELINING ANSIBLE_TIMEOUT \
   ANSIBLE_SSH_CONTROL_PATH_DIR MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED
 # Set but empty, it asks the benchmark for real time.
 PASSED += $(if $(filter-out undefined,$(origin BENCH_ICOUNT)),BENCH_ICOUNT)
