@@ -34,7 +34,7 @@ options:
     description:
       - V(present) builds the image where needed.
       - V(absent) removes it, and unloads it if it is staged. Without O(release) it removes all images, the command, the hooks
-        and what was measured. The host's defaults in C(/etc/fleet-kexec.conf) stay.
+        and what was measured. C(/etc/fleet-kexec.conf) stays.
     type: str
     choices:
       - present
@@ -66,8 +66,7 @@ options:
     description:
       - How M(fleet.kexec.stage) and C(fleet-kexec) stage on this host where they are not told otherwise. Kept in
         C(/etc/fleet-kexec.conf).
-      - The file is left alone if this is omitted. Suboptions that are omitted go back to their defaults. What the file says of
-        other things, the host's policy, stays.
+      - What the file says of this is left alone if this is omitted. Suboptions that are omitted go back to their defaults.
     type: dict
     suboptions:
       image:
@@ -89,6 +88,14 @@ options:
         description: As in M(fleet.kexec.stage).
         type: bool
         default: true
+  policy:
+    description:
+      - What a risk of a kexec leads to on this host, by its code, V(block), V(warn) or V(allow), where O(ignore:policy) of
+        M(fleet.kexec.boot_facts) or M(fleet.kexec.reboot) does not say. Those document the codes. Kept in
+        C(/etc/fleet-kexec.conf), and in force on the host's console, too.
+      - The file then has these codes and no others; an empty dictionary takes them all out. What it says of them is left alone
+        if this is omitted.
+    type: dict
 requirements:
   - C(zstd) on the host, for kernels that are packed with it, as Debian's are since Debian 13
 notes:
@@ -115,6 +122,12 @@ EXAMPLES = r"""
   fleet.kexec.fast_image:
     defaults:
       image: fast
+  become: true
+
+- name: Never go by kexec on this host while its watchdog would not run across it
+  fleet.kexec.fast_image:
+    policy:
+      NO_WATCHDOG: block
   become: true
 
 - name: Remove everything again
@@ -201,7 +214,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation im
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import make_stager
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
-from ansible_collections.fleet.kexec.plugins.module_utils._options import defaults_argument_spec
+from ansible_collections.fleet.kexec.plugins.module_utils._options import defaults_argument_spec, policy_argument_spec
 from ansible_collections.fleet.kexec.plugins.module_utils._privileges import require_root
 from ansible_collections.fleet.kexec.plugins.module_utils._zipapp import build_command
 
@@ -213,6 +226,7 @@ def wanted_of(params: Dict[str, Any]) -> Wanted:
         initrd_mode=params["initrd"],
         command=build_command() if params["host_command"] else None,
         defaults=Preferences().override(params["defaults"]) if params["defaults"] is not None else None,
+        policy=params["policy"],
     )
 
 
@@ -243,6 +257,7 @@ def main() -> None:
         "initrd": {"type": "str", "choices": list(INITRD_MODES), "default": KEEP},
         "host_command": {"type": "bool", "default": True},
         "defaults": {"type": "dict", "options": defaults_argument_spec()},
+        **policy_argument_spec(),
     }
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
     run_module(module, lambda: work(module))

@@ -9,7 +9,7 @@ C([stage]) is C(preferences.py)'s, C([policy]) is C(policy.py)'s.
 from __future__ import annotations
 
 import configparser
-from typing import Dict, List
+from typing import Dict, List, Mapping
 
 from .._host.files import HostFiles
 from .errors import KexecError
@@ -63,3 +63,15 @@ def without_section(text: str, section: str) -> str:
             kept.extend(waiting)
         waiting = []
     return "\n".join(kept).strip("\n")
+
+
+def with_section(text: str, section: str, header: str, values: Mapping[str, str]) -> str:
+    """The text with these values in a section, and the other sections as they are; empty if there is nothing left.
+
+    :param header: comments for it, each line with its end.
+    :param values: none of them: there is no such section then.
+    """
+    others = without_section(text, section)
+    lines = ["%s = %s" % (name, value) for name, value in sorted(values.items())]
+    own = "%s\n[%s]\n%s" % (header, section, "\n".join(lines)) if values else ""
+    return "\n".join(part + "\n" for part in ((own, others) if section == SECTIONS[0] else (others, own)) if part)

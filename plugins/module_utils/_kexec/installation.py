@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from .._host.facts import HostFacts
 from .._host.fast_images import FastImage, read_fast_image
@@ -22,6 +22,7 @@ from .errors import KexecError
 from .host_files import COMMAND_PATH, WantedFile, differs, ensure, hook_files
 from .image_store import KEEP, Built, ImageStore
 from .lock import exclusive
+from .policy import render_policy
 from .preferences import Preferences, render_preferences
 from .staging import NEWEST, current_record, find_kernel
 
@@ -34,7 +35,8 @@ class Wanted:
     :ivar release: of its kernel; None for the newest, or for all that are to go.
     :ivar initrd_mode: C(keep) or C(uncompressed).
     :ivar command: content of the host's command; None for no command.
-    :ivar defaults: the host's own preferences; None to leave it alone.
+    :ivar defaults: the host's own preferences; None to leave them alone.
+    :ivar policy: the host's own effects of risks, by code; None to leave them alone.
     """
 
     present: bool = True
@@ -42,6 +44,7 @@ class Wanted:
     initrd_mode: str = KEEP
     command: Optional[bytes] = None
     defaults: Optional[Preferences] = None
+    policy: Optional[Mapping[str, str]] = None
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,7 @@ class Installation:
         build = not self._store.is_current(candidate, wanted.initrd_mode)
         if build:
             self._store.check(candidate, wanted.initrd_mode, self._facts.memory.available_bytes)
-        files = [WantedFile(COMMAND_PATH, wanted.command, 0o755), *hook_files(True)]
-        if wanted.defaults is not None:
-            text = render_preferences(wanted.defaults, self._files.read_text(CONFIG_PATH) or "")
-            files.append(WantedFile(CONFIG_PATH, text.encode("utf-8"), 0o644))
-        changed = self._differing(files)
+        changed = self._differing([WantedFile(COMMAND_PATH, wanted.command, 0o755), *hook_files(True), *self._config(wanted)])
         release = candidate.header.release
         existing = read_fast_image(self._files, release)
         after = {"release": release, "initrd": wanted.initrd_mode, "built": "anew"} if build else _outline(existing)
@@ -110,6 +109,17 @@ class Installation:
             before=self._state(_outline(existing), changed),
             after=dict(_will_be(changed), fast_image=after),
         )
+
+    def _config(self, wanted: Wanted) -> List[WantedFile]:
+        """C(/etc/fleet-kexec.conf), where anything is wanted of it."""
+        if wanted.defaults is None and wanted.policy is None:
+            return []
+        text = self._files.read_text(CONFIG_PATH) or ""
+        if wanted.defaults is not None:
+            text = render_preferences(wanted.defaults, text)
+        if wanted.policy is not None:
+            text = render_policy(wanted.policy, text)
+        return [WantedFile(CONFIG_PATH, text.encode("utf-8") if text else None, 0o644)]
 
     def _plan_absence(self, wanted: Wanted) -> Change:
         there = self._store.releases()

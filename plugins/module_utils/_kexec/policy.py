@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Mapping, Sequence
 
 from .._host.files import HostFiles
 from .._reasons import Reason
-from .config import PATH, POLICY, read_section
+from .config import PATH, POLICY, read_section, with_section
 from .errors import KexecError
 
 BLOCK = "block"
@@ -40,6 +40,11 @@ DEFAULTS: Dict[str, str] = {
 }
 # Codes that a policy may block; see verdict.HOST_CODES for what is simply not possible.
 RISK_CODES = frozenset(DEFAULTS)
+
+_HEADER = """\
+# What risks of a kexec lead to on this host, wherever a task does not say.
+# Values: CODE = block|warn|allow.
+"""
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,16 @@ def judge(risks: Sequence[Reason], policy: Policy) -> Judgement:
         blocked=[risk for risk in risks if policy.effects[risk.code] == BLOCK],
         warned=[risk for risk in risks if policy.effects[risk.code] == WARN],
     )
+
+
+def render_policy(effects: Mapping[str, str], existing: str = "") -> str:
+    """The text of C(/etc/fleet-kexec.conf) for a host's own policy; without effects it has none.
+
+    :param existing: its text so far, of which the other sections stay.
+    :raises KexecError: C(POLICY_INVALID).
+    """
+    Policy().override(effects, "policy")
+    return with_section(existing, POLICY, _HEADER, effects)
 
 
 def read_policy(files: HostFiles) -> Policy:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Dict, Mapping
 
 from .._host.files import HostFiles
-from .config import PATH, STAGE, parse_section, without_section
+from .config import PATH, STAGE, parse_section, with_section
 from .errors import KexecError
 
 AUTO = "auto"
@@ -82,11 +82,8 @@ def render_preferences(preferences: Preferences, existing: str = "") -> str:
 
     :param existing: its text so far, of which the other sections stay.
     """
-    lines = [
-        "%s = %s" % (name, {True: "yes", False: "no"}.get(value, value)) for name, value in sorted(asdict(preferences).items())
-    ]
-    others = without_section(existing, STAGE)
-    return "%s\n[%s]\n%s\n%s" % (_HEADER, STAGE, "\n".join(lines), "\n%s\n" % others if others else "")
+    values = {name: {True: "yes", False: "no"}.get(value, value) for name, value in asdict(preferences).items()}
+    return with_section(existing, STAGE, _HEADER, values)
 
 
 def read_preferences(files: HostFiles) -> Preferences:

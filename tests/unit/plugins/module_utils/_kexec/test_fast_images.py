@@ -28,7 +28,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store imp
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, Wanted
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.lock import exclusive
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import read_policy
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy, read_policy
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences, read_preferences
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
     Request,
@@ -37,11 +37,11 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import 
     plan,
     stage_planned,
 )
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 
 from ....bzimages import make_content, make_kernel, make_payload
 from ....conftest import RELEASE, HostTree
 from ....initrds import make_cpio
+from ....outcomes import code_of
 
 KERNEL = "/boot/vmlinuz-" + RELEASE
 INITRD = "/boot/initrd.img-" + RELEASE
@@ -107,12 +107,6 @@ def host(host_tree: HostTree) -> Host:
     return Host(host_tree(CPU))
 
 
-def code_of(work: Callable[[], object]) -> str:
-    with pytest.raises(CodedError) as caught:
-        work()
-    return caught.value.reason.code
-
-
 def test_building(host: Host) -> None:
     assert not host.store.is_current(host.candidate, KEEP)
     host.build()
@@ -151,7 +145,7 @@ def test_a_damaged_uncompressed_initrd_is_not_vouched_for(host: Host) -> None:
     content[-1] ^= 1
     host.path("initrd").write_bytes(content)
     for integrity in ("crc32c", "none", "sha256"):
-        assert code_of(lambda integrity=integrity: host.stage(image="fast", integrity=integrity)) == "FAST_IMAGE_DAMAGED"  # type: ignore[misc]
+        assert code_of(lambda integrity=integrity: host.stage(image="fast", integrity=integrity)) == "FAST_IMAGE_DAMAGED"
     host.path("initrd").unlink()
     assert code_of(lambda: host.stage(image="fast")) == "FAST_IMAGE_DAMAGED"
 
@@ -346,6 +340,38 @@ def test_a_policy_stays_when_defaults_are_written(host: Host) -> None:
     assert read_preferences(host.files) == Preferences(image="fast")
     assert read_policy(host.files).effects["DRIVER_RISK"] == "allow"
     assert not install(host, PRESENT)
+
+
+def test_the_hosts_own_policy(host: Host) -> None:
+    config = Path(host.files.path(CONFIG_PATH))
+    own = Wanted(policy={"NO_WATCHDOG": "block", "DRIVER_RISK": "allow"})
+    assert install(host, own)
+    assert not install(host, own)
+    assert read_policy(host.files) == Policy().override(own.policy or {}, "")
+    alone = config.read_text()
+    assert install(host, replace(own, defaults=Preferences(image="fast")))
+    assert config.read_text().endswith("\n\n" + alone)
+    assert install(host, Wanted(policy={"NO_WATCHDOG": "warn"}))
+    assert read_policy(host.files) == Policy()
+    assert read_preferences(host.files) == Preferences(image="fast")
+    assert install(host, Wanted(policy={}))
+    assert "policy" not in config.read_text()
+    assert read_preferences(host.files) == Preferences(image="fast")
+
+
+def test_no_policy_needs_no_file(host: Host) -> None:
+    install(host, Wanted())
+    assert not install(host, Wanted(policy={}))
+    install(host, Wanted(policy={"NO_WATCHDOG": "block"}))
+    assert install(host, Wanted(policy={}))
+    assert not host.files.exists(CONFIG_PATH)
+
+
+def test_a_policy_that_means_nothing_changes_nothing(host: Host) -> None:
+    before = host.tree()
+    assert code_of(install, host, Wanted(policy={"NO_WATCHDOG": "maybe"})) == "POLICY_INVALID"
+    assert code_of(install, host, Wanted(policy={"LOCKDOWN": "allow"})) == "POLICY_INVALID"
+    assert host.tree() == before
 
 
 def test_planning_changes_nothing(host: Host) -> None:
