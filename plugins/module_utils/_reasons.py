@@ -77,6 +77,10 @@ CATALOGUE: Dict[str, str] = {
     "TPM_BOUND_DISK": "Leave it to firmware, or allow it where the disk has shown to unlock after a kexec.",
     "VFIO_IN_USE": "Stop whatever uses the devices and unbind them from vfio-pci, or leave it to firmware.",
     "XEN_DOM0": "Leave it to firmware.",
+    # What keeps a host from being prepared, or put back.
+    "PREPARE_FAILED": "The message ends with what the host said. Run it again, or with state=absent: all changes are remembered.",
+    "PREPARE_RECORD_INVALID": "Restore prepared.json from a backup; without it, what was changed counts as the host's own.",
+    "TIMESPAN_INVALID": "Give a time span as systemd reads it, such as 60s or 5min.",
     # What there is to say about a way that was taken.
     "SLOWER_THAN_AUTO": "Leave image, loader and integrity at auto for the quickest way that has a check.",
     "VIRTIO_NO_RESET": "Keep an integrity check (crc32c or sha256) on this host.",

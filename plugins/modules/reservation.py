@@ -178,10 +178,11 @@ hint:
   type: str
 """
 
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.changes import as_diff
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.detection import detect
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.interface import ALL
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
@@ -189,7 +190,6 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._host.reservations import shrink_crash_reservation
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.reservation import (
     NAMES,
-    Planned,
     Wish,
     apply_reservations,
     notes,
@@ -204,23 +204,6 @@ from ansible_collections.fleet.kexec.plugins.module_utils._privileges import req
 def wishes_of(params: Dict[str, Any]) -> Dict[str, Wish]:
     wishes = {name: Wish(params[name + "_state"] == "present", params[name] or "") for name in NAMES}
     return {name: wish for name, wish in wishes.items() if wish.size or not wish.present}
-
-
-def diff_of(planned: Planned) -> List[Dict[str, str]]:
-    diff = [
-        {
-            "before_header": change.path,
-            "after_header": change.path,
-            "before": (change.before or b"").decode("utf-8", "replace"),
-            "after": (change.after or b"").decode("utf-8", "replace"),
-        }
-        for change in planned.plan.changes
-    ]
-    commands = "".join(" ".join(command) + "\n" for command in planned.plan.commands)
-    return [
-        *diff,
-        *([{"before_header": "commands", "after_header": "commands", "before": "", "after": commands}] if commands else []),
-    ]
 
 
 def work(module: AnsibleModule) -> Dict[str, Any]:
@@ -247,7 +230,7 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
         **{name: status.as_dict() for name, status in statuses.items()},
         "reboot_required": any(status.reboot_required for status in statuses.values()),
         "notes": [note.as_dict() for note in notes(statuses)],
-        "diff": diff_of(planned),
+        "diff": as_diff(planned.plan.changes, planned.plan.commands),
     }
 
 

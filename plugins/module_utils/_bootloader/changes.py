@@ -9,7 +9,7 @@ import contextlib
 import os
 import stat
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Dict, Iterable, List, Optional, Sequence, Tuple
 
 from .._host.atomic import sync_directory, write_atomically
 from .._host.files import HostFiles
@@ -29,6 +29,21 @@ class FileChange:
     after: Optional[bytes]
     mode: int = 0o644
     with_directory: bool = False
+
+
+def as_diff(changes: Iterable[FileChange], commands: Iterable[Sequence[str]]) -> List[Dict[str, str]]:
+    """Changes, and commands that are run, as Ansible shows them in diff mode."""
+    diff = [
+        {
+            "before_header": change.path,
+            "after_header": change.path,
+            "before": (change.before or b"").decode("utf-8", "replace"),
+            "after": (change.after or b"").decode("utf-8", "replace"),
+        }
+        for change in changes
+    ]
+    lines = "".join(" ".join(command) + "\n" for command in commands)
+    return [*diff, *([{"before_header": "commands", "after_header": "commands", "before": "", "after": lines}] if lines else [])]
 
 
 def make_change(files: HostFiles, change: FileChange) -> None:

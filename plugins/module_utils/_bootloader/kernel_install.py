@@ -28,7 +28,7 @@ from .recorded import RecordedBootloader, foreign, updated, values_after
 
 CMDLINE = "/etc/kernel/cmdline"
 # Where kernel-install looks next.
-_VENDOR_CMDLINE = "/usr/lib/kernel/cmdline"
+VENDOR_CMDLINE = "/usr/lib/kernel/cmdline"
 # What kernel-install adds by itself.
 _OWN_ARGUMENT = "systemd.machine_id"
 _ENTRIES = "loader/entries"
@@ -104,6 +104,19 @@ class KernelInstall(RecordedBootloader):
             )
         return _id_of(str(chosen.get("id", "")))
 
+    def default_cmdline(self) -> Optional[str]:
+        """Command line of the default entry, without what kernel-install adds by itself; None if there are no entries.
+
+        :raises BootloaderError: C(BOOTLOADER_CONFIG_INVALID) or C(BOOTLOADER_UNSUPPORTED).
+        """
+        entries = self._read()
+        return without(self._main(entries).cmdline, _OWN_ARGUMENT) if entries else None
+
+    def _main(self, entries: Sequence[Tuple[str, BlsEntry]]) -> BlsEntry:
+        """The default entry, or the last where nothing tells which that is."""
+        default = self._default_id()
+        return next((entry for path, entry in entries if _id_of(path) == default), entries[-1][1])
+
     def setters(self, name: str) -> List[Setter]:
         """See :class:`Bootloader`."""
         found = super().setters(name)
@@ -138,8 +151,7 @@ class KernelInstall(RecordedBootloader):
         entries = self._read()
         if not entries:
             raise BootloaderError("BOOTLOADER_CONFIG_INVALID", "there are no entries below %s" % self.boot_root())
-        default = self._default_id()
-        main = next((entry for path, entry in entries if _id_of(path) == default), entries[-1][1])
+        main = self._main(entries)
         found = {name: values_of(main.cmdline, name) for name in settings}
         after = updated(record, settings, found)
         texts: List[Tuple[str, Optional[str], Optional[str]]] = []
@@ -193,7 +205,7 @@ class KernelInstall(RecordedBootloader):
             return CMDLINE, None, None
         # Without the file kernel-install takes the running kernel's line, and with it what is
         # there for one boot only.
-        vendor = self._files.read_text(_VENDOR_CMDLINE)
+        vendor = self._files.read_text(VENDOR_CMDLINE)
         base = vendor if vendor is not None else without(main.cmdline, _OWN_ARGUMENT)
         return CMDLINE, None, _with_settings(base, settings, record) + "\n"
 

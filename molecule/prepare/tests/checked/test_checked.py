@@ -10,7 +10,7 @@ from typing import Any
 from testinfra.host import Host
 
 # Without python3-apt the module can't check anything; and what comes with a package shows when it has come.
-SAID_FOR = {"Say what would be installed": "Install packages"}
+SAID_FOR = {"Say what would be installed": "Install packages of Debian"}
 ONLY_DONE = {"Remember what came with it"}
 
 

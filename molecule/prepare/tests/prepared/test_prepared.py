@@ -63,3 +63,17 @@ def test_files_have_owner_and_mode(host: Host, watchdog: bool) -> None:
 def test_the_fast_image_is_the_way_to_go(host: Host) -> None:
     status = json.loads(host.check_output("fleet-kexec status --json"))
     assert (status["verdict"]["method"], status["verdict"]["image"]) == ("kexec", "fast")
+
+
+def test_later_kernels_get_what_the_bootloader_boots(host: Host, record: dict[str, Any]) -> None:
+    boots_by_entries = host.ansible.get_variables()["lab_bootloader"] == "systemd-boot"
+    assert bool(record["cmdline_sha256"]) is boots_by_entries
+    cmdline = host.file("/etc/kernel/cmdline")
+    assert cmdline.exists is boots_by_entries
+    if boots_by_entries:
+        options = host.check_output("sed -n 's/^options *//p' /boot/efi/loader/entries/*.conf").split()
+        assert cmdline.content_string.split() == [word for word in options if not word.startswith("systemd.machine_id=")]
+
+
+def test_the_host_has_a_policy_of_its_own(host: Host) -> None:
+    assert host.file("/etc/fleet-kexec.conf").content_string.endswith("\n[policy]\nMANY_KEXECS = allow\n")

@@ -19,3 +19,10 @@ def test_the_watchdog_is_fed(host: Host) -> None:
 def test_the_option_of_the_module_is_in_force(host: Host) -> None:
     option = host.file("/sys/module/watchdog/parameters/stop_on_reboot")
     assert not option.exists or option.content_string.strip() == "0"
+
+
+def test_what_was_meant_for_this_boot_gets_into_no_entry(host: Host) -> None:
+    assert "fleet_kexec.token=" in host.file("/proc/cmdline").content_string
+    entries = host.check_output("grep -rh '^options' /boot/efi/loader/entries || true").splitlines()
+    assert bool(entries) is (host.ansible.get_variables()["lab_bootloader"] == "systemd-boot")
+    assert not [line for line in entries if "fleet_kexec" in line or "panic" in line]

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""C(/etc/fleet-kexec.conf), which C(fast_image) writes: remembered before, and put back."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+from .._bootloader.changes import FileChange
+from .._host.files import HostFiles
+from .._kexec.config import PATH
+from .errors import PrepareError
+from .record import FileBefore, Record
+from .steps import Step
+
+PART = "config_file"
+
+
+def plan_remembering(files: HostFiles, record: Record) -> Step:
+    """Remember it as it is, if that is not done yet.
+
+    :raises PrepareError: C(PREPARE_FAILED) if it can't be read.
+    """
+    after = record if record.config_file is not None else replace(record, config_file=_read(files))
+    return Step(PART, record, after, after)
+
+
+def _read(files: HostFiles) -> FileBefore:
+    content = files.read_bytes(PATH)
+    if content is None:
+        if files.exists(PATH):
+            raise PrepareError("PREPARE_FAILED", "%s can't be read, so it is not changed" % PATH)
+        return FileBefore(None)
+    found = os.stat(files.path(PATH))
+    return FileBefore(content, found.st_mode & 0o7777, found.st_uid, found.st_gid)
+
+
+def plan_restoring(files: HostFiles, record: Record) -> Step:
+    """Put it back as it was."""
+    wanted = record.config_file
+    after = replace(record, config_file=None)
+    if wanted is None or _read(files) == wanted:
+        return Step(PART, record, record, after)
+    change = FileChange(PATH, files.read_bytes(PATH), wanted.content, wanted.mode)
+    return Step(PART, record, record, after, (change,), {PATH: wanted})

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""C(/etc/kernel/cmdline), for hosts whose kernel-install has no such file.
+
+It gives kernels that are installed later the running kernel's command line
+then. After a kexec that has a token and C(panic=10 oops=panic) on it, which
+were meant for one boot; with the file they never get into a boot entry.
+
+Source: C(90-loaderentry.install) of systemd.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import replace
+from typing import Optional
+
+from .._bootloader.changes import FileChange
+from .._bootloader.detection import detect
+from .._bootloader.errors import BootloaderError
+from .._bootloader.kernel_install import CMDLINE, VENDOR_CMDLINE, KernelInstall
+from .._command import Runner, find_executable
+from .._host.files import HostFiles
+from .._kexec.cmdline import Edits, base_line
+from .record import Record
+from .steps import Step
+
+PART = "kernel_cmdline"
+
+
+def plan_writing(files: HostFiles, run: Runner, record: Record) -> Step:
+    """Write the file, where it is missing, with what the bootloader boots by default.
+
+    :raises KexecError: C(CMDLINE_INVALID): that can't be understood.
+    """
+    content = _missing(files, run)
+    if content is None:
+        return Step(PART, record, record, record)
+    made = _with_directory(files)
+    directories = (*record.directories, os.path.dirname(CMDLINE)) if made else record.directories
+    after = replace(record, cmdline_sha256=hashlib.sha256(content).hexdigest(), directories=directories)
+    return Step(PART, record, after, after, (FileChange(CMDLINE, None, content, with_directory=made),))
+
+
+def _with_directory(files: HostFiles) -> bool:
+    return not files.exists(os.path.dirname(CMDLINE))
+
+
+def _missing(files: HostFiles, run: Runner) -> Optional[bytes]:
+    """What the file should hold; None if there is one, or none is needed."""
+    if any(map(files.exists, (CMDLINE, VENDOR_CMDLINE))) or not find_executable("kernel-install", files.root):
+        return None
+    try:
+        bootloader = detect(files, run)
+        if not isinstance(bootloader, KernelInstall):
+            return None
+        cmdline = bootloader.default_cmdline()
+    except BootloaderError:
+        # Not one that entries of kernel-install are for.
+        return None
+    # An entry that was made after a kexec has got them already.
+    return (base_line(cmdline, Edits()) + "\n").encode("utf-8", "surrogateescape") if cmdline is not None else None
+
+
+def plan_removing(files: HostFiles, record: Record) -> Step:
+    """Remove the file, unless somebody has changed it since: then it is theirs."""
+    directory = os.path.dirname(CMDLINE)
+    after = replace(record, cmdline_sha256="", directories=tuple(path for path in record.directories if path != directory))
+    content = files.read_bytes(CMDLINE)
+    if not record.cmdline_sha256 or content is None or hashlib.sha256(content).hexdigest() != record.cmdline_sha256:
+        return Step(PART, record, record, after)
+    change = FileChange(CMDLINE, content, None, with_directory=directory in record.directories)
+    return Step(PART, record, record, after, (change,))

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packages of a host that has dpkg: what is installed, and what is missing."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, replace
+from typing import Dict, Optional, Sequence, Tuple
+
+from .._command import Runner
+from .._host.files import HostFiles
+from .record import Record
+from .steps import Step, run_tool
+
+PART = "packages"
+
+_OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
+_QUERY = ("dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Package}\n")
+_INSTALLED = "installed"
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Which one a host has.
+
+    :ivar name: C(debian), C(ubuntu), …; empty if it does not say.
+    :ivar like: those that it is kin to, and itself.
+    :ivar version: its first number; None if it has none, as a testing release.
+    """
+
+    name: str
+    like: Tuple[str, ...]
+    version: Optional[int]
+
+    @property
+    def is_debian_like(self) -> bool:
+        """Whether dpkg has its packages."""
+        return "debian" in self.like
+
+
+def parse_distribution(text: str) -> Distribution:
+    """What C(os-release(5)) says."""
+    values: Dict[str, str] = {}
+    for line in text.splitlines():
+        name, separator, value = line.strip().partition("=")
+        if not separator or name.startswith("#"):
+            continue
+        try:
+            values[name] = " ".join(shlex.split(value))
+        except ValueError:
+            # A quote that is not closed: not worth to fail for.
+            values[name] = value
+    name = values.get("ID", "")
+    major = values.get("VERSION_ID", "").partition(".")[0]
+    return Distribution(name, (name, *values.get("ID_LIKE", "").split()), int(major) if major.isdigit() else None)
+
+
+def read_distribution(files: HostFiles) -> Distribution:
+    """Which distribution a host has."""
+    return parse_distribution(next(filter(None, map(files.read_text, _OS_RELEASE)), ""))
+
+
+def list_packages(run: Runner) -> Tuple[str, ...]:
+    """Names of the packages that are installed, sorted.
+
+    :raises PrepareError: C(PREPARE_FAILED).
+    """
+    pairs = (line.partition(" ")[::2] for line in run_tool(run, _QUERY).splitlines())
+    return tuple(sorted({name for status, name in pairs if status == _INSTALLED}))
+
+
+def plan_remembering(record: Record, names: Sequence[str]) -> Step:
+    """Remember packages that are about to be installed, or that just were."""
+    after = replace(record, packages=(*record.packages, *(name for name in names if name not in record.packages)))
+    return Step(PART, record, after, after)
+
+
+def plan_forgetting(record: Record) -> Step:
+    """Forget them: they were purged, or stay for others."""
+    return Step(PART, record, record, replace(record, packages=()))

@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preparing a host, part by part: planned from what is there, then carried out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+from .._command import Runner
+from .._host.files import HostFiles
+from . import config_file, init_scripts, kernel_cmdline, packages, watchdog
+from .record import RESERVATIONS, Record, read_record
+from .steps import Step, carry_out
+
+RESERVATION = "reservation"
+# In the order in which they are prepared; they are put back the other way round.
+PARTS = (init_scripts.PART, packages.PART, kernel_cmdline.PART, watchdog.PART, config_file.PART, RESERVATION)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for.
+
+    :ivar present: whether to prepare the host, or to put it back.
+    :ivar parts: which of it, of :data:`PARTS`.
+    :ivar packages: that have to be installed, by somebody else.
+    :ivar installed_before: those that were installed before that; None if it is not done yet.
+    :ivar reservations: C(crashkernel), C(cma): those that somebody else makes.
+    """
+
+    present: bool
+    parts: Tuple[str, ...] = PARTS
+    packages: Tuple[str, ...] = ()
+    installed_before: Optional[Tuple[str, ...]] = None
+    reservations: Tuple[str, ...] = ()
+    watchdog: watchdog.Wish = field(default_factory=watchdog.Wish)
+
+
+@dataclass(frozen=True)
+class Found:
+    """The host as it is.
+
+    :ivar installed: packages, sorted; None where dpkg does not have them, or was not asked.
+    """
+
+    record: Record
+    distribution: packages.Distribution
+    installed: Optional[Tuple[str, ...]]
+
+    def missing(self, names: Sequence[str]) -> List[str]:
+        """Packages that are not installed, as far as that is known."""
+        return [name for name in names if self.installed is not None and name not in self.installed]
+
+
+class Preparation:
+    """Preparing a host, or putting it back.
+
+    :param run: runs the host's own tools.
+    """
+
+    def __init__(self, files: HostFiles, run: Runner) -> None:
+        self._files = files
+        self._run = run
+
+    def look(self, parts: Sequence[str] = PARTS) -> Found:
+        """The host as it is.
+
+        :param parts: what it is for.
+        :raises PrepareError: C(PREPARE_RECORD_INVALID), C(PREPARE_FAILED).
+        """
+        distribution = packages.read_distribution(self._files)
+        asked = distribution.is_debian_like and {packages.PART, init_scripts.PART}.intersection(parts)
+        installed = packages.list_packages(self._run) if asked else None
+        return Found(read_record(self._files), distribution, installed)
+
+    def plan(self, wanted: Wanted, found: Found) -> List[Step]:
+        """What has to be done, in this order; changes nothing.
+
+        :raises CodedError: it can't be done.
+        """
+        steps: List[Step] = []
+        record = found.record
+        for part in PARTS if wanted.present else reversed(PARTS):
+            if part in wanted.parts:
+                step = (self._preparing(wanted, found) if wanted.present else self._putting_back())[part](record)
+                record = step.after
+                steps.append(step)
+        return [step for step in steps if step.needed]
+
+    def _preparing(self, wanted: Wanted, found: Found) -> Dict[str, Callable[[Record], Step]]:
+        files, run = self._files, self._run
+        installed = found.installed or ()
+        missing = found.missing(wanted.packages)
+        # With what came along, once they are installed.
+        came = [name for name in installed if wanted.installed_before is not None and name not in wanted.installed_before]
+        return {
+            init_scripts.PART: lambda record: init_scripts.plan_masking(files, record, found.distribution, installed),
+            packages.PART: lambda record: packages.plan_remembering(record, [*missing, *came]),
+            kernel_cmdline.PART: lambda record: kernel_cmdline.plan_writing(files, run, record),
+            watchdog.PART: lambda record: watchdog.plan_configuring(files, run, record, wanted.watchdog),
+            config_file.PART: lambda record: config_file.plan_remembering(files, record),
+            RESERVATION: lambda record: _plan_reservations(record, wanted.reservations, True),
+        }
+
+    def _putting_back(self) -> Dict[str, Callable[[Record], Step]]:
+        files, run = self._files, self._run
+        return {
+            init_scripts.PART: lambda record: init_scripts.plan_unmasking(files, record),
+            packages.PART: packages.plan_forgetting,
+            kernel_cmdline.PART: lambda record: kernel_cmdline.plan_removing(files, record),
+            watchdog.PART: lambda record: watchdog.plan_removing(files, run, record),
+            config_file.PART: lambda record: config_file.plan_restoring(files, record),
+            RESERVATION: lambda record: _plan_reservations(record, RESERVATIONS, False),
+        }
+
+    def apply(self, steps: Sequence[Step]) -> None:
+        """Carry out what was planned.
+
+        :raises PrepareError: C(PREPARE_FAILED).
+        """
+        for step in steps:
+            carry_out(step, self._files, self._run)
+
+
+def _plan_reservations(record: Record, names: Sequence[str], made: bool) -> Step:
+    """Remember those that are about to be made, or forget what was given back."""
+    values: Dict[str, Any] = dict.fromkeys(names, made)
+    after = replace(record, **values)
+    return Step(RESERVATION, record, after, after)

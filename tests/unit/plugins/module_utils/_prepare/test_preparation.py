@@ -1,0 +1,501 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preparing a host that is a directory tree, and putting it back as it was."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.kernel_install import CMDLINE
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.config import PATH as CONFIG_PATH
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare import config_file, init_scripts, kernel_cmdline, watchdog
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.packages import PART as PACKAGES
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.packages import Distribution, parse_distribution
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.preparation import RESERVATION, Preparation, Wanted
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.record import (
+    PATH,
+    FileBefore,
+    Record,
+    parse_record,
+    read_record,
+    write_record,
+)
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.watchdog import MODPROBE_CONF, SYSTEM_CONF, Wish
+
+from ....conftest import write_tree
+from ....outcomes import code_of
+
+RELEASE = "6.12.1-amd64"
+ENTRY = "/boot/efi/loader/entries/0123-%s.conf" % RELEASE
+STATE = "/sys/class/watchdog/watchdog0/state"
+OS_RELEASES = {
+    "bookworm": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n',
+    "trixie": 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"\n',
+    "sid": 'PRETTY_NAME="Debian GNU/Linux forky/sid"\nID=debian\n',
+    "noble": "ID=ubuntu\nID_LIKE=debian\nVERSION_ID='24.04'\n",
+    "rhel": 'ID="rhel"\nID_LIKE="fedora centos"\nVERSION_ID="9.4"\n',
+}
+# What is needed for it counts, not what a test leaves out.
+ALL = Wanted(present=True, packages=("kexec-tools", "zstd"), reservations=("cma",))
+NOTHING = Wanted(present=False)
+
+Listing = dict[str, tuple[bytes | str, int]]
+
+
+class Host:
+    """A host with systemd-boot, dpkg, initramfs-tools, and a watchdog that nobody feeds."""
+
+    def __init__(self, root: Path, distribution: str = "trixie") -> None:
+        self.root = root
+        self.files = HostFiles(str(root))
+        self.installed = ["base-files", "zstd"]
+        self.commands: list[str] = []
+        self.fails = ""
+        write_tree(
+            root,
+            {
+                "/etc/os-release": OS_RELEASES[distribution],
+                "/etc/machine-id": "0123\n",
+                "/etc/modprobe.d/marker": "",
+                "/etc/kernel/marker": "",
+                "/etc/systemd/system/marker": "",
+                "/boot/vmlinuz-" + RELEASE: "kernel",
+                # What is in it, as it is listed.
+                "/boot/initrd.img-" + RELEASE: "init\nusr/lib/modules/x/kernel/drivers/watchdog/watchdog.ko.xz\n",
+                "/boot/vmlinuz-6.1.1-cloud-amd64": "kernel",
+                "/boot/initrd.img-6.1.1-cloud-amd64": "init\n",
+                ENTRY: "title Debian\nversion %s\nmachine-id 0123\noptions root=/dev/vda3 ro quiet systemd.machine_id=0123\n"
+                "linux /linux\n" % RELEASE,
+                "/boot/efi/EFI/systemd/systemd-bootx64.efi": "",
+                "/proc/cmdline": "root=/dev/vda3 ro quiet fleet_kexec.token=1f fleet_kexec.kexecs=1 panic=10 oops=panic\n",
+                STATE: "inactive\n",
+                "/var/lib/marker": "",
+            },
+        )
+        variables = root / "sys/firmware/efi/efivars"
+        variables.mkdir(parents=True)
+        loader = "LoaderInfo-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+        (variables / loader).write_bytes(b"\6\0\0\0" + "systemd-boot 257\0".encode("utf-16-le"))
+        for tool in ("lsinitramfs", "kernel-install", "bootctl"):
+            path = root / "usr/bin" / tool
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(0o755)
+        for directory in (root, *(path for path in root.rglob("*"))):
+            # Made long ago, as far as that counts.
+            os.utime(directory, (1e9, 1e9))
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> CommandResult:
+        name, *arguments = argv
+        command = " ".join([os.path.basename(name), *arguments])
+        if self.fails and self.fails in command:
+            return CommandResult(1, "", "no such luck\n")
+        if name == "dpkg-query":
+            lines = ["installed %s\n" % package for package in self.installed]
+            return CommandResult(0, "".join([*lines, "config-files kexec-tools\n"]), "")
+        if os.path.basename(name) == "lsinitramfs":
+            return CommandResult(0, Path(arguments[0]).read_text(), "")
+        if os.path.basename(name) == "bootctl":
+            listed = [{"type": "type1", "id": os.path.basename(ENTRY), "isDefault": True}]
+            return CommandResult(0, "/boot/efi\n" if "--print-boot-path" in arguments else json.dumps(listed), "")
+        self.commands.append(command)
+        if name == "update-initramfs":
+            self._update_initramfs(arguments[-1])
+        if name == "systemctl" and arguments[0] in ("mask", "unmask"):
+            self._mask(arguments[0] == "mask", arguments[1:])
+        return CommandResult(0, "", "")
+
+    def _update_initramfs(self, release: str) -> None:
+        path = self.root / "boot" / ("initrd.img-" + release)
+        option = MODPROBE_CONF.lstrip("/") + "\n"
+        kept = path.read_text().replace(option, "")
+        path.write_text(kept + (option if self.files.exists(MODPROBE_CONF) else ""))
+
+    def _mask(self, masked: bool, units: Sequence[str]) -> None:
+        for unit in units:
+            path = self.root / "etc/systemd/system" / unit
+            if masked:
+                path.symlink_to("/dev/null")
+            else:
+                path.unlink()
+
+    @property
+    def preparation(self) -> Preparation:
+        return Preparation(self.files, self.run)
+
+    def put(self, wanted: Wanted) -> list[str]:
+        """Plan and apply: the parts that had to be seen to."""
+        steps = self.preparation.plan(wanted, self.preparation.look(wanted.parts))
+        self.preparation.apply(steps)
+        return [step.part for step in steps]
+
+    @property
+    def record(self) -> Record:
+        return read_record(self.files)
+
+    def listing(self) -> Listing:
+        """All there is, with modes."""
+        return {
+            str(path.relative_to(self.root)): (
+                os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else b"",
+                path.lstat().st_mode,
+            )
+            for path in sorted(self.root.rglob("*"))
+        }
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_all_of_it_is_idempotent_and_can_be_taken_back(tmp_path: Path) -> None:
+    host = Host(tmp_path, "bookworm")
+    before = host.listing()
+    everything = [init_scripts.PART, PACKAGES, kernel_cmdline.PART, watchdog.PART, config_file.PART, RESERVATION]
+    assert host.put(ALL) == everything
+    assert host.put(ALL) == []
+    assert host.commands == [
+        "systemctl mask kexec.service kexec-load.service",
+        "systemctl daemon-reload",
+        "update-initramfs -u -k " + RELEASE,
+    ]
+    assert host.record == Record(
+        packages=("kexec-tools",),
+        masked=("kexec.service", "kexec-load.service"),
+        directories=(os.path.dirname(SYSTEM_CONF),),
+        watchdog=True,
+        cmdline_sha256=host.record.cmdline_sha256,
+        cma=True,
+        config_file=FileBefore(None),
+    )
+    host.commands.clear()
+    assert host.put(NOTHING) == everything[::-1]
+    assert host.commands == [
+        "systemctl daemon-reload",
+        "update-initramfs -u -k " + RELEASE,
+        "systemctl unmask kexec.service kexec-load.service",
+    ]
+    assert host.put(NOTHING) == []
+    assert host.listing() == before
+
+
+def test_planning_changes_nothing(host: Host) -> None:
+    before = host.listing()
+    host.preparation.plan(ALL, host.preparation.look())
+    assert (host.listing(), host.commands) == (before, [])
+    host.put(ALL)
+    prepared, commands = host.listing(), list(host.commands)
+    host.preparation.plan(NOTHING, host.preparation.look())
+    assert (host.listing(), host.commands) == (prepared, commands)
+
+
+def test_only_the_parts_that_are_asked_for(host: Host) -> None:
+    assert host.put(replace(ALL, parts=(config_file.PART,))) == [config_file.PART]
+    assert host.record == Record(config_file=FileBefore(None))
+    assert host.put(replace(NOTHING, parts=(watchdog.PART,))) == []
+    assert host.put(NOTHING) == [config_file.PART]
+    assert not host.files.exists(os.path.dirname(PATH))
+
+
+@pytest.mark.parametrize("fails", ["mask", "daemon-reload", "update-initramfs"])
+def test_what_fails_half_way_is_repeated_or_taken_back(tmp_path: Path, fails: str) -> None:
+    host = Host(tmp_path, "bookworm")
+    before = host.listing()
+    host.fails = fails
+    assert code_of(host.put, ALL) == "PREPARE_FAILED"
+    half = host.record
+    assert half != Record()
+    host.fails = ""
+    host.put(NOTHING)
+    assert host.listing() == before
+    host.fails = fails
+    code_of(host.put, ALL)
+    host.fails = ""
+    host.commands.clear()
+    host.put(ALL)
+    assert "systemctl daemon-reload" in host.commands
+    assert host.put(ALL) == []
+    assert MODPROBE_CONF.lstrip("/") in (host.root / "boot" / ("initrd.img-" + RELEASE)).read_text()
+
+
+def test_a_file_that_cannot_be_written(host: Host) -> None:
+    write_tree(host.root, {"/var/lib/fleet-kexec": "no directory"})
+    assert code_of(host.put, ALL) == "PREPARE_FAILED"
+    assert not host.files.exists(SYSTEM_CONF)
+
+
+# --- packages -------------------------------------------------------------------------------------
+
+
+def test_what_was_missing_and_what_came_with_it_is_remembered(host: Host) -> None:
+    found = host.preparation.look()
+    assert found.installed == ("base-files", "zstd")
+    assert found.missing(ALL.packages) == ["kexec-tools"]
+    only = replace(ALL, parts=(PACKAGES,))
+    assert host.put(only) == [PACKAGES]
+    host.installed += ["kexec-tools", "python3-apt"]
+    assert host.put(replace(only, installed_before=found.installed)) == [PACKAGES]
+    assert host.record.packages == ("kexec-tools", "python3-apt")
+    assert host.put(only) == []
+
+
+def test_packages_of_others_are_not_known(tmp_path: Path) -> None:
+    host = Host(tmp_path, "rhel")
+    found = host.preparation.look()
+    assert (found.installed, found.missing(ALL.packages)) == (None, [])
+    assert PACKAGES not in host.put(ALL)
+    assert init_scripts.PART not in host.put(ALL)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("bookworm", Distribution("debian", ("debian",), 12)),
+        ("sid", Distribution("debian", ("debian",), None)),
+        ("noble", Distribution("ubuntu", ("ubuntu", "debian"), 24)),
+        ("rhel", Distribution("rhel", ("rhel", "fedora", "centos"), 9)),
+    ],
+)
+def test_distributions(name: str, expected: Distribution) -> None:
+    assert parse_distribution("# comment\n\n" + OS_RELEASES[name]) == expected
+    assert expected.is_debian_like is (name != "rhel")
+
+
+def test_a_distribution_that_says_nothing() -> None:
+    assert parse_distribution("") == parse_distribution("nonsense\n") == Distribution("", ("",), None)
+    assert parse_distribution('ID="debian\n').name == '"debian'
+
+
+# --- init scripts ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("distribution", "installed", "script", "masked"),
+    [
+        ("bookworm", False, False, True),
+        ("bookworm", True, False, False),
+        ("bookworm", True, True, True),
+        ("trixie", False, False, False),
+        ("trixie", True, True, True),
+        ("sid", False, False, True),
+        ("noble", False, False, True),
+        ("rhel", False, True, False),
+    ],
+)
+def test_init_scripts_are_masked_where_they_are_or_may_come(
+    tmp_path: Path, distribution: str, installed: bool, script: bool, masked: bool
+) -> None:
+    host = Host(tmp_path, distribution)
+    if installed:
+        host.installed.append("kexec-tools")
+    if script:
+        write_tree(tmp_path, {"/etc/init.d/kexec-load": ""})
+    wanted = replace(ALL, parts=(init_scripts.PART,))
+    assert host.put(wanted) == ([init_scripts.PART] if masked else [])
+    assert host.put(wanted) == []
+
+
+def test_masks_and_units_of_others_stay(tmp_path: Path) -> None:
+    host = Host(tmp_path, "bookworm")
+    (tmp_path / "etc/systemd/system/kexec.service").symlink_to("/dev/null")
+    write_tree(tmp_path, {"/etc/systemd/system/kexec-load.service": "[Unit]\n"})
+    assert host.put(replace(ALL, parts=(init_scripts.PART,))) == []
+    (tmp_path / "etc/systemd/system/kexec-load.service").unlink()
+    # For this boot only: not masked then.
+    write_tree(tmp_path, {"/run/systemd/system/marker": ""})
+    (tmp_path / "run/systemd/system/kexec-load.service").symlink_to("/dev/null")
+    before = host.listing()
+    assert host.put(replace(ALL, parts=(init_scripts.PART,))) == [init_scripts.PART]
+    assert host.record.masked == ("kexec-load.service",)
+    host.put(NOTHING)
+    assert host.listing() == before
+
+
+# --- watchdog -------------------------------------------------------------------------------------
+
+
+def only_watchdog(enabled: bool | None = None, **spans: str) -> Wanted:
+    return Wanted(present=True, parts=(watchdog.PART,), watchdog=Wish(enabled, **spans))
+
+
+def test_the_watchdog_is_left_to_whoever_feeds_it(host: Host) -> None:
+    write_tree(host.root, {STATE: "active\n"})
+    assert host.put(only_watchdog()) == []
+    assert host.put(only_watchdog(True)) == [watchdog.PART]
+    # It is systemd by now.
+    assert host.put(only_watchdog()) == []
+    assert host.put(only_watchdog(runtime="30s")) == [watchdog.PART]
+    assert "RuntimeWatchdogSec=30s\n" in (host.root / SYSTEM_CONF.lstrip("/")).read_text()
+
+
+def test_without_a_watchdog(host: Host) -> None:
+    (host.root / STATE.lstrip("/")).unlink()
+    before = host.listing()
+    assert host.put(only_watchdog()) == []
+    assert host.put(only_watchdog(False)) == []
+    assert host.put(only_watchdog(True)) == [watchdog.PART]
+    assert host.put(only_watchdog(False)) == [watchdog.PART]
+    assert host.listing() == before
+
+
+def test_an_initramfs_is_made_anew_only_where_it_takes_that(host: Host) -> None:
+    host.put(only_watchdog())
+    assert host.commands == ["systemctl daemon-reload", "update-initramfs -u -k " + RELEASE]
+    host.commands.clear()
+    # Made by another kernel's package since: it has the option, and is not even looked at.
+    host.fails = "lsinitramfs"
+    newer = host.files.path("/boot/initrd.img-6.1.1-cloud-amd64")
+    os.utime(newer)
+    assert host.put(only_watchdog()) == []
+    # Restored from a backup, without it.
+    host.fails = ""
+    initrd = host.root / "boot" / ("initrd.img-" + RELEASE)
+    initrd.write_text("init\nusr/lib/modules/x/kernel/drivers/watchdog/watchdog.ko.xz\n")
+    os.utime(initrd, (1e9, 1e9))
+    assert host.put(only_watchdog()) == [watchdog.PART]
+    assert host.commands == ["update-initramfs -u -k " + RELEASE]
+
+
+def test_other_generators_of_an_initramfs_are_left_alone(host: Host) -> None:
+    (host.root / "usr/bin/lsinitramfs").unlink()
+    host.put(only_watchdog())
+    host.put(NOTHING)
+    assert host.commands == ["systemctl daemon-reload"] * 2
+
+
+@pytest.mark.parametrize("span", ["60s", "5min", "1min 30s", "2h30min", "90", "0", "off", "default", "infinity", "1.5 hours"])
+def test_time_spans_of_systemd(host: Host, span: str) -> None:
+    assert host.put(only_watchdog(runtime=span)) == [watchdog.PART]
+
+
+@pytest.mark.parametrize("span", ["", "soon", "5 fortnights", "60s\nRebootWatchdogSec=0", "-1s", "60s;"])
+def test_what_is_no_time_span_is_refused(host: Host, span: str) -> None:
+    assert code_of(host.put, only_watchdog(kexec=span)) == "TIMESPAN_INVALID"
+    assert not host.files.exists(SYSTEM_CONF)
+
+
+# --- /etc/kernel/cmdline --------------------------------------------------------------------------
+
+ONLY_CMDLINE = Wanted(present=True, parts=(kernel_cmdline.PART,))
+
+
+def test_later_kernels_get_what_the_bootloader_boots(host: Host) -> None:
+    before = host.listing()
+    assert host.put(ONLY_CMDLINE) == [kernel_cmdline.PART]
+    assert host.files.read_bytes(CMDLINE) == b"root=/dev/vda3 ro quiet\n"
+    assert host.put(ONLY_CMDLINE) == []
+    host.put(NOTHING)
+    assert host.listing() == before
+
+
+def test_an_entry_that_was_made_after_a_kexec_is_not_believed(host: Host) -> None:
+    own = "fleet_kexec.token=1f fleet_kexec.kexecs=1 panic=10 oops=panic"
+    write_tree(host.root, {ENTRY: (host.root / ENTRY.lstrip("/")).read_text().replace("quiet", "panic=10 quiet " + own)})
+    host.put(ONLY_CMDLINE)
+    assert host.files.read_bytes(CMDLINE) == b"root=/dev/vda3 ro panic=10 quiet\n"
+
+
+@pytest.mark.parametrize("path", [CMDLINE, "/usr/lib/kernel/cmdline"])
+def test_a_file_that_is_there_stays(host: Host, path: str) -> None:
+    write_tree(host.root, {path: "root=/dev/vda3\n"})
+    assert host.put(ONLY_CMDLINE) == []
+    assert host.put(NOTHING) == []
+    assert host.files.read_text(path) == "root=/dev/vda3"
+
+
+def test_a_file_that_was_changed_since_is_not_ours(host: Host) -> None:
+    host.put(ONLY_CMDLINE)
+    write_tree(host.root, {CMDLINE: "root=/dev/vda3 ro quiet crashkernel=256M\n"})
+    assert host.put(ONLY_CMDLINE) == []
+    assert host.put(NOTHING) == [kernel_cmdline.PART]
+    assert host.files.read_text(CMDLINE) == "root=/dev/vda3 ro quiet crashkernel=256M"
+    assert host.record == Record()
+
+
+def test_a_directory_that_was_not_there(host: Host) -> None:
+    (host.root / "etc/kernel/marker").unlink()
+    (host.root / "etc/kernel").rmdir()
+    before = host.listing()
+    host.put(ONLY_CMDLINE)
+    assert host.record.directories == ("/etc/kernel",)
+    host.put(NOTHING)
+    assert host.listing() == before
+
+
+@pytest.mark.parametrize("missing", ["usr/bin/kernel-install", "boot/efi/EFI/systemd/systemd-bootx64.efi", ENTRY.lstrip("/")])
+def test_hosts_that_boot_otherwise(host: Host, missing: str) -> None:
+    path = host.root / missing
+    path.unlink()
+    if not any(path.parent.iterdir()):
+        path.parent.rmdir()
+    assert host.put(ONLY_CMDLINE) == []
+
+
+# --- /etc/fleet-kexec.conf ------------------------------------------------------------------------
+
+
+def test_the_hosts_own_defaults_come_back_with_mode_and_owner(host: Host) -> None:
+    write_tree(host.root, {CONFIG_PATH: "[stage]\nimage = fast\n"})
+    path = Path(host.files.path(CONFIG_PATH))
+    path.chmod(0o640)
+    before = host.listing()
+    only = Wanted(present=True, parts=(config_file.PART,))
+    host.put(only)
+    path.write_text("[stage]\nimage = auto\n")
+    path.chmod(0o644)
+    assert host.put(only) == []
+    host.put(NOTHING)
+    assert host.listing() == before
+
+
+def test_defaults_that_were_not_there_go(host: Host) -> None:
+    before = host.listing()
+    host.put(Wanted(present=True, parts=(config_file.PART,)))
+    write_tree(host.root, {CONFIG_PATH: "[stage]\nimage = auto\n"})
+    host.put(NOTHING)
+    assert host.listing() == before
+
+
+# --- the record -----------------------------------------------------------------------------------
+
+
+def test_a_record_is_read_as_it_was_written(host: Host) -> None:
+    record = Record(
+        packages=("kexec-tools",),
+        masked=("kexec.service",),
+        directories=("/etc/kernel",),
+        watchdog=True,
+        reload_pending=True,
+        cmdline_sha256="ab",
+        crashkernel=True,
+        cma=True,
+        config_file=FileBefore(b"\xff\0", 0o600, 1, 2),
+    )
+    write_record(host.files, record)
+    assert host.record == record
+    assert os.stat(host.files.path(PATH)).st_mode & 0o7777 == 0o600
+    assert parse_record("{}") == Record()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"packages": 1}', '{"config_file": {"content": "!"}}', '{"config_file": {}}'])
+def test_a_damaged_record_is_not_taken_for_none(host: Host, text: str) -> None:
+    write_tree(host.root, {PATH: text})
+    assert code_of(host.put, NOTHING) == "PREPARE_RECORD_INVALID"
+    assert code_of(host.put, ALL) == "PREPARE_RECORD_INVALID"
+
+
+def test_reservations_are_remembered_and_forgotten(host: Host) -> None:
+    only = Wanted(present=True, parts=(RESERVATION,))
+    assert host.put(only) == []
+    assert host.put(replace(only, reservations=("cma",))) == [RESERVATION]
+    assert host.put(replace(only, reservations=("crashkernel",))) == [RESERVATION]
+    assert (host.record.crashkernel, host.record.cma) == (True, True)
+    assert host.put(replace(only, present=False)) == [RESERVATION]
+    assert host.record == Record()
