@@ -83,11 +83,11 @@ options:
     choices: [auto, "true", "false"]
     default: auto
   watchdog_runtime:
-    description: C(RuntimeWatchdogSec) of C(systemd-system.conf(5\)), how long systemd may stay silent.
+    description: C(RuntimeWatchdogSec) of systemd-system.conf(5), how long systemd may stay silent.
     type: str
     default: 60s
   watchdog_kexec:
-    description: C(KExecWatchdogSec) of C(systemd-system.conf(5\)), how long a kexec may take until the new system feeds it.
+    description: C(KExecWatchdogSec) of systemd-system.conf(5), how long a kexec may take until the new system feeds it.
     type: str
     default: 5min
 notes:

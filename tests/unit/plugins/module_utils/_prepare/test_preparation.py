@@ -46,7 +46,7 @@ OS_RELEASES = {
 ALL = Wanted(present=True, packages=("kexec-tools", "zstd"), reservations=("cma",))
 NOTHING = Wanted(present=False)
 
-Listing = dict[str, tuple[bytes | str, int]]
+Listing = dict[str, tuple[bytes, int]]
 
 
 class Host:
@@ -143,7 +143,7 @@ class Host:
         """All there is, with modes."""
         return {
             str(path.relative_to(self.root)): (
-                os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else b"",
+                os.fsencode(os.readlink(path)) if path.is_symlink() else path.read_bytes() if path.is_file() else b"",
                 path.lstat().st_mode,
             )
             for path in sorted(self.root.rglob("*"))
