@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.changes import FileChange, Snapshot, make_change
+from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.changes import FileChange, Snapshot, as_diff, make_change
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 
 from ....conftest import write_tree
@@ -104,3 +104,15 @@ def test_what_can_not_be_put_back_is_named(files: HostFiles, tmp_path: Path) -> 
 def test_what_can_not_be_read_is_not_changed(files: HostFiles, tmp_path: Path) -> None:
     (tmp_path / "etc/three").mkdir()
     assert code_of(Snapshot, files, ["/etc/one", "/etc/three"]) == "BOOTLOADER_FAILED"
+
+
+def test_changes_and_commands_are_shown_as_a_diff() -> None:
+    changes = [FileChange("/etc/new", None, b"a\xff\n"), FileChange("/etc/old", b"b\n", None)]
+    assert [
+        (each["after_header"], each["before"], each["after"]) for each in as_diff(changes, [("update-grub",), ("a", "b")])
+    ] == [
+        ("/etc/new", "", "a\ufffd\n"),
+        ("/etc/old", "b\n", ""),
+        ("commands", "", "update-grub\na b\n"),
+    ]
+    assert as_diff([], []) == []
