@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import time
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -18,9 +18,10 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import (
     METHOD_AUTO,
     METHODS,
-    Rebooter,
+    HostReboot,
     RebootError,
     RebootRequest,
+    reboot_host,
 )
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.interrupts import Interrupts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober
@@ -51,32 +52,28 @@ class ActionModule(ActionBase):
         """Run the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(ARGUMENT_SPEC)
-        prober = Prober(time.monotonic)
         try:
-            with Interrupts() as interrupts:
-                result.update(self._reboot(args, prober, interrupts, task_vars or {}))
+            result.update(asyncio.run(self._reboot(args, task_vars or {})))
         except CodedError as error:
             result.update(error.as_result(), failed=True)
         except SessionLost as error:
             # Not Ansible's "unreachable", which would not stop a rolling reboot.
             result.update(RebootError("UNREACHABLE", "the host could not be reached: %s" % error).as_result(), failed=True)
-        finally:
-            prober.close()
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
         return result
 
-    def _reboot(self, args: dict[str, Any], prober: Prober, interrupts: Interrupts, task_vars: dict[str, Any]) -> dict[str, Any]:
+    async def _reboot(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         if self._connection.transport == "local":
             raise RebootError("CONTROL_NODE", "the connection is local: this host is the machine that runs the playbook")
-        host = task_vars.get("inventory_hostname")
-        rebooter = Rebooter(
+        name = task_vars.get("inventory_hostname")
+        prober = Prober()
+        host = HostReboot(
             session=ActionSession(self, task_vars, args["connect_timeout"]),
             prober=prober,
             own_boot_id=own_boot_id(),
-            clock=time.monotonic,
-            sleep=time.sleep,
             new_token=lambda: os.urandom(TOKEN_BYTES).hex(),
-            progress=lambda text: display.v("reboot: %s" % text, host=host),
-            committed=interrupts.release,
+            progress=lambda text: display.v("reboot: %s" % text, host=name),
         )
         request = RebootRequest(
             method=args["method"],
@@ -88,7 +85,13 @@ class ActionModule(ActionBase):
             policy=args["policy"] or {},
             image={name: args[name] for name in image_argument_spec() if name in self._task.args},
         )
-        return rebooter.reboot(request, check_mode=bool(self._task.check_mode))
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            with Interrupts(task.cancel) as interrupts:
+                return await reboot_host(host, request, interrupts.release, check_mode=bool(self._task.check_mode))
+        finally:
+            prober.close()
 
 
 def own_boot_id() -> str:

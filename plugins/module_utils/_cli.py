@@ -118,7 +118,9 @@ class Command:
 
     def _trigger(self, record: Record) -> None:
         """Have PID 1 reboot the host, by the same scripts as from afar."""
-        result = self._run(["/bin/sh", "-c", TRIGGER, "fleet-kexec", record.token, "kexec", _DELAY, _MESSAGE], _TRIGGER_TIMEOUT_S)
+        boot_id = self._files.read_text("/proc/sys/kernel/random/boot_id") or ""
+        arguments = [record.token, "kexec", _DELAY, _MESSAGE, boot_id]
+        result = self._run(["/bin/sh", "-c", TRIGGER, "fleet-kexec", *arguments], _TRIGGER_TIMEOUT_S)
         if result.rc == 0:
             return
         undone = self._run(["/bin/sh", "-c", CALL_OFF, "fleet-kexec", record.token], _TRIGGER_TIMEOUT_S).rc == 0

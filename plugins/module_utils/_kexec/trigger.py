@@ -23,7 +23,8 @@ loaded() {
 }
 """
 
-# Arguments: token, verb (kexec or reboot), delay in seconds, message.
+# Arguments: token, verb (kexec or reboot), delay in seconds, message, the
+# boot_id that is to end: a trigger that comes late can't reboot a host twice.
 #
 # PID 1 owns what is triggered here, so that the end of this connection is not
 # the end of the reboot. kexec-tools' init scripts (Debian 12 and older) would
@@ -33,6 +34,10 @@ TRIGGER = (
     PROLOGUE
     + """
 set -eu
+if [ "$(cat /proc/sys/kernel/random/boot_id)" != "$5" ]; then
+    echo 'the host has rebooted already' >&2
+    exit 1
+fi
 if [ "$2" = kexec ] && ! loaded; then
     echo 'no image is loaded' >&2
     exit 1

@@ -3,13 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rebooting one host: decide, stage, trigger, watch, verify.
 
-Until the trigger everything is undone again if anything goes wrong. After it
-the host is committed, and all that is left is to watch, and to say truly how
-it ended.
+:class:`HostReboot` has the steps, for whoever has something to do between
+them; :func:`reboot_host` is all of them in a row. Until the trigger everything
+is undone again if anything goes wrong. After it the host is committed, and all
+that is left is to watch, and to say truly how it ended.
+
+Time is the running event loop's.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,9 +29,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import HOST_CODES
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
-from .._transport.endpoint import addresses
-from .._transport.prober import Prober, SockAddr, first_banner
-from .._transport.session import PendingAnswer, Session, SessionLost
+from .._transport.prober import Observation, Prober, Sshd
+from .._transport.session import Session, SessionLost
 from . import scripts
 from .watch import Watch
 
@@ -46,12 +50,9 @@ ASK_TIMEOUT_S = 30.0
 ASK_BLIND_TIMEOUT_S = 5.0
 # What an attempt to call off may take beyond the deadline.
 CALL_OFF_TIMEOUT_S = 10.0
-BANNER_TIMEOUT_S = 5.0
 
 # The answer to the trigger has to get out before the network goes.
 TRIGGER_GRACE_S = 0.5
-
-POLL_S = 0.05
 
 
 class RebootError(CodedError):
@@ -78,25 +79,40 @@ class RebootRequest:
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """A host that is ready for its trigger."""
+class Intent:
+    """A host that is ready for its trigger: all that is needed from there on, by whoever goes on with it.
+
+    :ivar method: C(kexec) or C(firmware).
+    :ivar boot_id: of the boot that is to end.
+    :ivar token: names the trigger's unit; for a kexec it is on the new command line, too.
+    :ivar release: the kernel that is to come; empty if it can't be told.
+    :ivar panic: C(kernel.panic) and C(kernel.panic_on_oops), to be put back.
+    :ivar accepts_firmware: whether coming back through firmware is good enough, too.
+    """
 
     method: str
+    boot_id: str
     token: str
     release: str
-    reasons: list[Reason]
-    staged: dict[str, Any] | None
+    panic: tuple[int, int]
+    accepts_firmware: bool
+
+    @property
+    def verb(self) -> str:
+        """For systemctl."""
+        return "kexec" if self.method == METHOD_KEXEC else "reboot"
 
 
-class Rebooter:
-    """Reboots one host.
+class HostReboot:
+    """The steps of one host's reboot.
 
     :param own_boot_id: of the machine this runs on, which is never rebooted.
-    :param clock: monotonic seconds.
-    :param sleep: waits for so many seconds.
     :param new_token: draws a token for reboots that stage nothing.
     :param progress: told in a few words what happens.
-    :param committed: called when the reboot can no longer be called off.
+    :ivar sshd: of the host, as far as it can be reached from here; known after :meth:`unshare`.
+    :ivar touched: whether an image may be staged on the host.
+    :ivar known: what is known of the reboot so far, as M(fleet.kexec.reboot)
+        documents it, whether it ends well or not.
     """
 
     def __init__(
@@ -105,376 +121,418 @@ class Rebooter:
         session: Session,
         prober: Prober,
         own_boot_id: str,
-        clock: Callable[[], float],
-        sleep: Callable[[float], None],
         new_token: Callable[[], str],
         progress: Callable[[str], None],
-        committed: Callable[[], None],
     ) -> None:
         self._session = session
-        self._prober = prober
+        self.prober = prober
         self._own_boot_id = own_boot_id
-        self._clock = clock
-        self._sleep = sleep
+        self.now = asyncio.get_running_loop().time
         self._new_token = new_token
-        self._progress = progress
-        self._tell_committed = committed
-        # Whether the host is past the point up to which a reboot can be called off.
-        self._committed = False
+        self.progress = progress
         self._token = ""
-        # What the result says so far, whether it ends well or not.
-        self._known: dict[str, Any] = {"notes": []}
-
-    def reboot(self, request: RebootRequest, check_mode: bool = False) -> dict[str, Any]:
-        """Reboot the host, or say how it would be.
-
-        :return: the result as M(fleet.kexec.reboot) documents it.
-        :raises RebootError: refused, failed, or not proven; its details are the
-            result as far as it is known.
-        :raises SessionLost: the host could not be reached before the trigger.
-        """
-        facts = self._facts(request)
-        if facts["boot"]["boot_id"] == self._own_boot_id:
-            raise RebootError("CONTROL_NODE", "this host is the machine that runs the playbook")
-        if check_mode:
-            self._prepare(request, facts)
-            return dict(self._known, changed=True, rebooted=False)
-        began = self._clock()
-        try:
-            prepared = self._prepare(request, facts)
-            began = self._clock()
-            self._commit(request, facts, prepared)
-        except RebootError as error:
-            error.details = {**self._known, **self._elapsed(began), **error.details}
-            raise
-        except BaseException:
-            # An interrupt, a lost connection, or a mistake of ours.
-            if not self._committed:
-                self._call_off()
-            raise
-        finally:
-            self._session.restore()
-        return dict(self._known, **self._elapsed(began), changed=True, rebooted=True)
-
-    def _elapsed(self, began: float) -> dict[str, Any]:
-        return {"elapsed_ms": round((self._clock() - began) * 1000)} if self._committed else {}
+        self.sshd: Sshd | None = None
+        self.touched = False
+        self.known: dict[str, Any] = {"notes": []}
 
     # Before the trigger.
 
-    def _facts(self, request: RebootRequest) -> dict[str, Any]:
+    async def prepare(self, request: RebootRequest) -> Intent:
+        """Settle the method, and have the right image loaded for it, or none.
+
+        In check mode nothing is loaded, and the intent is what it would be.
+
+        :raises RebootError: the host, or what is asked for, can't be.
+        :raises SessionLost: the host could not be reached.
+        """
+        facts = await self._facts(request)
+        boot_id, kernel = facts["boot"]["boot_id"], facts["kernel"]
+        if boot_id == self._own_boot_id:
+            raise RebootError("CONTROL_NODE", "this host is the machine that runs the playbook")
+        self.known["before"] = {"boot_id": boot_id, "release": kernel["release"]}
+        blockers = [Reason(**blocker) for blocker in facts["blockers"]]
+        if facts["container"]:
+            raise RebootError(blockers[0].code, blockers[0].message)
+        staged, reasons = await self._stage(request, facts, blockers)
+        if staged is None:
+            unstaged = await self._module("fleet.kexec.stage", {"state": "unstaged"})
+            if unstaged.get("failed"):
+                raise RebootError(
+                    unstaged.get("code", "UNLOAD_FAILED"), "unstaging failed: %s" % unstaged.get("msg", "no message")
+                )
+        self._token = (staged["token"] or "") if staged else self._new_token()
+        self.known.update(
+            method=METHOD_KEXEC if staged else METHOD_FIRMWARE, reasons=[each.as_dict() for each in reasons], staged=staged
+        )
+        return Intent(
+            method=self.known["method"],
+            boot_id=boot_id,
+            token=self._token,
+            release=staged["release"] if staged else "",
+            panic=(kernel["panic_s"], kernel["panic_on_oops"]),
+            accepts_firmware=request.method != METHOD_KEXEC,
+        )
+
+    async def _facts(self, request: RebootRequest) -> dict[str, Any]:
         args = {"gather_subset": FACTS, **({"policy": dict(request.policy)} if request.policy else {})}
-        result = self._module("fleet.kexec.boot_facts", args)
+        result = await self._module("fleet.kexec.boot_facts", args)
         if result.get("failed"):
             raise RebootError(result.get("code", "FACTS_UNREADABLE"), "boot_facts failed: %s" % result.get("msg", "no message"))
         facts: dict[str, Any] = result["ansible_facts"]["fleet_kexec"]
         return facts
 
-    def _module(self, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
-        return self._session.module(name, args, MODULE_TIMEOUT_S)
+    async def _module(self, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._session.module(name, args, MODULE_TIMEOUT_S)
 
-    def _prepare(self, request: RebootRequest, facts: dict[str, Any]) -> _Prepared:
-        """Settle the method, and have the right image loaded for it, or none."""
-        self._known["before"] = {"boot_id": facts["boot"]["boot_id"], "release": facts["kernel"]["release"]}
-        blockers = [Reason(**blocker) for blocker in facts["blockers"]]
-        if facts["container"]:
-            raise RebootError(blockers[0].code, blockers[0].message)
-        reasons: list[Reason] = []
+    async def _stage(
+        self, request: RebootRequest, facts: dict[str, Any], blockers: list[Reason]
+    ) -> tuple[dict[str, Any] | None, list[Reason]]:
+        """What is staged, or would be, for a kexec; else None, and why not."""
         risks = [blocker for blocker in blockers if blocker.code in RISK_CODES]
-        if risks and request.method == METHOD_KEXEC:
-            raise RebootError(risks[0].code, "; ".join(risk.message for risk in risks))
-        if risks and request.method == METHOD_AUTO:
-            reasons = blockers
-            self._progress("no kexec: %s" % "; ".join(each.message for each in reasons))
-        elif request.method != METHOD_FIRMWARE:
-            for warning in facts.get("warnings", []):
-                self._progress("warning: %s" % warning["message"])
-            # Blockers of loaders are judged by stage, for the loader asked for.
-            result = self._stage(request, facts)
-            if not result.get("failed"):
-                staged = result["staged"]
-                self._known["notes"] = result.get("notes", [])
-                self._progress("staged %s by %s" % (staged["release"], staged["loader"]))
-                return self._prepared(_Prepared(METHOD_KEXEC, staged["token"] or "", staged["release"], [], staged))
-            if "code" not in result:
-                raise RebootError("FACTS_UNREADABLE", "stage failed: %s" % result.get("msg", "no message"))
-            if request.method == METHOD_KEXEC or result["code"] not in HOST_CODES:
-                raise RebootError(result["code"], result["msg"])
-            reasons = blockers or [reason(result["code"], result["msg"])]
-            self._progress("no kexec: %s" % "; ".join(each.message for each in reasons))
-        unstaged = self._module("fleet.kexec.stage", {"state": "unstaged"})
-        if unstaged.get("failed"):
-            raise RebootError(unstaged.get("code", "UNLOAD_FAILED"), "unstaging failed: %s" % unstaged.get("msg", "no message"))
-        return self._prepared(_Prepared(METHOD_FIRMWARE, self._new_token(), "", reasons, None))
-
-    def _prepared(self, prepared: _Prepared) -> _Prepared:
-        self._token = prepared.token
-        self._known.update(method=prepared.method, reasons=[each.as_dict() for each in prepared.reasons], staged=prepared.staged)
-        return prepared
-
-    def _stage(self, request: RebootRequest, facts: dict[str, Any]) -> dict[str, Any]:
+        if request.method == METHOD_FIRMWARE:
+            return None, []
+        if risks:
+            if request.method == METHOD_KEXEC:
+                raise RebootError(risks[0].code, "; ".join(risk.message for risk in risks))
+            self.progress("no kexec: %s" % "; ".join(each.message for each in blockers))
+            return None, blockers
+        for warning in facts.get("warnings", []):
+            self.progress("warning: %s" % warning["message"])
+        result: dict[str, Any]
         if facts["staged"] and not request.image:
-            return {"staged": facts["staged"]}
-        return self._module("fleet.kexec.stage", request.image)
+            self.touched = True
+            result = {"staged": facts["staged"]}
+        else:
+            self.touched = True
+            # Blockers of loaders are judged by stage, for the loader asked for.
+            result = await self._module("fleet.kexec.stage", request.image)
+        if not result.get("failed"):
+            staged: dict[str, Any] = result["staged"]
+            self.known.update(notes=result.get("notes", []), predicted_ms=result.get("predicted_ms"))
+            self.progress("staged %s by %s" % (staged["release"], staged["loader"]))
+            return staged, []
+        if "code" not in result:
+            raise RebootError("FACTS_UNREADABLE", "stage failed: %s" % result.get("msg", "no message"))
+        if request.method == METHOD_KEXEC or result["code"] not in HOST_CODES:
+            raise RebootError(result["code"], result["msg"])
+        reasons = blockers or [reason(result["code"], result["msg"])]
+        self.progress("no kexec: %s" % "; ".join(each.message for each in reasons))
+        return None, reasons
+
+    async def call_off(self) -> bool:
+        """Stop the trigger, if there is one, and unload the image.
+
+        :return: whether both are certain.
+        """
+        try:
+            answer = await self._session.run(CALL_OFF, [self._token], become=True, timeout_s=CALL_OFF_TIMEOUT_S)
+        except SessionLost:
+            return False
+        return answer.rc == 0
+
+    async def unshare(self) -> None:
+        """Find the host's sshd, and use connections of its own from here on."""
+        await self._session.unshare()
+        self.sshd = await self._session.sshd()
 
     # From the trigger on.
 
-    def _commit(self, request: RebootRequest, facts: dict[str, Any], prepared: _Prepared) -> None:
-        endpoint = self._session.endpoint()
-        self._session.unshare()
-        found = first_banner(addresses(endpoint), BANNER_TIMEOUT_S) if endpoint and endpoint.direct else None
+    async def trigger(self, intent: Intent, message: str, delay_s: float, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
+        """Have the host reboot after a delay.
 
-        delay_s = max(request.pre_reboot_delay_s, TRIGGER_GRACE_S)
-        verb = "kexec" if prepared.method == METHOD_KEXEC else "reboot"
-        trigger = _Trigger(prepared.token, verb, delay_s, request.message)
-        self._trigger(trigger, COMMAND_TIMEOUT_S)
-        due = self._clock() + delay_s
-        self._progress("%s in %g s" % (verb, delay_s))
-        if request.pre_reboot_delay_s:
-            self._sleep(request.pre_reboot_delay_s)
-        self._committed = True
-        self._tell_committed()
-
-        watch = Watch(due, due + request.reboot_timeout_s, probing=found is not None)
+        :raises RebootError: C(TRIGGER_FAILED).
+        """
+        arguments = [intent.token, intent.verb, "%.3f" % delay_s, message, intent.boot_id]
         try:
-            state = self._watch(watch, found, trigger, facts["boot"]["boot_id"])
-        finally:
-            self._prober.forget(self)
-        self._learn(watch, state, "banner" if found else "connection")
-        self._progress("back by %s with %s" % (state.evidence.path, state.evidence.release))
-        self._verify(request, prepared, state, facts["boot"]["boot_id"])
-        self._restore_panic(facts, state, watch.deadline)
-        self._sleep(max(0.0, min(request.post_reboot_delay_s, watch.deadline - self._clock())))
-        self._test(request.test_command, watch.deadline)
+            answer = await self._session.run(TRIGGER, arguments, become=True, timeout_s=timeout_s)
+        except SessionLost as error:
+            # It may have been heard. The host tells, or is seen to go down.
+            self.progress("no answer to the trigger: %s" % error)
+            return
+        if answer.rc != 0:
+            raise await self.not_begun("TRIGGER_FAILED", "the reboot could not be triggered: %s" % answer.last_words())
 
-    def _learn(self, watch: Watch, state: scripts.HostState, detected_by: str) -> None:
-        """Note what is known of a host that is back, however the rest goes."""
+    async def ask(self, token: str, timeout_s: float = ASK_TIMEOUT_S) -> scripts.HostState | None:
+        """The host's state; None if there is no answer, or none that makes sense."""
+        try:
+            answer = await self._session.run(scripts.STATE, [token], become=False, timeout_s=timeout_s)
+        except Exception:  # of a host that is going down or coming up, whatever it is, it is no answer
+            return None
+        return scripts.parse_state(answer.stdout) if answer.rc == 0 else None
+
+    async def watch(
+        self,
+        intent: Intent,
+        due: float,
+        timeout_s: float,
+        *,
+        again: Callable[[float], Any] | None = None,
+        went_down: Callable[[], None] = lambda: None,
+        ask_at: float | None = None,
+    ) -> scripts.HostState:
+        """Watch until the host answers from a new boot, and note how it came back.
+
+        :param due: when the reboot is due.
+        :param timeout_s: from then on, or from now on if that is later.
+        :param again: triggers again within so many seconds, for a host that has not heard of it.
+        :param went_down: called when the host is first seen to be gone.
+        :raises RebootError: C(REBOOT_TIMEOUT), C(NOT_REBOOTED) or C(TRIGGER_FAILED).
+        """
+        watch = Watch(due, max(due, self.now()) + timeout_s, probing=self.sshd is not None, ask_at=ask_at)
+        watching = _Watching(self, intent, watch, again, went_down)
+        try:
+            state = await watching.until_back()
+        finally:
+            watching.end()
         outage, back_at = watch.outage, watch.back_at
-        self._known.update(
+        self.known.update(
             rebooted=True,
             changed=True,
             path=state.evidence.path,
             proof=None,
             after={"boot_id": state.evidence.boot_id, "release": state.evidence.release},
-            detected_by=detected_by,
+            detected_by="banner" if self.sshd else "connection",
             outage_ms=outage.duration_ms if outage else None,
             outage_error_ms=outage.error_ms if outage else None,
-            login_ms=round((self._clock() - back_at) * 1000) if back_at is not None else None,
+            login_ms=round((self.now() - back_at) * 1000) if back_at is not None else None,
         )
+        self.progress("back by %s with %s" % (state.evidence.path, state.evidence.release))
+        return state
 
-    def _trigger(self, trigger: _Trigger, timeout_s: float) -> None:
-        """Have the host reboot after a delay.
-
-        :raises RebootError: C(TRIGGER_FAILED).
-        """
-        try:
-            answer = self._session.run(TRIGGER, trigger.args, become=True, timeout_s=timeout_s)
-        except SessionLost as error:
-            # It may have been heard. The host tells, or is seen to go down.
-            self._progress("no answer to the trigger: %s" % error)
-            return
-        if answer.rc != 0:
-            raise self._not_begun("TRIGGER_FAILED", "the reboot could not be triggered: %s" % answer.last_words())
-
-    def _call_off(self) -> bool:
-        """Stop the trigger and unload the image.
-
-        :return: whether both are certain.
-        """
-        try:
-            answer = self._session.run(CALL_OFF, [self._token], become=True, timeout_s=CALL_OFF_TIMEOUT_S)
-        except SessionLost:
-            return False
-        return answer.rc == 0
-
-    def _not_begun(self, code: str, message: str) -> RebootError:
+    async def not_begun(self, code: str, message: str) -> RebootError:
         """The error for a reboot that did not begin, after calling it off."""
-        if self._call_off():
+        if await self.call_off():
             return RebootError(code, message, rebooted=False, changed=False)
         message += "; calling it off failed, so it may still happen, and an image may be loaded"
         return RebootError("REBOOT_TIMEOUT" if code == "NOT_REBOOTED" else code, message, rebooted=None, changed=True)
 
-    def _watch(self, watch: Watch, found: tuple[SockAddr, str] | None, trigger: _Trigger, old_boot_id: str) -> scripts.HostState:
-        """Watch until the host answers from a new boot.
-
-        :param found: address and banner of its sshd; None if it can't be probed.
-        :raises RebootError: C(REBOOT_TIMEOUT), C(NOT_REBOOTED) or C(TRIGGER_FAILED).
-        """
-        question: _Question | None = None
-        if found:
-            self._prober.watch(self, *found)
-        while True:
-            now = self._clock()
-            if now >= watch.deadline:
-                if question is not None:
-                    question.pending.abandon()
-                raise self._timed_out(watch)
-            if question is not None and question.over(now):
-                state = question.state()
-                if state is not None and state.evidence.boot_id != old_boot_id:
-                    watch.new_boot(question.asked_at)
-                    return state
-                question = None
-                self._still_old(watch, found, state, trigger)
-            next_ask = watch.next_ask()
-            if question is None and next_ask is not None and now >= next_ask:
-                pending = self._session.start(scripts.STATE, [trigger.token], become=False)
-                limit_s = ASK_TIMEOUT_S if found else ASK_BLIND_TIMEOUT_S
-                question = _Question(pending, now, min(now + limit_s, watch.deadline))
-            if self._observe(watch) and question is not None:
-                # It was asked of the system that has just gone.
-                question.pending.abandon()
-                question = None
-
-    def _still_old(
-        self, watch: Watch, found: tuple[SockAddr, str] | None, state: scripts.HostState | None, trigger: _Trigger
-    ) -> None:
-        """Take in that the host gave no answer, or one from before the reboot.
-
-        :raises RebootError: C(TRIGGER_FAILED).
-        """
-        now = self._clock()
-        # Its sshd answered, but not to us yet, or from the old boot: it may go (again).
-        if found and watch.is_back:
-            self._prober.watch(self, *found, gently=True)
-        if state is None:
-            watch.no_answer(now)
-            return
-        if state.trigger == "failed":
-            raise self._trigger_failed(trigger.token)
-        if state.idle:
-            # It was not heard, or somebody stopped it. The unit is named by
-            # the token, so saying it again can't reboot the host twice.
-            if trigger.repeated:
-                raise self._not_begun("TRIGGER_FAILED", "the host was told twice to reboot and has not begun to")
-            trigger.repeated = True
-            self._trigger(trigger, min(COMMAND_TIMEOUT_S, watch.deadline - now))
-        watch.same_boot(self._clock())
-
-    def _observe(self, watch: Watch) -> bool:
-        """Probe for a moment.
-
-        :return: whether the host, or a system that had come back, went away in it.
-        """
-        was_down, was_back = watch.went_down, watch.is_back
-        for observation in self._prober.poll(POLL_S):
-            watch.observe(observation)
-        if watch.is_back and not was_back:
-            # Ask first; what else its sshd hears from here it may hold against us.
-            self._prober.forget(self)
-            self._progress("sshd answers")
-        if (watch.went_down and not was_down) or (was_back and not watch.is_back):
-            self._progress("sshd is gone")
-            return True
-        return False
-
-    def _timed_out(self, watch: Watch) -> RebootError:
-        timeout_s = watch.deadline - watch.due
-        if watch.went_down:
-            message = "the host went down and was not back in time (%g s)" % timeout_s
-            return RebootError("REBOOT_TIMEOUT", message, rebooted=None, changed=True)
-        return self._not_begun("NOT_REBOOTED", "the host did not reboot within %g s" % timeout_s)
-
-    def _trigger_failed(self, token: str) -> RebootError:
+    async def trigger_failed(self, token: str) -> RebootError:
         try:
-            answer = self._session.run(scripts.TRIGGER_LOG, [token], become=True, timeout_s=CALL_OFF_TIMEOUT_S)
+            answer = await self._session.run(scripts.TRIGGER_LOG, [token], become=True, timeout_s=CALL_OFF_TIMEOUT_S)
             said = answer.last_words()
         except SessionLost:
             said = "its journal could not be read"
-        return self._not_begun("TRIGGER_FAILED", "the host could not begin its reboot: %s" % said)
+        return await self.not_begun("TRIGGER_FAILED", "the host could not begin its reboot: %s" % said)
 
     # Once the host is back.
 
-    def _verify(self, request: RebootRequest, prepared: _Prepared, state: scripts.HostState, old_boot_id: str) -> None:
+    def verify(self, intent: Intent, state: scripts.HostState) -> None:
         """Hold the new boot against what was asked for.
 
         :raises RebootError: C(NOT_PROVEN).
         """
-        if prepared.method == METHOD_FIRMWARE:
+        if intent.method == METHOD_FIRMWARE:
             if state.evidence.path != PATH_FIRMWARE:
                 raise RebootError("NOT_PROVEN", "the host came back by kexec, not through firmware")
             return
-        proof = prove(state.evidence, old_boot_id, prepared.token, prepared.release)
-        self._known["proof"] = proof.as_dict()
+        proof = prove(state.evidence, intent.boot_id, intent.token, intent.release)
+        self.known["proof"] = proof.as_dict()
         if proof.proven:
             return
         message = "the host came back by %s with %s, but not as staged: no %s"
         unproven = reason("NOT_PROVEN", message % (state.evidence.path, state.evidence.release, ", ".join(proof.missing)))
-        if request.method != METHOD_AUTO or state.evidence.path != PATH_FIRMWARE:
+        if not intent.accepts_firmware or state.evidence.path != PATH_FIRMWARE:
             raise RebootError(unproven.code, unproven.message)
-        self._known["reasons"] = [*self._known["reasons"], unproven.as_dict()]
+        self.known["reasons"] = [*self.known.get("reasons", []), unproven.as_dict()]
 
-    def _restore_panic(self, facts: dict[str, Any], state: scripts.HostState, deadline: float) -> None:
+    async def restore_panic(self, intent: Intent, state: scripts.HostState, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
         """Put back what our one-boot arguments set, unless the host has settings of its own by now."""
-        kernel = facts["kernel"]
-        own = (kernel["panic_s"], kernel["panic_on_oops"])
         now = (state.panic_s, state.panic_on_oops)
-        if not has_one_boot_args(state.evidence.cmdline) or state.panic_s != PANIC_S or own == now:
+        if not has_one_boot_args(state.evidence.cmdline) or state.panic_s != PANIC_S or intent.panic == now:
             return
-        timeout_s = max(1.0, min(COMMAND_TIMEOUT_S, deadline - self._clock()))
+        arguments = [str(value) for value in intent.panic]
         try:
-            self._session.run(scripts.RESTORE_PANIC, [str(value) for value in own], become=True, timeout_s=timeout_s)
+            await self._session.run(scripts.RESTORE_PANIC, arguments, become=True, timeout_s=timeout_s)
         except SessionLost as error:
-            self._progress("kernel.panic stays at %d: %s" % (PANIC_S, error))
+            self.progress("kernel.panic stays at %d: %s" % (PANIC_S, error))
 
-    def _test(self, command: str, deadline: float) -> None:
+    async def test(self, command: str, deadline: float) -> None:
         """Run the user's test until it succeeds.
 
         :raises RebootError: C(TEST_COMMAND_FAILED).
         """
         pause_s = 0.25
         while True:
-            remaining = deadline - self._clock()
+            remaining = deadline - self.now()
             said = "no time was left"
             if remaining > 0:
                 try:
-                    answer = self._session.run(command, [], become=True, timeout_s=remaining)
+                    answer = await self._session.run(command, [], become=True, timeout_s=remaining)
                     if answer.rc == 0:
                         return
                     said = answer.last_words()
                 except SessionLost as error:
                     said = str(error)
-            if self._clock() + pause_s >= deadline:
+            if self.now() + pause_s >= deadline:
                 raise RebootError("TEST_COMMAND_FAILED", "test_command failed: %s" % said)
-            self._sleep(pause_s)
+            await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 5.0)
 
+    def restore(self) -> None:
+        """Let later tasks connect as they did before."""
+        self._session.restore()
 
-@dataclass
-class _Trigger:
-    """What the host is told.
 
-    :ivar verb: C(kexec) or C(reboot), for systemctl.
-    :ivar repeated: whether it was told again, because it did nothing.
+class _Watching:
+    """One watch: probes and questions until the host has rebooted.
+
+    :ivar _news: set when there is something to look at.
     """
 
-    token: str
-    verb: str
-    delay_s: float
-    message: str
-    repeated: bool = False
+    def __init__(
+        self,
+        host: HostReboot,
+        intent: Intent,
+        watch: Watch,
+        again: Callable[[float], Any] | None,
+        went_down: Callable[[], None],
+    ) -> None:
+        self._host = host
+        self._intent = intent
+        self._watch = watch
+        self._again = again
+        self._tell_went_down = went_down
+        self._told = False
+        self._news = asyncio.Event()
+        self._question: asyncio.Task[scripts.HostState | None] | None = None
+        self._asked_at = 0.0
+        if host.sshd:
+            host.prober.watch(self, host.sshd, self._observe)
 
-    @property
-    def args(self) -> list[str]:
-        """Arguments of the script."""
-        return [self.token, self.verb, "%.3f" % self.delay_s, self.message]
+    def end(self) -> None:
+        """Stop probing and asking."""
+        self._host.prober.forget(self)
+        if self._question is not None:
+            self._question.cancel()
+
+    async def until_back(self) -> scripts.HostState:
+        """See :meth:`HostReboot.watch`."""
+        while True:
+            now = self._host.now()
+            if now >= self._watch.deadline:
+                raise await self._timed_out()
+            if self._question is not None and self._question.done():
+                state, self._question = self._question.result(), None
+                if state is not None and state.evidence.boot_id != self._intent.boot_id:
+                    self._watch.new_boot(self._asked_at)
+                    return state
+                await self._still_old(state)
+                continue
+            next_ask = self._watch.next_ask()
+            if self._question is None and next_ask is not None and now >= next_ask:
+                self._ask(now)
+            wait_until = self._watch.deadline
+            if self._question is None and next_ask is not None:
+                wait_until = min(wait_until, next_ask)
+            self._news.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), max(0.0, wait_until - now))
+
+    def _ask(self, now: float) -> None:
+        limit_s = ASK_TIMEOUT_S if self._host.sshd else ASK_BLIND_TIMEOUT_S
+        self._asked_at = now
+        self._question = asyncio.create_task(self._host.ask(self._intent.token, min(limit_s, self._watch.deadline - now)))
+        self._question.add_done_callback(lambda task: self._news.set())
+
+    def _observe(self, observation: Observation) -> None:
+        """Take in what a probe saw."""
+        was_back = self._watch.is_back
+        if not self._watch.observe(observation):
+            return
+        self._news.set()
+        if self._watch.is_back:
+            # Ask first; what else its sshd hears from here it may hold against us.
+            self._host.prober.forget(self)
+            self._host.progress("sshd answers")
+            return
+        if not was_back and not self._told:
+            self._told = True
+            self._tell_went_down()
+        self._host.progress("sshd is gone")
+        if self._question is not None:
+            # It was asked of the system that has just gone.
+            self._question.cancel()
+            self._question = None
+
+    async def _still_old(self, state: scripts.HostState | None) -> None:
+        """Take in that the host gave no answer, or one from before the reboot.
+
+        :raises RebootError: C(TRIGGER_FAILED).
+        """
+        now = self._host.now()
+        # Its sshd answered, but not to us yet, or from the old boot: it may go (again).
+        if self._host.sshd and self._watch.is_back:
+            self._host.prober.watch(self, self._host.sshd, self._observe, gently=True)
+        if state is None:
+            self._watch.no_answer(now)
+            return
+        if state.trigger == "failed":
+            raise await self._host.trigger_failed(self._intent.token)
+        if state.idle:
+            # It was not heard, or somebody stopped it. The unit is named by
+            # the token, so saying it again can't reboot the host twice.
+            if self._again is None:
+                raise await self._host.not_begun("TRIGGER_FAILED", "the host was told twice to reboot and has not begun to")
+            again, self._again = self._again, None
+            await again(min(COMMAND_TIMEOUT_S, self._watch.deadline - now))
+        self._watch.same_boot(self._host.now())
+
+    async def _timed_out(self) -> RebootError:
+        timeout_s = self._watch.deadline - self._watch.due
+        if self._watch.went_down:
+            message = "the host went down and was not back in time (%g s)" % timeout_s
+            return RebootError("REBOOT_TIMEOUT", message, rebooted=None, changed=True)
+        return await self._host.not_begun("NOT_REBOOTED", "the host did not reboot within %g s" % timeout_s)
 
 
-@dataclass(frozen=True)
-class _Question:
-    """The host was asked for its state."""
+async def reboot_host(
+    host: HostReboot,
+    request: RebootRequest,
+    committed: Callable[[], None],
+    check_mode: bool = False,
+) -> dict[str, Any]:
+    """Reboot a host from beginning to end, or say how it would be.
 
-    pending: PendingAnswer
-    asked_at: float
-    answer_by: float
-
-    def over(self, now: float) -> bool:
-        """Whether there is an answer, or none is waited for any longer."""
-        return self.pending.done() or now >= self.answer_by
-
-    def state(self) -> scripts.HostState | None:
-        """The answer; None if there is none, or none that makes sense."""
-        try:
-            answer = self.pending.result(0.0)
-        except Exception:  # of a host that is going down or coming up, whatever it is, it is no answer
-            return None
-        return scripts.parse_state(answer.stdout) if answer.rc == 0 else None
+    :param committed: called when the reboot can no longer be called off.
+    :return: the result as M(fleet.kexec.reboot) documents it.
+    :raises RebootError: refused, failed, or not proven; its details are the
+        result as far as it is known.
+    :raises SessionLost: the host could not be reached before the trigger.
+    """
+    clock = asyncio.get_running_loop().time
+    began: float | None = None
+    try:
+        intent = await host.prepare(request)
+        if check_mode:
+            return dict(host.known, changed=True, rebooted=False)
+        await host.unshare()
+        triggering = clock()
+        delay_s = max(request.pre_reboot_delay_s, TRIGGER_GRACE_S)
+        await host.trigger(intent, request.message, delay_s)
+        due = clock() + delay_s
+        await asyncio.sleep(request.pre_reboot_delay_s)
+        began = triggering
+        committed()
+        state = await host.watch(
+            intent,
+            due,
+            request.reboot_timeout_s,
+            again=lambda timeout_s: host.trigger(intent, request.message, delay_s, timeout_s),
+        )
+        deadline = due + request.reboot_timeout_s
+        host.verify(intent, state)
+        await host.restore_panic(intent, state, max(1.0, min(COMMAND_TIMEOUT_S, deadline - clock())))
+        await asyncio.sleep(max(0.0, min(request.post_reboot_delay_s, deadline - clock())))
+        await host.test(request.test_command, deadline)
+    except RebootError as error:
+        elapsed = {"elapsed_ms": round((clock() - began) * 1000)} if began is not None else {}
+        error.details = {**host.known, **elapsed, **error.details}
+        raise
+    except BaseException:
+        # An interrupt, a lost connection, or a mistake of ours.
+        if began is None and host.touched and not check_mode:
+            await host.call_off()
+        raise
+    finally:
+        host.restore()
+    return dict(host.known, elapsed_ms=round((clock() - began) * 1000), changed=True, rebooted=True)

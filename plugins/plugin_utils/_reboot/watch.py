@@ -39,20 +39,22 @@ class Outage:
 class Watch:
     """One host between trigger and proof.
 
-    :param now: monotonic seconds; when the reboot is due.
+    :param due: monotonic seconds; when the reboot is due. In the past for a
+        reboot that is watched on by another process than the one that triggered it.
     :param deadline: when to give up.
     :param probing: whether the host's sshd can be probed from here.
+    :param ask_at: when to ask the host first, if not some time after it is due.
     """
 
-    def __init__(self, now: float, deadline: float, probing: bool) -> None:
-        self.due = now
+    def __init__(self, due: float, deadline: float, probing: bool, ask_at: float | None = None) -> None:
+        self.due = due
         self.deadline = deadline
         self._probing = probing
-        self._last_up = now
+        self._last_up = due
         self._down_at: float | None = None
         self._back_at: float | None = None
         self._failures = 0
-        self._next_ask = now + (ASK_WHILE_UP_S if probing else ASK_BLIND_S)
+        self._next_ask = due + (ASK_WHILE_UP_S if probing else ASK_BLIND_S) if ask_at is None else ask_at
 
     @property
     def went_down(self) -> bool:
@@ -76,8 +78,12 @@ class Watch:
             return None
         return Outage(round((self._back_at - self._last_up) * 1000), round((self._down_at - self._last_up) * 1000))
 
-    def observe(self, observation: Observation) -> None:
-        """Take in the result of a probe."""
+    def observe(self, observation: Observation) -> bool:
+        """Take in the result of a probe.
+
+        :return: whether it is news: the host went down, or came back, or went away again.
+        """
+        before = (self.went_down, self.is_back)
         if not observation.up:
             if self._down_at is None:
                 self._down_at = max(observation.at, self._last_up)
@@ -89,6 +95,7 @@ class Watch:
             self._back_at = observation.at
             self._failures = 0
             self._next_ask = observation.at
+        return before != (self.went_down, self.is_back)
 
     def next_ask(self) -> float | None:
         """When to ask the host for its boot_id; None: not before a probe is answered."""

@@ -5,19 +5,20 @@
 
 A connection plugin gives no such promise: its timeout covers connecting, and
 an ssh that hangs later hangs the task. Here the call runs in a thread of its
-own. One that takes too long is left behind, and the processes it started are
-ended, which usually lets the thread end too.
+own, beside the event loop. One that takes too long is left behind, and the
+processes it started are ended, which usually lets the thread end too.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
 import os
 import signal
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 Result = TypeVar("Result")
 
@@ -26,60 +27,64 @@ class CallAbandoned(Exception):
     """The call did not end in time."""
 
 
-class BoundedCall(Generic[Result]):
-    """A call that runs while the caller does other things.
+async def bounded_call(function: Callable[[], Result], timeout_s: float) -> Result:
+    """Call a function that blocks, and hand on its result or exception.
 
-    :param function: what to call; its result or exception is kept.
+    Whoever waits for it may be cancelled; the call is abandoned then, too.
+
+    :raises CallAbandoned: it did not end in time; it is left behind.
     """
+    loop = asyncio.get_running_loop()
+    settled: asyncio.Future[Result] = loop.create_future()
 
-    def __init__(self, function: Callable[[], Result]) -> None:
-        self._function = function
-        self._done = threading.Event()
-        self._result: list[Result] = []
-        self._error: BaseException | None = None
-        self._children_before = child_pids()
-        context = contextvars.copy_context()
-        # A daemon, so that a call left behind can't keep the process alive.
-        self._thread = threading.Thread(target=lambda: context.run(self._work), daemon=True)
-        self._thread.start()
+    def settle(result: list[Result], error: BaseException | None) -> None:
+        if settled.done():
+            return
+        if error is not None:
+            settled.set_exception(error)
+        else:
+            settled.set_result(result[0])
 
-    def _work(self) -> None:
+    def work() -> None:
+        result: list[Result] = []
+        error: BaseException | None = None
         try:
-            self._result.append(self._function())
-        except BaseException as error:  # it belongs to whoever asks for the result
-            self._error = error
-        self._done.set()
+            result.append(function())
+        # A StopIteration, say, can't be the exception of a future.
+        except Exception as caught:
+            error = caught if not isinstance(caught, StopIteration) else RuntimeError("StopIteration")
+        except BaseException as caught:
+            error = RuntimeError("%s: %s" % (type(caught).__name__, caught))
+        # A loop that is closed has nobody left who waits.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(settle, result, error)
 
-    def done(self) -> bool:
-        """Whether it ended."""
-        return self._done.is_set()
-
-    def result(self, timeout_s: float) -> Result:
-        """Wait for its end and hand on its result or exception.
-
-        :raises CallAbandoned: it did not end in time; it is left behind.
-        """
-        if not self._done.wait(max(0.0, timeout_s)):
-            self.abandon()
-            raise CallAbandoned("no answer within %.1f s" % timeout_s)
-        if self._error is not None:
-            raise self._error
-        return self._result[0]
-
-    def abandon(self) -> None:
-        """Give it up, and end the processes it started."""
-        for pid in child_pids() - self._children_before:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def child_pids() -> set[int]:
-    """Children of this process; empty where C(/proc) does not tell."""
-    pids: set[int] = set()
+    context = contextvars.copy_context()
+    # A daemon, so that a call left behind can't keep the process alive.
+    thread = threading.Thread(target=context.run, args=(work,), daemon=True)
+    thread.start()
     try:
-        for task in os.listdir("/proc/self/task"):
-            with open("/proc/self/task/%s/children" % task, encoding="ascii") as stream:
-                pids.update(int(pid) for pid in stream.read().split())
+        return await asyncio.wait_for(settled, max(0.0, timeout_s))
+    except TimeoutError:
+        if settled.done() and not settled.cancelled():
+            raise
+        _end_children(thread)
+        raise CallAbandoned("no answer within %.1f s" % timeout_s) from None
+    except asyncio.CancelledError:
+        _end_children(thread)
+        raise
+
+
+def _end_children(thread: threading.Thread) -> None:
+    for pid in child_pids(thread):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def child_pids(thread: threading.Thread) -> set[int]:
+    """Processes that a thread of this process started; empty where C(/proc) does not tell."""
+    try:
+        with open("/proc/self/task/%s/children" % thread.native_id, encoding="ascii") as stream:
+            return {int(pid) for pid in stream.read().split()}
     except OSError:
-        pass
-    return pids
+        return set()

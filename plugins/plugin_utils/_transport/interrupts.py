@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Turning the signals that end a playbook into exceptions, so that what was begun can be undone.
+"""Hearing the signals that end a playbook, so that what was begun can be undone.
 
 An Ansible worker answers SIGINT and SIGTERM by killing its process group,
 and no exception is ever raised.
@@ -9,22 +9,30 @@ and no exception is ever raised.
 
 from __future__ import annotations
 
+import asyncio
 import signal
-from types import FrameType, TracebackType
+from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """While entered, the signals raise KeyboardInterrupt in the main thread, once."""
+    """While entered, the first of the signals calls a function from the event loop, and the others are swallowed.
 
-    def __init__(self) -> None:
+    What follows an interrupt is bounded; a second signal should not cut it short.
+    """
+
+    def __init__(self, interrupted: Callable[[], object]) -> None:
+        self._tell: Callable[[], object] | None = interrupted
         self._previous: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Interrupts:
+        loop = asyncio.get_running_loop()
         for number in _SIGNALS:
-            self._previous[number] = signal.signal(number, self._interrupt)
+            self._previous[number] = signal.getsignal(number)
+            loop.add_signal_handler(number, self._interrupt)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
@@ -33,10 +41,11 @@ class Interrupts:
     def release(self) -> None:
         """Let the signals do again what they did before."""
         while self._previous:
-            signal.signal(*self._previous.popitem())
+            number, handler = self._previous.popitem()
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, handler)
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        # The clean-up that follows is bounded; a second signal should not cut it short.
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
+    def _interrupt(self) -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell()

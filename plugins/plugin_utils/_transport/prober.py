@@ -5,7 +5,7 @@
 
 A probe is a TCP connection that reads the start of the SSH banner: tens of
 microseconds, against milliseconds for starting ssh. Many hosts are probed by
-one thread.
+one thread, beside whatever else its event loop does.
 
 OpenSSH 9.8 and later hold connections that close before authentication
 against their source address (PerSourcePenalties): one second each, and from
@@ -17,12 +17,17 @@ anything and is probed as fast as asked.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import heapq
+import itertools
 import re
+import resource
 import selectors
 import socket
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 # How often a host that is down is tried. A SYN that goes unanswered is not
 # waited for: the next attempt overlaps it.
@@ -32,6 +37,11 @@ CONNECT_TIMEOUT_S = 1.0
 BANNER_TIMEOUT_S = 5.0
 # While a connection waits for its banner, others are opened at this pace only.
 PENDING_INTERVAL_S = 0.5
+
+# Over all hosts. A host that is down is tried less often where there are more of them than that allows.
+PROBES_PER_S = 5000.0
+# Probes that fall due meanwhile are started together.
+TICK_S = 0.01
 
 # Probes that a penalising sshd forgives at once, below its 15, and one more
 # for every so many seconds.
@@ -44,6 +54,13 @@ _OPENSSH = re.compile(r"OpenSSH_(\d+)\.(\d+)")
 _PENALISES_SINCE = (9, 8)
 
 SockAddr = tuple[int, tuple[object, ...]]
+
+
+class Sshd(NamedTuple):
+    """An sshd that answered, and what it said."""
+
+    address: SockAddr
+    banner: str
 
 
 @dataclass(frozen=True)
@@ -95,93 +112,130 @@ class Allowance:
 
 @dataclass(eq=False)
 class _Attempt:
-    key: Hashable
+    target: _Target
     sock: socket.socket
     started: float
-    connected: float | None = None
+    deadline: float
+    connected: bool = False
     received: bytes = b""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Target:
+    key: Hashable
     address: SockAddr
     allowance: Allowance
+    tell: Callable[[Observation], object]
     next_at: float
-    attempts: set[_Attempt] = field(default_factory=set)
+    pause_s: float = 0.0
+    attempts: list[_Attempt] = field(default_factory=list)
+    watched: bool = True
 
 
 class Prober:
-    """Probes hosts until told to stop.
+    """Probes hosts until told to stop, in the running event loop.
 
-    :param clock: monotonic seconds.
+    :param sockets: how many may be open at a time, though each host may have one; half of the process's limit if omitted.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self, sockets: int | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        # The rest is for connections.
+        self._sockets = sockets or resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
         self._selector = selectors.DefaultSelector()
+        self._loop.add_reader(self._selector, self._ready)
         self._targets: dict[Hashable, _Target] = {}
+        # What is to be done when: the next attempt at a target, or giving one up.
+        self._due: list[tuple[float, int, _Target | _Attempt]] = []
+        self._order = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
 
-    def watch(self, key: Hashable, address: SockAddr, banner: str = "", gently: bool = False) -> None:
+    def watch(
+        self,
+        key: Hashable,
+        sshd: Sshd,
+        tell: Callable[[Observation], object],
+        *,
+        gently: bool = False,
+        pause_s: float = 0.0,
+    ) -> None:
         """Start probing a host.
 
-        :param address: family and socket address.
-        :param banner: what its sshd said before.
+        :param tell: called with what each probe saw. May call :meth:`watch` and :meth:`forget`.
         :param gently: leave out the quick probes at the beginning, where its
             sshd may count them.
+        :param pause_s: between two probes at least, for a host that is only looked at now and then.
         """
         self.forget(key)
-        now = self._clock()
-        allowance = Allowance(penalises(banner), now)
-        wait = allowance.forgo(now) if gently else 0.0
-        self._targets[key] = _Target(address, allowance, now + wait)
+        now = self._loop.time()
+        allowance = Allowance(penalises(sshd.banner), now)
+        target = _Target(key, sshd.address, allowance, tell, now + (allowance.forgo(now) if gently else 0.0), pause_s)
+        self._targets[key] = target
+        self._schedule(target.next_at, target)
 
     def forget(self, key: Hashable) -> None:
         """Stop probing a host."""
         target = self._targets.pop(key, None)
         if target is not None:
+            target.watched = False
             self._drop_attempts(target)
 
     def close(self) -> None:
         """Stop probing altogether."""
         for key in list(self._targets):
             self.forget(key)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop.remove_reader(self._selector)
         self._selector.close()
 
-    def poll(self, timeout_s: float) -> list[Observation]:
-        """Probe for a while.
+    @property
+    def interval_s(self) -> float:
+        """Between two probes of a host that is down: longer where there are many."""
+        return max(INTERVAL_S, len(self._targets) / PROBES_PER_S)
 
-        :return: what was seen, as soon as there is anything; empty after the timeout.
-        """
-        deadline = self._clock() + timeout_s
-        while True:
-            now = self._clock()
-            observations = self._expire(now)
-            self._start_due(now, observations)
-            if observations or now >= deadline:
-                return observations
-            wait = max(0.0, min([deadline, *(target.next_at for target in self._targets.values())]) - now)
-            # Attempts expire too; looking every interval is soon enough.
-            for selected, _events in self._selector.select(min(wait, INTERVAL_S)):
-                attempt: _Attempt = selected.data
-                # It may have been dropped for the news of another.
-                if attempt.sock.fileno() >= 0:
-                    self._advance(attempt, observations)
-            if observations:
-                return observations
+    # Time.
 
-    def _start_due(self, now: float, observations: list[Observation]) -> None:
-        for key, target in self._targets.items():
-            if target.next_at <= now:
-                target.next_at = now + self._pace(target)
-                self._start(key, target, now, observations)
+    def _schedule(self, at: float, what: _Target | _Attempt) -> None:
+        heapq.heappush(self._due, (at, next(self._order), what))
+        if self._timer is None or at < self._timer.when():
+            self._set_timer()
 
-    def _pace(self, target: _Target) -> float:
-        waiting = any(attempt.connected is not None for attempt in target.attempts)
-        return PENDING_INTERVAL_S if waiting else INTERVAL_S
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        # Not more often than the loop can be expected to come round.
+        at = max(self._due[0][0], self._loop.time() + TICK_S) if self._due else None
+        self._timer = self._loop.call_at(at, self._tick) if at is not None else None
 
-    def _start(self, key: Hashable, target: _Target, now: float, observations: list[Observation]) -> None:
+    def _tick(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        while self._due and self._due[0][0] <= now:
+            what = heapq.heappop(self._due)[2]
+            if isinstance(what, _Attempt):
+                if what.sock.fileno() >= 0 and now >= what.deadline:
+                    self._end(what, up=False)
+            elif what.watched:
+                if now >= what.next_at:
+                    self._start(what, now)
+                self._schedule(what.next_at, what)
+        self._set_timer()
+
+    # Sockets.
+
+    def _start(self, target: _Target, now: float) -> None:
+        waiting = any(attempt.connected for attempt in target.attempts)
+        target.next_at = now + max(target.pause_s, PENDING_INTERVAL_S if waiting else self.interval_s)
+        # A SYN that was lost is sent again after a second, a new attempt sends one at once.
+        while len(target.attempts) >= max(1, self._sockets // len(self._targets)):
+            self._drop(target.attempts[0])
         family, address = target.address
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+        except OSError:
+            # Out of descriptors says nothing about the host.
+            return
         sock.setblocking(False)
         try:
             sock.connect(address)
@@ -190,20 +244,30 @@ class Prober:
         except OSError:
             # No route, or refused at once: an answer like any other.
             sock.close()
-            observations.append(Observation(key, now, False))
+            target.tell(Observation(target.key, now, False))
             return
-        attempt = _Attempt(key, sock, now)
+        attempt = _Attempt(target, sock, now, now + CONNECT_TIMEOUT_S)
         self._selector.register(sock, selectors.EVENT_WRITE, attempt)
-        target.attempts.add(attempt)
+        target.attempts.append(attempt)
+        self._schedule(attempt.deadline, attempt)
 
-    def _advance(self, attempt: _Attempt, observations: list[Observation]) -> None:
+    def _ready(self) -> None:
+        for selected, _events in self._selector.select(0):
+            attempt: _Attempt = selected.data
+            # It may have been dropped for the news of another.
+            if attempt.sock.fileno() >= 0:
+                self._advance(attempt)
+
+    def _advance(self, attempt: _Attempt) -> None:
         """Go on with an attempt whose socket has news."""
-        if attempt.connected is None:
+        if not attempt.connected:
             if attempt.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                self._end(attempt, observations, up=False)
+                self._end(attempt, up=False)
                 return
-            attempt.connected = self._clock()
+            attempt.connected = True
             self._selector.modify(attempt.sock, selectors.EVENT_READ, attempt)
+            attempt.deadline = self._loop.time() + BANNER_TIMEOUT_S
+            self._schedule(attempt.deadline, attempt)
             return
         try:
             data = attempt.sock.recv(_BANNER_MAX_BYTES - len(attempt.received))
@@ -213,50 +277,39 @@ class Prober:
             data = b""
         attempt.received += data
         if attempt.received.startswith(_BANNER_START):
-            self._end(attempt, observations, up=True)
+            self._end(attempt, up=True)
         elif not data or len(attempt.received) >= _BANNER_MAX_BYTES:
-            self._end(attempt, observations, up=False)
+            self._end(attempt, up=False)
 
-    def _end(self, attempt: _Attempt, observations: list[Observation], up: bool) -> None:
-        target = self._targets[attempt.key]
-        self._drop(target, attempt)
+    def _end(self, attempt: _Attempt, up: bool) -> None:
+        target = attempt.target
+        self._drop(attempt)
         if not up:
-            observations.append(Observation(attempt.key, attempt.started, False))
+            target.tell(Observation(target.key, attempt.started, False))
             return
-        now = self._clock()
+        now = self._loop.time()
         # Attempts begun earlier may still fail; that would be old news.
         self._drop_attempts(target)
-        target.next_at = now + target.allowance.spend(now)
-        observations.append(Observation(attempt.key, now, True))
-
-    def _expire(self, now: float) -> list[Observation]:
-        observations: list[Observation] = []
-        for target in self._targets.values():
-            for attempt in list(target.attempts):
-                since, limit = attempt.started, CONNECT_TIMEOUT_S
-                if attempt.connected is not None:
-                    since, limit = attempt.connected, BANNER_TIMEOUT_S
-                if now - since >= limit:
-                    self._end(attempt, observations, up=False)
-        return observations
+        target.next_at = now + max(target.pause_s, target.allowance.spend(now))
+        target.tell(Observation(target.key, now, True))
 
     def _drop_attempts(self, target: _Target) -> None:
-        for attempt in list(target.attempts):
-            self._drop(target, attempt)
+        while target.attempts:
+            self._drop(target.attempts[-1])
 
-    def _drop(self, target: _Target, attempt: _Attempt) -> None:
-        target.attempts.discard(attempt)
+    def _drop(self, attempt: _Attempt) -> None:
+        attempt.target.attempts.remove(attempt)
         self._selector.unregister(attempt.sock)
         attempt.sock.close()
 
 
-def first_banner(addresses: Iterable[SockAddr], timeout_s: float) -> tuple[SockAddr, str] | None:
-    """The first address that answers with an SSH banner, and the banner; None if none does."""
+def first_banner(addresses: Iterable[SockAddr], timeout_s: float) -> Sshd | None:
+    """The first address that answers with an SSH banner; None if none does."""
     for family, address in addresses:
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as sock:
             sock.settimeout(timeout_s)
             sock.connect(address)
             banner = sock.recv(_BANNER_MAX_BYTES)
             if banner.startswith(_BANNER_START):
-                return (family, address), banner.decode("ascii", "replace").splitlines()[0]
+                return Sshd((family, address), banner.decode("ascii", "replace").splitlines()[0])
     return None

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
@@ -15,13 +16,17 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 
-from .bounded import BoundedCall, CallAbandoned
-from .endpoint import Endpoint, ssh_endpoint
+from .bounded import CallAbandoned, bounded_call
+from .endpoint import SSH_CONFIG_TIMEOUT_S, addresses, ssh_endpoint
+from .prober import Sshd, first_banner
 
 # Not through a shared master, which would stay connected to the system that
 # is gone; and an ssh that hears nothing for so long ends by itself.
 UNSHARED_SSH_ARGS = "-o ControlPath=none -o ServerAliveInterval=2 -o ServerAliveCountMax=3"
 
+BANNER_TIMEOUT_S = 5.0
+# A name may have an address in each family, and one of them no route.
+SSHD_TIMEOUT_S = SSH_CONFIG_TIMEOUT_S + 4 * BANNER_TIMEOUT_S
 
 Result = TypeVar("Result")
 
@@ -30,89 +35,50 @@ class SessionLost(Exception):
     """The host could not be reached, or did not answer in time."""
 
 
-class PendingAnswer(Protocol):
-    """A script that still runs."""
-
-    def done(self) -> bool:
-        """Whether it ended, one way or the other."""
-
-    def result(self, timeout_s: float) -> CommandResult:
-        """Its answer; see :meth:`Session.run`."""
-
-    def abandon(self) -> None:
-        """Give it up."""
-
-
 class Session(Protocol):
     """One host, as those who use it see it."""
 
-    def start(self, script: str, args: Sequence[str], become: bool) -> PendingAnswer:
-        """Start a shell script with arguments."""
-
-    def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
+    async def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
         """Run a shell script with arguments.
 
         :raises SessionLost: no connection, or no end in time.
         """
 
-    def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+    async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         """Run a module, in the task's check mode.
 
         :raises SessionLost: no connection, or no end in time.
         """
 
-    def endpoint(self) -> Endpoint | None:
-        """Where its sshd listens; None if that can't be told."""
+    async def sshd(self) -> Sshd | None:
+        """Its sshd as it answers now; None if it can't be reached from here, or gives no answer."""
 
-    def unshare(self) -> None:
+    async def unshare(self) -> None:
         """Leave connections shared with other tasks behind, before the system they lead to goes away."""
 
     def restore(self) -> None:
         """Let later tasks connect as they did before."""
 
 
-class _Pending:
-    def __init__(self, call: BoundedCall[CommandResult]) -> None:
-        self._call = call
-
-    def done(self) -> bool:
-        return self._call.done()
-
-    def result(self, timeout_s: float) -> CommandResult:
-        return _reached(self._call, timeout_s)
-
-    def abandon(self) -> None:
-        self._call.abandon()
-
-
-def _reached(call: BoundedCall[Result], timeout_s: float) -> Result:
-    """The result of a call over a connection.
-
-    :raises SessionLost: whatever a connection plugin makes of a host that is
-        not there. A host that is there and refuses (a wrong become password)
-        stays an AnsibleError.
-    """
-    try:
-        return call.result(timeout_s)
-    except (AnsibleConnectionFailure, CallAbandoned) as error:
-        raise SessionLost(str(error)) from error
-    except AnsibleError:
-        raise
-    except Exception as error:
-        raise SessionLost("%s: %s" % (type(error).__name__, error)) from error
-
-
 class ActionSession:
     """A :class:`Session` over an action plugin's connection, with its become settings.
 
     :param connect_timeout_s: for new connections; None for the connection's own.
+    :param at_once: held while something runs: how much may run at once, over all hosts.
     """
 
-    def __init__(self, action: ActionBase, task_vars: dict[str, Any], connect_timeout_s: int | None = None) -> None:
+    def __init__(
+        self,
+        action: ActionBase,
+        task_vars: dict[str, Any],
+        connect_timeout_s: int | None = None,
+        at_once: AbstractAsyncContextManager[Any] | None = None,
+    ) -> None:
         self._action = action
         self._connection = action._connection
         self._task_vars = task_vars
         self._is_ssh = self._connection.transport == "ssh"
+        self._at_once = at_once or contextlib.nullcontext()
         # What later tasks get back: options as they were.
         self._own_options: dict[str, Any] = {}
         if connect_timeout_s is not None:
@@ -125,7 +91,24 @@ class ActionSession:
             self._connection.set_option(option, value)
             self._own_options.setdefault(option, own)
 
-    def start(self, script: str, args: Sequence[str], become: bool) -> PendingAnswer:
+    async def _call(self, work: Callable[[], Result], timeout_s: float) -> Result:
+        """Call something that uses the connection.
+
+        :raises SessionLost: whatever a connection plugin makes of a host that is
+            not there. A host that is there and refuses (a wrong become password)
+            stays an AnsibleError.
+        """
+        try:
+            async with self._at_once:
+                return await bounded_call(work, timeout_s)
+        except (AnsibleConnectionFailure, CallAbandoned) as error:
+            raise SessionLost(str(error)) from error
+        except AnsibleError:
+            raise
+        except Exception as error:
+            raise SessionLost("%s: %s" % (type(error).__name__, error)) from error
+
+    async def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
         command = shlex.join(["/bin/sh", "-c", script, "fleet-kexec", *args])
 
         def work() -> CommandResult:
@@ -134,24 +117,21 @@ class ActionSession:
             result = self._action._low_level_execute_command(command, sudoable=become)
             return CommandResult(int(result["rc"]), result["stdout"], result["stderr"])
 
-        return _Pending(BoundedCall(work))
+        return await self._call(work, timeout_s)
 
-    def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
-        return self.start(script, args, become).result(timeout_s)
-
-    def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+    async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         def work() -> dict[str, Any]:
             answer: dict[str, Any] = self._action._execute_module(
                 module_name=name, module_args=dict(args), task_vars=self._task_vars
             )
             return answer
 
-        result = _reached(BoundedCall(work), timeout_s)
+        result = await self._call(work, timeout_s)
         if result.get("unreachable"):
             raise SessionLost(str(result.get("msg", "unreachable")))
         return result
 
-    def endpoint(self) -> Endpoint | None:
+    async def sshd(self) -> Sshd | None:
         if not self._is_ssh:
             return None
         options = self._connection.get_option
@@ -160,14 +140,22 @@ class ActionSession:
             ssh.extend(shlex.split(options(name) or ""))
         if options("port") is not None:
             ssh.extend(["-o", "Port=%s" % options("port")])
-        return ssh_endpoint(ssh, options("host"))
+        host = options("host")
 
-    def unshare(self) -> None:
-        with contextlib.suppress(CallAbandoned, AnsibleError):
+        def work() -> Sshd | None:
+            endpoint = ssh_endpoint(ssh, host)
+            return first_banner(addresses(endpoint), BANNER_TIMEOUT_S) if endpoint and endpoint.direct else None
+
+        with contextlib.suppress(SessionLost):
+            return await self._call(work, SSHD_TIMEOUT_S)
+        return None
+
+    async def unshare(self) -> None:
+        with contextlib.suppress(SessionLost, AnsibleError):
             # Temporary files of modules would be looked for, and removed, after the reboot.
-            BoundedCall(lambda: self._action._remove_tmp_path(None)).result(30.0)
-        with contextlib.suppress(CallAbandoned, AnsibleError):
-            BoundedCall(self._connection.reset).result(30.0)
+            await self._call(lambda: self._action._remove_tmp_path(None), 30.0)
+        with contextlib.suppress(SessionLost, AnsibleError):
+            await self._call(self._connection.reset, 30.0)
         if self._is_ssh:
             # Of an option given twice, ssh takes the first.
             self._override("ssh_args", ("%s %s" % (UNSHARED_SSH_ARGS, self._connection.get_option("ssh_args") or "")).strip())

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,12 +12,17 @@ import pytest
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import rebooter as module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import Rebooter, RebootError, RebootRequest
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.endpoint import Endpoint
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import (
+    HostReboot,
+    RebootError,
+    RebootRequest,
+    reboot_host,
+)
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation, Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
+
+from ...virtual_time import run
 
 TOKEN = "ab" * 8
 STAGED = {
@@ -29,29 +35,10 @@ STAGED = {
 }
 
 
-class Pending:
-    def __init__(self, host: Host, answer: CommandResult | None, ready_at: float) -> None:
-        self._host, self._answer, self._ready_at = host, answer, ready_at
-
-    def done(self) -> bool:
-        return self._host.now >= self._ready_at
-
-    def result(self, timeout_s: float) -> CommandResult:
-        if not self.done():
-            self._host.now += timeout_s
-        if self._answer is None or not self.done():
-            raise SessionLost("no answer")
-        return self._answer
-
-    def abandon(self) -> None:
-        self._host.abandoned += 1
-
-
 class Host:
     """A host, its network and the time. Session and prober at once."""
 
     def __init__(self) -> None:
-        self.now = 1000.0
         self.boot_id, self.release, self.bootloader_type, self.panic = "old", "1", 114, ("0", "0")
         self.staged: dict[str, Any] | None = None
         self.stage_error: dict[str, Any] | None = None
@@ -77,20 +64,22 @@ class Host:
         self.one_boot_args = " panic=10 oops=panic"
         self.abandoned = 0
         self.log: list[str] = []
-        self.watched = False
+        self.probing: asyncio.Task[None] | None = None
+        self.direct = True
+        self.took_s = 0.0
+        self.interrupted_at = 0.0
+        self.lost_while_staging = False
 
-    # The clock.
+    # Time passes as in the event loop.
 
-    def clock(self) -> float:
-        if self.now >= self.up_at and self.boot_id == "old":
-            self._boot()
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     @property
     def up(self) -> bool:
+        if self.now >= self.up_at and self.boot_id == "old":
+            self._boot()
         return not self.down_at <= self.now < self.up_at
 
     def _boot(self) -> None:
@@ -104,31 +93,34 @@ class Host:
 
     # The prober.
 
-    def watch(self, key: object, address: object, banner: str = "", gently: bool = False) -> None:
-        self.watched = True
+    def watch(self, key: object, sshd: Sshd, tell: Callable[[Observation], object], gently: bool = False) -> None:
+        self.forget(key)
+        self.probing = asyncio.create_task(self._probe(tell))
 
     def forget(self, key: object) -> None:
-        self.watched = False
+        if self.probing:
+            self.probing.cancel()
+            self.probing = None
 
-    def poll(self, timeout_s: float) -> list[Observation]:
-        self.now += timeout_s
-        self.clock()
-        first, last = (self.down_at + seconds for seconds in self.glimpse)
-        return [Observation("host", self.now, self.up or first < self.now < last)] if self.watched else []
+    async def _probe(self, tell: Callable[[Observation], object]) -> None:
+        while True:
+            await asyncio.sleep(0.05)
+            first, last = (self.down_at + seconds for seconds in self.glimpse)
+            tell(Observation("host", self.now, self.up or first < self.now < last))
 
     # The session.
 
-    def endpoint(self) -> Endpoint | None:
-        return Endpoint("192.0.2.1", 22, True)
+    async def sshd(self) -> Sshd | None:
+        return Sshd((2, ("192.0.2.1", 22)), "SSH-2.0-x") if self.direct else None
 
-    def unshare(self) -> None:
+    async def unshare(self) -> None:
         self.log.append("unshare")
 
     def restore(self) -> None:
         self.log.append("restore")
 
-    def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
-        self.now += 1
+    async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+        await asyncio.sleep(1)
         if name == "fleet.kexec.boot_facts":
             self.asked.append(dict(args))
             if self.facts_error:
@@ -145,6 +137,8 @@ class Host:
                 }
             }
         self.log.append("stage %s" % dict(args))
+        if self.lost_while_staging:
+            raise SessionLost("timeout")
         if args.get("state") == "unstaged":
             self.staged = None
             return {"changed": True, "staged": None}
@@ -153,18 +147,21 @@ class Host:
         self.staged = dict(STAGED)
         return {"changed": True, "staged": self.staged}
 
-    def start(self, script: str, args: Sequence[str], become: bool) -> Pending:
-        return Pending(
-            self, self._answer(script, args, become), self.now + (1e9 if self.hangs and self.boot_id == "new" else 0.2)
-        )
-
-    def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
-        pending = self.start(script, args, become)
-        self.now += 0.2
-        return pending.result(timeout_s)
+    async def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
+        hangs = self.hangs and self.up and self.boot_id == "new"
+        answer = self._answer(script, args, become)
+        wait_s = 1e9 if hangs else 0.2
+        try:
+            await asyncio.sleep(min(wait_s, timeout_s))
+        except asyncio.CancelledError:
+            self.abandoned += 1
+            raise
+        if answer is None or wait_s > timeout_s:
+            self.abandoned += 1
+            raise SessionLost("no answer")
+        return answer
 
     def _answer(self, script: str, args: Sequence[str], become: bool) -> CommandResult | None:  # noqa: PLR0911  # one answer a script
-        self.clock()
         assert become is (script != scripts.STATE), "asking takes no privileges, everything else does"
         if not self.up:
             return None
@@ -208,24 +205,32 @@ class Host:
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> Host:
-    monkeypatch.setattr(module, "first_banner", lambda found, timeout_s: (("address", ("192.0.2.1", 22)), "SSH-2.0-x"))
+def host() -> Host:
     return Host()
 
 
 def reboot(host: Host, method: str = "kexec", check_mode: bool = False, **options: Any) -> dict[str, Any]:
-    rebooter = Rebooter(
-        session=host,
-        prober=host,  # type: ignore[arg-type]  # a simulated one
-        own_boot_id="mine",
-        clock=host.clock,
-        sleep=host.sleep,
-        new_token=lambda: "cd" * 8,
-        progress=lambda text: None,
-        committed=lambda: host.log.append("committed"),
-    )
     request = RebootRequest(**{"method": method, "reboot_timeout_s": 600, "test_command": "true", "message": "m", **options})
-    return rebooter.reboot(request, check_mode)
+
+    async def work() -> dict[str, Any]:
+        began = host.now
+        task = HostReboot(
+            session=host,
+            prober=host,  # type: ignore[arg-type]  # a simulated one
+            own_boot_id="mine",
+            new_token=lambda: "cd" * 8,
+            progress=lambda text: None,
+        )
+        current = asyncio.current_task()
+        assert current is not None
+        if host.interrupted_at:
+            asyncio.get_running_loop().call_at(began + host.interrupted_at, current.cancel)
+        try:
+            return await reboot_host(task, request, lambda: host.log.append("committed"), check_mode)
+        finally:
+            host.took_s = host.took_s
+
+    return run(work())
 
 
 def code_of(host: Host, method: str = "kexec", **options: Any) -> str:
@@ -269,7 +274,7 @@ def test_firmware_unstages_first(host: Host) -> None:
 def test_check_mode_triggers_nothing(host: Host) -> None:
     result = reboot(host, check_mode=True)
     assert (result["changed"], result["rebooted"], result["method"]) == (True, False, "kexec")
-    assert host.log == ["stage {}"]
+    assert host.log == ["stage {}", "restore"]
 
 
 LOCKED = {"code": "LOCKDOWN", "msg": "locked down"}
@@ -344,7 +349,7 @@ def test_the_policy_is_the_hosts_unless_one_is_given(host: Host) -> None:
 def test_a_policy_that_means_nothing_is_told_by_its_code(host: Host) -> None:
     host.facts_error = {"code": "POLICY_INVALID", "msg": "policy has NONE, which is no risk"}
     assert code_of(host, "auto") == "POLICY_INVALID"
-    assert host.log == []
+    assert host.log == ["restore"]
     host.facts_error = {"msg": "no python"}
     assert code_of(host, "auto") == "FACTS_UNREADABLE"
 
@@ -352,7 +357,7 @@ def test_a_policy_that_means_nothing_is_told_by_its_code(host: Host) -> None:
 def test_the_control_node_is_spared(host: Host) -> None:
     host.boot_id = "mine"
     assert code_of(host, "firmware") == "CONTROL_NODE"
-    assert host.log == []
+    assert host.log == ["restore"]
 
 
 def test_a_container_is_refused_by_every_method(host: Host) -> None:
@@ -391,9 +396,8 @@ def test_firmware_that_was_a_kexec_is_no_success(host: Host) -> None:
 
 def test_a_host_that_stays_away(host: Host) -> None:
     host.comes_back = False
-    began = host.now
     assert code_of(host, reboot_timeout_s=60) == "REBOOT_TIMEOUT"
-    assert host.now - began < 70
+    assert host.took_s < 70
 
 
 def test_a_host_that_never_begins(host: Host) -> None:
@@ -405,9 +409,8 @@ def test_a_host_that_never_begins(host: Host) -> None:
 
 def test_a_session_that_hangs_after_the_reboot_cannot_outlast_the_timeout(host: Host) -> None:
     host.hangs = True
-    began = host.now
     assert code_of(host, reboot_timeout_s=60) == "REBOOT_TIMEOUT"
-    assert host.now - began < 65
+    assert host.took_s < 65
     assert host.abandoned
 
 
@@ -419,12 +422,11 @@ def test_a_trigger_that_is_refused_is_called_off(host: Host) -> None:
 
 def test_a_trigger_that_fails_on_the_host_is_noticed_early(host: Host) -> None:
     host.trigger_fails_later = True
-    began = host.now
     with pytest.raises(RebootError) as caught:
         reboot(host)
     assert caught.value.reason.code == "TRIGGER_FAILED"
     assert "Access denied" in caught.value.reason.message
-    assert host.now - began < 20
+    assert host.took_s < 20
     assert host.staged is None
 
 
@@ -436,12 +438,9 @@ def test_a_trigger_that_was_lost_on_the_way_is_said_again(host: Host) -> None:
     assert code_of(host) == "TRIGGER_FAILED"
 
 
-def test_an_interrupt_before_the_point_of_no_return_unloads(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(host, "sleep", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+def test_an_interrupt_before_the_point_of_no_return_unloads(host: Host) -> None:
+    host.interrupted_at = 10.0
+    with pytest.raises(asyncio.CancelledError):
         reboot(host, pre_reboot_delay_s=30)
     assert host.staged is None
     assert host.log[-2:] == ["call off", "restore"]
@@ -488,11 +487,8 @@ def test_a_failed_test_still_tells_how_the_host_came_back(host: Host) -> None:
     assert result["elapsed_ms"] > result["outage_ms"] > 0
 
 
-def test_a_lost_connection_while_staging_is_cleaned_up(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    def lose(request: object, facts: object) -> dict[str, Any]:
-        raise SessionLost("timeout")
-
-    monkeypatch.setattr(Rebooter, "_stage", lambda self, request, facts: lose(request, facts))
+def test_a_lost_connection_while_staging_is_cleaned_up(host: Host) -> None:
+    host.lost_while_staging = True
     with pytest.raises(SessionLost):
         reboot(host)
     assert "call off" in host.log
@@ -504,13 +500,12 @@ def test_the_test_command_gets_its_time_and_no_more(host: Host) -> None:
     assert host.log.count("test") == 4
     host = Host()
     host.test_failures = 10**6
-    began = host.now
     assert code_of(host, reboot_timeout_s=60) == "TEST_COMMAND_FAILED"
-    assert host.now - began < 70
+    assert host.took_s < 70
 
 
-def test_without_probes_the_host_is_asked(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "first_banner", lambda found, timeout_s: None)
+def test_without_probes_the_host_is_asked(host: Host) -> None:
+    host.direct = False
     result = reboot(host)
     assert result["detected_by"] == "connection"
     assert result["proof"]["proven"]

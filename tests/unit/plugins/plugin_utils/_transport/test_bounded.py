@@ -1,43 +1,86 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import asyncio
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.bounded import BoundedCall, CallAbandoned, child_pids
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.bounded import CallAbandoned, bounded_call
+
+
+class Hanging:
+    """A call that waits for a process that never ends."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+        self.rc: int | None = None
+        self.over = threading.Event()
+
+    def __call__(self) -> int:
+        self.process = subprocess.Popen(["sleep", "600"])
+        self.rc = self.process.wait()
+        self.over.set()
+        return self.rc
 
 
 def test_a_result_and_an_exception_come_through() -> None:
-    assert BoundedCall(lambda: 42).result(5) == 42
+    assert asyncio.run(bounded_call(lambda: 42, 5)) == 42
     with pytest.raises(ZeroDivisionError):
-        BoundedCall(lambda: 1 / 0).result(5)
+        asyncio.run(bounded_call(lambda: 1 // 0, 5))
+    # A function's own timeout is not ours.
+    with pytest.raises(TimeoutError, match="its own"):
+        asyncio.run(bounded_call(lambda: (_ for _ in ()).throw(TimeoutError("its own")), 5))
+
+
+def test_a_call_that_ends_the_process_is_an_error_like_any_other() -> None:
+    with pytest.raises(RuntimeError, match="SystemExit"):
+        asyncio.run(bounded_call(lambda: sys.exit(3), 5))
 
 
 def test_a_call_that_hangs_is_left_and_its_process_ended() -> None:
-    processes: list[subprocess.Popen[bytes]] = []
-    started = threading.Event()
-
-    def hang() -> int:
-        process = subprocess.Popen(["sleep", "600"])
-        processes.append(process)
-        started.set()
-        return process.wait()
-
-    call = BoundedCall(hang)
-    assert started.wait(5)
+    hanging = Hanging()
     began = time.monotonic()
     with pytest.raises(CallAbandoned):
-        call.result(0.2)
+        asyncio.run(bounded_call(hanging, 0.3))
     assert time.monotonic() - began < 2
-    assert call.result(5) == -9
-    assert processes[0].pid not in child_pids()
+    assert hanging.over.wait(5)
+    assert hanging.rc == -9
+
+
+def test_who_is_cancelled_leaves_no_process_behind() -> None:
+    hanging = Hanging()
+
+    async def work() -> None:
+        task = asyncio.create_task(bounded_call(hanging, 600))
+        while hanging.process is None:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(work())
+    assert hanging.over.wait(5)
+    assert hanging.rc == -9
 
 
 def test_processes_of_others_are_left_alone() -> None:
-    with subprocess.Popen(["sleep", "600"]) as mine:
-        BoundedCall(lambda: threading.Event().wait(5)).abandon()
+    other = Hanging()
+
+    async def work() -> None:
+        task = asyncio.create_task(bounded_call(other, 600))
+        while other.process is None:
+            await asyncio.sleep(0.01)
+        with pytest.raises(CallAbandoned):
+            await bounded_call(Hanging(), 0.2)
+        assert other.process.poll() is None
         assert mine.poll() is None
+        other.process.kill()
+        assert await task == -9
+
+    with subprocess.Popen(["sleep", "600"]) as mine:
+        asyncio.run(work())
         mine.kill()

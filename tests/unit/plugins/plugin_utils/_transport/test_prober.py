@@ -3,20 +3,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import os
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import (
+    BANNER_TIMEOUT_S,
     FORGIVEN_PROBES,
     Allowance,
     Observation,
     Prober,
     SockAddr,
+    Sshd,
     first_banner,
     penalises,
 )
@@ -50,6 +54,9 @@ class Server:
     def address(self) -> SockAddr:
         return socket.AF_INET, ("127.0.0.1", self.port)
 
+    def sshd(self, banner: bytes = b"") -> Sshd:
+        return Sshd(self.address, banner.decode())
+
     def close(self) -> None:
         # Closing alone would leave the accepting thread with the socket.
         with contextlib.suppress(OSError):
@@ -57,83 +64,161 @@ class Server:
         self._socket.close()
 
 
-@pytest.fixture
-def prober() -> Iterator[Prober]:
-    prober = Prober(time.monotonic)
-    yield prober
-    prober.close()
+class Watching:
+    """A prober that watches one server for a while, and what it saw."""
+
+    def __init__(self) -> None:
+        self.seen: list[Observation] = []
+        self._news = asyncio.Event()
+
+    def tell(self, observation: Observation) -> None:
+        self.seen.append(observation)
+        self._news.set()
+
+    async def until(self, wanted: Callable[[Observation], bool], limit_s: float = 10.0) -> Observation:
+        async with asyncio.timeout(limit_s):
+            while True:
+                while self.seen:
+                    observation = self.seen.pop(0)
+                    if wanted(observation):
+                        return observation
+                self._news.clear()
+                await self._news.wait()
 
 
-def until(prober: Prober, wanted: Callable[[Observation], bool], limit_s: float = 10.0) -> Observation:
-    deadline = time.monotonic() + limit_s
-    while time.monotonic() < deadline:
-        for observation in prober.poll(0.5):
-            if wanted(observation):
-                return observation
-    raise AssertionError("nothing of the kind was seen within %g s" % limit_s)
+def probing(work: Callable[[Prober, Watching], Coroutine[Any, Any, None]]) -> None:
+    async def run() -> None:
+        prober = Prober()
+        try:
+            await work(prober, Watching())
+        finally:
+            prober.close()
+
+    asyncio.run(run())
 
 
-def test_a_server_is_seen_to_go_and_its_return_is_noticed_at_once(prober: Prober) -> None:
-    server = Server(BANNER)
-    prober.watch("host", server.address, BANNER.decode())
-    assert until(prober, lambda seen: seen.up).key == "host"
-    server.close()
-    until(prober, lambda seen: not seen.up)
+def test_a_server_is_seen_to_go_and_its_return_is_noticed_at_once() -> None:
+    async def work(prober: Prober, watching: Watching) -> None:
+        server = Server(BANNER)
+        prober.watch("host", server.sshd(BANNER), watching.tell)
+        assert (await watching.until(lambda seen: seen.up)).key == "host"
+        server.close()
+        await watching.until(lambda seen: not seen.up)
+        await asyncio.sleep(0.7)
+        returned_at = asyncio.get_running_loop().time()
+        again = Server(BANNER, server.port)
+        seen = await watching.until(lambda seen: seen.up)
+        again.close()
+        assert seen.at - returned_at < 0.3
 
-    returned: list[tuple[float, Server]] = []
-
-    def come_back() -> None:
-        time.sleep(0.7)
-        returned.append((time.monotonic(), Server(BANNER, server.port)))
-
-    thread = threading.Thread(target=come_back)
-    thread.start()
-    seen = until(prober, lambda seen: seen.up)
-    thread.join()
-    lag_s = seen.at - returned[0][0]
-    returned[0][1].close()
-    assert lag_s < 0.3
+    probing(work)
 
 
 @pytest.mark.parametrize("says", [b"Not allowed at this time\r\n", b"HTTP/1.1 400 Bad Request\r\n", b"x" * 300])
-def test_only_an_ssh_banner_counts(prober: Prober, says: bytes) -> None:
-    server = Server(says)
-    prober.watch("host", server.address)
-    assert not until(prober, lambda seen: True).up
-    server.close()
+def test_only_an_ssh_banner_counts(says: bytes) -> None:
+    async def work(prober: Prober, watching: Watching) -> None:
+        server = Server(says)
+        prober.watch("host", server.sshd(), watching.tell)
+        assert not (await watching.until(lambda seen: True)).up
+        server.close()
+
+    probing(work)
 
 
-def test_a_silent_server_is_not_flooded(prober: Prober) -> None:
-    server = Server(b"")
-    prober.watch("host", server.address)
-    deadline = time.monotonic() + 1.2
-    while time.monotonic() < deadline:
-        assert prober.poll(0.2) == []
-    assert server.connections <= 4
-    server.close()
+def test_a_silent_server_is_not_flooded() -> None:
+    async def work(prober: Prober, watching: Watching) -> None:
+        server = Server(b"")
+        prober.watch("host", server.sshd(), watching.tell)
+        await asyncio.sleep(1.2)
+        assert watching.seen == []
+        assert 1 <= server.connections <= 4
+        server.close()
+
+    probing(work)
 
 
-def test_a_forgotten_host_is_left_alone(prober: Prober) -> None:
-    server = Server(BANNER)
-    prober.watch("host", server.address)
-    until(prober, lambda seen: seen.up)
-    prober.forget("host")
-    count = server.connections
-    assert prober.poll(0.4) == []
-    assert server.connections == count
-    server.close()
+def test_a_server_that_stays_silent_counts_as_down() -> None:
+    async def work(prober: Prober, watching: Watching) -> None:
+        server = Server(b"")
+        prober.watch("host", server.sshd(), watching.tell)
+        assert not (await watching.until(lambda seen: True, BANNER_TIMEOUT_S + 3)).up
+        server.close()
+
+    probing(work)
 
 
-def test_a_penalising_sshd_is_not_provoked(prober: Prober) -> None:
-    server = Server(BANNER)
-    prober.watch("host", server.address, "SSH-2.0-OpenSSH_10.0p2 Debian-7")
-    began = time.monotonic()
-    while time.monotonic() - began < 3.0:
-        prober.poll(0.2)
-    # 15 penalty seconds shut the address out; one passes per second.
-    assert server.connections - (time.monotonic() - began) < 15
-    assert server.connections >= FORGIVEN_PROBES
-    server.close()
+def test_a_forgotten_host_is_left_alone() -> None:
+    async def work(prober: Prober, watching: Watching) -> None:
+        server = Server(BANNER)
+        prober.watch("host", server.sshd(), watching.tell)
+        await watching.until(lambda seen: seen.up)
+        prober.forget("host")
+        count = server.connections
+        await asyncio.sleep(0.4)
+        assert (watching.seen, server.connections) == ([], count)
+        server.close()
+
+    probing(work)
+
+
+def test_who_is_told_may_stop_the_probes_or_begin_anew() -> None:
+    async def work(prober: Prober, watching: Watching) -> None:
+        server = Server(BANNER)
+
+        def tell(observation: Observation) -> None:
+            prober.forget("host")
+            prober.watch("host", server.sshd(), watching.tell)
+
+        prober.watch("host", server.sshd(), tell)
+        assert (await watching.until(lambda seen: True)).up
+        server.close()
+
+    probing(work)
+
+
+def test_a_penalising_sshd_is_not_provoked() -> None:
+    async def work(prober: Prober, watching: Watching) -> None:
+        server = Server(BANNER)
+        prober.watch("host", server.sshd(b"SSH-2.0-OpenSSH_10.0p2 Debian-7"), watching.tell)
+        await asyncio.sleep(3.0)
+        # 15 penalty seconds shut the address out; one passes per second.
+        assert server.connections - 3.0 < 15
+        assert server.connections >= FORGIVEN_PROBES
+        server.close()
+
+    probing(work)
+
+
+def test_a_host_that_is_only_looked_at_now_and_then() -> None:
+    async def work(prober: Prober, watching: Watching) -> None:
+        server = Server(BANNER)
+        prober.watch("host", server.sshd(BANNER), watching.tell, pause_s=0.5)
+        await asyncio.sleep(1.3)
+        assert server.connections == 3
+        server.close()
+
+    probing(work)
+
+
+def test_hosts_that_swallow_everything_take_few_sockets() -> None:
+    """A listener whose backlog is full drops further connections, as a host does that is down."""
+
+    async def work(prober: Prober, watching: Watching) -> None:
+        prober = Prober(sockets=8)
+        with socket.socket() as deaf, socket.socket() as taken:
+            deaf.bind(("127.0.0.1", 0))
+            deaf.listen(0)
+            taken.connect(deaf.getsockname())
+            for number in range(4):
+                prober.watch(number, Sshd((socket.AF_INET, deaf.getsockname()), ""), watching.tell)
+            most, before = 0, len(os.listdir("/proc/self/fd"))
+            for _tick in range(60):
+                await asyncio.sleep(0.01)
+                most = max(most, len(os.listdir("/proc/self/fd")) - before)
+            assert 4 <= most <= 9
+            prober.close()
+
+    probing(work)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +252,7 @@ def test_first_banner() -> None:
     deaf = Server(b"")
     server = Server(BANNER)
     nobody: SockAddr = (socket.AF_INET, ("127.0.0.1", 1))
-    assert first_banner([nobody, deaf.address, server.address], 0.2) == (server.address, BANNER.decode().strip())
+    assert first_banner([nobody, deaf.address, server.address], 0.2) == Sshd(server.address, BANNER.decode().strip())
     assert first_banner([nobody], 0.2) is None
     deaf.close()
     server.close()
