@@ -100,6 +100,13 @@ CATALOGUE: Dict[str, str] = {
     "TEST_COMMAND_FAILED": "The host is up and its boot is verified, but test_command did not succeed on it in time.",
     "UNREACHABLE": "Nothing was triggered. An image may be loaded if it was lost while staging: unstage it when it is back.",
     "TRIGGER_FAILED": "The reboot was called off and the image unloaded; the message ends with what the host said.",
+    # What went wrong with a run, or its journal.
+    "JOURNAL_DAMAGED": "Restore the journal from a copy, or find out by preflight how the hosts are, and start a new run.",
+    "JOURNAL_FAILED": "Make room, or give access; resume then takes the run up where its journal ends.",
+    "RUN_EXISTS": "Choose another run_id, or none; to go on with that run, give it as resume.",
+    "RUN_ID_INVALID": "Choose a plain name, or none: one is made of the time.",
+    "RUN_LOCKED": "Wait until that process is done with the run, or end it first: nothing is lost by that.",
+    "RUN_NOT_FOUND": "Run it on the controller, and as the user, that began the run.",
 }
 
 

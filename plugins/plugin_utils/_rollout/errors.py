@@ -1,0 +1,12 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes wrong with a rollout as a whole."""
+
+from __future__ import annotations
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+
+
+class RolloutError(CodedError):
+    """A rollout was refused, or can't go on; the code says why."""

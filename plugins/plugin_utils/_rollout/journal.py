@@ -1,0 +1,388 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The journal of a run: append-only JSON lines, the only state there is.
+
+What was appended is on disk before L(Journal.append) returns, so that whatever
+is decided can be acted on. One call costs one write and one fsync, however
+many records it has.
+
+The process that appends holds a lock on the file, and its end, however it
+comes, gives the lock back. The format is in C(docs/journal.md).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import re
+import stat
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
+from typing import Any, BinaryIO, NoReturn
+
+from .errors import RolloutError
+from .records import Record
+
+#: Major version of the format. A new one is for readers that would misread what old ones can't know.
+VERSION = 1
+FIRST_EVENT = "run_started"
+
+# Far more than 10,000 hosts' names take; it keeps what is not a journal from filling the memory.
+LINE_MAX_BYTES = 64 * 1024 * 1024
+
+# Most of the time of reading goes into the lines themselves, if they are fetched by as much as this.
+READ_BYTES = 256 * 1024
+
+_RESERVED = frozenset(("v", "seq", "at"))
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError("%s is no JSON" % name)
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def utc(time_s: float) -> str:
+    """A time as the journal writes it.
+
+    :param time_s: seconds since 1970, UTC.
+    :return: such as C(2026-11-24T15:00:00.123Z).
+    """
+    return datetime.fromtimestamp(time_s, timezone.utc).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def time_of(text: str) -> float:
+    """Seconds since 1970 of a time as :func:`utc` writes it.
+
+    :raises ValueError: it is none.
+    """
+    return datetime.fromisoformat(text).timestamp()
+
+
+# Files that nobody else can have put there.
+
+
+def open_directory(path: str, dir_fd: int | None = None) -> int:
+    """A descriptor of a directory that is no link.
+
+    :raises OSError: there is none, or it is a link.
+    """
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
+
+
+def open_regular(path: str, flags: int, dir_fd: int | None = None) -> int:
+    """A descriptor of a regular file that is no link; one that is created is its owner's alone.
+
+    :raises OSError: there is none, or it is something else.
+    """
+    # A FIFO would hold up the call without O_NONBLOCK; on a regular file it has no effect.
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=dir_fd)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "no regular file", path)
+    return descriptor
+
+
+def require_own(descriptor: int, path: str) -> None:
+    """Make sure that nobody else can write there, or could.
+
+    :raises RolloutError: C(JOURNAL_FAILED).
+    """
+    status = os.fstat(descriptor)
+    if status.st_uid != os.geteuid():
+        raise RolloutError("JOURNAL_FAILED", "%s belongs to uid %d, and this is uid %d" % (path, status.st_uid, os.geteuid()))
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise RolloutError("JOURNAL_FAILED", "%s can be written by others (mode %04o)" % (path, stat.S_IMODE(status.st_mode)))
+
+
+def failed(path: str, error: OSError) -> RolloutError:
+    """The error for what the file system refused."""
+    text = error.strerror or str(error)
+    if error.errno == errno.ELOOP:
+        text = "it is a link, which is not followed"
+    return RolloutError("JOURNAL_FAILED", "%s: %s" % (path, text))
+
+
+# Reading.
+
+
+class _Lines:
+    """The records of a journal, one by one.
+
+    :ivar count: how many there were so far.
+    :ivar end: offset in bytes behind the last of them.
+    :ivar torn: whether something is left behind it, which a killed writer did not finish.
+    """
+
+    def __init__(self, stream: BinaryIO, path: str) -> None:
+        self._stream = stream
+        self._path = path
+        self.count = 0
+        self.end = 0
+        self.torn = False
+
+    def __iter__(self) -> Iterator[Record]:
+        while line := self._stream.readline(LINE_MAX_BYTES + 1):
+            if len(line) > LINE_MAX_BYTES:
+                raise self._damaged("is longer than %d bytes" % LINE_MAX_BYTES)
+            if not line.endswith(b"\n"):
+                self.torn = True
+                return
+            try:
+                record = _DECODER.decode(line.decode("utf-8"))
+            except (ValueError, RecursionError) as error:
+                if self._stream.read(1):
+                    raise self._damaged("is no JSON: %s" % error) from error
+                self.torn = True
+                return
+            self._check(record)
+            self.count += 1
+            self.end += len(line)
+            yield record
+
+    def _check(self, record: Any) -> None:
+        if not isinstance(record, dict):
+            raise self._damaged("is no record")
+        version = record.get("v")
+        if type(version) is int and version != VERSION:
+            raise self._damaged("has version %d of the format, and this collection reads version %d" % (version, VERSION))
+        if version is None or type(version) is not int:
+            raise self._damaged("has no version")
+        number = self.count + 1
+        if type(record.get("seq")) is not int or record["seq"] != number:
+            raise self._damaged("has number %r, so that lines are missing or were put in" % (record.get("seq"),))
+        if type(record.get("event")) is not str or type(record.get("at")) is not str:
+            raise self._damaged("has no event or no time")
+        if number == 1 and record["event"] != FIRST_EVENT:
+            raise self._damaged("is %s, and a journal begins with %s" % (record["event"], FIRST_EVENT))
+
+    def _damaged(self, what: str) -> RolloutError:
+        line = self.count + 1
+        return RolloutError("JOURNAL_DAMAGED", "%s, line %d %s" % (self._path, line, what), line=line)
+
+
+def replay(path: str, apply: Callable[[Record], object]) -> bool:
+    """Hand all records of a journal on, one by one; somebody else may be appending to it.
+
+    :return: whether its last record is torn, which was left out.
+    :raises RolloutError: C(JOURNAL_DAMAGED), with C(line) among its details, or C(JOURNAL_FAILED).
+    """
+    try:
+        directory_fd = open_directory(os.path.dirname(path) or ".")
+        try:
+            descriptor = open_regular(os.path.basename(path), os.O_RDONLY, directory_fd)
+        finally:
+            os.close(directory_fd)
+        with open(descriptor, "rb", buffering=READ_BYTES) as stream:
+            lines = _Lines(stream, path)
+            for record in lines:
+                apply(record)
+    except OSError as error:
+        raise failed(path, error) from error
+    if not lines.count:
+        raise RolloutError("JOURNAL_DAMAGED", "%s, line 1 is missing: no run began there" % path, line=1)
+    return lines.torn
+
+
+def read(path: str) -> tuple[list[Record], bool]:
+    """All records of a journal; see :func:`replay`."""
+    records: list[Record] = []
+    torn = replay(path, records.append)
+    return records, torn
+
+
+# Appending.
+
+
+def lock_holder(descriptor: int, locks: str) -> int | None:
+    """Who holds the lock on an open file.
+
+    :param locks: what C(/proc/locks) says; see proc_locks(5).
+    :return: a process, or None where it is not to be seen, such as on another machine.
+    """
+    status = os.fstat(descriptor)
+    device = "%02x:%02x" % (os.major(status.st_dev), os.minor(status.st_dev))
+    held = re.findall(r"^\d+: FLOCK +ADVISORY +WRITE +(\d+) +([0-9a-f]+:[0-9a-f]+):%d " % status.st_ino, locks, re.MULTILINE)
+    # File systems with devices of their own, such as btrfs, show another one there.
+    pids = [pid for pid, where in held if where == device] or [pid for pid, _where in held]
+    return int(pids[0]) or None if len(pids) == 1 else None
+
+
+def _locks() -> str:
+    try:
+        with open("/proc/locks", encoding="ascii") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
+# A lock made by flock(2) lives as long as any copy of its descriptor. Programs that are started lose theirs as they begin
+# (O_CLOEXEC). A child that only forks would keep the lock after its parent was killed, so it gives up its copy.
+_open_journals: weakref.WeakSet[Journal] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    for journal in list(_open_journals):
+        journal.close()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+class Journal:
+    """A journal that is appended to, by this process alone.
+
+    :param path: of a file that :meth:`runs.RunStore.new` made, or an earlier process wrote to.
+    :param clock: seconds since 1970, UTC.
+    :param replay: is handed the records that are there already, under the lock.
+    :ivar torn: whether a record that an earlier process did not finish was cut off.
+    :raises RolloutError: C(RUN_LOCKED), C(JOURNAL_DAMAGED) or C(JOURNAL_FAILED).
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        replay: Callable[[Record], object] | None = None,
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._fd = -1
+        # Number of the last record and the offset behind it: of what is known to be on disk.
+        self._end = (0, 0)
+        self._broken = ""
+        self.torn = False
+        try:
+            self._open()
+            self._continue(replay)
+        except OSError as error:
+            self.close()
+            raise failed(path, error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        directory = os.path.dirname(self._path) or "."
+        directory_fd = open_directory(directory)
+        try:
+            require_own(directory_fd, directory)
+            self._fd = open_regular(os.path.basename(self._path), os.O_RDWR | os.O_APPEND, directory_fd)
+            _open_journals.add(self)
+            require_own(self._fd, self._path)
+            # Who was killed right after creating it may not have come to this.
+            os.fsync(directory_fd)
+        finally:
+            os.close(directory_fd)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = lock_holder(self._fd, _locks())
+            by = "process %d" % pid if pid else "another process, which may be on another machine"
+            raise RolloutError("RUN_LOCKED", "%s is in use by %s" % (self._path, by), pid=pid) from error
+
+    def _continue(self, replay: Callable[[Record], object] | None) -> None:
+        with open(self._fd, "rb", buffering=READ_BYTES, closefd=False) as stream:
+            lines = _Lines(stream, self._path)
+            for record in lines:
+                if replay is not None:
+                    replay(record)
+        self._end = (lines.count, lines.end)
+        self.torn = lines.torn
+        if lines.torn:
+            os.ftruncate(self._fd, lines.end)
+        # What is acted on now may never have been synced by the process that wrote it.
+        os.fsync(self._fd)
+
+    def append(self, records: Sequence[Record]) -> None:
+        """Write records, all or none, and return when they are on disk.
+
+        :raises RolloutError: C(JOURNAL_FAILED): none of them is in the journal. After a full disk the call can be tried
+            again. After a failed fsync(2), which leaves open what is on disk, every later call fails, too.
+        :raises ValueError: a record is no JSON, has fields of the journal's own, or is the first and not C(run_started).
+        """
+        if self._broken:
+            raise RolloutError("JOURNAL_FAILED", self._broken)
+        count, size = self._end
+        at = utc(self._clock())
+        data = b"".join(self._line(count + index, at, record) for index, record in enumerate(records, 1))
+        if not data:
+            return
+        syncing = False
+        try:
+            self._require_untouched(size)
+            _write(self._fd, data)
+            syncing = True
+            os.fsync(self._fd)
+            self._end = (count + len(records), size + len(data))
+        except OSError as error:
+            refusal = failed(self._path, error)
+            if syncing:
+                self._broken = refusal.reason.message
+            self._take_back(size)
+            raise refusal from error
+        except RolloutError as error:
+            self._broken = error.reason.message
+            raise
+        except BaseException:
+            # An interrupt; what was not acknowledged does not stand.
+            self._take_back(size)
+            raise
+
+    def _line(self, number: int, at: str, record: Record) -> bytes:
+        event = record["event"]
+        if not _RESERVED.isdisjoint(record):
+            raise ValueError("a record %s has fields of the journal's own" % event)
+        if number == 1 and event != FIRST_EVENT:
+            raise ValueError("a journal begins with %s, not with %s" % (FIRST_EVENT, event))
+        line = _ENCODER.encode({"v": VERSION, "seq": number, "at": at, **record}).encode("ascii") + b"\n"
+        if len(line) > LINE_MAX_BYTES:
+            raise ValueError("a record %s has %d bytes" % (event, len(line)))
+        return line
+
+    def _require_untouched(self, size: int) -> None:
+        """A file that was removed or written to by others is no journal any more."""
+        status = os.fstat(self._fd)
+        if not status.st_nlink:
+            raise RolloutError("JOURNAL_FAILED", "%s was removed" % self._path)
+        if status.st_size != size:
+            raise RolloutError("JOURNAL_FAILED", "%s was changed by somebody else" % self._path)
+
+    def _take_back(self, size: int) -> None:
+        """Cut off what was not acknowledged."""
+        if self._end[1] != size:
+            return
+        try:
+            os.ftruncate(self._fd, size)
+            os.fsync(self._fd)
+        except OSError as error:
+            self._broken = failed(self._path, error).reason.message
+
+    def close(self) -> None:
+        """Give back the lock; in a forked child, this process' hold on it only."""
+        _open_journals.discard(self)
+        if self._fd >= 0:
+            descriptor, self._fd = self._fd, -1
+            self._broken = self._broken or "%s is not open in this process" % self._path
+            os.close(descriptor)
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    # A disk that is nearly full takes a part first, and refuses the rest.
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])

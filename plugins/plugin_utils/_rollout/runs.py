@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where runs are kept: a directory each, with the run's journal in it.
+
+Nothing in there is followed that is a link, and nothing that others could have
+written is taken for a run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from .errors import RolloutError
+from .journal import LINE_MAX_BYTES, failed, open_directory, open_regular, require_own, utc
+
+JOURNAL = "journal.jsonl"
+LATEST = "latest"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_FIRST_LINE = re.compile(rb'\{"v":\d+,"seq":1,"at":"([0-9T:.-]+Z)"')
+
+# Two runs that begin in the same second draw different ones, nearly always at once.
+_DRAWS = 100
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run there is.
+
+    :ivar directory: of its own; files about the run may be put there.
+    :ivar journal: path of its journal.
+    :ivar started_at: UTC, as the journal writes it.
+    """
+
+    run_id: str
+    directory: str
+    journal: str
+    started_at: str
+
+
+def default_directory(environ: Mapping[str, str], home: str) -> str:
+    """Where runs are kept if nothing else is said.
+
+    By the XDG Base Directory Specification, which has relative paths ignored.
+    """
+    state = environ.get("XDG_STATE_HOME", "")
+    return os.path.join(state if os.path.isabs(state) else os.path.join(home, ".local/state"), "fleet.kexec", "runs")
+
+
+class RunStore:
+    """The runs in a directory, which is made with the first of them."""
+
+    def __init__(self, directory: str) -> None:
+        # The directory itself may be a link: whoever named it meant it. What is in it may not.
+        self._directory = os.path.realpath(directory)
+
+    def new(self, run_id: str | None, now: float, random: Callable[[int], str]) -> Run:
+        """Make a run, with a journal that is empty.
+
+        :param run_id: a name for it, or None for one made of the time.
+        :param now: seconds since 1970, UTC.
+        :param random: draws so many bytes, as hexadecimal digits.
+        :raises RolloutError: C(RUN_ID_INVALID), C(RUN_EXISTS) or C(JOURNAL_FAILED).
+        """
+        if run_id is not None:
+            _check_name(run_id)
+            if run_id == LATEST:
+                raise RolloutError("RUN_ID_INVALID", "run_id can't be %s, which stands for the newest run" % LATEST)
+        try:
+            _make_directories(self._directory)
+            with self._opened(own=True) as store_fd:
+                if run_id is None:
+                    run_id = self._make_unnamed(now, random, store_fd)
+                else:
+                    _make_run(run_id, store_fd)
+        except FileExistsError as error:
+            raise RolloutError("RUN_EXISTS", "there is a run %s in %s already" % (run_id, self._directory)) from error
+        except OSError as error:
+            raise failed(self._directory, error) from error
+        return self._run(run_id, utc(now))
+
+    def _make_unnamed(self, now: float, random: Callable[[int], str], store_fd: int) -> str:
+        stamp = datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        for _draw in range(_DRAWS):
+            run_id = "%s-%s" % (stamp, random(2))
+            with contextlib.suppress(FileExistsError):
+                _make_run(run_id, store_fd)
+                return run_id
+        raise RolloutError("RUN_EXISTS", "no name is left for another run at %s" % stamp)
+
+    def open(self, run_id: str) -> Run:
+        """The run of a name, or the newest one for C(latest).
+
+        One whose controller was killed before the first record is none: it never began.
+
+        :raises RolloutError: C(RUN_ID_INVALID), C(RUN_NOT_FOUND) or C(JOURNAL_FAILED).
+        """
+        _check_name(run_id)
+        runs = self.list()
+        for run in runs:
+            if run_id in (LATEST, run.run_id):
+                return run
+        there = "the newest is %s" % runs[0].run_id if runs else "there are none"
+        raise RolloutError("RUN_NOT_FOUND", "there is no run %s in %s; %s" % (run_id, self._directory, there))
+
+    def list(self) -> list[Run]:
+        """All runs that began, newest first.
+
+        :raises RolloutError: C(JOURNAL_FAILED).
+        """
+        runs = []
+        try:
+            # root may look at everybody's; what it appends to has to be its own.
+            with self._opened(own=os.geteuid() != 0) as store_fd, os.scandir(store_fd) as entries:
+                for entry in entries:
+                    if _NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                        started_at = _started_at(entry.name, store_fd)
+                        if started_at:
+                            runs.append(self._run(entry.name, started_at))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise failed(self._directory, error) from error
+        return sorted(runs, key=lambda run: (run.started_at, run.run_id), reverse=True)
+
+    def _run(self, run_id: str, started_at: str) -> Run:
+        directory = os.path.join(self._directory, run_id)
+        return Run(run_id, directory, os.path.join(directory, JOURNAL), started_at)
+
+    @contextlib.contextmanager
+    def _opened(self, own: bool) -> Iterator[int]:
+        store_fd = open_directory(self._directory)
+        try:
+            if own:
+                require_own(store_fd, self._directory)
+            yield store_fd
+        finally:
+            os.close(store_fd)
+
+
+def _check_name(run_id: str) -> None:
+    if not _NAME.fullmatch(run_id):
+        raise RolloutError(
+            "RUN_ID_INVALID", "run_id is %r: 64 letters, digits, dots, dashes and underscores at most, no dot first" % run_id[:80]
+        )
+
+
+def _make_directories(path: str) -> None:
+    """Make a directory and those above it, for this user alone, and durably."""
+    parent = os.path.dirname(path)
+    if os.path.isdir(path):
+        return
+    _make_directories(parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    parent_fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(parent_fd)
+    finally:
+        os.close(parent_fd)
+
+
+def _make_run(run_id: str, store_fd: int) -> None:
+    """Make the directory of a run and an empty journal, or nothing.
+
+    :raises FileExistsError: the name is taken, be it by a link.
+    """
+    os.mkdir(run_id, 0o700, dir_fd=store_fd)
+    try:
+        run_fd = open_directory(run_id, store_fd)
+        try:
+            journal_fd = open_regular(JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_EXCL, run_fd)
+            os.close(journal_fd)
+            os.fsync(run_fd)
+        finally:
+            os.close(run_fd)
+        os.fsync(store_fd)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink("%s/%s" % (run_id, JOURNAL), dir_fd=store_fd)
+        with contextlib.suppress(OSError):
+            os.rmdir(run_id, dir_fd=store_fd)
+        raise
+
+
+def _started_at(run_id: str, store_fd: int) -> str | None:
+    """When a run began, by its first record, or by its file if that can't be read; None if it never did, or is no run."""
+    try:
+        run_fd = open_directory(run_id, store_fd)
+        try:
+            journal_fd = open_regular(JOURNAL, os.O_RDONLY, run_fd)
+        finally:
+            os.close(run_fd)
+    except OSError:
+        return None
+    with open(journal_fd, "rb") as stream:
+        line = stream.readline(LINE_MAX_BYTES)
+        if not line.endswith(b"\n"):
+            return None
+        found = _FIRST_LINE.match(line)
+        return found[1].decode("ascii") if found else utc(os.fstat(journal_fd).st_mtime)

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Journals to test with: one of every event, and a run with a host in every state."""
+
+from __future__ import annotations
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
+
+OLD, NEW = "0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55", "3c1f5a52-54c7-4bd7-9a3c-0f4dd1c0f0aa"
+RELEASE = "6.12.117+deb13-amd64"
+BLOCKED = reason("LOCKDOWN", "the kernel is locked down")
+LOST = reason("REBOOT_TIMEOUT", "web2 did not come back within 300 s")
+
+
+def started(hosts: list[str], bystanders: tuple[str, ...] = ()) -> Record:
+    return records.run_started(
+        run_id="night",
+        controller="admin1",
+        pid=4711,
+        collection_version="0.1.0",
+        hosts=hosts,
+        bystanders=bystanders,
+        settings={"window": "2"},
+        waves=[{"name": "canary", "hosts": hosts[:1], "soak_s": 60.0}, {"name": "rest", "hosts": hosts[1:], "soak_s": 0.0}],
+    )
+
+
+def prepared(host: str) -> Record:
+    return records.host_prepared(
+        host,
+        method="kexec",
+        token="t-" + host,
+        release=RELEASE,
+        staged={"release": RELEASE, "loader": "kexec_load"},
+        boot_id=OLD,
+        release_before="6.12.110+deb13-amd64",
+        predicted_ms={"outage": 9000},
+        notes=[{"code": "VIRTIO_NO_RESET", "message": "no check", "hint": ""}],
+        duration_ms=2100,
+        combination="qemu/" + RELEASE,
+    )
+
+
+def hook(host: str, phase: str, ok: bool = True) -> Record:
+    return records.hook_ended(host, hook="lb", phase=phase, attempts=2, ok=ok, duration_ms=310, message="out of the\n\tpool\x00")
+
+
+def intent(host: str) -> Record:
+    return records.host_intent(
+        host,
+        boot_id=OLD,
+        token="t-" + host,
+        unit="fleet-kexec-t-" + host,
+        method="kexec",
+        release=RELEASE,
+        reboot_timeout_s=300.0,
+        panic={"panic_s": 0, "panic_on_oops": 1},
+    )
+
+
+def way(host: str) -> list[Record]:
+    """All records of a host that goes well."""
+    return [
+        records.host_preparing(host),
+        prepared(host),
+        records.host_draining(host),
+        hook(host, "before"),
+        records.host_drained(host, duration_ms=320),
+        intent(host),
+        records.host_triggered(host),
+        records.host_down(host, at="2026-11-24T15:00:01.500Z"),
+        records.host_back(host, outage_ms=8400, outage_error_ms=250, detected_by="banner"),
+        records.host_verified(host, path="kexec", proof={"token": True}, boot_id=NEW, release=RELEASE, login_ms=700),
+        hook(host, "after"),
+        records.host_healthy(host, duration_ms=330),
+        records.host_released(host, duration_ms=10500),
+    ]
+
+
+def night() -> list[Record]:
+    """A run that stops: web1 is done, web2 lost, web3 in flight, web4 discarded, web5 refused, web6 never began."""
+    hosts = ["web%d" % number for number in range(1, 7)]
+    return [
+        started(hosts, ("db1",)),
+        *way("web1"),
+        records.host_refused("web5", reason=BLOCKED),
+        *way("web2")[:8],
+        *way("web4")[:3],
+        records.host_seen("db1", up=False),
+        *way("web3")[:8],
+        records.host_failed("web2", reason=LOST, down=True, phase="down"),
+        records.run_stopping(reason=LOST),
+        hook("web4", "after", ok=False),
+        records.host_undrained("web4", ok=False),
+        records.host_unstaged("web4", ok=True),
+        records.run_resumed(controller="admin2", pid=815),
+        records.run_ended(counts={"released": 1, "failed": 1}, duration_ms=310_000),
+    ]
