@@ -23,7 +23,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn, TypeGuard
 
 from .errors import RolloutError
 from .records import Record
@@ -43,6 +43,11 @@ _RESERVED = frozenset(("v", "seq", "at"))
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError("%s is no JSON" % name)
+
+
+def _is_number(value: object) -> TypeGuard[int]:
+    # To Python, true is 1.
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True, allow_nan=False)
@@ -151,14 +156,14 @@ class _Lines:
         if not isinstance(record, dict):
             raise self._damaged("is no record")
         version = record.get("v")
-        if type(version) is int and version != VERSION:
-            raise self._damaged("has version %d of the format, and this collection reads version %d" % (version, VERSION))
-        if version is None or type(version) is not int:
+        if not _is_number(version):
             raise self._damaged("has no version")
+        if version != VERSION:
+            raise self._damaged("has version %d of the format, and this collection reads version %d" % (version, VERSION))
         number = self.count + 1
-        if type(record.get("seq")) is not int or record["seq"] != number:
+        if not _is_number(record.get("seq")) or record["seq"] != number:
             raise self._damaged("has number %r, so that lines are missing or were put in" % (record.get("seq"),))
-        if type(record.get("event")) is not str or type(record.get("at")) is not str:
+        if not isinstance(record.get("event"), str) or not isinstance(record.get("at"), str):
             raise self._damaged("has no event or no time")
         if number == 1 and record["event"] != FIRST_EVENT:
             raise self._damaged("is %s, and a journal begins with %s" % (record["event"], FIRST_EVENT))
@@ -237,7 +242,7 @@ os.register_at_fork(after_in_child=_forked)
 
 
 class Journal:
-    """A journal that is appended to, by this process alone.
+    """A journal that is appended to, by this process alone, one call at a time.
 
     :param path: of a file that :meth:`runs.RunStore.new` made, or an earlier process wrote to.
     :param clock: seconds since 1970, UTC.

@@ -119,7 +119,7 @@ class RunStore:
             # root may look at everybody's; what it appends to has to be its own.
             with self._opened(own=os.geteuid() != 0) as store_fd, os.scandir(store_fd) as entries:
                 for entry in entries:
-                    if _NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                    if _NAME.fullmatch(entry.name):
                         started_at = _started_at(entry.name, store_fd)
                         if started_at:
                             runs.append(self._run(entry.name, started_at))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -334,11 +335,11 @@ def test_after_a_failed_fsync_nothing_is_acknowledged_any_more(path: str, monkey
         journal.append([started([])])
 
         def fail(_fd: int) -> None:
-            raise OSError(5, "Input/output error")
+            monkeypatch.undo()
+            raise OSError(errno.EIO, "Input/output error")
 
         monkeypatch.setattr(os, "fsync", fail)
         assert code_of(journal.append, [records.host_preparing("web1")]) == "JOURNAL_FAILED"
-        monkeypatch.undo()
         assert code_of(journal.append, [records.host_preparing("web1")]) == "JOURNAL_FAILED"
     assert events(path) == ["run_started"]
 
@@ -380,9 +381,12 @@ def empty(path: str) -> None:
 def test_a_journal_that_others_meddled_with_is_given_up(path: str, meddle: Callable[[str], None]) -> None:
     with Journal(path) as journal:
         journal.append([started([])])
+        before = Path(path).read_bytes()
         meddle(path)
-        for _attempt in range(2):
-            assert code_of(journal.append, [records.host_preparing("web1")]) == "JOURNAL_FAILED"
+        assert code_of(journal.append, [records.host_preparing("web1")]) == "JOURNAL_FAILED"
+        # Nor is it taken up again where it looks as it did.
+        Path(path).write_bytes(before)
+        assert code_of(journal.append, [records.host_preparing("web1")]) == "JOURNAL_FAILED"
 
 
 # Who may be there.
