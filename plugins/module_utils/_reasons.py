@@ -107,6 +107,17 @@ CATALOGUE: Dict[str, str] = {
     "RUN_ID_INVALID": "Choose a plain name, or none: one is made of the time.",
     "RUN_LOCKED": "Wait until that process is done with the run, or end it first: nothing is lost by that.",
     "RUN_NOT_FOUND": "Run it on the controller, and as the user, that began the run.",
+    # What is wrong with a rollout, and what stops it.
+    "CANARY_FAILED": "Find out what is wrong with it before the other hosts, which are as they were; then start anew.",
+    "CAPACITY_SPENT": "Bring back the hosts that are down, and resume.",
+    "DEADLINE": "Resume in the next maintenance window, or allow more time.",
+    "DOMAIN_UNKNOWN": "Name a dimension that the hosts have a domain in, or all for the whole fleet.",
+    "FAILURE_BUDGET_SPENT": "See why the hosts failed; then resume, with a larger failure_budget if they may stay as they are.",
+    "GROUP_UNKNOWN": "Name a group of the inventory that has hosts.",
+    "LIMIT_UNSATISFIABLE": "Allow at least one host of it to be unavailable: a percentage of few hosts may come to none.",
+    "REGRESSION": "Find out what took so long, or allow more by stop_on_regression.margin; then resume.",
+    "SETTINGS_INVALID": "See the message, and the documentation of rolling_reboot.",
+    "WAITING": "Nothing has to be done: it goes on when what the message names is over.",
 }
 
 

@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Amounts: so many hosts, or a percentage of them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from .errors import RolloutError
+
+_COUNT = re.compile(r"[0-9]+")
+_PERCENTAGE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
+
+
+@dataclass(frozen=True)
+class Amount:
+    """A count, or a percentage of something that is counted later.
+
+    :ivar number: of hosts, or percent. A fraction, because 29 % of 100 are 29, and not what floats make of it.
+    """
+
+    number: Fraction
+    is_percentage: bool = False
+
+    def of(self, total: int) -> int:
+        """How many of C(total) hosts: a percentage rounds down, a count is what it is."""
+        return int(self._exactly(total))
+
+    def of_at_least(self, total: int) -> int:
+        """How many of C(total) hosts, where a percentage has to round up."""
+        return -int(-self._exactly(total) // 1)
+
+    def _exactly(self, total: int) -> Fraction:
+        return self.number * total / 100 if self.is_percentage else self.number
+
+    def __str__(self) -> str:
+        return "%g%%" % float(self.number) if self.is_percentage else "%d" % self.number
+
+
+def parse_amount(value: Any, option: str, least: int = 0) -> Amount:
+    """Read an amount as users write it: C(3), C("3"), C("25%") or C("0.5 %").
+
+    :param option: where it stands, for the error.
+    :param least: a smaller number is an error; a percentage has to be more than 0 if this is.
+    :raises RolloutError: C(SETTINGS_INVALID).
+    """
+    text = "" if isinstance(value, bool) else str(value).strip()
+    percentage = _PERCENTAGE.fullmatch(text)
+    if percentage:
+        amount = Amount(Fraction(percentage[1]), is_percentage=True)
+        valid = amount.number <= 100 and (amount.number > 0 or least == 0)
+    elif _COUNT.fullmatch(text):
+        amount = Amount(Fraction(text))
+        valid = amount.number >= least
+    else:
+        valid = False
+    if not valid:
+        wanted = "a count of at least %d, or a percentage %s 100%%" % (least, "above 0 and up to" if least else "from 0 to")
+        raise RolloutError("SETTINGS_INVALID", "%s is %r, but has to be %s" % (option, value, wanted))
+    return amount

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The failure budget: how many failures there were, and whether that is one too many."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
+
+from .hosts import HostSpec
+from .settings import FailureBudget
+
+
+class Failures:
+    """Counts failures.
+
+    :param total: how many hosts there are to reboot.
+    """
+
+    def __init__(self, budget: FailureBudget, total: int) -> None:
+        self._budget = budget
+        self._most = budget.total.of(total)
+        self._failed = 0
+        self._in_a_row = 0
+        self._by_domain: Counter[tuple[str, str]] = Counter()
+
+    def succeeded(self) -> None:
+        """A host is done."""
+        self._in_a_row = 0
+
+    def failed(self, host: HostSpec) -> Reason | None:
+        """A host failed.
+
+        :return: C(FAILURE_BUDGET_SPENT) if that is one more than the budget has.
+        """
+        self._failed += 1
+        self._in_a_row += 1
+        spent = []
+        if self._failed > self._most:
+            spent.append("%d failed in all, and total allows %s" % (self._failed, self._most))
+        if self._budget.consecutive is not None and self._in_a_row > self._budget.consecutive:
+            spent.append("%d failed in a row, and consecutive allows %d" % (self._in_a_row, self._budget.consecutive))
+        for dimension, most in self._budget.each_domain.items():
+            domain = host.domain(dimension)
+            if domain is None:
+                continue
+            self._by_domain[dimension, domain] += 1
+            failed = self._by_domain[dimension, domain]
+            if failed > most:
+                spent.append("%d failed in %s %s, and each_domain allows %d" % (failed, dimension, domain, most))
+        return reason("FAILURE_BUDGET_SPENT", "after %s failed: %s" % (host.name, "; ".join(spent))) if spent else None

@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long a rollout will take, and how many hosts it will have out when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from .history import History
+from .hosts import HostSpec
+from .percentiles import percentile
+from .plan import Plan
+from .settings import Settings
+from .simulation import Course, Fate, simulate
+
+# Many hosts even out by themselves, and take longer to simulate.
+_HOSTS_SIMULATED = 20_000
+_LEAST_DRAWS = 5
+_MOST_DRAWS = 200
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is to be expected of a rollout in which no host fails.
+
+    :ivar total_p50_s: half of the rollouts take no longer.
+    :ivar total_p95_s: 95 of 100 take no longer.
+    :ivar course: the one in the middle, with the capacity it has out over time.
+    :ivar draws: how many rollouts this was taken from.
+    """
+
+    total_p50_s: float
+    total_p95_s: float
+    course: Course
+    draws: int
+
+
+def forecast(plan: Plan, settings: Settings, history: History, seed: int) -> Forecast:
+    """Simulate rollouts with times drawn from history.
+
+    The same arguments give the same forecast.
+    """
+    random = Random(seed)  # noqa: S311
+
+    def draw(host: HostSpec) -> Fate:
+        return Fate(history.draw(host.combination, random))
+
+    draws = max(_LEAST_DRAWS, min(_MOST_DRAWS, _HOSTS_SIMULATED // max(1, len(plan.hosts))))
+    courses = sorted((simulate(plan, settings, draw) for _draw in range(draws)), key=lambda course: course.total_s)
+    totals_s = [course.total_s for course in courses]
+    return Forecast(percentile(totals_s, 50), percentile(totals_s, 95), courses[(draws - 1) // 2], draws)

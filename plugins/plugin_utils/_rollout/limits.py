@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Limits on how many hosts may be unavailable at once, resolved for one fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from .errors import RolloutError
+from .hosts import HostSpec, Member
+from .settings import EVERYTHING, Settings
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Limit:
+    """At most so many members of a domain or group may be unavailable. There is one object for each.
+
+    :ivar of: what it is about, in words.
+    :ivar most: how many may be unavailable.
+    """
+
+    of: str
+    most: int
+
+    def reached(self, unavailable: Collection[str]) -> str:
+        """In words, that it is reached, and by whom."""
+        names = sorted(unavailable)
+        more = len(names) - _NAMED
+        listed = ", ".join(names[:_NAMED]) + (" and %d more" % more if more > 0 else "")
+        return "of %s %d may be unavailable, and %d are: %s" % (self.of, self.most, len(names), listed)
+
+
+def limits_for(hosts: Sequence[HostSpec], others: Sequence[Member], settings: Settings) -> Mapping[str, tuple[Limit, ...]]:
+    """The limits that each host and each other member counts for, by name.
+
+    :raises RolloutError: C(DOMAIN_UNKNOWN), C(GROUP_UNKNOWN), or C(LIMIT_UNSATISFIABLE) for a limit that would never
+        let a host go.
+    """
+    members: list[Member] = [*hosts, *others]
+    to_reboot = {host.name for host in hosts}
+    found: dict[str, list[Limit]] = {member.name: [] for member in members}
+
+    def add(of: str, concerned: Sequence[Member], most: int) -> None:
+        if most < 1 and any(member.name in to_reboot for member in concerned):
+            raise RolloutError("LIMIT_UNSATISFIABLE", "%s (%d) lets none of its hosts go" % (of, len(concerned)))
+        limit = Limit(of, most)
+        for member in concerned:
+            found[member.name].append(limit)
+
+    for dimension, amount in settings.max_unavailable.items():
+        for domain, concerned in _by_domain(dimension, members).items():
+            of = "the fleet" if dimension == EVERYTHING else "%s %s" % (dimension, domain)
+            add("%s (max_unavailable %s)" % (of, amount), concerned, amount.of(len(concerned)))
+    for group, amount in settings.min_available.items():
+        concerned = [member for member in members if group in member.groups]
+        if not concerned:
+            known = sorted({name for member in members for name in member.groups})
+            raise RolloutError("GROUP_UNKNOWN", "no host is in group %s; there are: %s" % (group, ", ".join(known) or "none"))
+        most = len(concerned) - amount.of_at_least(len(concerned))
+        add("group %s (min_available %s)" % (group, amount), concerned, max(0, most))
+    return {name: tuple(limits) for name, limits in found.items()}
+
+
+def check_dimension(dimension: str, members: Sequence[Member]) -> None:
+    """:raises RolloutError: C(DOMAIN_UNKNOWN): no member has such a domain."""
+    if not any(member.domain(dimension) is not None for member in members):
+        known = sorted({name for member in members for name in member.domains})
+        raise RolloutError(
+            "DOMAIN_UNKNOWN", "no host has a domain %s; there are: %s" % (dimension, ", ".join([EVERYTHING, *known]))
+        )
+
+
+def _by_domain(dimension: str, members: Sequence[Member]) -> dict[str, list[Member]]:
+    check_dimension(dimension, members)
+    domains: dict[str, list[Member]] = {}
+    for member in members:
+        domain = member.domain(dimension)
+        if domain is not None:
+            domains.setdefault(domain, []).append(member)
+    return domains

@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a host's outage is longer than those of its kind, and the rollout should stop."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Mapping, Sequence
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
+
+from .hosts import HostSpec
+from .percentiles import percentile
+from .settings import Regression
+
+
+class Outages:
+    """Outages by combination: those of earlier runs, and then of this one.
+
+    :param samples: combination → seconds.
+    """
+
+    def __init__(self, regression: Regression, samples: Mapping[str, Sequence[float]]) -> None:
+        self._least = regression.samples
+        self._margin = 1 + float(regression.margin.number) / 100
+        self._margin_text = str(regression.margin)
+        self._seen = {combination: sorted(values) for combination, values in samples.items()}
+
+    def judge(self, host: HostSpec, outage_s: float) -> Reason | None:
+        """Take in the outage of a host.
+
+        :return: C(REGRESSION) if it was too long for what is known of its combination.
+        """
+        seen = self._seen.setdefault(host.combination, [])
+        verdict = None
+        if len(seen) >= self._least:
+            usual_s = percentile(seen, 95)
+            if outage_s > usual_s * self._margin:
+                verdict = reason(
+                    "REGRESSION",
+                    "%s was out for %.1f s, more than %s above the %.1f s that 95%% of its combination (%s) take at most"
+                    % (host.name, outage_s, self._margin_text, usual_s, host.combination),
+                )
+        insort(seen, outage_s)
+        return verdict

@@ -1,0 +1,134 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who is rebooted after whom."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+
+from .hosts import Bystander, HostSpec
+from .limits import Limit, check_dimension, limits_for
+from .settings import (
+    EVERYTHING,
+    ORDER_QUICKEST,
+    ORDER_REVERSE,
+    ORDER_SHUFFLE,
+    ORDER_SORTED,
+    ORDER_SPREAD,
+    Canaries,
+    Settings,
+)
+
+CANARY = "canary"
+LAST = "last"
+
+
+@dataclass(frozen=True)
+class Wave:
+    """Hosts that go before any of the next wave does.
+
+    :ivar soak_s: how long to wait after it.
+    """
+
+    name: str
+    hosts: tuple[HostSpec, ...]
+    soak_s: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who is rebooted after whom, and what bounds how many at a time.
+
+    :ivar window: how many hosts may be out.
+    :ivar limits: host or bystander → the limits it counts for.
+    """
+
+    waves: tuple[Wave, ...]
+    bystanders: tuple[Bystander, ...]
+    window: int
+    limits: Mapping[str, tuple[Limit, ...]]
+
+    @property
+    def hosts(self) -> list[HostSpec]:
+        """The hosts to reboot, in order."""
+        return [host for wave in self.waves for host in wave.hosts]
+
+
+def make_plan(hosts: Sequence[HostSpec], bystanders: Sequence[Bystander], settings: Settings, seed: int) -> Plan:
+    """Order hosts and split them into waves: canaries, waves by size, and those that have to go last.
+
+    :param seed: of the order C(shuffle).
+    :raises RolloutError: C(DOMAIN_UNKNOWN), C(GROUP_UNKNOWN) or C(LIMIT_UNSATISFIABLE).
+    :raises ValueError: a name is there twice.
+    """
+    names = [member.name for member in chain(hosts, bystanders)]
+    if len(set(names)) < len(names):
+        raise ValueError("a host is there twice")
+    limits = limits_for(hosts, bystanders, settings)
+    for dimension in settings.failure_budget.each_domain:
+        check_dimension(dimension, hosts)
+
+    ordered = _ordered(hosts, settings, seed)
+    early = [host for host in ordered if not host.last]
+    canaries = _canaries(early, settings.canaries)
+    chosen = {host.name for host in canaries}
+    rest = [host for host in early if host.name not in chosen]
+    waves = [(CANARY, canaries, settings.canaries.soak_s)]
+    begin = 0
+    for size in [*(amount.of(len(rest)) for amount in settings.waves), len(rest)]:
+        end = max(begin, min(size, len(rest)))
+        waves.append(("", rest[begin:end], settings.wave_soak_s))
+        begin = end
+    waves.append((LAST, [host for host in ordered if host.last], 0.0))
+    return Plan(_wave_tuple(waves), tuple(bystanders), max(1, settings.window.of(len(hosts))), limits)
+
+
+def _wave_tuple(waves: Sequence[tuple[str, Sequence[HostSpec], float]]) -> tuple[Wave, ...]:
+    """Waves with hosts in them, numbered. After the last one there is nothing to wait for."""
+    there = [wave for wave in waves if wave[1]]
+    made = []
+    number = 0
+    for position, (name, hosts, soak_s) in enumerate(there, 1):
+        if not name:
+            number += 1
+        made.append(Wave(name or "wave %d" % number, tuple(hosts), soak_s if position < len(there) else 0.0))
+    return tuple(made)
+
+
+def _canaries(hosts: Sequence[HostSpec], canaries: Canaries) -> list[HostSpec]:
+    seen: set[str] = set()
+    found = []
+    for position, host in enumerate(hosts):
+        if position < canaries.count or (canaries.each_combination and host.combination not in seen):
+            found.append(host)
+            seen.add(host.combination)
+    return found
+
+
+def _ordered(hosts: Sequence[HostSpec], settings: Settings, seed: int) -> list[HostSpec]:
+    ordered = list(hosts)
+    if settings.order == ORDER_REVERSE:
+        ordered.reverse()
+    elif settings.order == ORDER_SORTED:
+        ordered.sort(key=lambda host: host.name)
+    elif settings.order == ORDER_SHUFFLE:
+        random.Random(seed).shuffle(ordered)  # noqa: S311
+    elif settings.order == ORDER_QUICKEST:
+        ordered.sort(key=lambda host: host.predicted.p50.from_go_s)
+    elif settings.order == ORDER_SPREAD:
+        ordered = _spread(ordered, settings)
+    return ordered
+
+
+def _spread(hosts: Sequence[HostSpec], settings: Settings) -> list[HostSpec]:
+    """One of each domain, then the next of each. The dimension is the first that is limited, or else the first there is."""
+    dimensions = chain(settings.max_unavailable, *(host.domains for host in hosts))
+    dimension = next((each for each in dimensions if each != EVERYTHING), EVERYTHING)
+    domains: dict[str | None, list[HostSpec]] = {}
+    for host in hosts:
+        domains.setdefault(host.domain(dimension), []).append(host)
+    return [host for turn in zip_longest(*domains.values()) for host in turn if host is not None]

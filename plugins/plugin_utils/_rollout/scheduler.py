@@ -1,0 +1,437 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which host does what next: pure, driven by what happens and by the clock.
+
+The conductor tells what happened to hosts, and asks after it what to do. An
+answer costs as much as there is to do, however large the fleet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
+
+from .budget import Capacity
+from .failures import Failures
+from .hosts import HostSpec, Status
+from .limits import Limit
+from .outages import Outages
+from .plan import CANARY, Plan, Wave
+from .queue import HostQueue
+from .settings import Settings
+
+#: The code of what passes by itself, in contrast to what stops the rollout.
+WAITING = "WAITING"
+
+_SETTLED = frozenset({Status.DONE, Status.FAILED, Status.REFUSED})
+_UNDER_WAY = frozenset({Status.PREPARING, Status.READY, Status.OUT})
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Get facts and stage: nothing that could not be undone."""
+
+    host: HostSpec
+
+
+@dataclass(frozen=True)
+class Go:
+    """Drain, ask :meth:`Scheduler.may_trigger`, reboot. The host is out from here on."""
+
+    host: HostSpec
+
+
+@dataclass(frozen=True)
+class Discard:
+    """Undo what was prepared, and report :meth:`Scheduler.discarded`."""
+
+    host: HostSpec
+    reason: Reason
+
+
+Decision = Prepare | Go | Discard
+
+
+class Scheduler:
+    """One rollout.
+
+    A host is prepared ahead while others are out: at most as many hosts as the
+    window has, and of each limit at most as many as it lets go. Those that a
+    limit holds up when they are ready don't count for the first, so that they
+    are in nobody's way.
+
+    A failed host frees its place in the window. If it is down it goes on
+    costing capacity until it is seen up.
+
+    :param start: monotonic seconds, like every time here.
+    :param samples: combination → outages of earlier runs in seconds, for C(stop_on_regression).
+    :param done: of a run that is resumed: host → how it ended, in the order in which they ended. Their failures
+        count. A host that ended as skipped or discarded starts anew, and one that is down has to be reported by
+        :meth:`seen`.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Settings,
+        start: float,
+        samples: Mapping[str, Sequence[float]] | None = None,
+        done: Mapping[str, Status] | None = None,
+    ) -> None:
+        self._plan = plan
+        self._hosts = plan.hosts
+        self._position = {host.name: position for position, host in enumerate(self._hosts)}
+        self._wave_of = {host.name: number for number, wave in enumerate(plan.waves) for host in wave.hosts}
+        self._status = {host.name: Status.WAITING for host in self._hosts}
+        self._counts = Counter(dict.fromkeys(Status, 0))
+        self._counts[Status.WAITING] = len(self._hosts)
+
+        self._capacity = Capacity(plan.limits)
+        self._failures = Failures(settings.failure_budget, len(self._hosts))
+        self._outages = Outages(settings.regression, samples or {}) if settings.regression else None
+
+        # Hosts of the waves that have begun: those to prepare, and those to let go.
+        self._waiting = HostQueue()
+        self._ready = HostQueue()
+        # How many hosts were prepared ahead of each limit.
+        self._ahead: Counter[Limit] = Counter()
+
+        self._wave = -1
+        self._left = [len(wave.hosts) for wave in plan.waves]
+        self._last_end = start
+        self._soak_until: float | None = None
+
+        # Hosts that were denied their trigger for want of capacity.
+        self._gated: set[str] = set()
+        # Hosts whose preparation is being undone, and those to tell so.
+        self._discarding: dict[str, Reason] = {}
+        self._to_discard: list[str] = []
+
+        self._deadline = start + settings.deadline_s if settings.deadline_s is not None else None
+        shortest_s = min((host.predicted.p95.from_go_s for host in self._hosts), default=0.0)
+        self._last_go = self._deadline - shortest_s if self._deadline is not None else None
+        # Set once a host was left out because of the deadline.
+        self._late: Reason | None = None
+
+        self._stall_s = settings.stall_s
+        self._stalled_since: float | None = None
+        self._stopped: Reason | None = None
+        self._resume(done or {}, start)
+
+    def _resume(self, done: Mapping[str, Status], start: float) -> None:
+        settled = {name: status for name, status in done.items() if status in _SETTLED}
+        for name, status in settled.items():
+            self._end(name, status, start)
+        for name, status in settled.items():
+            if status == Status.DONE:
+                self._failures.succeeded()
+            elif status == Status.FAILED:
+                self._charge(name, "that was before the rollout was resumed", start)
+
+    # What happened.
+
+    def prepared(self, host: str, now: float) -> None:
+        """A host is ready for its Go."""
+        self._expect(host, Status.PREPARING)
+        self._set(host, Status.READY)
+        if self._stopped:
+            self._discard(host, self._stopped)
+        else:
+            self._ready.add(self._position[host])
+
+    def refused(self, host: str, reason: Reason, now: float) -> None:
+        """A host is not to be rebooted, and nothing on it was touched. That is no failure."""
+        self._expect(host, Status.PREPARING)
+        self._end(host, Status.REFUSED, now)
+
+    def released(self, host: str, now: float, outage_s: float | None) -> None:
+        """A host is proven rebooted, healthy and in service.
+
+        :param outage_s: None if it could not be measured.
+        """
+        self._expect(host, Status.OUT)
+        self._end(host, Status.DONE, now)
+        self._freed(self._capacity.give_back(host, down=False))
+        self._failures.succeeded()
+        verdict = self._outages.judge(self._spec(host), outage_s) if self._outages and outage_s is not None else None
+        if verdict:
+            self.stop(verdict, now)
+
+    def failed(self, host: str, now: float, reason: Reason, down: bool) -> None:
+        """A host failed, be it while it was prepared.
+
+        :param down: whether it doesn't serve. It costs capacity until it is seen up.
+        """
+        self._expect_busy(host)
+        self._end(host, Status.FAILED, now)
+        self._freed(self._capacity.give_back(host, down))
+        self._charge(host, "%s: %s" % (reason.code, reason.message), now)
+
+    def seen(self, host: str, up: bool, now: float) -> None:
+        """A host or bystander was seen up or down, whyever."""
+        self._freed(self._capacity.seen(host, up))
+
+    def discarded(self, host: str) -> None:
+        """What was prepared on a host was undone."""
+        self._expect_busy(host)
+        self._end(host, Status.DISCARDED, self._last_end)
+        self._freed(self._capacity.give_back(host, down=False))
+
+    def adopt(self, host: str, now: float) -> None:
+        """A host is out already, from the run that is resumed."""
+        self._expect(host, Status.WAITING, Status.SKIPPED)
+        if self._status[host] == Status.SKIPPED:
+            self._left[self._wave_of[host]] += 1
+        self._set(host, Status.OUT)
+        self._capacity.take(host)
+
+    def stop(self, reason: Reason, now: float) -> None:
+        """Start nothing any more. Hosts that are out go on; the first reason stands."""
+        if self._stopped:
+            return
+        self._stopped = reason
+        for host in self._hosts:
+            status = self._status[host.name]
+            if status == Status.WAITING:
+                self._end(host.name, Status.SKIPPED, now)
+            elif status == Status.READY and host.name not in self._discarding:
+                self._discard(host.name, reason)
+
+    # What to do.
+
+    def next(self, now: float) -> list[Decision]:
+        """What to do now, in order. Each decision is given once, so it has to be carried out.
+
+        To be called after every event, and at :meth:`wake_at`.
+        """
+        decisions: list[Decision] = []
+        if self._last_go is not None and now >= self._last_go and not self.finished(now):
+            self.stop(self._too_late("no host is predicted to be released before"), now)
+        while not self._stopped:
+            self._let_go(decisions, now)
+            self._prepare(decisions, now)
+            if not self._begin_wave(now):
+                break
+        self._look_for_stall(now)
+        if self._late and self.finished(now):
+            self.stop(self._late, now)
+        decisions += [Discard(self._spec(name), self._discarding[name]) for name in self._to_discard]
+        self._to_discard.clear()
+        return decisions
+
+    def may_trigger(self, host: str, now: float) -> Reason | None:
+        """The last check, after draining, when capacity may have been lost meanwhile.
+
+        :return: None: go. With code :data:`WAITING` the host stays drained, and this is asked again after every
+            event. With any other the host is undrained and reported as :meth:`discarded`.
+        """
+        self._expect(host, Status.OUT)
+        self._gated.discard(host)
+        if self._stopped:
+            self._discarding[host] = self._stopped
+        elif not self._in_time(now, self._spec(host).predicted.p95.from_trigger_s):
+            self._discarding[host] = self._too_late("%s would not be released before" % host)
+        if host in self._discarding:
+            return self._discarding[host]
+        limit = self._capacity.blocked(host)
+        if limit:
+            self._gated.add(host)
+            # It may have been the last one to move.
+            self._look_for_stall(now)
+            return reason("WAITING", limit.reached(self._capacity.unavailable(limit)))
+        return None
+
+    # How it stands.
+
+    @property
+    def stopped(self) -> Reason | None:
+        """Why nothing starts any more."""
+        return self._stopped
+
+    def status(self, host: str) -> Status:
+        """Where a host is on its way."""
+        return self._status[host]
+
+    def counts(self) -> Mapping[Status, int]:
+        """How many hosts have each status."""
+        return dict(self._counts)
+
+    def finished(self, now: float) -> bool:
+        """Whether every host has ended."""
+        return not any(self._counts[status] for status in (Status.WAITING, *_UNDER_WAY))
+
+    def wake_at(self, now: float) -> float | None:
+        """When :meth:`next` has to be called though nothing happened; None: not before something does."""
+        if self._stopped or self.finished(now):
+            return None
+        stall_over = self._stalled_since + self._stall_s if self._stalled_since is not None else None
+        return min((at for at in (self._soak_until, stall_over, self._last_go) if at is not None), default=None)
+
+    def waiting(self, now: float) -> Reason | None:
+        """Why no more hosts go just now; None if there are none to go."""
+        if not (self._counts[Status.WAITING] or self._counts[Status.READY] or self._gated):
+            return None
+        if self._stopped:
+            return self._stopped
+        return reason("WAITING", self._what_for(now))
+
+    # Inside.
+
+    def _let_go(self, decisions: list[Decision], now: float) -> None:
+        while self._ready and self._capacity.out < self._plan.window:
+            position = self._ready.pop()
+            host = self._hosts[position]
+            if not self._in_time(now, host.predicted.p95.from_go_s):
+                self._ready.leave(position)
+                self._discard(host.name, self._too_late("%s would not be released before" % host.name))
+                continue
+            limit = self._capacity.blocked(host.name)
+            if limit:
+                self._ready.hold(position, limit)
+                continue
+            self._capacity.take(host.name)
+            self._set(host.name, Status.OUT)
+            self._ready.leave(position)
+            decisions.append(Go(host))
+
+    def _prepare(self, decisions: list[Decision], now: float) -> None:
+        while self._waiting and self._counts_for_window() < self._plan.window:
+            position = self._waiting.pop()
+            host = self._hosts[position]
+            limit = next((each for each in self._plan.limits[host.name] if self._ahead[each] >= each.most), None)
+            if self._status[host.name] != Status.WAITING:
+                self._waiting.leave(position)
+            elif not self._in_time(now, host.predicted.p95.total_s):
+                self._too_late("%s would not be released before" % host.name)
+                self._waiting.leave(position)
+                self._end(host.name, Status.SKIPPED, now)
+            elif limit:
+                self._waiting.hold(position, limit)
+            else:
+                self._set(host.name, Status.PREPARING)
+                self._waiting.leave(position)
+                decisions.append(Prepare(host))
+
+    def _counts_for_window(self) -> int:
+        """How many hosts were prepared ahead and are not held up by a limit."""
+        return self._counts[Status.PREPARING] + self._counts[Status.READY] - self._ready.held
+
+    def _begin_wave(self, now: float) -> bool:
+        """Begin the next wave, if there is one and its time has come."""
+        if self._wave + 1 == len(self._plan.waves) or (self._wave >= 0 and self._left[self._wave]):
+            return False
+        if self._wave >= 0 and self._plan.waves[self._wave].name == CANARY and not self._proven(self._plan.waves[self._wave]):
+            self.stop(
+                self._late or reason("CANARY_FAILED", "no canary was rebooted, so nothing is known of the hosts after them"), now
+            )
+            return False
+        hosts = self._plan.waves[self._wave + 1].hosts
+        if self._soak_until is None:
+            # A resumed run has soaked if the next wave was begun, and else it soaks again.
+            untouched = all(self._status[host.name] == Status.WAITING for host in hosts)
+            soak_s = self._plan.waves[self._wave].soak_s if self._wave >= 0 and untouched else 0.0
+            self._soak_until = self._last_end + soak_s
+        if now < self._soak_until:
+            return False
+        self._soak_until = None
+        self._wave += 1
+        for host in hosts:
+            if self._status[host.name] == Status.WAITING:
+                self._waiting.add(self._position[host.name])
+        return True
+
+    def _proven(self, wave: Wave) -> bool:
+        return any(self._status[host.name] == Status.DONE for host in wave.hosts)
+
+    def _look_for_stall(self, now: float) -> None:
+        """Stop if for a long time only somebody else could give back the capacity that hosts wait for."""
+        moving = (
+            self._stopped
+            or self._soak_until is not None
+            or self._discarding
+            or self._counts[Status.PREPARING]
+            or self._counts[Status.OUT] > len(self._gated)
+            or self.finished(now)
+        )
+        if moving:
+            self._stalled_since = None
+        elif self._stalled_since is None:
+            self._stalled_since = now
+        elif now >= self._stalled_since + self._stall_s:
+            held_up = self.waiting(now)
+            assert held_up is not None
+            self.stop(reason("CAPACITY_SPENT", "nothing could go for %.0f s: %s" % (self._stall_s, held_up.message)), now)
+
+    def _what_for(self, now: float) -> str:
+        name = self._plan.waves[max(0, self._wave)].name
+        limit = self._ready.held_by() or next(filter(None, map(self._capacity.blocked, self._gated)), None)
+        if self._soak_until is not None:
+            return "%s is over; the next wave begins in %.0f s" % (name, max(0.0, self._soak_until - now))
+        if self._capacity.out >= self._plan.window and self._capacity.out > len(self._gated):
+            return "the window has %d hosts, and all are out" % self._plan.window
+        if limit:
+            return limit.reached(self._capacity.unavailable(limit))
+        if self._counts[Status.PREPARING]:
+            return "hosts of %s are being prepared" % name
+        return "the last hosts of %s are out" % name
+
+    def _in_time(self, now: float, needed_s: float) -> bool:
+        return self._deadline is None or now + needed_s < self._deadline
+
+    def _too_late(self, message: str) -> Reason:
+        verdict = reason("DEADLINE", message + " the deadline")
+        self._late = self._late or verdict
+        return verdict
+
+    def _charge(self, host: str, why: str, now: float) -> None:
+        """Count a failure, and stop if it is one too many."""
+        spent = self._failures.failed(self._spec(host))
+        if self._plan.waves[self._wave_of[host]].name == CANARY:
+            spent = reason("CANARY_FAILED", "canary %s failed: %s" % (host, why))
+        if spent:
+            self.stop(spent, now)
+
+    def _discard(self, host: str, why: Reason) -> None:
+        self._discarding[host] = why
+        self._to_discard.append(host)
+
+    def _end(self, host: str, status: Status, now: float) -> None:
+        self._set(host, status)
+        self._left[self._wave_of[host]] -= 1
+        self._last_end = now
+        self._gated.discard(host)
+        self._discarding.pop(host, None)
+
+    def _set(self, host: str, status: Status) -> None:
+        """Give a host another status, and keep count of those that are prepared ahead."""
+        before = self._status[host]
+        self._status[host] = status
+        self._counts[before] -= 1
+        self._counts[status] += 1
+        was_ahead = before in (Status.PREPARING, Status.READY)
+        is_ahead = status in (Status.PREPARING, Status.READY)
+        if was_ahead != is_ahead:
+            for limit in self._plan.limits[host]:
+                self._ahead[limit] += 1 if is_ahead else -1
+                if was_ahead:
+                    self._waiting.freed(limit)
+
+    def _freed(self, limits: Sequence[Limit]) -> None:
+        for limit in limits:
+            self._ready.freed(limit)
+
+    def _spec(self, host: str) -> HostSpec:
+        return self._hosts[self._position[host]]
+
+    def _expect_busy(self, host: str) -> None:
+        """Something is being done with the host, so that something can become of it."""
+        if host not in self._discarding:
+            self._expect(host, Status.PREPARING, Status.OUT)
+
+    def _expect(self, host: str, *statuses: Status) -> None:
+        if self._status[host] not in statuses:
+            raise ValueError("%s is %s" % (host, self._status[host].value))

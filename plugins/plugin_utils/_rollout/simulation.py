@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rollout without hosts: the real scheduler, driven through time that is made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
+
+from .hosts import HostSpec, Phases, Status
+from .plan import Plan
+from .scheduler import Discard, Prepare, Scheduler
+from .settings import Settings
+
+_DRAWN = reason("REBOOT_TIMEOUT", "as drawn")
+
+
+@dataclass(frozen=True)
+class Fate:
+    """What becomes of a host.
+
+    :ivar end: C(done), C(refused), or C(failed), which is found at the end of its outage.
+    :ivar down: whether it is down if it failed.
+    """
+
+    phases: Phases
+    end: Status = Status.DONE
+    down: bool = False
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a rollout went.
+
+    :ivar total_s: until every host had ended.
+    :ivar out_over_time: seconds since the start, and how many hosts are out from then on.
+    :ivar spans: host → when it went out and when it ended, seconds since the start, of those that went.
+    :ivar stopped: why it ended early.
+    """
+
+    total_s: float
+    out_over_time: list[tuple[float, int]]
+    spans: Mapping[str, tuple[float, float]]
+    counts: Mapping[Status, int]
+    stopped: Reason | None
+
+
+def simulate(plan: Plan, settings: Settings, draw: Callable[[HostSpec], Fate]) -> Course:
+    """Run a rollout through, with nobody interfering.
+
+    :param draw: what becomes of a host; asked once for each that is begun.
+    """
+    return _Simulation(plan, settings, draw).run()
+
+
+class _Simulation:
+    def __init__(self, plan: Plan, settings: Settings, draw: Callable[[HostSpec], Fate]) -> None:
+        self._scheduler = Scheduler(plan, settings, 0.0)
+        self._draw = draw
+        self._now = 0.0
+        # (when, number, what, host): the number keeps those of one moment in order.
+        self._events: list[tuple[float, int, Callable[[HostSpec], None], HostSpec]] = []
+        self._number = 0
+        self._fates: dict[str, Fate] = {}
+        self._went: dict[str, float] = {}
+        self._spans: dict[str, tuple[float, float]] = {}
+        self._out = 0
+        self._out_over_time = [(0.0, 0)]
+
+    def run(self) -> Course:
+        scheduler = self._scheduler
+        while True:
+            self._decide()
+            if scheduler.finished(self._now):
+                break
+            self._advance()
+        return Course(self._now, self._out_over_time, self._spans, scheduler.counts(), scheduler.stopped)
+
+    def _decide(self) -> None:
+        for decision in self._scheduler.next(self._now):
+            host = decision.host
+            if isinstance(decision, Discard):
+                self._at(0.0, self._discarded, host)
+            elif isinstance(decision, Prepare):
+                self._fates[host.name] = fate = self._draw(host)
+                self._at(fate.phases.prepare_s, self._prepared, host)
+            else:
+                self._went[host.name] = self._now
+                self._out += 1
+                self._at(self._fates[host.name].phases.drain_s, self._drained, host)
+        if self._out_over_time[-1][1] != self._out:
+            if self._out_over_time[-1][0] == self._now:
+                self._out_over_time.pop()
+            self._out_over_time.append((self._now, self._out))
+
+    def _advance(self) -> None:
+        """Go on to the next moment at which something happens, and take in all of it."""
+        wake_at = self._scheduler.wake_at(self._now)
+        if self._events and (wake_at is None or self._events[0][0] <= wake_at):
+            self._now = self._events[0][0]
+            while self._events and self._events[0][0] == self._now:
+                _when, _number, happen, host = heappop(self._events)
+                happen(host)
+        else:
+            # The scheduler waits for time to pass, or else for nothing that could come.
+            assert wake_at is not None
+            self._now = wake_at
+
+    def _at(self, after_s: float, happen: Callable[[HostSpec], None], host: HostSpec) -> None:
+        self._number += 1
+        heappush(self._events, (self._now + after_s, self._number, happen, host))
+
+    def _prepared(self, host: HostSpec) -> None:
+        if self._fates[host.name].end == Status.REFUSED:
+            self._scheduler.refused(host.name, _DRAWN, self._now)
+        else:
+            self._scheduler.prepared(host.name, self._now)
+
+    def _drained(self, host: HostSpec) -> None:
+        # Nobody else goes down here, so what is denied is denied for good.
+        phases = self._fates[host.name].phases
+        if self._scheduler.may_trigger(host.name, self._now) is None:
+            failed = self._fates[host.name].end == Status.FAILED
+            self._at(phases.outage_s if failed else phases.from_trigger_s, self._ended, host)
+        else:
+            self._discarded(host)
+
+    def _ended(self, host: HostSpec) -> None:
+        fate = self._fates[host.name]
+        self._back_in(host)
+        if fate.end == Status.FAILED:
+            self._scheduler.failed(host.name, self._now, _DRAWN, fate.down)
+        else:
+            self._scheduler.released(host.name, self._now, fate.phases.outage_s)
+
+    def _discarded(self, host: HostSpec) -> None:
+        if host.name in self._went:
+            self._back_in(host)
+        self._scheduler.discarded(host.name)
+
+    def _back_in(self, host: HostSpec) -> None:
+        self._spans[host.name] = (self._went[host.name], self._now)
+        self._out -= 1
