@@ -22,7 +22,8 @@ class Capacity:
         self._limits = limits
         self._out: set[str] = set()
         self._down: set[str] = set()
-        self._unavailable: dict[Limit, set[str]] = {limit: set() for each in limits.values() for limit in each}
+        # Names in the order in which they became unavailable.
+        self._unavailable: dict[Limit, dict[str, None]] = {limit: {} for each in limits.values() for limit in each}
 
     @property
     def out(self) -> int:
@@ -38,8 +39,8 @@ class Capacity:
         return None
 
     def unavailable(self, limit: Limit) -> Collection[str]:
-        """Who counts against a limit now."""
-        return self._unavailable[limit]
+        """Who counts against a limit now, the longest first."""
+        return self._unavailable[limit].keys()
 
     def take(self, name: str) -> None:
         """A host goes out."""
@@ -68,8 +69,8 @@ class Capacity:
     def _count(self, name: str) -> tuple[Limit, ...]:
         if name in self._out or name in self._down:
             for limit in self._limits[name]:
-                self._unavailable[limit].add(name)
+                self._unavailable[limit][name] = None
             return ()
         for limit in self._limits[name]:
-            self._unavailable[limit].discard(name)
+            self._unavailable[limit].pop(name, None)
         return self._limits[name]

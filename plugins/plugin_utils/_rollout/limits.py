@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from .errors import RolloutError
 from .hosts import HostSpec, Member
@@ -27,11 +28,10 @@ class Limit:
     most: int
 
     def reached(self, unavailable: Collection[str]) -> str:
-        """In words, that it is reached, and by whom."""
-        names = sorted(unavailable)
-        more = len(names) - _NAMED
-        listed = ", ".join(names[:_NAMED]) + (" and %d more" % more if more > 0 else "")
-        return "of %s %d may be unavailable, and %d are: %s" % (self.of, self.most, len(names), listed)
+        """In words, that it is reached, and by whom: the first few, because this is asked often."""
+        more = len(unavailable) - _NAMED
+        listed = ", ".join(islice(unavailable, _NAMED)) + (" and %d more" % more if more > 0 else "")
+        return "of %s %d may be unavailable, and %d are: %s" % (self.of, self.most, len(unavailable), listed)
 
 
 def limits_for(hosts: Sequence[HostSpec], others: Sequence[Member], settings: Settings) -> Mapping[str, tuple[Limit, ...]]:

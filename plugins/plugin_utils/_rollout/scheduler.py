@@ -65,7 +65,10 @@ class Scheduler:
     are in nobody's way.
 
     A failed host frees its place in the window. If it is down it goes on
-    costing capacity until it is seen up.
+    costing capacity until it is seen up. A refused host costs nothing, unless
+    it is reported down by :meth:`seen`.
+
+    Every event says when it happened.
 
     :param start: monotonic seconds, like every time here.
     :param samples: combination → outages of earlier runs in seconds, for C(stop_on_regression).
@@ -182,10 +185,8 @@ class Scheduler:
         self._freed(self._capacity.give_back(host, down=False))
 
     def adopt(self, host: str, now: float) -> None:
-        """A host is out already, from the run that is resumed."""
+        """A host is out already, from the run that is resumed, even if that one has to stop at once."""
         self._expect(host, Status.WAITING, Status.SKIPPED)
-        if self._status[host] == Status.SKIPPED:
-            self._left[self._wave_of[host]] += 1
         self._set(host, Status.OUT)
         self._capacity.take(host)
 
@@ -227,7 +228,7 @@ class Scheduler:
         """The last check, after draining, when capacity may have been lost meanwhile.
 
         :return: None: go. With code :data:`WAITING` the host stays drained, and this is asked again after every
-            event. With any other the host is undrained and reported as :meth:`discarded`.
+            call of :meth:`next`. With any other the host is undrained and reported as :meth:`discarded`.
         """
         self._expect(host, Status.OUT)
         self._gated.discard(host)
@@ -362,9 +363,8 @@ class Scheduler:
         elif self._stalled_since is None:
             self._stalled_since = now
         elif now >= self._stalled_since + self._stall_s:
-            held_up = self.waiting(now)
-            assert held_up is not None
-            self.stop(reason("CAPACITY_SPENT", "nothing could go for %.0f s: %s" % (self._stall_s, held_up.message)), now)
+            what_for = self._what_for(now)
+            self.stop(reason("CAPACITY_SPENT", "nothing could go for %.0f s: %s" % (self._stall_s, what_for)), now)
 
     def _what_for(self, now: float) -> str:
         name = self._plan.waves[max(0, self._wave)].name

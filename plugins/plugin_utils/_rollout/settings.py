@@ -199,6 +199,9 @@ def _failure_budget(value: Any, option: str) -> FailureBudget:
     if not isinstance(value, Mapping):
         return FailureBudget(total=parse_amount(value, option))
     given = _known(value, option, ("total", "consecutive", "each_domain"))
+    if given and "total" not in given:
+        # Its default, none at all, would leave the others without effect.
+        raise RolloutError("SETTINGS_INVALID", "%s needs a total, too; 100%% leaves it to the others" % option)
     each_domain = _mapping(given.get("each_domain", {}), option + ".each_domain")
     return FailureBudget(
         total=parse_amount(given.get("total", 0), option + ".total"),

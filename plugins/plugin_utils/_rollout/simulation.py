@@ -100,15 +100,12 @@ class _Simulation:
     def _advance(self) -> None:
         """Go on to the next moment at which something happens, and take in all of it."""
         wake_at = self._scheduler.wake_at(self._now)
-        if self._events and (wake_at is None or self._events[0][0] <= wake_at):
-            self._now = self._events[0][0]
-            while self._events and self._events[0][0] == self._now:
-                _when, _number, happen, host = heappop(self._events)
-                happen(host)
-        else:
-            # The scheduler waits for time to pass, or else for nothing that could come.
-            assert wake_at is not None
-            self._now = wake_at
+        happens_at = self._events[0][0] if self._events else None
+        # Either something happens, or the scheduler waits for time to pass.
+        self._now = min(at for at in (happens_at, wake_at) if at is not None)
+        while self._events and self._events[0][0] == self._now:
+            _when, _number, happen, host = heappop(self._events)
+            happen(host)
 
     def _at(self, after_s: float, happen: Callable[[HostSpec], None], host: HostSpec) -> None:
         self._number += 1

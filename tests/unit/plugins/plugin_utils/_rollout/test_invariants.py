@@ -32,7 +32,7 @@ BOUNDED = hypothesis_settings(
     derandomize=True,
     deadline=None,
     database=None,
-    max_examples=300,
+    max_examples=200,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -60,7 +60,7 @@ class Scenario:
     def room(self, limit: str) -> tuple[list[str], int]:
         """The members of a limit, and how many may be unavailable, counted anew and in another way."""
         members: list[Member] = [*self.hosts, *self.bystanders]
-        dimension, _, domain = limit.partition("=")
+        dimension, _equals, domain = limit.partition("=")
         if dimension == "group":
             names = [each.name for each in members if domain in each.groups]
             return names, len(names) - self.options["min_available"][domain]
@@ -150,13 +150,37 @@ class World:
         """Hosts that cost capacity because of the rollout."""
         return {*self.draining, *self.triggered, *(name for name in self.discarding if name not in self.ready)}
 
+    def within_limits(self, name: str, unavailable: set[str]) -> bool:
+        """Whether no limit that a host counts for is exceeded when these are unavailable."""
+        member = next(each for each in self.scenario.hosts if each.name == name)
+        limits = map(self.scenario.room, self.scenario.limits_of(member))
+        return all(len(unavailable.intersection(names)) <= most for names, most in limits)
+
     def check_limits(self, name: str) -> None:
         """No limit that a host counts for is exceeded."""
-        unavailable = self.out | self.down
-        member = next(each for each in self.scenario.hosts if each.name == name)
-        for limit in self.scenario.limits_of(member):
-            names, most = self.scenario.room(limit)
-            assert len(unavailable.intersection(names)) <= most, limit
+        assert self.within_limits(name, self.out | self.down), name
+
+    def check_nobody_waits_in_vain(self) -> None:
+        """Who is ready and may go does go, and who can be prepared ahead is."""
+        if self.scheduler.stopped:
+            return
+        may_go = [
+            name
+            for name in self.ready.difference(self.discarding, self.down)
+            if self.within_limits(name, {name} | self.out | self.down)
+        ]
+        window = self.scenario.options["window"]
+        assert not may_go or len(self.out) >= window
+        ahead = self.ready.union(self.preparing)
+        # While the window is full nobody looks who of the others could go.
+        for_window = self.ready if len(self.out) >= window else self.ready & {*may_go, *self.discarding}
+        if len(self.preparing) + len(for_window) >= window:
+            return
+        for names in self.waves:
+            if any("Prepare " + name in self.begun for name in names):
+                for name in names:
+                    if self.scheduler.status(name) == Status.WAITING:
+                        assert not self.within_limits(name, {name} | ahead), name
 
     def decide(self) -> None:
         """Ask what to do, and begin it."""
@@ -183,6 +207,7 @@ class World:
                 self.check_limits(name)
                 deadline = self.scenario.options["deadline"]
                 assert deadline is None or self.now + decision.host.predicted.p95.from_go_s < deadline
+        self.check_nobody_waits_in_vain()
         assert len(self.preparing) <= self.scenario.options["window"]
         prepared = len(self.preparing) + len(self.ready)
         assert prepared <= 2 * self.scenario.options["window"] + len(self.down) + len(self.scenario.bystanders)
@@ -209,7 +234,12 @@ class World:
         self.random.shuffle(going)
         for name in going:
             if name in self.draining:
-                if not self.ask(name):
+                if self.fails():
+                    self.draining.remove(name)
+                    self.down.discard(name)
+                    self.ended.add(name)
+                    self.scheduler.failed(name, self.now, LOST, down=False)
+                elif not self.ask(name):
                     continue
             elif name in self.preparing:
                 self.end_of_preparation(name)
