@@ -67,8 +67,8 @@ help: ## what there is to make
 
 # --- set-up ------------------------------------------------------------------------------
 
-PACKAGES := binutils ca-certificates debian-archive-keyring dosfstools e2fsprogs fdisk gcc git iproute2 jq libc6-dev lz4 \
-  mmdebstrap openssh-client ovmf python3-venv qemu-system-x86 qemu-utils util-linux zstd
+PACKAGES := binutils ca-certificates debian-archive-keyring dosfstools e2fsprogs etcd-server fdisk gcc git iproute2 jq \
+  libc6-dev lz4 mmdebstrap openssh-client openssl ovmf python3-venv qemu-system-x86 qemu-utils util-linux zstd
 PACKAGES_STAMP := $(CACHE)/packages-$(shell echo $(PACKAGES) | sha256sum | cut -c1-12)
 
 .PHONY: setup

@@ -1,0 +1,297 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A budget shared by the runs of one controller, kept in a directory.
+
+C(slots/HOST.json): a slot that is taken, which stays when its run dies.
+
+C(runs/RUN_ID): locked (flock) by the process that has this run open; that is the
+lease, and it falls with the process.
+
+C(budget.json): the number of slots.
+
+C(guard): locked for the moment in which any of them is read or changed.
+
+The directory is its owner's alone, so nobody else can put links in it; those
+that are there all the same are not followed. flock is between processes of
+one machine: the directory is no place to share between several.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, unquote
+
+from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import sync_directory, write_atomically
+
+from .model import Holder, LockError, in_use, mismatch, utc_text
+from .options import check_host
+
+_POLL_S = 0.01
+_SUFFIX = ".json"
+
+
+class LocalLock:
+    """See :class:`model.SlotLock`. Each method ends within timeout_s, if the disk answers.
+
+    :param directory: made on opening, and the directories above it as well.
+    :param slots: None for no limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: str,
+        name: str,
+        slots: int | None,
+        timeout_s: float,
+        run_id: str,
+        controller: str,
+        clock: Callable[[], float],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._directory = directory
+        self._name = name
+        self._slots = slots
+        self._timeout_s = timeout_s
+        self._run_id = run_id
+        self._controller = controller
+        self._clock = clock
+        self._now = now
+        self._lease: int | None = None
+        self._threads = threading.Lock()
+
+    # --- the lease ---
+
+    def open(self) -> None:
+        """Take the lease, and make the directory.
+
+        :raises LockError: see :class:`model.SlotLock`.
+        """
+        with _unavailable():
+            for directory in (os.path.dirname(self._directory), self._directory, self._path("slots"), self._path("runs")):
+                _make_private(directory)
+        deadline = self._clock() + self._timeout_s
+        # An earlier process may be about to end.
+        while not self._try_open():
+            if self._clock() >= deadline:
+                raise LockError("LOCK_LOST", "run %s is alive in another process" % self._run_id)
+            time.sleep(_POLL_S)
+
+    def _try_open(self) -> bool:
+        with self._guarded():
+            if self._lease is not None:
+                return True
+            lease = _open(self._run_path())
+            try:
+                if not _lock_now(lease):
+                    return False
+                recorded = self._recorded()
+                if recorded is None or recorded != self._asked():
+                    taken, runs = len(self._hosts()), self._other_runs()
+                    # It may change while it means nothing to anybody.
+                    if recorded is not None and (taken or runs):
+                        raise mismatch(self._name, recorded.get("slots"), self._slots, in_use(taken, runs))
+                    write_atomically(self._path("budget" + _SUFFIX), _json(self._asked()))
+                self._lease, lease = lease, -1
+            finally:
+                if lease >= 0:
+                    os.close(lease)
+        return True
+
+    def _other_runs(self) -> int:
+        """How many live; what dead ones have left is removed."""
+        count = 0
+        for name in os.listdir(self._path("runs")):
+            if name != self._run_id:
+                path = self._path("runs", name)
+                descriptor = _open(path)
+                try:
+                    if _lock_now(descriptor):
+                        os.unlink(path)
+                    else:
+                        count += 1
+                finally:
+                    os.close(descriptor)
+        return count
+
+    def _require_lease(self) -> None:
+        if self._lease is None:
+            raise LockError("LOCK_LOST", "the lock of run %s is not open" % self._run_id)
+        held = os.fstat(self._lease)
+        try:
+            there = os.lstat(self._run_path())
+        except FileNotFoundError:
+            there = None
+        if there is None or (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino):
+            raise LockError("LOCK_LOST", "the lease of run %s was removed from %s" % (self._run_id, self._path("runs")))
+
+    def close(self) -> None:
+        """Give up the lease."""
+        with contextlib.suppress(LockError), self._guarded():
+            self._require_lease()
+            os.unlink(self._run_path())
+        lease, self._lease = self._lease, None
+        if lease is not None:
+            os.close(lease)
+
+    # --- slots ---
+
+    def acquire(self, host: str) -> bool:
+        """Take a slot.
+
+        :raises LockError: see :class:`model.SlotLock`.
+        """
+        check_host(host)
+        with self._guarded():
+            self._require_lease()
+            if self._recorded() != self._asked():
+                recorded = self._recorded() or {}
+                raise mismatch(self._name, recorded.get("slots"), self._slots, "it was changed under this run")
+            hosts = self._hosts()
+            if host in hosts:
+                return self._holder(host).run_id == self._run_id
+            if self._slots is not None and len(hosts) >= self._slots:
+                return False
+            holder = Holder(host, self._run_id, self._controller, utc_text(self._now()))
+            write_atomically(self._slot_path(host), _json(holder.record()))
+            return True
+
+    def confirm(self, host: str) -> None:
+        """See whether the lease is still there and the slot ours.
+
+        :raises LockError: see :class:`model.SlotLock`.
+        """
+        with self._guarded():
+            self._require_lease()
+            if host not in self._hosts():
+                raise LockError("LOCK_LOST", "the slot of %s is gone, or was never taken" % host)
+            if self._holder(host).run_id != self._run_id:
+                raise LockError("LOCK_LOST", "the slot of %s is somebody else's" % host)
+
+    def release(self, host: str) -> None:
+        """Give back a slot.
+
+        :raises LockError: see :class:`model.SlotLock`.
+        """
+        check_host(host)
+        with self._guarded():
+            if host in self._hosts() and self._holder(host).run_id == self._run_id:
+                self._require_lease()
+                os.unlink(self._slot_path(host))
+                sync_directory(self._path("slots"))
+
+    def holders(self) -> list[Holder]:
+        """All slots that are taken.
+
+        :raises LockError: C(LOCK_UNAVAILABLE).
+        """
+        if not os.path.lexists(self._directory):
+            return []
+        with self._guarded():
+            return [self._holder(host) for host in sorted(self._hosts())]
+
+    # --- files ---
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        deadline = self._clock() + self._timeout_s
+        # Threads of this process wait for one another without polling.
+        if not self._threads.acquire(timeout=self._timeout_s):
+            raise self._busy()
+        try:
+            with _unavailable():
+                guard = _open(self._path("guard"))
+                try:
+                    while not _lock_now(guard):
+                        if self._clock() >= deadline:
+                            raise self._busy()
+                        time.sleep(_POLL_S)
+                    yield
+                finally:
+                    os.close(guard)
+        finally:
+            self._threads.release()
+
+    def _busy(self) -> LockError:
+        return LockError("LOCK_UNAVAILABLE", "%s was in use for %g s" % (self._path("guard"), self._timeout_s))
+
+    def _path(self, *names: str) -> str:
+        return os.path.join(self._directory, *names)
+
+    def _run_path(self) -> str:
+        return self._path("runs", self._run_id)
+
+    def _slot_path(self, host: str) -> str:
+        return self._path("slots", quote(host, safe="") + _SUFFIX)
+
+    def _asked(self) -> dict[str, int | None]:
+        return {"slots": self._slots}
+
+    def _recorded(self) -> dict[str, Any] | None:
+        try:
+            recorded = _read_json(self._path("budget" + _SUFFIX))
+        except FileNotFoundError:
+            return None
+        return recorded if isinstance(recorded, dict) else {"slots": 0}
+
+    def _hosts(self) -> set[str]:
+        # Others are what a write has left that was killed halfway (atomic.py).
+        return {unquote(name[: -len(_SUFFIX)]) for name in os.listdir(self._path("slots")) if name.endswith(_SUFFIX)}
+
+    def _holder(self, host: str) -> Holder:
+        return Holder.from_record(host, _read_json(self._slot_path(host)))
+
+
+@contextlib.contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise LockError("LOCK_UNAVAILABLE", "the lock's directory can't be used: %s" % error) from error
+
+
+def _make_private(directory: str) -> None:
+    os.makedirs(os.path.dirname(directory), mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory, 0o700)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        found = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise LockError("LOCK_UNAVAILABLE", "%s has to belong to this user, with no rights for others (chmod 0700)" % directory)
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+
+
+def _lock_now(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read_json(path: str) -> Any:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        try:
+            return json.loads(stream.read())
+        except ValueError:
+            return None
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode() + b"\n"
