@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text for terminals and logs: nothing in it acts on them, and it fits."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+# ECMA-48: control sequences, strings (OSC, DCS, …) up to their terminator, and other escapes; 7-bit and 8-bit introducers.
+_ESCAPES = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?"
+)
+_BLANK = frozenset({"Zs", "Zl", "Zp"})
+# Control and format characters (those that change the direction of text among them), and marks that take no column.
+_DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me"})
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """The characters that are not letters.
+
+    :ivar levels: of a chart, the lowest first.
+    """
+
+    good: str
+    bad: str
+    none: str
+    alert: str
+    more: str
+    full: str
+    empty: str
+    levels: str
+
+
+UNICODE = Glyphs("✓", "✗", "-", "!", "…", "█", "░", " ▁▂▃▄▅▆▇█")
+#: For terminals and logs that can't show those.
+ASCII = Glyphs("+", "x", "-", "!", "~", "#", ".", " .:-=+*#")
+
+
+def clean(text: str) -> str:
+    """A text from outside as one line without anything that a terminal would act on."""
+    if text.isascii() and text.isprintable():
+        return text
+    kept = []
+    for char in unicodedata.normalize("NFC", _ESCAPES.sub("", text)):
+        category = unicodedata.category(char)
+        if char in "\t\n\r\v\f" or category in _BLANK:
+            kept.append(" ")
+        elif category not in _DROPPED:
+            kept.append(char)
+    return " ".join("".join(kept).split())
+
+
+def columns_of(text: str) -> int:
+    """How many columns a clean text takes up on a terminal."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+def _columns(char: str) -> int:
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def fit(text: str, columns: int, more: str = UNICODE.more) -> str:
+    """A clean text, cut to so many columns, with a mark where it was cut."""
+    if columns_of(text) <= columns:
+        return text
+    room = columns - len(more)
+    if room < 0:
+        return ""
+    end = 0
+    for end, char in enumerate(text):  # noqa: B007
+        room -= _columns(char)
+        if room < 0:
+            break
+    return text[:end] + more
+
+
+def pad(text: str, columns: int, more: str = UNICODE.more) -> str:
+    """A clean text in exactly so many columns."""
+    fitting = fit(text, columns, more)
+    return fitting + " " * (columns - columns_of(fitting))
+
+
+def clipped(text: str, chars: int = 400) -> str:
+    """A text from outside as one line of bounded length: of a longer one head and tail, for its last words say most."""
+    line = clean(text)
+    head = chars // 4
+    return line if len(line) <= chars else "%s … %s" % (line[:head], line[head + 3 - chars :])
+
+
+def duration(seconds: float) -> str:
+    """A time for people: C(8.4 s), C(74 s), C(2m05s), C(1h02m), C(2d03h)."""
+    if seconds < 9.95:
+        return "%.1f s" % max(0.0, seconds)
+    whole = round(seconds)
+    if whole < 100:
+        return "%d s" % whole
+    if whole < 3600:
+        return "%dm%02ds" % divmod(whole, 60)
+    if whole < 86400:
+        return "%dh%02dm" % divmod(whole // 60, 60)
+    return "%dd%02dh" % divmod(whole // 3600, 24)
+
+
+def stamp(seconds: float) -> str:
+    """A time since the start, all of one width for the first ten hours: C(0:01:31)."""
+    whole = max(0, int(seconds))
+    return "%d:%02d:%02d" % (whole // 3600, whole // 60 % 60, whole % 60)
+
+
+def counted(number: int, what: str) -> str:
+    """C(1 host), C(2 hosts)."""
+    return "%d %s%s" % (number, what, "" if number == 1 else "s")
+
+
+def gauge(fraction: float, cells: int, glyphs: Glyphs = UNICODE) -> str:
+    """How much of something is there."""
+    full = max(0, min(cells, int(fraction * cells)))
+    return glyphs.full * full + glyphs.empty * (cells - full)
