@@ -1,0 +1,300 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is said of a rollout before it begins, and after it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from textwrap import wrap
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
+
+from .forecast import Forecast
+from .hosts import HostSpec, Phases, Prediction
+from .percentiles import percentile
+from .plan import Plan, Wave
+from .simulation import Course
+from .state import HostState, Phase, Resume, RunState
+from .words import UNICODE, Glyphs, clean, clipped, columns_of, counted, duration, fit, pad
+
+# Hosts that are named of one reason, and of one wave, before it is only said how many there are.
+_NAMED = 20
+_NAMED_LINES = 3
+# Up to so many hosts each has a line of predictions; of more, hosts alike have one.
+_LINES_OF_HOSTS = 40
+_LABEL_COLUMNS = 10
+_NAME_MAX_COLUMNS = 30
+
+
+def summary(
+    state: RunState,
+    forecast: Forecast | None,
+    journal: str,
+    *,
+    columns: int = 80,
+    glyphs: Glyphs = UNICODE,
+) -> list[str]:
+    """What became of a rollout: lines without their ends.
+
+    :param forecast: as it was before the rollout began.
+    :param journal: its path.
+    :param columns: longer lines are wrapped or cut.
+    """
+    by_phase: dict[Phase, list[HostState]] = {phase: [] for phase in Phase}
+    for host in state.hosts.values():
+        by_phase[host.phase].append(host)
+    done, failed, refused = by_phase[Phase.RELEASED], by_phase[Phase.FAILED], by_phase[Phase.REFUSED]
+
+    lines = ["%s: %s" % (clean(state.run_id), ", ".join(_ends(state, done, failed, refused)))]
+    if done:
+        lines.append(_labelled("path", ", ".join(_paths(done))))
+    outages_s = sorted((host.outage_ms / 1000, host.host) for host in state.hosts.values() if host.outage_ms is not None)
+    if outages_s:
+        lines.append(_labelled("outage", _outages(outages_s)))
+    if state.ended:
+        lines.append(_labelled("took", _took(state.duration_ms / 1000, forecast, state.resumes > 0)))
+    lines = [fit(line, columns, glyphs.more) for line in lines]
+    if state.stop_reason:
+        stopped = "%s: %s" % (clean(state.stop_reason.code), clipped(state.stop_reason.message))
+        lines += _wrapped("stopped", stopped, columns) + _wrapped("", clipped(state.stop_reason.hint), columns)
+    lines += _by_reason("failed", ((host.host, host.reason, host.down) for host in failed), columns, glyphs, _NAMED)
+    lines += _by_reason("refused", ((host.host, host.reason, False) for host in refused), columns, glyphs, _NAMED)
+    left = [host for host in state.hosts.values() if host.resume is not Resume.DONE and host.phase is not Phase.REFUSED]
+    # A path is no use if it is cut or wrapped.
+    lines += ["", _labelled("journal", clean(journal))]
+    if left:
+        lines += [*_wrapped("left", _left(left), columns), _labelled("go on by", "resume: %s" % clean(state.run_id))]
+    return lines
+
+
+def plan_text(
+    plan: Plan | None,
+    forecast: Forecast | None,
+    refused: Mapping[str, Reason],
+    *,
+    columns: int = 80,
+    glyphs: Glyphs = UNICODE,
+) -> list[str]:
+    """What a rollout would do, and what is to be expected of it: lines without their ends.
+
+    :param plan: None if no host is left to reboot, as is its forecast.
+    :param refused: host → why it will not be rebooted.
+    :param columns: longer lines are wrapped or cut.
+    """
+    lines = ["no host will be rebooted"]
+    if plan is not None and plan.hosts:
+        size = (counted(len(plan.hosts), "host"), counted(len(plan.waves), "wave"), plan.window)
+        lines = ["%s in %s, at most %d at a time" % size]
+        if forecast is not None:
+            lines += _expected(forecast, columns, glyphs)
+        lines.append("")
+        for wave in plan.waves:
+            lines += _wave(wave, columns, glyphs)
+        lines += ["", *_predictions(plan.hosts, glyphs)]
+    lines = [fit(line, columns, glyphs.more) for line in lines]
+    # Everybody who is left out is named: nobody should find out only afterwards.
+    return lines + _by_reason("not rebooted", ((host, reason, False) for host, reason in refused.items()), columns, glyphs, None)
+
+
+# The end.
+
+
+def _ends(state: RunState, done: Sequence[HostState], failed: Sequence[HostState], refused: Sequence[HostState]) -> list[str]:
+    down = sum(host.down for host in failed)
+    parts = ["%d of %s done" % (len(done), counted(len(state.hosts), "host"))]
+    if failed:
+        parts.append("%d failed%s" % (len(failed), " (%d down)" % down if down else ""))
+    if refused:
+        parts.append("%d refused" % len(refused))
+    left = len(state.hosts) - len(done) - len(failed) - len(refused)
+    if left:
+        parts.append("%d left" % left)
+    return parts
+
+
+def _paths(done: Sequence[HostState]) -> list[str]:
+    paths: dict[str, int] = {}
+    for host in done:
+        paths[host.path] = paths.get(host.path, 0) + 1
+    return ["%d by %s" % (number, clean(path) or "an unknown one") for path, number in paths.items()]
+
+
+def _outages(ordered: Sequence[tuple[float, str]]) -> str:
+    times_s = [outage_s for outage_s, _host in ordered]
+    longest_s, host = ordered[-1]
+    p50, p95 = (duration(percentile(times_s, percent)) for percent in (50, 95))
+    return "p50 %s, p95 %s, longest %s (%s)" % (p50, p95, duration(longest_s), clean(host))
+
+
+def _took(took_s: float, forecast: Forecast | None, resumed: bool) -> str:
+    took = duration(took_s) + (" since it was resumed" if resumed else "")
+    if forecast is None:
+        return took
+    apart_s = took_s - forecast.total_p50_s
+    than = "%s %s than the forecast" % (duration(abs(apart_s)), "longer" if apart_s >= 0 else "less")
+    return "%s, %s of %s (p95 %s)" % (took, than, duration(forecast.total_p50_s), duration(forecast.total_p95_s))
+
+
+def _left(left: Sequence[HostState]) -> str:
+    asked = sum(host.resume is Resume.ASK for host in left)
+    undone = sum(host.phase is Phase.DISCARDED for host in left)
+    untouched = sum(host.phase is Phase.WAITING for host in left)
+    parts = []
+    for number, words in (
+        (asked, "in flight, to be asked what became of them"),
+        (len(left) - asked - undone - untouched, "begun and not triggered"),
+        (undone, "prepared and put back as they were"),
+        (untouched, "not begun"),
+    ):
+        if number:
+            parts.append("%d %s" % (number, words))
+    return "; ".join(parts)
+
+
+# The plan.
+
+
+def _expected(forecast: Forecast, columns: int, glyphs: Glyphs) -> list[str]:
+    takes = "%s; in 95 of 100 cases up to %s" % (duration(forecast.total_p50_s), duration(forecast.total_p95_s))
+    stopped = forecast.course.stopped
+    stops = _wrapped("stops", "%s: %s" % (stopped.code, clipped(stopped.message)), columns) if stopped else []
+    return [_labelled("takes", takes), *stops, *_sketch(forecast.course, columns, glyphs)]
+
+
+def _wave(wave: Wave, columns: int, glyphs: Glyphs) -> list[str]:
+    """A wave and its hosts, of a large one the first."""
+    soak = ", then a pause of %s" % duration(wave.soak_s) if wave.soak_s else ""
+    names = [clean(host.name) for host in wave.hosts]
+    return [
+        "%s: %s%s" % (wave.name, counted(len(names), "host"), soak),
+        *_listed(names, "  ", columns, glyphs),
+    ]
+
+
+def _listed(names: Sequence[str], indent: str, columns: int, glyphs: Glyphs) -> list[str]:
+    """Names in a few lines, and how many more there are."""
+    lines = [indent]
+    for number, name in enumerate(names):
+        rest = len(names) - number
+        more = "%s and %d more" % (glyphs.more, rest)
+        separator = "" if lines[-1] == indent else " "
+        last_line = len(lines) == _NAMED_LINES
+        # On the last line there has to be room for how many more there are, unless this is the last name.
+        reserve = len(more) + 1 if last_line and rest > 1 else 0
+        if columns_of(lines[-1]) + len(separator) + columns_of(name) + reserve <= columns or lines[-1] == indent:
+            lines[-1] += separator + name
+        elif last_line:
+            lines[-1] += separator + more
+            break
+        else:
+            lines.append(indent + name)
+    return lines
+
+
+def _predictions(hosts: Sequence[HostSpec], glyphs: Glyphs) -> list[str]:
+    """Seconds by phase, of each host or of hosts alike."""
+    rows: list[tuple[str, Prediction]]
+    if len(hosts) <= _LINES_OF_HOSTS:
+        title = "HOST"
+        rows = [(clean(host.name), host.predicted) for host in hosts]
+    else:
+        title = "HOSTS"
+        alike: dict[tuple[str, Prediction], int] = {}
+        for host in hosts:
+            key = (host.combination, host.predicted)
+            alike[key] = alike.get(key, 0) + 1
+        rows = [
+            ("%d %s" % (number, clean(combination)), predicted)
+            for (combination, predicted), number in sorted(alike.items(), key=lambda item: -item[1])
+        ]
+        more = len(rows) - _LINES_OF_HOSTS
+        rows = rows[:_LINES_OF_HOSTS]
+    names = min(_NAME_MAX_COLUMNS, max(len(title), *(columns_of(name) for name, _predicted in rows)))
+    lines = ["%s  %8s %8s %8s %8s %8s %8s" % (pad(title, names), "PREPARE", "DRAIN", "OUTAGE", "AFTER", "TOTAL", "P95")]
+    for name, predicted in rows:
+        cells = [*_phases_s(predicted.p50), predicted.p50.total_s, predicted.p95.total_s]
+        lines.append(pad(name, names, glyphs.more) + "  " + " ".join("%8s" % _cell(seconds) for seconds in cells))
+    if title == "HOSTS" and more > 0:
+        lines.append("%s and %d more combinations" % (glyphs.more, more))
+    return lines
+
+
+def _phases_s(phases: Phases) -> list[float]:
+    return [phases.prepare_s, phases.drain_s, phases.outage_s, phases.after_s]
+
+
+def _cell(seconds: float) -> str:
+    return duration(seconds) if seconds else "-"
+
+
+def _sketch(course: Course, columns: int, glyphs: Glyphs) -> list[str]:
+    """How many hosts are out over time: the most in each stretch of it."""
+    cells = max(8, min(60, columns - _LABEL_COLUMNS - 14))
+    peaks = _peaks(course, cells)
+    peak = max(peaks)
+    if not peak:
+        return []
+    top = len(glyphs.levels) - 1
+    # Something is never drawn as nothing.
+    chart = "".join(glyphs.levels[-(-top * value // peak)] for value in peaks)
+    end = duration(course.total_s)
+    scale = "0" + " " * (cells - 1 - len(end)) + end
+    return [_labelled("out", "%s  most %d" % (chart, peak)), _labelled("", scale)]
+
+
+def _peaks(course: Course, cells: int) -> list[int]:
+    """The most hosts that are out in each of so many equal stretches of time."""
+    peaks = [0] * cells
+    if course.total_s <= 0:
+        return peaks
+    until = [at for at, _out in course.out_over_time[1:]] + [course.total_s]
+    for (since_s, out), until_s in zip(course.out_over_time, until, strict=True):
+        if until_s <= since_s:
+            continue
+        first = min(cells - 1, int(since_s / course.total_s * cells))
+        # A stretch that is only touched by an end does not count.
+        last = min(cells - 1, max(first, -int(-until_s / course.total_s * cells // 1) - 1))
+        for cell in range(first, last + 1):
+            peaks[cell] = max(peaks[cell], out)
+    return peaks
+
+
+# Both.
+
+
+def _by_reason(
+    what: str, hosts: Iterable[tuple[str, Reason | None, bool]], columns: int, glyphs: Glyphs, most: int | None
+) -> list[str]:
+    """Hosts and what is said of each, under the code and hint that they have in common.
+
+    :param hosts: name, reason and whether it is down.
+    :param most: name no more hosts of one code.
+    """
+    groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for host, reason, down in hosts:
+        if reason is not None:
+            said = ("(down) " if down else "") + reason.message
+            groups.setdefault((reason.code, reason.hint), []).append((host, said))
+    lines = []
+    for (code, hint), members in groups.items():
+        lines += ["", "%d %s, %s" % (len(members), what, clean(code))]
+        lines += wrap(clipped(hint), columns, initial_indent="  ", subsequent_indent="  ")
+        shown = members if most is None or len(members) <= most else members[: most - 1]
+        named = [(clean(host), clipped(said)) for host, said in shown]
+        names = min(_NAME_MAX_COLUMNS, max(columns_of(host) for host, _said in named))
+        for host, said in named:
+            # The name is never cut: it is what has to be looked for.
+            first = "  %s  " % (host + " " * (names - columns_of(host)))
+            lines += wrap(said, columns, initial_indent=first, subsequent_indent=" " * (names + 4)) or [first.rstrip()]
+        if len(shown) < len(members):
+            lines.append("  %s and %d more; the journal names them" % (glyphs.more, len(members) - len(shown)))
+    return lines
+
+
+def _labelled(label: str, text: str) -> str:
+    return label.ljust(_LABEL_COLUMNS) + text
+
+
+def _wrapped(label: str, text: str, columns: int) -> list[str]:
+    return wrap(text, columns, initial_indent=_labelled(label, ""), subsequent_indent=_labelled("", ""))
