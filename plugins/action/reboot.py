@@ -23,6 +23,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter impor
     RebootRequest,
     reboot_host,
 )
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.interrupts import Interrupts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import ActionSession, SessionLost
@@ -92,12 +93,3 @@ class ActionModule(ActionBase):
                 return await reboot_host(host, request, interrupts.release, check_mode=bool(self._task.check_mode))
         finally:
             prober.close()
-
-
-def own_boot_id() -> str:
-    """boot_id of the machine this runs on; empty where it has none (not Linux)."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
-            return stream.read().strip()
-    except OSError:
-        return ""

@@ -23,7 +23,7 @@ options:
       backend:
         description:
           - Where the budget is kept.
-          - V(local) is a directory on the controller (C(fleet-kexec/locks) below E(XDG_STATE_HOME)), for all runs of one user on
+          - V(local) is a directory on the controller (C(fleet.kexec/locks) below E(XDG_STATE_HOME)), for all runs of one user on
             one machine.
           - V(etcd) is for several controllers. It takes an etcd of version 3.4 or later, by its JSON gateway.
         type: str

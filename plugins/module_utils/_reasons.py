@@ -112,6 +112,12 @@ CATALOGUE: Dict[str, str] = {
     "RUN_ID_INVALID": "Choose a plain name, or none: one is made of the time.",
     "RUN_LOCKED": "Wait until that process is done with the run, or end it first: nothing is lost by that.",
     "RUN_NOT_FOUND": "Run it on the controller, and as the user, that began the run.",
+    # What became of a host in a rollout.
+    "CONNECTION_FAILED": "Correct the host's connection and become settings: it answered, and they did not do.",
+    "HOOK_FAILED": "The message ends with what the hook said; see on which side of the reboot it was.",
+    "HOST_NOT_IN_RUN": "Name the run that the host was part of.",
+    "INTERNAL_ERROR": "Report it with the end of the journal. Look at the host: what became of it is not known.",
+    "POWER_CYCLED": "Find out what kept the host from coming back by itself; its console tells.",
     # What is wrong with a rollout, and what stops it.
     "CANARY_FAILED": "Find out what is wrong with it before the other hosts, which are as they were; then start anew.",
     "CAPACITY_SPENT": "Bring back the hosts that are down, and resume.",
@@ -119,8 +125,10 @@ CATALOGUE: Dict[str, str] = {
     "DOMAIN_UNKNOWN": "Name a dimension that the hosts have a domain in, or all for the whole fleet.",
     "FAILURE_BUDGET_SPENT": "See why the hosts failed; then resume, with a larger failure_budget if they may stay as they are.",
     "GROUP_UNKNOWN": "Name a group of the inventory that has hosts.",
+    "INTERRUPTED": "Resume the run to go on with the hosts that are left.",
     "LIMIT_UNSATISFIABLE": "Allow at least one host of it to be unavailable: a percentage of few hosts may come to none.",
     "REGRESSION": "Find out what took so long, or allow more by stop_on_regression.margin; then resume.",
+    "SERIAL": "Take serial away from the play: window replaces it.",
     "SETTINGS_INVALID": "See the message, and the documentation of rolling_reboot.",
     "WAITING": "Nothing has to be done: it goes on when what the message names is over.",
 }

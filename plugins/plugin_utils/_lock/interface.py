@@ -73,4 +73,4 @@ def default_directory(environ: Mapping[str, str]) -> str:
     # A relative path is to be ignored, says the specification.
     if not os.path.isabs(state):
         state = os.path.join(os.path.expanduser("~"), ".local", "state")
-    return os.path.join(state, "fleet-kexec", "locks")
+    return os.path.join(state, "fleet.kexec", "locks")

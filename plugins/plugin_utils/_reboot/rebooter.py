@@ -173,6 +173,14 @@ class HostReboot:
             accepts_firmware=request.method != METHOD_KEXEC,
         )
 
+    def adopt(self, intent: Intent, release_before: str, staged: dict[str, Any] | None) -> None:
+        """Go on with a host that somebody else has prepared, and may have triggered."""
+        self._token = intent.token
+        self.touched = staged is not None
+        self.known.update(
+            before={"boot_id": intent.boot_id, "release": release_before}, method=intent.method, reasons=[], staged=staged
+        )
+
     async def _facts(self, request: RebootRequest) -> dict[str, Any]:
         args = {"gather_subset": FACTS, **({"policy": dict(request.policy)} if request.policy else {})}
         result = await self._module("fleet.kexec.boot_facts", args)

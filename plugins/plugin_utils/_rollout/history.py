@@ -25,12 +25,13 @@ class History:
 
     :param samples: combination → the phases of hosts that were done.
     :param default: for combinations without samples.
+    :ivar samples: those of combinations that have any.
     """
 
     def __init__(self, samples: Mapping[str, Sequence[Phases]], default: Prediction = DEFAULT) -> None:
-        self._samples = {combination: values for combination, values in samples.items() if values}
+        self.samples = {combination: values for combination, values in samples.items() if values}
         self._default = default
-        self._predictions = {combination: _prediction(values) for combination, values in self._samples.items()}
+        self._predictions = {combination: _prediction(values) for combination, values in self.samples.items()}
 
     def prediction(self, combination: str) -> Prediction:
         """How long a host of a combination will take, each phase for itself."""
@@ -38,7 +39,7 @@ class History:
 
     def draw(self, combination: str, random: Random) -> Phases:
         """How long a host might take: as long as one did that was measured, or else about what the default says."""
-        values = self._samples.get(combination)
+        values = self.samples.get(combination)
         if values:
             return random.choice(values)
         # One deviation for all phases of a log-normal distribution: a slow machine is slow at everything.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from .settings import EVERYTHING
@@ -68,6 +68,14 @@ class Prediction:
 
     p50: Phases
     p95: Phases
+
+    def as_ms(self) -> dict[str, dict[str, int]]:
+        """C(p50) and C(p95), each by phase (C(prepare), C(drain), C(outage), C(after)), in milliseconds."""
+        phases = {"p50": self.p50, "p95": self.p95}
+        return {
+            name: {phase.removesuffix("_s"): round(seconds * 1000) for phase, seconds in asdict(values).items()}
+            for name, values in phases.items()
+        }
 
 
 @dataclass(frozen=True)

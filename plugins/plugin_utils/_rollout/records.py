@@ -113,7 +113,7 @@ def host_prepared(
 
     :param release: of the kernel that is staged; empty for a reboot through firmware.
     :param staged: as M(fleet.kexec.stage) returns it.
-    :param predicted_ms: by phase.
+    :param predicted_ms: as :meth:`hosts.Prediction.as_ms` makes it.
     :param combination: of hardware and kernel; hosts of the same one are expected to take as long.
     """
     return {

@@ -64,12 +64,11 @@ async def bounded_call(function: Callable[[], Result], timeout_s: float) -> Resu
     thread = threading.Thread(target=context.run, args=(work,), daemon=True)
     thread.start()
     try:
-        return await asyncio.wait_for(settled, max(0.0, timeout_s))
-    except TimeoutError:
-        if settled.done() and not settled.cancelled():
-            raise
+        done, _pending = await asyncio.wait([settled], timeout=max(0.0, timeout_s))
+        if done:
+            return settled.result()
         _end_children(thread)
-        raise CallAbandoned("no answer within %.1f s" % timeout_s) from None
+        raise CallAbandoned("no answer within %.1f s" % timeout_s)
     except asyncio.CancelledError:
         _end_children(thread)
         raise

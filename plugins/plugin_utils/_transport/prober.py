@@ -33,9 +33,11 @@ from typing import NamedTuple
 # waited for: the next attempt overlaps it.
 INTERVAL_S = 0.1
 CONNECT_TIMEOUT_S = 1.0
-# Accepted, but no banner yet: sshd may be starting, or be gone with its machine.
-BANNER_TIMEOUT_S = 5.0
-# While a connection waits for its banner, others are opened at this pace only.
+# Accepted, but no banner yet: sshd may be slow, or be gone with its machine.
+BANNER_TIMEOUT_S = 20.0
+# While a connection waits for its banner, the next is opened after so long, and
+# with each that waits after twice as long: a host that is busy starting has a
+# process to start for every one of them.
 PENDING_INTERVAL_S = 0.5
 
 # Over all hosts. A host that is down is tried less often where there are more of them than that allows.
@@ -136,9 +138,11 @@ class Prober:
     """Probes hosts until told to stop, in the running event loop.
 
     :param sockets: how many may be open at a time, though each host may have one; half of the process's limit if omitted.
+    :param banner_timeout_s: how long to wait for the banner on a connection.
     """
 
-    def __init__(self, sockets: int | None = None) -> None:
+    def __init__(self, sockets: int | None = None, banner_timeout_s: float = BANNER_TIMEOUT_S) -> None:
+        self._banner_timeout_s = banner_timeout_s
         self._loop = asyncio.get_running_loop()
         # The rest is for connections.
         self._sockets = sockets or resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
@@ -225,8 +229,8 @@ class Prober:
     # Sockets.
 
     def _start(self, target: _Target, now: float) -> None:
-        waiting = any(attempt.connected for attempt in target.attempts)
-        target.next_at = now + max(target.pause_s, PENDING_INTERVAL_S if waiting else self.interval_s)
+        waiting = sum(attempt.connected for attempt in target.attempts)
+        target.next_at = now + max(target.pause_s, self.interval_s, PENDING_INTERVAL_S * 2 ** (waiting - 1) if waiting else 0.0)
         # A SYN that was lost is sent again after a second, a new attempt sends one at once.
         while len(target.attempts) >= max(1, self._sockets // len(self._targets)):
             self._drop(target.attempts[0])
@@ -266,7 +270,7 @@ class Prober:
                 return
             attempt.connected = True
             self._selector.modify(attempt.sock, selectors.EVENT_READ, attempt)
-            attempt.deadline = self._loop.time() + BANNER_TIMEOUT_S
+            attempt.deadline = self._loop.time() + self._banner_timeout_s
             self._schedule(attempt.deadline, attempt)
             return
         try:

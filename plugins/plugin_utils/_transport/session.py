@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -23,6 +24,8 @@ from .prober import Sshd, first_banner
 # Not through a shared master, which would stay connected to the system that
 # is gone; and an ssh that hears nothing for so long ends by itself.
 UNSHARED_SSH_ARGS = "-o ControlPath=none -o ServerAliveInterval=2 -o ServerAliveCountMax=3"
+# What ssh says itself at the end of a session with a terminal.
+_FAREWELL = re.compile(r"^(?:Shared c|C)onnection to \S+ closed\.\r?\n?", re.MULTILINE)
 
 BANNER_TIMEOUT_S = 5.0
 # A name may have an address in each family, and one of them no route.
@@ -115,7 +118,7 @@ class ActionSession:
             if not self._is_ssh:
                 self._connection.reset()
             result = self._action._low_level_execute_command(command, sudoable=become)
-            return CommandResult(int(result["rc"]), result["stdout"], result["stderr"])
+            return CommandResult(int(result["rc"]), result["stdout"], _FAREWELL.sub("", result["stderr"]))
 
         return await self._call(work, timeout_s)
 

@@ -17,7 +17,9 @@ LIMIT_S = 24 * 3600.0
 class _Clock(selectors.SelectSelector):
     """Never waits: time passes instead, if nothing is ready."""
 
-    now = 1000.0
+    def __init__(self, now: float) -> None:
+        super().__init__()
+        self.now = now
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
@@ -31,15 +33,15 @@ class _Clock(selectors.SelectSelector):
 
 
 class _VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self._clock = _Clock()
+    def __init__(self, start: float) -> None:
+        self._clock = _Clock(start)
         super().__init__(self._clock)
 
     def time(self) -> float:
         return self._clock.now
 
 
-def run(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine to its end in virtual time."""
-    with asyncio.Runner(loop_factory=_VirtualLoop) as runner:
+def run(work: Coroutine[Any, Any, Result], start: float = 1000.0) -> Result:
+    """Run a coroutine to its end in virtual time, which begins at C(start)."""
+    with asyncio.Runner(loop_factory=lambda: _VirtualLoop(start)) as runner:
         return runner.run(work)

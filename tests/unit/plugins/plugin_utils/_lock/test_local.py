@@ -130,6 +130,6 @@ def test_a_guard_that_is_held_is_waited_for_in_bounds(tmp_path: Path) -> None:
 
 def test_where_it_is_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    assert default_directory({"XDG_STATE_HOME": "/state"}) == "/state/fleet-kexec/locks"
-    assert default_directory({"XDG_STATE_HOME": "relative"}) == "/home/me/.local/state/fleet-kexec/locks"
-    assert default_directory({}) == "/home/me/.local/state/fleet-kexec/locks"
+    assert default_directory({"XDG_STATE_HOME": "/state"}) == "/state/fleet.kexec/locks"
+    assert default_directory({"XDG_STATE_HOME": "relative"}) == "/home/me/.local/state/fleet.kexec/locks"
+    assert default_directory({}) == "/home/me/.local/state/fleet.kexec/locks"

@@ -4,13 +4,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import (
@@ -19,189 +16,10 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter impor
     RebootRequest,
     reboot_host,
 )
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation, Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
 
 from ...virtual_time import run
-
-TOKEN = "ab" * 8
-STAGED = {
-    "kernel": "/boot/vmlinuz-2",
-    "initrd": "/boot/initrd-2",
-    "release": "2",
-    "cmdline": "ro",
-    "loader": "kexec_load",
-    "token": TOKEN,
-}
-
-
-class Host:
-    """A host, its network and the time. Session and prober at once."""
-
-    def __init__(self) -> None:
-        self.boot_id, self.release, self.bootloader_type, self.panic = "old", "1", 114, ("0", "0")
-        self.staged: dict[str, Any] | None = None
-        self.stage_error: dict[str, Any] | None = None
-        self.blockers: list[dict[str, str]] = []
-        self.refuses = False
-        self.facts_error: dict[str, Any] | None = None
-        self.asked: list[dict[str, Any]] = []
-        self.token_on_line = ""
-        # What a reboot of this host is like.
-        self.shutdown_s, self.outage_s = 1.0, 6.0
-        self.comes_back = True
-        self.boots = "staged"
-        self.hangs = False
-        self.lost_triggers = 0
-        self.trigger_rc = 0
-        self.trigger_fails_later = False
-        self.test_failures = 0
-        self.down_at = self.up_at = float("inf")
-        self.inhibited_s = 0.0
-        self.call_off_rc = 0
-        # From when to when after going down some other sshd answers.
-        self.glimpse = (0.0, 0.0)
-        self.one_boot_args = " panic=10 oops=panic"
-        self.abandoned = 0
-        self.log: list[str] = []
-        self.probing: asyncio.Task[None] | None = None
-        self.direct = True
-        self.took_s = 0.0
-        self.interrupted_at = 0.0
-        self.lost_while_staging = False
-
-    # Time passes as in the event loop.
-
-    @property
-    def now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    @property
-    def up(self) -> bool:
-        if self.now >= self.up_at and self.boot_id == "old":
-            self._boot()
-        return not self.down_at <= self.now < self.up_at
-
-    def _boot(self) -> None:
-        self.boot_id = "new"
-        if self.boots == "staged" and self.staged:
-            self.release, self.bootloader_type, self.panic = "2", 0xD0, ("10", "1")
-            self.token_on_line = self.staged["token"]
-        elif self.boots == "foreign":
-            self.release, self.bootloader_type = "3", 0xD0
-        self.staged = None
-
-    # The prober.
-
-    def watch(self, key: object, sshd: Sshd, tell: Callable[[Observation], object], gently: bool = False) -> None:
-        self.forget(key)
-        self.probing = asyncio.create_task(self._probe(tell))
-
-    def forget(self, key: object) -> None:
-        if self.probing:
-            self.probing.cancel()
-            self.probing = None
-
-    async def _probe(self, tell: Callable[[Observation], object]) -> None:
-        while True:
-            await asyncio.sleep(0.05)
-            first, last = (self.down_at + seconds for seconds in self.glimpse)
-            tell(Observation("host", self.now, self.up or first < self.now < last))
-
-    # The session.
-
-    async def sshd(self) -> Sshd | None:
-        return Sshd((2, ("192.0.2.1", 22)), "SSH-2.0-x") if self.direct else None
-
-    async def unshare(self) -> None:
-        self.log.append("unshare")
-
-    def restore(self) -> None:
-        self.log.append("restore")
-
-    async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
-        await asyncio.sleep(1)
-        if name == "fleet.kexec.boot_facts":
-            self.asked.append(dict(args))
-            if self.facts_error:
-                return dict(self.facts_error, failed=True)
-            return {
-                "ansible_facts": {
-                    "fleet_kexec": {
-                        "boot": {"boot_id": self.boot_id},
-                        "kernel": {"release": self.release, "panic_s": 0, "panic_on_oops": 0},
-                        "staged": self.staged,
-                        "blockers": self.blockers,
-                        "container": "lxc" if self.refuses else None,
-                    }
-                }
-            }
-        self.log.append("stage %s" % dict(args))
-        if self.lost_while_staging:
-            raise SessionLost("timeout")
-        if args.get("state") == "unstaged":
-            self.staged = None
-            return {"changed": True, "staged": None}
-        if self.stage_error:
-            return dict(self.stage_error, failed=True)
-        self.staged = dict(STAGED)
-        return {"changed": True, "staged": self.staged}
-
-    async def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
-        hangs = self.hangs and self.up and self.boot_id == "new"
-        answer = self._answer(script, args, become)
-        wait_s = 1e9 if hangs else 0.2
-        try:
-            await asyncio.sleep(min(wait_s, timeout_s))
-        except asyncio.CancelledError:
-            self.abandoned += 1
-            raise
-        if answer is None or wait_s > timeout_s:
-            self.abandoned += 1
-            raise SessionLost("no answer")
-        return answer
-
-    def _answer(self, script: str, args: Sequence[str], become: bool) -> CommandResult | None:  # noqa: PLR0911  # one answer a script
-        assert become is (script != scripts.STATE), "asking takes no privileges, everything else does"
-        if not self.up:
-            return None
-        if script == TRIGGER:
-            if self.lost_triggers:
-                self.lost_triggers -= 1
-                return None
-            self.log.append("trigger %s %s" % (args[1], args[2]))
-            if self.trigger_rc == 0 and not self.trigger_fails_later:
-                self.down_at = self.now + float(args[2]) + self.inhibited_s + self.shutdown_s
-                self.up_at = self.down_at + self.outage_s if self.comes_back else float("inf")
-            return CommandResult(self.trigger_rc, "", "Failed to start transient timer unit")
-        if script == scripts.STATE:
-            under_way = self.down_at < float("inf") and self.boot_id == "old"
-            lines = [
-                "boot_id=" + self.boot_id,
-                "release=" + self.release,
-                "bootloader_type=%d" % self.bootloader_type,
-                "panic_s=" + self.panic[0],
-                "panic_on_oops=" + self.panic[1],
-                "timer=inactive",
-                "preparing=b " + ("true" if under_way else "false"),
-                "trigger=" + ("failed" if self.trigger_fails_later else "inactive"),
-                "system=running",
-                "cmdline=ro fleet_kexec.token=%s%s" % (self.token_on_line, self.one_boot_args),
-            ]
-            return CommandResult(0, "\n".join(lines), "")
-        if script == CALL_OFF:
-            self.log.append("call off")
-            if self.call_off_rc == 0:
-                self.staged, self.down_at = None, float("inf")
-            return CommandResult(self.call_off_rc, "", "")
-        if script == scripts.RESTORE_PANIC:
-            self.panic = (args[0], args[1])
-            return CommandResult(0, "", "")
-        if script == scripts.TRIGGER_LOG:
-            return CommandResult(0, "Failed to start kexec.target: Access denied", "")
-        self.log.append("test")
-        self.test_failures -= 1
-        return CommandResult(1 if self.test_failures >= 0 else 0, "", "not yet")
+from ..simulated import STAGED, TOKEN, Host, Network
 
 
 @pytest.fixture
@@ -216,7 +34,7 @@ def reboot(host: Host, method: str = "kexec", check_mode: bool = False, **option
         began = host.now
         task = HostReboot(
             session=host,
-            prober=host,  # type: ignore[arg-type]  # a simulated one
+            prober=Network(host),  # type: ignore[arg-type]  # simulated
             own_boot_id="mine",
             new_token=lambda: "cd" * 8,
             progress=lambda text: None,
@@ -390,7 +208,7 @@ def test_auto_takes_a_fallback_through_firmware_and_says_so(host: Host) -> None:
 
 
 def test_firmware_that_was_a_kexec_is_no_success(host: Host) -> None:
-    host.boots = "foreign"
+    host.boots = "somebody's kexec"
     assert code_of(host, "firmware") == "NOT_PROVEN"
 
 

@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of fleet.kexec.outcome; see C(plugins/modules/outcome.py) for the documentation."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.outcome import outcome_of, outcome_result, read_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.runs import LATEST, RunStore, default_directory
+
+
+class ActionModule(ActionBase):
+    """Has a host end as it ended in a rolling reboot."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the task."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        _validation, args = self.validate_argument_spec(
+            {"run_id": {"type": "str", "default": LATEST}, "run_directory": {"type": "path"}}
+        )
+        if self._task.check_mode:
+            return dict(result, changed=False)
+        store = RunStore(args["run_directory"] or default_directory(os.environ, os.path.expanduser("~")))
+        try:
+            host = read_host(store.open(args["run_id"]).journal, task_vars["inventory_hostname"])
+        except CodedError as error:
+            return dict(result, **error.as_result(), failed=True)
+        known = (task_vars.get("ansible_facts") or {}).get("fleet_kexec") or {}
+        return dict(result, **outcome_result(outcome_of(host), known))

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of fleet.kexec.rolling_reboot; see C(plugins/modules/rolling_reboot.py) for the documentation."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PER_HOST
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rolling import Controller, Rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.screen import screen_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """Reboots the play's hosts, as one task that runs once."""
+
+    TRANSFERS_FILES = False
+    BYPASS_HOST_LOOP = True
+    _supports_check_mode = True
+
+    @classmethod
+    def finalize_task_arg(cls, name: str, value: Any, templar: Any, context: Any) -> Any:
+        """Leave to each host what is templated for each host."""
+        if name in PER_HOST:
+            return value
+        return super().finalize_task_arg(name, value, templar, context)
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the task."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        given = dict(self._task.args)
+        raw = {name: given.pop(name) for name in PER_HOST if name in given}
+        checked = ArgumentSpecValidator(rolling_argument_spec()).validate(given)
+        if checked.error_messages:
+            raise AnsibleActionFail("; ".join(checked.error_messages))
+        options = checked.validated_parameters
+        names = list(task_vars["ansible_play_hosts"])
+        try:
+            if list(task_vars["ansible_play_batch"]) != names:
+                raise RolloutError("SERIAL", "the play has serial, so that this task would see a part of its hosts at a time")
+            rolling = Rolling(
+                options=options,
+                raw=raw,
+                hosts=PlayHosts(self, task_vars),
+                names=names,
+                unavailable=[name for name in task_vars["ansible_play_hosts_all"] if name not in names],
+                request=RebootRequest(
+                    method=options["method"],
+                    reboot_timeout_s=options["reboot_timeout"],
+                    test_command="",
+                    message=options["msg"],
+                    policy=options["policy"] or {},
+                    image={name: options[name] for name in image_argument_spec() if name in given},
+                ),
+                controller=_controller(),
+            )
+            result.update(asyncio.run(rolling.plan() if self._task.check_mode else rolling.run()))
+        except CodedError as error:
+            result.update(error.as_result(), failed=True)
+        return result
+
+
+def _controller() -> Controller:
+    screen = screen_of(os.getppid(), os.environ)
+    return Controller(
+        name=socket.gethostname(),
+        own_boot_id=own_boot_id(),
+        random=lambda count: os.urandom(count).hex(),
+        say=display.display,
+        progress=lambda host, text: display.vv("%s: %s" % (host, text), host=host),
+        columns=screen.size()[0],
+        glyphs=screen.glyphs,
+        view=lambda predictions, before: screen.view(display, predictions, before),
+    )

@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Argument specification of M(fleet.kexec.rolling_reboot), but for what is templated for each host."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, policy_argument_spec
+
+from .._lock.interface import lock_argument_spec
+from .._reboot.rebooter import METHOD_AUTO, METHODS
+from .host_run import FALLBACK_NONE, FALLBACKS
+from .settings import ORDER_INVENTORY, ORDERS
+
+FAILURES_FAIL = "fail"
+FAILURES_REPORT = "report"
+
+# Commands, modules and hooks at a time. Each is a process or two on the controller.
+CONNECTIONS = 64
+
+
+def rolling_argument_spec() -> dict[str, Any]:
+    """Types and choices. What values mean together is judged where they are read, so that it has a code."""
+    return {
+        **image_argument_spec(),
+        **policy_argument_spec(),
+        **lock_argument_spec(),
+        "method": {"type": "str", "choices": list(METHODS), "default": METHOD_AUTO},
+        "fallback": {"type": "str", "choices": list(FALLBACKS), "default": FALLBACK_NONE},
+        "reboot_timeout": {"type": "int", "default": 600, "aliases": ["reboot_timeout_sec"]},
+        "connect_timeout": {"type": "int", "aliases": ["connect_timeout_sec"]},
+        "connections": {"type": "int", "default": CONNECTIONS},
+        "msg": {"type": "str", "default": "Reboot initiated by Ansible"},
+        "window": {"type": "raw", "default": 1},
+        "max_unavailable": {"type": "raw"},
+        "min_available": {"type": "dict"},
+        "canaries": {"type": "dict"},
+        "waves": {"type": "list", "elements": "raw"},
+        "wave_soak": {"type": "float", "default": 0},
+        "failure_budget": {"type": "raw", "default": 0},
+        "order": {"type": "str", "choices": list(ORDERS), "default": ORDER_INVENTORY},
+        "deadline": {"type": "str"},
+        "stop_on_regression": {"type": "dict"},
+        "stall_timeout": {"type": "float", "default": 600},
+        "failures": {"type": "str", "choices": [FAILURES_FAIL, FAILURES_REPORT], "default": FAILURES_FAIL},
+        "run_id": {"type": "str"},
+        "run_directory": {"type": "path"},
+        "resume": {"type": "str"},
+        "retry_failed": {"type": "bool", "default": False},
+    }

@@ -1,0 +1,315 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A whole rollout in one event loop: the scheduler decides, hosts do, the journal knows.
+
+What takes time is done by a coroutine for each host, of which there are as
+many as are under way. Time is the loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
+
+from .._transport.prober import Observation, Prober, Sshd
+from . import records
+from .errors import RolloutError
+from .host_run import HostRun
+from .hosts import HostSpec, Status
+from .plan import Plan
+from .recorder import Recorder
+from .records import Record
+from .scheduler import Discard, Go, Prepare, Scheduler
+from .state import HostState, Resume, RunState
+
+# How often a host is looked at that is not being rebooted, and whose state some limit depends on.
+BYSTANDER_PAUSE_S = 10.0
+# So often those who wait for the lock ask it, and so often the view is drawn.
+TICK_S = 0.5
+# Hosts whose sshd is looked for at the same time.
+_LOOKUPS = 16
+
+
+Answer = TypeVar("Answer")
+
+
+class Budget(Protocol):
+    """The budget that is shared with other controllers; see :class:`SlotLock`, whose methods these are."""
+
+    async def acquire(self, host: str) -> bool:
+        """Take a slot."""
+
+    async def confirm(self, host: str) -> None:
+        """Make sure of it."""
+
+    async def release(self, host: str) -> None:
+        """Give it back."""
+
+
+class Fleet(Protocol):
+    """Where the conductor gets at hosts."""
+
+    def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
+        """What takes a host through the rollout."""
+
+    async def sshd(self, name: str) -> Sshd | None:
+        """The sshd of a host or bystander; None if it can't be reached from here."""
+
+
+class Conductor:
+    """One rollout, from the first host to the last.
+
+    :param prober: for hosts that are not being rebooted.
+    :param before: of the run that is resumed.
+    :param shown: is given every record, for the live view.
+    :param tick: called about twice a second, for the live view.
+    """
+
+    def __init__(
+        self,
+        *,
+        plan: Plan,
+        scheduler: Scheduler,
+        fleet: Fleet,
+        prober: Prober,
+        budget: Budget,
+        commit: Callable[[list[Record]], Awaitable[None]],
+        before: RunState | None = None,
+        shown: Callable[[Record], None] = lambda record: None,
+        tick: Callable[[float], None] = lambda now: None,
+    ) -> None:
+        self._plan = plan
+        self._scheduler = scheduler
+        self._fleet = fleet
+        self._prober = prober
+        self._budget = budget
+        self._before = before
+        self._tick = tick
+        self._now = asyncio.get_running_loop().time
+        self._recorder = Recorder(lambda pending: commit(list(pending)), shown, self._journal_failed)
+        self._hosts = {host.name: host for host in plan.hosts}
+        self._runs: dict[str, HostRun] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._waiting_to_go: dict[str, asyncio.Future[Reason | None]] = {}
+        self._slots: set[str] = set()
+        # Replaced whenever anything happened, for those who wait for that.
+        self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._turn_due = asyncio.Event()
+        self._up: dict[str, bool] = {}
+        self._sshds: dict[str, Sshd] = {}
+        self._told_stop = False
+        self.results: dict[str, dict[str, Any]] = {}
+
+    # The rollout.
+
+    async def run(self) -> None:
+        """Run it to its end."""
+        background = [asyncio.create_task(self._tick_for_ever())]
+        try:
+            self._adopt()
+            background.append(asyncio.create_task(self._watch_bystanders()))
+            while True:
+                self._turn_due.clear()
+                self._take_turn()
+                if self._scheduler.finished(self._now()) and not self._tasks:
+                    break
+                wake_at = self._scheduler.wake_at(self._now())
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._turn_due.wait(), None if wake_at is None else max(0.0, wake_at - self._now()))
+            await self._clean_up_after_before()
+        finally:
+            for task in [*background, *self._tasks]:
+                task.cancel()
+            for name in self._sshds:
+                self._prober.forget(name)
+            await asyncio.gather(*background, *self._tasks, return_exceptions=True)
+            with contextlib.suppress(CodedError):
+                await self._recorder.durable()
+
+    def _take_turn(self) -> None:
+        now = self._now()
+        for decision in self._scheduler.next(now):
+            host = decision.host
+            if isinstance(decision, Prepare):
+                self._begin(host)
+            elif isinstance(decision, Go):
+                self._waiting_to_go.pop(host.name).set_result(None)
+            elif isinstance(decision, Discard):
+                self._waiting_to_go.pop(host.name).set_result(decision.reason)
+        if self._scheduler.stopped and not self._told_stop:
+            self._told_stop = True
+            self.record(records.run_stopping(reason=self._scheduler.stopped))
+        changed, self._changed = self._changed, asyncio.get_running_loop().create_future()
+        changed.set_result(None)
+
+    def _begin(self, host: HostSpec, resumed: HostState | None = None) -> None:
+        # It is watched by its own run from here on.
+        self._prober.forget(host.name)
+        run = self._runs[host.name] = self._fleet.run_of(host, self)
+        task = asyncio.create_task(run.resume(resumed) if resumed else run.run(), name=host.name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        name = task.get_name()
+        run = self._runs.pop(name, None)
+        if run is not None:
+            self.results[name] = run.result
+        if not task.cancelled() and name in self._sshds:
+            self._look_at(name)
+        if not task.cancelled() and task.exception() is not None:
+            # What a host's run can't catch is a mistake of ours; nothing is known of the host then.
+            why = reason("INTERNAL_ERROR", "%s: %r" % (name, task.exception()))
+            self.stop(why)
+            with contextlib.suppress(ValueError):
+                self._scheduler.failed(name, self._now(), why, down=True)
+        self._turn_due.set()
+
+    def _happened(self) -> None:
+        self._turn_due.set()
+
+    async def _tick_for_ever(self) -> None:
+        while True:
+            self._tick(self._now())
+            await asyncio.sleep(TICK_S)
+
+    # Resuming.
+
+    def _adopt(self) -> None:
+        """Take over the hosts that the run before had under way."""
+        if self._before is None:
+            return
+        for state in self._before.with_resume(Resume.ASK):
+            if state.host in self._hosts:
+                self._scheduler.adopt(state.host, self._now())
+                self._begin(self._hosts[state.host], state)
+
+    async def _clean_up_after_before(self) -> None:
+        """Undo what the run before left on hosts that are not to go any more."""
+        if self._before is None:
+            return
+        for state in self._before.with_resume(Resume.ANEW):
+            left = state.maybe_staged or state.maybe_drained
+            if left and self._scheduler.status(state.host) is Status.SKIPPED:
+                await self._fleet.run_of(self._hosts[state.host], self).clean_up(state)
+
+    # Hosts that are not being rebooted.
+
+    async def _watch_bystanders(self) -> None:
+        """Look at all hosts that some limit depends on, as long as they are not under way."""
+        names = [name for name, limits in self._plan.limits.items() if limits]
+        at_once = asyncio.Semaphore(_LOOKUPS)
+
+        async def find(name: str) -> None:
+            async with at_once:
+                sshd = await self._fleet.sshd(name)
+            if sshd is not None:
+                self._sshds[name] = sshd
+                if name not in self._runs:
+                    self._look_at(name)
+
+        await asyncio.gather(*map(find, names))
+
+    def _look_at(self, name: str) -> None:
+        self._prober.watch(name, self._sshds[name], self._seen, gently=True, pause_s=BYSTANDER_PAUSE_S)
+
+    def _seen(self, observation: Observation) -> None:
+        name = str(observation.key)
+        if self._up.get(name, True) == observation.up:
+            return
+        self._up[name] = observation.up
+        self.record(records.host_seen(name, up=observation.up))
+        self._scheduler.seen(name, observation.up, self._now())
+        self._happened()
+
+    # What hosts ask and tell; see host_run.Desk.
+
+    def record(self, record: Record) -> None:
+        """Write a record soon."""
+        self._recorder.record(record)
+
+    async def durable(self) -> None:
+        """Wait until all records so far are on disk."""
+        await self._recorder.durable()
+
+    async def go(self, host: str) -> Reason | None:
+        """Wait until a host that is ready may go."""
+        waiting: asyncio.Future[Reason | None] = asyncio.get_running_loop().create_future()
+        self._waiting_to_go[host] = waiting
+        self._scheduler.prepared(host, self._now())
+        self._happened()
+        return await waiting
+
+    def may_trigger(self, host: str) -> Reason | None:
+        """The last check."""
+        return self._scheduler.may_trigger(host, self._now())
+
+    async def change(self, timeout_s: float | None = None) -> None:
+        """Wait until anything happens, or for so long."""
+        await asyncio.wait([self._changed], timeout=timeout_s)
+
+    async def take_slot(self, host: str) -> bool:
+        """Take a slot of the shared budget."""
+        taken = await self._asked(self._budget.acquire(host))
+        if taken:
+            self._slots.add(host)
+        return taken
+
+    async def confirm_slot(self, host: str) -> None:
+        """Make sure of it right before the trigger."""
+        await self._asked(self._budget.confirm(host))
+
+    async def give_slot_back(self, host: str) -> None:
+        """Give it back, if the host may have one; what can't be given back now is left to a resume."""
+        resumed = self._before is not None and host in self._before.hosts
+        if host in self._slots or resumed:
+            self._slots.discard(host)
+            with contextlib.suppress(CodedError):
+                await self._budget.release(host)
+
+    async def _asked(self, answer: Awaitable[Answer]) -> Answer:
+        """What the budget says; without it nothing new may start.
+
+        :raises RolloutError: it can't be asked, or is lost.
+        """
+        try:
+            return await answer
+        except CodedError as error:
+            self.stop(error.reason)
+            raise RolloutError(error.reason.code, error.reason.message) from error
+
+    def refused(self, host: str, why: Reason) -> None:
+        """A host is not to be rebooted."""
+        self._scheduler.refused(host, why, self._now())
+        self._happened()
+
+    def failed(self, host: str, why: Reason, down: bool) -> None:
+        """A host is given up."""
+        self._up[host] = not down
+        self._scheduler.failed(host, self._now(), why, down)
+        self._happened()
+
+    def discarded(self, host: str) -> None:
+        """What was begun on a host is undone."""
+        self._scheduler.discarded(host)
+        self._happened()
+
+    def released(self, host: str, outage_s: float | None) -> None:
+        """A host is back in service."""
+        self._up[host] = True
+        self._scheduler.released(host, self._now(), outage_s)
+        self._happened()
+
+    def stop(self, why: Reason) -> None:
+        """Start nothing any more."""
+        self._scheduler.stop(why, self._now())
+        self._happened()
+
+    def _journal_failed(self, error: RolloutError) -> None:
+        self.stop(error.reason)

@@ -1,0 +1,45 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Until when: a number of seconds, a time of day, or a point in time."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from .errors import RolloutError
+
+_TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+
+
+def seconds_until(text: str, now: datetime) -> float:
+    """How long there is.
+
+    :param text: seconds; C(HH:MM), the next time that it is so in the time zone of C(now); or a point in time as
+        ISO 8601 writes it, in that time zone if it names none.
+    :param now: with a time zone.
+    :raises RolloutError: C(SETTINGS_INVALID): it is none of these, or past.
+    """
+    text = text.strip()
+    time_of_day = _TIME_OF_DAY.fullmatch(text)
+    if time_of_day:
+        then = now.replace(hour=int(time_of_day[1]), minute=int(time_of_day[2]), second=0, microsecond=0)
+        seconds = ((then if then > now else then + timedelta(days=1)) - now).total_seconds()
+    else:
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = (_point(text, now) - now).total_seconds()
+    if not 0 < seconds < float("inf"):
+        raise RolloutError("SETTINGS_INVALID", "deadline %s is past, or none" % text)
+    return seconds
+
+
+def _point(text: str, now: datetime) -> datetime:
+    try:
+        point = datetime.fromisoformat(text)
+    except ValueError as error:
+        wanted = "seconds, HH:MM, or a point in time such as 2026-11-24T15:00:00Z"
+        raise RolloutError("SETTINGS_INVALID", "deadline is %r, but has to be %s" % (text, wanted)) from error
+    return point if point.tzinfo else point.replace(tzinfo=now.tzinfo)

@@ -1,0 +1,222 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The play's hosts, as a rollout wants them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ansible.errors import AnsibleError, AnsibleValueOmittedError
+
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
+
+from .._reboot.rebooter import HostReboot, RebootError, RebootRequest
+from .._transport.hook_runner import HookRunner
+from .._transport.play_hosts import PlayHosts
+from .._transport.prober import Prober, Sshd
+from .._transport.session import ActionSession, Session
+from .errors import RolloutError
+from .hooks import Hook, parse_hooks
+from .host_run import Desk, Hooks, HostRun
+from .hosts import HostSpec
+
+# What is templated for each host by itself. Before that it may be anything.
+PER_HOST = ("domains", "combination", "before", "after", "on_failure", "power_hook")
+
+# Nothing but a jump host makes one host's way to another.
+_JUMP = re.compile(r"(?:^|\s)(?:-J\s*|-o\s*ProxyJump[= ]\s*)(\S+)")
+_PROXY_COMMAND = re.compile(r"ProxyCommand")
+
+
+@dataclass(frozen=True)
+class HostOptions:
+    """What the user says of one host, templated.
+
+    :ivar domains: dimension → domain.
+    :ivar local: whether it is the machine that runs the playbook, by its connection.
+    """
+
+    domains: Mapping[str, str]
+    combination: str
+    hooks: Hooks
+    local: bool
+
+
+class PlayFleet:
+    """The hosts of a play; see :class:`conductor.Fleet`.
+
+    :param raw: options of :data:`PER_HOST` as they stand in the play.
+    :param connections: how many connections, modules and hooks may be under way at once.
+    :param random: draws so many bytes, as hexadecimal digits.
+    """
+
+    def __init__(
+        self,
+        hosts: PlayHosts,
+        raw: Mapping[str, Any],
+        *,
+        prober: Prober,
+        request: RebootRequest,
+        fallback: str,
+        connect_timeout_s: int | None,
+        connections: int,
+        own_boot_id: str,
+        random: Callable[[int], str],
+        progress: Callable[[str, str], None],
+    ) -> None:
+        self._hosts = hosts
+        self._raw = raw
+        self._prober = prober
+        self._request = request
+        self._fallback = fallback
+        self._connect_timeout_s = connect_timeout_s
+        self._at_once = asyncio.Semaphore(connections)
+        self._own_boot_id = own_boot_id
+        self._random = random
+        self._progress = progress
+        self._options: dict[str, HostOptions] = {}
+        self._jumps: set[str] = set()
+        self._controller: Session | None = None
+
+    # Before the rollout.
+
+    def read(self, names: Sequence[str], *, with_hooks: bool = True) -> None:
+        """Template what the user says of each of these hosts, so that what is wrong with it is told before anything begins.
+
+        :raises RolloutError: C(SETTINGS_INVALID).
+        """
+        for name in names:
+            variables = self._hosts.variables(name)
+            templar = self._hosts.templar(variables)
+
+            def value(option: str, name: str = name, templar: Any = templar) -> Any:
+                try:
+                    return templar.template(self._raw[option]) if option in self._raw else None
+                except AnsibleValueOmittedError:
+                    return None
+                except AnsibleError as error:
+                    raise RolloutError("SETTINGS_INVALID", "%s of %s: %s" % (option, name, error)) from error
+
+            self._options[name] = HostOptions(
+                domains=_domains(value("domains"), name),
+                combination=_combination(value("combination"), variables),
+                hooks=Hooks(**{field: _hooks(value(option), option, name) for option, field in _HOOKS})
+                if with_hooks
+                else Hooks(),
+                local=templar.template(variables.get("ansible_connection", "")) == "local",
+            )
+            self._jumps.update(_jump_hosts(templar, variables))
+
+    def options(self, name: str) -> HostOptions:
+        """What is known of a host that was read."""
+        return self._options[name]
+
+    def goes_last(self, name: str, also: Iterable[str]) -> bool:
+        """Whether others need a host: to be reached through it, or because it is one of C(also), the machines of the lock."""
+        variables = self._hosts.variables(name)
+        own = {name, str(variables.get("ansible_host", name))}
+        return not own.isdisjoint({*self._jumps, *also})
+
+    # During it.
+
+    def run_of(self, host: HostSpec, desk: Desk) -> HostRun:
+        """What takes a host through the rollout."""
+        options = self._options[host.name]
+        session = self.session(host.name)
+        return HostRun(
+            host,
+            reboot=self.reboot_of(host.name, session),
+            runner=HookRunner(session, self._controller_session()),
+            hooks=options.hooks,
+            request=self._request,
+            fallback=self._fallback,
+            desk=desk,
+        )
+
+    def reboot_of(self, name: str, session: Session | None = None) -> HostReboot:
+        """The steps of a host's reboot."""
+        return HostReboot(
+            session=session or self.session(name),
+            prober=self._prober,
+            own_boot_id=self._own_boot_id,
+            new_token=lambda: self._random(TOKEN_BYTES),
+            progress=lambda text: self._progress(name, text),
+        )
+
+    def session(self, name: str) -> Session:
+        """Connections to a host.
+
+        :raises RebootError: C(CONTROL_NODE).
+        """
+        if name in self._options and self._options[name].local:
+            raise RebootError("CONTROL_NODE", "the connection is local: this host is the machine that runs the playbook")
+        action, variables = self._hosts.connect(name)
+        return ActionSession(action, variables, self._connect_timeout_s, self._at_once)
+
+    async def sshd(self, name: str) -> Sshd | None:
+        """A host's sshd."""
+        return await self.session(name).sshd()
+
+    def _controller_session(self) -> Session:
+        if self._controller is None:
+            action, variables = self._hosts.controller()
+            self._controller = ActionSession(action, variables, at_once=self._at_once)
+        return self._controller
+
+
+_HOOKS = (("before", "before"), ("after", "after"), ("on_failure", "on_failure"), ("power_hook", "power"))
+
+
+def _hooks(value: Any, option: str, name: str) -> tuple[Hook, ...]:
+    try:
+        # One hook may stand for itself.
+        return parse_hooks([value] if isinstance(value, Mapping) else value, option) if value is not None else ()
+    except RolloutError as error:
+        raise RolloutError(error.reason.code, "%s (for %s)" % (error.reason.message, name)) from error
+
+
+def _domains(value: Any, name: str) -> dict[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise RolloutError(
+            "SETTINGS_INVALID", "domains of %s is %r, but has to be a dictionary: dimension to domain" % (name, value)
+        )
+    # A host without a domain in a dimension is in none.
+    return {str(dimension): str(domain) for dimension, domain in value.items() if domain not in (None, "")}
+
+
+def _combination(value: Any, variables: Mapping[str, Any]) -> str:
+    """What the user says, or else the product and kernel, where facts were gathered."""
+    if value:
+        return str(value)
+    facts = variables["ansible_facts"]
+    return " ".join(str(facts[fact]) for fact in ("product_name", "kernel") if facts.get(fact))
+
+
+def _jump_hosts(templar: Any, variables: Mapping[str, Any]) -> set[str]:
+    """The machines that a host is reached through, as far as its variables tell."""
+    found: set[str] = set()
+    for variable in ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args"):
+        text = str(templar.template(variables.get(variable, "")) or "")
+        for jumps in _JUMP.findall(text):
+            found.update(_host_of(each) for each in jumps.strip("\"'").split(","))
+        if _PROXY_COMMAND.search(text):
+            # Which of its words is the machine only ssh knows; a host of the play that is among them is meant.
+            try:
+                words = shlex.split(text.replace("ProxyCommand=", " "))
+            except ValueError:
+                words = text.split()
+            found.update(_host_of(word) for each in words for word in each.split())
+    return found
+
+
+def _host_of(jump: str) -> str:
+    host = jump.rpartition("@")[2].removeprefix("ssh://")
+    return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What became of one host in a run, from the run's journal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import RolloutError
+from .journal import READ_BYTES, failed, open_regular
+from .records import Record
+from .state import HostState, Phase, RunState
+
+_STATUS = {
+    Phase.RELEASED: "done",
+    Phase.FAILED: "failed",
+    Phase.REFUSED: "refused",
+    Phase.DISCARDED: "discarded",
+    Phase.WAITING: "skipped",
+}
+
+
+def status_of(host: HostState) -> str:
+    """How a host ended; C(unfinished) if it has not, because its controller ended before."""
+    return _STATUS.get(host.phase, "unfinished")
+
+
+def outcome_of(host: HostState) -> dict[str, Any]:
+    """What is known of a host, as plain values; what is not known is left out."""
+    known: dict[str, Any] = {
+        "status": status_of(host),
+        "method": host.method,
+        "path": host.path,
+        "staged": host.staged,
+        "proof": host.proof or None,
+        "reasons": [{"code": each.code, "message": each.message, "hint": each.hint} for each in host.reasons],
+        "outage_ms": host.outage_ms,
+        "outage_error_ms": host.outage_error_ms,
+        "detected_by": host.detected_by,
+        "login_ms": host.login_ms,
+        "elapsed_ms": host.total_ms,
+        "down": host.down if host.phase is Phase.FAILED else None,
+    }
+    if host.boot_id:
+        known["before"] = {"boot_id": host.boot_id, "release": host.release_before}
+    if host.boot_id_after:
+        known["after"] = {"boot_id": host.boot_id_after, "release": host.release_after}
+    if host.reason is not None:
+        known.update(code=host.reason.code, msg=host.reason.message, hint=host.reason.hint)
+    return {name: value for name, value in known.items() if value not in (None, "")}
+
+
+def read_host(journal: str, name: str) -> HostState:
+    """One host of a run, without taking apart what the journal says of the others.
+
+    :raises RolloutError: C(JOURNAL_FAILED), C(JOURNAL_DAMAGED), or C(HOST_NOT_IN_RUN).
+    """
+    state = RunState()
+    try:
+        with open(open_regular(journal, 0), "rb", buffering=READ_BYTES) as stream:
+            first = json.loads(stream.readline())
+            if name not in first["hosts"]:
+                raise RolloutError("HOST_NOT_IN_RUN", "%s is not one of the hosts of run %s" % (name, first["run_id"]))
+            state.apply(dict(first, hosts=[name], waves=[]))
+            mark = json.dumps({"host": name}, separators=(",", ":"))[1:-1].encode("ascii")
+            for line in stream:
+                if mark in line and line.endswith(b"\n"):
+                    record: Record = json.loads(line)
+                    # Others may speak of it, in what they printed.
+                    if record.get("host") == name:
+                        state.apply(record)
+    except OSError as error:
+        raise failed(journal, error) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise RolloutError("JOURNAL_DAMAGED", "%s can't be read: %r" % (journal, error)) from error
+    return state.hosts[name]
+
+
+def outcome_result(outcome: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The result of M(fleet.kexec.outcome) for a host.
+
+    :param facts: C(fleet_kexec) as it is known already; the rest of it stays.
+    """
+    result: dict[str, Any] = {"changed": False, "status": outcome["status"], "outcome": outcome}
+    if "path" in outcome:
+        result["ansible_facts"] = {"fleet_kexec": {**facts, "last_boot": outcome}}
+    if outcome["status"] != "done":
+        message = outcome.get("msg", "its turn never came")
+        result.update(failed=True, msg="%s: %s" % (outcome["status"], message))
+        result.update({name: outcome[name] for name in ("code", "hint") if name in outcome})
+    return result

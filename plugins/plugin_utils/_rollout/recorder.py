@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writing the journal beside everything else: what piles up while one write lasts goes into the next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from .errors import RolloutError
+from .records import Record
+
+
+class Recorder:
+    """Hands records on to the journal, in order.
+
+    What can't be written, to a full disk say, is kept, and tried again with what comes later.
+
+    :param commit: writes records and returns when they are on disk; raises :class:`RolloutError`.
+    :param tell: is given every record at once, whether it could be written or not.
+    :param failed: is told whenever writing failed.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Record]], Awaitable[None]],
+        tell: Callable[[Record], None],
+        failed: Callable[[RolloutError], None],
+    ) -> None:
+        self._commit = commit
+        self._tell = tell
+        self._failed = failed
+        self._pending: list[Record] = []
+        # One write at a time; a second one is asked for while the first lasts.
+        self._writing: asyncio.Task[RolloutError | None] | None = None
+        self._next: asyncio.Task[RolloutError | None] | None = None
+
+    def record(self, record: Record) -> None:
+        """Have a record written soon."""
+        self._tell(record)
+        self._pending.append(record)
+        self._start()
+
+    async def durable(self) -> None:
+        """Wait until everything recorded so far is on disk.
+
+        :raises RolloutError: C(JOURNAL_FAILED).
+        """
+        if not self._pending and self._writing is None:
+            return
+        error = await asyncio.shield(self._start())
+        if error is not None:
+            raise error
+
+    def _start(self) -> asyncio.Task[RolloutError | None]:
+        """The write that takes what is pending."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._write(self._writing))
+        return self._next
+
+    async def _write(self, before: asyncio.Task[RolloutError | None] | None) -> RolloutError | None:
+        if before is not None:
+            await before
+        # From here on what comes is for another write.
+        self._writing, self._next = self._next, None
+        records, self._pending = self._pending, []
+        error = None
+        try:
+            if records:
+                await self._commit(records)
+        except RolloutError as caught:
+            error = caught
+            self._pending = records + self._pending
+            self._failed(caught)
+        if self._next is None:
+            self._writing = None
+        return error

@@ -1,0 +1,448 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One rollout of a play's hosts, from options to result."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import json
+import os
+import resource
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
+
+from .._lock.beside import LockBeside
+from .._lock.interface import SlotLock, make_lock
+from .._reboot.rebooter import RebootRequest
+from .._transport.bounded import CallAbandoned, bounded_call
+from .._transport.interrupts import Interrupts
+from .._transport.play_hosts import PlayHosts
+from .._transport.prober import Prober
+from . import records
+from .arguments import FAILURES_FAIL
+from .conductor import Conductor
+from .deadline import seconds_until
+from .errors import RolloutError
+from .fleet import PlayFleet
+from .forecast import Forecast, forecast
+from .history import History
+from .hosts import Prediction, Status
+from .journal import Journal, replay, utc
+from .plan import Plan, make_plan
+from .records import Record
+from .report import plan_text, summary
+from .rollout import (
+    bystanders_of,
+    done_before,
+    forecast_result,
+    hosts_result,
+    look_at,
+    outages_of,
+    plan_hosts,
+    samples_of,
+    specs_of,
+    without_retried,
+)
+from .runs import Run, RunStore, default_directory
+from .scheduler import Scheduler
+from .settings import settings_from
+from .state import Phase, RunState
+from .view import View
+from .words import Glyphs
+
+# A disk that takes longer than this to sync is as good as full.
+COMMIT_TIMEOUT_S = 60.0
+# How often a worker looks whether the playbook that it belongs to is still there.
+PARENT_CHECK_S = 0.5
+
+
+@dataclass(frozen=True)
+class Controller:
+    """Where this runs, and what it is given.
+
+    :ivar name: of this machine, for people.
+    :ivar random: draws so many bytes, as hexadecimal digits.
+    :ivar say: shows a line to the user.
+    :ivar progress: told what a host does, in few words.
+    :ivar columns: of what shows the texts before and after it.
+    :ivar view: makes what shows the rollout as it goes, given how long each host is predicted to take, and the state of a
+        run that is resumed.
+    """
+
+    name: str
+    own_boot_id: str
+    random: Callable[[int], str]
+    say: Callable[[str], None]
+    progress: Callable[[str, str], None]
+    columns: int
+    glyphs: Glyphs
+    view: Callable[[Mapping[str, Prediction], RunState | None], View]
+
+
+class Orphaned(Exception):
+    """The playbook is gone; whoever resumes the run goes on."""
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A plan, and what it was made of."""
+
+    plan: Plan
+    fleet: PlayFleet
+    history: History
+    foreseen: Forecast
+
+
+class Rolling:
+    """A rollout.
+
+    :param options: validated parameters of M(fleet.kexec.rolling_reboot), but those of :data:`fleet.PER_HOST`.
+    :param raw: the latter, as they stand in the play.
+    :param names: the play's hosts of the moment.
+    :param unavailable: hosts of the play that are not among them, because they failed or could not be reached.
+    :raises CodedError: the options make no sense.
+    """
+
+    def __init__(
+        self,
+        *,
+        options: Mapping[str, Any],
+        raw: Mapping[str, Any],
+        hosts: PlayHosts,
+        names: Sequence[str],
+        unavailable: Sequence[str],
+        request: RebootRequest,
+        controller: Controller,
+    ) -> None:
+        self._options = options
+        self._raw = raw
+        self._hosts = hosts
+        self._names = list(names)
+        self._unavailable = list(unavailable)
+        self._request = request
+        self._controller = controller
+        self._store = RunStore(options["run_directory"] or default_directory(os.environ, os.path.expanduser("~")))
+        self._settings = settings_from(
+            {**options, "deadline": options["deadline"] and seconds_until(options["deadline"], datetime.now().astimezone())}
+        )
+        # Drawn once, so that a plan is the same however often it is made.
+        self._seed = int(controller.random(4), 16)
+
+    # Check mode.
+
+    async def plan(self) -> dict[str, Any]:
+        """What the rollout would be, without touching anything.
+
+        :raises CodedError: it is refused as a whole.
+        """
+        async with _prober() as prober:
+            before = None
+            if self._options["resume"]:
+                before = RunState()
+                replay(self._store.open(self._options["resume"]).journal, before.apply)
+                self._retry(before)
+            planned = self._planned(prober, before)
+            ended = done_before(before) if before else {}
+            left = [host for host in planned.plan.hosts if host.name not in ended]
+            looked = await look_at([host.name for host in left], planned.fleet.reboot_of, self._request)
+            refused = {name: seen.refused for name, seen in looked.items() if seen.refused is not None}
+            going = [host.name for host in left if host.name not in refused]
+            # Hosts that are not rebooted take no part, and still count for the limits.
+            planned = self._make_plan(planned.fleet, going, [*ended, *refused], planned.history)
+            self._say(plan_text(planned.plan, planned.foreseen, refused, **self._layout()))
+            told = plan_hosts(left, looked)
+            told.update({name: {"status": status.value} for name, status in ended.items()})
+            return {
+                "changed": bool(going),
+                "waves": _waves(planned.plan),
+                "hosts": told,
+                "forecast": forecast_result(planned.foreseen),
+            }
+
+    # The rollout.
+
+    async def run(self) -> dict[str, Any]:
+        """Carry it out.
+
+        :raises CodedError: it is refused as a whole.
+        :raises Orphaned: the playbook is gone.
+        """
+        _allow_all_descriptors()
+        state = RunState()
+        async with _prober() as prober, contextlib.AsyncExitStack() as opened:
+            if self._options["resume"]:
+                run = self._store.open(self._options["resume"])
+                journal = opened.enter_context(Journal(run.journal, replay=state.apply))
+                before: RunState | None = self._retry(copy.deepcopy(state))
+                planned = self._planned(prober, before, but=run.run_id)
+                first = records.run_resumed(controller=self._controller.name, pid=os.getpid())
+            else:
+                before = None
+                planned = self._planned(prober, None)
+                run = self._store.new(self._options["run_id"], time.time(), self._controller.random)
+                journal = opened.enter_context(Journal(run.journal))
+                first = self._started(run, planned.plan)
+
+            async def commit(batch: Sequence[Record]) -> None:
+                try:
+                    await bounded_call(lambda: journal.append(batch), COMMIT_TIMEOUT_S)
+                except CallAbandoned as error:
+                    raise RolloutError("JOURNAL_FAILED", "%s: %s" % (run.journal, error)) from error
+
+            await commit([first])
+            state.apply(dict(first, at=utc(time.time())))
+            lock = make_lock(self._options["lock"] or {}, run.run_id, self._controller.name, progress=self._controller.say)
+            await bounded_call(lock.open, COMMIT_TIMEOUT_S)
+            opened.push_async_callback(_quietly, lock.close)
+            if before is not None:
+                await bounded_call(lambda: _release_ended(lock, run.run_id, before), COMMIT_TIMEOUT_S)
+            return await self._conduct(
+                run=run,
+                first=first,
+                state=state,
+                before=before,
+                planned=planned,
+                lock=LockBeside(lock),
+                prober=prober,
+                commit=commit,
+            )
+
+    async def _conduct(
+        self,
+        *,
+        run: Run,
+        first: Record,
+        state: RunState,
+        before: RunState | None,
+        planned: _Planned,
+        lock: LockBeside,
+        prober: Prober,
+        commit: Callable[[Sequence[Record]], Any],
+    ) -> dict[str, Any]:
+        now = asyncio.get_running_loop().time
+        began = now()
+        plan = planned.plan
+        scheduler = Scheduler(
+            plan,
+            self._settings,
+            began,
+            outages_of(planned.history.samples),
+            done={name: status for name, status in done_before(before).items() if name in plan.limits} if before else None,
+        )
+        for name in self._down(before):
+            scheduler.seen(name, False, began)
+        view = self._controller.view({host.name: host.predicted for host in plan.hosts}, before)
+        # It was written before there was anything to show it.
+        view.record(first, began)
+
+        def shown(record: Record) -> None:
+            state.apply(dict(record, at=utc(time.time())))
+            view.record(record, now())
+
+        conductor = Conductor(
+            plan=plan,
+            scheduler=scheduler,
+            fleet=planned.fleet,
+            prober=prober,
+            budget=lock,
+            commit=commit,
+            before=before,
+            shown=shown,
+            tick=lambda now: view.tick(now, scheduler.waiting(now)),
+        )
+        try:
+            with Interrupts(lambda: conductor.stop(reason("INTERRUPTED", "the playbook was interrupted"))):
+                await _while_parent_lives(conductor.run(), lambda: scheduler.stopped is not None)
+                counts = {status.value: count for status, count in scheduler.counts().items() if count}
+                ended = records.run_ended(counts=counts, duration_ms=round((now() - began) * 1000))
+                with contextlib.suppress(CodedError):
+                    await commit([ended])
+                shown(ended)
+        finally:
+            view.close()
+        self._say(summary(state, journal=run.journal, forecast=planned.foreseen, **self._layout()))
+        return {
+            "changed": any("path" in known for known in conductor.results.values()),
+            "run_id": run.run_id,
+            "journal": run.journal,
+            "forecast": forecast_result(planned.foreseen),
+            **self._result(state, {host.name: scheduler.status(host.name) for host in plan.hosts}, conductor.results),
+        }
+
+    def _result(
+        self, state: RunState, statuses: Mapping[str, Status], results: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        """What became of the hosts, and whether that fails the task."""
+        stopped = state.stop_reason
+        result: dict[str, Any] = {
+            "counts": state.counts,
+            "stopped": {"code": stopped.code, "message": stopped.message, "hint": stopped.hint} if stopped else None,
+            "hosts": hosts_result(state, statuses, results),
+            "duration_ms": state.duration_ms,
+        }
+        left = [name for name, status in statuses.items() if status is not Status.DONE]
+        if left and self._options["failures"] == FAILURES_FAIL:
+            why = stopped or next((host.reason for host in state.hosts.values() if host.reason), None)
+            named = ", ".join(left[:3]) + (" and %d more" % (len(left) - 3) if len(left) > 3 else "")
+            result.update(failed=True, msg="%d of %d hosts were not rebooted as asked: %s" % (len(left), len(statuses), named))
+            if why is not None:
+                result.update(msg="%s. %s" % (result["msg"], why.message), code=why.code, hint=why.hint)
+        return result
+
+    def _say(self, lines: Sequence[str]) -> None:
+        for line in lines:
+            self._controller.say(line)
+
+    def _layout(self) -> dict[str, Any]:
+        return {"columns": self._controller.columns, "glyphs": self._controller.glyphs}
+
+    # What it is made of.
+
+    def _planned(self, prober: Prober, before: RunState | None, but: str | None = None) -> _Planned:
+        names = self._names_of(before)
+        history = History(samples_of(self._store, but))
+        fleet = PlayFleet(
+            self._hosts,
+            self._raw,
+            prober=prober,
+            request=self._request,
+            fallback=self._options["fallback"],
+            connect_timeout_s=self._options["connect_timeout"],
+            connections=self._options["connections"],
+            own_boot_id=self._controller.own_boot_id,
+            random=self._controller.random,
+            progress=self._controller.progress,
+        )
+        fleet.read(names)
+        return self._make_plan(fleet, names, [], history)
+
+    def _make_plan(self, fleet: PlayFleet, names: Sequence[str], others: Sequence[str], history: History) -> _Planned:
+        groups = self._hosts.groups
+        around = [*others, *self._unavailable, *self._hosts.members(self._settings.min_available)]
+        bystanders = [name for name in dict.fromkeys(around) if name not in set(names)]
+        fleet.read([name for name in bystanders if name not in others], with_hooks=False)
+        hosts = specs_of(names, fleet, groups, history, _machines_of(self._options["lock"]))
+        plan = make_plan(hosts, bystanders_of(bystanders, fleet, groups), self._settings, self._seed)
+        return _Planned(plan, fleet, history, forecast(plan, self._settings, history, self._seed))
+
+    def _names_of(self, before: RunState | None) -> list[str]:
+        """The hosts to reboot: those of the play, or of the run that is resumed."""
+        if before is None:
+            return self._names
+        strangers = [name for name in self._names if name not in before.hosts]
+        if strangers:
+            raise RolloutError(
+                "SETTINGS_INVALID", "resume: run %s has no %s; start a run of its own for it" % (before.run_id, strangers[0])
+            )
+        return list(before.hosts)
+
+    def _down(self, before: RunState | None) -> list[str]:
+        """Hosts that are down as far as is known."""
+        found = dict.fromkeys(name for name in self._unavailable)
+        if before is not None:
+            found.update(dict.fromkeys(name for name, host in before.hosts.items() if host.down))
+        return list(found)
+
+    def _retry(self, state: RunState) -> RunState:
+        """Have hosts that failed begin anew, where that is asked for."""
+        if self._options["retry_failed"]:
+            without_retried(state, [name for name, host in state.hosts.items() if host.phase is Phase.FAILED])
+        return state
+
+    def _started(self, run: Run, plan: Plan) -> Record:
+        shown = {name: value for name, value in self._options.items() if value is not None and name != "lock"}
+        lock = self._options["lock"] or {}
+        shown["lock"] = {name: lock[name] for name in ("backend", "name", "slots") if lock.get(name) is not None}
+        return records.run_started(
+            run_id=run.run_id,
+            controller=self._controller.name,
+            collection_version=collection_version(),
+            hosts=[host.name for host in plan.hosts],
+            bystanders=[each.name for each in plan.bystanders],
+            settings=shown,
+            waves=_waves(plan),
+            pid=os.getpid(),
+        )
+
+
+def collection_version() -> str:
+    """Version of this collection; empty in a checkout."""
+    manifest = os.path.join(os.path.dirname(__file__), "../../../MANIFEST.json")
+    try:
+        with open(manifest, encoding="utf-8") as stream:
+            return str(json.load(stream)["collection_info"]["version"])
+    except (OSError, ValueError, KeyError):
+        return ""
+
+
+def _waves(plan: Plan) -> list[dict[str, Any]]:
+    return [{"name": wave.name, "hosts": [host.name for host in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves]
+
+
+def _machines_of(lock: Mapping[str, Any] | None) -> list[str]:
+    """The machines that hold the lock."""
+    found = []
+    for endpoint in (lock or {}).get("endpoints") or ():
+        with contextlib.suppress(ValueError):
+            found.append(urlsplit(str(endpoint)).hostname or "")
+    return [name for name in found if name]
+
+
+def _release_ended(lock: SlotLock, run_id: str, before: RunState) -> None:
+    """Give back what a controller that was killed could not: slots of hosts that had ended."""
+    ended = done_before(before)
+    for holder in lock.holders():
+        if holder.run_id == run_id and holder.host in ended:
+            lock.release(holder.host)
+
+
+@contextlib.asynccontextmanager
+async def _prober() -> AsyncIterator[Prober]:
+    prober = Prober()
+    try:
+        yield prober
+    finally:
+        prober.close()
+
+
+async def _quietly(close: Callable[[], None]) -> None:
+    with contextlib.suppress(CodedError, CallAbandoned):
+        await bounded_call(close, COMMIT_TIMEOUT_S)
+
+
+async def _while_parent_lives(work: Any, may_outlive: Callable[[], bool]) -> None:
+    """Do something, and stop in the middle of it if the parent process dies.
+
+    Who was told to stop finishes what is under way, though, and then nobody need be there.
+
+    :raises Orphaned: it did.
+    """
+    parent = os.getppid()
+    task = asyncio.ensure_future(work)
+    try:
+        while not (await asyncio.wait([task], timeout=PARENT_CHECK_S))[0]:
+            if os.getppid() != parent and not may_outlive():
+                raise Orphaned
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+    task.result()
+
+
+def _allow_all_descriptors() -> None:
+    """A window of a thousand hosts takes more than most shells allow, and less than the system does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(
+            resource.RLIMIT_NOFILE, (min(hard, max(soft, 65536)) if hard != resource.RLIM_INFINITY else 65536, hard)
+        )

@@ -1,0 +1,187 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A rollout put together: the hosts and what is known of them, the plan, the run, and what it came to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible.errors import AnsibleError
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
+
+from .._reboot.rebooter import HostReboot, RebootRequest
+from .._transport.session import SessionLost
+from .errors import RolloutError
+from .fleet import PlayFleet
+from .forecast import Forecast
+from .history import History
+from .hosts import Bystander, HostSpec, Phases, Status
+from .journal import replay
+from .outcome import outcome_of
+from .runs import RunStore
+from .state import Phase, Resume, RunState
+
+# Runs that tell how long hosts take.
+RUNS_REMEMBERED = 20
+
+# How a host that a resume leaves alone has ended.
+_ENDED = {Phase.RELEASED: Status.DONE, Phase.FAILED: Status.FAILED}
+
+
+# What is known before.
+
+
+def samples_of(store: RunStore, but: str | None = None) -> dict[str, list[Phases]]:
+    """How long the phases of hosts took in earlier runs, by combination. A journal that can't be read tells nothing.
+
+    :param but: a run that is left out.
+    """
+    samples: dict[str, list[Phases]] = {}
+    for run in store.list()[:RUNS_REMEMBERED]:
+        state = RunState()
+        try:
+            if run.run_id != but:
+                replay(run.journal, state.apply)
+        except RolloutError:
+            continue
+        for host in state.hosts.values():
+            if host.phase is Phase.RELEASED and host.outage_ms is not None:
+                times_ms = (host.prepare_ms or 0, host.drain_ms or 0, host.outage_ms, host.after_ms or 0)
+                samples.setdefault(host.combination or "", []).append(Phases(*(each / 1000 for each in times_ms)))
+    return samples
+
+
+def outages_of(samples: Mapping[str, Sequence[Phases]]) -> dict[str, list[float]]:
+    """The outages among them, in seconds."""
+    return {combination: [phases.outage_s for phases in values] for combination, values in samples.items()}
+
+
+def specs_of(
+    names: Sequence[str],
+    fleet: PlayFleet,
+    groups: Callable[[str], frozenset[str]],
+    history: History,
+    lock_machines: Iterable[str],
+) -> list[HostSpec]:
+    """The hosts to reboot."""
+    machines = tuple(lock_machines)
+    specs = []
+    for name in names:
+        options = fleet.options(name)
+        specs.append(
+            HostSpec(
+                name=name,
+                domains=options.domains,
+                groups=groups(name),
+                combination=options.combination,
+                last=fleet.goes_last(name, machines),
+                predicted=history.prediction(options.combination),
+            )
+        )
+    return specs
+
+
+def bystanders_of(names: Iterable[str], fleet: PlayFleet, groups: Callable[[str], frozenset[str]]) -> list[Bystander]:
+    """The hosts that count for limits and are not rebooted."""
+    return [Bystander(name, fleet.options(name).domains, groups(name)) for name in names]
+
+
+def done_before(state: RunState) -> dict[str, Status]:
+    """How hosts ended in the run that is resumed, those that a resume leaves alone."""
+    return {host.host: _ENDED[host.phase] for host in state.with_resume(Resume.DONE)}
+
+
+# The plan.
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What looking at a host came to.
+
+    :ivar refused: why it can't be rebooted as asked; None if it can.
+    :ivar known: how it would be, as check mode of M(fleet.kexec.reboot) returns it.
+    """
+
+    refused: Reason | None
+    known: dict[str, Any]
+
+
+async def look_at(names: Sequence[str], reboot_of: Callable[[str], HostReboot], request: RebootRequest) -> dict[str, Looked]:
+    """Have every host say how it would be rebooted; to be run in check mode, so that nothing is staged."""
+
+    async def look(name: str) -> Looked:
+        try:
+            host = reboot_of(name)
+            await host.prepare(request)
+        except SessionLost as error:
+            return Looked(reason("UNREACHABLE", "the host could not be reached: %s" % error), {})
+        except CodedError as error:
+            return Looked(error.reason, {})
+        except AnsibleError as error:
+            return Looked(reason("CONNECTION_FAILED", "the host can't be used as it is told: %s" % error), {})
+        return Looked(None, host.known)
+
+    looked = await asyncio.gather(*map(look, names))
+    return dict(zip(names, looked, strict=True))
+
+
+def forecast_result(forecast: Forecast) -> dict[str, Any]:
+    """A forecast as plain values."""
+    return {
+        "total_p50_s": round(forecast.total_p50_s, 1),
+        "total_p95_s": round(forecast.total_p95_s, 1),
+        "out_over_time": [[round(at, 1), out] for at, out in forecast.course.out_over_time],
+    }
+
+
+def plan_hosts(hosts: Sequence[HostSpec], looked: Mapping[str, Looked]) -> dict[str, dict[str, Any]]:
+    """What is planned with each host, as plain values."""
+    planned: dict[str, dict[str, Any]] = {}
+    for host in hosts:
+        seen = looked[host.name]
+        if seen.refused:
+            planned[host.name] = {"status": Status.REFUSED.value, **_told(seen.refused)}
+        else:
+            planned[host.name] = {
+                "status": "planned",
+                "method": seen.known["method"],
+                "reasons": seen.known["reasons"],
+                "predicted_ms": host.predicted.as_ms(),
+                "predicted_jump_ms": seen.known.get("predicted_ms"),
+            }
+    return planned
+
+
+def _told(why: Reason) -> dict[str, str]:
+    return {"code": why.code, "msg": why.message, "hint": why.hint}
+
+
+# What it came to.
+
+
+def hosts_result(state: RunState, statuses: Mapping[str, Status], results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What became of each host, as plain values.
+
+    :param results: what this process knows beyond the journal.
+    """
+    found = {}
+    for name, host in state.hosts.items():
+        known = dict(outcome_of(host), status=statuses[name].value)
+        for extra in ("notes", "elapsed_ms"):
+            if extra in results.get(name, {}):
+                known[extra] = results[name][extra]
+        found[name] = known
+    return found
+
+
+def without_retried(state: RunState, names: Iterable[str]) -> RunState:
+    """A state in which these hosts are as if they had not been begun."""
+    for name in names:
+        host = state.hosts[name]
+        state.hosts[name] = replace(host, phase=Phase.WAITING, reason=None, failed_in="")
+    return state

@@ -1,0 +1,127 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts of a play, as one action that runs once for all of them gets at them.
+
+Ansible gives an action one host. For the others their variables and
+connections are made here as Ansible makes them for a task of their own, by the
+same code: this is the one place that knows of its insides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.executor.task_executor import TaskExecutor
+from ansible.plugins.action import ActionBase
+from ansible.template import Templar
+
+LOCALHOST = "localhost"
+
+
+class HostAction(ActionBase):
+    """Carries one host's connection; what uses it calls its methods."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Is never called."""
+        raise NotImplementedError
+
+
+class _Connector(TaskExecutor):
+    """The part of Ansible's executor that makes connections.
+
+    How a whole one is made differs from 2.19 to 2.21; this part does not.
+    """
+
+    # A property in 2.21, of the task that the process runs.
+    _task = None
+
+    def __init__(self, task: Any, play_context: Any, shared_loader_obj: Any) -> None:
+        self._task = task
+        self._play_context = play_context
+        self._shared_loader_obj = shared_loader_obj
+        self._connection: Any = None
+
+
+class PlayHosts:
+    """The hosts around an action, by name.
+
+    :param action: that runs once, for the play's hosts.
+    :param task_vars: of the host that it happens to run on.
+    """
+
+    def __init__(self, action: ActionBase, task_vars: dict[str, Any]) -> None:
+        self._action = action
+        self._hostvars = task_vars["hostvars"]
+        self._variable_manager = self._hostvars._variable_manager
+        self._inventory = self._hostvars._inventory
+
+    def variables(self, name: str) -> dict[str, Any]:
+        """A host's variables, as a task of this play on this host has them; not templated.
+
+        :raises AnsibleError: it is not in the inventory.
+        """
+        host = self._inventory.get_host(name)
+        if host is None:
+            raise AnsibleError("%s is not in the inventory" % name)
+        found: dict[str, Any] = self._variable_manager.get_vars(play=self._action._task.play, host=host, task=self._action._task)
+        # Ansible notes there which interpreter it has found.
+        found["ansible_facts"] = dict(found.get("ansible_facts") or {})
+        return found
+
+    def groups(self, name: str) -> frozenset[str]:
+        """The groups of the inventory that a host is in, C(all) and C(ungrouped) among them."""
+        host = self._inventory.get_host(name)
+        return frozenset(group.name for group in host.get_groups()) if host is not None else frozenset()
+
+    def members(self, groups: Iterable[str]) -> list[str]:
+        """The hosts of groups of the inventory, each once."""
+        found: dict[str, None] = {}
+        for group in groups:
+            known = self._inventory.groups.get(group)
+            found.update(dict.fromkeys(host.name for host in (known.get_hosts() if known else ())))
+        return list(found)
+
+    def templar(self, variables: dict[str, Any]) -> Templar:
+        """What templates values with a host's variables."""
+        return Templar(loader=self._action._loader, variables=variables)
+
+    def connect(self, name: str, variables: dict[str, Any] | None = None) -> tuple[HostAction, dict[str, Any]]:
+        """An action on a host, with its own connection and become, and its variables.
+
+        Nothing is connected yet. To be called from the main thread.
+
+        :raises AnsibleError: its variables make no connection.
+        """
+        return self._connected(name, self.variables(name) if variables is None else variables, None)
+
+    def controller(self) -> tuple[HostAction, dict[str, Any]]:
+        """An action on the machine that runs the playbook, as the user who does."""
+        variables = dict(self.variables(LOCALHOST), ansible_connection="local", ansible_become=False)
+        return self._connected(LOCALHOST, variables, "local")
+
+    def _connected(self, name: str, variables: dict[str, Any], connection_type: str | None) -> tuple[HostAction, dict[str, Any]]:
+        action, templar = self._action, self.templar(variables)
+        task = action._task.copy()
+        task.delegate_to = None
+        play_context = action._play_context.set_task_and_variable_override(task=task, variables=variables, templar=templar)
+        play_context.remote_addr = variables.get("ansible_host", name)
+        executor = _Connector(task, play_context, action._shared_loader_obj)
+        if connection_type is None:
+            connection_type = templar.template(variables.get("ansible_connection", task.connection))
+        executor._connection = executor._get_connection(variables, templar, connection_type)
+        executor._set_connection_options(variables, templar)
+        connection = executor._connection
+        connection.update_vars(variables)
+        connection._play_context = play_context
+        host_action = HostAction(
+            task=task,
+            connection=connection,
+            play_context=play_context,
+            loader=action._loader,
+            templar=templar,
+            shared_loader_obj=action._shared_loader_obj,
+        )
+        return host_action, variables

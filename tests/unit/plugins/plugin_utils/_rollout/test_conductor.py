@@ -1,0 +1,470 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole rollouts of simulated hosts, on a simulated clock, with the real scheduler, journal records and host runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import LockError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.history import DEFAULT
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hooks import parse_hooks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import Hooks, HostRun
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import HostSpec, Status
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import utc
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import Plan, make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import done_before
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.scheduler import Scheduler
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import Settings, settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import Resume, RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.hook_runner import HookRunner
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
+
+from ...virtual_time import run
+from ..simulated import Host, Network
+
+
+class Killed(BaseException):
+    """The controller dies: nothing it would still do is done."""
+
+
+class Budget:
+    """A shared budget that always has room, unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.held: set[str] = set()
+        self.taken_by_others: set[str] = set()
+        self.lost = False
+
+    async def acquire(self, host: str) -> bool:
+        if self.lost:
+            raise LockError("LOCK_LOST", "the lease ran out")
+        await asyncio.sleep(0.01)
+        if host in self.taken_by_others:
+            return False
+        self.held.add(host)
+        return True
+
+    async def confirm(self, host: str) -> None:
+        assert host in self.held
+
+    async def release(self, host: str) -> None:
+        self.held.discard(host)
+
+
+class World:
+    """Hosts, a journal on a disk, and controllers that come and go."""
+
+    def __init__(self, *names: str, hooks: Mapping[str, Any] | None = None, fallback: str = "none", **options: Any) -> None:
+        self.hosts = {name: Host(name) for name in names}
+        self.domains: dict[str, dict[str, str]] = {}
+        self.hooks = hooks or {}
+        self.fallback = fallback
+        self.options = options
+        self.method = "kexec"
+        self.budget = Budget()
+        self.disk: list[Record] = []
+        self.disk_full = False
+        self.kill_after: int | None = None
+        self.now = 1000.0
+        self.reboot_timeout_s = 120.0
+        self.statuses: dict[str, Status] = {}
+        self.stopped: str | None = None
+        self.actions: list[tuple[float, Any]] = []
+        self.most_down = 0
+
+    # What the conductor needs.
+
+    async def commit(self, batch: Sequence[Record]) -> None:
+        await asyncio.sleep(0.002)
+        if self.disk_full:
+            raise RolloutError("JOURNAL_FAILED", "no space left on device")
+        for record in batch:
+            self.disk.append(dict(record, at=utc(self.hosts_now())))
+            if self.kill_after is not None and len(self.disk) >= self.kill_after:
+                raise Killed
+
+    def hosts_now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
+        session = self.hosts[host.name]
+        return HostRun(
+            host,
+            reboot=HostReboot(
+                session=session,
+                prober=self.network,  # type: ignore[arg-type]  # simulated
+                own_boot_id="mine",
+                new_token=lambda: "cd" * 8,
+                progress=lambda text: None,
+            ),
+            runner=HookRunner(session, session),
+            hooks=Hooks(**{phase: parse_hooks(value, phase) for phase, value in self.hooks.items()}),
+            request=RebootRequest(self.method, self.reboot_timeout_s, "true", "m"),
+            fallback=self.fallback,
+            desk=desk,
+            now_utc=self.hosts_now,
+        )
+
+    async def sshd(self, name: str) -> Sshd | None:
+        return await self.hosts[name].sshd()
+
+    # A controller's life.
+
+    def conduct(self, *, resume: bool = False, kill_after: int | None = None) -> World:
+        """Run a controller to its end, whichever that is."""
+        self.kill_after = kill_after
+        state = RunState.from_records(self.disk) if resume else None
+        with contextlib.suppress(Killed):
+            run(self._conduct(copy.deepcopy(state)), start=self.now)
+        return self
+
+    async def _conduct(self, before: RunState | None) -> None:
+        loop = asyncio.get_running_loop()
+        self.network = Network(*self.hosts.values())
+        settings = settings_from(self.options)
+        plan = self._plan(settings)
+        first = (
+            records.run_resumed(controller="c", pid=2)
+            if before
+            else records.run_started(
+                run_id="r", controller="c", collection_version="1", hosts=list(self.hosts), bystanders=[], settings={}, waves=[]
+            )
+        )
+        await self.commit([first])
+        scheduler = Scheduler(plan, settings, loop.time(), done=done_before(before) if before else None)
+        conductor = Conductor(
+            plan=plan,
+            scheduler=scheduler,
+            fleet=self,
+            prober=self.network,  # type: ignore[arg-type]  # simulated
+            budget=self.budget,
+            commit=self.commit,
+            before=before,
+            tick=lambda now: self._count_down(),
+        )
+        for after_s, action in self.actions:
+            loop.call_at(self.now + after_s, action, conductor)
+        self.actions = []
+        task = asyncio.create_task(conductor.run())
+        try:
+            await task
+        finally:
+            self.now = loop.time()
+        self.statuses = {name: scheduler.status(name) for name in self.hosts}
+        self.stopped = scheduler.stopped.code if scheduler.stopped else None
+        assert scheduler.finished(loop.time())
+        assert conductor.results.keys() <= self.hosts.keys()
+
+    def _count_down(self) -> None:
+        self.most_down = max(self.most_down, sum(not host.up for host in self.hosts.values()))
+
+    def _plan(self, settings: Settings) -> Plan:
+        specs = [
+            HostSpec(
+                name=name,
+                domains=self.domains.get(name, {}),
+                groups=frozenset({"all"}),
+                combination="",
+                last=False,
+                predicted=DEFAULT,
+            )
+            for name in self.hosts
+        ]
+        return make_plan(specs, [], settings, 1)
+
+    # What is to be seen.
+
+    def triggers(self, name: str) -> int:
+        return sum(line.startswith("trigger") for line in self.hosts[name].log)
+
+    def events(self, name: str) -> list[str]:
+        return [record["event"] for record in self.disk if record.get("host") == name]
+
+    def code(self, name: str) -> str | None:
+        state = RunState.from_records(self.disk).hosts[name]
+        if state.reason is not None:
+            assert state.reason.code in CATALOGUE
+        return state.reason.code if state.reason else None
+
+
+def command(*argv: str, **options: Any) -> dict[str, Any]:
+    return {"command": list(argv), **options}
+
+
+HOOKS = {"before": [command("lb", "drain")], "after": [command("lb", "undrain")], "on_failure": [command("page", "someone")]}
+
+
+def test_three_hosts_one_after_the_other() -> None:
+    world = World("a", "b", "c", hooks=HOOKS).conduct()
+    assert set(world.statuses.values()) == {Status.DONE}
+    assert world.most_down == 1
+    assert world.stopped is None
+    assert world.hosts["a"].log == [
+        "stage {}",
+        "run lb drain",
+        "unshare",
+        "trigger kexec 0.500",
+        "run lb undrain",
+    ]
+    assert world.events("a") == [
+        "host_preparing",
+        "host_prepared",
+        "host_draining",
+        "hook_ended",
+        "host_drained",
+        "host_intent",
+        "host_triggered",
+        "host_down",
+        "host_back",
+        "host_verified",
+        "hook_ended",
+        "host_healthy",
+        "host_released",
+    ]
+    assert not world.budget.held
+    state = RunState.from_records(world.disk)
+    assert 5900 <= (state.hosts["a"].outage_ms or 0) <= 6300
+
+
+def test_the_next_host_is_staged_while_one_is_out() -> None:
+    world = World("a", "b").conduct()
+    events = [(record["event"], record["host"]) for record in world.disk if "host" in record]
+    assert events.index(("host_prepared", "b")) < events.index(("host_released", "a"))
+    assert events.index(("host_released", "a")) < events.index(("host_draining", "b"))
+
+
+def test_a_window_of_two() -> None:
+    world = World(*"abcdef", window=2).conduct()
+    assert world.most_down == 2
+    assert set(world.statuses.values()) == {Status.DONE}
+
+
+def test_a_domain_s_limit_is_held() -> None:
+    world = World(*"abcdef", window=6, max_unavailable={"rack": 1})
+    world.domains = {name: {"rack": "r%d" % (number % 2)} for number, name in enumerate("abcdef")}
+    world.conduct()
+    assert world.most_down == 2
+    assert set(world.statuses.values()) == {Status.DONE}
+
+
+def test_a_failed_before_hook_leaves_the_host_running_and_undrained() -> None:
+    world = World("a", "b", hooks=HOOKS)
+    world.hosts["a"].answers["drain"] = (1, "still 7 connections")
+    world.conduct()
+    host = world.hosts["a"]
+    assert world.statuses == {"a": Status.FAILED, "b": Status.DISCARDED}
+    assert world.code("a") == "HOOK_FAILED"
+    assert world.triggers("a") == world.triggers("b") == 0
+    assert host.log[-3:] == ["call off", "run lb undrain", "run page someone"]
+    assert host.staged is None and world.hosts["b"].staged is None
+    assert world.stopped == "FAILURE_BUDGET_SPENT"
+
+
+def test_a_failed_health_check_of_a_canary_leaves_the_others_untouched() -> None:
+    world = World("a", "b", "c", hooks={"after": [command("check", "health")]}, canaries={"count": 1}, failure_budget=2)
+    world.hosts["a"].answers["health"] = (1, "no answer")
+    world.conduct()
+    assert world.statuses == {"a": Status.FAILED, "b": Status.SKIPPED, "c": Status.SKIPPED}
+    assert world.stopped == "CANARY_FAILED"
+    assert world.hosts["b"].log == world.hosts["c"].log == []
+
+
+@pytest.mark.parametrize("budget", [0, 1])
+def test_a_host_that_stays_down_stops_the_rollout_or_not_as_told(budget: int) -> None:
+    world = World("a", "b", "c", failure_budget=budget)
+    world.hosts["a"].comes_back = False
+    world.conduct()
+    assert world.code("a") == "REBOOT_TIMEOUT"
+    assert world.statuses["c"] is (Status.DONE if budget else Status.SKIPPED)
+    assert RunState.from_records(world.disk).hosts["a"].down
+
+
+def test_a_host_that_stays_down_counts_for_its_domain() -> None:
+    world = World("a", "b", failure_budget=1, max_unavailable={"rack": 1}, stall_timeout=60)
+    world.domains = {"a": {"rack": "r"}, "b": {"rack": "r"}}
+    world.hosts["a"].comes_back = False
+    world.conduct()
+    assert world.statuses == {"a": Status.FAILED, "b": Status.DISCARDED}
+    assert world.stopped == "CAPACITY_SPENT"
+    assert world.triggers("b") == 0 and world.hosts["b"].staged is None
+
+
+def test_a_host_that_comes_back_late_gives_its_capacity_back() -> None:
+    world = World("a", "b", failure_budget=1, max_unavailable={"rack": 1})
+    world.domains = {"a": {"rack": "r"}, "b": {"rack": "r"}}
+    world.hosts["a"].outage_s = 200.0
+    world.conduct()
+    assert world.statuses == {"a": Status.FAILED, "b": Status.DONE}
+    assert world.most_down == 1
+
+
+def test_an_unreachable_host_is_a_failure() -> None:
+    world = World("a", "b", failure_budget=1)
+    world.hosts["a"].down_at = 0.0
+    world.conduct()
+    assert world.code("a") == "UNREACHABLE"
+    assert world.statuses == {"a": Status.FAILED, "b": Status.DONE}
+
+
+def test_a_refused_host_costs_nothing() -> None:
+    world = World("a", "b")
+    world.hosts["a"].stage_error = {"code": "LOCKDOWN", "msg": "locked down"}
+    world.conduct()
+    assert world.statuses == {"a": Status.REFUSED, "b": Status.DONE}
+    assert world.code("a") == "LOCKDOWN"
+    assert world.stopped is None
+
+
+def test_a_host_that_boots_something_else_fails_and_is_not_undrained() -> None:
+    world = World("a", hooks=HOOKS)
+    world.hosts["a"].boots = "foreign"
+    world.conduct()
+    assert world.code("a") == "NOT_PROVEN"
+    assert world.hosts["a"].log[-1] == "run page someone"
+    assert "run lb undrain" not in world.hosts["a"].log
+
+
+def test_through_firmware_where_that_is_the_fallback() -> None:
+    world = World("a", fallback="firmware", hooks=HOOKS)
+    world.hosts["a"].boots = "foreign"
+    world.conduct()
+    assert world.statuses == {"a": Status.DONE}
+    assert [line for line in world.hosts["a"].log if line.startswith("trigger")] == [
+        "trigger kexec 0.500",
+        "trigger reboot 0.500",
+    ]
+    assert RunState.from_records(world.disk).hosts["a"].path == "firmware"
+
+
+def test_a_power_hook_is_called_once() -> None:
+    world = World("a", fallback="power_hook", hooks={"power": [command("ipmi", "cycle")]})
+    host = world.hosts["a"]
+    host.outage_s, host.boots = 150.0, "firmware"
+    host.answers["cycle"] = (0, "")
+    original = host.run
+
+    async def reachable(script: str, args: Sequence[str], become: bool, timeout_s: float) -> Any:
+        # In place of a command on the controller.
+        if args and args[-1] == "cycle":
+            host.log.append("power")
+            from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult  # noqa: PLC0415
+
+            return CommandResult(0, "", "")
+        return await original(script, args, become, timeout_s)
+
+    host.run = reachable  # type: ignore[method-assign]
+    world.conduct()
+    assert world.statuses == {"a": Status.DONE}
+    assert host.log.count("power") == 1
+    assert RunState.from_records(world.disk).hosts["a"].path == "firmware"
+
+
+def test_an_interrupt_lets_hosts_finish_and_undoes_the_others() -> None:
+    world = World("a", "b", "c", hooks=HOOKS)
+    world.actions = [(6.0, lambda conductor: conductor.stop(reason("INTERRUPTED", "Ctrl-C")))]
+    world.conduct()
+    assert world.statuses == {"a": Status.DONE, "b": Status.DISCARDED, "c": Status.SKIPPED}
+    assert world.hosts["b"].staged is None
+    assert world.triggers("b") == 0
+    assert world.stopped == "INTERRUPTED"
+
+
+def test_an_interrupt_while_draining_undrains() -> None:
+    world = World("a", hooks={"before": [command("lb", "drain"), command("wait", "long")], "after": [command("lb", "undrain")]})
+    world.actions = [(2.2, lambda conductor: conductor.stop(reason("INTERRUPTED", "Ctrl-C")))]
+    world.conduct()
+    assert world.statuses == {"a": Status.DISCARDED}
+    assert world.triggers("a") == 0
+    assert world.hosts["a"].log[-2:] == ["call off", "run lb undrain"]
+
+
+def test_a_full_disk_stops_the_rollout_before_anybody_is_told_to_reboot() -> None:
+    world = World("a", "b")
+
+    def fill(conductor: Conductor) -> None:
+        world.disk_full = True
+
+    world.actions = [(0.5, fill)]
+    world.conduct()
+    assert world.stopped == "JOURNAL_FAILED"
+    assert world.triggers("a") == world.triggers("b") == 0
+    assert world.statuses == {"a": Status.DISCARDED, "b": Status.DISCARDED} or world.statuses["b"] is Status.SKIPPED
+    assert world.hosts["a"].staged is None
+
+
+def test_a_lost_lock_stops_the_rollout() -> None:
+    world = World("a", "b", hooks=HOOKS)
+    world.budget.lost = True
+    world.conduct()
+    assert world.stopped == "LOCK_LOST"
+    assert world.statuses["a"] is Status.DISCARDED
+    assert world.triggers("a") == 0
+    assert "run lb undrain" in world.hosts["a"].log
+
+
+def test_a_slot_that_others_hold_is_waited_for() -> None:
+    world = World("a")
+    world.budget.taken_by_others = {"a"}
+    world.actions = [(30.0, lambda conductor: world.budget.taken_by_others.clear())]
+    world.conduct()
+    assert world.statuses == {"a": Status.DONE}
+    assert world.now > 1030
+
+
+def test_a_controller_killed_at_any_moment_loses_no_host_and_reboots_none_twice() -> None:
+    whole = World("a", "b", "c", window=2, hooks=HOOKS).conduct()
+    for record_number in range(1, len(whole.disk) + 1):
+        world = World("a", "b", "c", window=2, hooks=HOOKS)
+        world.conduct(kill_after=record_number)
+        killed_at = [record["event"] for record in world.disk][-1]
+        # Meanwhile, what was on its way happens.
+        world.now += record_number % 4 * 5.0
+        world.conduct(resume=True)
+        message = "killed after record %d, %s" % (record_number, killed_at)
+        assert set(world.statuses.values()) == {Status.DONE}, message
+        for name, host in world.hosts.items():
+            assert host.boots_so_far == 1, "%s: %s rebooted %d times" % (message, name, host.boots_so_far)
+            assert host.token_on_line, message
+            assert host.staged is None, message
+        assert not world.budget.held, message
+
+
+def test_a_controller_killed_again_and_again() -> None:
+    world = World("a", "b", "c", hooks=HOOKS)
+    world.conduct(kill_after=4)
+    for _attempt in range(30):
+        if len(world.statuses) == 3:
+            break
+        world.conduct(resume=True, kill_after=len(world.disk) + 14)
+    assert set(world.statuses.values()) == {Status.DONE}
+    assert [host.boots_so_far for host in world.hosts.values()] == [1, 1, 1]
+
+
+def test_what_a_killed_controller_had_begun_is_undone_if_the_resumed_run_stops() -> None:
+    world = World("a", "b", hooks=HOOKS)
+    world.conduct(kill_after=6)
+    assert RunState.from_records(world.disk).with_resume(Resume.ANEW)
+    assert any(host.staged for host in world.hosts.values())
+    world.actions = [(0.0, lambda conductor: conductor.stop(reason("INTERRUPTED", "Ctrl-C")))]
+    world.conduct(resume=True)
+    assert all(host.staged is None for host in world.hosts.values())
+    assert all(host.boots_so_far == 0 for host in world.hosts.values())
+
+
+def test_a_thousand_hosts_go_through_quickly() -> None:
+    world = World(*("h%d" % number for number in range(300)), window=100)
+    world.conduct()
+    assert set(world.statuses.values()) == {Status.DONE}
+    assert world.most_down <= 100

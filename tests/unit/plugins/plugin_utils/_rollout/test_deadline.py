@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.deadline import seconds_until
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.errors import RolloutError
+
+NOW = datetime(2026, 11, 24, 22, 30, tzinfo=timezone(timedelta(hours=1)))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("1800.5", 1800.5),
+        ("22:31", 60),
+        ("22:30", 24 * 3600),
+        ("6:00", 7.5 * 3600),
+        ("2026-11-24T22:00:00Z", 1800),
+        ("2026-11-24T23:00", 1800),
+        ("2026-11-25", 1.5 * 3600),
+    ],
+)
+def test_until_then(text: str, seconds: float) -> None:
+    assert seconds_until(text, NOW) == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "-5", "nan", "inf", "24:00", "tomorrow", "", "2026-11-24T22:29", "2026-13-01"])
+def test_no_deadline(text: str) -> None:
+    with pytest.raises(RolloutError) as caught:
+        seconds_until(text, NOW)
+    assert caught.value.reason.code == "SETTINGS_INVALID"

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Simulated hosts and the network between: what sessions and probes see of them, in the event loop's time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation, Sshd
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
+
+TOKEN = "ab" * 8
+STAGED = {
+    "kernel": "/boot/vmlinuz-2",
+    "initrd": "/boot/initrd-2",
+    "release": "2",
+    "cmdline": "ro",
+    "loader": "kexec_load",
+    "token": TOKEN,
+}
+
+
+class Host:
+    """A host, as its session sees it."""
+
+    def __init__(self, name: str = "host") -> None:
+        self.name = name
+        self.boot_id, self.release, self.bootloader_type, self.panic = "old", "1", 114, ("0", "0")
+        self.boots_so_far = 0
+        self.staged: dict[str, Any] | None = None
+        self.stage_error: dict[str, Any] | None = None
+        self.blockers: list[dict[str, str]] = []
+        self.refuses = False
+        self.facts_error: dict[str, Any] | None = None
+        self.asked: list[dict[str, Any]] = []
+        self.token_on_line = ""
+        # What a reboot of this host is like.
+        self.shutdown_s, self.outage_s = 1.0, 6.0
+        self.comes_back = True
+        self.boots = "staged"
+        self.hangs = False
+        self.lost_triggers = 0
+        self.trigger_rc = 0
+        self.trigger_fails_later = False
+        self.test_failures = 0
+        self.down_at = self.up_at = float("inf")
+        self.inhibited_s = 0.0
+        self.call_off_rc = 0
+        # From when to when after going down some other sshd answers.
+        self.glimpse = (0.0, 0.0)
+        self.one_boot_args = " panic=10 oops=panic"
+        self.abandoned = 0
+        self.log: list[str] = []
+        self.direct = True
+        self.took_s = 0.0
+        self.interrupted_at = 0.0
+        self.lost_while_staging = False
+        self.verb = ""
+        # What hooks and tests answer, by their last argument: exit code and output.
+        self.answers: dict[str, tuple[int, str]] = {}
+
+    # Time passes as in the event loop.
+
+    @property
+    def now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    @property
+    def up(self) -> bool:
+        if self.now >= self.up_at:
+            self._boot()
+        return not self.down_at <= self.now < self.up_at
+
+    def _boot(self) -> None:
+        self.boots_so_far += 1
+        self.boot_id = "new" if self.boots_so_far == 1 else "new%d" % self.boots_so_far
+        self.down_at = self.up_at = float("inf")
+        self.token_on_line, self.bootloader_type = "", 114
+        if self.boots == "staged" and self.staged and self.verb == "kexec":
+            self.release, self.bootloader_type, self.panic = "2", 0xD0, ("10", "1")
+            self.token_on_line = self.staged["token"]
+        elif self.boots == "somebody's kexec" or (self.boots == "foreign" and self.verb == "kexec"):
+            self.release, self.bootloader_type = "3", 0xD0
+        self.staged = None
+
+    @property
+    def seen_up(self) -> bool:
+        """Whether some sshd answers."""
+        first, last = (self.down_at + seconds for seconds in self.glimpse)
+        return self.up or first < self.now < last
+
+    # The session.
+
+    async def sshd(self) -> Sshd | None:
+        return Sshd((2, (self.name, 22)), "SSH-2.0-x") if self.direct and self.up else None
+
+    async def unshare(self) -> None:
+        self.log.append("unshare")
+
+    def restore(self) -> None:
+        self.log.append("restore")
+
+    async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+        await asyncio.sleep(1)
+        if not self.up:
+            raise SessionLost("no answer")
+        if name == "fleet.kexec.boot_facts":
+            self.asked.append(dict(args))
+            if self.facts_error:
+                return dict(self.facts_error, failed=True)
+            return {
+                "ansible_facts": {
+                    "fleet_kexec": {
+                        "boot": {"boot_id": self.boot_id},
+                        "kernel": {"release": self.release, "panic_s": 0, "panic_on_oops": 0},
+                        "staged": self.staged,
+                        "blockers": self.blockers,
+                        "container": "lxc" if self.refuses else None,
+                    }
+                }
+            }
+        self.log.append("stage %s" % dict(args))
+        if self.lost_while_staging:
+            raise SessionLost("timeout")
+        if args.get("state") == "unstaged":
+            self.staged = None
+            return {"changed": True, "staged": None}
+        if self.stage_error:
+            return dict(self.stage_error, failed=True)
+        self.staged = dict(STAGED)
+        return {"changed": True, "staged": self.staged}
+
+    async def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
+        hangs = self.hangs and self.up and self.boot_id != "old"
+        answer = self._answer(script, args, become)
+        wait_s = 1e9 if hangs else 0.2
+        try:
+            await asyncio.sleep(min(wait_s, timeout_s))
+        except asyncio.CancelledError:
+            self.abandoned += 1
+            raise
+        if answer is None or wait_s > timeout_s:
+            self.abandoned += 1
+            raise SessionLost("no answer")
+        return answer
+
+    def _answer(self, script: str, args: Sequence[str], become: bool) -> CommandResult | None:  # noqa: PLR0911  # one answer a script
+        assert become is (script != scripts.STATE), "asking takes no privileges, everything else does"
+        if not self.up:
+            return None
+        if script == TRIGGER:
+            if self.lost_triggers:
+                self.lost_triggers -= 1
+                return None
+            self.verb = args[1]
+            self.log.append("trigger %s %s" % (args[1], args[2]))
+            if args[4] != self.boot_id:
+                return CommandResult(1, "", "the host has rebooted already")
+            if self.trigger_rc == 0 and not self.trigger_fails_later:
+                self.down_at = self.now + float(args[2]) + self.inhibited_s + self.shutdown_s
+                self.up_at = self.down_at + self.outage_s if self.comes_back else float("inf")
+            return CommandResult(self.trigger_rc, "", "Failed to start transient timer unit")
+        if script == scripts.STATE:
+            under_way = self.down_at < float("inf")
+            lines = [
+                "boot_id=" + self.boot_id,
+                "release=" + self.release,
+                "bootloader_type=%d" % self.bootloader_type,
+                "panic_s=" + self.panic[0],
+                "panic_on_oops=" + self.panic[1],
+                "timer=inactive",
+                "preparing=b " + ("true" if under_way else "false"),
+                "trigger=" + ("failed" if self.trigger_fails_later else "inactive"),
+                "system=running",
+                "cmdline=ro fleet_kexec.token=%s%s" % (self.token_on_line, self.one_boot_args),
+            ]
+            return CommandResult(0, "\n".join(lines), "")
+        if script == CALL_OFF:
+            self.log.append("call off")
+            if self.call_off_rc == 0:
+                self.staged, self.down_at, self.up_at = None, float("inf"), float("inf")
+            return CommandResult(self.call_off_rc, "", "")
+        if script == scripts.RESTORE_PANIC:
+            self.panic = (args[0], args[1])
+            return CommandResult(0, "", "")
+        if script == scripts.TRIGGER_LOG:
+            return CommandResult(0, "Failed to start kexec.target: Access denied", "")
+        if args:
+            self.log.append("run %s" % " ".join(args))
+            rc, said = self.answers.get(args[-1], (0, ""))
+            return CommandResult(rc, said, "")
+        self.log.append("test")
+        self.test_failures -= 1
+        return CommandResult(1 if self.test_failures >= 0 else 0, "", "not yet")
+
+
+class Network:
+    """Probes of hosts, in place of the prober."""
+
+    def __init__(self, *hosts: Host) -> None:
+        self._hosts = {host.name: host for host in hosts}
+        self._probing: dict[Hashable, asyncio.Task[None]] = {}
+
+    def watch(
+        self,
+        key: Hashable,
+        sshd: Sshd,
+        tell: Callable[[Observation], object],
+        *,
+        gently: bool = False,
+        pause_s: float = 0.0,
+    ) -> None:
+        """Probe a host."""
+        self.forget(key)
+        self._probing[key] = asyncio.create_task(self._probe(key, self._hosts[str(sshd.address[1][0])], tell, pause_s))
+
+    def forget(self, key: Hashable) -> None:
+        """Stop that."""
+        task = self._probing.pop(key, None)
+        if task is not None:
+            task.cancel()
+
+    async def _probe(self, key: Hashable, host: Host, tell: Callable[[Observation], object], pause_s: float) -> None:
+        while True:
+            await asyncio.sleep(max(0.05, pause_s))
+            tell(Observation(key, host.now, host.seen_up))
