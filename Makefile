@@ -196,7 +196,7 @@ sanity: $(VENV)/.complete ## ansible-test sanity
 molecule: install lab-image lab-network ## run SCENARIO (or several) on virtual machines
 	@$(IN_LAB) molecule --base-config molecule/lab/molecule.yml test $(foreach name,$(SCENARIO),--scenario-name $(name))
 
-# What must pass at every landing; two guests, one for each core.
+# What must pass at every landing; two guests, one for each core, but for the fleet.
 .PHONY: test
 test: setup ## everything that must pass at every landing
 	@$(MAKE) lint
@@ -204,10 +204,12 @@ test: setup ## everything that must pass at every landing
 	@$(MAKE) sanity
 	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepared reservation"
 	@$(MAKE) molecule LAB_GUESTS=2 SCENARIO="default stage reboot fast_image"
+	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="default rolling_reboot"
 
 .PHONY: test-matrix
 test-matrix: test ## test, and all that is too long for it: other releases, kernels and firmware
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix.yml SCENARIO="default stage reboot fast_image"
+	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="default rolling_reboot_failures"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-memory.yml SCENARIO="default fast_image"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepare reservation_refused"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-bare.yml SCENARIO="default prepare reservation reservation_refused"
@@ -244,7 +246,7 @@ bench-jump: setup ## time the jump on every kernel, in guests that count instruc
 PLAY_IN_LAB := $(IN_LAB) ansible-playbook --inventory $(LAB_RUN)/inventory.yml --extra-vars fleet_kexec_hosts=lab
 
 .PHONY: demo
-demo: setup ## reboot three virtual machines, one after the other, by kexec (KEEP=1 keeps them)
+demo: setup ## a rolling reboot of three virtual machines by kexec, with its plan first (KEEP=1 keeps them)
 	@began=$$SECONDS; trap '[ "$(KEEP)" = 1 ] || $(MAKE) --no-print-directory lab-down' EXIT; \
 	step() { echo; echo "=== $$* ($$((SECONDS - began)) s) ==="; }; \
 	step "Building and installing the collection"; \
@@ -255,6 +257,8 @@ demo: setup ## reboot three virtual machines, one after the other, by kexec (KEE
 	$(PLAY_IN_LAB) fleet.kexec.prepare; \
 	step "Preflight: how would each reboot?"; \
 	$(PLAY_IN_LAB) fleet.kexec.preflight; \
-	step "Rolling reboot by kexec, one host at a time"; \
-	$(PLAY_IN_LAB) -e fleet_kexec_method=kexec -e fleet_kexec_reboot_timeout=300 -v fleet.kexec.rolling_reboot; \
+	step "The plan"; \
+	$(PLAY_IN_LAB) -e @molecule/lab/demo.yml --check fleet.kexec.rolling_reboot; \
+	step "Rolling reboot: a canary, then two at a time"; \
+	$(PLAY_IN_LAB) -e @molecule/lab/demo.yml fleet.kexec.rolling_reboot; \
 	step "Three hosts proven rebooted by kexec"
