@@ -12,13 +12,14 @@ from typing import BinaryIO, Iterator
 
 
 @contextlib.contextmanager
-def replacing(path: str, mode: int = 0o600) -> Iterator[BinaryIO]:
+def replacing(path: str, mode: int = 0o600, lasting: bool = True) -> Iterator[BinaryIO]:
     """A file to write, which replaces the one at the path once all went well.
 
     Temporary file beside it, fsync, rename, fsync of the directory. An
     existing file keeps its mode and owner; a new one gets the mode given.
     Nothing is left behind if it fails.
 
+    :param lasting: whether it has to survive a loss of power. Without that there is no fsync.
     :raises OSError: it could not be written.
     """
     directory = os.path.dirname(path)
@@ -34,20 +35,22 @@ def replacing(path: str, mode: int = 0o600) -> Iterator[BinaryIO]:
                 os.fchown(stream.fileno(), existing.st_uid, existing.st_gid)
             os.fchmod(stream.fileno(), existing.st_mode & 0o7777 if existing is not None else mode)
             stream.flush()
-            os.fsync(stream.fileno())
+            if lasting:
+                os.fsync(stream.fileno())
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
-    sync_directory(directory)
+    if lasting:
+        sync_directory(directory)
 
 
-def write_atomically(path: str, content: bytes, mode: int = 0o600) -> None:
+def write_atomically(path: str, content: bytes, mode: int = 0o600, lasting: bool = True) -> None:
     """Replace a file's content, see :func:`replacing`.
 
     :raises OSError: it could not be written.
     """
-    with replacing(path, mode) as stream:
+    with replacing(path, mode, lasting) as stream:
         stream.write(content)
 
 

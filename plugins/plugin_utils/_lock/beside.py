@@ -5,20 +5,35 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable
+from typing import Any, TypeVar
 
-from .._transport.bounded import CallAbandoned, Result, bounded_call
+from .._transport.bounded import CallAbandoned, bounded_call
 from .model import LockError, SlotLock
 
 # Requests are bounded by the lock itself. This is for the case that they are not.
 TIMEOUT_S = 120.0
+# Requests that one thread takes with it.
+BATCH = 32
+
+Answer = TypeVar("Answer")
+_Asked = tuple[Callable[[], Any], asyncio.Future[Any]]
 
 
 class LockBeside:
-    """A :class:`SlotLock`, each call in a thread of its own."""
+    """A :class:`SlotLock` for an event loop, asked in the order of the calls.
+
+    A window of a thousand hosts asks a thousand times in one moment. A thread for each would be a stack for each, and
+    the time limit of a call would run while others have their turn. So there are as many threads at a time as the
+    lock can serve at a time, and each takes along what has come meanwhile.
+    """
 
     def __init__(self, lock: SlotLock) -> None:
         self._lock = lock
+        self._waiting: deque[_Asked] = deque()
+        self._threads: set[asyncio.Task[None]] = set()
 
     async def acquire(self, host: str) -> bool:
         """See :meth:`SlotLock.acquire`."""
@@ -32,8 +47,47 @@ class LockBeside:
         """See :meth:`SlotLock.release`."""
         await self._call(lambda: self._lock.release(host))
 
-    async def _call(self, ask: Callable[[], Result]) -> Result:
+    async def _call(self, ask: Callable[[], Answer]) -> Answer:
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((ask, answer))
+        if len(self._threads) < self._lock.at_once:
+            thread = asyncio.create_task(self._ask_waiting())
+            self._threads.add(thread)
+            thread.add_done_callback(self._threads.discard)
+        return await answer
+
+    async def _ask_waiting(self) -> None:
+        while self._waiting:
+            batch: list[_Asked] = []
+            while self._waiting and len(batch) < BATCH:
+                # Whoever asked may have been cancelled since.
+                if not self._waiting[0][1].done():
+                    batch.append(self._waiting[0])
+                self._waiting.popleft()
+            try:
+                answers = await bounded_call(lambda batch=batch: _ask([ask for ask, _answer in batch]), TIMEOUT_S)  # type: ignore[misc]
+            except CallAbandoned as error:
+                answers = [LockError("LOCK_UNAVAILABLE", "the lock gave %s" % error)] * len(batch)
+            for (_ask_it, answer), said in zip(batch, answers, strict=True):
+                if answer.done():
+                    continue
+                if isinstance(said, BaseException):
+                    answer.set_exception(said)
+                else:
+                    answer.set_result(said)
+
+
+def _ask(batch: list[Callable[[], Any]]) -> list[Any]:
+    """Answers and exceptions, in order."""
+    answers: list[Any] = []
+    unavailable: LockError | None = None
+    for ask in batch:
         try:
-            return await bounded_call(ask, TIMEOUT_S)
-        except CallAbandoned as error:
-            raise LockError("LOCK_UNAVAILABLE", "the lock gave %s" % error) from error
+            # Each would wait for its time limit.
+            answers.append(unavailable or ask())
+        except LockError as error:
+            unavailable = error if error.reason.code == "LOCK_UNAVAILABLE" else None
+            answers.append(error)
+        except Exception as error:
+            answers.append(error)
+    return answers

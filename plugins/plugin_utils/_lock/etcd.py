@@ -46,6 +46,9 @@ _POLL_S = 0.2
 class EtcdLock:
     """See :class:`model.SlotLock`. Each method but C(open) ends within timeout_s for every endpoint, and once more."""
 
+    # A request is mostly waiting.
+    at_once = 8
+
     def __init__(
         self,
         *,

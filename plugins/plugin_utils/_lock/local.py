@@ -46,6 +46,9 @@ class LocalLock:
     :param slots: None for no limit.
     """
 
+    # The guard is one.
+    at_once = 1
+
     def __init__(
         self,
         *,
@@ -61,6 +64,9 @@ class LocalLock:
         self._directory = directory
         self._name = name
         self._slots = slots
+        # Without a limit no slot that was lost with the power lets anybody take one too many, and the journal of its run is
+        # still there. Two syncs are most of what a slot costs.
+        self._lasting = slots is not None
         self._timeout_s = timeout_s
         self._run_id = run_id
         self._controller = controller
@@ -96,7 +102,7 @@ class LocalLock:
                     return False
                 recorded = self._recorded()
                 if recorded is None or recorded != self._asked():
-                    taken, runs = len(self._hosts()), self._other_runs()
+                    taken, runs = len(self._slot_files()), self._other_runs()
                     # It may change while it means nothing to anybody.
                     if recorded is not None and (taken or runs):
                         raise mismatch(self._name, recorded.get("slots"), self._slots, in_use(taken, runs))
@@ -156,13 +162,16 @@ class LocalLock:
             if self._recorded() != self._asked():
                 recorded = self._recorded() or {}
                 raise mismatch(self._name, recorded.get("slots"), self._slots, "it was changed under this run")
-            hosts = self._hosts()
-            if host in hosts:
-                return self._holder(host).run_id == self._run_id
-            if self._slots is not None and len(hosts) >= self._slots:
+            # Of a thousand slots that are taken only one's file is looked at.
+            if os.path.lexists(self._slot_path(host)):
+                taken_by = self._holder(host).run_id
+                # One that is torn counts, but where nothing is counted.
+                if taken_by or self._lasting:
+                    return taken_by == self._run_id
+            if self._slots is not None and len(self._slot_files()) >= self._slots:
                 return False
             holder = Holder(host, self._run_id, self._controller, utc_text(self._now()))
-            write_atomically(self._slot_path(host), _json(holder.record()))
+            write_atomically(self._slot_path(host), _json(holder.record()), lasting=self._lasting)
             return True
 
     def confirm(self, host: str) -> None:
@@ -172,7 +181,7 @@ class LocalLock:
         """
         with self._guarded():
             self._require_lease()
-            if host not in self._hosts():
+            if not os.path.lexists(self._slot_path(host)):
                 raise LockError("LOCK_LOST", "the slot of %s is gone, or was never taken" % host)
             if self._holder(host).run_id != self._run_id:
                 raise LockError("LOCK_LOST", "the slot of %s is somebody else's" % host)
@@ -184,10 +193,11 @@ class LocalLock:
         """
         check_host(host)
         with self._guarded():
-            if host in self._hosts() and self._holder(host).run_id == self._run_id:
+            if os.path.lexists(self._slot_path(host)) and self._holder(host).run_id == self._run_id:
                 self._require_lease()
                 os.unlink(self._slot_path(host))
-                sync_directory(self._path("slots"))
+                if self._lasting:
+                    sync_directory(self._path("slots"))
 
     def holders(self) -> list[Holder]:
         """All slots that are taken.
@@ -243,9 +253,12 @@ class LocalLock:
             return None
         return recorded if isinstance(recorded, dict) else {"slots": 0}
 
-    def _hosts(self) -> set[str]:
+    def _slot_files(self) -> list[str]:
         # Others are what a write has left that was killed halfway (atomic.py).
-        return {unquote(name[: -len(_SUFFIX)]) for name in os.listdir(self._path("slots")) if name.endswith(_SUFFIX)}
+        return [name for name in os.listdir(self._path("slots")) if name.endswith(_SUFFIX)]
+
+    def _hosts(self) -> set[str]:
+        return {unquote(name[: -len(_SUFFIX)]) for name in self._slot_files()}
 
     def _holder(self, host: str) -> Holder:
         return Holder.from_record(host, _read_json(self._slot_path(host)))

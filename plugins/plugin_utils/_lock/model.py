@@ -54,7 +54,11 @@ class SlotLock(Protocol):
     :class:`LockError`. A slot stays until it is released, whatever becomes of
     its controller: by this run, or by another process that resumes the run.
     The lease proves only that the controller lives.
+
+    :ivar at_once: calls that make each other no slower when they are made at the same time.
     """
+
+    at_once: int
 
     def open(self) -> None:
         """Prove that the backend works, and take the lease of this run.

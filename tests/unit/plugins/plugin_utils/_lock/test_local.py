@@ -34,6 +34,33 @@ def test_no_limit_unless_asked_for(tmp_path: Path) -> None:
     other.close()
 
 
+@pytest.mark.parametrize("slots", [None, 3])
+def test_only_what_is_limited_has_to_outlast_a_loss_of_power(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slots: int | None
+) -> None:
+    lock = local(tmp_path / "locks", slots=slots)
+    lock.open()
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    assert lock.acquire("web1")
+    # The file and its directory.
+    assert len(synced) == (0 if slots is None else 2)
+    lock.release("web1")
+    assert len(synced) == (0 if slots is None else 3)
+    lock.close()
+
+
+@pytest.mark.parametrize("slots", [None, 3])
+def test_a_torn_slot_is_in_the_way_of_a_limit_only(tmp_path: Path, slots: int | None) -> None:
+    lock = local(tmp_path / "locks", slots=slots)
+    lock.open()
+    slot = tmp_path / "locks/default/slots/web1.json"
+    slot.touch()
+    assert lock.acquire("web1") is (slots is None)
+    assert (slot.stat().st_size > 0) is (slots is None)
+    lock.close()
+
+
 def test_files_are_private(tmp_path: Path) -> None:
     lock = local(tmp_path / "locks", slots=1)
     lock.open()
