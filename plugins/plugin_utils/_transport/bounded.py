@@ -18,6 +18,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from queue import SimpleQueue
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -60,18 +61,50 @@ async def bounded_call(function: Callable[[], Result], timeout_s: float) -> Resu
             loop.call_soon_threadsafe(settle, result, error)
 
     context = contextvars.copy_context()
-    # A daemon, so that a call left behind can't keep the process alive.
-    thread = threading.Thread(target=context.run, args=(work,), daemon=True)
-    thread.start()
+    thread = _idle.pop() if _idle else _Thread()
+    thread.work.put(lambda: context.run(work))
+    ended = False
     try:
         done, _pending = await asyncio.wait([settled], timeout=max(0.0, timeout_s))
         if done:
+            ended = True
             return settled.result()
-        _end_children(thread)
         raise CallAbandoned("no answer within %.1f s" % timeout_s)
-    except asyncio.CancelledError:
-        _end_children(thread)
-        raise
+    finally:
+        if not ended:
+            _end_children(thread)
+        # A process that one call left running must not be ended with another.
+        if ended and len(_idle) < _IDLE_MAX and not child_pids(thread):
+            _idle.append(thread)
+        else:
+            # After what it does, if that ever ends.
+            thread.work.put(None)
+
+
+class _Thread(threading.Thread):
+    """Does one thing after the other.
+
+    A daemon, so that a call left behind can't keep the process alive.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        # None ends it.
+        self.work: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self.start()
+
+    def run(self) -> None:
+        while (work := self.work.get()) is not None:
+            work()
+            # Until there is more to do, nothing of it is kept.
+            del work
+
+
+# To start a thread is to wait until it runs, which stops the event loop for milliseconds where the CPUs are busy.
+_IDLE_MAX = 64
+_idle: list[_Thread] = []
+# Threads are not there in a process that was forked.
+os.register_at_fork(after_in_child=_idle.clear)
 
 
 def _end_children(thread: threading.Thread) -> None:

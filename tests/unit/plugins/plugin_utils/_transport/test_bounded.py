@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import os
 import subprocess
 import sys
 import threading
@@ -10,6 +12,8 @@ import time
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.bounded import CallAbandoned, bounded_call
+
+number: contextvars.ContextVar[int] = contextvars.ContextVar("number")
 
 
 class Hanging:
@@ -84,3 +88,49 @@ def test_processes_of_others_are_left_alone() -> None:
     with subprocess.Popen(["sleep", "600"]) as mine:
         asyncio.run(work())
         mine.kill()
+
+
+def test_a_thread_is_used_again_but_not_one_that_was_left_behind() -> None:
+    go_on = threading.Event()
+
+    async def work() -> None:
+        first = await bounded_call(threading.get_ident, 5)
+        assert await bounded_call(threading.get_ident, 5) == first
+        left: list[int] = []
+
+        def hang() -> None:
+            left.append(threading.get_ident())
+            go_on.wait(10)
+
+        with pytest.raises(CallAbandoned):
+            await bounded_call(hang, 0.1)
+        assert await bounded_call(threading.get_ident, 5) != left[0]
+        # Each call has the context of who called.
+        number.set(7)
+        assert await bounded_call(number.get, 5) == 7
+
+    asyncio.run(work())
+    go_on.set()
+
+
+def test_a_process_that_one_call_left_is_not_ended_with_another() -> None:
+    async def work() -> None:
+        process = await bounded_call(lambda: subprocess.Popen(["sleep", "600"]), 5)
+        try:
+            with pytest.raises(CallAbandoned):
+                await bounded_call(Hanging(), 0.2)
+            assert process.poll() is None
+        finally:
+            process.kill()
+            process.wait()
+
+    asyncio.run(work())
+
+
+def test_threads_of_a_process_are_not_missed_by_its_children() -> None:
+    asyncio.run(bounded_call(lambda: None, 5))
+    pid = os.fork()
+    if not pid:
+        # The thread that was idle is not there.
+        os._exit(asyncio.run(bounded_call(lambda: 42, 5)))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 42
