@@ -42,8 +42,10 @@ PENDING_INTERVAL_S = 0.5
 
 # Over all hosts. A host that is down is tried less often where there are more of them than that allows.
 PROBES_PER_S = 5000.0
-# Probes that fall due meanwhile are started together.
+# Probes that fall due meanwhile are started together, and no more than PROBES_PER_S allows for so many ticks: what else this loop
+# does, such as asking the hosts that answer, must not wait for a thousand of them.
 TICK_S = 0.01
+_BURST_TICKS = 3
 
 # Probes that a penalising sshd forgives at once, below its 15, and one more
 # for every so many seconds.
@@ -153,6 +155,7 @@ class Prober:
         self._due: list[tuple[float, int, _Target | _Attempt]] = []
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
+        self._ticked_at = self._loop.time()
 
     def watch(
         self,
@@ -215,7 +218,9 @@ class Prober:
     def _tick(self) -> None:
         self._timer = None
         now = self._loop.time()
-        while self._due and self._due[0][0] <= now:
+        left = max(1, round(PROBES_PER_S * min(now - self._ticked_at, _BURST_TICKS * TICK_S)))
+        self._ticked_at = now
+        while left and self._due and self._due[0][0] <= now:
             what = heapq.heappop(self._due)[2]
             if isinstance(what, _Attempt):
                 if what.sock.fileno() >= 0 and now >= what.deadline:
@@ -223,6 +228,7 @@ class Prober:
             elif what.watched:
                 if now >= what.next_at:
                     self._start(what, now)
+                    left -= 1
                 self._schedule(what.next_at, what)
         self._set_timer()
 

@@ -8,6 +8,7 @@ import contextlib
 import os
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -15,6 +16,8 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import (
     FORGIVEN_PROBES,
+    PROBES_PER_S,
+    TICK_S,
     Allowance,
     Observation,
     Prober,
@@ -260,3 +263,20 @@ def test_first_banner() -> None:
     assert first_banner([nobody], 0.2) is None
     deaf.close()
     server.close()
+
+
+def test_a_thousand_hosts_are_not_probed_all_at_once() -> None:
+    # What else the loop does would have to wait for it.
+    async def work(prober: Prober, _watching: Watching) -> None:
+        server = Server(BANNER)
+        server.close()
+        seen: list[Observation] = []
+        for number in range(1000):
+            prober.watch(number, server.sshd(), seen.append)
+        async with asyncio.timeout(10):
+            while len({observation.key for observation in seen}) < 1000:
+                await asyncio.sleep(0.05)
+        at_once = Counter(observation.at for observation in seen)
+        assert max(at_once.values()) <= PROBES_PER_S * 3 * TICK_S
+
+    probing(work)
