@@ -31,6 +31,9 @@ class History:
     def __init__(self, samples: Mapping[str, Sequence[Phases]], default: Prediction = DEFAULT) -> None:
         self.samples = {combination: values for combination, values in samples.items() if values}
         self._default = default
+        # Each phase's median, and by how much its p95 is longer.
+        pairs = zip(astuple(default.p50), astuple(default.p95), strict=True)
+        self._spread = [(p50, p95 / p50 if p50 else 1.0) for p50, p95 in pairs]
         self._predictions = {combination: _prediction(values) for combination, values in self.samples.items()}
 
     def prediction(self, combination: str) -> Prediction:
@@ -44,8 +47,7 @@ class History:
             return random.choice(values)
         # One deviation for all phases of a log-normal distribution: a slow machine is slow at everything.
         deviation = random.gauss(0.0, 1.0) / _Z95
-        pairs = zip(astuple(self._default.p50), astuple(self._default.p95), strict=True)
-        return Phases(*(p50 * (p95 / p50) ** deviation if p50 else 0.0 for p50, p95 in pairs))
+        return Phases(*[p50 * ratio**deviation for p50, ratio in self._spread])
 
 
 def _prediction(values: Sequence[Phases]) -> Prediction:
