@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the lock share: an etcd, and controllers in processes of their own."""
+"""What the tests of the lock share: controllers in processes of their own."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,25 +10,8 @@ from typing import Any
 import pytest
 
 from .contender import Contender
-from .etcd_server import EtcdServer, running
 
 Start = Callable[[str], Contender]
-TTL_S = 2
-
-_names = ("budget%d" % number for number in itertools.count())
-
-
-@pytest.fixture(scope="session")
-def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
-    """One for all tests that change nothing about the server."""
-    with running(EtcdServer(tmp_path_factory.mktemp("etcd"))) as server:
-        yield server
-
-
-@pytest.fixture
-def etcd_options(etcd: EtcdServer) -> dict[str, Any]:
-    """A budget of two, new to each test."""
-    return {"backend": "etcd", "endpoints": [etcd.url], "name": next(_names), "slots": 2, "ttl_s": TTL_S}
 
 
 @pytest.fixture(params=["local", "etcd"])

@@ -24,9 +24,9 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import LockError, SlotLock, make_lock
 
-from .conftest import TTL_S
+from ..conftest import TTL_S
+from ..etcd_server import POLL_S, EtcdServer, decoded, encoded, free_port, running
 from .contender import Contender
-from .etcd_server import POLL_S, EtcdServer, decoded, encoded, free_port, running
 
 PASSWORD = "s3cret-Pass%20"
 

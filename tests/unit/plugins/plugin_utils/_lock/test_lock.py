@@ -11,8 +11,8 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import Holder, LockError, SlotLock, make_lock
 
+from ..etcd_server import EtcdServer
 from .conftest import Start
-from .etcd_server import EtcdServer
 
 
 @pytest.fixture
