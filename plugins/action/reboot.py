@@ -86,8 +86,7 @@ class ActionModule(ActionBase):
             policy=args["policy"] or {},
             image={name: args[name] for name in image_argument_spec() if name in self._task.args},
         )
-        task = asyncio.current_task()
-        assert task is not None
+        task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # it runs as one
         try:
             with Interrupts(task.cancel) as interrupts:
                 return await reboot_host(host, request, interrupts.release, check_mode=bool(self._task.check_mode))

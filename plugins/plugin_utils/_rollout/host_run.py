@@ -157,6 +157,8 @@ class HostRun:
         self._phase = Phase.PREPARING
         self._drained = False
         self._triggered = False
+        # Whether a trigger was ever sent, though it may have been called off.
+        self._told = False
 
     @property
     def result(self) -> dict[str, Any]:
@@ -226,7 +228,7 @@ class HostRun:
     async def _undo(self) -> None:
         """Unload what was staged, and undrain."""
         unstaged = not self._reboot.touched or await self._reboot.call_off()
-        self._record(records.host_unstaged(self._name, ok=unstaged))
+        self._record(records.host_unstaged(self._name, ok=unstaged, told=self._told))
         if self._drained:
             ok = await self._run_hooks("after", self._hooks.after) is None
             self._record(records.host_undrained(self._name, ok=ok))
@@ -267,7 +269,8 @@ class HostRun:
         await self._reboot.unshare()
         await self._pass_the_gate()
         await self._declare(intent)
-        # The journal may have taken its time; nobody is told to reboot by a run that was stopped meanwhile.
+        # The journal may have taken its time; nobody is told to reboot by a run that lost its lease or was stopped meanwhile.
+        await self._desk.confirm_slot(self._name)
         denied = self._desk.may_trigger(self._name)
         if denied is not None and denied.code != WAITING:
             raise _Discarded
@@ -287,7 +290,7 @@ class HostRun:
         self._record(records.host_drained(self._name, duration_ms=self._ms_since(began)))
 
     async def _pass_the_gate(self) -> None:
-        """The last checks: the budget, then the one that is shared with other controllers, then both at once."""
+        """Wait for room in the budget, and for a slot of the one that is shared with other controllers."""
         self._phase = Phase.GATE
         while True:
             denied = self._desk.may_trigger(self._name)
@@ -297,7 +300,6 @@ class HostRun:
             # Taking the slot took time.
             denied = denied or self._desk.may_trigger(self._name)
             if denied is None:
-                await self._desk.confirm_slot(self._name)
                 return
             await self._desk.give_slot_back(self._name)
             if denied.code != WAITING:
@@ -332,8 +334,18 @@ class HostRun:
         self._record(records.host_triggered(self._name))
 
     async def _trigger(self, intent: Intent, timeout_s: float | None = None) -> None:
+        self._told = True
         bound = {} if timeout_s is None else {"timeout_s": timeout_s}
         await self._reboot.trigger(intent, self._request.message, TRIGGER_GRACE_S, **bound)
+
+    async def _trigger_again(self, intent: Intent, timeout_s: float) -> None:
+        try:
+            await self._desk.confirm_slot(self._name)
+        except RolloutError:
+            # It has not begun. Without a slot it must not; it is undone where that is certain.
+            self._triggered = not await self._reboot.call_off()
+            raise
+        await self._trigger(intent, timeout_s)
 
     def _not_begun(self, error: RebootError) -> _Failed:
         """A reboot that failed: if it never began, and that is certain, the host serves on."""
@@ -346,7 +358,7 @@ class HostRun:
     async def _from_the_intent(self, state: JournalState) -> None:
         """See what became of a host that may have rebooted."""
         self._drained = state.maybe_drained
-        self._triggered = True
+        self._triggered = self._told = True
         self._phase = state.phase
         panic = state.panic or {"panic_s": 0, "panic_on_oops": 0}
         intent = Intent(
@@ -425,7 +437,7 @@ class HostRun:
             intent,
             due,
             self._request.reboot_timeout_s,
-            again=lambda timeout_s: self._trigger(intent, timeout_s),
+            again=lambda timeout_s: self._trigger_again(intent, timeout_s),
             went_down=went_down,
             ask_at=ask_at,
         )
@@ -464,6 +476,10 @@ class HostRun:
         intent = await self._reboot.prepare(request)
         intent = Intent(intent.method, state.evidence.boot_id, intent.token, "", panic, accepts_firmware=True)
         await self._declare(intent)
+        try:
+            await self._desk.confirm_slot(self._name)
+        except RolloutError as lost:
+            raise _Failed(error.reason, down=False) from lost
         await self._commit(intent)
         try:
             state = await self._watch(intent, self._now() + TRIGGER_GRACE_S)

@@ -310,7 +310,8 @@ class Progress:
             news.over = self._wave_over(host)
         elif event == "host_unstaged":
             # Of a host that was given up it is the last that is done, and no end of its own.
-            if flying is not None and _early(flying):
+            untold = flying is not None and flying.phase is Phase.INTENT and record.get("told") is False
+            if flying is not None and (_early(flying) or untold):
                 news.host = flying
                 self._end(host, Status.DISCARDED, now)
                 news.over = self._wave_over(host)

@@ -170,9 +170,12 @@ def host_undrained(host: str, *, ok: bool) -> Record:
     return {"event": "host_undrained", "host": host, "ok": ok}
 
 
-def host_unstaged(host: str, *, ok: bool) -> Record:
-    """It is not rebooted after all, and nothing is left staged on it if C(ok)."""
-    return {"event": "host_unstaged", "host": host, "ok": ok}
+def host_unstaged(host: str, *, ok: bool, told: bool = False) -> Record:
+    """It is not rebooted after all, and nothing is left staged on it if C(ok).
+
+    :param told: it may have been told to reboot before that.
+    """
+    return {"event": "host_unstaged", "host": host, "ok": ok, "told": told}
 
 
 def host_refused(host: str, *, reason: Reason) -> Record:

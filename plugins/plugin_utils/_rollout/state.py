@@ -293,7 +293,9 @@ def _undrained(host: HostState, record: Record) -> None:
 
 def _unstaged(host: HostState, record: Record) -> None:
     host.maybe_staged = not record["ok"]
-    if host.resume is Resume.ANEW and host.phase is not Phase.REFUSED:
+    # One that was about to be told, and was not, is as good as before its intent.
+    untold = host.phase is Phase.INTENT and record.get("told") is False
+    if untold or (host.resume is Resume.ANEW and host.phase is not Phase.REFUSED):
         host.phase = Phase.DISCARDED
 
 

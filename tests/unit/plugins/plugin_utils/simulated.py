@@ -62,6 +62,8 @@ class Host:
         self.verb = ""
         # What hooks and tests answer, by their last argument: exit code and output.
         self.answers: dict[str, tuple[int, str]] = {}
+        # How long modules and commands take.
+        self.module_s, self.command_s = 1.0, 0.2
 
     # Time passes as in the event loop.
 
@@ -105,7 +107,7 @@ class Host:
         self.log.append("restore")
 
     async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
-        await asyncio.sleep(1)
+        await asyncio.sleep(self.module_s)
         if not self.up:
             raise SessionLost("no answer")
         if name == "fleet.kexec.boot_facts":
@@ -137,7 +139,7 @@ class Host:
     async def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
         hangs = self.hangs and self.up and self.boot_id != "old"
         answer = self._answer(script, args, become)
-        wait_s = 1e9 if hangs else 0.2
+        wait_s = 1e9 if hangs else self.command_s
         try:
             await asyncio.sleep(min(wait_s, timeout_s))
         except asyncio.CancelledError:

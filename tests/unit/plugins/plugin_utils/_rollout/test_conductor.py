@@ -58,6 +58,8 @@ class Budget:
 
     async def confirm(self, host: str) -> None:
         assert host in self.held
+        if self.lost:
+            raise LockError("LOCK_LOST", "the lease ran out")
 
     async def release(self, host: str) -> None:
         self.held.discard(host)
@@ -412,6 +414,57 @@ def test_a_lost_lock_stops_the_rollout() -> None:
     assert world.statuses["a"] is Status.DISCARDED
     assert world.triggers("a") == 0
     assert "run lb undrain" in world.hosts["a"].log
+
+
+def lose_after(world: World, event: str) -> None:
+    """Have the lease run out while a record is written."""
+    commit = world.commit
+
+    async def slow(batch: Sequence[Record]) -> None:
+        await commit(batch)
+        world.budget.lost = world.budget.lost or any(record["event"] == event for record in batch)
+
+    world.commit = slow  # type: ignore[method-assign]
+
+
+def test_a_lock_that_is_lost_while_the_intent_is_written_triggers_nobody() -> None:
+    world = World("a", hooks=HOOKS)
+    lose_after(world, "host_intent")
+    world.conduct()
+    assert world.stopped == "LOCK_LOST"
+    assert world.statuses == {"a": Status.DISCARDED}
+    assert world.triggers("a") == 0
+    assert world.hosts["a"].staged is None
+    assert world.hosts["a"].log[-1] == "run lb undrain"
+    # Nor is it taken for one in flight, by a resume or by who reads the journal.
+    state = RunState.from_records(world.disk).hosts["a"]
+    assert state.resume is Resume.ANEW and not state.out
+
+
+def test_a_trigger_that_was_not_heard_is_not_said_again_without_the_lock() -> None:
+    world = World("a", hooks=HOOKS)
+    world.hosts["a"].lost_triggers = 1
+    lose_after(world, "host_triggered")
+    world.conduct()
+    assert world.stopped == "LOCK_LOST"
+    assert world.statuses == {"a": Status.DISCARDED}
+    assert world.triggers("a") == world.hosts["a"].boots_so_far == 0
+    assert RunState.from_records(world.disk).hosts["a"].resume is Resume.ASK, "it may hear of it yet"
+    world.budget.lost, world.commit = False, World.commit.__get__(world)  # type: ignore[method-assign]
+    world.conduct(resume=True)
+    assert world.statuses == {"a": Status.DONE}
+    assert world.hosts["a"].boots_so_far == 1
+
+
+def test_nobody_is_sent_through_firmware_without_the_lock() -> None:
+    world = World("a", fallback="firmware")
+    world.hosts["a"].boots = "foreign"
+    lose_after(world, "host_back")
+    world.conduct()
+    assert world.stopped == "LOCK_LOST"
+    assert world.triggers("a") == 1
+    assert world.code("a") == "NOT_PROVEN"
+    assert not RunState.from_records(world.disk).hosts["a"].down
 
 
 def test_a_slot_that_others_hold_is_waited_for() -> None:

@@ -143,8 +143,13 @@ def test_a_host_that_is_discarded_and_one_that_could_not_be_unstaged() -> None:
 
 
 def test_a_host_that_is_called_off_after_its_intent_is_still_asked() -> None:
-    host = fold([*way("web1")[:6], records.host_unstaged("web1", ok=True)])
+    host = fold([*way("web1")[:6], records.host_unstaged("web1", ok=True, told=True)])
     assert (host.phase, host.resume, host.maybe_staged) == (Phase.INTENT, Resume.ASK, False)
+
+
+def test_a_host_that_was_not_told_after_its_intent_begins_anew() -> None:
+    host = fold([*way("web1")[:6], records.host_unstaged("web1", ok=False, told=False)])
+    assert (host.phase, host.resume, host.maybe_staged) == (Phase.DISCARDED, Resume.ANEW, True)
 
 
 def test_a_host_that_was_given_up_counts_until_it_is_seen() -> None:
