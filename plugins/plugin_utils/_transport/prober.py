@@ -33,6 +33,10 @@ from typing import NamedTuple
 # waited for: the next attempt overlaps it.
 INTERVAL_S = 0.1
 CONNECT_TIMEOUT_S = 1.0
+# With few sockets an attempt has to make room for the next one. It has had its chance then, wherever on earth the host is,
+# or however busy, if it was accepted.
+ANSWER_S = 0.4
+ACCEPTED_ANSWER_S = 5.0
 # Accepted, but no banner yet: sshd may be slow, or be gone with its machine.
 BANNER_TIMEOUT_S = 20.0
 # While a connection waits for its banner, the next is opened after so long, and
@@ -239,7 +243,14 @@ class Prober:
         target.next_at = now + max(target.pause_s, self.interval_s, PENDING_INTERVAL_S * 2 ** (waiting - 1) if waiting else 0.0)
         # A SYN that was lost is sent again after a second, a new attempt sends one at once.
         while len(target.attempts) >= max(1, self._sockets // len(self._targets)):
-            self._drop(target.attempts[0])
+            oldest = target.attempts[0]
+            chance_until = oldest.started + (ACCEPTED_ANSWER_S if oldest.connected else ANSWER_S)
+            if now < chance_until:
+                target.next_at = chance_until
+                return
+            self._end(oldest, up=False)
+            if not target.watched:
+                return
         family, address = target.address
         try:
             sock = socket.socket(family, socket.SOCK_STREAM)

@@ -280,3 +280,26 @@ def test_a_thousand_hosts_are_not_probed_all_at_once() -> None:
         assert max(at_once.values()) <= PROBES_PER_S * 3 * TICK_S
 
     probing(work)
+
+
+def test_with_one_socket_a_host_that_drops_everything_is_down() -> None:
+    # Linux drops what comes for a listener whose queue is full, as a machine that is off would.
+    with socket.socket() as listener, contextlib.ExitStack() as opened:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        for _place in range(2):
+            filler = opened.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(address)
+
+        async def run() -> None:
+            watching = Watching()
+            prober = Prober(sockets=1)
+            prober.watch("host", Sshd((socket.AF_INET, address), BANNER.decode()), watching.tell)
+            assert not (await watching.until(lambda seen: True, limit_s=2.0)).up
+            # That it could be told from one attempt is not enough: they go on.
+            assert not (await watching.until(lambda seen: True, limit_s=2.0)).up
+            prober.close()
+
+        asyncio.run(run())
