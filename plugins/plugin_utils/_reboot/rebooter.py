@@ -133,6 +133,8 @@ class HostReboot:
         self._token = ""
         self.sshd: Sshd | None = None
         self.touched = False
+        # The last watch that came to nothing.
+        self._timed_out: Watch | None = None
         self.known: dict[str, Any] = {"notes": []}
 
     # Before the trigger.
@@ -282,14 +284,19 @@ class HostReboot:
 
         :param due: when the reboot is due.
         :param timeout_s: from then on, or from now on if that is later.
-        :param again: triggers again within so many seconds, for a host that has not heard of it.
+        :param again: triggers again within so many seconds, for a host that has not heard of it. None for a host that went
+            down in an earlier watch, and is watched on.
         :param went_down: called when the host is first seen to be gone.
         :raises RebootError: C(REBOOT_TIMEOUT), C(NOT_REBOOTED) or C(TRIGGER_FAILED).
         """
-        watch = Watch(due, max(due, self.now()) + timeout_s, probing=self.sshd is not None, ask_at=ask_at)
+        before = self._timed_out if again is None else None
+        watch = Watch(due, max(due, self.now()) + timeout_s, probing=self.sshd is not None, ask_at=ask_at, before=before)
         watching = _Watching(self, intent, watch, again, went_down)
         try:
             state = await watching.until_back()
+        except RebootError:
+            self._timed_out = watch
+            raise
         finally:
             watching.end()
         outage, back_at = watch.outage, watch.back_at

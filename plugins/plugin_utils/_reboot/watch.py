@@ -44,14 +44,17 @@ class Watch:
     :param deadline: when to give up.
     :param probing: whether the host's sshd can be probed from here.
     :param ask_at: when to ask the host first, if not some time after it is due.
+    :param before: an earlier watch that this one goes on from, of a host that is down still.
     """
 
-    def __init__(self, due: float, deadline: float, probing: bool, ask_at: float | None = None) -> None:
+    def __init__(
+        self, due: float, deadline: float, probing: bool, ask_at: float | None = None, before: Watch | None = None
+    ) -> None:
         self.due = due
         self.deadline = deadline
         self._probing = probing
-        self._last_up = due
-        self._down_at: float | None = None
+        self._last_up: float = before._last_up if before else due
+        self._down_at: float | None = before._down_at if before else None
         self._back_at: float | None = None
         self._failures = 0
         self._next_ask = due + (ASK_WHILE_UP_S if probing else ASK_BLIND_S) if ask_at is None else ask_at

@@ -397,6 +397,7 @@ class HostRun:
                 boot_id=known["after"]["boot_id"],
                 release=known["after"]["release"],
                 login_ms=known["login_ms"],
+                reasons=[Reason(**each) for each in known["reasons"]],
             )
         )
         began = self._now()
@@ -441,6 +442,16 @@ class HostRun:
             went_down=went_down,
             ask_at=ask_at,
         )
+        self._came_back()
+        return state
+
+    async def _watch_on(self, intent: Intent) -> HostState:
+        """Watch a host that has been down for too long already."""
+        state = await self._reboot.watch(intent, self._now(), self._request.reboot_timeout_s)
+        self._came_back()
+        return state
+
+    def _came_back(self) -> None:
         known = self._reboot.known
         self._phase = Phase.BACK
         self._record(
@@ -451,7 +462,6 @@ class HostRun:
                 detected_by=known["detected_by"],
             )
         )
-        return state
 
     async def _power_cycle(self, intent: Intent, error: RebootError) -> tuple[Intent, HostState]:
         """Once, for a host that stays away: what then comes back comes through firmware."""
@@ -459,7 +469,7 @@ class HostRun:
         if failed is not None:
             raise _Failed(reason(error.reason.code, "%s; %s" % (error.reason.message, failed.message)), down=True)
         try:
-            state = await self._watch(intent, self._now())
+            state = await self._watch_on(intent)
         except RebootError as again:
             message = "%s; nor after its power was cycled" % error.reason.message
             raise _Failed(reason(again.reason.code, message), down=True) from again

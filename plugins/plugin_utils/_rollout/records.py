@@ -251,11 +251,13 @@ def host_verified(
     boot_id: str,
     release: str,
     login_ms: int | None = None,
+    reasons: Sequence[Reason] = (),
 ) -> Record:
     """It was asked how it came back, and what runs is what should.
 
     :param path: C(kexec) or C(firmware).
     :param login_ms: from its first answer to the first command on it.
+    :param reasons: why it did not go the way of kexec, and what it took to bring it back.
     """
     return {
         "event": "host_verified",
@@ -265,6 +267,7 @@ def host_verified(
         "boot_id": boot_id,
         "release": release,
         "login_ms": login_ms,
+        "reasons": [_reason(each) for each in reasons],
     }
 
 

@@ -342,6 +342,7 @@ def _verified(host: HostState, record: Record) -> None:
     host.boot_id_after = record["boot_id"]
     host.release_after = record["release"]
     host.login_ms = record.get("login_ms")
+    host.reasons = [_reason(each) for each in record.get("reasons", ())] or host.reasons
 
 
 def _healthy(host: HostState, record: Record) -> None:

@@ -370,7 +370,10 @@ def test_a_power_hook_is_called_once() -> None:
     world.conduct()
     assert world.statuses == {"a": Status.DONE}
     assert host.log.count("power") == 1
-    assert RunState.from_records(world.disk).hosts["a"].path == "firmware"
+    state = RunState.from_records(world.disk).hosts["a"]
+    assert state.path == "firmware"
+    assert [each.code for each in state.reasons] == ["POWER_CYCLED"]
+    assert 149_000 < (state.outage_ms or 0) < 152_000, "from when it went down, not from when it was helped"
 
 
 def test_an_interrupt_lets_hosts_finish_and_undoes_the_others() -> None:
