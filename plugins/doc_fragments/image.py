@@ -58,7 +58,7 @@ options:
         kernel and initrd that are installed.
       - V(bzimage) is the distribution's own, signed image.
       - V(auto) takes whichever boots sooner on this host, by its own measured speed. What it can't take, it says why in
-        C(notes).
+        the result C(notes).
       - If omitted, the host's own default (C(/etc/fleet-kexec.conf)), or else V(auto).
     type: str
     choices:

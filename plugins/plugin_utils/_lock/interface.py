@@ -17,7 +17,7 @@ from .local import LocalLock
 from .model import Holder, LockError, SlotLock
 from .options import check_name, lock_argument_spec, lock_options
 
-__all__ = ["Holder", "LockError", "SlotLock", "lock_argument_spec", "make_lock"]
+__all__ = ["Holder", "LockError", "SlotLock", "lock_argument_spec", "lock_options", "make_lock"]
 
 
 def make_lock(

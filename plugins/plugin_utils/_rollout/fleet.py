@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,9 +30,8 @@ from .hosts import HostSpec
 # What is templated for each host by itself. Before that it may be anything.
 PER_HOST = ("domains", "combination", "before", "after", "on_failure", "power_hook")
 
-# Nothing but a jump host makes one host's way to another.
-_JUMP = re.compile(r"(?:^|\s)(?:-J\s*|-o\s*ProxyJump[= ]\s*)(\S+)")
-_PROXY_COMMAND = re.compile(r"ProxyCommand")
+# An option of ssh_config(5) that names a machine on the way; upper and lower case are the same there.
+_PROXY = re.compile(r"(proxyjump|proxycommand)\s*[=\s]\s*(.*)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,14 @@ class HostOptions:
     """What the user says of one host, templated.
 
     :ivar domains: dimension → domain.
+    :ivar address: where its connection leads.
     :ivar local: whether it is the machine that runs the playbook, by its connection.
     """
 
     domains: Mapping[str, str]
     combination: str
     hooks: Hooks
+    address: str
     local: bool
 
 
@@ -95,23 +97,28 @@ class PlayFleet:
             variables = self._hosts.variables(name)
             templar = self._hosts.templar(variables)
 
-            def value(option: str, name: str = name, templar: Any = templar) -> Any:
+            def template(what: str, text: Any, name: str = name, templar: Any = templar) -> Any:
                 try:
-                    return templar.template(self._raw[option]) if option in self._raw else None
+                    return templar.template(text)
                 except AnsibleValueOmittedError:
                     return None
                 except AnsibleError as error:
-                    raise RolloutError("SETTINGS_INVALID", "%s of %s: %s" % (option, name, error)) from error
+                    raise RolloutError("SETTINGS_INVALID", "%s of %s: %s" % (what, name, error)) from error
 
+            given = {option: template(option, self._raw[option]) for option in PER_HOST if option in self._raw}
+            connection = {
+                variable: str(template(variable, variables[variable]) or "") for variable in _CONNECTION if variable in variables
+            }
+            hooks = {field: _hooks(given.get(option), option, name) for option, field in _HOOKS}
             self._options[name] = HostOptions(
-                domains=_domains(value("domains"), name),
-                combination=_combination(value("combination"), variables),
-                hooks=Hooks(**{field: _hooks(value(option), option, name) for option, field in _HOOKS})
-                if with_hooks
-                else Hooks(),
-                local=templar.template(variables.get("ansible_connection", "")) == "local",
+                domains=_domains(given.get("domains"), name),
+                combination=_combination(given.get("combination"), variables),
+                hooks=Hooks(**hooks) if with_hooks else Hooks(),
+                address=connection.get("ansible_host") or name,
+                local=connection.get("ansible_connection") == "local",
             )
-            self._jumps.update(_jump_hosts(templar, variables))
+            for variable in _SSH_ARGUMENTS:
+                self._jumps.update(_jump_hosts(connection.get(variable, "")))
 
     def options(self, name: str) -> HostOptions:
         """What is known of a host that was read."""
@@ -119,9 +126,7 @@ class PlayFleet:
 
     def goes_last(self, name: str, also: Iterable[str]) -> bool:
         """Whether others need a host: to be reached through it, or because it is one of C(also), the machines of the lock."""
-        variables = self._hosts.variables(name)
-        own = {name, str(variables.get("ansible_host", name))}
-        return not own.isdisjoint({*self._jumps, *also})
+        return not {name, self._options[name].address}.isdisjoint({*self._jumps, *also})
 
     # During it.
 
@@ -170,6 +175,8 @@ class PlayFleet:
         return self._controller
 
 
+_SSH_ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args")
+_CONNECTION = ("ansible_connection", "ansible_host", *_SSH_ARGUMENTS)
 _HOOKS = (("before", "before"), ("after", "after"), ("on_failure", "on_failure"), ("power_hook", "power"))
 
 
@@ -200,20 +207,22 @@ def _combination(value: Any, variables: Mapping[str, Any]) -> str:
     return " ".join(str(facts[fact]) for fact in ("product_name", "kernel") if facts.get(fact))
 
 
-def _jump_hosts(templar: Any, variables: Mapping[str, Any]) -> set[str]:
-    """The machines that a host is reached through, as far as its variables tell."""
+def _jump_hosts(arguments: str) -> set[str]:
+    """The machines that arguments of ssh lead through, as far as they tell."""
+    try:
+        words = shlex.split(arguments)
+    except ValueError:
+        words = arguments.split()
     found: set[str] = set()
-    for variable in ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args"):
-        text = str(templar.template(variables.get(variable, "")) or "")
-        for jumps in _JUMP.findall(text):
-            found.update(_host_of(each) for each in jumps.strip("\"'").split(","))
-        if _PROXY_COMMAND.search(text):
-            # Which of its words is the machine only ssh knows; a host of the play that is among them is meant.
-            try:
-                words = shlex.split(text.replace("ProxyCommand=", " "))
-            except ValueError:
-                words = text.split()
-            found.update(_host_of(word) for each in words for word in each.split())
+    # An option's value is the rest of its word, or the next one.
+    for word, following in itertools.pairwise([*words, ""]):
+        value = word[2:] or following
+        if word.startswith("-J"):
+            found.update(map(_host_of, value.split(",")))
+        proxy = _PROXY.match(value.strip()) if word.startswith("-o") else None
+        if proxy is not None:
+            # Which word of a command is the machine only ssh knows; a host of the play that is among them is meant.
+            found.update(map(_host_of, re.split(r"[,\s]+", proxy[2])))
     return found
 
 

@@ -72,11 +72,11 @@ def read_host(journal: str, name: str) -> HostState:
                     # Others may speak of it, in what they printed.
                     if record.get("host") == name:
                         state.apply(record)
+        return state.hosts[name]
     except OSError as error:
         raise failed(journal, error) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RolloutError("JOURNAL_DAMAGED", "%s can't be read: %r" % (journal, error)) from error
-    return state.hosts[name]
 
 
 def outcome_result(outcome: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:

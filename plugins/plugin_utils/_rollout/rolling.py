@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
 
 from .._lock.beside import LockBeside
-from .._lock.interface import SlotLock, make_lock
+from .._lock.interface import SlotLock, lock_options, make_lock
 from .._reboot.rebooter import RebootRequest
 from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.interrupts import Interrupts
@@ -135,6 +135,7 @@ class Rolling:
         self._settings = settings_from(
             {**options, "deadline": options["deadline"] and seconds_until(options["deadline"], datetime.now().astimezone())}
         )
+        lock_options(options["lock"] or {})
         # Drawn once, so that a plan is the same however often it is made.
         self._seed = int(controller.random(4), 16)
 
@@ -382,7 +383,7 @@ def collection_version() -> str:
     try:
         with open(manifest, encoding="utf-8") as stream:
             return str(json.load(stream)["collection_info"]["version"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return ""
 
 

@@ -18,7 +18,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rolling impor
 from ..etcd_server import EtcdServer
 from .worker import POLL_S, Worker, ending, most_at_once, outages, staged
 
-PATIENCE_S = 20.0
+PATIENCE_S = 30.0
 
 Start = Callable[..., Worker]
 
@@ -111,25 +111,24 @@ def statuses(result: dict[str, Any]) -> dict[str, str]:
 def test_three_controllers_share_a_budget_while_one_is_killed_and_one_stopped(
     etcd: EtcdServer, etcd_options: dict[str, Any], start: Start, tmp_path: Path
 ) -> None:
-    slots = etcd_options["slots"]
     shared = Shared(etcd, etcd_options["name"])
-    common: dict[str, Any] = {"lock": etcd_options, "window": slots + 1}
-    killed = start(named("k", 4), run_id="killed", **common)
-    stopped = start(named("s", 5), run_id="stopped", **common)
-    left = start(named("l", 3), run_id="left", **common)
+    lock = {**etcd_options, "slots": 3}
+    # None of the first two can have all slots, so that the other can be caught with a host out, too.
+    killed = start(named("k", 4), run_id="killed", lock=lock, window=2)
+    stopped = start(named("s", 6), run_id="stopped", lock=lock, window=2)
+    left = start(named("l", 3), run_id="left", lock=lock, window=5)
 
-    # Of one that is killed the slots stay taken, though its lease runs out, until its run is resumed.
-    out = stop_with_hosts_out(killed, shared)
+    # One is killed, and one stopped for longer than its lease. The slots of both stay taken.
+    out_of_killed = stop_with_hosts_out(killed, shared)
     killed.end()
-    until(lambda: not shared.alive("killed"), "its lease runs out")
-    assert shared.slots("killed") == out != set()
-    resumed = start(killed.hosts, resume="killed", **common)
-
-    # Of one that is stopped for longer than its lease, too; then it sees through what is under way, and tells nobody else.
     out = stop_with_hosts_out(stopped, shared)
     told = {each.host for each in outages(tmp_path, stopped.hosts)}
-    until(lambda: not shared.alive("stopped"), "its lease runs out, too")
+    until(lambda: not shared.alive("killed") and not shared.alive("stopped"), "their leases run out")
+    assert shared.slots("killed") == out_of_killed != set()
     assert shared.slots("stopped") == out != set()
+
+    # A resume takes them back. The stopped one sees through what is under way when it goes on, and tells nobody else.
+    resumed = start(killed.hosts, resume="killed", lock=lock, window=2)
     os.kill(stopped.pid, signal.SIGCONT)
     result = stopped.wait(PATIENCE_S)
     assert result["stopped"]["code"] == "LOCK_LOST"
@@ -140,14 +139,14 @@ def test_three_controllers_share_a_budget_while_one_is_killed_and_one_stopped(
     assert not shared.slots("stopped")
     assert not staged(tmp_path, stopped.hosts)
 
-    last = start(stopped.hosts, resume="stopped", **common)
+    last = start(stopped.hosts, resume="stopped", lock=lock, window=5)
     for worker in (left, resumed, last):
         result = worker.wait(PATIENCE_S)
         assert set(statuses(result).values()) == {"done"}, result
         assert not result.get("failed"), result
     found = outages(tmp_path)
     assert sorted(each.host for each in found) == sorted([*killed.hosts, *stopped.hosts, *left.hosts]), "each once"
-    assert most_at_once(found) == slots == shared.most()
+    assert 1 < most_at_once(found) <= lock["slots"] == shared.most()
 
 
 # --- a playbook that is gone -------------------------------------------------------------
@@ -159,7 +158,7 @@ def test_a_worker_whose_playbook_is_killed_stops_and_a_resume_goes_on(start: Sta
     orphan.kill()
     lost_at = time.monotonic()
     assert orphan.wait(PATIENCE_S)["code"] == "ORPHANED"
-    assert time.monotonic() - lost_at < 2 * PARENT_CHECK_S + 0.5
+    assert time.monotonic() - lost_at < 2 * PARENT_CHECK_S + 2.0, "with some room for a busy machine"
     told = outages(tmp_path)
     assert len(told) == 1, "nobody else was told after that"
     assert not events(orphan, "run_ended")

@@ -22,8 +22,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
@@ -35,6 +33,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.view import P
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.words import ASCII
 
 from ..simulated import Host, Network
+from .inventory import Inventory
 
 _FORK = multiprocessing.get_context("fork")
 
@@ -215,26 +214,6 @@ class LastingHost(Host):
         return answer
 
 
-class Inventory:
-    """In place of the play's hosts."""
-
-    def variables(self, name: str) -> dict[str, Any]:
-        """Of a host."""
-        return {"ansible_facts": {}}
-
-    def groups(self, name: str) -> frozenset[str]:
-        """Of a host."""
-        return frozenset({"all"})
-
-    def members(self, groups: Sequence[str]) -> list[str]:
-        """No limit asks for them."""
-        return []
-
-    def templar(self, variables: dict[str, Any]) -> Templar:
-        """A real one."""
-        return Templar(loader=DataLoader(), variables=variables)
-
-
 async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) -> dict[str, Any]:
     """One rollout."""
     checked = ArgumentSpecValidator(rolling_argument_spec()).validate(dict(options))
@@ -265,7 +244,7 @@ async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) ->
     rollout = rolling.Rolling(
         options=checked.validated_parameters,
         raw={},
-        hosts=Inventory(),  # type: ignore[arg-type]  # as much of it as there is
+        hosts=Inventory({name: {} for name in names}),  # type: ignore[arg-type]  # as much of it as there is
         names=names,
         unavailable=[],
         request=RebootRequest(method="kexec", reboot_timeout_s=60.0, test_command="", message="m"),

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootError, RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hooks import Command
+
+from .inventory import Inventory, trusted
+
+
+def fleet(hosts: Mapping[str, Mapping[str, Any]], **raw: Any) -> PlayFleet:
+    return PlayFleet(
+        Inventory(hosts),  # type: ignore[arg-type]  # as much of it as is asked
+        trusted(raw),
+        prober=None,  # type: ignore[arg-type]  # nobody connects
+        request=RebootRequest("auto", 60.0, "", ""),
+        fallback="none",
+        connect_timeout_s=None,
+        connections=1,
+        own_boot_id="mine",
+        random=lambda count: "ab" * count,
+        progress=lambda host, text: None,
+    )
+
+
+def refusal(found: PlayFleet, *names: str) -> str:
+    with pytest.raises(RolloutError) as caught:
+        found.read(names)
+    assert caught.value.reason.code == "SETTINGS_INVALID"
+    return caught.value.reason.message
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "-J jump",
+        "-Jjump",
+        "-v -J admin@jump:2222",
+        "-J first,ssh://admin@jump:22",
+        "-o ProxyJump=jump",
+        "-oProxyJump=jump",
+        "-o 'ProxyJump jump'",
+        '-o "ProxyJump=jump"',
+        "-o proxyjump=admin@jump -o ControlMaster=no",
+        '-o ProxyCommand="ssh -W %h:%p -q admin@jump"',
+        "-o 'ProxyCommand ssh -W %h:%p jump'",
+        "-o ProxyCommand='nc -X connect -x jump:3128 %h %p'",
+        "-J {{ bastion }}",
+    ],
+)
+@pytest.mark.parametrize("variable", ["ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args"])
+def test_a_host_that_others_are_reached_through_goes_last(variable: str, arguments: str) -> None:
+    found = fleet({"web": {variable: arguments, "bastion": "jump"}, "jump": {}, "other": {}})
+    found.read(["jump", "other", "web"])
+    assert [name for name in ("web", "jump", "other") if found.goes_last(name, ())] == ["jump"]
+
+
+@pytest.mark.parametrize(
+    "arguments", ["", "-o ForwardAgent=yes", "-i jump", "-o User=jump", "-o 'SetEnv proxyjump=jump'", "-o ProxyJump=none -l jump"]
+)
+def test_what_only_looks_like_a_jump_host(arguments: str) -> None:
+    found = fleet({"web": {"ansible_ssh_common_args": arguments}, "jump": {}})
+    found.read(["web", "jump"])
+    assert not found.goes_last("jump", ())
+
+
+def test_jump_hosts_and_machines_of_the_lock_are_known_by_address_too() -> None:
+    hosts = {
+        "web": {"ansible_ssh_common_args": "-J admin@[2001:db8::1]:22"},
+        "jump": {"ansible_host": "{{ address }}", "address": "2001:db8::1"},
+        "etcd": {"ansible_host": "192.0.2.7"},
+    }
+    found = fleet(hosts)
+    found.read(list(hosts))
+    assert [name for name in hosts if found.goes_last(name, ["192.0.2.7"])] == ["jump", "etcd"]
+
+
+def test_arguments_that_no_shell_would_take_are_read_as_far_as_they_go() -> None:
+    found = fleet({"web": {"ansible_ssh_common_args": "-J jump -o 'User=me"}, "jump": {}})
+    found.read(["web", "jump"])
+    assert found.goes_last("jump", ())
+
+
+def test_options_are_each_host_s_own() -> None:
+    found = fleet(
+        {"a": {"rack": "r1", "row": "x"}, "b": {"rack": "r2", "row": ""}},
+        domains={"rack": "{{ rack }}", "row": "{{ row }}"},
+        combination="{{ rack }}-model",
+        before={"command": ["drain", "{{ inventory_hostname }}"]},
+        after=[{"command": ["undrain", "{{ inventory_hostname }}"]}],
+    )
+    found.read(["a", "b"])
+    assert found.options("a").domains == {"rack": "r1", "row": "x"}
+    assert found.options("b").domains == {"rack": "r2"}, "an empty domain is none"
+    assert [found.options(name).combination for name in "ab"] == ["r1-model", "r2-model"]
+    (drain,) = found.options("b").hooks.before
+    assert drain.action == Command(("drain", "b"), "host"), "one hook stands for itself"
+    assert len(found.options("a").hooks.after) == 1
+
+
+def test_without_being_told_hosts_are_alike_by_product_and_kernel() -> None:
+    found = fleet({"a": {"ansible_facts": {"product_name": "R640", "kernel": "6.12"}}, "b": {}})
+    found.read(["a", "b"])
+    assert [found.options(name).combination for name in "ab"] == ["R640 6.12", ""]
+
+
+@pytest.mark.parametrize("option", ["domains", "combination", "before", "after", "on_failure", "power_hook"])
+def test_what_can_t_be_templated_is_named_with_its_host(option: str) -> None:
+    told = refusal(fleet({"a": {"rack": "r1"}, "b": {}}, **{option: {"command": ["{{ rack }}"]}}), "a", "b")
+    assert told.startswith("%s of b: " % option) and "'rack' is undefined" in told
+
+
+@pytest.mark.parametrize("variable", ["ansible_connection", "ansible_host", "ansible_ssh_common_args"])
+def test_a_connection_that_can_t_be_templated_is_named_with_its_host(variable: str) -> None:
+    told = refusal(fleet({"a": {}, "b": {variable: "{{ nowhere }}"}}), "a", "b")
+    assert told.startswith("%s of b: " % variable)
+
+
+def test_what_makes_no_sense_is_named_with_its_host() -> None:
+    assert "domains of b is 'r1'" in refusal(fleet({"b": {}}, domains="r1"), "b")
+    assert "(for b)" in refusal(fleet({"b": {}}, before=[{"comand": ["x"]}]), "b")
+
+
+def test_an_option_that_is_omitted_is_not_given() -> None:
+    found = fleet({"a": {}}, domains="{{ rack | default(omit) }}", before="{{ omit }}")
+    found.read(["a"])
+    assert not found.options("a").domains and not found.options("a").hooks.before
+
+
+def test_the_machine_that_runs_the_playbook_is_refused() -> None:
+    found = fleet({"a": {"ansible_connection": "{{ how }}", "how": "local"}})
+    found.read(["a"])
+    with pytest.raises(RebootError) as caught:
+        found.session("a")
+    assert caught.value.reason.code == "CONTROL_NODE"

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import Journal
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.outcome import outcome_of, outcome_result, read_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import RunState
+
+from ....outcomes import code_of
+from .stories import night, started, way
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    tmp_path.chmod(0o700)
+    path = tmp_path / "journal.jsonl"
+    path.touch(0o600)
+    return path
+
+
+def write(path: Path, written: list[Record]) -> str:
+    with Journal(str(path)) as opened:
+        opened.append(written)
+    return str(path)
+
+
+def test_one_host_is_read_as_if_all_were(journal: Path) -> None:
+    path = write(journal, night())
+    whole = RunState.from_records(json.loads(line) for line in journal.read_text().splitlines())
+    for name, host in whole.hosts.items():
+        assert read_host(path, name) == host
+    assert [outcome_of(host)["status"] for host in whole.hosts.values()] == [
+        "done",
+        "failed",
+        "unfinished",
+        "discarded",
+        "refused",
+        "skipped",
+    ]
+
+
+def test_what_others_print_says_nothing_of_a_host(journal: Path) -> None:
+    printed = '{"event":"host_released","host":"web1","duration_ms":1}\n'
+    hook = records.hook_ended("web2", hook="h", phase="before", attempts=1, ok=True, duration_ms=1, message=printed)
+    noted = {"event": "later", "host": "web2", "about": {"host": "web1"}, "list": [{"host": "web1"}]}
+    state = read_host(write(journal, [started(["web1", "web2"]), *way("web1")[:3], hook, noted]), "web1")
+    assert outcome_of(state)["status"] == "unfinished"
+
+
+@pytest.mark.parametrize("name", ["wéb ß", 'a"b', "a\\b", "fe80::1%eth0", "\u202e"])
+def test_names_that_json_writes_otherwise(journal: Path, name: str) -> None:
+    assert outcome_of(read_host(write(journal, [started([name]), *way(name)]), name))["status"] == "done"
+
+
+def test_a_line_that_is_still_being_written_is_left_out(journal: Path) -> None:
+    write(journal, [started(["web1"]), *way("web1")])
+    journal.write_bytes(journal.read_bytes()[:-1])
+    assert outcome_of(read_host(str(journal), "web1"))["status"] == "unfinished"
+
+
+def test_a_host_of_another_run(journal: Path) -> None:
+    assert code_of(read_host, write(journal, night()), "web9") == "HOST_NOT_IN_RUN"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '["x",{"host":"web1"}]',
+        '{"event":"host_down","host":"web1","x":' + "[" * 100000 + "}",
+        '{"event":"host_back","host":"web1"}',
+        '{"host":"web1"}',
+        '{"host":"web1",',
+        '{"event":"host_failed","host":"web1","reason":7,"down":true,"phase":"x"}',
+    ],
+)
+def test_a_damaged_line(journal: Path, line: str) -> None:
+    path = write(journal, [started(["web1"])])
+    with journal.open("a") as stream:
+        stream.write(line + "\n")
+    assert code_of(read_host, path, "web1") == "JOURNAL_DAMAGED"
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["", "\n", "[]\n", "7\n", "{}\n", '{"hosts":["web1"]}\n', '{"event":"later","hosts":["web1"],"run_id":"r"}\n', "\0\n"],
+)
+def test_a_journal_that_begins_with_nonsense(journal: Path, first: str) -> None:
+    journal.write_text(first)
+    assert code_of(read_host, str(journal), "web1") == "JOURNAL_DAMAGED"
+
+
+def test_a_journal_that_is_a_link_or_not_there(journal: Path) -> None:
+    write(journal, night())
+    link = journal.parent / "link"
+    link.symlink_to(journal)
+    assert code_of(read_host, str(link), "web1") == "JOURNAL_FAILED"
+    assert code_of(read_host, str(journal.parent / "none"), "web1") == "JOURNAL_FAILED"
+
+
+def test_the_result_of_a_host() -> None:
+    hosts = RunState.from_records(night()).hosts
+    done = outcome_result(outcome_of(hosts["web1"]), {"boot": {"boot_id": "old"}})
+    assert "failed" not in done
+    facts = done["ansible_facts"]["fleet_kexec"]
+    assert facts["boot"] == {"boot_id": "old"} and facts["last_boot"]["path"] == "kexec"
+    lost = outcome_result(outcome_of(hosts["web2"]), {})
+    assert lost["failed"] and lost["code"] == "REBOOT_TIMEOUT" and lost["msg"].startswith("failed: web2 did not")
+    assert "ansible_facts" not in lost
+    skipped = outcome_result(outcome_of(hosts["web6"]), {})
+    assert skipped["failed"] and skipped["msg"] == "skipped: its turn never came"
