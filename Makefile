@@ -221,7 +221,7 @@ BENCH_RESULTS := $(CACHE)/bench
 BENCH_VARS ?=
 
 .PHONY: bench
-bench: bench-native bench-jump ## measure (an hour and more; the parts are bench-native and bench-jump)
+bench: bench-native bench-rollout bench-jump ## measure (an hour and more; the parts are bench-native, bench-rollout and bench-jump)
 
 .PHONY: bench-native
 bench-native: $(VENV)/.complete $(KERNELS) | $(TREE)/ansible_collections/fleet/kexec ## time the stub's own code, building, staging and gathering facts on this CPU
@@ -229,6 +229,15 @@ bench-native: $(VENV)/.complete $(KERNELS) | $(TREE)/ansible_collections/fleet/k
 	@PYTHONPATH=$(TREE) python tests/bench/native.py --json $(BENCH_RESULTS)/native.json
 	@PYTHONPATH=$(TREE) python tests/bench/staging.py --kernels $(CACHE)/kernels --json $(BENCH_RESULTS)/staging.json
 	@PYTHONPATH=$(TREE) python tests/bench/facts.py --kernels $(CACHE)/kernels --json $(BENCH_RESULTS)/facts.json
+
+# Fewer hosts, other forks of ansible.builtin.reboot, for a quick look: BENCH_ROLLOUT="--hosts 100 --forks 50".
+BENCH_ROLLOUT ?=
+
+.PHONY: bench-rollout
+bench-rollout: setup | $(TREE)/ansible_collections/fleet/kexec ## reboot fleets of simulated hosts, by ansible.builtin.reboot too
+	@[ -x /usr/sbin/sshd ] || { echo "This takes an sshd: install the package openssh-server"; exit 1; }
+	@mkdir -p $(BENCH_RESULTS)
+	@PYTHONPATH=$(TREE) python tests/bench/rollout.py --json $(BENCH_RESULTS)/rollout.json $(BENCH_ROLLOUT)
 
 # Old figures are removed, so that a table is of one run.
 .PHONY: bench-jump

@@ -310,10 +310,9 @@ class Rolling:
 
     # What it is made of.
 
-    def _planned(self, prober: Prober, before: RunState | None, but: str | None = None) -> _Planned:
-        names = self._names_of(before)
-        history = History(samples_of(self._store, but))
-        fleet = PlayFleet(
+    def fleet(self, prober: Prober) -> PlayFleet:
+        """The way to the hosts."""
+        return PlayFleet(
             self._hosts,
             self._raw,
             prober=prober,
@@ -325,6 +324,11 @@ class Rolling:
             random=self._controller.random,
             progress=self._controller.progress,
         )
+
+    def _planned(self, prober: Prober, before: RunState | None, but: str | None = None) -> _Planned:
+        names = self._names_of(before)
+        history = History(samples_of(self._store, but))
+        fleet = self.fleet(prober)
         fleet.read(names)
         return self._make_plan(fleet, names, [], history)
 
