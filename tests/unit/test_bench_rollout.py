@@ -43,7 +43,7 @@ def test_percentiles_are_values_that_were_measured() -> None:
 
 def test_all_bars_are_met() -> None:
     large = replace(GOOD, hosts=10000, peak_rss_bytes=1 << 30, cpu_ms=9.0)
-    assert all(bar.met for bar in judge(GOOD, replace(GOOD, wall_s=22.5), large))
+    assert all(each.met for each in judge(GOOD, replace(GOOD, wall_s=22.5), large))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_each_bar_can_be_missed(which: str, bad: dict[str, object]) -> None:
     runs = {"whole": GOOD, "narrow": replace(GOOD, wall_s=22.5), "large": GOOD}
     runs[which] = replace(runs[which], **bad)  # type: ignore[arg-type]
     # CPU is compared, so that more of it at the one size makes room at the other.
-    assert [bar.met for bar in judge(**runs)].count(False) == 1
+    assert [each.met for each in judge(**runs)].count(False) == 1
 
 
 def test_the_table_has_a_line_for_each_run() -> None:

@@ -281,7 +281,9 @@ class HostRun:
         began = self._now()
         self._phase = Phase.DRAINING
         self._record(records.host_draining(self._name))
-        await self._desk.durable()
+        if self._hooks.before:
+            # Else there is nothing that would have to be undone, and a host that is out does not wait for a disk.
+            await self._desk.durable()
         # A hook that failed may have done a part of its work.
         self._drained = bool(self._hooks.before)
         failed = await self._run_hooks("before", self._hooks.before)
