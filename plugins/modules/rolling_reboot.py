@@ -300,7 +300,7 @@ journal:
   description: Path of its journal on the controller.
   returned: unless refused, and not in check mode
   type: str
-  sample: /root/.local/state/fleet.kexec/runs/20261124T150000Z-3fa1/journal.jsonl
+  sample: /home/ops/.local/state/fleet.kexec/runs/20261124T150000Z-3fa1/journal.jsonl
 counts:
   description: How many hosts ended how.
   returned: unless refused, and not in check mode
