@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .._transport.bounded import CallAbandoned, bounded_call
 from .model import LockError, SlotLock
@@ -51,10 +51,15 @@ class LockBeside:
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((ask, answer))
         if len(self._threads) < self._lock.at_once:
-            thread = asyncio.create_task(self._ask_waiting())
-            self._threads.add(thread)
-            thread.add_done_callback(self._threads.discard)
+            self._threads.add(asyncio.create_task(self._serve()))
         return await answer
+
+    async def _serve(self) -> None:
+        try:
+            await self._ask_waiting()
+        finally:
+            # At once, not when the task is seen to have ended: who has been answered meanwhile may ask again before that.
+            self._threads.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _ask_waiting(self) -> None:
         while self._waiting:

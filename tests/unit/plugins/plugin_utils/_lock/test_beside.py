@@ -73,6 +73,24 @@ def test_a_window_of_hundreds_is_served_in_time_and_in_order() -> None:
     assert lock.most_at_once == 1
 
 
+@pytest.mark.parametrize("hosts", [1, 3, 40])
+def test_who_asks_again_at_once_is_answered_again(hosts: int) -> None:
+    lock = Asked(lambda host: True)
+
+    async def one(lock_beside: LockBeside, host: str) -> None:
+        assert await lock_beside.acquire(host)
+        await lock_beside.confirm(host)
+        await lock_beside.release(host)
+
+    async def work() -> None:
+        lock_beside = LockBeside(lock)
+        async with asyncio.timeout(10):
+            await asyncio.gather(*(one(lock_beside, host) for host in HOSTS[:hosts]))
+
+    asyncio.run(work())
+    assert len(lock.hosts) == 3 * hosts
+
+
 def test_the_local_lock_serves_more_hosts_than_its_time_limit_has_room_for(tmp_path: Path) -> None:
     lock = make_lock({"timeout_s": 0.05, "slots": 400}, "run", "ctl", directory=str(tmp_path / "locks"))
     lock.open()
