@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
         )
         if self._task.check_mode:
             return dict(result, changed=False)
-        store = RunStore(args["run_directory"] or default_directory(os.environ, os.path.expanduser("~")))
+        store = RunStore(args["run_directory"] or default_directory(os.environ))
         try:
             host = read_host(store.open(args["run_id"]).journal, task_vars["inventory_hostname"])
         except CodedError as error:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from .._transport.controller import state_directory
 from .etcd import EtcdLock
 from .etcd_client import EtcdClient
 from .local import LocalLock
@@ -68,9 +69,5 @@ def make_lock(
 
 
 def default_directory(environ: Mapping[str, str]) -> str:
-    """Where the local backend keeps its records (XDG Base Directory Specification)."""
-    state = environ.get("XDG_STATE_HOME", "")
-    # A relative path is to be ignored, says the specification.
-    if not os.path.isabs(state):
-        state = os.path.join(os.path.expanduser("~"), ".local", "state")
-    return os.path.join(state, "fleet.kexec", "locks")
+    """Where the local backend keeps its records."""
+    return state_directory(environ, "locks")

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Protocol, TypeVar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
@@ -29,7 +29,7 @@ from .state import HostState, Resume, RunState
 
 # How often a host is looked at that is not being rebooted, and whose state some limit depends on.
 BYSTANDER_PAUSE_S = 10.0
-# So often those who wait for the lock ask it, and so often the view is drawn.
+# How often the view is told that time passed.
 TICK_S = 0.5
 # Hosts whose sshd is looked for at the same time.
 _LOOKUPS = 16
@@ -55,10 +55,16 @@ class Fleet(Protocol):
     """Where the conductor gets at hosts."""
 
     def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
-        """What takes a host through the rollout."""
+        """What takes a host through the rollout.
+
+        :raises CodedError: it can't be connected to as it is told.
+        """
 
     async def sshd(self, name: str) -> Sshd | None:
-        """The sshd of a host or bystander; None if it can't be reached from here."""
+        """The sshd of a host or bystander; None if it gives no answer, or can't be reached from here."""
+
+    async def answers(self, name: str) -> bool:
+        """Whether a host or bystander answers over its own connection."""
 
 
 class Conductor:
@@ -66,6 +72,7 @@ class Conductor:
 
     :param prober: for hosts that are not being rebooted.
     :param before: of the run that is resumed.
+    :param down: hosts and bystanders that are down as far as is known.
     :param shown: is given every record, for the live view.
     :param tick: called about twice a second, for the live view.
     """
@@ -78,8 +85,9 @@ class Conductor:
         fleet: Fleet,
         prober: Prober,
         budget: Budget,
-        commit: Callable[[list[Record]], Awaitable[None]],
+        commit: Callable[[Sequence[Record]], Awaitable[None]],
         before: RunState | None = None,
+        down: Collection[str] = (),
         shown: Callable[[Record], None] = lambda record: None,
         tick: Callable[[float], None] = lambda now: None,
     ) -> None:
@@ -91,7 +99,7 @@ class Conductor:
         self._before = before
         self._tick = tick
         self._now = asyncio.get_running_loop().time
-        self._recorder = Recorder(lambda pending: commit(list(pending)), shown, self._journal_failed)
+        self._recorder = Recorder(commit, shown, self._journal_failed)
         self._hosts = {host.name: host for host in plan.hosts}
         self._runs: dict[str, HostRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -100,7 +108,7 @@ class Conductor:
         # Replaced whenever anything happened, for those who wait for that.
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turn_due = asyncio.Event()
-        self._up: dict[str, bool] = {}
+        self._up = dict.fromkeys(down, False)
         self._sshds: dict[str, Sshd] = {}
         self._told_stop = False
         self.results: dict[str, dict[str, Any]] = {}
@@ -111,6 +119,8 @@ class Conductor:
         """Run it to its end."""
         background = [asyncio.create_task(self._tick_for_ever())]
         try:
+            for name in self._up:
+                self._scheduler.seen(name, False, self._now())
             self._adopt()
             background.append(asyncio.create_task(self._watch_bystanders()))
             while True:
@@ -148,9 +158,19 @@ class Conductor:
         changed.set_result(None)
 
     def _begin(self, host: HostSpec, resumed: HostState | None = None) -> None:
+        try:
+            run = self._fleet.run_of(host, self)
+        except CodedError as error:
+            if resumed:
+                self.record(records.host_failed(host.name, reason=error.reason, down=True, phase=resumed.phase.value))
+                self.failed(host.name, error.reason, down=True)
+            else:
+                self.record(records.host_refused(host.name, reason=error.reason))
+                self.refused(host.name, error.reason)
+            return
         # It is watched by its own run from here on.
         self._prober.forget(host.name)
-        run = self._runs[host.name] = self._fleet.run_of(host, self)
+        self._runs[host.name] = run
         task = asyncio.create_task(run.resume(resumed) if resumed else run.run(), name=host.name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -197,7 +217,8 @@ class Conductor:
         for state in self._before.with_resume(Resume.ANEW):
             left = state.maybe_staged or state.maybe_drained
             if left and self._scheduler.status(state.host) is Status.SKIPPED:
-                await self._fleet.run_of(self._hosts[state.host], self).clean_up(state)
+                with contextlib.suppress(CodedError):
+                    await self._fleet.run_of(self._hosts[state.host], self).clean_up(state)
 
     # Hosts that are not being rebooted.
 
@@ -207,25 +228,46 @@ class Conductor:
         at_once = asyncio.Semaphore(_LOOKUPS)
 
         async def find(name: str) -> None:
-            async with at_once:
-                sshd = await self._fleet.sshd(name)
-            if sshd is not None:
-                self._sshds[name] = sshd
-                if name not in self._runs:
-                    self._look_at(name)
+            while True:
+                if name not in self._runs and await self._find(name, at_once):
+                    return
+                await asyncio.sleep(BYSTANDER_PAUSE_S)
 
         await asyncio.gather(*map(find, names))
+
+    async def _find(self, name: str, at_once: asyncio.Semaphore) -> bool:
+        """Find out whether a host is up, and how to look at it from here on.
+
+        :return: whether there is nothing more to find out. A host that is up and can't be probed from here, behind a jump
+            host say, is not looked at again.
+        """
+        try:
+            async with at_once:
+                sshd = await self._fleet.sshd(name)
+                up = sshd is not None or await self._fleet.answers(name)
+        except CodedError:
+            # There is no way to it that could be looked along.
+            return True
+        if name in self._runs:
+            return False
+        self._take_in(name, up)
+        if sshd is not None:
+            self._sshds[name] = sshd
+            self._look_at(name)
+        return up
 
     def _look_at(self, name: str) -> None:
         self._prober.watch(name, self._sshds[name], self._seen, gently=True, pause_s=BYSTANDER_PAUSE_S)
 
     def _seen(self, observation: Observation) -> None:
-        name = str(observation.key)
-        if self._up.get(name, True) == observation.up:
+        self._take_in(str(observation.key), observation.up)
+
+    def _take_in(self, name: str, up: bool) -> None:
+        if self._up.get(name, True) == up:
             return
-        self._up[name] = observation.up
-        self.record(records.host_seen(name, up=observation.up))
-        self._scheduler.seen(name, observation.up, self._now())
+        self._up[name] = up
+        self.record(records.host_seen(name, up=up))
+        self._scheduler.seen(name, up, self._now())
         self._happened()
 
     # What hosts ask and tell; see host_run.Desk.

@@ -21,11 +21,14 @@ from .._reboot.rebooter import HostReboot, RebootError, RebootRequest
 from .._transport.hook_runner import HookRunner
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, Sshd
-from .._transport.session import ActionSession, Session
+from .._transport.session import ActionSession, Session, SessionLost
 from .errors import RolloutError
 from .hooks import Hook, parse_hooks
 from .host_run import Desk, Hooks, HostRun
 from .hosts import HostSpec
+
+# A host that takes longer to run nothing does not serve.
+ANSWER_TIMEOUT_S = 30.0
 
 # What is templated for each host by itself. Before that it may be anything.
 PER_HOST = ("domains", "combination", "before", "after", "on_failure", "power_hook")
@@ -157,16 +160,26 @@ class PlayFleet:
     def session(self, name: str) -> Session:
         """Connections to a host.
 
-        :raises RebootError: C(CONTROL_NODE).
+        :raises RebootError: C(CONTROL_NODE) or C(CONNECTION_FAILED).
         """
         if name in self._options and self._options[name].local:
             raise RebootError("CONTROL_NODE", "the connection is local: this host is the machine that runs the playbook")
-        action, variables = self._hosts.connect(name)
+        try:
+            action, variables = self._hosts.connect(name)
+        except AnsibleError as error:
+            raise RebootError("CONNECTION_FAILED", "the host can't be used as it is told: %s" % error) from error
         return ActionSession(action, variables, self._connect_timeout_s, self._at_once)
 
     async def sshd(self, name: str) -> Sshd | None:
         """A host's sshd."""
         return await self.session(name).sshd()
+
+    async def answers(self, name: str) -> bool:
+        """Whether a host answers over its own connection."""
+        try:
+            return (await self.session(name).run("exit 0", [], become=False, timeout_s=ANSWER_TIMEOUT_S)).rc == 0
+        except (SessionLost, AnsibleError):
+            return False
 
     def _controller_session(self) -> Session:
         if self._controller is None:

@@ -221,7 +221,8 @@ class HostRun:
         if not self._triggered:
             await self._undo()
         await self._run_hooks("on_failure", self._hooks.on_failure)
-        await self._desk.give_slot_back(self._name)
+        if self._triggered:
+            await self._desk.give_slot_back(self._name)
         self._record(records.host_failed(self._name, reason=why, down=down, phase=self._phase.value))
         self._desk.failed(self._name, why, down)
 

@@ -100,7 +100,6 @@ class _Planned:
     plan: Plan
     fleet: PlayFleet
     history: History
-    foreseen: Forecast
 
 
 class Rolling:
@@ -131,7 +130,7 @@ class Rolling:
         self._unavailable = list(unavailable)
         self._request = request
         self._controller = controller
-        self._store = RunStore(options["run_directory"] or default_directory(os.environ, os.path.expanduser("~")))
+        self._store = RunStore(options["run_directory"] or default_directory(os.environ))
         self._settings = settings_from(
             {**options, "deadline": options["deadline"] and seconds_until(options["deadline"], datetime.now().astimezone())}
         )
@@ -160,14 +159,15 @@ class Rolling:
             going = [host.name for host in left if host.name not in refused]
             # Hosts that are not rebooted take no part, and still count for the limits.
             planned = self._make_plan(planned.fleet, going, [*ended, *refused], planned.history)
-            self._say(plan_text(planned.plan, planned.foreseen, refused, **self._layout()))
+            foreseen = self._foresee(planned)
+            self._say(plan_text(planned.plan, foreseen, refused, **self._layout()))
             told = plan_hosts(left, looked)
             told.update({name: {"status": status.value} for name, status in ended.items()})
             return {
                 "changed": bool(going),
                 "waves": _waves(planned.plan),
                 "hosts": told,
-                "forecast": forecast_result(planned.foreseen),
+                "forecast": forecast_result(foreseen),
             }
 
     # The rollout.
@@ -232,6 +232,7 @@ class Rolling:
         commit: Callable[[Sequence[Record]], Any],
     ) -> dict[str, Any]:
         now = asyncio.get_running_loop().time
+        foreseen = self._foresee(planned)
         began = now()
         plan = planned.plan
         scheduler = Scheduler(
@@ -241,8 +242,6 @@ class Rolling:
             outages_of(planned.history.samples),
             done={name: status for name, status in done_before(before).items() if name in plan.limits} if before else None,
         )
-        for name in self._down(before):
-            scheduler.seen(name, False, began)
         view = self._controller.view({host.name: host.predicted for host in plan.hosts}, before)
         # It was written before there was anything to show it.
         view.record(first, began)
@@ -259,6 +258,7 @@ class Rolling:
             budget=lock,
             commit=commit,
             before=before,
+            down=self._down(before),
             shown=shown,
             tick=lambda now: view.tick(now, scheduler.waiting(now)),
         )
@@ -272,12 +272,12 @@ class Rolling:
                 shown(ended)
         finally:
             view.close()
-        self._say(summary(state, journal=run.journal, forecast=planned.foreseen, **self._layout()))
+        self._say(summary(state, journal=run.journal, forecast=foreseen, **self._layout()))
         return {
             "changed": any("path" in known for known in conductor.results.values()),
             "run_id": run.run_id,
             "journal": run.journal,
-            "forecast": forecast_result(planned.foreseen),
+            "forecast": forecast_result(foreseen),
             **self._result(state, {host.name: scheduler.status(host.name) for host in plan.hosts}, conductor.results),
         }
 
@@ -339,7 +339,10 @@ class Rolling:
         fleet.read([name for name in bystanders if name not in others], with_hooks=False)
         hosts = specs_of(names, fleet, groups, history, _machines_of(self._options["lock"]))
         plan = make_plan(hosts, bystanders_of(bystanders, fleet, groups), self._settings, self._seed)
-        return _Planned(plan, fleet, history, forecast(plan, self._settings, history, self._seed))
+        return _Planned(plan, fleet, history)
+
+    def _foresee(self, planned: _Planned) -> Forecast:
+        return forecast(planned.plan, self._settings, planned.history, self._seed)
 
     def _names_of(self, before: RunState | None) -> list[str]:
         """The hosts to reboot: those of the play, or of the run that is resumed."""
@@ -354,10 +357,8 @@ class Rolling:
 
     def _down(self, before: RunState | None) -> list[str]:
         """Hosts that are down as far as is known."""
-        found = dict.fromkeys(name for name in self._unavailable)
-        if before is not None:
-            found.update(dict.fromkeys(name for name, host in before.hosts.items() if host.down))
-        return list(found)
+        given_up = [name for name, host in before.hosts.items() if host.down] if before is not None else []
+        return list(dict.fromkeys([*self._unavailable, *given_up]))
 
     def _retry(self, state: RunState) -> RunState:
         """Have hosts that failed begin anew, where that is asked for."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from .._transport.controller import state_directory
 from .errors import RolloutError
 from .journal import LINE_MAX_BYTES, failed, open_directory, open_regular, require_own, utc
 
@@ -44,13 +45,9 @@ class Run:
     started_at: str
 
 
-def default_directory(environ: Mapping[str, str], home: str) -> str:
-    """Where runs are kept if nothing else is said.
-
-    By the XDG Base Directory Specification, which has relative paths ignored.
-    """
-    state = environ.get("XDG_STATE_HOME", "")
-    return os.path.join(state if os.path.isabs(state) else os.path.join(home, ".local/state"), "fleet.kexec", "runs")
+def default_directory(environ: Mapping[str, str]) -> str:
+    """Where runs are kept if nothing else is said."""
+    return state_directory(environ, "runs")
 
 
 class RunStore:

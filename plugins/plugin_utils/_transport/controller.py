@@ -5,6 +5,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
+
+def state_directory(environ: Mapping[str, str], name: str) -> str:
+    """Where the collection keeps something of this user's (XDG Base Directory Specification)."""
+    state = environ.get("XDG_STATE_HOME", "")
+    # A relative path is to be ignored, says the specification.
+    if not os.path.isabs(state):
+        state = os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(state, "fleet.kexec", name)
+
 
 def own_boot_id() -> str:
     """boot_id of the machine this runs on; empty where it has none (not Linux)."""

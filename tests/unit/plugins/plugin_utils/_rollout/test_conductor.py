@@ -13,14 +13,14 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import LockError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootError, RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.history import DEFAULT
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hooks import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import Hooks, HostRun
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import HostSpec, Status
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import Bystander, HostSpec, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import Plan, make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
@@ -71,6 +71,10 @@ class World:
     def __init__(self, *names: str, hooks: Mapping[str, Any] | None = None, fallback: str = "none", **options: Any) -> None:
         self.hosts = {name: Host(name) for name in names}
         self.domains: dict[str, dict[str, str]] = {}
+        # Machines that are not rebooted, and hosts that there is no way to.
+        self.bystanders: dict[str, Host] = {}
+        self.down_at_start: list[str] = []
+        self.no_way_to: set[str] = set()
         self.hooks = hooks or {}
         self.fallback = fallback
         self.options = options
@@ -101,6 +105,8 @@ class World:
         return asyncio.get_running_loop().time()
 
     def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
+        if host.name in self.no_way_to:
+            raise RebootError("CONTROL_NODE", "the connection is local")
         session = self.hosts[host.name]
         return HostRun(
             host,
@@ -120,7 +126,10 @@ class World:
         )
 
     async def sshd(self, name: str) -> Sshd | None:
-        return await self.hosts[name].sshd()
+        return await {**self.hosts, **self.bystanders}[name].sshd()
+
+    async def answers(self, name: str) -> bool:
+        return {**self.hosts, **self.bystanders}[name].up
 
     # A controller's life.
 
@@ -134,7 +143,7 @@ class World:
 
     async def _conduct(self, before: RunState | None) -> None:
         loop = asyncio.get_running_loop()
-        self.network = Network(*self.hosts.values())
+        self.network = Network(*self.hosts.values(), *self.bystanders.values())
         settings = settings_from(self.options)
         plan = self._plan(settings)
         first = (
@@ -154,6 +163,7 @@ class World:
             budget=self.budget,
             commit=self.commit,
             before=before,
+            down=self.down_at_start,
             tick=lambda now: self._count_down(),
         )
         for after_s, action in self.actions:
@@ -184,7 +194,8 @@ class World:
             )
             for name in self.hosts
         ]
-        return make_plan(specs, [], settings, 1)
+        bystanders = [Bystander(name, self.domains.get(name, {}), frozenset({"all"})) for name in self.bystanders]
+        return make_plan(specs, bystanders, settings, 1)
 
     # What is to be seen.
 
@@ -318,6 +329,43 @@ def test_an_unreachable_host_is_a_failure() -> None:
     world.conduct()
     assert world.code("a") == "UNREACHABLE"
     assert world.statuses == {"a": Status.FAILED, "b": Status.DONE}
+
+
+def beside_a_bystander(direct: bool = True, known: bool = False) -> World:
+    """A host and a bystander in one rack, of which one may be missing; the bystander is down for the first 100 s."""
+    world = World("a", max_unavailable={"rack": 1})
+    world.domains = {"a": {"rack": "r"}, "other": {"rack": "r"}}
+    other = world.bystanders["other"] = Host("other")
+    other.down_at, other.up_at, other.direct = 0.0, world.now + 100, direct
+    world.down_at_start = ["other"] if known else []
+    return world
+
+
+@pytest.mark.parametrize("direct", [True, False])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_bystander_that_is_down_from_the_start_counts_until_it_is_back(direct: bool, known: bool) -> None:
+    world = beside_a_bystander(direct, known).conduct()
+    assert world.statuses == {"a": Status.DONE}
+    drained = next(record["at"] for record in world.disk if record["event"] == "host_intent")
+    assert utc(1100) < drained < utc(1115)
+
+
+def test_a_host_that_there_is_no_way_to_is_refused_and_harms_nobody() -> None:
+    world = World("a", "b", "c", window=2)
+    world.no_way_to = {"b"}
+    world.conduct()
+    assert world.statuses == {"a": Status.DONE, "b": Status.REFUSED, "c": Status.DONE}
+    assert world.code("b") == "CONTROL_NODE"
+
+
+def test_a_host_in_flight_that_there_is_no_way_to_any_more_is_given_up() -> None:
+    world = World("a", "b", failure_budget=1)
+    world.conduct(kill_after=9)
+    assert RunState.from_records(world.disk).with_resume(Resume.ASK)
+    world.no_way_to = {"a"}
+    world.conduct(resume=True)
+    assert world.statuses == {"a": Status.FAILED, "b": Status.DONE}
+    assert RunState.from_records(world.disk).hosts["a"].down
 
 
 def test_a_refused_host_costs_nothing() -> None:

@@ -50,10 +50,11 @@ def mode(path: str | Path) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-def test_runs_are_where_xdg_says() -> None:
-    assert default_directory({"XDG_STATE_HOME": "/s"}, "/home/me") == "/s/fleet.kexec/runs"
+def test_runs_are_where_xdg_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert default_directory({"XDG_STATE_HOME": "/s"}) == "/s/fleet.kexec/runs"
     for environ in ({}, {"XDG_STATE_HOME": ""}, {"XDG_STATE_HOME": "relative"}):
-        assert default_directory(environ, "/home/me") == "/home/me/.local/state/fleet.kexec/runs"
+        assert default_directory(environ) == "/home/me/.local/state/fleet.kexec/runs"
 
 
 def test_a_run_is_its_owners_alone(store: RunStore, directory: Path, tmp_path: Path) -> None:
