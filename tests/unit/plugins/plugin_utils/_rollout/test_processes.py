@@ -113,9 +113,10 @@ def test_three_controllers_share_a_budget_while_one_is_killed_and_one_stopped(
 ) -> None:
     shared = Shared(etcd, etcd_options["name"])
     lock = {**etcd_options, "slots": 3}
-    # None of the first two can have all slots, so that the other can be caught with a host out, too.
-    killed = start(named("k", 4), run_id="killed", lock=lock, window=2)
-    stopped = start(named("s", 6), run_id="stopped", lock=lock, window=2)
+    # None of the first two can have all slots, so that the other can be caught with a host out, too; and on a busy machine it
+    # takes a while to catch one, in which they should not run out of hosts.
+    killed = start(named("k", 8), run_id="killed", lock=lock, window=2)
+    stopped = start(named("s", 16), run_id="stopped", lock=lock, window=2)
     left = start(named("l", 3), run_id="left", lock=lock, window=5)
 
     # One is killed, and one stopped for longer than its lease. The slots of both stay taken.
