@@ -359,6 +359,11 @@ hosts:
     predicted_ms:
       description: In check mode, how long each phase is predicted to take, C(p50) and C(p95), in milliseconds.
       type: dict
+    predicted_jump_ms:
+      description:
+        - In check mode, and for a host that goes by kexec and has nothing staged yet, what the jump is predicted to take, as
+          C(predicted_ms) of M(fleet.kexec.stage).
+      type: dict
 waves:
   description: In check mode, the waves, with C(name), C(hosts) and C(soak_s) of each.
   returned: check mode
