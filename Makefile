@@ -24,6 +24,8 @@ VENV := $(CACHE)/venv-$(shell { cat requirements/dev.txt; $(PYTHON) -VV; } | sha
 BUILD := $(CACHE)/build-$(shell echo $(CURDIR) | sha256sum | cut -c1-12)
 COLLECTION := $(BUILD)/ansible_collections/fleet/kexec
 LAB_RUN := $(CACHE)/run/$(LAB_NAME)
+# Molecule's own choice goes by the checkout's name alone, and would be another lab's, too.
+MOLECULE_STATE := $(CACHE)/molecule/$(LAB_NAME)
 
 # --- how things are run ------------------------------------------------------------------
 
@@ -123,6 +125,12 @@ lab-down: setup ## remove the virtual machines; images stay cached
 lab-network: setup
 	@$(LAB_PLAYBOOK) molecule/lab/network.yml
 
+# What an interrupted run left: guests, and Molecule's belief in them.
+.PHONY: lab-fresh
+lab-fresh: setup
+	@$(AS_ROOT) rm -rf $(MOLECULE_STATE)
+	@if $(AS_ROOT) test -e $(LAB_RUN); then $(LAB_PLAYBOOK) molecule/lab/down.yml; fi
+
 .PHONY: lab-image
 lab-image: setup ## build the virtual machines' image only
 	@$(LAB_PLAYBOOK) molecule/lab/image.yml
@@ -193,8 +201,8 @@ sanity: $(VENV)/.complete ## ansible-test sanity
 	  ansible-test sanity --python $$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])') --color no
 
 .PHONY: molecule
-molecule: install lab-image lab-network ## run SCENARIO (or several) on virtual machines
-	@$(IN_LAB) molecule --base-config molecule/lab/molecule.yml test $(foreach name,$(SCENARIO),--scenario-name $(name))
+molecule: install lab-image lab-fresh lab-network ## run SCENARIO (or several) on virtual machines
+	@$(IN_LAB) env MOLECULE_EPHEMERAL_DIRECTORY=$(MOLECULE_STATE) molecule --base-config molecule/lab/molecule.yml test $(foreach name,$(SCENARIO),--scenario-name $(name))
 
 # What must pass at every landing; two guests, one for each core, but for the fleet.
 .PHONY: test
