@@ -14,11 +14,12 @@ import heapq
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,22 @@ def _require_rebooted_once(state: State, hosts: int) -> None:
         raise SystemExit("%d hosts were not rebooted exactly once, and seen to be, such as %s" % (len(wrong), wrong[0]))
 
 
+def medians(runs: Sequence[Measured]) -> Measured:
+    """The median of each figure."""
+    noticed_s, asked_s = (
+        tuple(statistics.median(column) for column in zip(*columns))
+        for columns in ([run.noticed_s for run in runs], [run.asked_s for run in runs])
+    )
+    return replace(
+        runs[0],
+        wall_s=statistics.median(run.wall_s for run in runs),
+        cpu_ms=statistics.median(run.cpu_ms for run in runs),
+        peak_rss_bytes=round(statistics.median(run.peak_rss_bytes for run in runs)),
+        noticed_s=(noticed_s[0], noticed_s[1], noticed_s[2]),
+        asked_s=(asked_s[0], asked_s[1], asked_s[2]),
+    )
+
+
 def judge(whole: Measured, narrow: Measured, large: Measured) -> list[Bar]:
     """The bars."""
     overhead_s = whole.wall_s - (whole.ideal_s - TRIGGER_GRACE_S)
@@ -221,7 +238,7 @@ def main() -> int:
     hosts, window = args.hosts, min(NARROW_WINDOW, args.hosts)
     all_down_s = [DOWN_S] * hosts
     whole = [by_rollout("%d hosts, window %d" % (hosts, hosts), all_down_s, hosts) for _repeat in range(args.repeats)]
-    median = sorted(whole, key=lambda run: run.cpu_ms)[len(whole) // 2]
+    median = medians(whole)
     stragglers_s = with_stragglers(hosts, random.Random(SEED))
     narrow = by_rollout("the same with stragglers, window %d, time / %d" % (window, SCALED_DOWN), stragglers_s, window)
     large_hosts, large_window = hosts * TIMES_HOSTS, hosts * TIMES_WINDOW

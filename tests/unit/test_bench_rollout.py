@@ -41,6 +41,11 @@ def test_percentiles_are_values_that_were_measured() -> None:
     assert percentiles([7.0]) == (7.0, 7.0, 7.0)
 
 
+def test_of_several_runs_the_median_of_each_figure_counts() -> None:
+    runs = [replace(GOOD, cpu_ms=cpu_ms, noticed_s=(0.0, p95_s, 1.0)) for cpu_ms, p95_s in ((5.0, 0.9), (9.0, 0.2), (6.0, 0.3))]
+    assert rollout.medians(runs) == replace(GOOD, cpu_ms=6.0, noticed_s=(0.0, 0.3, 1.0))
+
+
 def test_all_bars_are_met() -> None:
     large = replace(GOOD, hosts=10000, peak_rss_bytes=1 << 30, cpu_ms=9.0)
     assert all(each.met for each in judge(GOOD, replace(GOOD, wall_s=22.5), large))

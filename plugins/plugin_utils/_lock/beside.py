@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from .._transport.bounded import CallAbandoned, bounded_call
-from .model import LockError, SlotLock
+from .model import Holder, LockError, SlotLock
+from .options import MAX_TTL_S
 
 # Requests are bounded by the lock itself. This is for the case that they are not.
 TIMEOUT_S = 120.0
+# An earlier process of the run may have to be waited for as long as its lease lasts.
+OPEN_TIMEOUT_S = MAX_TTL_S + TIMEOUT_S
 # Requests that one thread takes with it.
 BATCH = 32
 
@@ -34,6 +38,19 @@ class LockBeside:
         self._lock = lock
         self._waiting: deque[_Asked] = deque()
         self._threads: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """See :meth:`SlotLock.open`."""
+        await _bounded(self._lock.open, OPEN_TIMEOUT_S)
+
+    async def close(self) -> None:
+        """See :meth:`SlotLock.close`; nothing is left to be done about a lease that can't be given up."""
+        with contextlib.suppress(LockError):
+            await _bounded(self._lock.close, TIMEOUT_S)
+
+    async def holders(self) -> list[Holder]:
+        """See :meth:`SlotLock.holders`."""
+        return await self._call(self._lock.holders)
 
     async def acquire(self, host: str) -> bool:
         """See :meth:`SlotLock.acquire`."""
@@ -69,10 +86,11 @@ class LockBeside:
                 if not self._waiting[0][1].done():
                     batch.append(self._waiting[0])
                 self._waiting.popleft()
+            asks = [ask for ask, _answer in batch]
             try:
-                answers = await bounded_call(lambda batch=batch: _ask([ask for ask, _answer in batch]), TIMEOUT_S)  # type: ignore[misc]
-            except CallAbandoned as error:
-                answers = [LockError("LOCK_UNAVAILABLE", "the lock gave %s" % error)] * len(batch)
+                answers = await _bounded(lambda asks=asks: _ask(asks), TIMEOUT_S)  # type: ignore[misc]
+            except LockError as error:
+                answers = [error] * len(batch)
             for (_ask_it, answer), said in zip(batch, answers, strict=True):
                 if answer.done():
                     continue
@@ -80,6 +98,13 @@ class LockBeside:
                     answer.set_exception(said)
                 else:
                     answer.set_result(said)
+
+
+async def _bounded(ask: Callable[[], Answer], timeout_s: float) -> Answer:
+    try:
+        return await bounded_call(ask, timeout_s)
+    except CallAbandoned as error:
+        raise LockError("LOCK_UNAVAILABLE", "the lock gave %s" % error) from error
 
 
 def _ask(batch: list[Callable[[], Any]]) -> list[Any]:

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
 
 from .._lock.beside import LockBeside
-from .._lock.interface import SlotLock, lock_options, make_lock
+from .._lock.interface import lock_options, make_lock
 from .._reboot.rebooter import RebootRequest
 from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.interrupts import Interrupts
@@ -203,18 +203,20 @@ class Rolling:
 
             await commit([first])
             state.apply(dict(first, at=utc(time.time())))
-            lock = make_lock(self._options["lock"] or {}, run.run_id, self._controller.name, progress=self._controller.say)
-            await bounded_call(lock.open, COMMIT_TIMEOUT_S)
-            opened.push_async_callback(_quietly, lock.close)
+            lock = LockBeside(
+                make_lock(self._options["lock"] or {}, run.run_id, self._controller.name, progress=self._controller.say)
+            )
+            await lock.open()
+            opened.push_async_callback(lock.close)
             if before is not None:
-                await bounded_call(lambda: _release_ended(lock, run.run_id, before), COMMIT_TIMEOUT_S)
+                await _release_ended(lock, run.run_id, before)
             return await self._conduct(
                 run=run,
                 first=first,
                 state=state,
                 before=before,
                 planned=planned,
-                lock=LockBeside(lock),
+                lock=lock,
                 prober=prober,
                 commit=commit,
             )
@@ -405,12 +407,12 @@ def _machines_of(lock: Mapping[str, Any] | None) -> list[str]:
     return [name for name in found if name]
 
 
-def _release_ended(lock: SlotLock, run_id: str, before: RunState) -> None:
+async def _release_ended(lock: LockBeside, run_id: str, before: RunState) -> None:
     """Give back what a controller that was killed could not: slots of hosts that had ended."""
     ended = done_before(before)
-    for holder in lock.holders():
+    for holder in await lock.holders():
         if holder.run_id == run_id and holder.host in ended:
-            lock.release(holder.host)
+            await lock.release(holder.host)
 
 
 @contextlib.asynccontextmanager
@@ -420,11 +422,6 @@ async def _prober() -> AsyncIterator[Prober]:
         yield prober
     finally:
         prober.close()
-
-
-async def _quietly(close: Callable[[], None]) -> None:
-    with contextlib.suppress(CodedError, CallAbandoned):
-        await bounded_call(close, COMMIT_TIMEOUT_S)
 
 
 async def _while_parent_lives(work: Any, may_outlive: Callable[[], bool]) -> None:

@@ -162,3 +162,20 @@ def test_a_lock_that_never_answers_is_unavailable(monkeypatch: pytest.MonkeyPatc
     answers = asyncio.run(acquire_all(LockBeside(Asked(lambda host: go_on.wait(10))), HOSTS[:3]))
     assert [isinstance(answer, LockError) and answer.reason.code for answer in answers] == ["LOCK_UNAVAILABLE"] * 3
     go_on.set()
+
+
+@pytest.mark.parametrize("call", ["open", "close"])
+def test_opening_and_closing_end_in_time(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(beside, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(beside, "OPEN_TIMEOUT_S", 0.1)
+    go_on = threading.Event()
+    lock = Asked(lambda host: True)
+    monkeypatch.setattr(lock, call, lambda: go_on.wait(10))
+    began = time.monotonic()
+    try:
+        asyncio.run(getattr(LockBeside(lock), call)())
+        assert call == "close"
+    except LockError as error:
+        assert (call, error.reason.code) == ("open", "LOCK_UNAVAILABLE")
+    assert time.monotonic() - began < 5
+    go_on.set()

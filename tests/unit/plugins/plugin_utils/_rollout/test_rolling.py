@@ -13,6 +13,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import rollout as rollout_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import Phases
@@ -126,6 +127,14 @@ def test_runs_of_long_ago_are_forgotten(tmp_path: Path) -> None:
     for number in range(RUNS_REMEMBERED + 3):
         begun(store, "run%02d" % number, started(["a"]), *way("a"), at_s=NOON_S + number)
     assert len(samples_of(store)["qemu/" + RELEASE]) == RUNS_REMEMBERED
+
+
+def test_no_more_runs_are_read_than_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout_module, "HOSTS_REMEMBERED", 3)
+    store = RunStore(str(tmp_path / "runs"))
+    for number in range(5):
+        begun(store, "run%02d" % number, started(["a", "b"]), *way("a"), *way("b"), at_s=NOON_S + number)
+    assert len(samples_of(store)["qemu/" + RELEASE]) == 4
 
 
 def test_the_version_is_that_of_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
