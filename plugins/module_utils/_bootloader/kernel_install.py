@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._command import find_executable
+from .._kexec.cmdline import Edits, base_line
 from .arguments import values_of, with_values, without
 from .bls import BlsEntry, parse_bls
 from .changes import FileChange
@@ -105,12 +106,13 @@ class KernelInstall(RecordedBootloader):
         return _id_of(str(chosen.get("id", "")))
 
     def default_cmdline(self) -> Optional[str]:
-        """Command line of the default entry, without what kernel-install adds by itself; None if there are no entries.
+        """Command line of the default entry, for kernels that are installed later; None if there are no entries.
 
         :raises BootloaderError: C(BOOTLOADER_CONFIG_INVALID) or C(BOOTLOADER_UNSUPPORTED).
+        :raises KexecError: C(CMDLINE_INVALID): it can't be understood.
         """
         entries = self._read()
-        return without(self._main(entries).cmdline, _OWN_ARGUMENT) if entries else None
+        return _for_later(self._main(entries)) if entries else None
 
     def _main(self, entries: Sequence[Tuple[str, BlsEntry]]) -> BlsEntry:
         """The default entry, or the last where nothing tells which that is."""
@@ -206,7 +208,7 @@ class KernelInstall(RecordedBootloader):
         # Without the file kernel-install takes the running kernel's line, and with it what is
         # there for one boot only.
         vendor = self._files.read_text(VENDOR_CMDLINE)
-        base = vendor if vendor is not None else without(main.cmdline, _OWN_ARGUMENT)
+        base = vendor if vendor is not None else _for_later(main)
         return CMDLINE, None, _with_settings(base, settings, record) + "\n"
 
     def _origins(
@@ -221,6 +223,14 @@ class KernelInstall(RecordedBootloader):
                 origins[path] = Origin(known.text, digest(new or ""))
             # Else others have changed it since: what it was before is of no use any more.
         return origins if after.settings else {}
+
+
+def _for_later(entry: BlsEntry) -> str:
+    """An entry's command line without what kernel-install adds by itself, and what a kexec added for one boot only.
+
+    An entry that was made after a kexec may have got the latter.
+    """
+    return base_line(without(entry.cmdline, _OWN_ARGUMENT), Edits())
 
 
 def _id_of(path: str) -> str:

@@ -23,7 +23,6 @@ from .._bootloader.errors import BootloaderError
 from .._bootloader.kernel_install import CMDLINE, VENDOR_CMDLINE, KernelInstall
 from .._command import Runner, find_executable
 from .._host.files import HostFiles
-from .._kexec.cmdline import Edits, base_line
 from .record import Record
 from .steps import Step
 
@@ -60,8 +59,7 @@ def _missing(files: HostFiles, run: Runner) -> Optional[bytes]:
     except BootloaderError:
         # Not one that entries of kernel-install are for.
         return None
-    # An entry that was made after a kexec has got them already.
-    return (base_line(cmdline, Edits()) + "\n").encode("utf-8", "surrogateescape") if cmdline is not None else None
+    return (cmdline + "\n").encode("utf-8", "surrogateescape") if cmdline is not None else None
 
 
 def plan_removing(files: HostFiles, record: Record) -> Step:

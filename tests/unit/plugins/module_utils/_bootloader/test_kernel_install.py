@@ -140,6 +140,14 @@ def test_set_for_all_kernels_and_those_to_come(host: SystemdBootHost) -> None:
     assert not host.put(CMA)
 
 
+def test_what_a_kexec_had_for_one_boot_is_not_for_later_kernels(host: SystemdBootHost) -> None:
+    # What kernel-install copied from /proc/cmdline for a kernel that was installed after a kexec.
+    options = OPTIONS + " fleet_kexec.token=0123456789abcdef fleet_kexec.kexecs=1 panic=10 oops=panic"
+    write_tree(host.root, {path_of("6.12"): entry_text("6.12", options=options)})
+    assert host.put(CMA)
+    assert host.files.read_bytes(CMDLINE) == b"root=/dev/vda1 ro cma=256M\n"
+
+
 @pytest.mark.parametrize(
     "files",
     [
