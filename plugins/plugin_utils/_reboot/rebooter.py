@@ -48,8 +48,9 @@ COMMAND_TIMEOUT_S = 60.0
 ASK_TIMEOUT_S = 30.0
 # Where asking is all there is, a host that is down should not hold up the next question.
 ASK_BLIND_TIMEOUT_S = 5.0
-# What an attempt to call off may take beyond the deadline.
-CALL_OFF_TIMEOUT_S = 10.0
+# What calling off may take, beyond the deadline too: an image that stays loaded turns the next reboot into a kexec.
+CALL_OFF_TIMEOUT_S = 60.0
+CALL_OFF_TRIES = 2
 
 # The answer to the trigger has to get out before the network goes.
 TRIGGER_GRACE_S = 0.5
@@ -234,11 +235,14 @@ class HostReboot:
 
         :return: whether both are certain.
         """
-        try:
-            answer = await self._session.run(CALL_OFF, [self._token], become=True, timeout_s=CALL_OFF_TIMEOUT_S)
-        except SessionLost:
-            return False
-        return answer.rc == 0
+        deadline = self.now() + CALL_OFF_TIMEOUT_S
+        for _try in range(CALL_OFF_TRIES):
+            with contextlib.suppress(SessionLost):
+                answer = await self._session.run(CALL_OFF, [self._token], become=True, timeout_s=deadline - self.now())
+                return answer.rc == 0
+            if self.now() >= deadline:
+                break
+        return False
 
     async def unshare(self) -> None:
         """Find the host's sshd, and use connections of its own from here on."""
@@ -323,7 +327,7 @@ class HostReboot:
 
     async def trigger_failed(self, token: str) -> RebootError:
         try:
-            answer = await self._session.run(scripts.TRIGGER_LOG, [token], become=True, timeout_s=CALL_OFF_TIMEOUT_S)
+            answer = await self._session.run(scripts.TRIGGER_LOG, [token], become=True, timeout_s=ASK_TIMEOUT_S)
             said = answer.last_words()
         except SessionLost:
             said = "its journal could not be read"

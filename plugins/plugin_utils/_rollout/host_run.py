@@ -218,16 +218,19 @@ class HostRun:
 
     async def _fail(self, why: Reason, down: bool) -> None:
         # One that rebooted and is not as it should be stays drained: on_failure says so to whom it concerns.
-        if not self._triggered:
-            await self._undo()
+        if not self._triggered and not await self._undo():
+            why = reason(why.code, "%s; an image may be loaded on it still, which makes a kexec of its next reboot" % why.message)
         await self._run_hooks("on_failure", self._hooks.on_failure)
         if self._triggered:
             await self._desk.give_slot_back(self._name)
         self._record(records.host_failed(self._name, reason=why, down=down, phase=self._phase.value))
         self._desk.failed(self._name, why, down)
 
-    async def _undo(self) -> None:
-        """Unload what was staged, and undrain."""
+    async def _undo(self) -> bool:
+        """Unload what was staged, and undrain.
+
+        :return: whether it is certain that nothing is loaded.
+        """
         unstaged = not self._reboot.touched or await self._reboot.call_off()
         self._record(records.host_unstaged(self._name, ok=unstaged, told=self._told))
         if self._drained:
@@ -235,6 +238,7 @@ class HostRun:
             self._record(records.host_undrained(self._name, ok=ok))
             self._drained = not ok
         await self._desk.give_slot_back(self._name)
+        return unstaged
 
     # Up to the trigger.
 

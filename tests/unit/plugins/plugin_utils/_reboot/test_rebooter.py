@@ -280,6 +280,15 @@ def test_a_call_off_that_fails_is_told(host: Host) -> None:
     assert (result["code"], result["rebooted"]) == ("REBOOT_TIMEOUT", None)
 
 
+@pytest.mark.parametrize(("lost", "left"), [(0, False), (1, False), (2, True)])
+def test_a_call_off_that_is_not_heard_is_said_again(host: Host, lost: int, left: bool) -> None:
+    host.interrupted_at = 5.0
+    host.lost_call_offs = lost
+    with pytest.raises(asyncio.CancelledError):
+        reboot(host, pre_reboot_delay_s=30)
+    assert (host.staged is not None) is left
+
+
 def test_an_sshd_that_answers_before_the_real_one_ends_nothing(host: Host) -> None:
     """In an initramfs, say: there are banners, but nobody to log in to, and then it goes again."""
     host.outage_s = 20.0

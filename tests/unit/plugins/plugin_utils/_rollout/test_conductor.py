@@ -285,6 +285,17 @@ def test_a_failed_before_hook_leaves_the_host_running_and_undrained() -> None:
     assert world.stopped == "FAILURE_BUDGET_SPENT"
 
 
+def test_an_image_that_can_not_be_unloaded_is_told() -> None:
+    world = World("a", hooks=HOOKS)
+    world.hosts["a"].answers["drain"] = (1, "still 7 connections")
+    world.hosts["a"].call_off_rc = 1
+    world.conduct()
+    assert world.code("a") == "HOOK_FAILED"
+    failed = next(record for record in world.disk if record["event"] == "host_failed")
+    assert "an image may be loaded" in failed["reason"]["message"]
+    assert next(record for record in world.disk if record["event"] == "host_unstaged")["ok"] is False
+
+
 def test_a_failed_health_check_of_a_canary_leaves_the_others_untouched() -> None:
     world = World("a", "b", "c", hooks={"after": [command("check", "health")]}, canaries={"count": 1}, failure_budget=2)
     world.hosts["a"].answers["health"] = (1, "no answer")
