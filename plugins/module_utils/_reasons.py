@@ -112,6 +112,10 @@ CATALOGUE: Dict[str, str] = {
     "RUN_ID_INVALID": "Choose a plain name, or none: one is made of the time.",
     "RUN_LOCKED": "Wait until that process is done with the run, or end it first: nothing is lost by that.",
     "RUN_NOT_FOUND": "Run it on the controller, and as the user, that began the run.",
+    # What went wrong with a report, or a query.
+    "QUERY_INVALID": "Correct the expression at the position that the message names; https://jmespath.org has the language.",
+    "QUERY_LIBRARY_MISSING": "Install the Python package jmespath for the Python that runs Ansible on the controller.",
+    "REPORT_FAILED": "Name a file in a directory that exists and that the user who runs the playbook may write to.",
     # What became of a host in a rollout.
     "CONNECTION_FAILED": "Correct the host's connection and become settings: it answered, and they did not do.",
     "HOOK_FAILED": "The message ends with what the hook said; see on which side of the reboot it was.",

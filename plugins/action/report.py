@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The controller's half of fleet.kexec.report; see C(plugins/modules/report.py) for the documentation."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import WHATS, Request, make_report, parse_mode
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.runs import LATEST, RunStore, default_directory
+
+
+class ActionModule(ActionBase):
+    """Makes a report of a run."""
+
+    TRANSFERS_FILES = False
+    BYPASS_HOST_LOOP = True
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Run the task."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _validation, args = self.validate_argument_spec(
+            {
+                "run_id": {"type": "str", "default": LATEST},
+                "compare": {"type": "str"},
+                "run_directory": {"type": "path"},
+                "mode": {"type": "raw"},
+                **{what: {"type": "path"} for what in WHATS},
+            }
+        )
+        store = RunStore(args["run_directory"] or default_directory(os.environ))
+        try:
+            request = Request(
+                run_id=args["run_id"],
+                compare=args["compare"],
+                paths={what: args[what] for what in WHATS if args[what]},
+                mode=parse_mode(args["mode"]),
+                check=self._task.check_mode,
+            )
+            result.update(make_report(store, request))
+        except CodedError as error:
+            result.update(error.as_result(), failed=True)
+        return result

@@ -1,0 +1,149 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: report
+short_description: Show what came of a rolling reboot, as a page, JSON and metrics
+version_added: 0.1.0
+author:
+  - fleet.kexec contributors (@fleet-kexec)
+description:
+  - Reads the journal of a run of M(fleet.kexec.rolling_reboot), while it lasts or after, and makes a report of it. The report
+    says who was rebooted and by which path, how long hosts were out, where the seconds went, whether the budget was held, how
+    good the forecast was, and what failed and why.
+  - The page is one file that loads nothing and runs no script. It can be mailed, archived and printed.
+  - Runs once, on the controller, for all hosts. Nothing is connected to; all is in the journal.
+  - Files are replaced in one step, and only if they would change.
+extends_documentation_fragment:
+  - fleet.kexec.attributes
+  - fleet.kexec.attributes.action
+attributes:
+  bypass_host_loop:
+    support: full
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+    details: Files larger than 100 KiB are not shown, as elsewhere in Ansible; the page of more than a few hosts is.
+options:
+  run_id:
+    description: The run, by its name, or V(latest).
+    type: str
+    default: latest
+  compare:
+    description: Another run to compare it with, by its name.
+    type: str
+  run_directory:
+    description: Where journals are kept, as O(fleet.kexec.rolling_reboot#module:run_directory).
+    type: path
+  html:
+    description:
+      - Where to write the page.
+      - If none of O(html), O(json) and O(metrics) is given, it goes beside the journal, as C(report.html).
+    type: path
+  json:
+    description: Where to write the same as JSON. The collection's documentation describes it.
+    type: path
+  metrics:
+    description:
+      - Where to write metrics for Prometheus, a file that ends in C(.prom) in the directory of the node exporter's textfile
+        collector.
+    type: path
+  mode:
+    description:
+      - Permissions of the files that are written, octal, such as V('0644').
+      - If omitted, files keep those they have. New ones can be read by everybody if they are metrics, and by their owner alone
+        otherwise, for they have what hosts and hooks said.
+    type: raw
+seealso:
+  - module: fleet.kexec.rolling_reboot
+  - plugin: fleet.kexec.query
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Make a page of the newest run, beside its journal
+  fleet.kexec.report:
+
+- name: Compare two runs, and keep what monitoring asks for
+  fleet.kexec.report:
+    run_id: 20261124T015830Z-5f0c
+    compare: 20261117T015830Z-77aa
+    html: /var/www/reboots/20261124.html
+    json: /var/www/reboots/20261124.json
+    metrics: /var/lib/prometheus/node-exporter/fleet_kexec.prom
+    mode: '0644'
+"""
+
+RETURN = r"""
+run_id:
+  description: The run that the report is of.
+  returned: success
+  type: str
+  sample: 20261124T015830Z-5f0c
+journal:
+  description: Path of its journal.
+  returned: success
+  type: str
+headline:
+  description: The run in one line.
+  returned: success
+  type: str
+  sample: >-
+    38 of 40 hosts rebooted (2 failed); 38 by kexec; outage p50 12 s, p95 15 s, longest 17 s; host-hours saved against firmware
+    n/a; budget held; took 7m15s.
+html:
+  description: Path of the page.
+  returned: if one was asked for
+  type: str
+json:
+  description: Path of the JSON.
+  returned: if it was asked for
+  type: str
+metrics:
+  description: Path of the metrics.
+  returned: if they were asked for
+  type: str
+counts:
+  description: Hosts by how they ended, as RV(fleet.kexec.rolling_reboot#module:hosts) has it, or C(unfinished).
+  returned: success
+  type: dict
+  sample: {done: 38, failed: 2}
+paths:
+  description: Rebooted hosts by the path they took.
+  returned: success
+  type: dict
+  sample: {kexec: 38}
+outage_p50_ms:
+  description: Half of the hosts were out no longer; null if no outage was seen.
+  returned: success
+  type: float
+outage_p95_ms:
+  description: 95 of 100 hosts were out no longer.
+  returned: success
+  type: float
+outage_longest_ms:
+  description: No host was out longer.
+  returned: success
+  type: float
+budget_held:
+  description: Whether no more hosts were missing than might be; null if that can't be told.
+  returned: success
+  type: bool
+ended:
+  description: Whether the run came to an end of its own.
+  returned: success
+  type: bool
+code:
+  description: Why there is no report. The collection's documentation lists all codes.
+  returned: failure
+  type: str
+  sample: RUN_NOT_FOUND
+hint:
+  description: What to do about it.
+  returned: failure
+  type: str
+"""

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Two runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .._rollout.words import clean
+from . import words
+from .figures import Figures, Spread
+from .read import RunReport
+
+# A difference of less than this share is no news.
+_LEAST = 0.02
+_MOST_COMBINATIONS = 20
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure of both runs, in words.
+
+    :ivar css: C(less) where it got better, C(more) where it got worse.
+    """
+
+    title: str
+    before: str = ""
+    now: str = ""
+    difference: str = ""
+    css: str = ""
+    heading: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A run compared with another.
+
+    :ivar name: of the other one.
+    :ivar started: when that one began, UTC.
+    """
+
+    name: str
+    started: str
+    rows: list[Row]
+
+
+def compared(run: RunReport, now: Figures, other: RunReport, before: Figures) -> Comparison:
+    """What differs between two runs, from the other one to this one."""
+    rows = [
+        _count("Hosts", before.hosts, now.hosts),
+        *(
+            _count(status.capitalize(), before.statuses.get(status, 0), now.statuses.get(status, 0))
+            for status in _union(before.statuses, now.statuses)
+        ),
+        *(_count("By " + path, before.paths.get(path, 0), now.paths.get(path, 0)) for path in _union(before.paths, now.paths)),
+        _time("Wall time", before.wall_ms, now.wall_ms),
+        _count("Most out at a time", before.budget.most_out, now.budget.most_out),
+        Row("Outage", heading=True),
+        *_spread("", before.outage, now.outage),
+    ]
+    rows += _combinations(before, now)
+    rows += _phases(before, now)
+    return Comparison(other.state.run_id, words.moment(other.started_s), rows)
+
+
+def _union(one: dict[str, int], two: dict[str, int]) -> list[str]:
+    return list(dict.fromkeys([*two, *one]))
+
+
+def _count(title: str, before: int, now: int) -> Row:
+    return Row(title, "%d" % before, "%d" % now, "%+d" % (now - before) if now != before else "same")
+
+
+def _time(title: str, before_ms: float | None, now_ms: float | None) -> Row:
+    if before_ms is None or now_ms is None:
+        before, now = ("n/a" if each is None else words.ms(each) for each in (before_ms, now_ms))
+        return Row(title, before, now)
+    apart_ms = now_ms - before_ms
+    share = apart_ms / before_ms if before_ms else 0.0
+    said = "%s%s" % ("+" if apart_ms > 0 else "", words.ms(apart_ms))
+    if before_ms:
+        said += " (%+.0f %%)" % (share * 100)
+    css = "" if abs(share) < _LEAST else "more" if apart_ms > 0 else "less"
+    return Row(title, words.ms(before_ms), words.ms(now_ms), said if apart_ms else "same", css)
+
+
+_PICKED: tuple[tuple[str, Callable[[Spread], float]], ...] = (
+    ("p50", lambda spread: spread.p50_ms),
+    ("p95", lambda spread: spread.p95_ms),
+    ("longest", lambda spread: spread.longest_ms),
+)
+
+
+def _spread(title: str, before: Spread | None, now: Spread | None) -> list[Row]:
+    return [
+        _time((title + " " + name).strip(), pick(before) if before else None, pick(now) if now else None)
+        for name, pick in _PICKED
+    ]
+
+
+def _combinations(before: Figures, now: Figures) -> list[Row]:
+    pairs: dict[tuple[str, str], list[Spread | None]] = {}
+    for at, figures in ((1, now), (0, before)):
+        for each in figures.distributions:
+            pairs.setdefault((each.combination, each.path), [None, None])[at] = each.spread
+    # Those that both have tell most.
+    order = sorted(pairs.items(), key=lambda item: None in item[1])
+    rows = []
+    for (combination, path), spreads in order[:_MOST_COMBINATIONS]:
+        before_ms, now_ms = (spread.p50_ms if spread else None for spread in spreads)
+        rows.append(_time("%s, %s" % (clean(combination) or "no combination known", path), before_ms, now_ms))
+    return [Row("Median outage by hardware and kernel", heading=True), *rows] if rows else []
+
+
+def _phases(before: Figures, now: Figures) -> list[Row]:
+    medians = [{each.name: each.spread.p50_ms for each in figures.phases} for figures in (before, now)]
+    names = [name for name in words.PHASES if name in medians[0] or name in medians[1]]
+    rows = [_time(words.phase(name).title, medians[0].get(name), medians[1].get(name)) for name in names]
+    return [Row("Median of each phase", heading=True), *rows] if rows else []

@@ -1,0 +1,449 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run comes to in numbers. Times are milliseconds, but for those that say seconds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .._rollout.percentiles import percentile
+from .._rollout.state import HostState
+from .boots import IN_OUTAGE, Cost
+from .read import HostReport, RunReport
+
+KEXEC = "kexec"
+FIRMWARE = "firmware"
+
+#: Part of the outage of a host that has no timeline, and so nothing that tells its phases apart.
+UNDIVIDED = "outage"
+
+_COSTLIEST = 10
+_FORECAST = ("prepare", "drain", "outage", "after")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Of how many times, and how they are spread. Percentiles are times that occurred (nearest rank)."""
+
+    count: int
+    total_ms: float
+    least_ms: float
+    p25_ms: float
+    p50_ms: float
+    p75_ms: float
+    p95_ms: float
+    longest_ms: float
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """How long hosts of a combination are out if they go through firmware, as it was measured.
+
+    :ivar samples: how many such reboots there were.
+    """
+
+    p50_ms: float
+    samples: int
+
+
+@dataclass(frozen=True)
+class Saved:
+    """By how much outages were shorter than through firmware.
+
+    :ivar total_ms: summed over the hosts, of which there is a baseline.
+    :ivar hosts: how many those are.
+    :ivar rebooted: how many hosts went by kexec.
+    :ivar baselines: combination → what was measured.
+    """
+
+    total_ms: float
+    hosts: int
+    rebooted: int
+    baselines: dict[str, Baseline]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Whether no more hosts were missing than might be.
+
+    :ivar window: how many could be out at a time.
+    :ivar most_out: how many were.
+    :ivar most_unavailable_allowed: of the whole fleet, for whatever reason; None if there was no such limit.
+    :ivar most_unavailable: how many were.
+    :ivar held: None if that can't be told: a resume may have had other limits, and the journal does not have them.
+    :ivar not_judged: limits by domain or group.
+    """
+
+    window: int
+    most_out: int
+    most_unavailable_allowed: int | None
+    most_unavailable: int
+    held: bool | None
+    not_judged: list[str]
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Outages of the hosts of one combination that went one way.
+
+    :ivar outages_ms: in ascending order.
+    """
+
+    combination: str
+    path: str
+    spread: Spread
+    outages_ms: list[float]
+
+
+@dataclass(frozen=True)
+class PhaseCost:
+    """What one phase took, over the fleet.
+
+    :ivar in_outage: whether the host was out in it.
+    :ivar share: of all time in the outage; None for a phase outside of it, or within another.
+    :ivar within: the phase that it is a part of.
+    """
+
+    name: str
+    spread: Spread
+    in_outage: bool
+    share: float | None
+    within: str | None
+
+
+@dataclass(frozen=True)
+class UnitCost:
+    """What one unit or initcall took, over the fleet.
+
+    :ivar when: C(stop), C(start) or C(initcall).
+    :ivar hosts: on how many hosts it was among the slowest.
+    """
+
+    name: str
+    when: str
+    hosts: int
+    total_ms: float
+    mean_ms: float
+    longest_ms: float
+
+
+@dataclass(frozen=True)
+class ForecastCost:
+    """What was forecast for a phase, and what it took, of hosts for which both are known.
+
+    :ivar forecast_p50_ms: median of the hosts' own.
+    :ivar beyond_p95: how many hosts took longer than their own p95, which is expected of one in twenty.
+    """
+
+    phase: str
+    hosts: int
+    forecast_p50_ms: float
+    forecast_p95_ms: float
+    actual_p50_ms: float
+    actual_p95_ms: float
+    beyond_p95: int
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One host of a problem."""
+
+    host: str
+    message: str
+    down: bool
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Hosts that ended badly for the same reason.
+
+    :ivar status: C(failed) or C(refused).
+    """
+
+    code: str
+    status: str
+    hint: str
+    hosts: list[Trouble]
+
+
+@dataclass(frozen=True)
+class HookTrouble:
+    """A hook that did not succeed."""
+
+    host: str
+    hook: str
+    phase: str
+    attempts: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All of it.
+
+    :ivar statuses: status → hosts, of those that there are.
+    :ivar paths: C(kexec) or C(firmware) → hosts that were rebooted that way.
+    :ivar slowest: the host that was out longest.
+    :ivar saved: None where nothing was measured to compare with.
+    :ivar wall_ms: from the first record to the last, with the time in which there was no controller.
+    :ivar ratios: outage of each host, as a multiple of what was forecast (p50), in ascending order.
+    """
+
+    hosts: int
+    statuses: dict[str, int]
+    paths: dict[str, int]
+    outage: Spread | None
+    slowest: str
+    saved: Saved | None
+    budget: Budget
+    wall_ms: float
+    distributions: list[Distribution]
+    phases: list[PhaseCost]
+    units: list[UnitCost]
+    forecast: list[ForecastCost]
+    ratios: list[float]
+    problems: list[Problem]
+    hooks: list[HookTrouble]
+
+
+def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figures:
+    """The figures of a run.
+
+    :param earlier: combination → outages through firmware in other runs, in milliseconds.
+    """
+    out = sorted((host.state.outage_ms, host.name) for host in run.hosts if host.state.outage_ms is not None)
+    return Figures(
+        hosts=len(run.hosts),
+        statuses=dict(Counter(host.status for host in run.hosts)),
+        paths=dict(Counter(host.state.path for host in run.hosts if host.state.path)),
+        outage=spread_of([outage_ms for outage_ms, _name in out]),
+        slowest=out[-1][1] if out else "",
+        saved=_saved(run.hosts, earlier),
+        budget=_budget(run),
+        wall_ms=run.end_s * 1000,
+        distributions=_distributions(run.hosts),
+        phases=_phases(run.hosts),
+        units=_units(run.hosts),
+        forecast=_forecast(run.hosts),
+        ratios=_ratios(run.hosts),
+        problems=_problems(run.hosts),
+        hooks=_hooks(run.hosts),
+    )
+
+
+def spread_of(values: Iterable[float]) -> Spread | None:
+    """How values are spread; None if there are none."""
+    ordered = sorted(values)
+    if not ordered:
+        return None
+    p25, p50, p75, p95 = (percentile(ordered, percent) for percent in (25, 50, 75, 95))
+    return Spread(len(ordered), sum(ordered), ordered[0], p25, p50, p75, p95, ordered[-1])
+
+
+# Against firmware.
+
+
+def firmware_outages(hosts: Iterable[HostReport]) -> dict[str, list[float]]:
+    """Outages of hosts that were to go through firmware and did, by combination, in milliseconds."""
+    found: dict[str, list[float]] = {}
+    for host in hosts:
+        state = host.state
+        # One that came back through firmware against its will, or by its power button, took longer for it.
+        meant = state.method == state.path == FIRMWARE and all(each.code != "POWER_CYCLED" for each in state.reasons)
+        if meant and state.outage_ms is not None:
+            found.setdefault(host.combination, []).append(state.outage_ms)
+    return found
+
+
+def _saved(hosts: Sequence[HostReport], earlier: Mapping[str, Sequence[float]]) -> Saved | None:
+    measured = {combination: list(values) for combination, values in earlier.items()}
+    for combination, values in firmware_outages(hosts).items():
+        measured.setdefault(combination, []).extend(values)
+    by_kexec = [host for host in hosts if host.state.path == KEXEC and host.state.outage_ms is not None]
+    compared = [host for host in by_kexec if measured.get(host.combination)]
+    if not compared:
+        return None
+    baselines = {
+        combination: Baseline(percentile(sorted(measured[combination]), 50), len(measured[combination]))
+        for combination in sorted({host.combination for host in compared})
+    }
+    total_ms = sum(baselines[host.combination].p50_ms - (host.state.outage_ms or 0) for host in compared)
+    return Saved(total_ms, len(compared), len(by_kexec), baselines)
+
+
+# Capacity.
+
+
+def _budget(run: RunReport) -> Budget:
+    allowed = run.most_unavailable
+    resumed_s = run.absences[0][1] if run.absences else run.end_s
+    held: bool | None = True
+    for level in run.levels:
+        # Hosts that are down on their own may exceed it; what may not is to take one more.
+        if level.out > run.window:
+            held = None if level.at_s >= resumed_s and run.absences else False
+            if held is False:
+                break
+    most_unavailable = max(level.unavailable for level in run.levels)
+    if held and allowed is not None and most_unavailable > allowed:
+        held = None if run.absences else _taken_beyond(run, allowed)
+    return Budget(
+        window=run.window,
+        most_out=max(level.out for level in run.levels),
+        most_unavailable_allowed=allowed,
+        most_unavailable=most_unavailable,
+        held=held,
+        not_judged=run.other_limits,
+    )
+
+
+def _taken_beyond(run: RunReport, allowed: int) -> bool:
+    """Whether no host was taken out while more than C(allowed) were missing already, or would have been with it."""
+    before = run.levels[0]
+    for level in run.levels[1:]:
+        if level.out > before.out and level.unavailable > allowed:
+            return False
+        before = level
+    return True
+
+
+# Outages and phases.
+
+
+def _distributions(hosts: Iterable[HostReport]) -> list[Distribution]:
+    groups: dict[tuple[str, str], list[float]] = {}
+    for host in hosts:
+        if host.state.outage_ms is not None and host.state.path:
+            groups.setdefault((host.combination, host.state.path), []).append(host.state.outage_ms)
+    made = []
+    for (combination, path), outages_ms in groups.items():
+        spread = spread_of(outages_ms)
+        assert spread is not None
+        made.append(Distribution(combination, path, spread, sorted(outages_ms)))
+    return sorted(made, key=lambda each: (-each.spread.count, each.combination, each.path))
+
+
+def phase_times(host: HostReport) -> list[tuple[str, float, str | None]]:
+    """Name and length of each phase of a host, and what it is within.
+
+    What only the controller saw is there too: how long it was prepared, drained and checked; and its outage as a whole,
+    where no timeline tells the parts of it.
+    """
+    state = host.state
+    boot = host.boot
+    times = [(span.name, span.duration_ms, span.within) for span in boot.spans] if boot else []
+    known = {name for name, _duration_ms, _within in times}
+    seen: list[tuple[str, float | None]] = [("stage", state.prepare_ms), ("drain", state.drain_ms), ("healthy", state.after_ms)]
+    if known.isdisjoint(IN_OUTAGE):
+        seen.append((UNDIVIDED, state.outage_ms))
+    return times + [(name, each, None) for name, each in seen if each is not None and name not in known]
+
+
+def _phases(hosts: Iterable[HostReport]) -> list[PhaseCost]:
+    times: dict[tuple[str, str | None], list[float]] = {}
+    for host in hosts:
+        if host.state.outage_ms is not None or host.boot:
+            for name, duration_ms, within in phase_times(host):
+                times.setdefault((name, within), []).append(duration_ms)
+    outside = {"drain", "stage", "healthy"}
+    out_ms = sum(sum(values) for (name, within), values in times.items() if name not in outside and within is None)
+    costs = []
+    for (name, within), values in times.items():
+        spread = spread_of(values)
+        assert spread is not None
+        in_outage = name not in outside
+        share = spread.total_ms / out_ms if in_outage and within is None and out_ms else None
+        costs.append(PhaseCost(name, spread, in_outage, share, within))
+    return costs
+
+
+def _units(hosts: Iterable[HostReport]) -> list[UnitCost]:
+    times: dict[tuple[str, str], list[float]] = {}
+
+    def add(when: str, costs: Iterable[Cost]) -> None:
+        for cost in costs:
+            times.setdefault((cost.name, when), []).append(cost.duration_ms)
+
+    for host in hosts:
+        if host.boot:
+            add("stop", host.boot.stop)
+            add("start", host.boot.started)
+            add("initcall", host.boot.initcalls)
+    costs = [
+        UnitCost(name, when, len(values), sum(values), sum(values) / len(values), max(values))
+        for (name, when), values in times.items()
+    ]
+    return sorted(costs, key=lambda each: (-each.total_ms, each.name))[:_COSTLIEST]
+
+
+# Forecast.
+
+
+def _actual(state: HostState) -> dict[str, int | None]:
+    return {"prepare": state.prepare_ms, "drain": state.drain_ms, "outage": state.outage_ms, "after": state.after_ms}
+
+
+def _predicted(state: HostState, percent: str, phase: str) -> float | None:
+    known = (state.predicted_ms or {}).get(percent)
+    value = known.get(phase) if isinstance(known, Mapping) else None
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _forecast(hosts: Iterable[HostReport]) -> list[ForecastCost]:
+    rows: dict[str, list[tuple[float, float, float]]] = {}
+    for host in hosts:
+        for phase, actual_ms in _actual(host.state).items():
+            p50_ms, p95_ms = (_predicted(host.state, percent, phase) for percent in ("p50", "p95"))
+            if actual_ms is not None and p50_ms is not None and p95_ms is not None:
+                rows.setdefault(phase, []).append((p50_ms, p95_ms, actual_ms))
+    costs = []
+    for phase in _FORECAST:
+        if phase in rows:
+            p50, p95, actual = (sorted(column) for column in zip(*rows[phase], strict=True))
+            costs.append(
+                ForecastCost(
+                    phase=phase,
+                    hosts=len(actual),
+                    forecast_p50_ms=percentile(p50, 50),
+                    forecast_p95_ms=percentile(p95, 50),
+                    actual_p50_ms=percentile(actual, 50),
+                    actual_p95_ms=percentile(actual, 95),
+                    beyond_p95=sum(took_ms > most_ms for _p50_ms, most_ms, took_ms in rows[phase]),
+                )
+            )
+    return costs
+
+
+def _ratios(hosts: Iterable[HostReport]) -> list[float]:
+    ratios = []
+    for host in hosts:
+        p50_ms = _predicted(host.state, "p50", "outage")
+        if p50_ms and host.state.outage_ms is not None:
+            ratios.append(host.state.outage_ms / p50_ms)
+    return sorted(ratios)
+
+
+# What went wrong.
+
+
+def _problems(hosts: Iterable[HostReport]) -> list[Problem]:
+    groups: dict[tuple[str, str, str], list[Trouble]] = {}
+    for host in hosts:
+        why = host.state.reason
+        if why is not None and host.status in ("failed", "refused"):
+            trouble = Trouble(host.name, why.message, host.status == "failed" and host.state.down)
+            groups.setdefault((host.status, why.code, why.hint), []).append(trouble)
+    made = [Problem(code, status, hint, troubled) for (status, code, hint), troubled in groups.items()]
+    return sorted(made, key=lambda each: (each.status, -len(each.hosts), each.code))
+
+
+def _hooks(hosts: Iterable[HostReport]) -> list[HookTrouble]:
+    return [
+        HookTrouble(host.name, run.hook, run.phase, run.attempts, run.message)
+        for host in hosts
+        for run in host.state.hooks.values()
+        if not run.ok
+    ]

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A report for Prometheus, by way of the node exporter's textfile collector.
+
+The format is the text one, version 0.0.4
+(https://prometheus.io/docs/instrumenting/exposition_formats/). The name of the
+run is a label of one metric only, so that the others go on from run to run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from .._rollout.words import clean
+from .figures import Figures, spread_of
+from .read import RunReport
+
+_PREFIX = "fleet_kexec_"
+
+#: Labels of a sample, and its value.
+Sample = tuple[dict[str, str], float]
+
+
+def as_metrics(run: RunReport, figures: Figures) -> str:
+    """The metrics of a run, as a text."""
+    state, budget = run.state, figures.budget
+    about = {"run_id": state.run_id, "controller": state.controller, "version": state.collection_version}
+    start_s = run.started_s
+    parts = [
+        _gauge("run_info", "The run that the other metrics are of.", [(about, 1)]),
+        _gauge("run_start_timestamp_seconds", "When the run began.", [({}, start_s)]),
+        _gauge("run_last_record_timestamp_seconds", "When the journal of the run was written last.", [({}, start_s + run.end_s)]),
+        _gauge("run_ended", "Whether the run came to an end of its own (1) or not (0).", [({}, int(state.ended))]),
+        _gauge("run_stopped", "Whether something stopped the run early (1) or not (0).", [({}, int(bool(state.stop_reason)))]),
+        _gauge("run_duration_seconds", "From the first record of the run to the last.", [({}, run.end_s)]),
+        _gauge("run_hosts", "Hosts of the run, by how they ended.", _hosts(figures)),
+        _gauge("run_reboots", "Hosts that were rebooted, by the path they took.", _paths(figures)),
+        _gauge("run_problems", "Hosts that failed or were refused, by code.", _problems(figures)),
+        _outages(run),
+        _gauge("run_phase_seconds", "Time in each phase of the reboots, summed over the hosts.", _phases(figures)),
+        _gauge("run_window", "How many hosts could be out at a time.", [({}, budget.window)]),
+        _gauge("run_most_out", "The most hosts that were out at a time.", [({}, budget.most_out)]),
+    ]
+    if budget.held is not None:
+        parts.append(_gauge("run_budget_held", "Whether the budget was held (1) or exceeded (0).", [({}, int(budget.held))]))
+    if figures.saved is not None:
+        saved_s = figures.saved.total_ms / 1000
+        parts.append(_gauge("run_saved_host_seconds", "Outage saved against measured firmware reboots.", [({}, saved_s)]))
+    parts.append(_gauge("host_outage_seconds", "Outage of each host, as seen by the controller.", _each_host(run)))
+    return "".join(parts)
+
+
+def _gauge(name: str, text: str, samples: Sequence[Sample]) -> str:
+    return _metric(name, "gauge", text, [("", labels, value) for labels, value in samples]) if samples else ""
+
+
+def _metric(name: str, kind: str, text: str, samples: Iterable[tuple[str, dict[str, str], float]]) -> str:
+    name = _PREFIX + name
+    lines = ["# HELP %s %s" % (name, text), "# TYPE %s %s" % (name, kind)]
+    lines += ["%s%s%s %s" % (name, suffix, _labels(labels), _number(value)) for suffix, labels, value in samples]
+    return "\n".join(lines) + "\n"
+
+
+def _labels(labels: dict[str, str]) -> str:
+    return "{%s}" % ",".join('%s="%s"' % (name, _escaped(value)) for name, value in labels.items()) if labels else ""
+
+
+def _escaped(value: str) -> str:
+    return clean(value).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _number(value: float) -> str:
+    return "%d" % value if value == int(value) else "%.3f" % value
+
+
+def _hosts(figures: Figures) -> list[Sample]:
+    ends = ("done", "failed", "refused", "discarded", "skipped", "unfinished")
+    return [({"status": status}, figures.statuses.get(status, 0)) for status in ends]
+
+
+def _paths(figures: Figures) -> list[Sample]:
+    return [({"path": path}, number) for path, number in sorted(figures.paths.items())]
+
+
+def _problems(figures: Figures) -> list[Sample]:
+    # One code may stand with several hints.
+    counts: Counter[tuple[str, str]] = Counter()
+    for problem in figures.problems:
+        counts[clean(problem.status), clean(problem.code)] += len(problem.hosts)
+    return [({"status": status, "code": code}, number) for (status, code), number in sorted(counts.items())]
+
+
+def _outages(run: RunReport) -> str:
+    by_path: dict[str, list[float]] = {}
+    for host in run.hosts:
+        if host.state.outage_ms is not None and host.state.path:
+            by_path.setdefault(clean(host.state.path), []).append(host.state.outage_ms)
+    samples: list[tuple[str, dict[str, str], float]] = []
+    for path, values in sorted(by_path.items()):
+        spread = spread_of(values)
+        assert spread is not None
+        for quantile, value_ms in (("0.5", spread.p50_ms), ("0.95", spread.p95_ms), ("1", spread.longest_ms)):
+            samples.append(("", {"path": path, "quantile": quantile}, value_ms / 1000))
+        samples.append(("_sum", {"path": path}, spread.total_ms / 1000))
+        samples.append(("_count", {"path": path}, spread.count))
+    return _metric("run_outage_seconds", "summary", "Outages of the hosts, by the path they took.", samples) if samples else ""
+
+
+def _phases(figures: Figures) -> list[Sample]:
+    totals: Counter[str] = Counter()
+    for cost in figures.phases:
+        totals[clean(cost.name)] += round(cost.spread.total_ms)
+    return [({"phase": name}, total_ms / 1000) for name, total_ms in sorted(totals.items())]
+
+
+def _each_host(run: RunReport) -> list[Sample]:
+    # Names that only differ in what a label can't show are one series, and a series has one value.
+    outages: dict[tuple[str, str], float] = {}
+    for host in run.hosts:
+        if host.state.outage_ms is not None:
+            outages.setdefault((clean(host.name), clean(host.state.path or "unknown")), host.state.outage_ms / 1000)
+    return [({"host": name, "path": path}, value) for (name, path), value in outages.items()]

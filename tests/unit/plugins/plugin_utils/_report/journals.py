@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Journals of runs that never were, with timelines: of as many hosts as asked for, and always the same ones."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import HostSpec, Phases, Prediction, Status
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import time_of, utc
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.simulation import Fate, simulate
+
+STARTED = "2026-11-24T01:58:30.000Z"
+RELEASE, RELEASE_BEFORE = "6.12.117+deb13-amd64", "6.12.110+deb13-amd64"
+OLD, NEW = "0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55", "3c1f5a52-54c7-4bd7-9a3c-0f4dd1c0f0aa"
+
+#: Hardware and kernel → share of the fleet, and how much slower than the first.
+COMBINATIONS: Mapping[str, tuple[float, float]] = {
+    "PowerEdge R7625 6.12.117+deb13-amd64": (0.6, 1.0),
+    "ProLiant DL385 Gen11 6.12.117+deb13-amd64": (0.3, 1.35),
+    "AS-2125HS-TNR 6.12.117+deb13-amd64": (0.1, 2.1),
+}
+
+# Of the first combination, in milliseconds: median of each phase of the outage.
+_KEXEC = {"stop_units": 3900, "jump": 96, "kernel": 1450, "initrd": 2300, "userspace": 2600, "network": 900, "ssh": 350}
+_FIRMWARE = {"stop_units": 3900, "firmware": 118_000, "loader": 5200, "kernel": 1700, "initrd": 2300, "userspace": 2700}
+_FIRMWARE.update(network=950, ssh=350)
+_ERRORS_MS = {"stop_units": 12.0, "jump": 0.8, "firmware": 40.0, "loader": 40.0, "kernel": 0.5, "ssh": 55.0, "network": 2.0}
+_STOP = ("postgresql@16-main", "nginx", "systemd-networkd", "docker", "unattended-upgrades", "ssh")
+_START = ("postgresql@16-main", "docker", "NetworkManager-wait-online", "cloud-init-local", "apparmor", "nginx")
+
+
+@dataclass(frozen=True)
+class Night:
+    """What kind of run it is.
+
+    :ivar failures: share of hosts that don't come back.
+    :ivar refusals: share of hosts that are refused.
+    :ivar firmware: share of hosts that go through firmware.
+    :ivar timelines: share of hosts of which there is a timeline.
+    :ivar slower: by how much everything is slower.
+    """
+
+    hosts: int = 40
+    seed: int = 1
+    run_id: str = "20261124T015830Z-5f0c"
+    settings: Mapping[str, Any] = field(default_factory=lambda: {"window": "10%", "canaries": {"count": 1, "soak": 30}})
+    failures: float = 0.05
+    refusals: float = 0.03
+    firmware: float = 0.1
+    timelines: float = 0.9
+    slower: float = 1.0
+    names: Sequence[str] = ()
+
+
+_BEGIN = frozenset(("host_preparing", "host_prepared", "host_draining"))
+
+Timed = tuple[float, Record]
+
+
+def records_of(night: Night) -> list[Timed]:
+    """The records of a run, with the seconds since its beginning."""
+    draw = random.Random(night.seed)
+    combinations = list(COMBINATIONS)
+    weights = [share for share, _slower in COMBINATIONS.values()]
+    names = list(night.names) or ["web%0*d" % (len(str(night.hosts)), number) for number in range(1, night.hosts + 1)]
+    kinds = dict(zip(names, draw.choices(combinations, weights, k=len(names)), strict=True))
+    settings = settings_from({**night.settings, "failure_budget": "100%"})
+    specs = [HostSpec(name, {}, frozenset(), kinds[name], False, _prediction(kinds[name])) for name in names]
+    plan = make_plan(specs, [], settings, 0)
+    ways = {name: _Way.drawn(name, kinds[name], night, draw) for name in names}
+
+    def fate(host: HostSpec) -> Fate:
+        return ways[host.name].fate
+
+    course = simulate(plan, settings, fate)
+    timed: list[Timed] = []
+    for host in plan.hosts:
+        way = ways[host.name]
+        # A refusal takes no turn; those come with their wave.
+        span = course.spans.get(host.name, (draw.uniform(1, max(2.0, course.total_s)), 0.0))
+        timed += way.records(host, span[0])
+    # Who ends makes room for who goes in the same moment.
+    timed = [(round(at_s, 3), record) for at_s, record in timed]
+    timed.sort(key=lambda each: (each[0], each[1]["event"] in _BEGIN))
+    first = records.run_started(
+        run_id=night.run_id,
+        controller="admin1",
+        pid=4711,
+        collection_version="0.1.0",
+        hosts=[host.name for host in plan.hosts],
+        bystanders=["db1"],
+        settings={**night.settings, "failure_budget": "100%"},
+        waves=[{"name": wave.name, "hosts": [each.name for each in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves],
+    )
+    last_s = max([course.total_s, *(at_s for at_s, _record in timed)])
+    ended = records.run_ended(
+        counts={str(status): count for status, count in course.counts.items()}, duration_ms=round(last_s * 1000)
+    )
+    return [(0.0, first), *timed, (last_s, ended)]
+
+
+def stamped(timed: Sequence[Timed], started: str = STARTED) -> list[Record]:
+    """Records as they are read from a journal."""
+    begun_s = time_of(started)
+    return [{"v": 1, "seq": number, "at": utc(begun_s + at_s), **record} for number, (at_s, record) in enumerate(timed, 1)]
+
+
+def write_journal(directory: Path, timed: Sequence[Timed], run_id: str | None = None, started: str = STARTED) -> Path:
+    """Put a journal where a store of runs looks for it."""
+    run = directory / (run_id or timed[0][1]["run_id"])
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    run.mkdir(mode=0o700)
+    journal = run / "journal.jsonl"
+    journal.touch(0o600)
+    with journal.open("w", encoding="ascii") as stream:
+        for record in stamped(timed, started):
+            stream.write(json.dumps(record, separators=(",", ":")) + "\n")
+    return journal
+
+
+def host_timeline(host: str, timeline: Mapping[str, Any]) -> Record:
+    """The record that brings a timeline into the journal."""
+    return {"event": "host_timeline", "host": host, "timeline": dict(timeline)}
+
+
+def _prediction(kind: str) -> Prediction:
+    slower = COMBINATIONS[kind][1]
+    return Prediction(Phases(6.0, 2.0, 11.5 * slower, 3.0), Phases(9.0, 6.0, 15.0 * slower, 8.0))
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How it goes for one host."""
+
+    fate: Fate
+    path: str
+    phases_ms: Mapping[str, float]
+    measured: bool
+    refused: bool
+    draw: random.Random
+
+    @classmethod
+    def drawn(cls, name: str, kind: str, night: Night, draw: random.Random) -> _Way:
+        slower = COMBINATIONS[kind][1] * night.slower
+        refused = draw.random() < night.refusals
+        failed = not refused and draw.random() < night.failures
+        path = "firmware" if draw.random() < night.firmware else "kexec"
+        medians = _KEXEC if path == "kexec" else _FIRMWARE
+        own = draw.lognormvariate(0.0, 0.08)
+        phases_ms = {phase: median * slower * own * draw.lognormvariate(0.0, 0.15) for phase, median in medians.items()}
+        outage_s = sum(phases_ms.values()) / 1000
+        phases = Phases(draw.uniform(4, 8), draw.uniform(1, 4), 300.0 if failed else outage_s, draw.uniform(1.5, 6.0))
+        end = Status.REFUSED if refused else Status.FAILED if failed else Status.DONE
+        fate = Fate(phases, end, down=failed)
+        return cls(fate, path, phases_ms, draw.random() < night.timelines, refused, random.Random(draw.random()))
+
+    def records(self, spec: HostSpec, go_s: float) -> list[Timed]:
+        name, phases = spec.name, self.fate.phases
+        prepared_s = max(0.5, go_s - self.draw.uniform(0, 20))
+        begun_s = max(0.1, prepared_s - phases.prepare_s)
+        timed: list[Timed] = [(begun_s, records.host_preparing(name))]
+        if self.refused:
+            why = reason("LOCKDOWN", "the kernel is locked down (integrity), and its image has no signature that it accepts")
+            return [*timed, (prepared_s, records.host_refused(name, reason=why))]
+        by_kexec = self.path == "kexec"
+        notes = [] if by_kexec else [reason("FAST_IMAGE_MISSING", "no fast image of %s" % RELEASE)]
+        prepared = records.host_prepared(
+            name,
+            method=self.path,
+            token="t-" + name,
+            release=RELEASE if by_kexec else "",
+            staged={"release": RELEASE, "image": "fast", "loader": "kexec_load", "integrity": "crc32c"} if by_kexec else None,
+            boot_id=OLD,
+            release_before=RELEASE_BEFORE,
+            predicted_ms=spec.predicted.as_ms(),
+            reasons=notes,
+            duration_ms=round(phases.prepare_s * 1000),
+            combination=spec.combination,
+        )
+        trigger_s = go_s + phases.drain_s
+        down_s = trigger_s + 0.9
+        back_s = trigger_s + phases.outage_s
+        timed += [
+            (prepared_s, prepared),
+            (go_s, records.host_draining(name)),
+            (trigger_s, self._hook(name, "before", round(phases.drain_s * 900))),
+            (trigger_s, records.host_drained(name, duration_ms=round(phases.drain_s * 1000))),
+            (trigger_s, self._intent(name)),
+            (trigger_s + 0.2, records.host_triggered(name)),
+            (down_s + 0.1, records.host_down(name, at=utc(time_of(STARTED) + down_s))),
+        ]
+        if self.fate.end == Status.FAILED:
+            why = reason("REBOOT_TIMEOUT", "%s did not come back within 300 s" % name)
+            said = (
+                "chassis power is on\nlast on the console:\n\t[    0.931742] nvme nvme0: I/O 0 QID 0 timeout, disable controller"
+            )
+            return [
+                *timed,
+                (
+                    back_s,
+                    records.hook_ended(
+                        name, hook="console", phase="on_failure", attempts=1, ok=False, duration_ms=900, message=said
+                    ),
+                ),
+                (back_s, records.host_failed(name, reason=why, down=True, phase="down")),
+            ]
+        end_s = back_s + phases.after_s
+        outage_ms = round((back_s - down_s) * 1000)
+        verified = records.host_verified(
+            name, path=self.path, proof={"proven": True}, boot_id=NEW, release=RELEASE, login_ms=400, reasons=notes
+        )
+        timed += [
+            (back_s, records.host_back(name, outage_ms=outage_ms, outage_error_ms=50, detected_by="banner")),
+            (back_s + 0.4, verified),
+            (end_s, self._hook(name, "after", round(phases.after_s * 900))),
+            (end_s, records.host_healthy(name, duration_ms=round(phases.after_s * 1000))),
+        ]
+        if self.measured:
+            timed.append((end_s, host_timeline(name, self._timeline(trigger_s, outage_ms))))
+        timed.append((end_s, records.host_released(name, duration_ms=round((end_s - go_s) * 1000))))
+        return timed
+
+    @staticmethod
+    def _hook(name: str, phase: str, duration_ms: int) -> Record:
+        return records.hook_ended(name, hook="lb", phase=phase, attempts=1, ok=True, duration_ms=duration_ms, message="ok")
+
+    def _intent(self, name: str) -> Record:
+        return records.host_intent(
+            name,
+            boot_id=OLD,
+            token="t-" + name,
+            unit="fleet-kexec-t-%s.service" % name,
+            method=self.path,
+            release=RELEASE if self.path == "kexec" else "",
+            reboot_timeout_s=300.0,
+            panic={"panic_s": 0, "panic_on_oops": 0},
+        )
+
+    def _timeline(self, trigger_s: float, outage_ms: int) -> dict[str, Any]:
+        """As the collection writes it, see docs/journal.md."""
+        phases = self.fate.phases
+        start_ms = phases.drain_s * 1000
+        begun_s = time_of(STARTED) + trigger_s - phases.drain_s
+        rows: list[tuple[str, float, float, str | None]] = [("drain", 0.0, start_ms, None)]
+        at_ms = start_ms
+        for name, duration_ms in self.phases_ms.items():
+            rows.append((name, at_ms, duration_ms, None))
+            if name == "jump":
+                rows.append(("stub", at_ms + duration_ms * 0.5, duration_ms * 0.05, "jump"))
+            at_ms += duration_ms
+        rows.append(("healthy", at_ms, phases.after_s * 1000, None))
+        stop_ms, start_of_ms = self.phases_ms["stop_units"], self.phases_ms["userspace"]
+        return {
+            "boot_id": NEW,
+            "boot_id_before": OLD,
+            "token": "t",
+            "path": self.path,
+            "release": RELEASE,
+            "release_before": RELEASE_BEFORE,
+            "combination": None,
+            "start": utc(begun_s),
+            "clock": {"offset_ms": 12.3, "error_ms": 4.5},
+            "phases": [
+                {
+                    "name": name,
+                    "start": utc(begun_s + start / 1000),
+                    "start_ms": round(start, 3),
+                    "duration_ms": round(duration_ms, 3),
+                    "error_ms": _ERRORS_MS.get(name, 1.0),
+                    "source": "systemd" if name in ("initrd", "userspace", "stop_units") else "tsc",
+                    "within": within,
+                }
+                for name, start, duration_ms, within in rows
+            ],
+            "outage": {
+                "start": utc(begun_s + start_ms / 1000 + 0.9),
+                "start_ms": round(start_ms + 900, 3),
+                "duration_ms": outage_ms,
+                "error_ms": 50,
+                "seen_by": "ssh",
+            },
+            "probe_outage": None,
+            "units": {"stop": self._units(_STOP, stop_ms), "start": self._units(_START, start_of_ms)},
+            "initcalls": [{"name": "acpi_init", "duration_ms": round(self.draw.uniform(20, 60), 3)}],
+        }
+
+    def _units(self, names: Sequence[str], whole_ms: float) -> list[dict[str, Any]]:
+        costs = [(name + ".service", whole_ms * self.draw.uniform(0.02, 0.9 / (at + 1))) for at, name in enumerate(names)]
+        costs.sort(key=lambda each: -each[1])
+        return [{"unit": name, "duration_ms": round(duration_ms, 3)} for name, duration_ms in costs]
