@@ -76,7 +76,12 @@ PACKAGES_STAMP := $(CACHE)/packages-$(shell echo $(PACKAGES) | sha256sum | cut -
 .PHONY: setup
 setup: $(PACKAGES_STAMP) $(VENV)/.complete ## packages and Python environment (every target that needs them makes them)
 
-$(PACKAGES_STAMP):
+# What only one target needs, so that nobody else has to install a browser.
+BROWSER_PACKAGES := chromium chromium-driver fonts-dejavu-core
+BROWSER_STAMP := $(CACHE)/packages-$(shell echo $(BROWSER_PACKAGES) | sha256sum | cut -c1-12)
+$(BROWSER_STAMP): PACKAGES := $(BROWSER_PACKAGES)
+
+$(PACKAGES_STAMP) $(BROWSER_STAMP):
 	@mkdir -p $(CACHE)
 	@missing=$$(comm -13 <(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' | awk '$$1 == "installed" {print $$2}' | sort -u) \
 	  <(printf '%s\n' $(PACKAGES) | sort)); \
@@ -182,9 +187,27 @@ $(KERNELS): | $(PACKAGES_STAMP)
 stub: setup ## assemble the stub of fast images into the module that carries it
 	@$(PYTHON) tests/assemble_stub.py
 
+# Prometheus' own check of metrics, out of Debian's package: installed, that would start a server.
+PROMTOOL := $(CACHE)/promtool
+
+$(PROMTOOL): | $(PACKAGES_STAMP)
+	@directory=$$(mktemp -d $(CACHE)/prometheus.XXXXXX); trap 'rm -rf "$$directory"' EXIT; cd "$$directory"; \
+	download=(apt-get download --quiet=2 -o APT::Sandbox::User=root prometheus); \
+	"$${download[@]}" || { $(SUDO) apt-get update && "$${download[@]}"; }; \
+	dpkg-deb --fsys-tarfile prometheus_*.deb | tar --extract --to-stdout ./usr/bin/promtool > promtool; \
+	chmod +x promtool; mv promtool $@
+
 .PHONY: unit
-unit: $(VENV)/.complete $(KERNELS) | $(TREE)/ansible_collections/fleet/kexec ## unit tests
+unit: $(VENV)/.complete $(KERNELS) $(PROMTOOL) | $(TREE)/ansible_collections/fleet/kexec ## unit tests
 	@PYTHONPATH=$(TREE) python -m pytest --quiet tests/unit
+
+# Pictures of the report's page, for people to look at.
+SCREENSHOTS := $(CACHE)/screenshots
+
+.PHONY: browser
+browser: $(VENV)/.complete $(BROWSER_STAMP) | $(TREE)/ansible_collections/fleet/kexec ## the report's page in a real browser (pictures are left in the cache)
+	@mkdir -p $(SCREENSHOTS)
+	@PYTHONPATH=$(TREE) SCREENSHOTS=$(SCREENSHOTS) timeout 300 python -m pytest --quiet tests/browser
 
 # A copy, because ansible-test follows no links.
 SANITY := $(CACHE)/sanity-$(notdir $(BUILD))
@@ -209,6 +232,7 @@ molecule: install lab-image lab-fresh lab-network ## run SCENARIO (or several) o
 test: setup ## everything that must pass at every landing
 	@$(MAKE) lint
 	@$(MAKE) unit
+	@$(MAKE) browser
 	@$(MAKE) sanity
 	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepared reservation"
 	@$(MAKE) molecule LAB_GUESTS=2 SCENARIO="default stage reboot fast_image"

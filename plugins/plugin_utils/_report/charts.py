@@ -29,6 +29,8 @@ NAMED_ROWS = 60
 ROW = 20.0
 _BAR = 12.0
 _ROWS_HEIGHT = 1000
+# What share of the width a short text takes on a telephone.
+_ROOM = 0.5
 # Lower bars have no room for a pattern.
 _PATTERN_HEIGHT = 6
 _MOST_ROWS = 1200
@@ -171,11 +173,13 @@ def _named_rows(run: RunReport, shown: Sequence[HostReport], axis: Axis, ticks: 
 
 
 def _mark(host: HostReport, axis: Axis, y: float, words_: str) -> Markup:
-    """What went wrong, beside a row: behind it, or before it where that is too far to the right."""
+    """What went wrong, behind a row or before it, where there is more room; and on it if there is little on both sides."""
+    start_s = host.stretches[0].start_s
     end_s = next((each.start_s for each in host.stretches if each.stage is Stage.GIVEN_UP), host.stretches[-1].end_s)
-    late = axis.fraction(end_s) > 0.6
-    at_s = host.stretches[0].start_s if late else end_s
-    return svg.text("mark " + host.status, axis, at_s, y, "✗ " + fit(clean(words_), 32), before=late, shift=4)
+    before, behind = axis.fraction(start_s), 1 - axis.fraction(end_s)
+    ends = before > behind or behind < _ROOM
+    at_s = start_s if ends and before >= _ROOM else end_s
+    return svg.text("mark " + host.status, axis, at_s, y, "✗ " + fit(clean(words_), 24), before=ends, shift=4)
 
 
 def _wave_line(run: RunReport, wave: int, axis: Axis, row: int) -> Markup:
@@ -356,7 +360,7 @@ def _strips(path: str, named: list[tuple[str, Distribution]], several: bool) -> 
 
 def _strip(distribution: Distribution, axis: Axis, ticks: Sequence[float]) -> Markup:
     spread, values = distribution.spread, distribution.outages_ms
-    middle, css = _STRIP_HEIGHT / 2, "path-" + distribution.path
+    middle, css = _STRIP_HEIGHT / 2, words.path_css(distribution.path)
     # Of many hosts every so many; the ends stay.
     step = max(1.0, len(values) / _MOST_DOTS)
     picked = {values[min(len(values) - 1, int(at * step))] for at in range(min(len(values), _MOST_DOTS))}

@@ -83,6 +83,7 @@ def render(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] |
         counted=counted,
         clipped=clipped,
         lines=_lines,
+        path_css=words.path_css,
     )
     with open(os.path.join(directory, "page.css"), encoding="utf-8") as stream:
         style = stream.read()

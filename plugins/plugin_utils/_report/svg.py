@@ -214,12 +214,13 @@ def text(css: str, axis: Axis, value: float, y: float, words: str, *, before: bo
 
 
 def tick_labels(axis: Axis, labels: Sequence[tuple[float, str]], y: float) -> Markup:
-    """Labels below ticks; those at the ends stay inside. Every other one can be left out where there is little room."""
+    """Labels below ticks; those at the ends stay inside. Most can be left out where there is little room."""
     made = []
+    step = -(-len(labels) // 3)
     for at, (value, label) in enumerate(labels):
         fraction = axis.fraction(value)
         attributes = {
-            "class": "tick minor" if at % 2 and len(labels) > 4 else "tick",
+            "class": "tick minor" if at % step else "tick",
             "x": axis.percent(value),
             "y": float(y),
             "text_anchor": "start" if fraction < 0.04 else "end" if fraction > 0.96 else "middle",

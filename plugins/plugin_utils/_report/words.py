@@ -63,6 +63,11 @@ def phase(name: str) -> Name:
     return PHASES.get(name) or Name(clean(name), "", "p-other")
 
 
+def path_css(path: str) -> str:
+    """Class of what went this way."""
+    return "path-" + path if path in ("kexec", "firmware") else "path-other"
+
+
 def ms(milliseconds: float) -> str:
     """A time for people, to about three digits: C(0.8 ms), C(850 ms), C(38.4 s), C(2m05s)."""
     size = abs(milliseconds)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import HostSpec, Phases, Prediction, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import time_of, utc
@@ -29,6 +29,26 @@ COMBINATIONS: Mapping[str, tuple[float, float]] = {
     "ProLiant DL385 Gen11 6.12.117+deb13-amd64": (0.3, 1.35),
     "AS-2125HS-TNR 6.12.117+deb13-amd64": (0.1, 2.1),
 }
+
+#: What hosts, hooks and units may be called, and may say.
+HOSTILE = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "]]><svg/onload=alert(1)>",
+    "</style><style>*{background:url(//evil)}",
+    "</title></svg></details><iframe src=//evil>",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:alert(1)",
+    "a\x00b\x08c\x1b[31md\x7f",
+    "\u202egnp.exe\u2066",
+    "שלום مرحبا",
+    'quote" back\\slash\nnew line',
+    "x" * 500,
+    "&lt;already&gt;",
+    "\ud800\udfff".encode("utf-16", "surrogatepass").decode("utf-16"),
+    "日本語のホスト",
+)
 
 # Of the first combination, in milliseconds: median of each phase of the outage.
 _KEXEC = {"stop_units": 3900, "jump": 96, "kernel": 1450, "initrd": 2300, "userspace": 2600, "network": 900, "ssh": 350}
@@ -107,6 +127,43 @@ def records_of(night: Night) -> list[Timed]:
         counts={str(status): count for status, count in course.counts.items()}, duration_ms=round(last_s * 1000)
     )
     return [(0.0, first), *timed, (last_s, ended)]
+
+
+def big(hosts: int, **more: Any) -> list[Timed]:
+    """A run of many hosts, in waves."""
+    settings = {"window": "5%", "canaries": {"count": 3, "soak": 60}, "waves": ["10%"]}
+    return records_of(Night(hosts=hosts, failures=0.01, settings=settings, **more))
+
+
+def hostile_run() -> list[Timed]:
+    """Everything that comes from outside is hostile: names, hooks, reasons, units, sources, combinations, settings."""
+    timed = records_of(Night(hosts=len(HOSTILE), names=HOSTILE, failures=0.2, refusals=0.1, timelines=1, seed=5))
+    for number, (at_s, record) in enumerate(timed):
+        text = HOSTILE[number % len(HOSTILE)]
+        event = record["event"]
+        if event == "run_started":
+            record.update(controller=text, collection_version=HOSTILE[1])
+            for wave in record["waves"]:
+                wave["name"] = HOSTILE[0]
+        elif event == "hook_ended":
+            record.update(hook=text, message=text + "\n" + HOSTILE[0], ok=False)
+        elif event == "host_prepared":
+            record["combination"] = text
+        elif event == "host_verified":
+            record["path"] = text
+        elif event in ("host_failed", "host_refused"):
+            record["reason"] = {"code": text, "message": text, "hint": HOSTILE[1]}
+        elif event == "host_timeline":
+            timeline = record["timeline"]
+            timeline["outage"]["seen_by"] = text
+            timeline["phases"].append(
+                {"name": text, "start_ms": 1, "duration_ms": 5, "error_ms": 1, "source": text, "within": None}
+            )
+            timeline["units"]["stop"].append({"unit": text, "duration_ms": 99_000})
+            timeline["initcalls"].append({"name": text, "duration_ms": 99_000})
+        timed[number] = (at_s, record)
+    stop = records.run_stopping(reason=Reason(HOSTILE[0], HOSTILE[1], HOSTILE[4]))
+    return [*timed, (timed[-1][0], stop)]
 
 
 def stamped(timed: Sequence[Timed], started: str = STARTED) -> list[Record]:

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Figures that can be checked by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.figures import (
+    Figures,
+    figures_of,
+    firmware_outages,
+    spread_of,
+)
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import RunReport, run_from_records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import utc
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
+
+from .journals import host_timeline, stamped
+
+NOTE = reason("POWER_CYCLED", "it did not come back by itself")
+
+
+def host(
+    name: str, outage_ms: int, path: str = "kexec", method: str = "", combination: str = "a", reasons: Any = ()
+) -> list[Record]:
+    """A host that was rebooted."""
+    forecast = {"prepare": 1000, "drain": 500, "outage": 10_000, "after": 2000}
+    return [
+        records.host_preparing(name),
+        records.host_prepared(
+            name,
+            method=method or path,
+            token="t",
+            release="6.12",
+            staged=None,
+            boot_id="b",
+            release_before="6.11",
+            predicted_ms={"p50": forecast, "p95": {**forecast, "outage": 20_000}},
+            duration_ms=1000,
+            combination=combination,
+        ),
+        records.host_draining(name),
+        records.host_drained(name, duration_ms=600),
+        records.host_intent(name, boot_id="b", token="t", unit="u", method=method or path, release="6.12", reboot_timeout_s=300),
+        records.host_back(name, outage_ms=outage_ms, outage_error_ms=50, detected_by="banner"),
+        records.host_verified(name, path=path, proof={}, boot_id="c", release="6.12", reasons=reasons),
+        records.host_healthy(name, duration_ms=2500),
+        records.host_released(name, duration_ms=outage_ms + 3100),
+    ]
+
+
+def run_of(*hosts: list[Record], **settings: Any) -> RunReport:
+    names = list(dict.fromkeys(record["host"] for each in hosts for record in each if "host" in record))
+    first = records.run_started(
+        run_id="r",
+        controller="c",
+        collection_version="",
+        hosts=names,
+        bystanders=[],
+        settings=settings,
+        waves=[{"name": "wave 1", "hosts": names, "soak_s": 0}],
+    )
+    timed = [(float(at_s), record) for at_s, record in enumerate([first, *(record for each in hosts for record in each)])]
+    return run_from_records(stamped(timed))
+
+
+def figures(*hosts: list[Record], earlier: dict[str, list[float]] | None = None, **settings: Any) -> Figures:
+    return figures_of(run_of(*hosts, **settings), earlier or {})
+
+
+def test_how_values_are_spread() -> None:
+    spread = spread_of(range(100, 0, -1))
+    assert spread is not None
+    assert (spread.count, spread.total_ms, spread.least_ms, spread.longest_ms) == (100, 5050, 1, 100)
+    assert (spread.p25_ms, spread.p50_ms, spread.p75_ms, spread.p95_ms) == (25, 50, 75, 95)
+    assert spread_of([]) is None
+
+
+def test_the_headline_figures() -> None:
+    made = figures(host("a", 9000), host("b", 12_000), host("c", 30_000, path="firmware"))
+    assert made.hosts == 3
+    assert made.statuses == {"done": 3}
+    assert made.paths == {"kexec": 2, "firmware": 1}
+    assert made.outage is not None
+    assert (made.outage.p50_ms, made.outage.p95_ms, made.outage.longest_ms, made.slowest) == (12_000, 30_000, 30_000, "c")
+    assert made.wall_ms == 27_000
+
+
+def test_saved_is_against_firmware_that_was_measured() -> None:
+    # Two by kexec of a kind of which one went through firmware, and one of a kind of which none did.
+    made = figures(host("a", 9000), host("b", 11_000), host("c", 70_000, "firmware"), host("d", 5000, combination="other"))
+    assert made.saved is not None
+    assert made.saved.total_ms == 2 * 70_000 - 9000 - 11_000
+    assert (made.saved.hosts, made.saved.rebooted) == (2, 3)
+    assert {name: (each.p50_ms, each.samples) for name, each in made.saved.baselines.items()} == {"a": (70_000, 1)}
+
+
+def test_earlier_runs_are_a_baseline_too_and_a_loss_is_not_hidden() -> None:
+    made = figures(host("a", 9000), earlier={"a": [5000.0, 7000.0, 8000.0]})
+    assert made.saved is not None
+    assert made.saved.total_ms == -2000
+
+
+@pytest.mark.parametrize("earlier", [{}, {"other": [60_000.0]}, {"a": []}])
+def test_without_a_measured_reboot_nothing_is_said_to_be_saved(earlier: dict[str, list[float]]) -> None:
+    assert figures(host("a", 9000), earlier=earlier).saved is None
+
+
+def test_only_meant_reboots_through_firmware_are_a_baseline() -> None:
+    run = run_of(
+        host("meant", 60_000, "firmware"),
+        host("fallen", 90_000, "firmware", method="kexec"),
+        host("cycled", 700_000, "firmware", reasons=[NOTE]),
+    )
+    assert firmware_outages(run.hosts) == {"a": [60_000]}
+
+
+def interleaved(count: int) -> list[Record]:
+    """So many hosts that are out at the same time."""
+    ways = [host("h%d" % number, 9000) for number in range(count)]
+    return [record for step in zip(*ways, strict=True) for record in step]
+
+
+@pytest.mark.parametrize(
+    ("settings", "out", "held"),
+    [
+        ({"window": 2}, 2, True),
+        ({"window": 2}, 3, False),
+        ({"window": "50%"}, 2, False),
+        ({"window": 3, "max_unavailable": 3}, 3, True),
+        ({"window": 3, "max_unavailable": 2}, 3, False),
+    ],
+)
+def test_the_budget(settings: dict[str, Any], out: int, held: bool) -> None:
+    made = figures(interleaved(out), **settings).budget
+    assert (made.most_out, made.held) == (out, held)
+
+
+def test_hosts_that_go_down_on_their_own_break_no_budget() -> None:
+    down = [records.host_seen("db%d" % number, up=False) for number in range(3)]
+    way = host("a", 9000)
+    first, last = way[:4], way[4:]
+    made = figures(first, down, last, window=1, max_unavailable=2).budget
+    assert (made.most_out, made.most_unavailable, made.held) == (1, 4, True)
+    # Taking one more while they are down does.
+    assert figures(down, way, window=1, max_unavailable=2).budget.held is False
+
+
+def test_the_limits_of_a_resume_are_not_known() -> None:
+    resumed = records.run_resumed(controller="c", pid=1)
+    assert figures([resumed], interleaved(2), window=1).budget.held is None
+    assert figures(interleaved(2), [resumed], window=1).budget.held is False
+    assert figures([resumed], interleaved(1), window=1).budget.held is True
+
+
+def test_distribution_by_combination_and_path() -> None:
+    made = figures(host("a", 3000), host("b", 1000), host("c", 9000, "firmware"), host("d", 2000, combination="z")).distributions
+    assert [(each.combination, each.path, each.outages_ms) for each in made] == [
+        ("a", "kexec", [1000, 3000]),
+        ("a", "firmware", [9000]),
+        ("z", "kexec", [2000]),
+    ]
+
+
+def timeline(name: str, kernel_ms: float, units: list[tuple[str, float]]) -> Record:
+    """Of a reboot with three phases, one of them within another."""
+    phases = [("stop_units", 4000.0, None), ("jump", 1000.0, None), ("stub", 100.0, "jump"), ("kernel", kernel_ms, None)]
+    at_ms, made = 0.0, []
+    for phase, duration_ms, within in phases:
+        made.append({"name": phase, "start_ms": at_ms, "duration_ms": duration_ms, "error_ms": 1.0, "within": within})
+        at_ms += 0 if within else duration_ms
+    stop = [{"unit": unit, "duration_ms": duration_ms} for unit, duration_ms in units]
+    return host_timeline(
+        name, {"path": "kexec", "start": utc(0), "phases": made, "units": {"stop": stop, "start": []}, "initcalls": []}
+    )
+
+
+def test_where_the_seconds_went() -> None:
+    made = figures(
+        [*host("a", 8000), timeline("a", 3000, [("x.service", 300), ("y.service", 20)])],
+        [*host("b", 10_000), timeline("b", 5000, [("x.service", 500)])],
+        host("c", 2000),
+    )
+    totals = {each.name: (each.spread.total_ms, each.share) for each in made.phases}
+    # 20 s in all: of the third host only the whole is known.
+    assert totals == {
+        "stop_units": (8000, 0.4),
+        "jump": (2000, 0.1),
+        "stub": (200, None),
+        "kernel": (8000, 0.4),
+        "outage": (2000, 0.1),
+        "stage": (3000, None),
+        "drain": (1800, None),
+        "healthy": (7500, None),
+    }
+    assert [(each.name, each.when, each.hosts, each.total_ms, each.mean_ms, each.longest_ms) for each in made.units] == [
+        ("x.service", "stop", 2, 800, 400, 500),
+        ("y.service", "stop", 1, 20, 20, 20),
+    ]
+
+
+def test_only_the_ten_most_costly_units_are_named() -> None:
+    units = [("u%02d.service" % number, float(number)) for number in range(30)]
+    made = figures([*host("a", 8000), timeline("a", 3000, units)]).units
+    assert [each.name for each in made] == ["u%02d.service" % number for number in range(29, 19, -1)]
+
+
+def test_forecast_against_actual() -> None:
+    made = figures(host("a", 8000), host("b", 12_000), host("c", 25_000))
+    by_phase = {each.phase: each for each in made.forecast}
+    assert list(by_phase) == ["prepare", "drain", "outage", "after"]
+    outage = by_phase["outage"]
+    assert (outage.forecast_p50_ms, outage.actual_p50_ms, outage.forecast_p95_ms, outage.actual_p95_ms) == (
+        10_000,
+        12_000,
+        20_000,
+        25_000,
+    )
+    assert (outage.hosts, outage.beyond_p95) == (3, 1)
+    assert made.ratios == [0.8, 1.2, 2.5]
+
+
+@pytest.mark.parametrize("predicted", [None, {}, {"outage": 9000}, {"p50": {"outage": 0}, "p95": {}}, {"p50": 7, "p95": 8}])
+def test_a_forecast_that_is_not_there(predicted: Any) -> None:
+    way = host("a", 8000)
+    way[1]["predicted_ms"] = predicted
+    made = figures(way)
+    assert made.forecast == [] and made.ratios == []
+
+
+def test_problems_by_code_with_their_hints() -> None:
+    blocked, lost = reason("LOCKDOWN", "locked down"), reason("REBOOT_TIMEOUT", "gone")
+    hook = records.hook_ended("b", hook="h", phase="before", attempts=3, ok=False, duration_ms=1, message="no")
+    made = figures(
+        [records.host_preparing("a"), records.host_refused("a", reason=blocked)],
+        [*host("b", 1)[:5], hook, records.host_failed("b", reason=lost, down=True, phase="down")],
+        [records.host_preparing("c"), records.host_refused("c", reason=blocked)],
+        [records.host_preparing("d"), records.host_unstaged("d", ok=True)],
+    )
+    assert [(each.status, each.code, [every.host for every in each.hosts]) for each in made.problems] == [
+        ("failed", "REBOOT_TIMEOUT", ["b"]),
+        ("refused", "LOCKDOWN", ["a", "c"]),
+    ]
+    assert made.problems[0].hosts[0].down and made.problems[1].hint == blocked.hint
+    assert [(each.host, each.attempts, each.message) for each in made.hooks] == [("b", 3, "no")]
+
+
+def test_a_run_without_hosts() -> None:
+    made = figures()
+    assert (made.hosts, made.outage, made.saved, made.distributions, made.phases) == (0, None, None, [], [])
+    assert made.budget.held
