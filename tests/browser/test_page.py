@@ -77,6 +77,18 @@ def test_the_rows_are_there(browser: Browser, pages: dict[str, Path]) -> None:
     assert apart[2] < 2
 
 
+def test_the_scale_of_what_is_missing_is_there(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["forty"])
+    places = browser.ask(
+        """
+        const chart = document.querySelector('#fleet .capacity').getBoundingClientRect();
+        return [...document.querySelectorAll('#fleet .scale text')].map(e => e.getBoundingClientRect())
+          .map(box => chart.left - box.right)
+        """
+    )
+    assert len(places) > 2 and all(0 <= apart < 20 for apart in places), places
+
+
 def test_a_thousand_rows_are_there(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["thousand"])
     down = browser.ask("return document.querySelector('#fleet path.s-down').getAttribute('d')")

@@ -417,13 +417,13 @@ class Waterfall:
     """Where the seconds of one host went.
 
     :ivar why: why just this host is shown.
-    :ivar before: what was done before the old system was told to stop, in words, if it is not in the drawing.
+    :ivar about: what there is to say of it.
     :ivar measured: whether there is a timeline of it; else it is only what the controller saw.
     """
 
     host: HostReport
     why: str
-    before: str
+    about: str
     rows: list[Row]
     drawing: Markup
     axis: Markup
@@ -492,12 +492,26 @@ def _waterfall(host: HostReport, why: str) -> Waterfall | None:
     return Waterfall(
         host=host,
         why=why,
-        before=", ".join("%s %s" % (piece.title.lower(), piece.said) for piece in early),
+        about="; ".join(_about(host, early)),
         rows=[Row(piece.title, "inner" if piece.inner else "", piece.source) for piece in pieces],
         drawing=svg.chart(height, "phases of the reboot of %s" % clean(host.name), *drawn),
         axis=svg.chart(_AXIS_HEIGHT, "seconds since the reboot began", labels),
         measured=host.boot is not None,
     )
+
+
+def _about(host: HostReport, early: Sequence[_Piece]) -> list[str]:
+    state = host.state
+    said = []
+    if state.outage_ms is not None:
+        said.append("out for %s" % words.with_error(state.outage_ms, state.outage_error_ms or 0))
+    if host.combination:
+        said.append(clean(host.combination))
+    if host.boot is None:
+        said.append("no timeline, this is what the controller saw")
+    if early:
+        said.append("before that %s" % ", ".join("%s %s" % (piece.title.lower(), piece.said) for piece in early))
+    return said
 
 
 def _drawn(piece: _Piece, axis: Axis, top: float) -> list[Markup]:
@@ -680,7 +694,7 @@ def histogram(ratios: Sequence[float]) -> Histogram | None:
         if count
     ]
     ticks = [0.0, 1.0, 2.0]
-    labels = [(tick, "%g times" % tick if tick else "0") for tick in ticks] + [(most + step, "3 or more")]
+    labels = list(zip([*ticks, most + step], ("0", "as forecast", "twice", "3 times and more"), strict=True))
     median = percentile(ratios, 50)
     label = "outage of %s as a multiple of its forecast" % counted(len(ratios), "host")
     return Histogram(

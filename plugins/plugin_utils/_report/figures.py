@@ -219,7 +219,7 @@ def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figure
         hosts=len(run.hosts),
         statuses=dict(Counter(host.status for host in run.hosts)),
         paths=dict(Counter(host.state.path for host in run.hosts if host.state.path)),
-        outage=spread_of([outage_ms for outage_ms, _name in out]),
+        outage=spread_of(outage_ms for outage_ms, _name in out) if out else None,
         slowest=out[-1][1] if out else "",
         saved=_saved(run.hosts, earlier),
         budget=_budget(run),
@@ -234,11 +234,12 @@ def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figure
     )
 
 
-def spread_of(values: Iterable[float]) -> Spread | None:
-    """How values are spread; None if there are none."""
+def spread_of(values: Iterable[float]) -> Spread:
+    """How values are spread.
+
+    :param values: at least one.
+    """
     ordered = sorted(values)
-    if not ordered:
-        return None
     p25, p50, p75, p95 = (percentile(ordered, percent) for percent in (25, 50, 75, 95))
     return Spread(len(ordered), sum(ordered), ordered[0], p25, p50, p75, p95, ordered[-1])
 
@@ -321,7 +322,6 @@ def _distributions(hosts: Iterable[HostReport]) -> list[Distribution]:
     made = []
     for (combination, path), outages_ms in groups.items():
         spread = spread_of(outages_ms)
-        assert spread is not None
         made.append(Distribution(combination, path, spread, sorted(outages_ms)))
     return sorted(made, key=lambda each: (-each.spread.count, each.combination, each.path))
 
@@ -353,7 +353,6 @@ def _phases(hosts: Iterable[HostReport]) -> list[PhaseCost]:
     costs = []
     for (name, within), values in times.items():
         spread = spread_of(values)
-        assert spread is not None
         in_outage = name not in outside
         share = spread.total_ms / out_ms if in_outage and within is None and out_ms else None
         costs.append(PhaseCost(name, spread, in_outage, share, within))

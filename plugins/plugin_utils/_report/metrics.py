@@ -100,7 +100,6 @@ def _outages(run: RunReport) -> str:
     samples: list[tuple[str, dict[str, str], float]] = []
     for path, values in sorted(by_path.items()):
         spread = spread_of(values)
-        assert spread is not None
         for quantile, value_ms in (("0.5", spread.p50_ms), ("0.95", spread.p95_ms), ("1", spread.longest_ms)):
             samples.append(("", {"path": path, "quantile": quantile}, value_ms / 1000))
         samples.append(("_sum", {"path": path}, spread.total_ms / 1000))

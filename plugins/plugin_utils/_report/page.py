@@ -121,7 +121,10 @@ def render(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] |
 
 def _cleaned(value: object) -> object:
     """What an expression of the template comes to, before it is escaped."""
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    # A name of nothing but what is left out would be nowhere to be seen.
+    return clean(value) or (ascii(value)[1:-1] if value.strip() else "")
 
 
 def _lines(text: str) -> Markup:

@@ -97,7 +97,7 @@ def records_of(night: Night) -> list[Timed]:
     settings = settings_from({**night.settings, "failure_budget": "100%"})
     specs = [HostSpec(name, {}, frozenset(), kinds[name], False, _prediction(kinds[name])) for name in names]
     plan = make_plan(specs, [], settings, 0)
-    ways = {name: _Way.drawn(name, kinds[name], night, draw) for name in names}
+    ways = {name: _Way.drawn(kinds[name], night, draw, well=name == plan.hosts[0].name) for name in names}
 
     def fate(host: HostSpec) -> Fate:
         return ways[host.name].fate
@@ -106,6 +106,8 @@ def records_of(night: Night) -> list[Timed]:
     timed: list[Timed] = []
     for host in plan.hosts:
         way = ways[host.name]
+        if host.name not in course.spans and not way.refused:
+            continue
         # A refusal takes no turn; those come with their wave.
         span = course.spans.get(host.name, (draw.uniform(1, max(2.0, course.total_s)), 0.0))
         timed += way.records(host, span[0])
@@ -207,10 +209,14 @@ class _Way:
     draw: random.Random
 
     @classmethod
-    def drawn(cls, name: str, kind: str, night: Night, draw: random.Random) -> _Way:
+    def drawn(cls, kind: str, night: Night, draw: random.Random, *, well: bool) -> _Way:
+        """One of those that a night has.
+
+        :param well: for the canary, without which no other host would go.
+        """
         slower = COMBINATIONS[kind][1] * night.slower
-        refused = draw.random() < night.refusals
-        failed = not refused and draw.random() < night.failures
+        refused = draw.random() < night.refusals and not well
+        failed = not refused and not well and draw.random() < night.failures
         path = "firmware" if draw.random() < night.firmware else "kexec"
         medians = _KEXEC if path == "kexec" else _FIRMWARE
         own = draw.lognormvariate(0.0, 0.08)

@@ -253,3 +253,24 @@ def test_ten_thousand_hosts_do_not_fall_over(tmp_path: Path) -> None:
     assert "each row stands for 9 hosts" in page
     assert len(json.loads(as_json(values_of(run, figures)))["hosts"]) == 10_000
     assert check_metrics(as_metrics(run, figures)) == ""
+
+
+DOCUMENTATION = (Path(__file__).resolve().parents[5] / "docs/report.md").read_text()
+
+
+def documented(after: str, before: str) -> set[str]:
+    """Names in the first column of a table between two headings."""
+    part = DOCUMENTATION.split(after)[1].split(before)[0]
+    return {name for row in re.findall(r"^\| (`.*?) \|", part, re.MULTILINE) for name in re.findall(r"`([a-z_]+)`", row)}
+
+
+def test_what_is_written_is_documented() -> None:
+    run, figures = made(records_of(Night(hosts=40, failures=0.1, refusals=0.1)))
+    values = values_of(run, figures, (run, figures))
+    assert values.keys() == documented("## JSON", "`figures`:")
+    assert values["figures"].keys() == documented("`figures`:", "A spread is")
+    metrics = re.findall("^# TYPE ([a-z_]+) ", as_metrics(run, figures), re.MULTILINE)
+    assert set(metrics) == documented("## Metrics", "An alert")
+    for name in ("run", "budget", "outage", "saved"):
+        known = values.get(name) or values["figures"][name]
+        assert all("`%s`" % field in DOCUMENTATION for field in known), name
