@@ -163,7 +163,7 @@ def _named_rows(run: RunReport, shown: Sequence[HostReport], axis: Axis, ticks: 
         for stretch in host.stretches:
             name = words.STAGES[stretch.stage]
             title = "%s: %s, %s" % (clean(host.name), name.title.lower(), duration(stretch.end_s - stretch.start_s))
-            drawn.append(svg.bar(name.css, axis, _shape(stretch.stage, stretch.start_s, stretch.end_s, top, _BAR), title))
+            drawn.append(svg.one_bar(name.css, axis, _shape(stretch.stage, stretch.start_s, stretch.end_s, top, _BAR), title))
         if host.status in ("failed", "refused"):
             code = host.state.reason.code if host.state.reason else host.status
             drawn.append(_mark(host, axis, top + _BAR - 2, code))
@@ -204,7 +204,7 @@ def _bare_rows(run: RunReport, shown: Sequence[HostReport], axis: Axis, ticks: S
     every = -(-len(shown) // _MOST_ROWS)
     rows = [max(shown[at : at + every], key=_longest) for at in range(0, len(shown), every)]
     row = float(max(1, min(ROW, _ROWS_HEIGHT // len(rows))))
-    bar = row - 1 if row > 3 else row
+    bar_height = row - 1 if row > 3 else row
     shapes: dict[Stage, list[Bar]] = {}
     marks: list[tuple[float, HostReport]] = []
     borders: list[tuple[float, int]] = []
@@ -213,14 +213,14 @@ def _bare_rows(run: RunReport, shown: Sequence[HostReport], axis: Axis, ticks: S
         if not borders or borders[-1][1] != host.wave:
             borders.append((top, host.wave))
         for stretch in host.stretches:
-            shapes.setdefault(stretch.stage, []).append(_shape(stretch.stage, stretch.start_s, stretch.end_s, top, bar))
+            shapes.setdefault(stretch.stage, []).append(_shape(stretch.stage, stretch.start_s, stretch.end_s, top, bar_height))
         if host.status == "failed":
             marks.append((top + row / 2, host))
     height = len(rows) * row
     drawn = svg.stretched(
         height,
         *(svg.bars(words.STAGES[stage].css, axis, shapes[stage]) for stage in Stage if stage in shapes),
-        flat=bar < _PATTERN_HEIGHT,
+        flat=bar_height < _PATTERN_HEIGHT,
     )
     names = []
     below = 0.0
@@ -263,7 +263,9 @@ def _grid(axis: Axis, ticks: Iterable[float], height: float) -> Markup:
 
 def _absences(run: RunReport, axis: Axis, height: float) -> Markup:
     return Markup().join(
-        svg.bar("absence", axis, Bar(start_s, end_s, 0, height), "no controller: the run was resumed at %s UTC" % _at(run, end_s))
+        svg.one_bar(
+            "absence", axis, Bar(start_s, end_s, 0, height), "no controller: the run was resumed at %s UTC" % _at(run, end_s)
+        )
         for start_s, end_s in run.absences
     )
 
@@ -517,7 +519,7 @@ def _about(host: HostReport, early: Sequence[_Piece]) -> list[str]:
 def _drawn(piece: _Piece, axis: Axis, top: float) -> list[Markup]:
     inset = 6.0 if piece.inner else 4.0
     title = "%s: %s%s" % (piece.title, piece.said, " (%s)" % piece.source if piece.source else "")
-    drawn = [svg.bar(piece.css, axis, Bar(piece.start, piece.end, top + inset, ROW - 2 * inset), title)]
+    drawn = [svg.one_bar(piece.css, axis, Bar(piece.start, piece.end, top + inset, ROW - 2 * inset), title)]
     if piece.error:
         drawn.append(svg.error_bar(axis, piece.end, piece.error, top + inset, ROW - 2 * inset))
     # Behind the bar; before it where that is too far to the right; and on a bar that leaves no room for either.
@@ -537,8 +539,8 @@ def _systems(boot: Boot | None, axis: Axis, height: float) -> Markup:
     old_end = (left or handed).start_ms / 1000
     return Markup().join(
         (
-            svg.bar("old-system", axis, Bar(axis.start, old_end, 0, height), "the old system"),
-            svg.bar("new-system", axis, Bar(handed.start_ms / 1000, axis.end, 0, height), "the new system"),
+            svg.one_bar("old-system", axis, Bar(axis.start, old_end, 0, height), "the old system"),
+            svg.one_bar("new-system", axis, Bar(handed.start_ms / 1000, axis.end, 0, height), "the new system"),
         )
     )
 
@@ -621,24 +623,24 @@ def _composition(path: str, hosts: Sequence[HostReport]) -> Composition:
     shown = hosts[::every]
     named = len(shown) <= NAMED_ROWS
     row = ROW if named else float(max(1, min(ROW, _ROWS_HEIGHT // len(shown))))
-    bar = _BAR if named else row - 1 if row > 3 else row
+    bar_height = _BAR if named else row - 1 if row > 3 else row
     parts = [(host, _parts(host)) for host in shown]
     axis = Axis(0.0, max(sum(length for _name, length in each) for _host, each in parts) * (1.18 if named else 1.02) or 1.0)
     ticks = axis.time_ticks()
     shapes: dict[str, list[Bar]] = {}
     values = []
     for number, (host, each) in enumerate(parts):
-        top, at = number * row + (row - bar) / 2, 0.0
+        top, at = number * row + (row - bar_height) / 2, 0.0
         for name, length in each:
-            shapes.setdefault(name, []).append(Bar(at, at + length, top, bar))
+            shapes.setdefault(name, []).append(Bar(at, at + length, top, bar_height))
             at += length
         if named:
-            attributes = {"class": "value", "x": axis.percent(at), "y": top + bar - 2, "dx": 5}
+            attributes = {"class": "value", "x": axis.percent(at), "y": top + bar_height - 2, "dx": 5}
             values.append(svg.element("text", attributes, words.ms(host.state.outage_ms or 0)))
     names = [name for name in (*IN_OUTAGE, UNDIVIDED) if name in shapes] + sorted(set(shapes) - {*IN_OUTAGE, UNDIVIDED})
     height = len(shown) * row
     drawn = svg.stretched(
-        height, *(svg.bars(words.phase(name).css, axis, shapes[name]) for name in names), flat=bar < _PATTERN_HEIGHT
+        height, *(svg.bars(words.phase(name).css, axis, shapes[name]) for name in names), flat=bar_height < _PATTERN_HEIGHT
     )
     label = "what the outage of each of %s was made of" % counted(len(shown), "host")
     labels = svg.tick_labels(axis, [(tick, _tick(tick)) for tick in ticks], 14)
@@ -664,7 +666,7 @@ def _parts(host: HostReport) -> list[tuple[str, float]]:
 def share_bar(share: float, css: str) -> Markup:
     """How much of something, in a cell of a table."""
     axis = Axis(0.0, 1.0)
-    return svg.chart(12, words.share(share), svg.bar(css, axis, Bar(0.0, max(share, 0.004), 1, 10), words.share(share)))
+    return svg.chart(12, words.share(share), svg.one_bar(css, axis, Bar(0.0, max(share, 0.004), 1, 10), words.share(share)))
 
 
 @dataclass(frozen=True)

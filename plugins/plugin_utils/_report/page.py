@@ -51,7 +51,7 @@ class Tile:
 class _PhaseRow:
     cost: PhaseCost
     name: words.Name
-    bar: Markup | None
+    drawn: Markup | None
     share: str
 
 
@@ -59,7 +59,7 @@ class _PhaseRow:
 class _UnitRow:
     cost: UnitCost
     when: str
-    bar: Markup
+    drawn: Markup
 
 
 def render(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] | None = None) -> str:

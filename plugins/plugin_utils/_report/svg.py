@@ -140,7 +140,7 @@ def stretched(height: float, *children: Markup, flat: bool = False) -> Markup:
     return element("svg", attributes, *children)
 
 
-def bar(css: str, axis: Axis, shape: Bar, title: str) -> Markup:
+def one_bar(css: str, axis: Axis, shape: Bar, title: str) -> Markup:
     """One bar, which tells something to whoever points at it."""
     attributes = {
         "class": css,

@@ -205,7 +205,7 @@ def test_what_is_on_the_page() -> None:
 
 
 def test_what_is_not_known_is_said_to_be() -> None:
-    timed = [(at_s, record) for at_s, record in records_of(Night(hosts=3, failures=0, refusals=0, firmware=0, timelines=0))][:-1]
+    timed = records_of(Night(hosts=3, failures=0, refusals=0, firmware=0, timelines=0))[:-1]
     text = " ".join(parsed(render(*made(timed))).text)
     assert "n/a" in text and "no firmware reboot of the same kind was measured" in text
     assert "no timeline, this is what the controller saw" in text

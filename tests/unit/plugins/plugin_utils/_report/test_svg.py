@@ -16,7 +16,7 @@ AXIS = Axis(0.0, 200.0)
 
 @given(st.text())
 def test_no_text_ends_an_element_or_an_attribute(text: str) -> None:
-    made = svg.bar(text, AXIS, Bar(0, 1, 0, 1), text) + svg.text("x", AXIS, 0, 0, text)
+    made = svg.one_bar(text, AXIS, Bar(0, 1, 0, 1), text) + svg.text("x", AXIS, 0, 0, text)
     root = ElementTree.fromstring("<svg>%s</svg>" % made)
     assert [child.tag for child in root.iter()] == ["svg", "rect", "title", "text"][: len(list(root.iter()))]
     assert set(root[0].attrib) == {"class", "x", "y", "width", "height"}
@@ -43,7 +43,7 @@ def test_bars_of_one_kind_are_one_element() -> None:
 
 
 def test_a_bar_is_where_it_should_be() -> None:
-    made = svg.bar("down", AXIS, Bar(50, 150, 4, 12), "web1: down")
+    made = svg.one_bar("down", AXIS, Bar(50, 150, 4, 12), "web1: down")
     assert made == '<rect class="down" x="25%" y="4" width="50%" height="12"><title>web1: down</title></rect>'
 
 
