@@ -9,6 +9,7 @@ known here are kept: a later version may have more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -98,12 +99,23 @@ def boot_of(timeline: Mapping[str, Any]) -> Boot:
     )
 
 
+def finite(value: Any) -> float:
+    """A number as it is written, which JSON lets be larger than any.
+
+    :raises TypeError, ValueError: it is none.
+    """
+    number = float(value)
+    if isinstance(value, (str, bool)) or not math.isfinite(number):
+        raise ValueError("%r is no number" % (value,))
+    return number
+
+
 def _span(phase: Mapping[str, Any]) -> Span:
     return Span(
         name=str(phase["name"]),
-        start_ms=float(phase["start_ms"]),
-        duration_ms=float(phase["duration_ms"]),
-        error_ms=float(phase.get("error_ms") or 0.0),
+        start_ms=finite(phase["start_ms"]),
+        duration_ms=finite(phase["duration_ms"]),
+        error_ms=finite(phase.get("error_ms") or 0.0),
         source=str(phase.get("source") or ""),
         within=phase.get("within"),
     )
@@ -111,9 +123,9 @@ def _span(phase: Mapping[str, Any]) -> Span:
 
 def _outage(outage: Mapping[str, Any]) -> Outage:
     return Outage(
-        float(outage["start_ms"]), float(outage["duration_ms"]), float(outage.get("error_ms") or 0.0), str(outage["seen_by"])
+        finite(outage["start_ms"]), finite(outage["duration_ms"]), finite(outage.get("error_ms") or 0.0), str(outage["seen_by"])
     )
 
 
 def _costs(costs: Sequence[Mapping[str, Any]], name: str) -> tuple[Cost, ...]:
-    return tuple(Cost(str(each[name]), float(each["duration_ms"])) for each in costs)
+    return tuple(Cost(str(each[name]), finite(each["duration_ms"])) for each in costs)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -388,7 +389,8 @@ def _actual(state: HostState) -> dict[str, int | None]:
 def _predicted(state: HostState, percent: str, phase: str) -> float | None:
     known = (state.predicted_ms or {}).get(percent)
     value = known.get(phase) if isinstance(known, Mapping) else None
-    return float(value) if isinstance(value, (int, float)) else None
+    # Who forecasts nothing has no figure, and what was never a number is none.
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 def _forecast(hosts: Iterable[HostReport]) -> list[ForecastCost]:

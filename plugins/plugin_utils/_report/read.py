@@ -12,15 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from .._rollout.amounts import parse_amount
 from .._rollout.errors import RolloutError
-from .._rollout.journal import replay, time_of
+from .._rollout.journal import FIRST_EVENT, replay, time_of
 from .._rollout.outcome import status_of
 from .._rollout.records import Record
 from .._rollout.settings import EVERYTHING
 from .._rollout.state import HostState, Phase, Resume, RunState
-from .boots import Boot, boot_of
+from .boots import Boot, boot_of, finite
 
 
 class Stage(StrEnum):
@@ -140,9 +141,8 @@ class RunReport:
     @property
     def other_limits(self) -> list[str]:
         """Limits that can't be judged from a journal: it does not say which host is in which domain or group."""
-        most = self.state.settings.get("max_unavailable")
-        dimensions = [str(each) for each in most if each != EVERYTHING] if isinstance(most, dict) else []
-        return dimensions + [str(each) for each in self.state.settings.get("min_available") or ()]
+        given = [self.state.settings.get(option) for option in ("max_unavailable", "min_available")]
+        return [str(name) for each in given if isinstance(each, dict) for name in each if name != EVERYTHING]
 
     def _amount(self, value: object, option: str, total: int) -> int:
         try:
@@ -186,6 +186,8 @@ _STAGES: dict[str, Stage | None] = {
     "host_refused": None,
     "host_undrained": None,
 }
+# What is calculated with.
+_NUMBERS = ("outage_ms", "outage_error_ms", "duration_ms")
 _GONE_OUT = frozenset(("host_draining", "host_intent"))
 _BACK_IN = frozenset(("host_released", "host_failed", "host_refused", "host_undrained"))
 
@@ -224,10 +226,12 @@ class _Reader:
             elif "host" in record:
                 self._host(str(record["host"]), event, record)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            line = record.get("seq")
-            raise RolloutError("JOURNAL_DAMAGED", "line %s, %s, can't be used: %r" % (line, event, error), line=line) from error
+            raise _damaged(record.get("seq"), event, error) from error
 
     def _host(self, name: str, event: str, record: Record) -> None:
+        for field_ in _NUMBERS:
+            if record.get(field_) is not None:
+                finite(record[field_])
         if event in self._handlers:
             self._handlers[event](name, record)
         elif event in _STAGES:
@@ -300,21 +304,29 @@ class _Reader:
         for name, (stage, begun_s) in self._open.items():
             if self._now_s > begun_s:
                 self._stretches[name].append(Stretch(stage, begun_s, self._now_s))
-        waves = {name: number for number, wave in enumerate(state.waves) for name in wave["hosts"]}
-        hosts = [
-            HostReport(host, waves.get(name, -1), self._stretches.get(name, []), self._boots.get(name))
-            for name, host in state.hosts.items()
-        ]
+        try:
+            numbers = {name: number for number, wave in enumerate(state.waves) for name in wave["hosts"]}
+            hosts = [
+                HostReport(host, numbers.get(name, -1), self._stretches.get(name, []), self._boots.get(name))
+                for name, host in state.hosts.items()
+            ]
+            waves = _waves(state, hosts)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(1, FIRST_EVENT, error) from error
         return RunReport(
             state=state,
             hosts=hosts,
-            waves=_waves(state, hosts),
+            waves=waves,
             started_s=self._started_s,
             end_s=self._now_s,
             levels=self._levels,
             absences=self._absences,
             torn=torn,
         )
+
+
+def _damaged(line: Any, event: str, error: Exception) -> RolloutError:
+    return RolloutError("JOURNAL_DAMAGED", "line %s, %s, can't be used: %r" % (line, event, error), line=line)
 
 
 def _waves(state: RunState, hosts: Iterable[HostReport]) -> list[WaveReport]:
@@ -329,5 +341,5 @@ def _waves(state: RunState, hosts: Iterable[HostReport]) -> list[WaveReport]:
     waves = []
     for number, wave in enumerate(state.waves):
         start, end = spans.get(number, (None, None))
-        waves.append(WaveReport(str(wave["name"]), len(wave["hosts"]), float(wave.get("soak_s") or 0.0), start, end))
+        waves.append(WaveReport(str(wave["name"]), len(wave["hosts"]), finite(wave.get("soak_s") or 0.0), start, end))
     return waves

@@ -18,7 +18,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records impor
 
 from ....outcomes import code_of
 from .._rollout import stories
-from .journals import Night, Timed, records_of, stamped, write_journal
+from .journals import Night, Timed, host_timeline, records_of, stamped, write_journal
 
 LOST = reason("REBOOT_TIMEOUT", "it did not come back")
 
@@ -198,7 +198,11 @@ DAMAGED: list[Record] = [
     {"event": "host_timeline", "host": "web1"},
     {"event": "host_timeline", "host": "web1", "timeline": {"path": "kexec", "start": "", "phases": [{"name": "x"}]}},
     {"event": "host_timeline", "host": "web1", "timeline": []},
+    host_timeline("web1", {"path": "kexec", "start": "", "phases": [{"name": "x", "start_ms": 0, "duration_ms": float("inf")}]}),
     {"event": "host_down", "host": "web1", "down_at": "yesterday"},
+    {"event": "host_back", "host": "web1", "outage_ms": "9", "outage_error_ms": 5, "detected_by": "banner"},
+    {"event": "host_back", "host": "web1", "outage_ms": float("inf"), "outage_error_ms": 5, "detected_by": "banner"},
+    {"event": "host_released", "host": "web1", "duration_ms": True},
     {"event": "host_seen", "host": "web1"},
     {"event": "host_failed", "host": "web1", "reason": 7, "down": True, "phase": "x"},
 ]
@@ -207,6 +211,11 @@ DAMAGED: list[Record] = [
 @pytest.mark.parametrize("record", DAMAGED)
 def test_a_damaged_record(record: Record) -> None:
     assert code_of(run_of, [(0, stories.started(["web1"])), (1, record)]) == "JOURNAL_DAMAGED"
+
+
+@pytest.mark.parametrize("waves", [[{"hosts": ["web1"]}], [{"name": "w"}], [{"name": "w", "hosts": [], "soak_s": "x"}]])
+def test_damaged_waves(waves: list[dict[str, object]]) -> None:
+    assert code_of(run_of, [(0, dict(stories.started(["web1"]), waves=waves))]) == "JOURNAL_DAMAGED"
 
 
 def test_a_limit_that_makes_no_sense() -> None:
