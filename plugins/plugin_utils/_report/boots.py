@@ -17,6 +17,9 @@ from typing import Any
 #: Phases that lie in the outage, in their order. C(stub) is a part of C(jump).
 IN_OUTAGE = ("stop_units", "jump", "firmware", "loader", "kernel", "initrd", "userspace", "network", "ssh")
 
+#: Those with which an outage begins: what a timeline without them tells is only how it ended.
+BEGINNING = ("stop_units", "jump", "firmware")
+
 
 @dataclass(frozen=True, slots=True)
 class Span:

@@ -637,7 +637,8 @@ def _composition(path: str, hosts: Sequence[HostReport]) -> Composition:
         if named:
             attributes = {"class": "value", "x": axis.percent(at), "y": top + bar_height - 2, "dx": 5}
             values.append(svg.element("text", attributes, words.ms(host.state.outage_ms or 0)))
-    names = [name for name in (*IN_OUTAGE, UNDIVIDED) if name in shapes] + sorted(set(shapes) - {*IN_OUTAGE, UNDIVIDED})
+    order = (UNDIVIDED, *IN_OUTAGE)
+    names = [name for name in order if name in shapes] + sorted(set(shapes) - set(order))
     height = len(shown) * row
     drawn = svg.stretched(
         height, *(svg.bars(words.phase(name).css, axis, shapes[name]) for name in names), flat=bar_height < _PATTERN_HEIGHT

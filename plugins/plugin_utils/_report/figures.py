@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from .._rollout.percentiles import percentile
 from .._rollout.state import HostState
-from .boots import IN_OUTAGE, Cost
+from .boots import BEGINNING, IN_OUTAGE, Cost
 from .read import HostReport, RunReport
 
 KEXEC = "kexec"
 FIRMWARE = "firmware"
 
-#: Part of the outage of a host that has no timeline, and so nothing that tells its phases apart.
+#: What of an outage is not told apart: all of it where there is no timeline, its beginning where the timeline lacks that.
 UNDIVIDED = "outage"
 
 _COSTLIEST = 10
@@ -330,17 +330,19 @@ def _distributions(hosts: Iterable[HostReport]) -> list[Distribution]:
 def phase_times(host: HostReport) -> list[tuple[str, float, str | None]]:
     """Name and length of each phase of a host, and what it is within.
 
-    What only the controller saw is there too: how long it was prepared, drained and checked; and its outage as a whole,
-    where no timeline tells the parts of it.
+    What only the controller saw is there too: how long it was prepared, drained and checked; and of its outage what no
+    timeline tells apart, first of all.
     """
     state = host.state
-    boot = host.boot
-    times = [(span.name, span.duration_ms, span.within) for span in boot.spans] if boot else []
+    times = [(span.name, span.duration_ms, span.within) for span in host.boot.spans] if host.boot else []
     known = {name for name, _duration_ms, _within in times}
-    seen: list[tuple[str, float | None]] = [("stage", state.prepare_ms), ("drain", state.drain_ms), ("healthy", state.after_ms)]
-    if known.isdisjoint(IN_OUTAGE):
-        seen.append((UNDIVIDED, state.outage_ms))
-    return times + [(name, each, None) for name, each in seen if each is not None and name not in known]
+    seen = (("stage", state.prepare_ms), ("drain", state.drain_ms), ("healthy", state.after_ms))
+    times += [(name, each, None) for name, each in seen if each is not None and name not in known]
+    if state.outage_ms is not None and known.isdisjoint(BEGINNING):
+        rest_ms = state.outage_ms - sum(each for name, each, within in times if name in IN_OUTAGE and within is None)
+        if rest_ms > 0:
+            times.insert(0, (UNDIVIDED, rest_ms, None))
+    return times
 
 
 def _phases(hosts: Iterable[HostReport]) -> list[PhaseCost]:

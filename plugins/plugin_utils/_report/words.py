@@ -38,7 +38,7 @@ PHASES: dict[str, Name] = {
     "userspace": Name("Userspace", "until the network is started", "p-userspace"),
     "network": Name("Network", "until the first address", "p-network"),
     "ssh": Name("SSH", "until sshd answers", "p-ssh"),
-    "outage": Name("Outage", "all of it: no timeline tells its parts", "p-outage"),
+    "outage": Name("Not told apart", "no timeline tells the parts of it", "p-outage"),
     "healthy": Name("Health checks", "after hooks and the test command", "p-healthy"),
 }
 

@@ -288,9 +288,9 @@ class _Way:
             (end_s, self._hook(name, "after", round(phases.after_s * 900))),
             (end_s, records.host_healthy(name, duration_ms=round(phases.after_s * 1000))),
         ]
+        timed.append((end_s, records.host_released(name, duration_ms=round((end_s - go_s) * 1000))))
         if self.measured:
             timed.append((end_s, host_timeline(name, self._timeline(trigger_s, outage_ms))))
-        timed.append((end_s, records.host_released(name, duration_ms=round((end_s - go_s) * 1000))))
         return timed
 
     @staticmethod

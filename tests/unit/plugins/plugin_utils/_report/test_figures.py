@@ -201,6 +201,14 @@ def test_where_the_seconds_went() -> None:
     ]
 
 
+def test_what_a_timeline_lacks_of_an_outage_is_not_told_apart() -> None:
+    half = timeline("a", 3000, [])
+    half["timeline"]["phases"] = [each for each in half["timeline"]["phases"] if each["name"] == "kernel"]
+    made = figures([*host("a", 8000), half])
+    totals = {each.name: each.spread.total_ms for each in made.phases if each.in_outage}
+    assert totals == {"outage": 5000, "kernel": 3000}
+
+
 def test_only_the_ten_most_costly_units_are_named() -> None:
     units = [("u%02d.service" % number, float(number)) for number in range(30)]
     made = figures([*host("a", 8000), timeline("a", 3000, units)]).units
