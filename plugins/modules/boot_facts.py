@@ -33,9 +33,9 @@ options:
       - Which facts to gather. Those that are not gathered are absent.
       - V(min) is V(boot) and V(kernel), which are always gathered, unless V(!min) is given. V(all) is all there are. A name
         with V(!) before it is left out, and V(!all) leaves nothing but the minimum.
-      - V(container), V(cpu) (with C(throughput)), V(defaults), V(fast_images), V(kernels) (with C(newest_release)), V(kexec)
-        (C(kexec_tools), C(loaders), C(loaded) and C(staged)), V(memory), V(reservations), V(virtio) (C(virtio_reset)), and
-        V(console), V(firmware), V(guests), V(hypervisor), V(pci), V(pending), V(tpm_disks) and V(watchdog), each the fact of
+      - V(container), V(cpu) (with C(throughput)), V(defaults), V(fast_images), V(history), V(kernels) (with C(newest_release)),
+        V(kexec) (C(kexec_tools), C(loaders), C(loaded) and C(staged)), V(memory), V(reservations), V(virtio) (C(virtio_reset)),
+        and V(console), V(firmware), V(guests), V(hypervisor), V(pci), V(pending), V(tpm_disks) and V(watchdog), each the fact of
         its name.
       - V(verdict) is C(verdict), C(blockers), C(warnings) and C(policy). It always considers everything, whatever else is
         gathered.
@@ -474,6 +474,21 @@ ansible_facts:
           sample:
             DRIVER_RISK: block
             NO_WATCHDOG: warn
+        history:
+          description: What is kept of this host's last boots, a hundred at most; root only.
+          type: dict
+          contains:
+            boots:
+              description: How many boots.
+              type: int
+              sample: 12
+            last:
+              description: The timeline of the last of them, as M(fleet.kexec.timeline) returns it. Null if there is none.
+              type: dict
+              sample:
+                boot_id: 0c9a6f8e-2d6f-4c0e-9d53-1f4a6c1f7a42
+                path: kexec
+                phases: []
 code:
   description: Why it failed. The collection's documentation lists all codes.
   returned: failure

@@ -57,7 +57,7 @@ _KMSG_RECORDS = 200_000
 
 # How far CLOCK_BOOTTIME was seen off in the first seconds, before the TSC is its source: -30 ms on
 # kvm-clock, 240 ms in a virtual machine under TCG, which gets timer ticks too many.
-_UNKNOWN_OFFSET_NS = 300_000_000
+UNKNOWN_OFFSET_NS = 300_000_000
 # The kernel steers its clocks by no more than this (MAXFREQ, linux/timex.h); a first calibration
 # of the TSC is hardly worse.
 _STEERING_PPM = 500
@@ -182,7 +182,7 @@ def zero_from_perf_page(clock: TscClock, log: ClockLog) -> ClockZero:
     the rate detected first; the page knows only the refined one.
     """
     zero_cycles = clock.tsc_cycles(log.offset_ns or 0)
-    error_ns = _UNKNOWN_OFFSET_NS if log.offset_ns is None else 0
+    error_ns = UNKNOWN_OFFSET_NS if log.offset_ns is None else 0
     if log.refined_at_ns and log.refined_hz:
         if log.detected_hz:
             zero_cycles += log.refined_at_ns * (log.refined_hz - log.detected_hz) // 10**9
@@ -205,7 +205,7 @@ def zero_from_boottime(stamp: Stamp, tsc_hz: int, log: ClockLog) -> ClockZero:
     since_zero_ns = stamp.boottime_ns
     error_ns = since_zero_ns * _STEERING_PPM // 10**6
     if log.gtod_ns is None or log.raw_ns is None:
-        error_ns += _UNKNOWN_OFFSET_NS
+        error_ns += UNKNOWN_OFFSET_NS
     else:
         since_zero_ns += log.raw_ns - log.gtod_ns
     return ClockZero(stamp.tsc_cycles - since_zero_ns * tsc_hz // 10**9, float(tsc_hz), error_ns, BOOTTIME)
@@ -287,6 +287,14 @@ def read_tsc_clock() -> Optional[TscClock]:
         os.close(descriptor)
 
 
+def find_tsc_clock() -> Optional[TscClock]:
+    """As :func:`read_tsc_clock`; None as well where it is not to be had for this process."""
+    try:
+        return read_tsc_clock()
+    except OSError:
+        return None
+
+
 def _consistent(read: Callable[[], bytes]) -> bytes:
     # The kernel makes the lock odd while it writes, and another number when it has written.
     for _try in range(_PAGE_TRIES):
@@ -326,10 +334,7 @@ def read_clock_zero(files: HostFiles, stamp: Stamp) -> Optional[ClockZero]:
     :returns: None if there is no way: neither a perf page nor a TSC frequency in the log.
     """
     log = parse_clock_log(read_kernel_log(files))
-    try:
-        clock = read_tsc_clock()
-    except OSError:
-        clock = None
+    clock = find_tsc_clock()
     if clock is not None:
         return zero_from_perf_page(clock, log)
     tsc_hz = log.refined_hz or log.detected_hz

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional
 
 from .._command import Runner
+from .._host.boot_history import Timeline, read_history
 from .._host.facts import HostFacts, gather
 from .._host.fast_images import FastImage, list_fast_images
 from .._host.files import HostFiles
@@ -28,7 +29,7 @@ from .record import Record
 from .reservation import ReservationFacts, read_reservation_facts
 from .risks import risks
 from .staging import current_record, newest_candidate
-from .subsets import HOST_SUBSETS, SUBSETS, VERDICT, surroundings_of
+from .subsets import HISTORY, HOST_SUBSETS, SUBSETS, VERDICT, surroundings_of
 from .verdict import Choice, decide, loader_obstacle
 from .watchdog_jump import across_jump
 
@@ -72,6 +73,7 @@ class Reading:
     :ivar fast_images: all that are installed.
     :ivar stub: what the stub of a fast image left, if this boot went through one.
     :ivar policy: the host's own, with what is wanted otherwise.
+    :ivar history: timelines of its boots, oldest first.
     """
 
     subsets: FrozenSet[str]
@@ -86,6 +88,7 @@ class Reading:
     surroundings: Surroundings
     reservations: Optional[ReservationFacts]
     policy: Policy
+    history: List[Timeline]
 
     @property
     def evidence(self) -> Evidence:
@@ -126,6 +129,7 @@ def read(
         surroundings=read_surroundings(files, run, surroundings_of(subsets)),
         reservations=read_reservation_facts(files, run) if facts and (judging or "reservations" in subsets) else None,
         policy=(read_policy(files) if judging else Policy()).override(wanted_policy or {}, "policy"),
+        history=read_history(files) if HISTORY in subsets else [],
     )
 
 
@@ -142,6 +146,8 @@ def present(reading: Reading) -> Dict[str, Any]:
         piece = getattr(reading.surroundings, name)
         if name in reading.subsets and piece is not None:
             presented[name] = present_piece(piece)
+    if HISTORY in reading.subsets:
+        presented[HISTORY] = {"boots": len(reading.history), "last": reading.history[-1] if reading.history else None}
     return presented
 
 

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Dict, Optional
 
 from .._host.atomic import write_atomically
+from .._host.clocks import TscClock
 from .._host.files import HostFiles
 
 DIRECTORY = "/run/fleet-kexec"
@@ -85,22 +86,29 @@ class Record:
 
     :ivar token: the proof-of-path token on its command line.
     :ivar boot_id: of the boot it was staged in.
+    :ivar clock: of the kernel that staged it, to which the times in its log belong; None where it has none by the TSC.
     """
 
     image: StagedImage
     token: str
     boot_id: str
+    clock: Optional[TscClock] = None
 
 
 def read_record(files: HostFiles) -> Optional[Record]:
     """The record of this boot; None if there is none or it can't be understood."""
-    text = files.read_text(PATH)
+    record = parse_record(files.read_text(PATH) or "")
+    return record if record and record.boot_id == files.read_text("/proc/sys/kernel/random/boot_id") else None
+
+
+def parse_record(text: str) -> Optional[Record]:
+    """A record as it was written, of whatever boot; None if it can't be understood."""
     try:
-        values = json.loads(text or "")
+        values = json.loads(text)
         if values.pop("format") != _FORMAT:
             return None
-        image = values["image"]
-        record = Record(
+        image, clock = values["image"], values.get("clock")
+        return Record(
             image=StagedImage(
                 kernel=FileIdentity(**image.pop("kernel")),
                 initrd=_identity(image.pop("initrd")),
@@ -109,10 +117,10 @@ def read_record(files: HostFiles) -> Optional[Record]:
             ),
             token=values["token"],
             boot_id=values["boot_id"],
+            clock=TscClock(**clock) if clock is not None else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return record if record.boot_id == files.read_text("/proc/sys/kernel/random/boot_id") else None
 
 
 def _identity(value: Optional[Dict[str, Any]]) -> Optional[FileIdentity]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
 from .._command import Runner
+from .._host.clocks import TscClock, find_tsc_clock
 from .._host.facts import HostFacts
 from .._host.files import HostFiles
 from .._host.installed import InstalledKernel, find_initrd, newest
@@ -155,12 +156,20 @@ class Stager:
     :param kexec: the host's kexec-tools; None where there are none, and so
         nothing to load with.
     :param random: gives so many random bytes.
+    :param clock: gives the running kernel's conversion of the TSC, if it has one.
     """
 
-    def __init__(self, files: HostFiles, kexec: Optional[Kexec], random: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(
+        self,
+        files: HostFiles,
+        kexec: Optional[Kexec],
+        random: Callable[[int], bytes] = os.urandom,
+        clock: Callable[[], Optional[TscClock]] = find_tsc_clock,
+    ) -> None:
         self._files = files
         self._kexec = kexec
         self._random = random
+        self._clock = clock
 
     def stage(self, planned: Plan, boot_id: str) -> Record:
         """Load an image, replacing whatever is loaded.
@@ -174,7 +183,7 @@ class Stager:
         with exclusive(self._files), self._loadable(planned) as kernel:
             drop_record(self._files)
             token = self._random(TOKEN_BYTES).hex()
-            record = Record(image, token, boot_id)
+            record = Record(image, token, boot_id, self._clock())
             try:
                 self._kexec.load(
                     kernel,

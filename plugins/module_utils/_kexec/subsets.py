@@ -12,11 +12,12 @@ from .errors import KexecError
 
 MINIMUM = frozenset(("boot", "kernel"))
 VERDICT = "verdict"
+HISTORY = "history"
 # What takes reading the host as a whole.
 HOST_SUBSETS = frozenset(
     ("container", "cpu", "defaults", "fast_images", "kernels", "kexec", "memory", "reservations", "virtio", VERDICT)
 )
-SUBSETS: FrozenSet[str] = MINIMUM | HOST_SUBSETS | frozenset(READERS)
+SUBSETS: FrozenSet[str] = MINIMUM | HOST_SUBSETS | frozenset(READERS) | frozenset((HISTORY,))
 
 _ALL = "all"
 _MIN = "min"

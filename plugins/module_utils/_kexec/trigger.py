@@ -4,6 +4,10 @@
 """Triggering a reboot and calling it off: POSIX shell scripts, run on the host from afar or by its own command.
 
 Values go in as arguments and are never pasted into a script.
+
+The trigger also has the old system leave behind, for the new one, when it
+began to stop and when it had; C(_host/last_stop.py) reads that. Stamping
+never fails a reboot, and holds it up by seconds at most.
 """
 
 from __future__ import annotations
@@ -23,6 +27,53 @@ loaded() {
 }
 """
 
+# Arguments: token, name of the stamp. Adds a line to C(stamps): name, nanoseconds since 1970 before and after, seconds since
+# boot, seconds in the kernel log; "-" for what could not be read.
+#
+# The log's clock is the kernel's own, which the new system can tell in cycles of the TSC, free of all that steers the others.
+# A message of priority 7 goes to no console that is not asked for more than the default. SYSLOG_ACTION_READ_ALL with a small
+# buffer (dmesg -S -s) gives the end of the log, so that stamping a long one takes no longer.
+_STAMP = """
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+export PATH LC_ALL=C
+cd /var/lib/fleet-kexec/last-stop || exit 0
+[ "$(cat token)" = "$1" ] || exit 0
+before=$(date +%s%N)
+read -r uptime rest < /proc/uptime
+echo "<7>fleet-kexec: stamp $2 $1" > /dev/kmsg
+after=$(date +%s%N)
+kernel=$(dmesg -S -s 8192 | sed -n "s/^\\[ *\\([0-9.]*\\)] fleet-kexec: stamp $2 $1\\$/\\1/p" | tail -n 1)
+echo "$2 $before $after $uptime ${kernel:--}" >> stamps
+"""
+
+# In TRIGGER, with its arguments. Ordered before sysinit.target, the unit is stopped after all services that do not say
+# otherwise, and before the file system it writes to is unmounted. systemd-shutdown syncs what it wrote.
+_STAMPING = (
+    """
+stamping() {
+    directory=/var/lib/fleet-kexec/last-stop
+    rm -rf "$directory"
+    mkdir -p -m 700 /run/fleet-kexec /var/lib/fleet-kexec "$directory" || return
+    cat > /run/fleet-kexec/stamp <<'END'
+"""
+    + _STAMP.lstrip()
+    + """END
+    echo "$1" > "$directory/token"
+    echo "$5" > "$directory/boot_id"
+    uname -r > "$directory/release"
+    if [ "$2" = kexec ] && [ -e /run/fleet-kexec/staged.json ]; then
+        cp /run/fleet-kexec/staged.json "$directory/staged.json"
+    fi
+    timeout 10 systemd-run --quiet --unit="fleet-kexec-stamp-$1" --description='Time stamp of fleet.kexec' \
+        --service-type=oneshot --remain-after-exit \
+        --property=DefaultDependencies=no --property=Conflicts=shutdown.target \
+        --property='Before=shutdown.target sysinit.target' --property=RequiresMountsFor="$directory" \
+        --property=TimeoutStopSec=5s --property="ExecStop=-/bin/sh /run/fleet-kexec/stamp $1 stopped" \
+        /bin/true
+}
+"""
+)
+
 # Arguments: token, verb (kexec or reboot), delay in seconds, message, the
 # boot_id that is to end: a trigger that comes late can't reboot a host twice.
 #
@@ -32,7 +83,15 @@ loaded() {
 # before a plain reboot: they are masked until this boot ends.
 TRIGGER = (
     PROLOGUE
+    + _STAMPING
     + """
+reboot_after() {
+    systemd-run --quiet --unit="fleet-kexec-$1" --description='Reboot by fleet.kexec' \
+        --on-active="$3" --timer-property=AccuracySec=1ms \
+        --setenv=SYSTEMCTL_SKIP_AUTO_KEXEC=1 \
+        ${began:+"--property=$began"} \
+        systemctl --message="$4" "$2"
+}
 set -eu
 if [ "$(cat /proc/sys/kernel/random/boot_id)" != "$5" ]; then
     echo 'the host has rebooted already' >&2
@@ -47,10 +106,12 @@ for name in kexec kexec-load; do
         systemctl mask --runtime --quiet "$name.service"
     fi
 done
-systemd-run --quiet --unit="fleet-kexec-$1" --description='Reboot by fleet.kexec' \
-    --on-active="$3" --timer-property=AccuracySec=1ms \
-    --setenv=SYSTEMCTL_SKIP_AUTO_KEXEC=1 \
-    systemctl --message="$4" "$2"
+began=
+if stamping "$@" > /dev/null 2>&1; then
+    began="ExecStartPre=-/usr/bin/timeout 5 /bin/sh /run/fleet-kexec/stamp $1 began"
+fi
+# A systemd that does not take the stamp reboots without it.
+reboot_after "$@" || { [ -n "$began" ] && began= && reboot_after "$@"; }
 """
 )
 
@@ -72,6 +133,9 @@ for name in kexec kexec-load; do
     fi
 done
 systemctl reset-failed "fleet-kexec-$1.service" 2>/dev/null
+# Without its script the unit stamps nothing as it is stopped.
+rm -rf /run/fleet-kexec/stamp /var/lib/fleet-kexec/last-stop
+systemctl stop "fleet-kexec-stamp-$1.service" 2>/dev/null
 if loaded; then
     kexec -s -u || kexec -c -u
 fi

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When this host got its first network address, by the kernel's own note of it.
+
+The note is a field of netlink's answer (struct ifa_cacheinfo, linux/if_addr.h):
+hundredths of a second, counted in jiffies since the boot (net/ipv4/devinet.c,
+C(cstamp_delta())). How jiffies and CLOCK_MONOTONIC lie is in C(/proc/timer_list).
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Callable, List, Optional
+
+from .files import HostFiles
+
+_RTM_NEWADDR, _RTM_GETADDR = 20, 22
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_NLM_F_REQUEST_DUMP = 0x301
+_HEADER = struct.Struct("=IHHII")
+# family, prefix length, flags, scope, interface
+_MESSAGE = struct.Struct("=BBBBI")
+_ATTRIBUTE = struct.Struct("=HH")
+_IFA_CACHEINFO = 6
+_CACHEINFO = struct.Struct("=IIII")
+_SCOPE_GLOBAL = 0
+_RECEIVE_BYTES = 1 << 16
+_TIMEOUT_S = 5.0
+
+# CONFIG_HZ of x86 (kernel/Kconfig.hz).
+_HZ = (100, 250, 300, 1000)
+# How well jiffies and CLOCK_MONOTONIC agree: what a virtual machine makes up for ticks it got too late, and more.
+_AGREE_NS = 2 * 10**9
+
+
+@dataclass(frozen=True)
+class FirstAddress:
+    """The first address beyond this host and its links.
+
+    :ivar monotonic_ns: of CLOCK_MONOTONIC.
+    """
+
+    monotonic_ns: int
+    error_ns: int
+
+
+@dataclass(frozen=True)
+class Jiffies:
+    """How jiffies and CLOCK_MONOTONIC lie.
+
+    :ivar elapsed: since the boot.
+    :ivar hz: per second.
+    """
+
+    monotonic_ns: int
+    elapsed: int
+    hz: int
+
+
+def parse_jiffies(timer_list: str) -> Optional[Jiffies]:
+    """From C(/proc/timer_list); None if it does not tell, or leaves open how many there are in a second.
+
+    They begin at minus five minutes in 32 bits (INITIAL_JIFFIES, linux/jiffies.h), so the number alone tells how many
+    are in a second, except at an uptime about as long as that.
+    """
+    now = re.search(r"^now at (\d+) nsecs", timer_list, re.MULTILINE)
+    jiffies = re.search(r"^jiffies: (\d+)", timer_list, re.MULTILINE)
+    if now is None or jiffies is None:
+        return None
+    monotonic_ns = int(now.group(1))
+    found = []
+    for hz in _HZ:
+        elapsed = int(jiffies.group(1)) - ((1 << 32) - 300 * hz)
+        if abs(elapsed * 10**9 // hz - monotonic_ns) <= _AGREE_NS:
+            found.append(Jiffies(monotonic_ns, elapsed, hz))
+    return found[0] if len(found) == 1 else None
+
+
+def parse_addresses(data: bytes) -> List[int]:
+    """When each address of global scope was made, in hundredths of a second of jiffies, from answers to RTM_GETADDR."""
+    made = []
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data, offset)
+        if length < _HEADER.size:
+            break
+        if kind == _RTM_NEWADDR:
+            scope = _MESSAGE.unpack_from(data, offset + _HEADER.size)[3]
+            stamp = _created(data, offset + _HEADER.size + _MESSAGE.size, min(offset + length, len(data)))
+            if scope == _SCOPE_GLOBAL and stamp is not None:
+                made.append(stamp)
+        offset += (length + 3) & ~3
+    return made
+
+
+def _created(data: bytes, offset: int, end: int) -> Optional[int]:
+    while offset + _ATTRIBUTE.size <= end:
+        length, kind = _ATTRIBUTE.unpack_from(data, offset)
+        if length < _ATTRIBUTE.size:
+            return None
+        if kind == _IFA_CACHEINFO and offset + _ATTRIBUTE.size + _CACHEINFO.size <= end:
+            return int(_CACHEINFO.unpack_from(data, offset + _ATTRIBUTE.size)[2])
+        offset += (length + 3) & ~3
+    return None
+
+
+def first_address(made_cs: List[int], jiffies: Jiffies) -> Optional[FirstAddress]:
+    """The first of the addresses; None if there is none."""
+    if not made_cs:
+        return None
+    age_ns = jiffies.elapsed * 10**9 // jiffies.hz - min(made_cs) * 10**7
+    # Hundredths are cut off, and so are jiffies, on both ends.
+    return FirstAddress(jiffies.monotonic_ns - age_ns, 10**7 + 2 * 10**9 // jiffies.hz)
+
+
+def dump_addresses() -> bytes:
+    """The kernel's answer to RTM_GETADDR; empty where it can't be asked."""
+    try:
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as link:
+            link.settimeout(_TIMEOUT_S)
+            request = _MESSAGE.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+            link.send(_HEADER.pack(_HEADER.size + len(request), _RTM_GETADDR, _NLM_F_REQUEST_DUMP, 1, 0) + request)
+            answer = b""
+            while True:
+                part = link.recv(_RECEIVE_BYTES)
+                answer += part
+                if not part or _ends(part):
+                    return answer
+    except OSError:
+        return b""
+
+
+def _ends(part: bytes) -> bool:
+    offset = 0
+    while offset + _HEADER.size <= len(part):
+        length, kind = struct.unpack_from("=IH", part, offset)
+        if kind in (_NLMSG_DONE, _NLMSG_ERROR) or length < _HEADER.size:
+            return True
+        offset += (length + 3) & ~3
+    return False
+
+
+def read_first_address(files: HostFiles, dump: Callable[[], bytes] = dump_addresses) -> Optional[FirstAddress]:
+    """The first address; None if there is none, or its age can't be told (without privileges, say)."""
+    jiffies = parse_jiffies(files.read_text("/proc/timer_list") or "")
+    return first_address(parse_addresses(dump()), jiffies) if jiffies else None

@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The timelines of a host's last boots, on the host: a line of JSON each, oldest first."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Dict, List, Optional, Tuple
+
+from .atomic import write_atomically
+from .files import HostFiles
+
+PATH = "/var/lib/fleet-kexec/history.jsonl"
+#: As many boots are kept.
+KEPT = 100
+# A hundred timelines have a tenth of it. What is larger was not written by this.
+_MAX_BYTES = 16 << 20
+
+Timeline = Dict[str, Any]
+
+
+def parse_history(text: str) -> List[Timeline]:
+    """Timelines, oldest first; lines that can't be understood are left out."""
+    found = []
+    for line in text.splitlines():
+        try:
+            timeline = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(timeline, dict) and isinstance(timeline.get("boot_id"), str) and isinstance(timeline.get("phases"), list):
+            found.append(timeline)
+    return found
+
+
+def read_history(files: HostFiles) -> List[Timeline]:
+    """Timelines, oldest first; none without privileges."""
+    content = files.read_bytes(PATH, _MAX_BYTES)
+    return parse_history(content.decode("utf-8", "replace")) if content else []
+
+
+def with_timeline(history: List[Timeline], timeline: Timeline) -> Tuple[List[Timeline], Timeline]:
+    """The history with one more boot, and what it has of that boot.
+
+    Of two timelines of a boot the one that says more is kept: what the system
+    before left is read only once. If both say as much, the later one is.
+    """
+    before: Optional[Timeline] = next((each for each in history if each["boot_id"] == timeline["boot_id"]), None)
+    if before is not None and len(before["phases"]) > len(timeline["phases"]):
+        return history, before
+    others = [each for each in history if each["boot_id"] != timeline["boot_id"]]
+    return [*others, timeline][-KEPT:], timeline
+
+
+def write_history(files: HostFiles, history: List[Timeline]) -> None:
+    """Replace the history.
+
+    :raises OSError: it could not be written; the old one is as it was.
+    """
+    path = files.path(PATH)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    lines = [json.dumps(timeline, sort_keys=True, separators=(",", ":")) + "\n" for timeline in history]
+    write_atomically(path, "".join(lines).encode("utf-8"), 0o600)

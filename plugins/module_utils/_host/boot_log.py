@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the kernel log says of the way into userspace."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Iterable, List, NamedTuple, Optional
+
+# init/main.c, run_init_process(), and do_initcall_level() with initcall_debug.
+_INIT = re.compile(r"Run (\S+) as init process")
+_INITCALL = re.compile(r"initcall (\S+?)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])? returned -?\d+ after (\d+) usecs")
+
+
+class Initcall(NamedTuple):
+    """A function that the kernel called to initialise a part of itself."""
+
+    name: str
+    duration_us: int
+
+
+@dataclass(frozen=True)
+class BootLog:
+    """The kernel log of this boot.
+
+    :ivar init: path of the first program the kernel started; None if the log no longer says.
+    :ivar init_ns: when, on the log's clock.
+    :ivar initcalls: in the order of the log; none without C(initcall_debug).
+    """
+
+    init: Optional[str] = None
+    init_ns: Optional[int] = None
+    initcalls: List[Initcall] = field(default_factory=list)
+
+
+def parse_boot_log(records: Iterable[str]) -> BootLog:
+    """Read records of C(/dev/kmsg), each as in Documentation/ABI/testing/dev-kmsg."""
+    init, init_ns = None, None
+    initcalls = []
+    for record in records:
+        prefix, _separator, message = record.partition(";")
+        found = _INITCALL.match(message)
+        if found:
+            initcalls.append(Initcall(found.group(1), int(found.group(2))))
+            continue
+        found = _INIT.match(message) if init is None else None
+        # From the kernel alone: anybody who is root may write into its log.
+        if found and prefix.split(",")[0].isdigit() and int(prefix.split(",")[0]) < 8:
+            init, init_ns = found.group(1), int(prefix.split(",")[2]) * 1000
+    return BootLog(init, init_ns, initcalls)

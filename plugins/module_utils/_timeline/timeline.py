@@ -1,0 +1,385 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where the time of one reboot went: from what was read on the host, and seen from outside, to the timeline.
+
+C(docs/timeline.md) says what the phases are. What could not be measured is
+absent: the phase that would begin there is left out, and the one before it
+lasts up to the next moment that was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from .._host.addresses import FirstAddress
+from .._host.boot_log import BootLog
+from .._host.clocks import ClockLog, TscClock
+from .._host.last_stop import BEGAN, STOPPED, LastStop, StopStamp
+from .._host.systemd_times import ManagerTimes, UnitStop, UnitTimes
+from .._image.stub_stamps import StubStamps
+from .._kexec.proof import PATH_KEXEC
+from .axis import Axis, Moment, Now, Offset, distance_error_ns
+
+# Before it is known what the times count from.
+_Entry = Dict[str, Any]
+
+#: Units, and initcalls, of each list.
+SLOWEST = 10
+
+_NETWORK_UNITS = ("systemd-networkd.service", "NetworkManager.service", "networking.service", "wicked.service", "connman.service")
+_SSH_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
+# A program of the initrd; anything else is that of the real root.
+_INITRD_INITS = ("/init", "/linuxrc")
+
+# How a stamp of the old system is placed.
+_BY_TSC = "kernel log, by TSC"
+_BY_REALTIME = "host's clock"
+# Of what systemd notes.
+_US_NS = 1000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What this boot tells, and what the one before it left.
+
+    :ivar path: C(kexec) or C(firmware).
+    :ivar token: on its command line.
+    :ivar clock: None where the kernel does not run by the TSC.
+    :ivar last_stop: as it was found; it may be of another boot than the one before.
+    :ivar old_clock: that of the kernel that left it.
+    :ivar previous_boot_id: by the journal, without dashes; None if it does not tell.
+    """
+
+    boot_id: str
+    release: str
+    path: str
+    token: Optional[str]
+    now: Now
+    clock: Optional[TscClock]
+    clock_log: ClockLog
+    boot_log: BootLog = field(default_factory=BootLog)
+    manager: ManagerTimes = field(default_factory=ManagerTimes)
+    units: List[UnitTimes] = field(default_factory=list)
+    address: Optional[FirstAddress] = None
+    stub: Optional[StubStamps] = None
+    last_stop: Optional[LastStop] = None
+    old_clock: Optional[TscClock] = None
+    stops: List[UnitStop] = field(default_factory=list)
+    previous_boot_id: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Span:
+    """Something the controller saw or did, in nanoseconds since 1970 by its clock.
+
+    :ivar error_ns: by how much it may have been shorter, for an outage.
+    :ivar seen_by: what was asked for an answer, for an outage.
+    """
+
+    start_ns: int
+    duration_ns: int
+    error_ns: int = 0
+    seen_by: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the controller knows of a reboot. Anything may be missing.
+
+    :ivar before: the host's clock, before the reboot.
+    :ivar after: the same in this boot.
+    :ivar healthy_ns: by the controller's clock, when the host was last found to be as it should.
+    :ivar combination: of hardware and kernel.
+    """
+
+    token: Optional[str] = None
+    boot_id_before: Optional[str] = None
+    release_before: Optional[str] = None
+    combination: Optional[str] = None
+    before: Optional[Offset] = None
+    after: Optional[Offset] = None
+    drain: Optional[Span] = None
+    stage: Optional[Span] = None
+    outage: Optional[Span] = None
+    probe_outage: Optional[Span] = None
+    healthy_ns: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class _Mark:
+    """A boundary: what begins there, and how its moment is known."""
+
+    begins: str
+    moment: Moment
+    source: str
+
+
+def stop_of_the_boot_before(reading: Reading, seen: Seen) -> Optional[LastStop]:
+    """What was left, if it is certain that the boot before this one left it."""
+    stop = reading.last_stop
+    if stop is None or stop.boot_id == reading.boot_id:
+        return None
+    if reading.path == PATH_KEXEC:
+        return stop if reading.token is not None and reading.token == stop.token else None
+    known = {seen.boot_id_before, reading.previous_boot_id}
+    told = seen.token == stop.token and seen.boot_id_before in (None, stop.boot_id)
+    return stop if told or not known.isdisjoint({stop.boot_id, stop.boot_id.replace("-", "")}) else None
+
+
+def assemble(reading: Reading, seen: Seen) -> Dict[str, Any]:
+    """The timeline, as plain values."""
+    return _Assembly(reading, seen).value()
+
+
+class _Assembly:
+    def __init__(self, reading: Reading, seen: Seen) -> None:
+        self._reading = reading
+        self._seen = seen
+        self._axis = Axis(reading.now, reading.clock, reading.clock_log, seen.before, seen.after)
+        self._stop = stop_of_the_boot_before(reading, seen)
+        self._notes: List[str] = []
+        self._agreement: Optional[Dict[str, float]] = None
+
+    def value(self) -> Dict[str, Any]:
+        """All of it."""
+        reading, seen, stop = self._reading, self._seen, self._stop
+        marks = self._in_order([*self._old_marks(), *self._new_marks()])
+        phases = self._before_it() + self._between(marks)
+        outage, probed = self._outage(seen.outage), self._outage(seen.probe_outage)
+        starts = [phase["start_ns"] for phase in phases]
+        start_ns = min(starts) if starts else self._axis.utc_ns(self._axis.zero())
+        return {
+            "boot_id": reading.boot_id,
+            "boot_id_before": seen.boot_id_before or (stop.boot_id if stop else None),
+            "token": reading.token or seen.token,
+            "path": reading.path,
+            "release": reading.release,
+            "release_before": seen.release_before or (stop.release or None if stop else None),
+            "combination": seen.combination,
+            "start": _utc(start_ns),
+            "clock": {"offset_ms": _ms(seen.after.offset_ns), "error_ms": _ms(seen.after.error_ns)} if seen.after else None,
+            "agreement": self._agreement,
+            "phases": [_relative(phase, start_ns) for phase in sorted(phases, key=lambda phase: int(phase["start_ns"]))],
+            "outage": _relative(outage, start_ns) if outage else None,
+            "probe_outage": _relative(probed, start_ns) if probed else None,
+            "units": {"stop": self._slowest_stops(), "start": self._slowest_starts()},
+            "initcalls": [
+                {"name": call.name, "duration_ms": _ms(call.duration_us * 1000)}
+                for call in sorted(reading.boot_log.initcalls, key=lambda call: -call.duration_us)[:SLOWEST]
+            ],
+            "notes": self._notes,
+        }
+
+    # The old system.
+
+    def _old_marks(self) -> List[_Mark]:
+        stop = self._stop
+        stopped = stop.stamps.get(STOPPED) if stop else None
+        if stop is None or stopped is None:
+            return []
+        place = self._placing(stopped)
+        if place is None:
+            return []
+        moment, source = place
+        began = stop.stamps.get(BEGAN)
+        began_place = self._place(began, source) if began else None
+        firmware = self._firmware_marks(_Mark("firmware", moment, source))
+        return [
+            *([_Mark("stop_units", began_place, source)] if began_place else []),
+            *([_Mark("jump", moment, source)] if self._reading.path == PATH_KEXEC else firmware),
+        ]
+
+    def _placing(self, stopped: StopStamp) -> Optional[Tuple[Moment, str]]:
+        """Where the last stamp lies, and what that goes by: of two ways that contradict each other, the one that can be."""
+        by_tsc, by_realtime = self._place(stopped, _BY_TSC), self._place(stopped, _BY_REALTIME)
+        zero = self._axis.zero()
+        if by_tsc and by_realtime:
+            error_ns = distance_error_ns(by_tsc, by_realtime)
+            difference_ns = by_tsc.at_ns - by_realtime.at_ns
+            self._agreement = {"difference_ms": _ms(difference_ns), "error_ms": _ms(error_ns)}
+            if abs(difference_ns) > error_ns:
+                clocks = "the TSC and the clocks disagree on the reboot by %.1f ms: a clock was set, or the machine was moved"
+                self._notes.append(clocks % _ms(difference_ns))
+                can_be = [each for each in (by_tsc, by_realtime) if each.at_ns <= zero.at_ns + distance_error_ns(each, zero)]
+                if len(can_be) != 1:
+                    return None
+                return (by_tsc, _BY_TSC) if can_be[0] is by_tsc else (by_realtime, _BY_REALTIME)
+        if by_tsc:
+            return by_tsc, _BY_TSC
+        return (by_realtime, _BY_REALTIME) if by_realtime else None
+
+    def _place(self, stamp: StopStamp, source: str) -> Optional[Moment]:
+        if source == _BY_REALTIME:
+            return self._axis.old_by_realtime(stamp)
+        old_clock = self._reading.old_clock
+        if self._reading.path != PATH_KEXEC or old_clock is None:
+            return None
+        return self._axis.old_by_tsc(stamp, old_clock)
+
+    def _firmware_marks(self, stopped: _Mark) -> List[_Mark]:
+        """Firmware and boot loader, if they told, and what they told fits between the two systems.
+
+        They say how long they took up to the end of the loader. What it took from there to where the kernel's clock
+        begins nobody tells; it is some part of what is left over between the two systems.
+        """
+        zero, manager = self._axis.zero(), self._reading.manager
+        if manager.firmware_us is None or manager.loader_us is None or manager.loader_us > manager.firmware_us:
+            return [stopped]
+        left_ns = zero.at_ns - stopped.moment.at_ns - manager.firmware_us * 1000
+        if left_ns < -distance_error_ns(stopped.moment, zero):
+            return [stopped]
+        left_ns = max(0, left_ns)
+        at_ns = zero.at_ns - manager.loader_us * 1000 - left_ns // 2
+        loader = Moment(at_ns, zero.error_ns + left_ns // 2, zero.clock, zero.clock_error_ns)
+        return [stopped, _Mark("loader", loader, "firmware's own times, by systemd")]
+
+    # The new system.
+
+    def _new_marks(self) -> List[_Mark]:
+        reading, axis = self._reading, self._axis
+        by = "perf clock" if axis.runs_by_tsc else "CLOCK_MONOTONIC"
+        marks = [_Mark("kernel", axis.zero(), "clock zero by " + by)]
+        log, manager = reading.boot_log, reading.manager
+        if log.init_ns is not None:
+            begins = "initrd" if log.init in _INITRD_INITS else "userspace"
+            marks.append(_Mark(begins, axis.log(log.init_ns), "kernel log"))
+        elif manager.initrd_us:
+            marks.append(_Mark("initrd", axis.monotonic(manager.initrd_us * 1000, _US_NS), "systemd"))
+        if manager.userspace_us and marks[-1].begins != "userspace":
+            marks.append(_Mark("userspace", axis.monotonic(manager.userspace_us * 1000, _US_NS), "systemd"))
+        marks += self._network_marks()
+        seen = self._seen
+        back = axis.controller(seen.outage.start_ns + seen.outage.duration_ns) if seen.outage else None
+        if back:
+            marks.append(_Mark("healthy", back, "first banner, seen by the controller"))
+        else:
+            ssh = self._first_active(_SSH_UNITS)
+            if ssh:
+                marks.append(_Mark("healthy", axis.monotonic(ssh * 1000, _US_NS), "systemd, unit active"))
+        healthy = axis.controller(seen.healthy_ns) if seen.healthy_ns is not None else None
+        if healthy:
+            marks.append(_Mark("", healthy, "seen by the controller"))
+        return marks
+
+    def _network_marks(self) -> List[_Mark]:
+        """When the network was started, and when it had an address. Without the second the first says nothing."""
+        address, began_us = self._reading.address, self._reading.manager.userspace_us or 0
+        if address is None or address.monotonic_ns < began_us * 1000:
+            return []
+        first = _Mark("ssh", self._axis.monotonic(address.monotonic_ns, address.error_ns), "netlink")
+        starting = [
+            unit.starting_us for unit in self._reading.units if unit.unit in _NETWORK_UNITS and unit.starting_us > began_us
+        ]
+        if not starting or min(starting) * 1000 > address.monotonic_ns + address.error_ns:
+            return [first]
+        return [_Mark("network", self._axis.monotonic(min(starting) * 1000, _US_NS), "systemd"), first]
+
+    def _first_active(self, names: Sequence[str]) -> Optional[int]:
+        """When one of the units was first active, if it was before all that is started at boot had been."""
+        manager = self._reading.manager
+        active = [unit.active_us for unit in self._reading.units if unit.unit in names and unit.active_us is not None]
+        active = [at for at in active if at > (manager.userspace_us or 0) and at <= (manager.finish_us or at)]
+        return min(active) if active else None
+
+    # Putting it together.
+
+    def _in_order(self, marks: List[_Mark]) -> List[_Mark]:
+        """Those that can be: what lies before the mark before it by more than the error of both is left out."""
+        kept: List[_Mark] = []
+        for mark in marks:
+            if mark.begins == "healthy" and kept and kept[-1].begins == "ssh" and _behind(kept[-1], mark) is None:
+                # The address that was noted first is not the one by which it first answered, and tells nothing.
+                kept = [each for each in kept if each.begins not in ("network", "ssh")]
+            placed = _behind(kept[-1], mark) if kept else mark
+            if placed is None:
+                self._notes.append("the beginning of %s lies before that of %s" % (mark.begins or "service", kept[-1].begins))
+            else:
+                kept.append(placed)
+        return kept
+
+    def _between(self, marks: List[_Mark]) -> List[_Entry]:
+        """The phases from each mark to the next."""
+        phases = [
+            _phase(
+                first.begins,
+                self._from_to(first.moment, last.moment),
+                first.source if first.source == last.source else "%s; %s" % (first.source, last.source),
+            )
+            for first, last in zip(marks, marks[1:])
+        ]
+        stub = self._reading.stub
+        jump = next((phase for phase in phases if phase["name"] == "jump"), None)
+        if stub is not None and jump is not None and self._axis.runs_by_tsc:
+            entry, leave = self._axis.tsc(stub.entry_cycles), self._axis.tsc(stub.exit_cycles)
+            if jump["start_ns"] <= self._axis.utc_ns(entry) and leave.at_ns <= self._axis.zero().at_ns:
+                phases.append(_phase("stub", self._from_to(entry, leave), "stub's stamps", "jump"))
+        return phases
+
+    def _from_to(self, first: Moment, last: Moment) -> Span:
+        return Span(self._axis.utc_ns(first), last.at_ns - first.at_ns, distance_error_ns(first, last))
+
+    def _before_it(self) -> List[_Entry]:
+        """What the controller did before the outage."""
+        return [
+            _phase(name, span, "controller")
+            for name, span in (("drain", self._seen.drain), ("stage", self._seen.stage))
+            if span is not None and self._seen.after is not None
+        ]
+
+    def _outage(self, span: Optional[Span]) -> Optional[_Entry]:
+        """An outage; None where nothing tells where it lies."""
+        return dict(_lasting(span), seen_by=span.seen_by) if span is not None and self._seen.after is not None else None
+
+    def _slowest_stops(self) -> List[Dict[str, Any]]:
+        stops = self._reading.stops if self._stop else []
+        slowest = sorted(stops, key=lambda stop: -stop.duration_us)[:SLOWEST]
+        return [{"unit": stop.unit, "duration_ms": _ms(stop.duration_us * 1000)} for stop in slowest]
+
+    def _slowest_starts(self) -> List[Dict[str, Any]]:
+        manager = self._reading.manager
+        of_this_boot = [
+            (unit.duration_us, unit.unit)
+            for unit in self._reading.units
+            if unit.duration_us is not None
+            and unit.starting_us >= (manager.userspace_us or 0)
+            and unit.starting_us <= (manager.finish_us or unit.starting_us)
+        ]
+        return [{"unit": unit, "duration_ms": _ms(us * 1000)} for us, unit in sorted(of_this_boot, reverse=True)[:SLOWEST]]
+
+
+def _behind(last: _Mark, mark: _Mark) -> Optional[_Mark]:
+    """A mark where it can be behind another: where it is, or at the other if it lies before that by no more than their error."""
+    behind_ns = last.moment.at_ns - mark.moment.at_ns
+    if behind_ns <= 0:
+        return mark
+    if behind_ns > distance_error_ns(last.moment, mark.moment):
+        return None
+    moment = replace(mark.moment, at_ns=last.moment.at_ns, error_ns=mark.moment.error_ns + behind_ns)
+    return replace(mark, moment=moment)
+
+
+def _lasting(span: Span) -> _Entry:
+    return {"start_ns": span.start_ns, "duration_ms": _ms(span.duration_ns), "error_ms": _ms(span.error_ns)}
+
+
+def _phase(name: str, span: Span, source: str, within: Optional[str] = None) -> _Entry:
+    return {"name": name, **_lasting(span), "source": source, "within": within}
+
+
+def _relative(entry: _Entry, start_ns: int) -> Dict[str, Any]:
+    """An entry with its start as it is shown."""
+    shown = {key: value for key, value in entry.items() if key not in ("start_ns", "name")}
+    name = {"name": entry["name"]} if "name" in entry else {}
+    return {**name, "start": _utc(entry["start_ns"]), "start_ms": _ms(entry["start_ns"] - start_ns), **shown}
+
+
+def _ms(duration_ns: int) -> float:
+    return round(duration_ns / 1e6, 3)
+
+
+def _utc(at_ns: int) -> str:
+    moment = datetime.fromtimestamp(at_ns // 10**9, timezone.utc)
+    return "%s.%03dZ" % (moment.strftime("%Y-%m-%dT%H:%M:%S"), at_ns // 10**6 % 1000)
