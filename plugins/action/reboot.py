@@ -15,6 +15,7 @@ from ansible.utils.display import Display
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, policy_argument_spec
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.last_boot import with_last_boot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import (
     METHOD_AUTO,
     METHODS,
@@ -54,7 +55,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(ARGUMENT_SPEC)
         try:
-            result.update(asyncio.run(self._reboot(args, task_vars or {})))
+            result.update(with_last_boot(asyncio.run(self._reboot(args, task_vars or {})), task_vars or {}))
         except CodedError as error:
             result.update(error.as_result(), failed=True)
         except SessionLost as error:

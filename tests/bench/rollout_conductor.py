@@ -56,6 +56,15 @@ STAGED = {
     "loader": "kexec_load",
     "token": TOKEN,
 }
+# As large as a real one.
+TIMELINE = {
+    "boot_id": "",
+    "phases": [
+        {"name": name, "start": "2026-11-24T19:00:00.123Z", "start_ms": 0.0, "duration_ms": 1.0, "error_ms": 0.5, "source": "TSC"}
+        for name in ("drain", "stage", "stop_units", "jump", "stub", "kernel", "initrd", "userspace", "network", "ssh", "healthy")
+    ],
+    "units": {way: [{"unit": "unit%d.service" % each, "duration_ms": 1.0} for each in range(10)] for way in ("stop", "start")},
+}
 BOOTLOADER_GRUB, BOOTLOADER_KEXEC = 114, 0xD0
 
 
@@ -78,6 +87,8 @@ class SimulatedSession(Session):
         if script == TRIGGER:
             self._control.reboot(self._index, float(args[2]), self._down_s)
             return CommandResult(0, "", "")
+        if script == scripts.CLOCK:
+            return CommandResult(0, "%d\n%d\n" % (time.time_ns(), time.time_ns()), "")
         if script != scripts.STATE:
             return CommandResult(0, "", "")
         boots = self._state.boots(self._index)
@@ -102,6 +113,8 @@ class SimulatedSession(Session):
             raise SessionLost("down")
         if name == "fleet.kexec.stage":
             return {"changed": True, "staged": dict(STAGED), "notes": [], "predicted_ms": None}
+        if name == "fleet.kexec.timeline":
+            return {"changed": True, "timeline": dict(TIMELINE, boot_id=self._state.boot_id(self._index))}
         facts = {
             "boot": {"boot_id": self._state.boot_id(self._index)},
             "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},

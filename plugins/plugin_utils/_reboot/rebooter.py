@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rebooting one host: decide, stage, trigger, watch, verify.
+"""Rebooting one host: decide, stage, trigger, watch, verify, and tell how it went.
 
 :class:`HostReboot` has the steps, for whoever has something to do between
 them; :func:`reboot_host` is all of them in a row. Until the trigger everything
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +33,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from .._transport.prober import Observation, Prober, Sshd
 from .._transport.session import Session, SessionLost
 from . import scripts
-from .watch import Watch
+from .sights import ClockOffset, Sights, Span, measure
+from .watch import Outage, Watch
 
 METHOD_KEXEC = "kexec"
 METHOD_FIRMWARE = "firmware"
@@ -51,6 +53,10 @@ ASK_BLIND_TIMEOUT_S = 5.0
 # What calling off may take, beyond the deadline too: an image that stays loaded turns the next reboot into a kexec.
 CALL_OFF_TIMEOUT_S = 60.0
 CALL_OFF_TRIES = 2
+
+# Reading clocks, and the journal of the boot before, on a host that is up and may be busy.
+CLOCK_TIMEOUT_S = 10.0
+TIMELINE_TIMEOUT_S = 120.0
 
 # The answer to the trigger has to get out before the network goes.
 TRIGGER_GRACE_S = 0.5
@@ -110,6 +116,7 @@ class HostReboot:
     :param own_boot_id: of the machine this runs on, which is never rebooted.
     :param new_token: draws a token for reboots that stage nothing.
     :param progress: told in a few words what happens.
+    :param utc_ns: nanoseconds since 1970; asked once, from where the event loop's clock goes on, so that nobody can set it.
     :ivar sshd: of the host, as far as it can be reached from here; known after :meth:`unshare`.
     :ivar touched: whether an image may be staged on the host.
     :ivar known: what is known of the reboot so far, as M(fleet.kexec.reboot)
@@ -124,11 +131,13 @@ class HostReboot:
         own_boot_id: str,
         new_token: Callable[[], str],
         progress: Callable[[str], None],
+        utc_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._session = session
         self.prober = prober
         self._own_boot_id = own_boot_id
         self.now = asyncio.get_running_loop().time
+        self._epoch_ns = utc_ns() - round(self.now() * 1e9)
         self._new_token = new_token
         self.progress = progress
         self._token = ""
@@ -136,6 +145,7 @@ class HostReboot:
         self.touched = False
         # The last watch that came to nothing.
         self._timed_out: Watch | None = None
+        self._sights = Sights()
         self.known: dict[str, Any] = {"notes": []}
 
     # Before the trigger.
@@ -148,6 +158,7 @@ class HostReboot:
         :raises RebootError: the host, or what is asked for, can't be.
         :raises SessionLost: the host could not be reached.
         """
+        self._sights = Sights()
         facts = await self._facts(request)
         boot_id, kernel = facts["boot"]["boot_id"], facts["kernel"]
         if boot_id == self._own_boot_id:
@@ -215,8 +226,10 @@ class HostReboot:
             result = {"staged": facts["staged"]}
         else:
             self.touched = True
+            began = self.now()
             # Blockers of loaders are judged by stage, for the loader asked for.
             result = await self._module("fleet.kexec.stage", request.image)
+            self._sights.stage = self.since(began)
         if not result.get("failed"):
             staged: dict[str, Any] = result["staged"]
             self.known.update(notes=result.get("notes", []), predicted_ms=result.get("predicted_ms"))
@@ -246,6 +259,8 @@ class HostReboot:
 
     async def unshare(self) -> None:
         """Find the host's sshd, and use connections of its own from here on."""
+        # While there is a connection: one that has to be made first tells less well what time it is at its other end.
+        self._sights.before = await self._clock_offset()
         await self._session.unshare()
         self.sshd = await self._session.sshd()
 
@@ -304,6 +319,7 @@ class HostReboot:
         finally:
             watching.end()
         outage, back_at = watch.outage, watch.back_at
+        self._sights.outage = self._span(outage) if outage else None
         self.known.update(
             rebooted=True,
             changed=True,
@@ -390,6 +406,56 @@ class HostReboot:
     def restore(self) -> None:
         """Let later tasks connect as they did before."""
         self._session.restore()
+
+    # How it went.
+
+    def utc_ns(self, at: float) -> int:
+        """A moment of the event loop in nanoseconds since 1970, by this machine's clock as it was at the beginning."""
+        return self._epoch_ns + round(at * 1e9)
+
+    def since(self, began: float) -> Span:
+        """From then to now."""
+        return Span(self.utc_ns(began), round((self.now() - began) * 1e9))
+
+    def _span(self, outage: Outage) -> Span:
+        return Span(self.utc_ns(outage.began_at), outage.duration_ms * 10**6, outage.error_ms * 10**6, "ssh")
+
+    async def _clock_offset(self) -> ClockOffset | None:
+        with contextlib.suppress(SessionLost):
+            return await measure(
+                lambda: self._session.run(scripts.CLOCK, [], become=False, timeout_s=CLOCK_TIMEOUT_S),
+                lambda: self.utc_ns(self.now()),
+            )
+        return None
+
+    async def timeline(
+        self, intent: Intent, *, healthy_at: float | None = None, drain: Span | None = None, combination: str | None = None
+    ) -> dict[str, Any] | None:
+        """Where the time of the reboot went, as M(fleet.kexec.timeline) tells it; what keeps that from telling is no failure.
+
+        :param healthy_at: when the host was found to be as it should.
+        :return: None if it can't be told.
+        """
+        sights = self._sights
+        sights.drain = drain
+        sights.healthy_ns = self.utc_ns(healthy_at) if healthy_at is not None else None
+        sights.words = {
+            "token": intent.token,
+            "boot_id_before": intent.boot_id,
+            "release_before": self.known["before"]["release"],
+            "combination": combination or "",
+        }
+        try:
+            after = await self._clock_offset()
+            answer = await self._session.module("fleet.kexec.timeline", {"seen": sights.as_args(after)}, TIMELINE_TIMEOUT_S)
+            if "timeline" in answer:
+                timeline: dict[str, Any] = answer["timeline"]
+                return timeline
+            said = str(answer.get("msg", "no message"))
+        except Exception as error:  # it is about a reboot that is over, and went well or not without it
+            said = str(error) or type(error).__name__
+        self.progress("no timeline: %s" % said)
+        return None
 
 
 class _Watching:
@@ -543,6 +609,10 @@ async def reboot_host(
         await host.restore_panic(intent, state, max(1.0, min(COMMAND_TIMEOUT_S, deadline - clock())))
         await asyncio.sleep(max(0.0, min(request.post_reboot_delay_s, deadline - clock())))
         await host.test(request.test_command, deadline)
+        healthy_at = clock()
+        # Later tasks share a connection, and the clock is read more closely over one that is there.
+        host.restore()
+        host.known["timeline"] = await host.timeline(intent, healthy_at=healthy_at)
     except RebootError as error:
         elapsed = {"elapsed_ms": round((clock() - began) * 1000)} if began is not None else {}
         error.details = {**host.known, **elapsed, **error.details}
@@ -554,4 +624,4 @@ async def reboot_host(
         raise
     finally:
         host.restore()
-    return dict(host.known, elapsed_ms=round((clock() - began) * 1000), changed=True, rebooted=True)
+    return dict(host.known, elapsed_ms=round((healthy_at - began) * 1000), changed=True, rebooted=True)

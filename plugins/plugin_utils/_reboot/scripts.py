@@ -33,6 +33,9 @@ echo "cmdline=$(cat /proc/cmdline)"
 """
 )
 
+# Nanoseconds since 1970, twice.
+CLOCK = "date +%s%N; date +%s%N"
+
 # Arguments: kernel.panic, kernel.panic_on_oops.
 RESTORE_PANIC = """
 set -eu

@@ -30,10 +30,12 @@ class Outage:
     :ivar duration_ms: from its last answer to its first.
     :ivar error_ms: by how much it may have been shorter: the time between
         its last answer and the first probe without one.
+    :ivar began_at: monotonic seconds, of its last answer.
     """
 
     duration_ms: int
     error_ms: int
+    began_at: float
 
 
 class Watch:
@@ -79,7 +81,8 @@ class Watch:
         """The outage; None while it lasts, or if there was nothing to see it by."""
         if self._back_at is None or self._down_at is None:
             return None
-        return Outage(round((self._back_at - self._last_up) * 1000), round((self._down_at - self._last_up) * 1000))
+        duration_s, error_s = self._back_at - self._last_up, self._down_at - self._last_up
+        return Outage(round(duration_s * 1000), round(error_s * 1000), self._last_up)
 
     def observe(self, observation: Observation) -> bool:
         """Take in the result of a probe.

@@ -32,6 +32,7 @@ from .._reboot.rebooter import (
     RebootRequest,
 )
 from .._reboot.scripts import HostState
+from .._reboot.sights import Span
 from .._transport.hook_runner import HookRunner
 from .._transport.session import SessionLost
 from . import records
@@ -159,6 +160,10 @@ class HostRun:
         self._triggered = False
         # Whether a trigger was ever sent, though it may have been called off.
         self._told = False
+        # For the timeline: what came back, how long it was drained before, and when it was healthy again.
+        self._came_back_from: Intent | None = None
+        self._draining: Span | None = None
+        self._healthy_at: float | None = None
 
     @property
     def result(self) -> dict[str, Any]:
@@ -225,6 +230,7 @@ class HostRun:
             await self._desk.give_slot_back(self._name)
         self._record(records.host_failed(self._name, reason=why, down=down, phase=self._phase.value))
         self._desk.failed(self._name, why, down)
+        await self._tell_timeline()
 
     async def _undo(self) -> bool:
         """Unload what was staged, and undrain.
@@ -294,6 +300,7 @@ class HostRun:
         failed = await self._run_hooks("before", self._hooks.before)
         if failed is not None:
             raise _Failed(failed, down=False)
+        self._draining = self._reboot.since(began)
         self._record(records.host_drained(self._name, duration_ms=self._ms_since(began)))
 
     async def _pass_the_gate(self) -> None:
@@ -413,12 +420,24 @@ class HostRun:
             raise _Failed(failed, down=False)
         self._drained = False
         self._phase = Phase.HEALTHY
+        self._healthy_at = self._now()
         self._record(records.host_healthy(self._name, duration_ms=self._ms_since(began)))
         await self._desk.give_slot_back(self._name)
         known["elapsed_ms"] = self._ms_since(went)
         self._record(records.host_released(self._name, duration_ms=known["elapsed_ms"]))
         outage_ms = known["outage_ms"]
         self._desk.released(self._name, outage_ms / 1000 if outage_ms is not None else None)
+        await self._tell_timeline()
+
+    async def _tell_timeline(self) -> None:
+        """Have in the journal where the time went. The host costs nothing any more; only the end of the run waits for it."""
+        if self._came_back_from is None:
+            return
+        timeline = await self._reboot.timeline(
+            self._came_back_from, healthy_at=self._healthy_at, drain=self._draining, combination=self._host.combination
+        )
+        if timeline is not None:
+            self._record(records.host_timeline(self._name, timeline=timeline))
 
     async def _until_back(self, intent: Intent, due: float, ask_at: float | None) -> tuple[Intent, HostState]:
         """Watch until the host is back and proven, with the help of what the user allows."""
@@ -449,17 +468,18 @@ class HostRun:
             went_down=went_down,
             ask_at=ask_at,
         )
-        self._came_back()
+        self._came_back(intent)
         return state
 
     async def _watch_on(self, intent: Intent) -> HostState:
         """Watch a host that has been down for too long already."""
         state = await self._reboot.watch(intent, self._now(), self._request.reboot_timeout_s)
-        self._came_back()
+        self._came_back(intent)
         return state
 
-    def _came_back(self) -> None:
+    def _came_back(self, intent: Intent) -> None:
         known = self._reboot.known
+        self._came_back_from = intent
         self._phase = Phase.BACK
         self._record(
             records.host_back(

@@ -43,6 +43,7 @@ def outcome_of(host: HostState) -> dict[str, Any]:
         "login_ms": host.login_ms,
         "elapsed_ms": host.total_ms,
         "down": host.down if host.phase is Phase.FAILED else None,
+        "timeline": host.timeline,
     }
     if host.boot_id:
         known["before"] = {"boot_id": host.boot_id, "release": host.release_before}
@@ -58,7 +59,7 @@ def read_host(journal: str, name: str) -> HostState:
 
     :raises RolloutError: C(JOURNAL_FAILED), C(JOURNAL_DAMAGED), or C(HOST_NOT_IN_RUN).
     """
-    state = RunState()
+    state = RunState(timelines=True)
     try:
         with open(open_regular(journal, 0), "rb", buffering=READ_BYTES) as stream:
             first = json.loads(stream.readline())

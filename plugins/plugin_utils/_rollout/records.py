@@ -284,6 +284,14 @@ def host_released(host: str, *, duration_ms: int | None = None) -> Record:
     return {"event": "host_released", "host": host, "duration_ms": duration_ms}
 
 
+def host_timeline(host: str, *, timeline: Mapping[str, Any]) -> Record:
+    """Where the time of its reboot went; it is done or given up by then.
+
+    :param timeline: as M(fleet.kexec.timeline) returns it.
+    """
+    return {"event": "host_timeline", "host": host, "timeline": dict(timeline)}
+
+
 def host_failed(host: str, *, reason: Reason, down: bool, phase: str) -> Record:
     """It is given up.
 
@@ -321,6 +329,7 @@ EVENTS: Mapping[str, Callable[..., Record]] = {
         host_verified,
         host_healthy,
         host_released,
+        host_timeline,
         host_failed,
         host_seen,
     )

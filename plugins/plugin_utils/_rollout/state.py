@@ -89,6 +89,7 @@ class HostState:
     :ivar failed_in: the phase in which it was given up.
     :ivar intended_at: UTC, as the journal writes it.
     :ivar outage_ms: as seen from the controller.
+    :ivar timeline: where the time of its reboot went; None unless it is kept.
     """
 
     host: str
@@ -126,6 +127,7 @@ class HostState:
     reasons: list[Reason] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
     hooks: dict[tuple[str, str], HookRun] = field(default_factory=dict)
+    timeline: dict[str, Any] | None = None
 
     @property
     def resume(self) -> Resume:
@@ -143,6 +145,7 @@ class HostState:
 class RunState:
     """What is known of a run.
 
+    :param timelines: whether to keep them; a resume needs none, and those of 10,000 hosts take a lot of memory.
     :ivar hosts: in the order of the run.
     :ivar seen: whether a host was up when last seen, of hosts that were not being rebooted just then, bystanders among them.
     :ivar pid: of the controller process that took the run up last.
@@ -150,7 +153,8 @@ class RunState:
     :ivar ended: whether the controller process came to an end of its own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, timelines: bool = False) -> None:
+        self._timelines = timelines
         self.run_id = ""
         self.started_at = ""
         self.controller = ""
@@ -197,6 +201,9 @@ class RunState:
                 _RUN[event](self, record)
             elif event == "host_seen":
                 self._seen(record["host"], record["up"])
+            elif event == "host_timeline":
+                if self._timelines:
+                    self.hosts[record["host"]].timeline = dict(record["timeline"])
             elif event == "host_preparing":
                 self._preparing(self.hosts[record["host"]])
             else:

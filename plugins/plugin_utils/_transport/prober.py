@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 # How often a host that is down is tried. A SYN that goes unanswered is not
 # waited for: the next attempt overlaps it.
-INTERVAL_S = 0.1
+INTERVAL_S = 0.05
 CONNECT_TIMEOUT_S = 1.0
 # With few sockets an attempt has to make room for the next one. It has had its chance then, wherever on earth the host is,
 # or however busy, if it was accepted.
@@ -51,9 +51,10 @@ PROBES_PER_S = 5000.0
 TICK_S = 0.01
 _BURST_TICKS = 3
 
-# Probes that a penalising sshd forgives at once, below its 15, and one more
+# Probes that a penalising sshd forgives at once, below its 15, at this pace, which has them last for a second; and one more
 # for every so many seconds.
 FORGIVEN_PROBES = 10
+FORGIVEN_INTERVAL_S = 0.1
 FORGIVE_INTERVAL_S = 1.1
 
 _BANNER_START = b"SSH-"
@@ -115,7 +116,7 @@ class Allowance:
             return INTERVAL_S
         self._left = min(float(FORGIVEN_PROBES), self._left + (now - self._at) / FORGIVE_INTERVAL_S) - 1
         self._at = now
-        return INTERVAL_S if self._left >= 1 else FORGIVE_INTERVAL_S
+        return FORGIVEN_INTERVAL_S if self._left >= 1 else FORGIVE_INTERVAL_S
 
 
 @dataclass(eq=False)

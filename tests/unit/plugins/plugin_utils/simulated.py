@@ -63,6 +63,11 @@ class Host:
         self.verb = ""
         # What hooks and tests answer, by their last argument: exit code and output.
         self.answers: dict[str, tuple[int, str]] = {}
+        # By how much its clock is ahead, and what its timeline is; None: the module fails.
+        self.ahead_s = 0.0
+        self.timeline: dict[str, Any] | None = {"phases": []}
+        self.timeline_s = 0.0
+        self.timelines_asked: list[dict[str, Any]] = []
         # How long modules and commands take.
         self.module_s, self.command_s = 1.0, 0.2
 
@@ -126,6 +131,10 @@ class Host:
                     }
                 }
             }
+        if name == "fleet.kexec.timeline":
+            self.timelines_asked.append(dict(args["seen"]))
+            await asyncio.sleep(self.timeline_s)
+            return {"changed": True, "timeline": self.timeline} if self.timeline else {"failed": True, "msg": "no memory"}
         self.log.append("stage %s" % dict(args))
         if self.lost_while_staging:
             raise SessionLost("timeout")
@@ -152,7 +161,7 @@ class Host:
         return answer
 
     def _answer(self, script: str, args: Sequence[str], become: bool) -> CommandResult | None:  # noqa: PLR0911  # one answer a script
-        assert become is (script != scripts.STATE), "asking takes no privileges, everything else does"
+        assert become is (script not in (scripts.STATE, scripts.CLOCK)), "asking takes no privileges, everything else does"
         if not self.up:
             return None
         if script == TRIGGER:
@@ -182,6 +191,10 @@ class Host:
                 "cmdline=ro fleet_kexec.token=%s%s" % (self.token_on_line, self.one_boot_args),
             ]
             return CommandResult(0, "\n".join(lines), "")
+        if script == scripts.CLOCK:
+            # Asked at the end of the answer's way: all of the round trip is the question's.
+            now_ns = round((self.now + self.command_s + self.ahead_s) * 1e9)
+            return CommandResult(0, "%d\n%d\n" % (now_ns, now_ns), "")
         if script == CALL_OFF:
             if self.lost_call_offs:
                 self.lost_call_offs -= 1

@@ -21,7 +21,7 @@ MS, S = 10**6, 10**9
 TOKEN = "ab" * 8
 # A TSC of 1 GHz, so that its cycles are nanoseconds: the old kernel began when it read 1,000 s, the new one at 2,000 s.
 OLD_ZERO, NEW_ZERO = 1000 * S, 2000 * S
-# When the new kernel began, by the controller's clock. The host's was 3 s ahead of that, and is 250 ms behind it after the reboot.
+# When the new kernel began, by the controller's clock. The host's was 3 s ahead, and is 250 ms behind after the reboot.
 ZERO_UTC = 1_795_000_000 * S
 BEFORE, AFTER = Offset(3 * S, 20 * MS), Offset(-250 * MS, 5 * MS)
 # How long before the new kernel the old one was stopped.

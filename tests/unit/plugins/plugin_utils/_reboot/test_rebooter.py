@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,7 +29,9 @@ def host() -> Host:
     return Host()
 
 
-def reboot(host: Host, method: str = "kexec", check_mode: bool = False, **options: Any) -> dict[str, Any]:
+def reboot(
+    host: Host, method: str = "kexec", check_mode: bool = False, utc_ns: Callable[[], int] = time.time_ns, **options: Any
+) -> dict[str, Any]:
     request = RebootRequest(**{"method": method, "reboot_timeout_s": 600, "test_command": "true", "message": "m", **options})
 
     async def work() -> dict[str, Any]:
@@ -38,6 +42,7 @@ def reboot(host: Host, method: str = "kexec", check_mode: bool = False, **option
             own_boot_id="mine",
             new_token=lambda: "cd" * 8,
             progress=lambda text: None,
+            utc_ns=utc_ns,
         )
         current = asyncio.current_task()
         assert current is not None
@@ -67,7 +72,50 @@ def test_a_kexec_is_proven_and_everything_is_told(host: Host) -> None:
     assert 5900 <= result["outage_ms"] <= 6200
     assert result["reasons"] == []
     assert host.panic == ("0", "0"), "put back"
-    assert host.log == ["stage {}", "unshare", "trigger kexec 0.500", "committed", "test", "restore"]
+    assert host.log == ["stage {}", "unshare", "trigger kexec 0.500", "committed", "test", "restore", "restore"]
+
+
+def test_the_timeline_is_told_what_was_seen_from_here(host: Host) -> None:
+    host.ahead_s = 40.0
+    result = reboot(host, utc_ns=lambda: round(host.now * 1e9))
+    assert result["timeline"] == host.timeline
+    (seen,) = host.timelines_asked
+    assert (seen["token"], seen["boot_id_before"], seen["release_before"]) == (TOKEN, "old", "1")
+    # A round trip takes 200 ms, and the clock is read at the end of it.
+    for clock in (seen["clock_before"], seen["clock_after"]):
+        assert clock["offset_ns"] == pytest.approx(40_100_000_000, abs=10_000_000)
+        assert clock["error_ns"] == pytest.approx(100_000_000, abs=10_000_000)
+    assert seen["stage"]["duration_ns"] == pytest.approx(1_000_000_000, abs=10_000_000)
+    outage = seen["outage"]
+    assert outage["duration_ns"] == result["outage_ms"] * 10**6 and outage["error_ns"] == result["outage_error_ms"] * 10**6
+    assert outage["seen_by"] == "ssh"
+    assert seen["stage"]["start_ns"] < outage["start_ns"] < outage["start_ns"] + outage["duration_ns"] < seen["healthy_ns"]
+    assert "drain" not in seen and "combination" not in seen, "not of a reboot by itself"
+
+
+def test_all_times_are_of_one_clock_however_that_is_set_meanwhile(host: Host) -> None:
+    asked = []
+
+    def utc_ns() -> int:
+        asked.append(1_795_000_000 * 10**9)
+        return asked[-1]
+
+    reboot(host, utc_ns=utc_ns)
+    assert len(asked) == 1
+    assert 0 <= host.timelines_asked[0]["healthy_ns"] - asked[0] < 60 * 10**9
+
+
+def test_a_timeline_that_cannot_be_had_fails_nothing(host: Host) -> None:
+    host.timeline = None
+    result = reboot(host)
+    assert result["rebooted"] and result["timeline"] is None
+
+
+def test_a_reboot_takes_as_long_as_it_takes_to_be_healthy(host: Host) -> None:
+    quick = reboot(host)["elapsed_ms"]
+    slow = Host()
+    slow.timeline_s = 50.0
+    assert reboot(slow)["elapsed_ms"] == quick
 
 
 def test_what_is_staged_already_is_used(host: Host) -> None:

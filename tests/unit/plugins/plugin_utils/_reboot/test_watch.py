@@ -18,7 +18,7 @@ def test_an_outage_is_measured_from_last_to_first_answer() -> None:
     assert watch.outage is None
     watch.observe(seen(106.2, True))
     assert watch.next_ask() == 106.2
-    assert watch.outage == Outage(6000, 100)
+    assert watch.outage == Outage(6000, 100, 100.2)
 
 
 def test_a_host_that_stays_up_is_asked_now_and_then() -> None:
@@ -37,7 +37,7 @@ def test_a_network_that_blinks_is_no_reboot() -> None:
     watch.observe(seen(103.0, True))
     watch.observe(seen(104.0, False))
     watch.observe(seen(109.0, True))
-    assert watch.outage == Outage(6000, 1000)
+    assert watch.outage == Outage(6000, 1000, 103.0)
 
 
 def test_an_answer_that_does_not_last() -> None:
@@ -49,7 +49,7 @@ def test_an_answer_that_does_not_last() -> None:
     watch.observe(seen(103.0, False))
     assert not watch.is_back
     watch.observe(seen(108.0, True))
-    assert watch.outage == Outage(8000, 1000)
+    assert watch.outage == Outage(8000, 1000, 100.0)
 
 
 def test_refused_logins_are_retried_ever_more_slowly() -> None:
@@ -73,4 +73,4 @@ def test_without_probes_asking_has_to_do() -> None:
     assert watch.went_down
     watch.no_answer(104.0)
     watch.new_boot(108.2)
-    assert watch.outage == Outage(7000, 2000)
+    assert watch.outage == Outage(7000, 2000, 101.2)

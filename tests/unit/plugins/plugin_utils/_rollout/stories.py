@@ -84,6 +84,7 @@ def night() -> list[Record]:
     return [
         started(hosts, ("db1",)),
         *way("web1"),
+        records.host_timeline("web1", timeline={"boot_id": NEW, "phases": [{"name": "jump", "duration_ms": 41.5}]}),
         records.host_refused("web5", reason=BLOCKED),
         *way("web2")[:8],
         *way("web4")[:3],

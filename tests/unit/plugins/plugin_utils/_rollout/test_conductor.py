@@ -245,6 +245,7 @@ def test_three_hosts_one_after_the_other() -> None:
         "hook_ended",
         "host_healthy",
         "host_released",
+        "host_timeline",
     ]
     assert not world.budget.held
     state = RunState.from_records(world.disk)

@@ -32,7 +32,9 @@ def write(path: Path, written: list[Record]) -> str:
 
 def test_one_host_is_read_as_if_all_were(journal: Path) -> None:
     path = write(journal, night())
-    whole = RunState.from_records(json.loads(line) for line in journal.read_text().splitlines())
+    whole = RunState(timelines=True)
+    for line in journal.read_text().splitlines():
+        whole.apply(json.loads(line))
     for name, host in whole.hosts.items():
         assert read_host(path, name) == host
     assert [outcome_of(host)["status"] for host in whole.hosts.values()] == [
@@ -114,3 +116,14 @@ def test_the_result_of_a_host() -> None:
     assert "ansible_facts" not in lost
     skipped = outcome_result(outcome_of(hosts["web6"]), {})
     assert skipped["failed"] and skipped["msg"] == "skipped: its turn never came"
+
+
+def test_the_timeline_of_one_host_and_of_no_other_is_kept(journal: Path) -> None:
+    """A resume of 10,000 hosts has no use for theirs."""
+    path = write(journal, night())
+    outcome = outcome_of(read_host(path, "web1"))
+    assert outcome["timeline"]["phases"] == [{"name": "jump", "duration_ms": 41.5}]
+    assert "timeline" not in outcome_of(read_host(path, "web2"))
+    assert RunState.from_records(night()).hosts["web1"].timeline is None
+    facts = outcome_result(outcome, {})["ansible_facts"]["fleet_kexec"]
+    assert facts["last_boot"]["timeline"] == outcome["timeline"]

@@ -135,7 +135,7 @@ def test_a_silent_server_is_not_flooded() -> None:
         prober.watch("host", server.sshd(), watching.tell)
         await asyncio.sleep(4.0)
         assert watching.seen == []
-        # The first at once, then after 0.1 (nothing was accepted yet), 0.5, 1 and 2 seconds.
+        # The first at once, then after 0.05 (nothing was accepted yet), 0.5, 1 and 2 seconds.
         assert 3 <= server.connections <= 5
         server.close()
 

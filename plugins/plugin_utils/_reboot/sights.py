@@ -1,0 +1,90 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""By how much a host's clock is ahead of this machine's, and what else of here a timeline is made of.
+
+As NTP does it (RFC 5905, section 8): the host reads its clock some time
+between question and answer. Where the answer's way is short and the
+question's is long, as on a connection that has to be made first, the middle
+between the two bounds is off by at most half of their distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+
+# The first may have to connect.
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class ClockOffset:
+    """A host's clock minus this machine's."""
+
+    offset_ns: int
+    error_ns: int
+
+
+@dataclass(frozen=True)
+class Span:
+    """Nanoseconds since 1970 by this machine's clock, and how long."""
+
+    start_ns: int
+    duration_ns: int
+    error_ns: int = 0
+    seen_by: str = ""
+
+
+@dataclass
+class Sights:
+    """What was seen of one reboot from here; None for what was not."""
+
+    before: ClockOffset | None = None
+    stage: Span | None = None
+    outage: Span | None = None
+    drain: Span | None = None
+    probe_outage: Span | None = None
+    healthy_ns: int | None = None
+    words: dict[str, str] = field(default_factory=dict)
+
+    def as_args(self, after: ClockOffset | None) -> dict[str, Any]:
+        """The option C(seen) of M(fleet.kexec.timeline)."""
+        known: dict[str, Any] = {**self.words, "healthy_ns": self.healthy_ns}
+        pieces = {
+            "clock_before": self.before,
+            "clock_after": after,
+            "drain": self.drain,
+            "stage": self.stage,
+            "outage": self.outage,
+            "probe_outage": self.probe_outage,
+        }
+        known.update({name: vars(piece) for name, piece in pieces.items() if piece is not None})
+        return {name: value for name, value in known.items() if value not in (None, "")}
+
+
+def offset_of(sent_ns: int, first_ns: int, last_ns: int, received_ns: int) -> ClockOffset | None:
+    """The offset by NTP's four times, two of them the host's; None if they can't be of one exchange."""
+    highest, lowest = first_ns - sent_ns, last_ns - received_ns
+    return ClockOffset((highest + lowest) // 2, (highest - lowest + 1) // 2) if highest >= lowest else None
+
+
+async def measure(ask: Callable[[], Awaitable[CommandResult]], utc_ns: Callable[[], int]) -> ClockOffset | None:
+    """The best of a few measurements; None if the host's answer makes no sense.
+
+    :param ask: runs C(scripts.CLOCK) on the host.
+    :raises SessionLost: of C(ask).
+    """
+    found = []
+    for _round in range(ROUNDS):
+        sent_ns = utc_ns()
+        answer = await ask()
+        received_ns = utc_ns()
+        times = [int(line) for line in answer.stdout.split() if line.isdigit()]
+        offset = offset_of(sent_ns, times[0], times[-1], received_ns) if answer.rc == 0 and len(times) == 2 else None
+        if offset is not None:
+            found.append(offset)
+    return min(found, key=lambda offset: offset.error_ns, default=None)
