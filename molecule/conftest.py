@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Generator
@@ -14,6 +15,14 @@ import pytest
 from testinfra.host import Host
 
 CONSOLE_TAIL_BYTES = 6000
+
+# In the order of a timeline. Through firmware, what is in place of the jump is one phase or two.
+PHASES = {
+    "kexec": ["stop_units", "jump", "kernel", "initrd", "userspace", "network", "ssh", "healthy"],
+    "firmware": ["stop_units", "firmware", "kernel", "initrd", "userspace", "network", "ssh", "healthy"],
+}
+# Times are rounded to microseconds.
+ROUNDING_MS = 0.002
 
 
 @pytest.hookimpl(wrapper=True)
@@ -39,6 +48,50 @@ def remembered(host: Host) -> Callable[[str], dict[str, Any]]:
         return value
 
     return read
+
+
+@pytest.fixture
+def complete_timeline() -> Callable[[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Checks the timeline in the result of a reboot, and returns its phases by name."""
+
+    def check(reboot: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        timeline = reboot["timeline"]
+        assert timeline == reboot["ansible_facts"]["fleet_kexec"]["last_boot"]["timeline"]
+        assert (timeline["path"], timeline["notes"]) == (reboot["path"], [])
+        assert (timeline["boot_id_before"], timeline["boot_id"]) == (reboot["before"]["boot_id"], reboot["after"]["boot_id"])
+        phases = {phase["name"]: phase for phase in timeline["phases"]}
+        # The stage is before the outage.
+        chain = [phase for phase in timeline["phases"] if phase["name"] != "stage" and phase["within"] is None]
+        assert [phase["name"] for phase in chain if phase["name"] != "loader"] == PHASES[reboot["path"]]
+        for first, last in itertools.pairwise(chain):
+            assert abs(_end_ms(first) - last["start_ms"]) <= ROUNDING_MS
+        _adds_up(timeline, chain, reboot)
+        return phases
+
+    return check
+
+
+def _end_ms(span: dict[str, Any]) -> float:
+    end: float = span["start_ms"] + span["duration_ms"]
+    return end
+
+
+def _adds_up(timeline: dict[str, Any], chain: list[dict[str, Any]], reboot: dict[str, Any]) -> None:
+    """Between the last and the first answer of sshd the phases are as long as the outage that the controller saw.
+
+    It timed that on its own clock. The old system's part of the phases lies where the old system's clocks say, and the
+    new one's where its own do.
+    """
+    outage = timeline["outage"]
+    assert (outage["duration_ms"], outage["error_ms"]) == (reboot["outage_ms"], reboot["outage_error_ms"])
+    inside = [
+        (phase, max(0.0, min(_end_ms(phase), _end_ms(outage)) - max(phase["start_ms"], outage["start_ms"]))) for phase in chain
+    ]
+    error_ms = sum(phase["error_ms"] for phase, duration_ms in inside if duration_ms) + outage["error_ms"]
+    assert abs(sum(duration_ms for _phase, duration_ms in inside) - outage["duration_ms"]) <= error_ms
+    # sshd answered until it was stopped, which is after the reboot began and before all units had stopped.
+    stop = chain[0]
+    assert stop["start_ms"] - error_ms <= outage["start_ms"] <= _end_ms(stop) + error_ms
 
 
 @pytest.fixture

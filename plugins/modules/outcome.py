@@ -19,12 +19,15 @@ description:
 extends_documentation_fragment:
   - fleet.kexec.attributes
   - fleet.kexec.attributes.action
+  - fleet.kexec.attributes.facts
 attributes:
   check_mode:
     support: full
     details: A check mode run of a rolling reboot has no journal, so there is nothing to read, and no host fails.
   diff_mode:
     support: none
+  facts:
+    support: full
 options:
   run_id:
     description: The run, by its name, or V(latest).

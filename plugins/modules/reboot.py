@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - fleet.kexec.attributes
   - fleet.kexec.attributes.action
+  - fleet.kexec.attributes.facts
   - fleet.kexec.image
   - fleet.kexec.policy
 attributes:
@@ -29,6 +30,8 @@ attributes:
     details: Says how the host would be rebooted, after all checks that need no loading.
   diff_mode:
     support: none
+  facts:
+    support: full
 options:
   method:
     description:
@@ -81,7 +84,7 @@ requirements:
 notes:
   - Needs root on the host, so usually C(become=true).
   - The machine that runs the playbook is never rebooted, whichever connection leads to it.
-  - A host that is up again is noticed by its SSH banner, tried ten times a second through a plain socket. Where the
+  - A host that is up again is noticed by its SSH banner, tried twenty times a second through a plain socket. Where the
     controller can't reach the host's sshd directly (jump hosts, other connection plugins), it is asked through the
     connection instead, at most five seconds apart, and RV(outage_ms) is coarser.
   - Before the host goes down, its sshd is probed ten times quickly and then once a second, because OpenSSH 9.8 and later
@@ -96,6 +99,7 @@ notes:
 seealso:
   - module: fleet.kexec.stage
   - module: fleet.kexec.boot_facts
+  - module: fleet.kexec.timeline
   - module: ansible.builtin.reboot
 """
 
@@ -228,6 +232,16 @@ elapsed_ms:
   returned: after a reboot, however it ended
   type: int
   sample: 8214
+timeline:
+  description:
+    - Where the time went, as M(fleet.kexec.timeline) returns it. It is kept on the host, too.
+    - Null if it could not be had, which fails nothing.
+  returned: success
+  type: dict
+ansible_facts:
+  description: Facts of the host; C(fleet_kexec.last_boot) is this result, the timeline included.
+  returned: success
+  type: dict
 code:
   description: Why it failed. The collection's documentation lists all codes.
   returned: failure

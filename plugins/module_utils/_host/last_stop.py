@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 from dataclasses import dataclass, field
 from typing import Dict, Optional
@@ -49,17 +50,24 @@ class LastStop:
     stamps: Dict[str, StopStamp] = field(default_factory=dict)
 
 
-def parse_stamps(text: str) -> Dict[str, StopStamp]:
-    """The stamps by name; the last of each name, and none of a line that can't be understood."""
+def parse_stamps(text: str, logs: Dict[str, str]) -> Dict[str, StopStamp]:
+    """The stamps by name; the last of each name, and none of a line that can't be understood.
+
+    :param logs: the end of the kernel log as it was after each stamp, by its name, as dmesg(1) prints it.
+    """
     stamps = {}
     for line in text.splitlines():
         with contextlib.suppress(ValueError):
-            name, before, after, _uptime, log = line.split()
+            name, before, after = line.split()
             first_ns, last_ns = int(before), int(after)
-            # In whole microseconds, as a float does not hold nanoseconds of long uptimes.
-            log_ns = round(float(log) * 1e6) * 1000 if log != "-" else None
+            log_ns = _time_in_log(logs.get(name, ""), name)
             stamps[name] = StopStamp((first_ns + last_ns) // 2, abs(last_ns - first_ns) // 2, log_ns)
     return stamps
+
+
+def _time_in_log(log: str, name: str) -> Optional[int]:
+    found = re.findall(r"^\[ *(\d+)\.(\d{6})\] fleet-kexec: stamp %s " % re.escape(name), log, re.MULTILINE)
+    return (int(found[-1][0]) * 10**6 + int(found[-1][1])) * 1000 if found else None
 
 
 def read_last_stop(files: HostFiles) -> Optional[LastStop]:
@@ -71,7 +79,8 @@ def read_last_stop(files: HostFiles) -> Optional[LastStop]:
     token, boot_id = read("token"), read("boot_id")
     if not token or not boot_id:
         return None
-    return LastStop(token, boot_id, read("release") or "", read("staged.json"), parse_stamps(read("stamps") or ""))
+    logs = {name: read("log." + name) or "" for name in (BEGAN, STOPPED)}
+    return LastStop(token, boot_id, read("release") or "", read("staged.json"), parse_stamps(read("stamps") or "", logs))
 
 
 def drop_last_stop(files: HostFiles) -> None:

@@ -27,23 +27,23 @@ loaded() {
 }
 """
 
-# Arguments: token, name of the stamp. Adds a line to C(stamps): name, nanoseconds since 1970 before and after, seconds since
-# boot, seconds in the kernel log; "-" for what could not be read.
+# Arguments: token, name of the stamp. Adds a line to C(stamps): name, nanoseconds since 1970 before and after a message to the
+# kernel log; and puts the end of that log, which says when that was on the kernel's own clock, into C(log.NAME).
 #
-# The log's clock is the kernel's own, which the new system can tell in cycles of the TSC, free of all that steers the others.
-# A message of priority 7 goes to no console that is not asked for more than the default. SYSLOG_ACTION_READ_ALL with a small
-# buffer (dmesg -S -s) gives the end of the log, so that stamping a long one takes no longer.
+# The new system can tell that clock in cycles of the TSC, free of all that steers the others. A message of priority 7 goes to
+# no console that is not asked for more than the default. SYSLOG_ACTION_READ_ALL with a small buffer (dmesg -S -s) gives the end
+# of the log, so that a long one takes no longer. There are as few processes as can be: all of this is downtime.
 _STAMP = """
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C
 cd /var/lib/fleet-kexec/last-stop || exit 0
-[ "$(cat token)" = "$1" ] || exit 0
+read -r token < token
+[ "$token" = "$1" ] || exit 0
 before=$(date +%s%N)
-read -r uptime rest < /proc/uptime
 echo "<7>fleet-kexec: stamp $2 $1" > /dev/kmsg
 after=$(date +%s%N)
-kernel=$(dmesg -S -s 8192 | sed -n "s/^\\[ *\\([0-9.]*\\)] fleet-kexec: stamp $2 $1\\$/\\1/p" | tail -n 1)
-echo "$2 $before $after $uptime ${kernel:--}" >> stamps
+echo "$2 $before $after" >> stamps
+exec dmesg -S -s 8192 > "log.$2"
 """
 
 # In TRIGGER, with its arguments. Ordered before sysinit.target, the unit is stopped after all services that do not say

@@ -43,6 +43,18 @@ def test_the_stub_did_what_was_asked_of_it(boots: dict[str, dict[str, Any]]) -> 
         assert stub["entry_cycles"] < stub["moved_cycles"] < stub["exit_cycles"]
 
 
+def test_the_stub_is_a_part_of_the_jump(
+    boots: dict[str, dict[str, Any]], complete_timeline: Callable[[dict[str, Any]], dict[str, dict[str, Any]]]
+) -> None:
+    for boot in boots.values():
+        phases = complete_timeline(boot["reboot"])
+        stub, jump = phases["stub"], phases["jump"]
+        assert stub["within"] == "jump"
+        assert jump["start_ms"] < stub["start_ms"]
+        assert stub["start_ms"] + stub["duration_ms"] < jump["start_ms"] + jump["duration_ms"]
+        assert stub["error_ms"] < 1
+
+
 def test_the_address_is_another_at_every_boot_unless_it_may_not(boots: dict[str, dict[str, Any]]) -> None:
     addresses = {name: int(boot["text"], 16) for name, boot in boots.items()}
     assert addresses["plain"] == LINKED_AT

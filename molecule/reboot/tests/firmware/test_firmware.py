@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+from typing import Any
+
 from testinfra.host import Host
 
 
@@ -21,3 +25,17 @@ def test_nothing_of_the_kexec_is_left(host: Host) -> None:
 
 def test_all_units_came_up(host: Host) -> None:
     assert host.check_output("systemctl --failed --no-legend --plain") == ""
+
+
+def test_the_timeline_goes_through_firmware(
+    host: Host,
+    remembered: Callable[[str], dict[str, Any]],
+    complete_timeline: Callable[[dict[str, Any]], dict[str, dict[str, Any]]],
+) -> None:
+    reboot = remembered("firmware")
+    phases = complete_timeline(reboot)
+    assert "jump" not in phases and "stub" not in phases
+    assert phases["firmware"]["duration_ms"] > phases["firmware"]["error_ms"]
+    # One boot by kexec and one through firmware, in their order.
+    history = host.file("/var/lib/fleet-kexec/history.jsonl").content_string.splitlines()
+    assert [json.loads(line)["path"] for line in history[-2:]] == ["kexec", "firmware"]
