@@ -88,7 +88,7 @@ def parse_addresses(data: bytes) -> List[int]:
         length, kind, _flags, _sequence, _port = _HEADER.unpack_from(data, offset)
         if length < _HEADER.size:
             break
-        if kind == _RTM_NEWADDR:
+        if kind == _RTM_NEWADDR and offset + _HEADER.size + _MESSAGE.size <= len(data):
             scope = _MESSAGE.unpack_from(data, offset + _HEADER.size)[3]
             stamp = _created(data, offset + _HEADER.size + _MESSAGE.size, min(offset + length, len(data)))
             if scope == _SCOPE_GLOBAL and stamp is not None:
