@@ -11,7 +11,7 @@ import stat
 import sys
 
 # Changed by every run of update-grub or by every boot.
-VOLATILE = ("/boot/grub/grubenv", "random-seed")
+VOLATILE = ("/boot/grub/grubenv", "random-seed", "/var/lib/fleet-kexec", "/var/lib/fleet-kexec/history.jsonl")
 
 
 def main() -> None:

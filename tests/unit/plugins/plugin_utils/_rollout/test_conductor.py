@@ -259,6 +259,38 @@ def test_the_next_host_is_staged_while_one_is_out() -> None:
     assert events.index(("host_released", "a")) < events.index(("host_draining", "b"))
 
 
+def test_a_timeline_costs_no_capacity_and_the_run_waits_for_it() -> None:
+    world = World("a", "b", hooks=HOOKS)
+    for host in world.hosts.values():
+        host.timeline_s = 60.0
+    world.conduct()
+    order = [(record["event"], record.get("host")) for record in world.disk]
+    assert order.index(("host_draining", "b")) < order.index(("host_timeline", "a"))
+    assert order.count(("host_timeline", "b")) == 1, "the last host's, too"
+    (seen,) = world.hosts["a"].timelines_asked
+    assert seen["drain"]["duration_ns"] > 0
+    assert seen["stage"]["start_ns"] < seen["drain"]["start_ns"] < seen["outage"]["start_ns"] < seen["healthy_ns"]
+
+
+def test_a_timeline_that_cannot_be_had_is_no_failure() -> None:
+    world = World("a")
+    world.hosts["a"].timeline = None
+    world.conduct()
+    assert world.statuses == {"a": Status.DONE}
+    assert "host_timeline" not in world.events("a")
+
+
+def test_a_host_that_came_back_and_failed_has_a_timeline_and_one_that_did_not_has_none() -> None:
+    world = World("a", "b", hooks={"after": [command("check", "health")]}, failure_budget=2)
+    world.hosts["a"].answers["health"] = (1, "no answer")
+    world.hosts["b"].comes_back = False
+    world.conduct()
+    assert world.statuses == {"a": Status.FAILED, "b": Status.FAILED}
+    assert world.events("a")[-2:] == ["host_failed", "host_timeline"]
+    assert "healthy_ns" not in world.hosts["a"].timelines_asked[0]
+    assert "host_timeline" not in world.events("b")
+
+
 def test_a_window_of_two() -> None:
     world = World(*"abcdef", window=2).conduct()
     assert world.most_down == 2
