@@ -186,11 +186,10 @@ class _Assembly:
         moment, source = place
         began = stop.stamps.get(BEGAN)
         began_place = self._place(began, source) if began else None
-        firmware = self._firmware_marks(_Mark("firmware", moment, source))
-        return [
-            *([_Mark("stop_units", began_place, source)] if began_place else []),
-            *([_Mark("jump", moment, source)] if self._reading.path == PATH_KEXEC else firmware),
-        ]
+        marks = [_Mark("stop_units", began_place, source)] if began_place else []
+        if self._reading.path == PATH_KEXEC:
+            return [*marks, _Mark("jump", moment, source)]
+        return marks + self._firmware_marks(_Mark("firmware", moment, source))
 
     def _placing(self, stopped: StopStamp) -> Optional[Tuple[Moment, str]]:
         """Where the last stamp lies, and what that goes by: of two ways that contradict each other, the one that can be."""

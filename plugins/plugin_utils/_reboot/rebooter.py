@@ -260,9 +260,13 @@ class HostReboot:
     async def unshare(self) -> None:
         """Find the host's sshd, and use connections of its own from here on."""
         # While there is a connection: one that has to be made first tells less well what time it is at its other end.
-        self._sights.before = await self._clock_offset()
+        await self.read_clock()
         await self._session.unshare()
         self.sshd = await self._session.sshd()
+
+    async def read_clock(self) -> None:
+        """Find out how far the host's clock is from ours, as the system that is to end has it."""
+        self._sights.before = await self._clock_offset()
 
     # From the trigger on.
 

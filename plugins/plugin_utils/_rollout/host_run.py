@@ -512,6 +512,7 @@ class HostRun:
         panic = intent.panic
         intent = await self._reboot.prepare(request)
         intent = Intent(intent.method, state.evidence.boot_id, intent.token, "", panic, accepts_firmware=True)
+        await self._reboot.read_clock()
         await self._declare(intent)
         try:
             await self._desk.confirm_slot(self._name)

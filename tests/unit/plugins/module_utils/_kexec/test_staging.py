@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
@@ -13,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.clocks import TscClock
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts, gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import Edits
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import PATH
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import PATH, parse_record
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
     Request,
     Stager,
@@ -42,6 +44,7 @@ class Host:
         self.fails = False
         self.lies = False
         self.stuck = False
+        self.clock: TscClock | None = None
         self.after_load: Callable[[], None] = lambda: None
 
     def run(self, argv: Sequence[str], timeout_s: float) -> CommandResult:
@@ -71,7 +74,9 @@ class Host:
         return replace(facts, kernel=replace(facts.kernel, machine="x86_64"))
 
     def stager(self) -> Stager:
-        return Stager(self.files, Kexec("/usr/sbin/kexec", self.files, self.run), lambda count: b"\xab" * count)
+        return Stager(
+            self.files, Kexec("/usr/sbin/kexec", self.files, self.run), lambda count: b"\xab" * count, lambda: self.clock
+        )
 
     def stage(self, request: Request) -> str:
         return self.stager().stage(plan(request, self.facts(), self.files), BOOT_ID).token
@@ -132,6 +137,21 @@ def test_kexecs_are_counted_from_the_last_boot_through_firmware(
     line = host.commands[-1][-1].partition("=")[2]
     own = ["fleet_kexec.token=" + "ab" * 8, *([count] if count else []), "panic=10", "oops=panic"]
     assert line.split() == ["ro", *own]
+
+
+@pytest.mark.parametrize("clock", [None, TscClock(18446744066422816574, 827188077, 31)])
+def test_the_clock_of_the_kernel_is_kept_for_the_next_one(host: Host, clock: TscClock | None) -> None:
+    host.clock = clock
+    host.stage(Request())
+    record = current_record(host.files)
+    assert record is not None and record.clock == clock
+    text = Path(host.files.path(PATH)).read_text()
+    assert parse_record(text) == record
+    # As one was written before there were clocks in it.
+    values = json.loads(text)
+    del values["clock"]
+    assert parse_record(json.dumps(values)) == replace(record, clock=None)
+    assert parse_record(json.dumps(dict(values, clock={"hz": 1}))) is None
 
 
 def test_kexec_load_and_no_initrd(host: Host) -> None:
