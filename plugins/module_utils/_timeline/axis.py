@@ -106,9 +106,13 @@ class Axis:
         return self._clock is not None
 
     def tsc(self, cycles: int, error_ns: int = 0) -> Moment:
-        """A reading of the TSC; there has to be a conversion."""
+        """A reading of the TSC.
+
+        :raises ValueError: it does not run by the TSC.
+        """
         clock, now_cycles = self._clock, self._now.tsc_cycles
-        assert clock is not None and now_cycles is not None
+        if clock is None or now_cycles is None:
+            raise ValueError("there is no conversion of the TSC")
         age_ns = clock.local_clock_ns(now_cycles) - clock.local_clock_ns(cycles)
         return Moment(self._now.realtime_ns - age_ns, error_ns, TSC, 0)
 
