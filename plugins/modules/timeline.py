@@ -148,7 +148,7 @@ timeline:
     start:
       description: When the first phase began, UTC, by the controller's clock if that is known, else by the host's.
       type: str
-      sample: 2026-11-24T19:00:00.123Z
+      sample: "2026-11-24T19:00:00.123Z"
     clock:
       description: The host's clock minus the controller's, C(offset_ms), and by how much that may be wrong, C(error_ms).
         Null without a controller.
@@ -212,7 +212,8 @@ _WORDS = ("token", "boot_id_before", "release_before", "combination")
 
 def seen_spec() -> Dict[str, Any]:
     return {
-        **{name: {"type": "str"} for name in _WORDS},
+        # It is on the command line of a kernel, and no secret.
+        **{name: {"type": "str", "no_log": False} for name in _WORDS},
         **{name: {"type": "dict", "options": _OFFSET} for name in ("clock_before", "clock_after")},
         **{name: {"type": "dict", "options": _SPAN} for name in ("drain", "stage", "outage", "probe_outage")},
         "healthy_ns": {"type": "int"},
