@@ -17,6 +17,8 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 
+from .._transport.session import SessionLost
+
 # The first may have to connect.
 ROUNDS = 3
 
@@ -73,15 +75,18 @@ def offset_of(sent_ns: int, first_ns: int, last_ns: int, received_ns: int) -> Cl
 
 
 async def measure(ask: Callable[[], Awaitable[CommandResult]], utc_ns: Callable[[], int]) -> ClockOffset | None:
-    """The best of a few measurements; None if the host's answer makes no sense.
+    """The best of a few measurements; None if the host does not answer, or makes no sense.
 
     :param ask: runs C(scripts.CLOCK) on the host.
-    :raises SessionLost: of C(ask).
     """
     found = []
     for _round in range(ROUNDS):
         sent_ns = utc_ns()
-        answer = await ask()
+        try:
+            answer = await ask()
+        except SessionLost:
+            # One that was lost may have been waited for long enough.
+            break
         received_ns = utc_ns()
         times = [int(line) for line in answer.stdout.split() if line.isdigit()]
         offset = offset_of(sent_ns, times[0], times[-1], received_ns) if answer.rc == 0 and len(times) == 2 else None

@@ -86,7 +86,7 @@ def test_the_timeline_goes_from_one_system_into_the_other(
 ) -> None:
     phases = complete_timeline(reboot)
     assert "stage" in phases and "TSC" in phases["jump"]["source"]
-    assert phases["jump"]["error_ms"] < 5, "one counter, from one kernel into the next"
+    assert phases["jump"]["error_ms"] < 1 + phases["jump"]["duration_ms"] / 5000, "one counter, from one kernel into the next"
     units = reboot["timeline"]["units"]
     assert units["start"] and all(unit["duration_ms"] >= 0 for way in units.values() for unit in way)
     assert any(unit["unit"] == "ssh.service" for unit in units["stop"]), "the journal of the boot before"
@@ -95,7 +95,7 @@ def test_the_timeline_goes_from_one_system_into_the_other(
 def test_counter_and_clocks_agree_on_where_the_old_system_ended(reboot: dict[str, Any]) -> None:
     """By the TSC, and by the host's clocks as the controller compared them with its own before and after: nothing in common."""
     agreement = reboot["timeline"]["agreement"]
-    assert abs(agreement["difference_ms"]) <= agreement["error_ms"] < 2000
+    assert abs(agreement["difference_ms"]) <= agreement["error_ms"] < 5000
 
 
 def test_the_host_keeps_its_timeline(host: Host, reboot: dict[str, Any]) -> None:
@@ -109,11 +109,9 @@ def test_the_host_keeps_its_timeline(host: Host, reboot: dict[str, Any]) -> None
 def test_the_last_thing_that_was_stopped_is_the_stamp(host: Host, before: dict[str, Any]) -> None:
     """Of all services that do not ask for another order."""
     boot = before["boot"]["boot_id"].replace("-", "")
-    stopped = host.check_output(f"journalctl --quiet --boot={boot} --output=cat _PID=1 UNIT=ssh.service | tail -n 1")
-    assert stopped.startswith("Stopped ssh.service")
     order = host.check_output(
         f"journalctl --quiet --boot={boot} --output=json _PID=1 MESSAGE_ID={UNIT_STOPPED} --output-fields=UNIT"
     )
     units = [json.loads(line).get("UNIT", "") for line in order.splitlines()]
     stamp = next(number for number, unit in enumerate(units) if unit.startswith("fleet-kexec-stamp-"))
-    assert {"ssh.service", "systemd-logind.service", "cron.service", "dbus.service"} & set(units) <= set(units[:stamp])
+    assert {"ssh.service", "systemd-logind.service", "dbus.service", "basic.target"} <= set(units[:stamp])

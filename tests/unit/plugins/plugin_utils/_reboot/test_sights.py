@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.last_boot import with_last_boot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.sights import ROUNDS, ClockOffset, measure, offset_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
 
 AHEAD = 5_000_000
 
@@ -52,6 +53,21 @@ def test_the_best_of_a_few_counts() -> None:
     late = (1000, said(AHEAD + 1500, AHEAD + 1500))
     assert len((slow, quick, late)) == ROUNDS
     assert measured([slow, quick, late]) == ClockOffset(AHEAD, 5)
+
+
+@pytest.mark.parametrize("answers_first", [False, True])
+def test_a_host_that_stops_answering(answers_first: bool) -> None:
+    """What was measured until then counts, and nobody waits twice."""
+    asked = []
+
+    async def ask() -> CommandResult:
+        asked.append(1)
+        if answers_first and len(asked) == 1:
+            return said(AHEAD, AHEAD)
+        raise SessionLost("no answer")
+
+    assert asyncio.run(measure(ask, lambda: 0)) == (ClockOffset(AHEAD, 0) if answers_first else None)
+    assert len(asked) == 1 + answers_first
 
 
 @pytest.mark.parametrize("answer", [CommandResult(1, "", "no date"), said(5), said(1, 2, 3), CommandResult(0, "5N\n5N\n", "")])
