@@ -88,7 +88,7 @@ class SimulatedSession(Session):
             self._control.reboot(self._index, float(args[2]), self._down_s)
             return CommandResult(0, "", "")
         if script == scripts.CLOCK:
-            return CommandResult(0, "%d\n%d\n" % (time.time_ns(), time.time_ns()), "")
+            return CommandResult(0, "clock=%d\nclock=%d\n" % (time.time_ns(), time.time_ns()), "")
         if script != scripts.STATE:
             return CommandResult(0, "", "")
         boots = self._state.boots(self._index)

@@ -34,7 +34,10 @@ echo "cmdline=$(cat /proc/cmdline)"
 )
 
 # Nanoseconds since 1970, twice.
-CLOCK = "date +%s%N; date +%s%N"
+CLOCK = """
+echo "clock=$(date +%s%N)"
+echo "clock=$(date +%s%N)"
+"""
 
 # Arguments: kernel.panic, kernel.panic_on_oops.
 RESTORE_PANIC = """

@@ -11,6 +11,7 @@ between the two bounds is off by at most half of their distance.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,7 +89,8 @@ async def measure(ask: Callable[[], Awaitable[CommandResult]], utc_ns: Callable[
             # One that was lost may have been waited for long enough.
             break
         received_ns = utc_ns()
-        times = [int(line) for line in answer.stdout.split() if line.isdigit()]
+        # Whatever else its shell says.
+        times = [int(found) for found in re.findall(r"^clock=(\d+)\s*$", answer.stdout, re.MULTILINE)]
         offset = offset_of(sent_ns, times[0], times[-1], received_ns) if answer.rc == 0 and len(times) == 2 else None
         if offset is not None:
             found.append(offset)

@@ -194,7 +194,7 @@ class Host:
         if script == scripts.CLOCK:
             # Asked at the end of the answer's way: all of the round trip is the question's.
             now_ns = round((self.now + self.command_s + self.ahead_s) * 1e9)
-            return CommandResult(0, "%d\n%d\n" % (now_ns, now_ns), "")
+            return CommandResult(0, "clock=%d\nclock=%d\n" % (now_ns, now_ns), "")
         if script == CALL_OFF:
             if self.lost_call_offs:
                 self.lost_call_offs -= 1

@@ -45,7 +45,7 @@ def measured(answers: Sequence[tuple[int, CommandResult]]) -> ClockOffset | None
 
 
 def said(*times: int) -> CommandResult:
-    return CommandResult(0, "".join("%d\n" % each for each in times), "")
+    return CommandResult(0, "0 updates\n" + "".join("clock=%d\r\n" % each for each in times), "")
 
 
 def test_the_best_of_a_few_counts() -> None:
@@ -70,7 +70,9 @@ def test_a_host_that_stops_answering(answers_first: bool) -> None:
     assert len(asked) == 1 + answers_first
 
 
-@pytest.mark.parametrize("answer", [CommandResult(1, "", "no date"), said(5), said(1, 2, 3), CommandResult(0, "5N\n5N\n", "")])
+@pytest.mark.parametrize(
+    "answer", [CommandResult(1, "", "no date"), said(5), said(1, 2, 3), CommandResult(0, "clock=5N\nclock=5N\n", "")]
+)
 def test_a_host_that_cannot_tell(answer: CommandResult) -> None:
     assert measured([(1, answer)] * ROUNDS) is None
 
