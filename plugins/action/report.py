@@ -15,6 +15,13 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.runs import LATEST, RunStore, default_directory
 
 
+def _ways(value: dict[str, Any] | None) -> dict[str, list[str]] | None:
+    """The option C(ways), of which the argument spec only knows that it is a dictionary."""
+    if value is None:
+        return None
+    return {str(name): [str(run) for run in ([runs] if isinstance(runs, str) else runs or ())] for name, runs in value.items()}
+
+
 class ActionModule(ActionBase):
     """Makes a report of a run."""
 
@@ -27,19 +34,22 @@ class ActionModule(ActionBase):
         """Run the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(
-            {
+            mutually_exclusive=[("ways", "compare"), ("ways", "metrics")],
+            argument_spec={
                 "run_id": {"type": "str", "default": LATEST},
                 "compare": {"type": "str"},
+                "ways": {"type": "dict"},
                 "run_directory": {"type": "path"},
                 "mode": {"type": "raw"},
                 **{what: {"type": "path"} for what in WHATS},
-            }
+            },
         )
         store = RunStore(args["run_directory"] or default_directory(os.environ))
         try:
             request = Request(
                 run_id=args["run_id"],
                 compare=args["compare"],
+                ways=_ways(args["ways"]),
                 paths={what: args[what] for what in WHATS if args[what]},
                 mode=parse_mode(args["mode"]),
                 check=self._task.check_mode,

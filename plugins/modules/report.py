@@ -36,6 +36,12 @@ options:
   compare:
     description: Another run to compare it with, by its name.
     type: str
+  ways:
+    description:
+      - Compare ways to reboot, in place of reporting on one run. For each way its runs, by their names.
+      - The playbook C(fleet.kexec.benchmark) makes such runs, and reports on them.
+      - Takes O(html) or O(json), and neither O(compare) nor O(metrics).
+    type: dict
   run_directory:
     description: Where journals are kept, as O(fleet.kexec.rolling_reboot#module:run_directory).
     type: path
@@ -76,17 +82,24 @@ EXAMPLES = r"""
     json: /var/www/reboots/20261124.json
     metrics: /var/lib/prometheus/node-exporter/fleet_kexec.prom
     mode: '0644'
+
+- name: Compare two ways to reboot
+  fleet.kexec.report:
+    ways:
+      fast: [monday-fast, tuesday-fast]
+      firmware: [monday-firmware]
+    html: /var/www/reboots/ways.html
 """
 
 RETURN = r"""
 run_id:
   description: The run that the report is of.
-  returned: success
+  returned: unless ways are compared
   type: str
   sample: 20261124T015830Z-5f0c
 journal:
   description: Path of its journal.
-  returned: success
+  returned: unless ways are compared
   type: str
 headline:
   description: The run in one line.
@@ -109,33 +122,33 @@ metrics:
   type: str
 counts:
   description: Hosts by how they ended, as RV(fleet.kexec.rolling_reboot#module:hosts) has it, or C(unfinished).
-  returned: success
+  returned: unless ways are compared
   type: dict
   sample: {done: 38, failed: 2}
 paths:
   description: Rebooted hosts by the path they took.
-  returned: success
+  returned: unless ways are compared
   type: dict
   sample: {kexec: 38}
 outage_p50_ms:
   description: Half of the hosts were out no longer; null if no outage was seen.
-  returned: success
+  returned: unless ways are compared
   type: float
 outage_p95_ms:
   description: 95 of 100 hosts were out no longer.
-  returned: success
+  returned: unless ways are compared
   type: float
 outage_longest_ms:
   description: No host was out longer.
-  returned: success
+  returned: unless ways are compared
   type: float
 budget_held:
   description: Whether no more hosts were missing than might be; null if that can't be told.
-  returned: success
+  returned: unless ways are compared
   type: bool
 ended:
   description: Whether the run came to an end of its own.
-  returned: success
+  returned: unless ways are compared
   type: bool
 code:
   description: Why there is no report. The collection's documentation lists all codes.

@@ -620,38 +620,55 @@ def compositions(run: RunReport) -> list[Composition]:
 
 def _composition(path: str, hosts: Sequence[HostReport]) -> Composition:
     every = -(-len(hosts) // _MOST_ROWS)
-    shown = hosts[::every]
-    named = len(shown) <= NAMED_ROWS
-    row = ROW if named else float(max(1, min(ROW, _ROWS_HEIGHT // len(shown))))
+    rows = [(Label(host.name, host.status), _parts(host), host.state.outage_ms or 0) for host in hosts[::every]]
+    return _stacked(
+        path,
+        rows,
+        "what the outage of each of %s was made of" % counted(len(rows), "host"),
+        "each row stands for %d hosts" % every if every > 1 else "",
+    )
+
+
+def of_ways(ways: Sequence[tuple[str, Sequence[tuple[str, float]], float]]) -> Composition:
+    """What outages were made of, a row for each way.
+
+    :param ways: name of each, its phases in their order in seconds, and the outage in milliseconds.
+    """
+    rows = [(Label(name, ""), parts, outage_ms) for name, parts, outage_ms in ways]
+    return _stacked("", rows, "what the outage by each of %s was made of" % counted(len(rows), "way"), "")
+
+
+def _stacked(path: str, rows: Sequence[tuple[Label, Sequence[tuple[str, float]], float]], label: str, note: str) -> Composition:
+    """Bars of phases one after the other, in seconds, and behind them how long all of it was, in milliseconds."""
+    named = len(rows) <= NAMED_ROWS
+    row = ROW if named else float(max(1, min(ROW, _ROWS_HEIGHT // len(rows))))
     bar_height = _BAR if named else row - 1 if row > 3 else row
-    parts = [(host, _parts(host)) for host in shown]
-    axis = Axis(0.0, max(sum(length for _name, length in each) for _host, each in parts) * (1.18 if named else 1.02) or 1.0)
+    longest_s = max(sum(length for _name, length in parts) for _label, parts, _all_ms in rows)
+    axis = Axis(0.0, longest_s * (1.18 if named else 1.02) or 1.0)
     ticks = axis.time_ticks()
     shapes: dict[str, list[Bar]] = {}
     values = []
-    for number, (host, each) in enumerate(parts):
+    for number, (_label, parts, all_ms) in enumerate(rows):
         top, at = number * row + (row - bar_height) / 2, 0.0
-        for name, length in each:
+        for name, length in parts:
             shapes.setdefault(name, []).append(Bar(at, at + length, top, bar_height))
             at += length
         if named:
             attributes = {"class": "value", "x": axis.percent(at), "y": top + bar_height - 2, "dx": 5}
-            values.append(svg.element("text", attributes, words.ms(host.state.outage_ms or 0)))
+            values.append(svg.element("text", attributes, words.ms(all_ms)))
     order = (UNDIVIDED, *IN_OUTAGE)
     names = [name for name in order if name in shapes] + sorted(set(shapes) - set(order))
-    height = len(shown) * row
+    height = len(rows) * row
     drawn = svg.stretched(
         height, *(svg.bars(words.phase(name).css, axis, shapes[name]) for name in names), flat=bar_height < _PATTERN_HEIGHT
     )
-    label = "what the outage of each of %s was made of" % counted(len(shown), "host")
-    labels = svg.tick_labels(axis, [(tick, _tick(tick)) for tick in ticks], 14)
     return Composition(
         path=path,
-        labels=[Label(host.name, host.status) for host in shown] if named else [],
+        labels=[each for each, _parts, _all_ms in rows] if named else [],
         rows=svg.chart(height, label, _grid(axis, ticks, height), drawn, *values),
-        axis=svg.chart(_AXIS_HEIGHT, "seconds", labels),
+        axis=svg.chart(_AXIS_HEIGHT, "seconds", svg.tick_labels(axis, [(tick, _tick(tick)) for tick in ticks], 14)),
         legend=[_legend(words.phase(name)) for name in names],
-        note="each row stands for %d hosts" % every if every > 1 else "",
+        note=note,
     )
 
 

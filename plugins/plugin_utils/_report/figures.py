@@ -225,12 +225,12 @@ def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figure
         saved=_saved(run.hosts, earlier),
         budget=_budget(run),
         wall_ms=run.end_s * 1000,
-        distributions=_distributions(run.hosts),
-        phases=_phases(run.hosts),
-        units=_units(run.hosts),
+        distributions=distributions_of(run.hosts),
+        phases=phases_of(run.hosts),
+        units=units_of(run.hosts),
         forecast=_forecast(run.hosts),
         ratios=_ratios(run.hosts),
-        problems=_problems(run.hosts),
+        problems=problems_of(run.hosts),
         hooks=_hooks(run.hosts),
     )
 
@@ -315,7 +315,8 @@ def _taken_beyond(run: RunReport, allowed: int) -> bool:
 # Outages and phases.
 
 
-def _distributions(hosts: Iterable[HostReport]) -> list[Distribution]:
+def distributions_of(hosts: Iterable[HostReport]) -> list[Distribution]:
+    """How outages are spread, by combination and path; those of most hosts first."""
     groups: dict[tuple[str, str], list[float]] = {}
     for host in hosts:
         if host.state.outage_ms is not None and host.state.path:
@@ -345,7 +346,8 @@ def phase_times(host: HostReport) -> list[tuple[str, float, str | None]]:
     return times
 
 
-def _phases(hosts: Iterable[HostReport]) -> list[PhaseCost]:
+def phases_of(hosts: Iterable[HostReport]) -> list[PhaseCost]:
+    """What each phase took, of hosts that were out."""
     times: dict[tuple[str, str | None], list[float]] = {}
     for host in hosts:
         if host.state.outage_ms is not None or host.boot:
@@ -362,7 +364,8 @@ def _phases(hosts: Iterable[HostReport]) -> list[PhaseCost]:
     return costs
 
 
-def _units(hosts: Iterable[HostReport]) -> list[UnitCost]:
+def units_of(hosts: Iterable[HostReport]) -> list[UnitCost]:
+    """The units and initcalls that took most time in all."""
     times: dict[tuple[str, str], list[float]] = {}
 
     def add(when: str, costs: Iterable[Cost]) -> None:
@@ -432,7 +435,8 @@ def _ratios(hosts: Iterable[HostReport]) -> list[float]:
 # What went wrong.
 
 
-def _problems(hosts: Iterable[HostReport]) -> list[Problem]:
+def problems_of(hosts: Iterable[HostReport]) -> list[Problem]:
+    """Hosts that failed or were refused, by why."""
     groups: dict[tuple[str, str, str], list[Trouble]] = {}
     for host in hosts:
         why = host.state.reason

@@ -13,9 +13,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from .._rollout.words import clean, clipped, counted, duration
@@ -23,6 +24,8 @@ from . import charts, svg, words
 from .compare import Comparison, compared
 from .figures import Budget, Figures, PhaseCost, Saved, UnitCost
 from .read import HostReport, RunReport
+from .ways import Way
+from .ways import headline as ways_headline
 
 # Hosts that are named of one problem, and rows of the table, before it is only said how many there are.
 _MOST_NAMED = 50
@@ -67,34 +70,11 @@ def render(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] |
 
     :param before: another run to compare it with, and its figures.
     """
-    directory = os.path.dirname(__file__)
-    environment = Environment(
-        loader=FileSystemLoader(directory),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=_cleaned,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        ms=words.ms,
-        with_error=words.with_error,
-        moment=words.moment,
-        counted=counted,
-        clipped=clipped,
-        lines=_lines,
-        path_css=words.path_css,
-    )
-    with open(os.path.join(directory, "page.css"), encoding="utf-8") as stream:
-        style = stream.read()
     distributions = [(run.state.run_id, figures.distributions)]
     if before is not None:
         distributions.append((before[0].state.run_id, before[1].distributions))
     with_outage = [host for host in run.hosts if host.state.outage_ms is not None or host.boot]
-    return environment.get_template("page.html.j2").render(
-        style=Markup(style),  # noqa: S704
-        style_hash="sha256-" + base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii"),
-        swatch=svg.swatch,
+    return _template("page.html.j2").render(
         run=run,
         figures=figures,
         state=state_of(run, figures),
@@ -117,6 +97,73 @@ def render(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] |
         histogram=charts.histogram(figures.ratios),
         listed=_listed(run),
     )
+
+
+@dataclass(frozen=True)
+class _WaysRow:
+    """Medians of a phase, one for each way."""
+
+    name: words.Name
+    inner: bool
+    cells: list[str]
+
+
+def render_ways(ways: Sequence[Way], runs: Sequence[RunReport]) -> str:
+    """The page that compares ways.
+
+    :param runs: all of them.
+    """
+    shown = [way for way in ways if way.parts and way.outage]
+    return _template("ways.html.j2").render(
+        ways=ways,
+        headline=ways_headline(ways),
+        started=min(run.started_s for run in runs),
+        ended=max(run.started_s + run.end_s for run in runs),
+        controller=", ".join(dict.fromkeys(run.state.controller for run in runs)),
+        most_named=_MOST_NAMED,
+        composition=charts.of_ways([(way.name, way.parts, way.outage.p50_ms) for way in shown if way.outage]) if shown else None,
+        phases=_ways_rows(ways),
+        strips=charts.distributions([(way.name, way.distributions) for way in ways]),
+    )
+
+
+def _ways_rows(ways: Sequence[Way]) -> list[_WaysRow]:
+    known = [{(cost.name, cost.within): cost.spread.p50_ms for cost in way.phases} for way in ways]
+    keys = {key for each in known for key in each}
+    order = {name: at for at, name in enumerate(words.PHASES)}
+    return [
+        _WaysRow(words.phase(key[0]), key[1] is not None, [words.ms(each[key]) if key in each else "" for each in known])
+        for key in sorted(keys, key=lambda key: (order.get(key[0], len(order)), key[0], key[1] or ""))
+    ]
+
+
+def _template(name: str) -> Template:
+    directory = os.path.dirname(__file__)
+    environment = Environment(
+        loader=FileSystemLoader(directory),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_cleaned,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        ms=words.ms,
+        with_error=words.with_error,
+        moment=words.moment,
+        counted=counted,
+        clipped=clipped,
+        lines=_lines,
+        path_css=words.path_css,
+    )
+    with open(os.path.join(directory, "page.css"), encoding="utf-8") as stream:
+        style = stream.read()
+    environment.globals.update(
+        style=Markup(style),  # noqa: S704
+        style_hash="sha256-" + base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii"),
+        swatch=svg.swatch,
+    )
+    return environment.get_template(name)
 
 
 def _cleaned(value: object) -> object:

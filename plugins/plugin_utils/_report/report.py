@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +20,12 @@ from .._rollout.state import RunState
 from .errors import ReportError
 from .figures import Figures, figures_of, firmware_outages
 from .metrics import as_metrics
-from .page import headline, render
+from .page import headline, render, render_ways
 from .read import HostReport, RunReport, read_run
 from .values import as_json, values_of
+from .ways import headline as ways_headline
+from .ways import values_of as ways_values
+from .ways import ways_of
 
 #: Beside the journal, where nothing else is said.
 PAGE = "report.html"
@@ -45,6 +48,7 @@ class Request:
 
     :ivar run_id: or C(latest).
     :ivar compare: another run, or None.
+    :ivar ways: name → runs, where ways to reboot are compared, in place of one run.
     :ivar paths: C(html), C(json), C(metrics) → where to; without any the page goes beside the journal.
     :ivar mode: of the files; None: as they are, and new ones as :data:`MODES` has it.
     """
@@ -52,6 +56,7 @@ class Request:
     run_id: str
     compare: str | None
     paths: Mapping[str, str]
+    ways: Mapping[str, Sequence[str]] | None = None
     mode: int | None = None
     check: bool = False
 
@@ -77,6 +82,8 @@ def make_report(store: RunStore, request: Request) -> dict[str, Any]:
     :return: what M(fleet.kexec.report) returns.
     :raises CodedError: there is no such run, its journal can't be used, or a file can't be written.
     """
+    if request.ways is not None:
+        return _ways_report(store, request, request.ways)
     run = store.open(request.run_id)
     report = read_run(run.journal)
     other = store.open(request.compare) if request.compare else None
@@ -90,20 +97,50 @@ def make_report(store: RunStore, request: Request) -> dict[str, Any]:
         "json": lambda: as_json(values_of(report, figures, before)),
         "metrics": lambda: as_metrics(report, figures),
     }
-    paths = {what: os.path.realpath(path) for what, path in (request.paths or {"html": _beside(run)}).items()}
-    if len(set(paths.values())) < len(paths):
-        raise ReportError("REPORT_FAILED", "two of html, json and metrics are the same file")
-    # All are made before any is written.
-    texts = {what: made[what]().encode("utf-8") for what in paths}
-    written = [_write(paths[what], text, MODES[what], request) for what, text in texts.items()]
+    paths, written = _write_all(request.paths or {"html": _beside(run)}, made, request)
     return {
-        "changed": any(changed for changed, _diff in written),
-        "diff": [diff for _changed, diff in written if diff],
+        **written,
         "run_id": run.run_id,
         "journal": run.journal,
         "headline": headline(report, figures),
         **paths,
         **_summary(report, figures),
+    }
+
+
+def _ways_report(store: RunStore, request: Request, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """A report that compares ways."""
+    if not names or not all(names.values()):
+        raise ReportError("REPORT_FAILED", "ways has to name runs for each way")
+    if "metrics" in request.paths or not request.paths:
+        raise ReportError("REPORT_FAILED", "ways are compared in html or json, and it has to be said where those go")
+    groups = {name: [read_run(store.open(run_id).journal) for run_id in run_ids] for name, run_ids in names.items()}
+    ways = ways_of(groups)
+    runs = [run for group in groups.values() for run in group]
+    made: dict[str, Callable[[], str]] = {
+        "html": lambda: render_ways(ways, runs),
+        "json": lambda: as_json(ways_values(ways)),
+    }
+    paths, written = _write_all(request.paths, made, request)
+    return {**written, "headline": ways_headline(ways), **paths}
+
+
+def _write_all(
+    asked: Mapping[str, str], made: Mapping[str, Callable[[], str]], request: Request
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Make all files, then write them.
+
+    :return: their paths; and what Ansible wants to know of changes.
+    """
+    paths = {what: os.path.realpath(path) for what, path in asked.items()}
+    if len(set(paths.values())) < len(paths):
+        raise ReportError("REPORT_FAILED", "two of html, json and metrics are the same file")
+    # All are made before any is written.
+    texts = {what: made[what]().encode("utf-8") for what in paths}
+    written = [_write(paths[what], text, MODES[what], request) for what, text in texts.items()]
+    return paths, {
+        "changed": any(changed for changed, _diff in written),
+        "diff": [diff for _changed, diff in written if diff],
     }
 
 

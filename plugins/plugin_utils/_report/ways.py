@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ways to reboot, held against each other: each with the runs that took it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .._rollout.words import counted
+from .boots import IN_OUTAGE
+from .figures import (
+    UNDIVIDED,
+    Distribution,
+    PhaseCost,
+    Problem,
+    Spread,
+    UnitCost,
+    distributions_of,
+    phases_of,
+    problems_of,
+    spread_of,
+    units_of,
+)
+from .read import RunReport
+from .words import ms
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way.
+
+    :ivar hosts: how many different ones were rebooted by it.
+    :ivar reboots: how often in all.
+    :ivar statuses: status → how often a host ended so.
+    :ivar times_shorter: the longest way's median outage in terms of this one's; None for that one, and without an outage.
+    """
+
+    name: str
+    runs: list[str]
+    hosts: int
+    reboots: int
+    statuses: dict[str, int]
+    outage: Spread | None
+    times_shorter: float | None
+    distributions: list[Distribution]
+    phases: list[PhaseCost]
+    units: list[UnitCost]
+    problems: list[Problem]
+
+    @property
+    def parts(self) -> list[tuple[str, float]]:
+        """Medians of the phases of the outage, in their order, in seconds."""
+        medians = {cost.name: cost.spread.p50_ms / 1000 for cost in self.phases if cost.in_outage and cost.within is None}
+        return [(name, medians[name]) for name in (UNDIVIDED, *IN_OUTAGE) if name in medians]
+
+
+def ways_of(groups: Mapping[str, Sequence[RunReport]]) -> list[Way]:
+    """The ways, in the order in which they come.
+
+    :param groups: name of a way → its runs.
+    """
+    pooled = {name: [host for run in runs for host in run.hosts] for name, runs in groups.items()}
+    spreads = {
+        name: spread_of(host.state.outage_ms for host in hosts if host.state.outage_ms is not None)
+        for name, hosts in pooled.items()
+    }
+    longest_ms = max((spread.p50_ms for spread in spreads.values() if spread), default=0.0)
+    ways = []
+    for name, hosts in pooled.items():
+        spread, done = spreads[name], [host for host in hosts if host.status == "done"]
+        ways.append(
+            Way(
+                name=name,
+                runs=[run.state.run_id for run in groups[name]],
+                hosts=len({host.name for host in done}),
+                reboots=len(done),
+                statuses=dict(Counter(host.status for host in hosts)),
+                outage=spread,
+                times_shorter=longest_ms / spread.p50_ms if spread and 0 < spread.p50_ms < longest_ms else None,
+                distributions=distributions_of(hosts),
+                phases=phases_of(hosts),
+                units=units_of(hosts),
+                problems=problems_of(hosts),
+            )
+        )
+    return ways
+
+
+def headline(ways: Sequence[Way]) -> str:
+    """The ways in one line."""
+    return "; ".join(map(_said, ways)) + "."
+
+
+def _said(way: Way) -> str:
+    if way.outage is None:
+        return "%s: no outage was seen" % way.name
+    times = "" if way.times_shorter is None else ", %.1f times shorter than the longest" % way.times_shorter
+    return "%s: outage p50 %s over %s%s" % (way.name, ms(way.outage.p50_ms), counted(way.outage.count, "reboot"), times)
+
+
+def values_of(ways: Sequence[Way]) -> dict[str, Any]:
+    """As plain values, for JSON."""
+    return {"version": VERSION, "headline": headline(ways), "ways": list(map(asdict, ways))}
