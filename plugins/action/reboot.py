@@ -16,6 +16,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import 
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, policy_argument_spec
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.last_boot import with_last_boot
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import (
     METHOD_AUTO,
     METHODS,
@@ -24,6 +25,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter impor
     RebootRequest,
     reboot_host,
 )
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.interrupts import Interrupts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober
@@ -41,6 +43,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "msg": {"type": "str", "default": "Reboot initiated by Ansible"},
     "pre_reboot_delay": {"type": "int", "default": 0, "aliases": ["pre_reboot_delay_sec"]},
     "post_reboot_delay": {"type": "int", "default": 0, "aliases": ["post_reboot_delay_sec"]},
+    # Judged where it is read, so that what is wrong with it has a code, and no value of it is shown.
+    "probe": {"type": "raw", "no_log": True},
 }
 
 
@@ -69,6 +73,7 @@ class ActionModule(ActionBase):
         if self._connection.transport == "local":
             raise RebootError("CONTROL_NODE", "the connection is local: this host is the machine that runs the playbook")
         name = task_vars.get("inventory_hostname")
+        service = parse_probe(args["probe"])
         prober = Prober()
         host = HostReboot(
             session=ActionSession(self, task_vars, args["connect_timeout"]),
@@ -76,6 +81,7 @@ class ActionModule(ActionBase):
             own_boot_id=own_boot_id(),
             new_token=lambda: os.urandom(TOKEN_BYTES).hex(),
             progress=lambda text: display.v("reboot: %s" % text, host=name),
+            service=ServiceWatch(service, prober) if service is not None else None,
         )
         request = RebootRequest(
             method=args["method"],

@@ -83,6 +83,8 @@ CATALOGUE: Dict[str, str] = {
     "TIMESPAN_INVALID": "Give a time span as systemd reads it, such as 60s or 5min.",
     # What there is to say about a way that was taken.
     "SLOWER_THAN_AUTO": "Leave image, loader and integrity at auto for the quickest way that has a check.",
+    "PROBE_NOT_UP": "Check that the service answers the controller before the reboot; the message says what was seen.",
+    "PROBE_STILL_DOWN": "Have an after hook, or test_command, wait for the service; the probe delays nothing.",
     "VIRTIO_NO_RESET": "Keep an integrity check (crc32c or sha256) on this host.",
     # What went wrong while acting.
     "BUILD_FAILED": "The message ends with what the file system said; nothing was left behind.",
@@ -101,6 +103,7 @@ CATALOGUE: Dict[str, str] = {
     "FACTS_UNREADABLE": "See the message of the module that failed.",
     "NOT_REBOOTED": "The boot_id never changed. The reboot was called off and the image unloaded; see the journal of the host.",
     "NOT_PROVEN": "The host rebooted, but not into what was staged; see proof in the result, and the host's console.",
+    "PROBE_INVALID": "Correct the option probe; its documentation says what it takes.",
     "REBOOT_TIMEOUT": "Look at the console of the host, or power-cycle it: its bootloader's default is untouched.",
     "TEST_COMMAND_FAILED": "The host is up and its boot is verified, but test_command did not succeed on it in time.",
     "UNREACHABLE": "Nothing was triggered. An image may be loaded if it was lost while staging: unstage it when it is back.",

@@ -24,6 +24,7 @@ extends_documentation_fragment:
   - fleet.kexec.attributes.facts
   - fleet.kexec.image
   - fleet.kexec.policy
+  - fleet.kexec.probe
 attributes:
   check_mode:
     support: full
@@ -133,6 +134,14 @@ EXAMPLES = r"""
   become: true
   register: reboot
 
+- name: Reboot, and tell how long its web server was away
+  fleet.kexec.reboot:
+    test_command: curl --silent --fail --output /dev/null https://{{ inventory_hostname }}/health
+    probe:
+      url: https://{{ inventory_hostname }}/health
+      status: 200
+  become: true
+
 - name: Show how long it was away
   ansible.builtin.debug:
     msg: "{{ inventory_hostname }} came back by {{ reboot.path }} after {{ reboot.outage_ms }} ms"
@@ -192,6 +201,7 @@ notes:
   description:
     - Why the image that was staged for this reboot is not a quicker one, and what an override costs, as M(fleet.kexec.stage)
       returns it. Empty for an image that was staged before.
+    - Why there is no RV(probe_outage_ms), where O(probe) is given.
   returned: success
   type: list
   elements: dict
@@ -217,6 +227,26 @@ outage_error_ms:
   returned: after a reboot, however it ended
   type: int
   sample: 104
+probe_seen_by:
+  description: What O(probe) has probed, without credentials and query.
+  returned: after a trigger, if O(probe) is given
+  type: str
+  sample: tcp 443
+probe_outage_ms:
+  description:
+    - Milliseconds from the last good answer of the service of O(probe) to its first. Null if it could not be told, with the
+      reason among RV(notes).
+    - For a service that never failed, the longest time between two answers.
+  returned: after a trigger, if O(probe) is given
+  type: int
+  sample: 7480
+probe_outage_error_ms:
+  description:
+    - By how many milliseconds the outage of the service may have been shorter. It was down at least from the first probe that
+      failed to the last.
+  returned: after a trigger, if O(probe) is given
+  type: int
+  sample: 92
 detected_by:
   description: What the host's return was noticed by, V(banner) or V(connection).
   returned: after a reboot, however it ended

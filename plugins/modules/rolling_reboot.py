@@ -27,6 +27,7 @@ extends_documentation_fragment:
   - fleet.kexec.image
   - fleet.kexec.policy
   - fleet.kexec.hooks
+  - fleet.kexec.probe
   - fleet.kexec.lock
 attributes:
   check_mode:
@@ -204,7 +205,8 @@ notes:
   - Needs root on the hosts, so usually C(become=true). Connection and become settings are each host's own.
   - C(serial) is refused, because O(window) replaces it. C(throttle) and C(forks) have no meaning. The task runs once
     in any case; C(run_once=true) has what it registers there for every host.
-  - Options that are templated for each host (O(domains), O(combination), O(before), O(after), O(on_failure), O(power_hook))
+  - Options that are templated for each host (O(domains), O(combination), O(before), O(after), O(on_failure), O(power_hook),
+    O(probe))
     are so before the rollout starts. A variable that is missing for one host refuses the whole of it.
   - The machine that runs the playbook is never rebooted.
   - With C(-v) every step of a host is shown, with C(-vv) what it consists of.
@@ -257,6 +259,8 @@ EXAMPLES = r"""
         on_failure:
           - name: page
             controller_command: [pager, "{{ inventory_hostname }} did not come back from its reboot"]
+        probe:
+          url: "http://{{ inventory_hostname }}:8080/health"
         failures: report
       run_once: true
       register: rollout
@@ -349,6 +353,20 @@ hosts:
       description: By how many milliseconds the outage may have been shorter.
       type: int
       sample: 104
+    probe_seen_by:
+      description: What O(probe) has probed, without credentials and query.
+      type: str
+      sample: tcp 443
+    probe_outage_ms:
+      description:
+        - Milliseconds from the last good answer of the service of O(probe) to its first. Not there if it could not be told, or
+          if the run was resumed meanwhile. C(notes) has the reason then.
+      type: int
+      sample: 7480
+    probe_outage_error_ms:
+      description: By how many milliseconds the outage of the service may have been shorter.
+      type: int
+      sample: 92
     elapsed_ms:
       description: Milliseconds that it was out, from the beginning of its drain until it was back in service.
       type: int

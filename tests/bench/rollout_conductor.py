@@ -32,10 +32,10 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import CONNECTIONS, rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rolling import Controller, Rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rolling import Controller, Probers, Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.view import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.words import ASCII
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober, Sshd
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import Session, SessionLost
 from ansible_collections.fleet.kexec.tests.bench.simulated_fleet import (
     BANNER,
@@ -184,12 +184,13 @@ class SimulatedRolling(Rolling):
         super().__init__(hosts=SimulatedPlay(), **arguments)  # type: ignore[arg-type]  # simulated
         self._job = job
 
-    def fleet(self, prober: Prober) -> PlayFleet:
+    def fleet(self, probers: Probers) -> PlayFleet:
         """See :meth:`Rolling.fleet`."""
         fleet = SimulatedFleet(
             SimulatedPlay(),  # type: ignore[arg-type]  # simulated
             {},
-            prober=prober,
+            prober=probers.hosts,
+            service_prober=probers.services,
             request=self._request,
             fallback="none",
             connect_timeout_s=None,

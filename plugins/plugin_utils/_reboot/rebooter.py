@@ -33,6 +33,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from .._transport.prober import Observation, Prober, Sshd
 from .._transport.session import Session, SessionLost
 from . import scripts
+from .service_watch import Probed, ServiceWatch
 from .sights import ClockOffset, Sights, Span, measure
 from .watch import Outage, Watch
 
@@ -117,6 +118,8 @@ class HostReboot:
     :param new_token: draws a token for reboots that stage nothing.
     :param progress: told in a few words what happens.
     :param utc_ns: nanoseconds since 1970; asked once, from where the event loop's clock goes on, so that nobody can set it.
+    :param service: of the user's, to be watched beside the host's sshd.
+    :ivar probed: told what came of watching the service, once that is known.
     :ivar sshd: of the host, as far as it can be reached from here; known after :meth:`unshare`.
     :ivar touched: whether an image may be staged on the host.
     :ivar known: what is known of the reboot so far, as M(fleet.kexec.reboot)
@@ -132,6 +135,7 @@ class HostReboot:
         new_token: Callable[[], str],
         progress: Callable[[str], None],
         utc_ns: Callable[[], int] = time.time_ns,
+        service: ServiceWatch | None = None,
     ) -> None:
         self._session = session
         self.prober = prober
@@ -147,6 +151,10 @@ class HostReboot:
         self._timed_out: Watch | None = None
         self._sights = Sights()
         self.known: dict[str, Any] = {"notes": []}
+        self.service = service
+        self.probed: Callable[[Probed], None] = lambda probed: None
+        if service is not None:
+            service.ended = self._probed
 
     # Before the trigger.
 
@@ -275,6 +283,8 @@ class HostReboot:
 
         :raises RebootError: C(TRIGGER_FAILED).
         """
+        if self.service is not None:
+            self.service.begin(self.sshd.address if self.sshd else None)
         arguments = [intent.token, intent.verb, "%.3f" % delay_s, message, intent.boot_id]
         try:
             answer = await self._session.run(TRIGGER, arguments, become=True, timeout_s=timeout_s)
@@ -314,6 +324,9 @@ class HostReboot:
         """
         before = self._timed_out if again is None else None
         watch = Watch(due, max(due, self.now()) + timeout_s, probing=self.sshd is not None, ask_at=ask_at, before=before)
+        if self.service is not None and self.sshd is None:
+            # Nobody else sees it go.
+            asyncio.get_running_loop().call_at(due, self.service.host_goes)
         watching = _Watching(self, intent, watch, again, went_down)
         try:
             state = await watching.until_back()
@@ -324,6 +337,8 @@ class HostReboot:
             watching.end()
         outage, back_at = watch.outage, watch.back_at
         self._sights.outage = self._span(outage) if outage else None
+        if self.service is not None:
+            self.service.host_is_back(self.now() if back_at is None else back_at)
         self.known.update(
             rebooted=True,
             changed=True,
@@ -337,6 +352,26 @@ class HostReboot:
         )
         self.progress("back by %s with %s" % (state.evidence.path, state.evidence.release))
         return state
+
+    def end_probe(self) -> None:
+        """Have the service watched no longer."""
+        if self.service is not None:
+            self.service.end()
+
+    def _probed(self, probed: Probed) -> None:
+        outage = probed.outage
+        self.known.update(
+            probe_seen_by=probed.seen_by,
+            probe_outage_ms=outage.duration_ms if outage else None,
+            probe_outage_error_ms=outage.error_ms if outage else None,
+        )
+        if outage is not None:
+            began_ns = self.utc_ns(outage.last_good)
+            self._sights.probe_outage = Span(began_ns, outage.duration_ms * 10**6, outage.error_ms * 10**6, probed.seen_by)
+        if probed.note is not None:
+            self.known["notes"] = [*self.known["notes"], probed.note.as_dict()]
+            self.progress(probed.note.message)
+        self.probed(probed)
 
     async def not_begun(self, code: str, message: str) -> RebootError:
         """The error for a reboot that did not begin, after calling it off."""
@@ -535,6 +570,8 @@ class _Watching:
         if not was_back and not self._told:
             self._told = True
             self._tell_went_down()
+            if self._host.service is not None:
+                self._host.service.host_goes()
         self._host.progress("sshd is gone")
         if self._question is not None:
             # It was asked of the system that has just gone.
@@ -612,10 +649,12 @@ async def reboot_host(
         await asyncio.sleep(max(0.0, min(request.post_reboot_delay_s, deadline - clock())))
         await host.test(request.test_command, deadline)
         healthy_at = clock()
+        host.end_probe()
         # Later tasks share a connection, and the clock is read more closely over one that is there.
         host.restore()
         host.known["timeline"] = await host.timeline(intent, healthy_at=healthy_at)
     except RebootError as error:
+        host.end_probe()
         elapsed = {"elapsed_ms": round((clock() - began) * 1000)} if began is not None else {}
         error.details = {**host.known, **elapsed, **error.details}
         raise
@@ -625,5 +664,6 @@ async def reboot_host(
             await host.call_off()
         raise
     finally:
+        host.end_probe()
         host.restore()
     return dict(host.known, elapsed_ms=round((healthy_at - began) * 1000), changed=True, rebooted=True)

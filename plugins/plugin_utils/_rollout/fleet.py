@@ -17,7 +17,9 @@ from ansible.errors import AnsibleError, AnsibleValueOmittedError
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
 
+from .._reboot.probe_options import parse_probe
 from .._reboot.rebooter import HostReboot, RebootError, RebootRequest
+from .._reboot.service_watch import Service, ServiceWatch
 from .._transport.hook_runner import HookRunner
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, Sshd
@@ -31,7 +33,7 @@ from .hosts import HostSpec
 ANSWER_TIMEOUT_S = 30.0
 
 # What is templated for each host by itself. Before that it may be anything.
-PER_HOST = ("domains", "combination", "before", "after", "on_failure", "power_hook")
+PER_HOST = ("domains", "combination", "before", "after", "on_failure", "power_hook", "probe")
 
 # An option of ssh_config(5) that names a machine on the way; upper and lower case are the same there.
 _PROXY = re.compile(r"(proxyjump|proxycommand)\s*[=\s]\s*(.*)", re.IGNORECASE | re.DOTALL)
@@ -44,6 +46,7 @@ class HostOptions:
     :ivar domains: dimension → domain.
     :ivar address: where its connection leads.
     :ivar local: whether it is the machine that runs the playbook, by its connection.
+    :ivar service: to be watched while it reboots.
     """
 
     domains: Mapping[str, str]
@@ -51,12 +54,14 @@ class HostOptions:
     hooks: Hooks
     address: str
     local: bool
+    service: Service | None = None
 
 
 class PlayFleet:
     """The hosts of a play; see :class:`conductor.Fleet`.
 
     :param raw: options of :data:`PER_HOST` as they stand in the play.
+    :param service_prober: for services of theirs.
     :param connections: how many connections, modules and hooks may be under way at once.
     :param random: draws so many bytes, as hexadecimal digits.
     """
@@ -67,6 +72,7 @@ class PlayFleet:
         raw: Mapping[str, Any],
         *,
         prober: Prober,
+        service_prober: Prober,
         request: RebootRequest,
         fallback: str,
         connect_timeout_s: int | None,
@@ -78,6 +84,7 @@ class PlayFleet:
         self._hosts = hosts
         self._raw = raw
         self._prober = prober
+        self._service_prober = service_prober
         self._request = request
         self._fallback = fallback
         self._connect_timeout_s = connect_timeout_s
@@ -95,6 +102,7 @@ class PlayFleet:
         """Template what the user says of each of these hosts, so that what is wrong with it is told before anything begins.
 
         :raises RolloutError: C(SETTINGS_INVALID).
+        :raises RebootError: C(PROBE_INVALID).
         """
         for name in names:
             variables = self._hosts.variables(name)
@@ -119,6 +127,7 @@ class PlayFleet:
                 hooks=Hooks(**hooks) if with_hooks else Hooks(),
                 address=connection.get("ansible_host") or name,
                 local=connection.get("ansible_connection") == "local",
+                service=_service(given.get("probe"), name) if with_hooks else None,
             )
             for variable in _SSH_ARGUMENTS:
                 self._jumps.update(_jump_hosts(connection.get(variable, "")))
@@ -149,12 +158,14 @@ class PlayFleet:
 
     def reboot_of(self, name: str, session: Session | None = None) -> HostReboot:
         """The steps of a host's reboot."""
+        service = self._options[name].service if name in self._options else None
         return HostReboot(
             session=session or self.session(name),
             prober=self._prober,
             own_boot_id=self._own_boot_id,
             new_token=lambda: self._random(TOKEN_BYTES),
             progress=lambda text: self._progress(name, text),
+            service=ServiceWatch(service, self._service_prober) if service is not None else None,
         )
 
     def session(self, name: str) -> Session:
@@ -199,6 +210,13 @@ def _hooks(value: Any, option: str, name: str) -> tuple[Hook, ...]:
         return parse_hooks([value] if isinstance(value, Mapping) else value, option) if value is not None else ()
     except RolloutError as error:
         raise RolloutError(error.reason.code, "%s (for %s)" % (error.reason.message, name)) from error
+
+
+def _service(value: Any, name: str) -> Service | None:
+    try:
+        return parse_probe(value)
+    except RebootError as error:
+        raise RebootError(error.reason.code, "%s (for %s)" % (error.reason.message, name)) from error
 
 
 def _domains(value: Any, name: str) -> dict[str, str]:

@@ -32,6 +32,7 @@ from .._reboot.rebooter import (
     RebootRequest,
 )
 from .._reboot.scripts import HostState
+from .._reboot.service_watch import Probed
 from .._reboot.sights import Span
 from .._transport.hook_runner import HookRunner
 from .._transport.session import SessionLost
@@ -164,6 +165,7 @@ class HostRun:
         self._came_back_from: Intent | None = None
         self._draining: Span | None = None
         self._healthy_at: float | None = None
+        reboot.probed = self._probed
 
     @property
     def result(self) -> dict[str, Any]:
@@ -173,10 +175,12 @@ class HostRun:
     async def run(self) -> None:
         """Take the host through the rollout."""
         await self._guarded(self._from_the_start())
+        self._reboot.end_probe()
 
     async def resume(self, state: JournalState) -> None:
         """Go on with a host that another process had triggered, or was about to."""
         await self._guarded(self._from_the_intent(state))
+        self._reboot.end_probe()
 
     async def clean_up(self, state: JournalState) -> None:
         """Undo what another process had begun on a host that is not to go any more."""
@@ -222,6 +226,7 @@ class HostRun:
         await self._fail(why, down)
 
     async def _fail(self, why: Reason, down: bool) -> None:
+        self._reboot.end_probe()
         # One that rebooted and is not as it should be stays drained: on_failure says so to whom it concerns.
         if not self._triggered and not await self._undo():
             why = reason(why.code, "%s; an image may be loaded on it still, which makes a kexec of its next reboot" % why.message)
@@ -423,6 +428,7 @@ class HostRun:
         self._healthy_at = self._now()
         self._record(records.host_healthy(self._name, duration_ms=self._ms_since(began)))
         await self._desk.give_slot_back(self._name)
+        self._reboot.end_probe()
         known["elapsed_ms"] = self._ms_since(went)
         self._record(records.host_released(self._name, duration_ms=known["elapsed_ms"]))
         outage_ms = known["outage_ms"]
@@ -487,6 +493,19 @@ class HostRun:
                 outage_ms=known["outage_ms"],
                 outage_error_ms=known["outage_error_ms"],
                 detected_by=known["detected_by"],
+            )
+        )
+
+    def _probed(self, probed: Probed) -> None:
+        outage = probed.outage
+        self._record(
+            records.host_probed(
+                self._name,
+                probe_seen_by=probed.seen_by,
+                probe_outage_ms=outage.duration_ms if outage else None,
+                probe_outage_error_ms=outage.error_ms if outage else None,
+                probe_down_at=utc(self._now_utc() - self._now() + outage.last_good) if outage else None,
+                note=probed.note,
             )
         )
 

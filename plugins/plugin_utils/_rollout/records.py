@@ -243,6 +243,32 @@ def host_back(host: str, *, outage_ms: int | None, outage_error_ms: int | None, 
     }
 
 
+def host_probed(
+    host: str,
+    *,
+    probe_seen_by: str,
+    probe_outage_ms: int | None,
+    probe_outage_error_ms: int | None,
+    probe_down_at: str | None = None,
+    note: Reason | None = None,
+) -> Record:
+    """Its service answers again, or is not waited for any longer.
+
+    :param probe_seen_by: what was probed; without secrets.
+    :param probe_outage_ms: as seen from the controller; None if it could not be told, and C(note) why.
+    :param probe_down_at: when it gave its last good answer, as :func:`journal.utc` writes it.
+    """
+    return {
+        "event": "host_probed",
+        "host": host,
+        "probe_seen_by": probe_seen_by,
+        "probe_outage_ms": probe_outage_ms,
+        "probe_outage_error_ms": probe_outage_error_ms,
+        "probe_down_at": probe_down_at,
+        "note": None if note is None else _reason(note),
+    }
+
+
 def host_verified(
     host: str,
     *,
@@ -326,6 +352,7 @@ EVENTS: Mapping[str, Callable[..., Record]] = {
         host_triggered,
         host_down,
         host_back,
+        host_probed,
         host_verified,
         host_healthy,
         host_released,

@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
@@ -27,7 +27,7 @@ from .._reboot.rebooter import RebootRequest
 from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.interrupts import Interrupts
 from .._transport.play_hosts import PlayHosts
-from .._transport.prober import Prober
+from .._transport.prober import Prober, service_sockets
 from . import records
 from .arguments import FAILURES_FAIL
 from .conductor import Conductor
@@ -93,6 +93,13 @@ class Orphaned(Exception):
     """The playbook is gone; whoever resumes the run goes on."""
 
 
+class Probers(NamedTuple):
+    """Each has sockets and times of its own, so that probes of services never hold up those of hosts."""
+
+    hosts: Prober
+    services: Prober
+
+
 @dataclass(frozen=True)
 class _Planned:
     """A plan, and what it was made of."""
@@ -145,13 +152,13 @@ class Rolling:
 
         :raises CodedError: it is refused as a whole.
         """
-        async with _prober() as prober:
+        async with _probers() as probers:
             before = None
             if self._options["resume"]:
                 before = RunState()
                 replay(self._store.open(self._options["resume"]).journal, before.apply)
                 self._retry(before)
-            planned = self._planned(prober, before)
+            planned = self._planned(probers, before)
             ended = done_before(before) if before else {}
             left = [host for host in planned.plan.hosts if host.name not in ended]
             looked = await look_at([host.name for host in left], planned.fleet.reboot_of, self._request)
@@ -180,17 +187,17 @@ class Rolling:
         """
         _allow_all_descriptors()
         state = RunState()
-        async with _prober() as prober, contextlib.AsyncExitStack() as opened:
+        async with _probers() as probers, contextlib.AsyncExitStack() as opened:
             opened.enter_context(_short_collections())
             if self._options["resume"]:
                 run = self._store.open(self._options["resume"])
                 journal = opened.enter_context(Journal(run.journal, replay=state.apply))
                 before: RunState | None = self._retry(copy.deepcopy(state))
-                planned = self._planned(prober, before, but=run.run_id)
+                planned = self._planned(probers, before, but=run.run_id)
                 first = records.run_resumed(controller=self._controller.name, pid=os.getpid())
             else:
                 before = None
-                planned = self._planned(prober, None)
+                planned = self._planned(probers, None)
                 run = self._store.new(self._options["run_id"], time.time(), self._controller.random)
                 journal = opened.enter_context(Journal(run.journal))
                 first = self._started(run, planned.plan)
@@ -217,7 +224,7 @@ class Rolling:
                 before=before,
                 planned=planned,
                 lock=lock,
-                prober=prober,
+                prober=probers.hosts,
                 commit=commit,
             )
 
@@ -312,12 +319,13 @@ class Rolling:
 
     # What it is made of.
 
-    def fleet(self, prober: Prober) -> PlayFleet:
+    def fleet(self, probers: Probers) -> PlayFleet:
         """The way to the hosts."""
         return PlayFleet(
             self._hosts,
             self._raw,
-            prober=prober,
+            prober=probers.hosts,
+            service_prober=probers.services,
             request=self._request,
             fallback=self._options["fallback"],
             connect_timeout_s=self._options["connect_timeout"],
@@ -327,10 +335,10 @@ class Rolling:
             progress=self._controller.progress,
         )
 
-    def _planned(self, prober: Prober, before: RunState | None, but: str | None = None) -> _Planned:
+    def _planned(self, probers: Probers, before: RunState | None, but: str | None = None) -> _Planned:
         names = self._names_of(before)
         history = History(samples_of(self._store, but))
-        fleet = self.fleet(prober)
+        fleet = self.fleet(probers)
         fleet.read(names)
         return self._make_plan(fleet, names, [], history)
 
@@ -416,12 +424,9 @@ async def _release_ended(lock: LockBeside, run_id: str, before: RunState) -> Non
 
 
 @contextlib.asynccontextmanager
-async def _prober() -> AsyncIterator[Prober]:
-    prober = Prober()
-    try:
-        yield prober
-    finally:
-        prober.close()
+async def _probers() -> AsyncIterator[Probers]:
+    with contextlib.closing(Prober()) as hosts, contextlib.closing(Prober(sockets=service_sockets())) as services:
+        yield Probers(hosts, services)
 
 
 async def _while_parent_lives(work: Any, may_outlive: Callable[[], bool]) -> None:

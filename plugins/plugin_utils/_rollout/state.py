@@ -90,6 +90,7 @@ class HostState:
     :ivar intended_at: UTC, as the journal writes it.
     :ivar outage_ms: as seen from the controller.
     :ivar timeline: where the time of its reboot went; None unless it is kept.
+    :ivar probe_seen_by: what else was probed; empty if nothing was, or nothing came of it yet.
     """
 
     host: str
@@ -121,6 +122,10 @@ class HostState:
     drain_ms: int | None = None
     outage_ms: int | None = None
     outage_error_ms: int | None = None
+    probe_seen_by: str = ""
+    probe_outage_ms: int | None = None
+    probe_outage_error_ms: int | None = None
+    probe_down_at: str | None = None
     login_ms: int | None = None
     after_ms: int | None = None
     total_ms: int | None = None
@@ -342,6 +347,16 @@ def _back(host: HostState, record: Record) -> None:
     host.maybe_staged = False
 
 
+def _probed(host: HostState, record: Record) -> None:
+    host.probe_seen_by = record["probe_seen_by"]
+    host.probe_outage_ms = record["probe_outage_ms"]
+    host.probe_outage_error_ms = record["probe_outage_error_ms"]
+    host.probe_down_at = record.get("probe_down_at")
+    note = record.get("note")
+    if note is not None:
+        host.notes.append(_reason(note).as_dict())
+
+
 def _verified(host: HostState, record: Record) -> None:
     host.phase = Phase.VERIFIED
     host.path = record["path"]
@@ -390,6 +405,7 @@ _HOST = {
     "host_triggered": _triggered,
     "host_down": _down,
     "host_back": _back,
+    "host_probed": _probed,
     "host_verified": _verified,
     "host_healthy": _healthy,
     "host_released": _released,

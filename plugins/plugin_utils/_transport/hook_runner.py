@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import http.client
 import os
 import signal
-import ssl
 import threading
 import urllib.error
 import urllib.request
@@ -26,6 +24,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._command import Comman
 from .._rollout.hooks import ON_HOST, Command, Hook, HttpCheck, ModuleCall
 from .bounded import CallAbandoned, bounded_call
 from .session import Session, SessionLost
+from .tls import CasUnreadable, tls_context
 
 #: Of a message, in characters. Its end is kept.
 MESSAGE_MAX_CHARS = 1000
@@ -253,10 +252,6 @@ class _AsAnswered(urllib.request.HTTPErrorProcessor):
     https_response = http_response
 
 
-class _CasUnreadable(Exception):
-    """The file that a user names has no CAs."""
-
-
 async def _http_attempt(check: HttpCheck, timeout_s: float) -> _Attempt:
     over = threading.Event()
     try:
@@ -286,10 +281,10 @@ def _ask(check: HttpCheck, timeout_s: float, over: threading.Event) -> _Attempt:
     try:
         request = urllib.request.Request(check.url, data=check.body, headers=dict(check.headers), method=check.method)  # noqa: S310
         if request.type == "https":
-            opener.add_handler(urllib.request.HTTPSHandler(context=_tls_context(check.validate_certs, check.ca_path)))
+            opener.add_handler(urllib.request.HTTPSHandler(context=tls_context(check.validate_certs, check.ca_path)))
         with opener.open(request, timeout=timeout_s) as response:
             return _judged(check, response, over)
-    except _CasUnreadable as error:
+    except CasUnreadable as error:
         return _Attempt(False, str(error))
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError):
@@ -314,22 +309,6 @@ def _judged(check: HttpCheck, response: http.client.HTTPResponse, over: threadin
         body += data
     found = check.contains.encode("utf-8", "surrogatepass") in body
     return _Attempt(found, "%s, with%s the text" % (answered, "" if found else "out"))
-
-
-@functools.lru_cache(maxsize=64)
-def _tls_context(validate_certs: bool, ca_path: str | None) -> ssl.SSLContext:
-    """Made once, because to read the CAs takes some 10 ms of CPU.
-
-    :raises _CasUnreadable: what C(ca_path) names is no use.
-    """
-    try:
-        context = ssl.create_default_context(cafile=ca_path)
-    except OSError as error:
-        raise _CasUnreadable("the CAs in ca_path can't be read: %s" % error) from error
-    if not validate_certs:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 # Messages.

@@ -13,6 +13,9 @@ against their source address (PerSourcePenalties): one second each, and from
 connections included. So a host that answers is probed quickly only for a
 while, and then about once a second; a host that is down costs nobody
 anything and is probed as fast as asked.
+
+A service that the user names is probed in the same way, and as fast whether
+it answers or not. A connection is its answer, or what is then said over it.
 """
 
 from __future__ import annotations
@@ -25,14 +28,16 @@ import re
 import resource
 import selectors
 import socket
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Coroutine, Hashable, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # How often a host that is down is tried. A SYN that goes unanswered is not
 # waited for: the next attempt overlaps it.
 INTERVAL_S = 0.05
 CONNECT_TIMEOUT_S = 1.0
+# A service is tried more often; with the ticks in between it comes to 20 times a second or more.
+SERVICE_INTERVAL_S = 0.035
 # With few sockets an attempt has to make room for the next one. It has had its chance then, wherever on earth the host is,
 # or however busy, if it was accepted.
 ANSWER_S = 0.4
@@ -46,10 +51,14 @@ PENDING_INTERVAL_S = 0.5
 
 # Over all hosts. A host that is down is tried less often where there are more of them than that allows.
 PROBES_PER_S = 5000.0
+# Of these, what one takes that asks something.
+CONVERSATION_COST = 2
 # Probes that fall due meanwhile are started together, and no more than PROBES_PER_S allows for so many ticks: what else this loop
 # does, such as asking the hosts that answer, must not wait for a thousand of them.
 TICK_S = 0.01
 _BURST_TICKS = 3
+# A service whose turn finds no socket left waits for so long.
+_TURN_RETRY_S = 0.05
 
 # Probes that a penalising sshd forgives at once, below its 15, at this pace, which has them last for a second; and one more
 # for every so many seconds.
@@ -64,6 +73,9 @@ _PENALISES_SINCE = (9, 8)
 
 SockAddr = tuple[int, tuple[object, ...]]
 
+# Says something over a connected socket, which it takes over, and tells whether the answer is a good one. Never fails.
+Converse = Callable[[socket.socket], Coroutine[Any, Any, bool]]
+
 
 class Sshd(NamedTuple):
     """An sshd that answered, and what it said."""
@@ -76,7 +88,7 @@ class Sshd(NamedTuple):
 class Observation:
     """What one probe saw.
 
-    :ivar at: monotonic time in seconds: of the banner's arrival if the host
+    :ivar at: monotonic time in seconds: of the answer's arrival if the host
         is up, of the probe's start if it is not.
     """
 
@@ -127,6 +139,21 @@ class _Attempt:
     deadline: float
     connected: bool = False
     received: bytes = b""
+    # Whether the socket is a conversation's, and not the selector's any more.
+    handed_over: bool = False
+    conversation: asyncio.Task[None] | None = None
+
+
+@dataclass(frozen=True)
+class _Service:
+    """What makes an answer of something that is no sshd.
+
+    :ivar converse: None if a connection is enough.
+    :ivar timeout_s: of the conversation.
+    """
+
+    converse: Converse | None
+    timeout_s: float
 
 
 @dataclass(eq=False)
@@ -137,6 +164,7 @@ class _Target:
     tell: Callable[[Observation], object]
     next_at: float
     pause_s: float = 0.0
+    service: _Service | None = None
     attempts: list[_Attempt] = field(default_factory=list)
     watched: bool = True
 
@@ -144,7 +172,8 @@ class _Target:
 class Prober:
     """Probes hosts until told to stop, in the running event loop.
 
-    :param sockets: how many may be open at a time, though each host may have one; half of the process's limit if omitted.
+    :param sockets: how many may be open at a time, though each host, but no service, may have one; half of the process's limit
+        if omitted.
     :param banner_timeout_s: how long to wait for the banner on a connection.
     """
 
@@ -155,6 +184,7 @@ class Prober:
         self._sockets = sockets or resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
         self._selector = selectors.DefaultSelector()
         self._loop.add_reader(self._selector, self._ready)
+        self._open = 0
         self._targets: dict[Hashable, _Target] = {}
         # What is to be done when: the next attempt at a target, or giving one up.
         self._due: list[tuple[float, int, _Target | _Attempt]] = []
@@ -185,8 +215,30 @@ class Prober:
         self._targets[key] = target
         self._schedule(target.next_at, target)
 
+    def watch_service(
+        self,
+        key: Hashable,
+        address: SockAddr,
+        tell: Callable[[Observation], object],
+        converse: Converse | None = None,
+        timeout_s: float = CONNECT_TIMEOUT_S,
+    ) -> None:
+        """Start probing a service.
+
+        Of one that takes connections, and answers slowly, nothing more is asked until it has answered, or has not in time.
+
+        :param tell: called with what each probe saw. May call :meth:`forget`.
+        :param converse: what is said over a connection; if omitted, to be connected is the answer.
+        :param timeout_s: until a conversation has failed.
+        """
+        self.forget(key)
+        now = self._loop.time()
+        target = _Target(key, address, Allowance(False, now), tell, now, service=_Service(converse, timeout_s))
+        self._targets[key] = target
+        self._schedule(now, target)
+
     def forget(self, key: Hashable) -> None:
-        """Stop probing a host."""
+        """Stop probing a host or service."""
         target = self._targets.pop(key, None)
         if target is not None:
             target.watched = False
@@ -205,6 +257,19 @@ class Prober:
     def interval_s(self) -> float:
         """Between two probes of a host that is down: longer where there are many."""
         return max(INTERVAL_S, len(self._targets) / PROBES_PER_S)
+
+    def _interval_of(self, target: _Target) -> float:
+        if target.service is None:
+            return self.interval_s
+        cost = 1 if target.service.converse is None else CONVERSATION_COST
+        interval_s = max(SERVICE_INTERVAL_S, cost * len(self._targets) / PROBES_PER_S)
+        # In turns, if all of them may be silent.
+        return max(interval_s, ANSWER_S * len(self._targets) / self._sockets) if self._in_turns else interval_s
+
+    @property
+    def _in_turns(self) -> bool:
+        """Whether there are more than sockets for them."""
+        return len(self._targets) > self._sockets
 
     # Time.
 
@@ -228,7 +293,7 @@ class Prober:
         while left and self._due and self._due[0][0] <= now:
             what = heapq.heappop(self._due)[2]
             if isinstance(what, _Attempt):
-                if what.sock.fileno() >= 0 and now >= what.deadline:
+                if what in what.target.attempts and now >= what.deadline:
                     self._end(what, up=False)
             elif what.watched:
                 if now >= what.next_at:
@@ -241,7 +306,14 @@ class Prober:
 
     def _start(self, target: _Target, now: float) -> None:
         waiting = sum(attempt.connected for attempt in target.attempts)
-        target.next_at = now + max(target.pause_s, self.interval_s, PENDING_INTERVAL_S * 2 ** (waiting - 1) if waiting else 0.0)
+        if waiting and target.service is not None:
+            target.next_at = now + self._interval_of(target)
+            return
+        if target.service is not None and self._in_turns and self._open >= self._sockets:
+            target.next_at = now + _TURN_RETRY_S
+            return
+        pending_s = PENDING_INTERVAL_S * 2 ** (waiting - 1) if waiting else 0.0
+        target.next_at = now + max(target.pause_s, self._interval_of(target), pending_s)
         # A SYN that was lost is sent again after a second, a new attempt sends one at once.
         while len(target.attempts) >= max(1, self._sockets // len(self._targets)):
             oldest = target.attempts[0]
@@ -268,7 +340,9 @@ class Prober:
             sock.close()
             target.tell(Observation(target.key, now, False))
             return
-        attempt = _Attempt(target, sock, now, now + CONNECT_TIMEOUT_S)
+        hurried = target.service is not None and self._in_turns
+        attempt = _Attempt(target, sock, now, now + (ANSWER_S if hurried else CONNECT_TIMEOUT_S))
+        self._open += 1
         self._selector.register(sock, selectors.EVENT_WRITE, attempt)
         target.attempts.append(attempt)
         self._schedule(attempt.deadline, attempt)
@@ -287,6 +361,9 @@ class Prober:
                 self._end(attempt, up=False)
                 return
             attempt.connected = True
+            if attempt.target.service is not None:
+                self._reached(attempt, attempt.target.service)
+                return
             self._selector.modify(attempt.sock, selectors.EVENT_READ, attempt)
             attempt.deadline = self._loop.time() + self._banner_timeout_s
             self._schedule(attempt.deadline, attempt)
@@ -302,6 +379,39 @@ class Prober:
             self._end(attempt, up=True)
         elif not data or len(attempt.received) >= _BANNER_MAX_BYTES:
             self._end(attempt, up=False)
+
+    def _reached(self, attempt: _Attempt, service: _Service) -> None:
+        """Go on with a connection to a service."""
+        target = attempt.target
+        for other in list(target.attempts):
+            if other.started < attempt.started:
+                # Sent earlier and not answered: it got there before the service did.
+                self._end(other, up=False)
+            elif other is not attempt and service.converse is not None:
+                self._drop(other)
+        if not target.watched:
+            return
+        if service.converse is None:
+            self._drop(attempt)
+            # Later ones of a host far away are on their way still.
+            target.tell(Observation(target.key, self._loop.time(), True))
+            return
+        self._selector.unregister(attempt.sock)
+        attempt.handed_over = True
+        attempt.conversation = asyncio.create_task(self._converse(attempt, service.converse))
+        attempt.conversation.add_done_callback(lambda task: attempt.sock.close())
+        attempt.deadline = self._loop.time() + service.timeout_s
+        self._schedule(attempt.deadline, attempt)
+
+    async def _converse(self, attempt: _Attempt, converse: Converse) -> None:
+        up = await converse(attempt.sock)
+        target, now = attempt.target, self._loop.time()
+        # It has ended by itself.
+        attempt.conversation = None
+        self._drop(attempt)
+        target.tell(Observation(target.key, now if up else attempt.started, up))
+        if target.watched and now >= attempt.started + self._interval_of(target):
+            self._start(target, now)
 
     def _end(self, attempt: _Attempt, up: bool) -> None:
         target = attempt.target
@@ -321,8 +431,19 @@ class Prober:
 
     def _drop(self, attempt: _Attempt) -> None:
         attempt.target.attempts.remove(attempt)
-        self._selector.unregister(attempt.sock)
+        self._open -= 1
+        if attempt.conversation is not None:
+            # The socket is closed when it has let go of it.
+            attempt.conversation.cancel()
+            return
+        if not attempt.handed_over:
+            self._selector.unregister(attempt.sock)
         attempt.sock.close()
+
+
+def service_sockets() -> int:
+    """How many sockets a prober of services should have beside one of hosts: a quarter of the process's limit."""
+    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
 
 
 def first_banner(addresses: Iterable[SockAddr], timeout_s: float) -> Sshd | None:

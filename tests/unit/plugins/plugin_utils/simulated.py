@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation, Sshd
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation, SockAddr, Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
 
 TOKEN = "ab" * 8
@@ -70,6 +70,9 @@ class Host:
         self.timelines_asked: list[dict[str, Any]] = []
         # How long modules and commands take.
         self.module_s, self.command_s = 1.0, 0.2
+        # A service on it: whether it is up to begin with, and how long after a boot it is.
+        self.serves_before, self.service_lag_s = True, 3.0
+        self.booted_at = float("-inf")
 
     # Time passes as in the event loop.
 
@@ -85,6 +88,7 @@ class Host:
 
     def _boot(self) -> None:
         self.boots_so_far += 1
+        self.booted_at = self.up_at
         self.boot_id = "new" if self.boots_so_far == 1 else "new%d" % self.boots_so_far
         self.down_at = self.up_at = float("inf")
         self.token_on_line, self.bootloader_type = "", 114
@@ -100,6 +104,13 @@ class Host:
         """Whether some sshd answers."""
         first, last = (self.down_at + seconds for seconds in self.glimpse)
         return self.up or first < self.now < last
+
+    @property
+    def serves(self) -> bool:
+        """Whether its service answers."""
+        if not self.up:
+            return False
+        return self.now >= self.booted_at + self.service_lag_s if self.boots_so_far else self.serves_before
 
     # The session.
 
@@ -160,7 +171,7 @@ class Host:
             raise SessionLost("no answer")
         return answer
 
-    def _answer(self, script: str, args: Sequence[str], become: bool) -> CommandResult | None:  # noqa: PLR0911  # one answer a script
+    def _answer(self, script: str, args: Sequence[str], become: bool) -> CommandResult | None:  # noqa: PLR0911, PLR0912  # one answer a script
         assert become is (script not in (scripts.STATE, scripts.CLOCK)), "asking takes no privileges, everything else does"
         if not self.up:
             return None
@@ -237,6 +248,13 @@ class Network:
         self.forget(key)
         self._probing[key] = asyncio.create_task(self._probe(key, self._hosts[str(sshd.address[1][0])], tell, pause_s))
 
+    def watch_service(
+        self, key: Hashable, address: SockAddr, tell: Callable[[Observation], object], converse: object, timeout_s: float
+    ) -> None:
+        """Probe a service of a host."""
+        self.forget(key)
+        self._probing[key] = asyncio.create_task(self._probe_service(key, self._hosts[str(address[1][0])], tell))
+
     def forget(self, key: Hashable) -> None:
         """Stop that."""
         task = self._probing.pop(key, None)
@@ -247,3 +265,13 @@ class Network:
         while True:
             await asyncio.sleep(max(0.05, pause_s))
             tell(Observation(key, host.now, host.seen_up))
+
+    async def _probe_service(self, key: Hashable, host: Host, tell: Callable[[Observation], object]) -> None:
+        while True:
+            await asyncio.sleep(0.04)
+            tell(Observation(key, host.now, host.serves))
+
+    @property
+    def probing(self) -> int:
+        """How much is probed."""
+        return len(self._probing)

@@ -12,12 +12,14 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import (
     HostReboot,
     RebootError,
     RebootRequest,
     reboot_host,
 )
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
 
 from ...virtual_time import run
@@ -30,19 +32,27 @@ def host() -> Host:
 
 
 def reboot(
-    host: Host, method: str = "kexec", check_mode: bool = False, utc_ns: Callable[[], int] = time.time_ns, **options: Any
+    host: Host,
+    method: str = "kexec",
+    check_mode: bool = False,
+    utc_ns: Callable[[], int] = time.time_ns,
+    probe: dict[str, Any] | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     request = RebootRequest(**{"method": method, "reboot_timeout_s": 600, "test_command": "true", "message": "m", **options})
 
     async def work() -> dict[str, Any]:
         began = host.now
+        network: Any = Network(host)
+        service = parse_probe(probe)
         task = HostReboot(
             session=host,
-            prober=Network(host),  # type: ignore[arg-type]  # simulated
+            prober=network,
             own_boot_id="mine",
             new_token=lambda: "cd" * 8,
             progress=lambda text: None,
             utc_ns=utc_ns,
+            service=ServiceWatch(service, network) if service else None,
         )
         current = asyncio.current_task()
         assert current is not None
@@ -52,6 +62,7 @@ def reboot(
             return await reboot_host(task, request, lambda: host.log.append("committed"), check_mode)
         finally:
             host.took_s = host.took_s
+            assert network.probing == 0
 
     return run(work())
 
@@ -412,3 +423,86 @@ def test_a_host_that_is_idle_for_certain() -> None:
         state = scripts.parse_state(base + lines)
         assert state is not None
         assert state.idle is idle
+
+
+PROBE = {"port": 443}
+
+
+def probed(result: dict[str, Any]) -> tuple[int | None, list[str]]:
+    assert result["probe_seen_by"] == "tcp 443"
+    return result["probe_outage_ms"], [note["code"] for note in result["notes"]]
+
+
+def test_a_service_is_watched_until_it_answers_again(host: Host) -> None:
+    # The test command asks for it, as a user's should.
+    host.test_failures = 5
+    result = reboot(host, probe=PROBE)
+    outage_ms, notes = probed(result)
+    assert outage_ms is not None and 8950 <= outage_ms <= 9100 and notes == []
+    assert 40 <= result["probe_outage_error_ms"] <= 100
+    assert 5900 <= result["outage_ms"] <= 6200
+
+
+def test_without_a_probe_nothing_is_told_of_one(host: Host) -> None:
+    assert not any(key.startswith("probe") for key in reboot(host))
+
+
+def test_nobody_waits_for_a_service(host: Host) -> None:
+    host.service_lag_s = 1e6
+    with_probe = reboot(host, probe=PROBE)
+    assert probed(with_probe) == (None, ["PROBE_STILL_DOWN"])
+    assert with_probe["probe_outage_error_ms"] is None
+    assert with_probe["elapsed_ms"] == reboot(Host())["elapsed_ms"]
+
+
+def test_a_service_that_is_back_before_sshd(host: Host) -> None:
+    host.service_lag_s = 0.0
+    outage_ms, notes = probed(reboot(host, probe=PROBE))
+    assert outage_ms is not None and 5950 <= outage_ms <= 6100 and notes == []
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_a_service_that_was_down_before_is_said_to_be(host: Host, direct: bool) -> None:
+    host.serves_before, host.service_lag_s, host.direct = False, 0.0, direct
+    assert probed(reboot(host, probe=PROBE)) == (None, ["PROBE_NOT_UP"])
+
+
+def test_where_sshd_cannot_be_probed_the_service_can(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolved(watch: ServiceWatch, name: str) -> None:
+        watch._probe([(2, (name, 443))])
+
+    monkeypatch.setattr(ServiceWatch, "_resolve", resolved)
+    host.direct, host.test_failures = False, 5
+    outage_ms, notes = probed(reboot(host, probe={"port": 443, "address": host.name}))
+    assert outage_ms is not None and 8950 <= outage_ms <= 9100 and notes == []
+
+
+def test_behind_a_jump_host_an_address_has_to_be_given(host: Host) -> None:
+    host.direct = False
+    host.service_lag_s = 0.0
+    assert probed(reboot(host, probe=PROBE)) == (None, ["PROBE_NOT_UP"])
+
+
+def test_a_host_that_stays_away_takes_its_service_along(host: Host) -> None:
+    host.comes_back = False
+    with pytest.raises(RebootError) as caught:
+        reboot(host, probe=PROBE)
+    assert probed(caught.value.details) == (None, ["PROBE_STILL_DOWN"])
+
+
+def test_a_reboot_that_never_began_has_no_outage(host: Host) -> None:
+    host.trigger_rc = 1
+    with pytest.raises(RebootError) as caught:
+        reboot(host, probe=PROBE)
+    assert probed(caught.value.details) == (None, [])
+
+
+def test_an_interrupt_ends_the_watch_of_the_service(host: Host) -> None:
+    host.interrupted_at = 3.0
+    with pytest.raises(asyncio.CancelledError):
+        reboot(host, probe=PROBE, pre_reboot_delay_s=30.0)
+    assert "call off" in host.log
+
+
+def test_check_mode_probes_nothing(host: Host) -> None:
+    assert "probe_seen_by" not in reboot(host, check_mode=True, probe=PROBE)

@@ -59,6 +59,16 @@ def intent(host: str) -> Record:
     )
 
 
+def probed(host: str) -> Record:
+    return records.host_probed(
+        host,
+        probe_seen_by="tcp 443",
+        probe_outage_ms=9100,
+        probe_outage_error_ms=80,
+        probe_down_at="2026-11-24T15:00:01.200Z",
+    )
+
+
 def way(host: str) -> list[Record]:
     """All records of a host that goes well."""
     return [
@@ -78,13 +88,23 @@ def way(host: str) -> list[Record]:
     ]
 
 
+TIMELINE = {
+    "boot_id": NEW,
+    "path": "kexec",
+    "start": "2026-11-24T12:00:07.000Z",
+    "phases": [{"name": "jump", "start_ms": 0.0, "duration_ms": 41.5, "error_ms": 0.2, "source": "kernel log, by TSC"}],
+}
+
+
 def night() -> list[Record]:
     """A run that stops: web1 is done, web2 lost, web3 in flight, web4 discarded, web5 refused, web6 never began."""
     hosts = ["web%d" % number for number in range(1, 7)]
     return [
         started(hosts, ("db1",)),
-        *way("web1"),
-        records.host_timeline("web1", timeline={"boot_id": NEW, "phases": [{"name": "jump", "duration_ms": 41.5}]}),
+        *way("web1")[:11],
+        probed("web1"),
+        *way("web1")[11:],
+        records.host_timeline("web1", timeline=TIMELINE),
         records.host_refused("web5", reason=BLOCKED),
         *way("web2")[:8],
         *way("web4")[:3],

@@ -13,7 +13,9 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import LockError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootError, RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.errors import RolloutError
@@ -21,7 +23,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.history impor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hooks import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import Hooks, HostRun
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import Bystander, HostSpec, Status
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import utc
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import time_of, utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import Plan, make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import done_before
@@ -85,6 +87,7 @@ class World:
         self.kill_after: int | None = None
         self.now = 1000.0
         self.reboot_timeout_s = 120.0
+        self.probe: dict[str, Any] | None = None
         self.statuses: dict[str, Status] = {}
         self.stopped: str | None = None
         self.actions: list[tuple[float, Any]] = []
@@ -108,14 +111,17 @@ class World:
         if host.name in self.no_way_to:
             raise RebootError("CONTROL_NODE", "the connection is local")
         session = self.hosts[host.name]
+        service = parse_probe(self.probe)
+        network: Any = self.network
         return HostRun(
             host,
             reboot=HostReboot(
                 session=session,
-                prober=self.network,  # type: ignore[arg-type]  # simulated
+                prober=network,
                 own_boot_id="mine",
                 new_token=lambda: "cd" * 8,
                 progress=lambda text: None,
+                service=ServiceWatch(service, network) if service else None,
             ),
             runner=HookRunner(session, session),
             hooks=Hooks(**{phase: parse_hooks(value, phase) for phase, value in self.hooks.items()}),
@@ -178,6 +184,7 @@ class World:
         self.stopped = scheduler.stopped.code if scheduler.stopped else None
         assert scheduler.finished(loop.time())
         assert conductor.results.keys() <= self.hosts.keys()
+        assert self.network.probing == 0
 
     def _count_down(self) -> None:
         self.most_down = max(self.most_down, sum(not host.up for host in self.hosts.values()))
@@ -616,3 +623,75 @@ def test_a_thousand_hosts_go_through_quickly() -> None:
     world.conduct()
     assert set(world.statuses.values()) == {Status.DONE}
     assert world.most_down <= 100
+
+
+# Services that are probed.
+
+
+def probed_record(world: World, name: str) -> Record:
+    (found,) = (record for record in world.disk if record["event"] == "host_probed" and record["host"] == name)
+    return found
+
+
+def test_a_service_that_is_back_before_its_host_is_done() -> None:
+    world = World("a", hooks={"after": [command("check", "it", retries=20, delay=1.0)]})
+    world.probe = {"port": 443}
+    host = world.hosts["a"]
+    # Healthy once the service is.
+    host.answers["it"] = (1, "not yet")
+    world.actions = [(20.0, lambda conductor: host.answers.clear())]
+    world.conduct()
+    record = probed_record(world, "a")
+    assert record["probe_seen_by"] == "tcp 443" and record["note"] is None
+    assert 8950 <= record["probe_outage_ms"] <= 9100
+    events = world.events("a")
+    assert events.index("host_verified") < events.index("host_probed") < events.index("host_healthy")
+    state = RunState.from_records(world.disk).hosts["a"]
+    down_at, back_at = time_of(record["probe_down_at"]), host.booted_at + host.service_lag_s
+    assert abs(back_at - down_at - record["probe_outage_ms"] / 1000) < 0.1
+    assert state.phase.value == "released" and state.probe_outage_ms == record["probe_outage_ms"]
+
+
+def test_a_service_that_stays_down_holds_up_nobody() -> None:
+    world, other = World("a", "b"), World("a", "b")
+    world.probe = {"port": 443}
+    for host in world.hosts.values():
+        host.service_lag_s = 1e5
+    began = world.now
+    world.conduct()
+    assert set(world.statuses.values()) == {Status.DONE}
+    assert world.now - began == pytest.approx(other.conduct().now - began, abs=0.1)
+    for name in ("a", "b"):
+        record = probed_record(world, name)
+        assert (record["probe_outage_ms"], record["note"]["code"]) == (None, "PROBE_STILL_DOWN")
+        assert world.events(name)[-3:] == ["host_probed", "host_released", "host_timeline"]
+
+
+def test_a_host_that_fails_is_probed_no_longer() -> None:
+    world = World("a", hooks=HOOKS)
+    world.probe = {"port": 443}
+    world.hosts["a"].comes_back = False
+    world.conduct()
+    assert world.statuses["a"] is Status.FAILED
+    assert world.events("a")[-3:] == ["host_probed", "hook_ended", "host_failed"]
+    assert probed_record(world, "a")["note"]["code"] == "PROBE_STILL_DOWN"
+
+
+def test_a_service_that_was_down_before_is_no_failure() -> None:
+    world = World("a")
+    world.probe = {"port": 443}
+    world.hosts["a"].serves_before = False
+    world.conduct()
+    assert world.statuses["a"] is Status.DONE
+    assert probed_record(world, "a")["note"]["code"] == "PROBE_NOT_UP"
+
+
+@pytest.mark.parametrize("killed_after", range(2, 14))
+def test_a_run_that_is_taken_up_tells_of_no_outage_that_nobody_saw(killed_after: int) -> None:
+    world = World("a")
+    world.probe = {"port": 443}
+    world.hosts["a"].service_lag_s = 0.0
+    world.conduct(kill_after=killed_after).conduct(resume=True)
+    assert world.statuses["a"] is Status.DONE
+    outages = [record["probe_outage_ms"] for record in world.disk if record["event"] == "host_probed"]
+    assert all(outage is None or 5900 <= outage <= 6200 for outage in outages)

@@ -19,6 +19,7 @@ def fleet(hosts: Mapping[str, Mapping[str, Any]], **raw: Any) -> PlayFleet:
         Inventory(hosts),  # type: ignore[arg-type]  # as much of it as is asked
         trusted(raw),
         prober=None,  # type: ignore[arg-type]  # nobody connects
+        service_prober=None,  # type: ignore[arg-type]
         request=RebootRequest("auto", 60.0, "", ""),
         fallback="none",
         connect_timeout_s=None,
@@ -27,6 +28,26 @@ def fleet(hosts: Mapping[str, Mapping[str, Any]], **raw: Any) -> PlayFleet:
         random=lambda count: "ab" * count,
         progress=lambda host, text: None,
     )
+
+
+def test_a_probe_is_each_hosts_own() -> None:
+    url = "https://{{ inventory_hostname }}/health?key={{ key }}"
+    found = fleet({"web1": {"key": "geheim"}, "web2": {"key": "x"}}, probe={"url": url, "status": 204})
+    found.read(["web1", "web2"])
+    services = [found.options(name).service for name in ("web1", "web2")]
+    assert [service.seen_by for service in services if service] == ["http https://web1/health", "http https://web2/health"]
+    found.read(["web1"], with_hooks=False)
+    assert found.options("web1").service is None
+
+
+@pytest.mark.parametrize("probe", [{"port": 0}, {"port": 1, "url": "http://geheim/"}, {}, "{{ geheim }}", {"url": "geheim://a"}])
+def test_a_probe_that_makes_no_sense_is_refused_for_its_host(probe: Any) -> None:
+    found = fleet({"web1": {"geheim": "geheim"}}, probe=probe)
+    with pytest.raises(RebootError) as caught:
+        found.read(["web1"])
+    assert caught.value.reason.code == "PROBE_INVALID"
+    assert caught.value.reason.message.endswith("(for web1)")
+    assert "geheim" not in caught.value.reason.message
 
 
 def refusal(found: PlayFleet, *names: str) -> str:

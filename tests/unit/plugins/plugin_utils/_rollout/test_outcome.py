@@ -13,7 +13,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records impor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import RunState
 
 from ....outcomes import code_of
-from .stories import night, started, way
+from .stories import TIMELINE, night, started, way
 
 
 @pytest.fixture
@@ -111,6 +111,8 @@ def test_the_result_of_a_host() -> None:
     assert "failed" not in done
     facts = done["ansible_facts"]["fleet_kexec"]
     assert facts["boot"] == {"boot_id": "old"} and facts["last_boot"]["path"] == "kexec"
+    assert (facts["last_boot"]["probe_seen_by"], facts["last_boot"]["probe_outage_ms"]) == ("tcp 443", 9100)
+    assert [note["code"] for note in facts["last_boot"]["notes"]] == ["VIRTIO_NO_RESET"]
     lost = outcome_result(outcome_of(hosts["web2"]), {})
     assert lost["failed"] and lost["code"] == "REBOOT_TIMEOUT" and lost["msg"].startswith("failed: web2 did not")
     assert "ansible_facts" not in lost
@@ -122,7 +124,7 @@ def test_the_timeline_of_one_host_and_of_no_other_is_kept(journal: Path) -> None
     """A resume of 10,000 hosts has no use for theirs."""
     path = write(journal, night())
     outcome = outcome_of(read_host(path, "web1"))
-    assert outcome["timeline"]["phases"] == [{"name": "jump", "duration_ms": 41.5}]
+    assert outcome["timeline"] == TIMELINE
     assert "timeline" not in outcome_of(read_host(path, "web2"))
     assert RunState.from_records(night()).hosts["web1"].timeline is None
     facts = outcome_result(outcome, {})["ansible_facts"]["fleet_kexec"]

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import Journal, replay
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import EVENTS, Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import HostState, Phase, Resume, RunState
 
 from ....outcomes import code_of
-from .stories import BLOCKED, LOST, NEW, OLD, RELEASE, hook, intent, night, prepared, started, way
+from .stories import BLOCKED, LOST, NEW, OLD, RELEASE, hook, intent, night, prepared, probed, started, way
 
 
 def fold(host_records: list[Record], host: str = "web1") -> HostState:
@@ -109,14 +110,25 @@ def test_a_run_that_stopped_and_was_taken_up() -> None:
 
 
 def test_what_is_known_of_a_host_that_is_done() -> None:
-    host = fold(way("web1"))
+    host = fold([*way("web1")[:11], probed("web1"), *way("web1")[11:]])
     assert (host.path, host.boot_id_after, host.release_after, host.detected_by) == ("kexec", NEW, RELEASE, "banner")
     assert (host.prepare_ms, host.drain_ms, host.outage_ms, host.outage_error_ms) == (2100, 320, 8400, 250)
     assert (host.login_ms, host.after_ms, host.total_ms) == (700, 330, 10500)
     assert (host.predicted_ms, host.combination) == ({"outage": 9000}, "qemu/" + RELEASE)
     assert host.down_at == "2026-11-24T15:00:01.500Z"
+    assert (host.probe_seen_by, host.probe_outage_ms, host.probe_outage_error_ms) == ("tcp 443", 9100, 80)
+    assert host.probe_down_at == "2026-11-24T15:00:01.200Z"
     assert [note["code"] for note in host.notes] == ["VIRTIO_NO_RESET"]
     assert set(host.hooks) == {("before", "lb"), ("after", "lb")}
+
+
+def test_why_there_is_no_outage_of_a_service_is_a_note() -> None:
+    note = reason("PROBE_STILL_DOWN", "tcp 443 gave no good answer for 9.0 s, and was not waited for any longer")
+    gone = records.host_probed("web1", probe_seen_by="tcp 443", probe_outage_ms=None, probe_outage_error_ms=None, note=note)
+    host = fold([*way("web1")[:9], gone])
+    assert host.probe_outage_ms is None
+    assert host.notes[-1] == note.as_dict()
+    assert host.phase is Phase.BACK, "it goes its own way"
 
 
 def test_a_host_that_did_not_reboot_is_prepared_anew_and_stays_drained() -> None:

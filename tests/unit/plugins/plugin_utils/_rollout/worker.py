@@ -234,12 +234,13 @@ async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) ->
 
     @asynccontextmanager
     async def network() -> Any:
-        yield Network(*hosts.values())
+        simulated: Any = Network(*hosts.values())
+        yield rolling.Probers(simulated, simulated)
 
     # What is simulated: connections and probes. And who waits for a slot does not wait for seconds.
     PlayFleet.session = lambda self, name: hosts[name]  # type: ignore[method-assign]
     PlayFleet._controller_session = lambda self: next(iter(hosts.values()))  # type: ignore[method-assign]
-    rolling._prober = network
+    rolling._probers = network
     host_run.SLOT_RETRY_S = 0.2
     rollout = rolling.Rolling(
         options=checked.validated_parameters,
