@@ -8,27 +8,17 @@ From outside, every guest's sshd is probed all the time.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from testinfra.host import Host
 
-HERE = Path(__file__).resolve().parents[2]
-DIRECTORY = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
-RUNS = DIRECTORY / "runs"
-HOOK_LOG = DIRECTORY / "hooks.log"
-INVENTORY = Path(os.environ["LAB_RUN"]) / "inventory.yml"
-EVENT_TIMEOUT_S = 400.0
+from shared.rollouts import HOOK_LOG, INVENTORY, Rollout, workers_of
 
 
 class Probes:
@@ -60,68 +50,35 @@ class Probes:
         self._thread.join()
 
 
-def start(*more: str) -> subprocess.Popen[bytes]:
-    """Start the playbook, with a session of its own."""
-    argv = ["ansible-playbook", "--inventory", str(INVENTORY), str(HERE / "roll.yml")]
-    for variable in (f"rolling_reboot_run_directory={RUNS}", f"hook_log={HOOK_LOG}", *more):
-        argv += ["--extra-vars", variable]
-    return subprocess.Popen(argv, start_new_session=True)
-
-
-def journal() -> list[dict[str, Any]]:
-    """What the run's journal says so far."""
-    path = RUNS / "killed/journal.jsonl"
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-
-
-def wait_for(event: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until the journal has an event."""
-    deadline = time.monotonic() + EVENT_TIMEOUT_S
-    while not any(record["event"] == event for record in journal()):
-        assert process.poll() is None, "the playbook ended before there was any %s" % event
-        assert time.monotonic() < deadline, "no %s within %g s" % (event, EVENT_TIMEOUT_S)
-        time.sleep(0.1)
-
-
-def workers_of(process: subprocess.Popen[bytes]) -> set[int]:
-    """The processes that a playbook has begun, each in a session of its own."""
-    found: set[int] = set()
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            fields = status.read_text().rpartition(")")[2].split()
-            if int(fields[1]) == process.pid:
-                found.add(int(status.parent.name))
-    return found
+KILLED = Rollout("killed")
 
 
 @pytest.fixture(scope="module")
 def resumed() -> Iterator[Probes]:
     """A run that is killed as soon as a guest is down, and then gone on with."""
     probes = Probes()
-    process = start("rolling_reboot_run_id=killed")
-    wait_for("host_down", process)
+    process = KILLED.begin()
+    KILLED.wait_for("host_down", process)
     workers = workers_of(process)
     assert workers
     for pid in (process.pid, *workers):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
-    assert start("rolling_reboot_resume=latest").wait(600) == 0
+    assert KILLED.finish(KILLED.start(rolling_reboot_resume="latest")) == 0
     probes.end()
     yield probes
 
 
 def test_everybody_is_done(resumed: Probes) -> None:
-    released = [record["host"] for record in journal() if record["event"] == "host_released"]
+    released = [record["host"] for record in KILLED.journal() if record["event"] == "host_released"]
     assert sorted(released) == ["kx1", "kx2", "kx3"]
-    assert any(record["event"] == "run_resumed" for record in journal())
+    assert any(record["event"] == "run_resumed" for record in KILLED.journal())
 
 
 def test_nobody_was_rebooted_twice(resumed: Probes, host: Host) -> None:
     name = host.ansible.get_variables()["inventory_hostname"]
-    records = [record for record in journal() if record.get("host") == name]
+    records = [record for record in KILLED.journal() if record.get("host") == name]
     first = next(record for record in records if record["event"] == "host_intent")
     last = next(record for record in reversed(records) if record["event"] == "host_verified")
     # journald has one boot between the one that was to end and the present one: none.
@@ -143,10 +100,27 @@ def test_hooks_ran_around_each_reboot(resumed: Probes) -> None:
     for name in ("kx1", "kx2", "kx3"):
         ran = [what for _at, what, host in lines if host == name]
         assert ran[0] == "drain" and ran[-1] == "undrain"
-    for record in journal():
+    for record in KILLED.journal():
         if record["event"] == "host_intent":
             drained = [line for line in lines if line[1:] == ["drain", record["host"]]]
             assert drained, "drained before it was told to reboot"
+
+
+def test_how_long_the_web_servers_were_away(resumed: Probes) -> None:
+    records = KILLED.journal()
+    resumed_at = next(record["seq"] for record in records if record["event"] == "run_resumed")
+    intents = {record["host"]: record["seq"] for record in records if record["event"] == "host_intent"}
+    outages_ms = {record["host"]: record["outage_ms"] for record in records if record["event"] == "host_back"}
+    # One rack has two guests, and lets one go at a time.
+    whole = [host for host, seq in intents.items() if seq > resumed_at]
+    assert whole
+    for host in whole:
+        (probed,) = (record for record in records if record["event"] == "host_probed" and record["host"] == host)
+        assert probed["note"] is None
+        assert probed["probe_seen_by"].startswith("http http://")
+        # It goes and comes at another time than sshd, in the same reboot.
+        assert outages_ms[host] / 2 < probed["probe_outage_ms"] < outages_ms[host] + 60_000
+        assert 0 < probed["probe_outage_error_ms"] < 5_000
 
 
 def test_nothing_is_staged(resumed: Probes, host: Host) -> None:

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, fleet.kexec contributors
+"""Playbooks with a rolling reboot, run beside a test that watches their journals and disturbs them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+DIRECTORY = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
+RUNS = DIRECTORY / "runs"
+HOOK_LOG = DIRECTORY / "hooks.log"
+INVENTORY = Path(os.environ["LAB_RUN"]) / "inventory.yml"
+PLAYBOOK = Path(__file__).resolve().parents[1] / "rolling_reboot/roll.yml"
+EVENT_TIMEOUT_S = 400.0
+OUTPUT_TAIL_CHARS = 4000
+
+
+class Rollout:
+    """A run, by its name."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Start the playbook in a session of its own."""
+        argv = ["ansible-playbook", "--inventory", str(INVENTORY), str(PLAYBOOK), *arguments]
+        for name, value in {"rolling_reboot_run_directory": RUNS, "hook_log": HOOK_LOG, **variables}.items():
+            argv += ["--extra-vars", f"{name}={value}"]
+        # A file, because nobody reads while it runs, and its orphans may outlive it.
+        with (DIRECTORY / f"{self.run_id}.out").open("a+") as output:
+            return subprocess.Popen(argv, start_new_session=True, stdout=output, stderr=subprocess.STDOUT, text=True)
+
+    def begin(self) -> subprocess.Popen[str]:
+        """Start the run."""
+        return self.start(rolling_reboot_run_id=self.run_id)
+
+    def resume(self, *arguments: str) -> subprocess.Popen[str]:
+        """Go on with it."""
+        return self.start(*arguments, rolling_reboot_resume=self.run_id)
+
+    def finish(self, process: subprocess.Popen[str], timeout_s: float = 600.0) -> int:
+        """Wait for a playbook's end."""
+        rc = process.wait(timeout_s)
+        print(self.output()[-OUTPUT_TAIL_CHARS:])
+        return rc
+
+    def output(self) -> str:
+        """All that its playbooks printed so far."""
+        return (DIRECTORY / f"{self.run_id}.out").read_text()
+
+    def journal(self) -> list[dict[str, Any]]:
+        """What the run's journal says so far."""
+        path = RUNS / self.run_id / "journal.jsonl"
+        if not path.exists():
+            return []
+        return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+    def hosts_with(self, event: str) -> set[str]:
+        """Hosts that the journal has an event of."""
+        return {record["host"] for record in self.journal() if record["event"] == event}
+
+    def wait_for(self, event: str, process: subprocess.Popen[str]) -> None:
+        """Wait until the journal has an event."""
+        deadline = time.monotonic() + EVENT_TIMEOUT_S
+        while not any(record["event"] == event for record in self.journal()):
+            if process.poll() is not None:
+                raise AssertionError(f"no {event} before the playbook ended:\n{self.output()[-OUTPUT_TAIL_CHARS:]}")
+            assert time.monotonic() < deadline, f"no {event} within {EVENT_TIMEOUT_S} s"
+            time.sleep(0.1)
+
+
+def workers_of(process: subprocess.Popen[str]) -> set[int]:
+    """The processes that a playbook has begun, each in a session of its own."""
+    found: set[int] = set()
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = status.read_text().rpartition(")")[2].split()
+            if int(fields[1]) == process.pid:
+                found.add(int(status.parent.name))
+    return found
