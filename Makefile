@@ -57,6 +57,7 @@ PASSED += $(if $(filter-out undefined,$(origin BENCH_ICOUNT)),BENCH_ICOUNT)
 AS_ROOT := $(if $(SUDO),$(SUDO) env $(foreach name,$(PASSED),$(name)="$$$(name)"))
 # The controller of the guests: in the lab's network namespace.
 IN_LAB := $(AS_ROOT) ip netns exec $(LAB_NAME)
+PLAY_IN_LAB := $(IN_LAB) ansible-playbook --inventory $(LAB_RUN)/inventory.yml --extra-vars fleet_kexec_hosts=lab
 LAB_PLAYBOOK := $(AS_ROOT) ansible-playbook --inventory localhost, --extra-vars '$(LAB_EXTRA_VARS)'
 
 # --- help --------------------------------------------------------------------------------
@@ -251,9 +252,11 @@ test-matrix: test ## test, and all that is too long for it: other releases, kern
 BENCH_RESULTS := $(CACHE)/bench
 # More variables for the playbook: bench_only (a regular expression), bench_repetitions, bench_at_once.
 BENCH_VARS ?=
+# Of bench-ways.
+BENCH_REPETITIONS ?= 3
 
 .PHONY: bench
-bench: bench-native bench-rollout bench-jump ## measure (an hour and more; the parts are bench-native, bench-rollout and bench-jump)
+bench: bench-native bench-rollout bench-jump bench-ways ## measure (two hours; the parts are bench-native, -rollout, -jump and -ways)
 
 .PHONY: bench-native
 bench-native: $(VENV)/.complete $(KERNELS) | $(TREE)/ansible_collections/fleet/kexec ## time the stub's own code, building, staging and gathering facts on this CPU
@@ -282,9 +285,17 @@ bench-jump: setup ## time the jump on every kernel, in guests that count instruc
 	  --extra-vars bench_results=$(BENCH_RESULTS)/jump $(if $(BENCH_VARS),--extra-vars '$(BENCH_VARS)'); \
 	python tests/bench/table.py $(BENCH_RESULTS)/jump --json $(BENCH_RESULTS)/jump.json
 
-# --- showing it --------------------------------------------------------------------------
+.PHONY: bench-ways
+bench-ways: setup | $(TREE)/ansible_collections/fleet/kexec ## reboot a guest by the fast image, by systemctl kexec and by ansible.builtin.reboot
+	@$(MAKE) install
+	@mkdir -p $(BENCH_RESULTS)
+	@trap '$(MAKE) --no-print-directory lab-down' EXIT; \
+	$(MAKE) lab-up LAB_GUESTS=1; \
+	$(PLAY_IN_LAB) fleet.kexec.prepare; \
+	$(IN_LAB) env PYTHONPATH=$(TREE) python tests/bench/ways.py $(LAB_RUN)/inventory.yml \
+	  --repetitions $(BENCH_REPETITIONS) --json $(BENCH_RESULTS)/ways.json
 
-PLAY_IN_LAB := $(IN_LAB) ansible-playbook --inventory $(LAB_RUN)/inventory.yml --extra-vars fleet_kexec_hosts=lab
+# --- showing it --------------------------------------------------------------------------
 
 .PHONY: demo
 demo: setup ## a rolling reboot of three virtual machines by kexec, with its plan first (KEEP=1 keeps them)
@@ -302,4 +313,6 @@ demo: setup ## a rolling reboot of three virtual machines by kexec, with its pla
 	$(PLAY_IN_LAB) -e @molecule/lab/demo.yml --check fleet.kexec.rolling_reboot; \
 	step "Rolling reboot: a canary, then two at a time"; \
 	$(PLAY_IN_LAB) -e @molecule/lab/demo.yml fleet.kexec.rolling_reboot; \
-	step "Three hosts proven rebooted by kexec"
+	step "The report"; \
+	$(PLAY_IN_LAB) -e report_html=$(CACHE)/demo.html fleet.kexec.report; \
+	step "Three hosts proven rebooted by kexec; where the seconds went: $(CACHE)/demo.html"

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, fleet.kexec contributors
+"""Reboots a guest of the lab by each way, and tells how long it was out.
+
+The guest's sshd is probed from outside, by the same prober for all ways; the
+phases are the guest's own. Runs in the lab's network, on a prepared guest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.watch import Watch
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation, Prober, Sshd
+
+HERE = Path(__file__).parent
+PLAYBOOK_TIMEOUT_S = 1200.0
+SSH_PORT = 22
+
+#: What is compared, by the name of its playbook.
+WAYS = {
+    "fast": "fleet.kexec, fast image",
+    "systemctl_kexec": "`kexec -s`, `systemctl kexec`",
+    "builtin": "`ansible.builtin.reboot`",
+}
+#: Phases of the new system, in their order. The rest of the outage is the old one's end, and the jump or firmware.
+PHASES = ("kernel", "initrd", "userspace", "network", "ssh")
+
+
+@dataclass(frozen=True)
+class Reboot:
+    """One reboot.
+
+    :ivar task_s: how long the playbook took.
+    :ivar phases_ms: of the new system, by name.
+    """
+
+    way: str
+    outage_ms: int
+    outage_error_ms: int
+    task_s: float
+    path: str
+    phases_ms: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The reboots of one way: medians, and the shortest and longest outage.
+
+    :ivar before_ms: from the last answer of the old system to the new kernel's clock zero.
+    """
+
+    way: str
+    reboots: int
+    outage_ms: float
+    least_ms: float
+    longest_ms: float
+    outage_error_ms: float
+    task_s: float
+    before_ms: float
+    phases_ms: dict[str, float]
+
+
+def summarise(reboots: Iterable[Reboot]) -> list[Row]:
+    """A row for each way."""
+    groups: dict[str, list[Reboot]] = {}
+    for reboot in reboots:
+        groups.setdefault(reboot.way, []).append(reboot)
+    return [
+        Row(
+            way=way,
+            reboots=len(group),
+            outage_ms=statistics.median(each.outage_ms for each in group),
+            least_ms=min(each.outage_ms for each in group),
+            longest_ms=max(each.outage_ms for each in group),
+            outage_error_ms=max(each.outage_error_ms for each in group),
+            task_s=statistics.median(each.task_s for each in group),
+            before_ms=statistics.median(each.outage_ms - sum(each.phases_ms.values()) for each in group),
+            phases_ms={
+                name: statistics.median(each.phases_ms.get(name, 0.0) for each in group)
+                for name in PHASES
+                if any(name in each.phases_ms for each in group)
+            },
+        )
+        for way, group in groups.items()
+    ]
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Rows for people, in seconds."""
+    names = [name for name in PHASES if any(name in row.phases_ms for row in rows)]
+    lines = ["| way | reboots | outage | least to longest | playbook | until the kernel | %s |" % " | ".join(names)]
+    lines.append("| --- |" + " --- |" * (5 + len(names)))
+    for row in rows:
+        cells = [WAYS[row.way], "%d" % row.reboots, _s(row.outage_ms), "%s to %s" % (_s(row.least_ms), _s(row.longest_ms))]
+        cells += ["%.1f" % row.task_s, _s(row.before_ms), *(_s(row.phases_ms.get(name, 0.0)) for name in names)]
+        lines.append("| %s |" % " | ".join(cells))
+    return "\n".join(lines)
+
+
+def _s(milliseconds: float) -> str:
+    return "%.1f" % (milliseconds / 1000)
+
+
+async def reboot_once(way: str, inventory: Path, guest: str, address: str) -> Reboot:
+    """Reboot a guest, and watch it from outside."""
+    reader, writer = await asyncio.open_connection(address, SSH_PORT)
+    sshd = Sshd((socket.AF_INET, (address, SSH_PORT)), (await reader.readline()).decode("ascii", "replace"))
+    writer.close()
+    loop = asyncio.get_running_loop()
+    prober = Prober()
+    began = loop.time()
+    watch = Watch(began, began + PLAYBOOK_TIMEOUT_S, probing=True)
+
+    def observe(observation: Observation) -> None:
+        watch.observe(observation)
+        if watch.is_back:
+            prober.forget(guest)
+
+    # The playbook's own connections come from the same address as these, which sshd counts.
+    prober.watch(guest, sshd, observe, gently=True)
+    try:
+        await _play(HERE / "reboots" / (way + ".yml"), inventory, guest)
+        task_s = loop.time() - began
+    finally:
+        prober.close()
+    outage = watch.outage
+    if outage is None:
+        raise SystemExit("%s was not seen to go down and come back" % guest)
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as kept:
+        await _play(HERE / "reboots/timeline.yml", inventory, guest, bench_timeline=kept.name)
+        timeline: dict[str, Any] = json.loads(Path(kept.name).read_text(encoding="utf-8"))
+    phases_ms = {phase["name"]: phase["duration_ms"] for phase in timeline["phases"] if phase["name"] in PHASES}
+    return Reboot(way, outage.duration_ms, outage.error_ms, task_s, timeline["path"], phases_ms)
+
+
+async def _play(playbook: Path, inventory: Path, guest: str, **variables: str) -> None:
+    argv = ["ansible-playbook", "--inventory", str(inventory), "--limit", "%s,localhost" % guest, str(playbook)]
+    for name, value in variables.items():
+        argv += ["--extra-vars", "%s=%s" % (name, value)]
+    process = await asyncio.create_subprocess_exec(*argv, stdout=sys.stderr)
+    if await asyncio.wait_for(process.wait(), PLAYBOOK_TIMEOUT_S) != 0:
+        raise SystemExit("%s failed" % playbook)
+
+
+async def measure(inventory: Path, guest: str, address: str, repetitions: int) -> list[Reboot]:
+    """All ways in turn, so often."""
+    reboots = []
+    for _repetition in range(repetitions):
+        for way in WAYS:
+            reboots.append(await reboot_once(way, inventory, guest, address))
+            print("%s: %s" % (time.strftime("%H:%M:%S"), reboots[-1]), file=sys.stderr)
+    return reboots
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("inventory", type=Path)
+    parser.add_argument("--guest", default="kx1")
+    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="where the figures go")
+    args = parser.parse_args()
+    hosts = yaml.safe_load(args.inventory.read_text(encoding="utf-8"))["lab"]["hosts"]
+    reboots = asyncio.run(measure(args.inventory, args.guest, hosts[args.guest]["lab_ipv4"], args.repetitions))
+    rows = summarise(reboots)
+    if args.json:
+        kept = {"reboots": list(map(asdict, reboots)), "rows": list(map(asdict, rows))}
+        args.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
