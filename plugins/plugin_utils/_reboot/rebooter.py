@@ -59,6 +59,9 @@ CALL_OFF_TRIES = 2
 CLOCK_TIMEOUT_S = 30.0
 TIMELINE_TIMEOUT_S = 180.0
 
+# Of what ssh said when a host could not be asked, in a message.
+UNANSWERED_MAX_CHARS = 300
+
 # The answer to the trigger has to get out before the network goes.
 TRIGGER_GRACE_S = 0.5
 
@@ -150,6 +153,8 @@ class HostReboot:
         # The last watch that came to nothing.
         self._timed_out: Watch | None = None
         self._sights = Sights()
+        # Why the last question had no answer.
+        self.unanswered = ""
         self.known: dict[str, Any] = {"notes": []}
         self.service = service
         self.probed: Callable[[Probed], None] = lambda probed: None
@@ -299,9 +304,12 @@ class HostReboot:
         """The host's state; None if there is no answer, or none that makes sense."""
         try:
             answer = await self._session.run(scripts.STATE, [token], become=False, timeout_s=timeout_s)
-        except Exception:  # of a host that is going down or coming up, whatever it is, it is no answer
+        except Exception as error:  # of a host that is going down or coming up, whatever it is, it is no answer
+            self.unanswered = str(error)
             return None
-        return scripts.parse_state(answer.stdout) if answer.rc == 0 else None
+        state = scripts.parse_state(answer.stdout) if answer.rc == 0 else None
+        self.unanswered = answer.last_words() if state is None else ""
+        return state
 
     async def watch(
         self,
@@ -605,6 +613,10 @@ class _Watching:
         timeout_s = self._watch.deadline - self._watch.due
         if self._watch.went_down:
             message = "the host went down and was not back in time (%g s)" % timeout_s
+            if self._watch.is_back and self._host.unanswered:
+                # Its sshd answers, and the end of what ssh says is what it has against it.
+                said = "; ".join(line.strip() for line in self._host.unanswered.splitlines() if line.strip())
+                message += "; its sshd answers, but it could not be asked: %s" % said[-UNANSWERED_MAX_CHARS:]
             return RebootError("REBOOT_TIMEOUT", message, rebooted=None, changed=True)
         return await self._host.not_begun("NOT_REBOOTED", "the host did not reboot within %g s" % timeout_s)
 

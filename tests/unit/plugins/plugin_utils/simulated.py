@@ -43,6 +43,8 @@ class Host:
         self.comes_back = True
         self.boots = "staged"
         self.hangs = False
+        # What ssh says of it, once it has rebooted.
+        self.distrusted = ""
         self.lost_triggers = 0
         self.trigger_rc = 0
         self.trigger_fails_later = False
@@ -166,6 +168,8 @@ class Host:
         except asyncio.CancelledError:
             self.abandoned += 1
             raise
+        if self.distrusted and self.boot_id != "old":
+            raise SessionLost(self.distrusted)
         if answer is None or wait_s > timeout_s:
             self.abandoned += 1
             raise SessionLost("no answer")

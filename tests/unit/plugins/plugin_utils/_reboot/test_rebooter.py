@@ -291,6 +291,22 @@ def test_a_session_that_hangs_after_the_reboot_cannot_outlast_the_timeout(host: 
     assert host.abandoned
 
 
+def test_a_host_key_that_changes_is_told(host: Host) -> None:
+    host.distrusted = "Failed to connect to the host via ssh: %s\nHost key verification failed.\n" % ("@" * 400)
+    with pytest.raises(
+        RebootError, match=r"sshd answers, but it could not be asked: .*Host key verification failed\.$"
+    ) as caught:
+        reboot(host, reboot_timeout_s=60)
+    assert caught.value.reason.code == "REBOOT_TIMEOUT"
+    assert len(caught.value.reason.message) < 500
+
+
+def test_a_host_that_stays_away_is_said_to_be_away(host: Host) -> None:
+    host.comes_back = False
+    with pytest.raises(RebootError, match=r"not back in time \(60 s\)$"):
+        reboot(host, reboot_timeout_s=60)
+
+
 def test_a_trigger_that_is_refused_is_called_off(host: Host) -> None:
     host.trigger_rc = 1
     assert code_of(host) == "TRIGGER_FAILED"
