@@ -6,7 +6,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import socket
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -303,3 +306,48 @@ def test_with_one_socket_a_host_that_drops_everything_is_down() -> None:
             prober.close()
 
         asyncio.run(run())
+
+
+# In a process of its own, which has descriptors of its own.
+_SERVER = """
+import socket
+server = socket.create_server(("127.0.0.1", 0), backlog=128)
+print(server.getsockname()[1], flush=True)
+while True:
+    connection, _peer = server.accept()
+    connection.sendall(b"SSH-2.0-x\\r\\n")
+    connection.close()
+"""
+
+
+def test_a_window_of_a_thousand_without_descriptors_takes_nobody_for_down() -> None:
+    seen: dict[int, bool] = {}
+
+    async def work(port: int) -> None:
+        prober = Prober()
+
+        def tell(observation: Observation) -> None:
+            seen[int(str(observation.key))] = observation.up
+            prober.forget(observation.key)
+
+        for number in range(1000):
+            prober.watch(number, Sshd((socket.AF_INET, ("127.0.0.1", port)), ""), tell)
+        async with asyncio.timeout(30):
+            while len(seen) < 1000:
+                await asyncio.sleep(0.05)
+        prober.close()
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with subprocess.Popen([sys.executable, "-c", _SERVER], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        port = int(server.stdout.readline())
+        free = os.open("/", os.O_RDONLY)
+        os.close(free)
+        try:
+            # The event loop takes four of them.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free + 12, hard))
+            asyncio.run(work(port))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            server.kill()
+    assert set(seen.values()) == {True}
