@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A connection plugin to hosts that do nothing but say what they should, for playbooks that really run.
+
+A test copies it to where its ansible-playbook looks for plugins.
+"""
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: puppet
+author: fleet.kexec contributors
+short_description: hosts that are made up
+description:
+  - Answers what a rollout asks, as a host would that reboots at once.
+options:
+  state:
+    description: Directory that keeps which hosts have rebooted.
+    vars:
+      - name: puppet_state
+  host:
+    description: Name of the host.
+    vars:
+      - name: inventory_hostname
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.connection import ConnectionBase
+
+TOKEN = "ab" * 8
+
+
+class Connection(ConnectionBase):
+    """One made-up host."""
+
+    transport = "puppet"
+    has_pipelining = True
+
+    def _connect(self) -> Connection:
+        self._connected = True
+        return self
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        """Answer a command, or a module that comes by standard input."""
+        super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
+        rebooted = Path(self.get_option("state")) / self.get_option("host")
+        if in_data:
+            return 0, json.dumps(_module(in_data)).encode(), b""
+        if "systemd-run" in cmd:
+            rebooted.touch()
+        if "bootloader_type" in cmd:
+            return 0, _state(rebooted.exists()).encode(), b""
+        return 0, b"", b""
+
+    def put_file(self, in_path: str, out_path: str) -> None:
+        """Nothing is put anywhere."""
+        raise NotImplementedError
+
+    def fetch_file(self, in_path: str, out_path: str) -> None:
+        """Nothing is fetched from anywhere."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """There is nothing to close."""
+        self._connected = False
+
+    def reset(self) -> None:
+        """There is nothing to reset."""
+
+
+def _module(payload: bytes) -> dict[str, Any]:
+    if b"fleet.kexec.plugins.modules.boot_facts" in payload:
+        facts = {
+            "boot": {"boot_id": "old"},
+            "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
+            "staged": None,
+            "blockers": [],
+            "container": None,
+        }
+        return {"ansible_facts": {"fleet_kexec": facts}}
+    if b"fleet.kexec.plugins.modules.stage" in payload:
+        staged = {"kernel": "/boot/vmlinuz-2", "initrd": None, "release": "2", "cmdline": "ro", "loader": "kexec_load"}
+        return {"changed": True, "staged": dict(staged, token=TOKEN)}
+    return {"changed": False, "failed": True, "msg": "no"}
+
+
+def _state(rebooted: bool) -> str:
+    return "\n".join(
+        [
+            "boot_id=%s" % ("new" if rebooted else "old"),
+            "release=%s" % ("2" if rebooted else "1"),
+            "bootloader_type=%d" % (0xD0 if rebooted else 0x72),
+            "panic_s=0",
+            "panic_on_oops=0",
+            "timer=inactive",
+            "trigger=inactive",
+            "system=running",
+            "preparing=b false",
+            "cmdline=ro fleet_kexec.token=%s" % TOKEN,
+        ]
+    )
