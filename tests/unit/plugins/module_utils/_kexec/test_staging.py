@@ -251,6 +251,25 @@ def test_a_record_that_cannot_be_written_undoes_the_load(host: Host) -> None:
     assert not host.loaded
 
 
+def test_the_record_is_its_owners_alone_and_no_link_is_followed(host: Host, tmp_path: Path) -> None:
+    bystander = tmp_path / "bystander"
+    bystander.write_text("mine\n")
+    bystander.chmod(0o644)
+    before = os.umask(0)
+    try:
+        host.stage(Request())
+        record = Path(host.files.path(PATH))
+        assert (record.parent.stat().st_mode & 0o777, record.stat().st_mode & 0o777) == (0o700, 0o600)
+        record.unlink()
+        record.symlink_to(bystander)
+        host.stage(Request())
+    finally:
+        os.umask(before)
+    assert not record.is_symlink()
+    assert record.stat().st_mode & 0o777 == 0o600
+    assert bystander.read_text() == "mine\n"
+
+
 @pytest.mark.parametrize(
     ("path", "content", "request_", "code"),
     [
