@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rolling import PARENT_CHECK_S
 
 from ..etcd_server import EtcdServer
-from .worker import POLL_S, Worker, ending, most_at_once, outages, staged
+from .worker import OUTAGE_S, POLL_S, Worker, ending, most_at_once, outages, staged
 
 PATIENCE_S = 30.0
 
@@ -148,6 +148,24 @@ def test_three_controllers_share_a_budget_while_one_is_killed_and_one_stopped(
     found = outages(tmp_path)
     assert sorted(each.host for each in found) == sorted([*killed.hosts, *stopped.hosts, *left.hosts]), "each once"
     assert 1 < most_at_once(found) <= lock["slots"] == shared.most()
+
+
+def test_a_controller_that_is_stopped_for_a_while_goes_on(start: Start, tmp_path: Path) -> None:
+    stopped = start(named("a", 3), run_id="night", window=1)
+    out = until(lambda: in_flight(stopped), "it has a host out")
+    os.kill(stopped.pid, signal.SIGSTOP)
+    os.waitpid(stopped.pid, os.WUNTRACED)
+    # For as long as all of it would have taken.
+    until(lambda: not in_flight(stopped), "the host is back")
+    stopped_at = time.monotonic()
+    until(lambda: time.monotonic() - stopped_at > 3 * OUTAGE_S, "time passes")
+    told = {each.host for each in outages(tmp_path)}
+    assert out <= told
+    os.kill(stopped.pid, signal.SIGCONT)
+    result = stopped.wait(PATIENCE_S)
+    assert statuses(result) == dict.fromkeys(stopped.hosts, "done")
+    assert len(told) == 1, "nobody was told meanwhile"
+    assert [each.host for each in outages(tmp_path)] == stopped.hosts, "each once"
 
 
 # --- a playbook that is gone -------------------------------------------------------------
