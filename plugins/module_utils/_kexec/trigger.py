@@ -68,7 +68,7 @@ stamping() {
         --service-type=oneshot --remain-after-exit \
         --property=DefaultDependencies=no --property=Conflicts=shutdown.target \
         --property='Before=shutdown.target sysinit.target' --property=RequiresMountsFor="$directory" \
-        --property=TimeoutStopSec=5s --property="ExecStop=-/bin/sh /run/fleet-kexec/stamp $1 stopped" \
+        --property=TimeoutStopSec=15s --property="ExecStop=-/bin/sh /run/fleet-kexec/stamp $1 stopped" \
         /bin/true
 }
 """
@@ -108,7 +108,7 @@ for name in kexec kexec-load; do
 done
 began=
 if stamping "$@" > /dev/null 2>&1; then
-    began="ExecStartPre=-/usr/bin/timeout 5 /bin/sh /run/fleet-kexec/stamp $1 began"
+    began="ExecStartPre=-/usr/bin/timeout 15 /bin/sh /run/fleet-kexec/stamp $1 began"
 fi
 # A systemd that does not take the stamp reboots without it.
 reboot_after "$@" || { [ -n "$began" ] && began= && reboot_after "$@"; }
