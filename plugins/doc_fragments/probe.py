@@ -16,7 +16,7 @@ options:
       - A service that the controller probes while the host reboots, beside its sshd, to tell how long the service was away. Give
         exactly one of O(probe.port) and O(probe.url).
       - It is probed 20 times a second or more, from the trigger until it answers again after the reboot. More than some 150
-        ports, or 70 URLs, that are probed at a time share 5,000 probes a second, or 2,500.
+        ports, or 70 URLs, that are probed at a time share 6,000 probes a second, or 3,000.
       - Nothing waits for it, and nothing fails for it. If it has not answered by the time the host is done, there is no outage to
         tell, and a note with the code C(PROBE_STILL_DOWN). Have what says that the host is healthy wait for it.
       - A service that gave no good answer before the reboot is not watched, and noted as C(PROBE_NOT_UP).

@@ -50,7 +50,7 @@ BANNER_TIMEOUT_S = 20.0
 PENDING_INTERVAL_S = 0.5
 
 # Over all hosts. A host that is down is tried less often where there are more of them than that allows.
-PROBES_PER_S = 5000.0
+PROBES_PER_S = 6000.0
 # Of these, what one takes that asks something.
 CONVERSATION_COST = 2
 # Probes that fall due meanwhile are started together, and no more than PROBES_PER_S allows for so many ticks: what else this loop
