@@ -44,6 +44,9 @@ ANSWER_S = 0.4
 ACCEPTED_ANSWER_S = 5.0
 # Accepted, but no banner yet: sshd may be slow, or be gone with its machine.
 BANNER_TIMEOUT_S = 20.0
+# Of one sshd. What was sent to a machine that was down may reach it all at once when its network comes up, and a penalising
+# sshd holds each connection against us, with no more than 15 to forgive.
+UNDER_WAY = 8
 # While a connection waits for its banner, the next is opened after so long, and
 # with each that waits after twice as long: a host that is busy starting has a
 # process to start for every one of them.
@@ -315,7 +318,8 @@ class Prober:
         pending_s = PENDING_INTERVAL_S * 2 ** (waiting - 1) if waiting else 0.0
         target.next_at = now + max(target.pause_s, self._interval_of(target), pending_s)
         # A SYN that was lost is sent again after a second, a new attempt sends one at once.
-        while len(target.attempts) >= max(1, self._sockets // len(self._targets)):
+        most = max(1, self._sockets // len(self._targets))
+        while len(target.attempts) >= (most if target.service is not None else min(most, UNDER_WAY)):
             oldest = target.attempts[0]
             chance_until = oldest.started + (ACCEPTED_ANSWER_S if oldest.connected else ANSWER_S)
             if now < chance_until:

@@ -30,4 +30,5 @@ def test_the_journal_has_it_all() -> None:
     assert {record["host"] for record in records if "host" in record} == {"kx1"}
     hooks = [(record["hook"], record["ok"], record["attempts"]) for record in records if record["event"] == "hook_ended"]
     assert hooks == [("drain", True, 1), ("health", False, 2), ("page", True, 1)]
-    assert [record["event"] for record in records[-3:]] == ["host_failed", "run_stopping", "run_ended"]
+    # Where the time went is told once the host costs nothing any more.
+    assert [record["event"] for record in records[-4:]] == ["host_failed", "run_stopping", "host_timeline", "run_ended"]

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober impo
     FORGIVEN_PROBES,
     PROBES_PER_S,
     TICK_S,
+    UNDER_WAY,
     Allowance,
     Observation,
     Prober,
@@ -285,8 +287,9 @@ def test_a_thousand_hosts_are_not_probed_all_at_once() -> None:
     probing(work)
 
 
-def test_with_one_socket_a_host_that_drops_everything_is_down() -> None:
-    # Linux drops what comes for a listener whose queue is full, as a machine that is off would.
+@contextlib.contextmanager
+def dropping() -> Iterator[SockAddr]:
+    """Linux drops what comes for a listener whose queue is full, as a machine that is off would."""
     with socket.socket() as listener, contextlib.ExitStack() as opened:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -295,15 +298,44 @@ def test_with_one_socket_a_host_that_drops_everything_is_down() -> None:
             filler = opened.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex(address)
+        yield socket.AF_INET, address
+
+
+def test_with_one_socket_a_host_that_drops_everything_is_down() -> None:
+    with dropping() as address:
 
         async def run() -> None:
             watching = Watching()
             prober = Prober(sockets=1)
-            prober.watch("host", Sshd((socket.AF_INET, address), BANNER.decode()), watching.tell)
+            prober.watch("host", Sshd(address, BANNER.decode()), watching.tell)
             assert not (await watching.until(lambda seen: True, limit_s=2.0)).up
             # That it could be told from one attempt is not enough: they go on.
             assert not (await watching.until(lambda seen: True, limit_s=2.0)).up
             prober.close()
+
+        asyncio.run(run())
+
+
+def test_what_is_under_way_to_a_host_that_is_down_is_less_than_its_sshd_would_penalise() -> None:
+    def connecting(port: int) -> int:
+        lines = Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]
+        # Remote address and state, SYN_SENT.
+        return sum(fields[2].endswith(":%04X" % port) and fields[3] == "02" for fields in map(str.split, lines))
+
+    with dropping() as address:
+        before = connecting(int(str(address[1][1])))
+
+        async def run() -> None:
+            watching = Watching()
+            prober = Prober()
+            prober.watch("host", Sshd(address, BANNER.decode()), watching.tell)
+            most = 0
+            for _look in range(100):
+                await asyncio.sleep(0.02)
+                most = max(most, connecting(int(str(address[1][1]))) - before)
+            prober.close()
+            # Fewer would be less than 20 times a second.
+            assert UNDER_WAY - 2 <= most <= UNDER_WAY < 15
 
         asyncio.run(run())
 
