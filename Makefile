@@ -237,7 +237,7 @@ test: setup ## everything that must pass at every landing
 	@$(MAKE) sanity
 	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepared reservation"
 	@$(MAKE) molecule LAB_GUESTS=2 SCENARIO="default stage reboot fast_image"
-	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="default rolling_reboot recovery"
+	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="default rolling_reboot"
 
 .PHONY: test-matrix
 test-matrix: test ## test, and all that is too long for it: other releases, kernels and firmware
