@@ -29,12 +29,14 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import (
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import HOST_CODES
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
 
 from .._transport.prober import Observation, Prober, Sshd
 from .._transport.session import Session, SessionLost
 from . import scripts
 from .service_watch import Probed, ServiceWatch
-from .sights import ClockOffset, Sights, Span, measure
+from .sights import Sights, measure
 from .watch import Outage, Watch
 
 METHOD_KEXEC = "kexec"
@@ -467,7 +469,7 @@ class HostReboot:
     def _span(self, outage: Outage) -> Span:
         return Span(self.utc_ns(outage.began_at), outage.duration_ms * 10**6, outage.error_ms * 10**6, "ssh")
 
-    async def _clock_offset(self) -> ClockOffset | None:
+    async def _clock_offset(self) -> Offset | None:
         return await measure(
             lambda: self._session.run(scripts.CLOCK, [], become=False, timeout_s=CLOCK_TIMEOUT_S),
             lambda: self.utc_ns(self.now()),

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
 
 from .._transport.session import SessionLost
 
@@ -24,29 +26,11 @@ from .._transport.session import SessionLost
 ROUNDS = 3
 
 
-@dataclass(frozen=True)
-class ClockOffset:
-    """A host's clock minus this machine's."""
-
-    offset_ns: int
-    error_ns: int
-
-
-@dataclass(frozen=True)
-class Span:
-    """Nanoseconds since 1970 by this machine's clock, and how long."""
-
-    start_ns: int
-    duration_ns: int
-    error_ns: int = 0
-    seen_by: str = ""
-
-
 @dataclass
 class Sights:
     """What was seen of one reboot from here; None for what was not."""
 
-    before: ClockOffset | None = None
+    before: Offset | None = None
     stage: Span | None = None
     outage: Span | None = None
     drain: Span | None = None
@@ -54,7 +38,7 @@ class Sights:
     healthy_ns: int | None = None
     words: dict[str, str] = field(default_factory=dict)
 
-    def as_args(self, after: ClockOffset | None) -> dict[str, Any]:
+    def as_args(self, after: Offset | None) -> dict[str, Any]:
         """The option C(seen) of M(fleet.kexec.timeline)."""
         known: dict[str, Any] = {**self.words, "healthy_ns": self.healthy_ns}
         pieces = {
@@ -69,13 +53,13 @@ class Sights:
         return {name: value for name, value in known.items() if value not in (None, "")}
 
 
-def offset_of(sent_ns: int, first_ns: int, last_ns: int, received_ns: int) -> ClockOffset | None:
+def offset_of(sent_ns: int, first_ns: int, last_ns: int, received_ns: int) -> Offset | None:
     """The offset by NTP's four times, two of them the host's; None if they can't be of one exchange."""
     highest, lowest = first_ns - sent_ns, last_ns - received_ns
-    return ClockOffset((highest + lowest) // 2, (highest - lowest + 1) // 2) if highest >= lowest else None
+    return Offset((highest + lowest) // 2, (highest - lowest + 1) // 2) if highest >= lowest else None
 
 
-async def measure(ask: Callable[[], Awaitable[CommandResult]], utc_ns: Callable[[], int]) -> ClockOffset | None:
+async def measure(ask: Callable[[], Awaitable[CommandResult]], utc_ns: Callable[[], int]) -> Offset | None:
     """The best of a few measurements; None if the host does not answer, or makes no sense.
 
     :param ask: runs C(scripts.CLOCK) on the host.

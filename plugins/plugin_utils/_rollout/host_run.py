@@ -21,6 +21,7 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import PATH_KEXEC
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
 
 from .._reboot.rebooter import (
     METHOD_FIRMWARE,
@@ -33,7 +34,6 @@ from .._reboot.rebooter import (
 )
 from .._reboot.scripts import HostState
 from .._reboot.service_watch import Probed
-from .._reboot.sights import Span
 from .._transport.hook_runner import HookRunner
 from .._transport.session import SessionLost
 from . import records

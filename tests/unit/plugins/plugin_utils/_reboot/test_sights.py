@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.last_boot import with_last_boot
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.sights import ROUNDS, ClockOffset, measure, offset_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.sights import ROUNDS, measure, offset_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
 
 AHEAD = 5_000_000
@@ -31,7 +32,7 @@ def test_times_that_cannot_be_of_one_exchange() -> None:
     assert offset_of(0, 10, 500, 100) is None
 
 
-def measured(answers: Sequence[tuple[int, CommandResult]]) -> ClockOffset | None:
+def measured(answers: Sequence[tuple[int, CommandResult]]) -> Offset | None:
     """:param answers: how long each takes, and what it is."""
     left = iter(answers)
     now = [0]
@@ -52,7 +53,7 @@ def test_the_best_of_a_few_counts() -> None:
     slow, quick = (1000, said(AHEAD + 900, AHEAD + 900)), (10, said(AHEAD + 1005, AHEAD + 1005))
     late = (1000, said(AHEAD + 1500, AHEAD + 1500))
     assert len((slow, quick, late)) == ROUNDS
-    assert measured([slow, quick, late]) == ClockOffset(AHEAD, 5)
+    assert measured([slow, quick, late]) == Offset(AHEAD, 5)
 
 
 @pytest.mark.parametrize("answers_first", [False, True])
@@ -66,7 +67,7 @@ def test_a_host_that_stops_answering(answers_first: bool) -> None:
             return said(AHEAD, AHEAD)
         raise SessionLost("no answer")
 
-    assert asyncio.run(measure(ask, lambda: 0)) == (ClockOffset(AHEAD, 0) if answers_first else None)
+    assert asyncio.run(measure(ask, lambda: 0)) == (Offset(AHEAD, 0) if answers_first else None)
     assert len(asked) == 1 + answers_first
 
 
