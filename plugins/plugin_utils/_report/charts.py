@@ -78,6 +78,7 @@ class FleetChart:
     :ivar labels: of the rows, where they have names.
     :ivar waves: names of the waves beside rows without names.
     :ivar note: what is not shown.
+    :ivar foreseen: whether the forecast is drawn.
     """
 
     labels: list[Label]
@@ -87,7 +88,19 @@ class FleetChart:
     capacity: Markup
     axis: Markup
     legend: list[Legend]
+    foreseen: bool
     note: str
+
+
+@dataclass(frozen=True)
+class _LimitLine:
+    """A limit, as long as it held."""
+
+    start_s: float
+    end_s: float
+    value: int
+    title: str
+    css: str
 
 
 # The fleet.
@@ -123,6 +136,7 @@ def fleet(run: RunReport) -> FleetChart:
         capacity=capacity,
         axis=svg.chart(_AXIS_HEIGHT, "time of day, UTC", svg.tick_labels(axis, labelled, 14)),
         legend=[_legend(words.STAGES[stage], thin=stage in _THIN) for stage in Stage if stage in stages],
+        foreseen=any(terms.foreseen for terms in run.terms),
         note="; ".join(notes),
     )
 
@@ -277,12 +291,17 @@ def _at(run: RunReport, at_s: float) -> str:
 def _capacity(run: RunReport, axis: Axis, ticks: Sequence[float]) -> tuple[Markup, Markup]:
     """The scale, and the chart: how many hosts were missing, against what was allowed."""
     height = _CAPACITY_HEIGHT
-    most = max([run.window, *(level.unavailable for level in run.levels)])
-    allowed = run.most_unavailable
-    limits = [(run.window, "window %d" % run.window, "window")]
-    if allowed is not None:
-        limits.append((allowed, "max_unavailable %d" % allowed, "allowed"))
-        most = max(most, min(allowed, 2 * most))
+    ends_s = [terms.at_s for terms in run.terms[1:]] + [run.end_s]
+    limits: list[_LimitLine] = []
+    for terms, end_s in zip(run.terms, ends_s, strict=True):
+        for value, name, css in ((terms.window, "window", "window"), (terms.most_unavailable, "max_unavailable", "allowed")):
+            if value is not None:
+                limits.append(_LimitLine(terms.at_s, end_s, value, "%s %d" % (name, value), css))
+    foreseen = _foreseen(run)
+    seen = max(level.unavailable for level in run.levels)
+    most = max([1, seen, *(terms.window or 0 for terms in run.terms), *(out for _at_s, out in foreseen)])
+    # What is far above everything else would leave that no room.
+    most = max([most, *(limit.value for limit in limits if limit.value <= 2 * most)])
     highest = most * 1.25
     unavailable = [(level.at_s, float(level.unavailable)) for level in run.levels]
     out = [(level.at_s, float(level.out)) for level in run.levels]
@@ -293,20 +312,34 @@ def _capacity(run: RunReport, axis: Axis, ticks: Sequence[float]) -> tuple[Marku
         lines.append(svg.element("line", {"class": "grid", "x1": "0", "x2": "100%", "y1": y, "y2": y}))
         attributes = {"class": "tick", "x": "100%", "y": min(max(y + 4, 10), height), "text_anchor": "end"}
         scale.append(svg.element("text", attributes, "%d" % tick))
-    for number, css, title in ((value, name, words_) for value, words_, name in limits):
-        if number <= highest:
-            y = height - height * number / highest
-            lines.append(svg.element("line", {"class": "limit " + css, "x1": "0", "x2": "100%", "y1": y, "y2": y}))
-            lines.append(svg.element("text", {"class": "limit-name", "x": "4", "y": max(10.0, y - 4)}, title))
+    said = set()
+    for limit in limits:
+        if limit.value <= highest:
+            y = height - height * limit.value / highest
+            lines.append(svg.across("limit " + limit.css, axis, limit.start_s, limit.end_s, y))
+            if limit.title not in said:
+                lines.append(svg.text("limit-name", axis, limit.start_s, max(10.0, y - 4), limit.title, shift=4))
+                said.add(limit.title)
     drawn = svg.stretched(
         height,
         svg.step_area("c-unavailable", axis, unavailable, highest, height),
         svg.step_area("c-out", axis, out, highest, height),
+        svg.step_line("c-foreseen", axis, [(at_s, float(out_)) for at_s, out_ in foreseen], highest, height),
     )
     grid = _grid(axis, ticks, height)
-    label = "hosts missing over time: at most %d, and %d allowed" % (max(level.out for level in run.levels), run.window)
+    label = "hosts missing over time: at most %d" % seen
     side = {"class": "chart", "width": "100%", "height": height, "aria_hidden": "true"}
     return svg.element("svg", side, *scale), svg.chart(height, label, grid, drawn, *lines)
+
+
+def _foreseen(run: RunReport) -> list[tuple[float, int]]:
+    """How many hosts were forecast to be out, from each moment on, by the forecast that was the latest then."""
+    course: list[tuple[float, int]] = []
+    for terms in run.terms:
+        if terms.foreseen is not None:
+            course = [each for each in course if each[0] < terms.at_s]
+            course += [(terms.at_s + at_s, out) for at_s, out in terms.foreseen.out_over_time]
+    return [each for each in course if each[0] <= run.end_s]
 
 
 # How outages are spread.

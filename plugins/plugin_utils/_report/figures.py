@@ -9,10 +9,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from .._rollout.percentiles import percentile
 from .._rollout.state import HostState
 from .boots import BEGINNING, IN_OUTAGE, Cost
+from .capacity import Breach
 from .read import HostReport, RunReport
 
 KEXEC = "kexec"
@@ -70,20 +72,36 @@ class Saved:
 class Budget:
     """Whether no more hosts were missing than might be.
 
-    :ivar window: how many could be out at a time.
+    :ivar windows: how many could be out at a time: at first, and whenever a resume changed it.
     :ivar most_out: how many were.
-    :ivar most_unavailable_allowed: of the whole fleet, for whatever reason; None if there was no such limit.
+    :ivar allowed: of the whole fleet, for whatever reason: at first, and whenever a resume changed it; None for no such limit.
     :ivar most_unavailable: how many were.
-    :ivar held: None if that can't be told: a resume may have had other limits, and the journal does not have them.
-    :ivar not_judged: limits by domain or group.
+    :ivar limits: how many limits of parts of the fleet there were, by domain or group.
+    :ivar held: None if that can't be told: the journal does not have what the run went by.
+    :ivar breaches: hosts that were taken out and were one too many.
     """
 
-    window: int
+    windows: list[int]
     most_out: int
-    most_unavailable_allowed: int | None
+    allowed: list[int | None]
     most_unavailable: int
+    limits: int
     held: bool | None
-    not_judged: list[str]
+    breaches: list[Breach]
+
+
+@dataclass(frozen=True)
+class RunForecast:
+    """What was forecast of the run as a whole, and what it took.
+
+    :ivar resumed: whether it is of what was left of the run when it was resumed last.
+    :ivar took_ms: None if it did not come to the end that was forecast.
+    """
+
+    resumed: bool
+    p50_ms: float
+    p95_ms: float
+    took_ms: float | None
 
 
 @dataclass(frozen=True)
@@ -189,6 +207,7 @@ class Figures:
     :ivar paths: C(kexec) or C(firmware) → hosts that were rebooted that way.
     :ivar slowest: the host that was out longest.
     :ivar saved: None where nothing was measured to compare with.
+    :ivar run_forecast: None where the journal has none.
     :ivar wall_ms: from the first record to the last, with the time in which there was no controller.
     :ivar ratios: outage of each host, as a multiple of what was forecast (p50), in ascending order.
     """
@@ -204,6 +223,7 @@ class Figures:
     distributions: list[Distribution]
     phases: list[PhaseCost]
     units: list[UnitCost]
+    run_forecast: RunForecast | None
     forecast: list[ForecastCost]
     ratios: list[float]
     problems: list[Problem]
@@ -228,6 +248,7 @@ def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figure
         distributions=distributions_of(run.hosts),
         phases=phases_of(run.hosts),
         units=units_of(run.hosts),
+        run_forecast=_run_forecast(run),
         forecast=_forecast(run.hosts),
         ratios=_ratios(run.hosts),
         problems=problems_of(run.hosts),
@@ -280,36 +301,18 @@ def _saved(hosts: Sequence[HostReport], earlier: Mapping[str, Sequence[float]]) 
 
 
 def _budget(run: RunReport) -> Budget:
-    allowed = run.most_unavailable
-    resumed_s = run.absences[0][1] if run.absences else run.end_s
-    held: bool | None = True
-    for level in run.levels:
-        # Hosts that are down on their own may exceed it; what may not is to take one more.
-        if level.out > run.window:
-            held = None if level.at_s >= resumed_s and run.absences else False
-            if held is False:
-                break
-    most_unavailable = max(level.unavailable for level in run.levels)
-    if held and allowed is not None and most_unavailable > allowed:
-        held = None if run.absences else _taken_beyond(run, allowed)
+    windows = [terms.window for terms in run.terms]
+    known = [window for window in windows if window is not None]
+    held = None if len(known) < len(windows) else not run.breaches
     return Budget(
-        window=run.window,
+        windows=[window for window, _same in groupby(known)],
         most_out=max(level.out for level in run.levels),
-        most_unavailable_allowed=allowed,
-        most_unavailable=most_unavailable,
-        held=held,
-        not_judged=run.other_limits,
+        allowed=[allowed for allowed, _same in groupby(terms.most_unavailable for terms in run.terms)],
+        most_unavailable=max(level.unavailable for level in run.levels),
+        limits=max(terms.limits for terms in run.terms),
+        held=False if run.breaches else held,
+        breaches=run.breaches,
     )
-
-
-def _taken_beyond(run: RunReport, allowed: int) -> bool:
-    """Whether no host was taken out while more than C(allowed) were missing already, or would have been with it."""
-    before = run.levels[0]
-    for level in run.levels[1:]:
-        if level.out > before.out and level.unavailable > allowed:
-            return False
-        before = level
-    return True
 
 
 # Outages and phases.
@@ -385,6 +388,19 @@ def units_of(hosts: Iterable[HostReport]) -> list[UnitCost]:
 
 
 # Forecast.
+
+
+def _run_forecast(run: RunReport) -> RunForecast | None:
+    foreseen, state = run.terms[-1].foreseen, run.state
+    if foreseen is None:
+        return None
+    came_to_its_end = state.ended and state.stop_reason is None
+    return RunForecast(
+        resumed=state.resumes > 0,
+        p50_ms=foreseen.total_p50_s * 1000,
+        p95_ms=foreseen.total_p95_s * 1000,
+        took_ms=state.duration_ms if came_to_its_end else None,
+    )
 
 
 def _actual(state: HostState) -> dict[str, int | None]:

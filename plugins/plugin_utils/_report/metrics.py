@@ -40,11 +40,16 @@ def as_metrics(run: RunReport, figures: Figures) -> str:
         _gauge("run_problems", "Hosts that failed or were refused, by code.", _problems(figures)),
         _outages(run),
         _gauge("run_phase_seconds", "Time in each phase of the reboots, summed over the hosts.", _phases(figures)),
-        _gauge("run_window", "How many hosts could be out at a time.", [({}, budget.window)]),
+        _gauge("run_window", "How many hosts could be out at a time.", [({}, window) for window in budget.windows[-1:]]),
         _gauge("run_most_out", "The most hosts that were out at a time.", [({}, budget.most_out)]),
     ]
     if budget.held is not None:
         parts.append(_gauge("run_budget_held", "Whether the budget was held (1) or exceeded (0).", [({}, int(budget.held))]))
+    if figures.run_forecast is not None:
+        text = "How long the run, or what was left of it when it was resumed, was forecast to take."
+        percentiles = (("50", figures.run_forecast.p50_ms), ("95", figures.run_forecast.p95_ms))
+        samples = [({"percentile": percent}, value_ms / 1000) for percent, value_ms in percentiles]
+        parts.append(_gauge("run_forecast_seconds", text, samples))
     if figures.saved is not None:
         saved_s = figures.saved.total_ms / 1000
         parts.append(_gauge("run_saved_host_seconds", "Outage saved against measured firmware reboots.", [({}, saved_s)]))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -29,6 +29,7 @@ from .ways import headline as ways_headline
 
 # Hosts that are named of one problem, and rows of the table, before it is only said how many there are.
 _MOST_NAMED = 50
+_BREACHES_NAMED = 5
 _MOST_LISTED = 2000
 
 
@@ -84,7 +85,7 @@ def render(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] |
         most_named=_MOST_NAMED,
         comparison=_comparison(run, figures, before),
         fleet=charts.fleet(run),
-        budget_text=budget_text(figures.budget),
+        budget_text=budget_text(run, figures.budget),
         strips=charts.distributions(distributions),
         saved_text=_saved_text(figures.saved),
         phases=_phase_rows(figures),
@@ -93,7 +94,7 @@ def render(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] |
         untimed=sum(host.boot is None for host in with_outage),
         compositions=charts.compositions(run),
         waterfalls=charts.waterfalls(run),
-        forecast_text=_forecast_text(run, figures),
+        forecast_texts=[each for each in (_run_forecast_text(figures), _forecast_text(figures)) if each],
         histogram=charts.histogram(figures.ratios),
         listed=_listed(run),
     )
@@ -218,24 +219,35 @@ def _held(budget: Budget) -> str:
     return {True: "held", False: "exceeded", None: "not known"}[budget.held]
 
 
-def budget_text(budget: Budget) -> str:
+def budget_text(run: RunReport, budget: Budget) -> str:
     """Whether the budget was held, and what that is judged by."""
-    text = "At most %d were out at a time, and the window was %d" % (budget.most_out, budget.window)
-    if budget.most_unavailable_allowed is not None:
-        text += "; at most %d of the fleet were missing for whatever reason, and max_unavailable was %d" % (
+    text = "At most %d were out at a time" % budget.most_out
+    if budget.windows:
+        text += ", and the window was %s" % _in_turn(budget.windows)
+    if any(allowed is not None for allowed in budget.allowed):
+        allowed = _in_turn("not limited" if each is None else each for each in budget.allowed)
+        text += "; at most %d of the fleet were missing for whatever reason, and max_unavailable was %s" % (
             budget.most_unavailable,
-            budget.most_unavailable_allowed,
+            allowed,
         )
+    if budget.limits:
+        text += "; %s by domain or group had to be kept, too" % counted(budget.limits, "limit")
     verdict = {
         True: "the budget was held.",
         False: "the budget was exceeded.",
-        None: "the run was resumed, perhaps with other limits, which the journal does not have; so this can't be judged.",
+        None: "the journal does not have what the run went by, so this can't be judged.",
     }[budget.held]
-    text = "%s: %s" % (text, verdict)
-    if budget.not_judged:
-        named = ", ".join(budget.not_judged)
-        text += " Limits by %s are not judged here: the journal does not say which host belongs where." % named
-    return text
+    breaches = [
+        "At %s UTC %s was taken out, and with it %d were missing: of %s %d might be."
+        % (words.clock(run.started_s + each.at_s), clean(each.host), each.missing, each.of, each.most)
+        for each in budget.breaches[:_BREACHES_NAMED]
+    ]
+    more = len(budget.breaches) - len(breaches)
+    return " ".join(["%s: %s" % (text, verdict), *breaches, *(["And %d more such." % more] if more else [])])
+
+
+def _in_turn(values: Iterable[object]) -> str:
+    return ", then ".join(map(str, values))
 
 
 def _saved_text(saved: Saved | None) -> str:
@@ -266,7 +278,7 @@ def _notices(run: RunReport) -> list[str]:
         notices.append("The last line of the journal is not whole, and was left out.")
     if run.state.resumes:
         notices.append(
-            "The run was resumed %s; without a controller it was for %s. Limits are those that it began with."
+            "The run was resumed %s; without a controller it was for %s."
             % (counted(run.state.resumes, "time"), duration(sum(end_s - start_s for start_s, end_s in run.absences)))
         )
     return notices
@@ -304,7 +316,11 @@ def _tiles(figures: Figures) -> list[Tile]:
         tiles.append(Tile("Host-hours saved", "n/a", "no firmware reboot of the same kind was measured"))
     budget = figures.budget
     css = {True: "good", False: "bad", None: "warn"}[budget.held]
-    tiles.append(Tile("Budget", _held(budget), "at most %d out, window %d" % (budget.most_out, budget.window), css))
+    tiles.append(
+        Tile(
+            "Budget", _held(budget), "at most %d out, window %s" % (budget.most_out, _in_turn(budget.windows) or "not known"), css
+        )
+    )
     tiles.append(Tile("Wall time", duration(figures.wall_ms / 1000), "from the first record to the last"))
     return tiles
 
@@ -330,7 +346,24 @@ def _unit_rows(figures: Figures) -> list[_UnitRow]:
     ]
 
 
-def _forecast_text(run: RunReport, figures: Figures) -> str:
+def _run_forecast_text(figures: Figures) -> str:
+    forecast = figures.run_forecast
+    if forecast is None:
+        return ""
+    what = "What was left of the run when it was resumed" if forecast.resumed else "The run"
+    text = "%s was forecast to take %s, and in 95 of 100 cases no more than %s; " % (
+        what,
+        duration(forecast.p50_ms / 1000),
+        duration(forecast.p95_ms / 1000),
+    )
+    if forecast.took_ms is None:
+        return text + "it did not come to that end."
+    apart_ms = forecast.took_ms - forecast.p50_ms
+    than = "longer" if apart_ms >= 0 else "less"
+    return text + "it took %s, %s %s." % (duration(forecast.took_ms / 1000), duration(abs(apart_ms) / 1000), than)
+
+
+def _forecast_text(figures: Figures) -> str:
     outage = next((each for each in figures.forecast if each.phase == "outage"), None)
     if outage is None:
         return ""

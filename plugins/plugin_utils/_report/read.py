@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from .._rollout.amounts import parse_amount
 from .._rollout.errors import RolloutError
 from .._rollout.journal import FIRST_EVENT, replay, time_of
 from .._rollout.outcome import status_of
 from .._rollout.records import Record
-from .._rollout.settings import EVERYTHING
 from .._rollout.state import HostState, Phase, Resume, RunState
 from .boots import Boot, boot_of, finite
+from .capacity import Breach, Capacity, Level, Terms
 
 
 class Stage(StrEnum):
@@ -79,19 +78,6 @@ class HostReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """How many hosts were missing from some moment on.
-
-    :ivar out: because of the rollout; this is what the window bounds.
-    :ivar unavailable: for whatever reason, as far as the run knew; this is what max_unavailable bounds.
-    """
-
-    at_s: float
-    out: int
-    unavailable: int
-
-
-@dataclass(frozen=True, slots=True)
 class WaveReport:
     """A wave, and when its hosts were under way.
 
@@ -112,6 +98,8 @@ class RunReport:
     :ivar started_s: seconds since 1970, UTC.
     :ivar end_s: when the last record was written, seconds since the run began.
     :ivar levels: how many hosts were missing, in the order of time.
+    :ivar terms: what each process of the controller went by, in the order of time; at least one.
+    :ivar breaches: hosts that were taken out against them.
     :ivar absences: when there was no controller, between an end and a resume.
     :ivar torn: whether the last record is not whole.
     """
@@ -122,33 +110,10 @@ class RunReport:
     started_s: float
     end_s: float
     levels: list[Level]
+    terms: list[Terms]
+    breaches: list[Breach]
     absences: list[tuple[float, float]]
     torn: bool = False
-
-    @property
-    def window(self) -> int:
-        """How many hosts could be out at a time."""
-        return max(1, self._amount(self.state.settings.get("window", 1), "window", len(self.hosts)))
-
-    @property
-    def most_unavailable(self) -> int | None:
-        """How many of the whole fleet could be unavailable; None if nothing was said of that."""
-        given = self.state.settings.get("max_unavailable")
-        if isinstance(given, dict):
-            given = given.get(EVERYTHING)
-        return None if given is None else self._amount(given, "max_unavailable", len(self.hosts) + len(self.state.bystanders))
-
-    @property
-    def other_limits(self) -> list[str]:
-        """Limits that can't be judged from a journal: it does not say which host is in which domain or group."""
-        given = [self.state.settings.get(option) for option in ("max_unavailable", "min_available")]
-        return [str(name) for each in given if isinstance(each, dict) for name in each if name != EVERYTHING]
-
-    def _amount(self, value: object, option: str, total: int) -> int:
-        try:
-            return parse_amount(value, option).of(total)
-        except RolloutError as error:
-            raise RolloutError("JOURNAL_DAMAGED", error.reason.message, line=1) from error
 
 
 def read_run(path: str) -> RunReport:
@@ -188,6 +153,7 @@ _STAGES: dict[str, Stage | None] = {
 }
 # What is calculated with.
 _NUMBERS = ("outage_ms", "outage_error_ms", "duration_ms")
+_TERMS = frozenset((FIRST_EVENT, "run_resumed"))
 _GONE_OUT = frozenset(("host_draining", "host_intent"))
 _BACK_IN = frozenset(("host_released", "host_failed", "host_refused", "host_undrained"))
 
@@ -200,9 +166,7 @@ class _Reader:
         self._open: dict[str, tuple[Stage, float]] = {}
         self._stretches: dict[str, list[Stretch]] = {}
         self._boots: dict[str, Boot] = {}
-        self._out: set[str] = set()
-        self._down: set[str] = set()
-        self._levels = [Level(0.0, 0, 0)]
+        self._capacity = Capacity()
         self._absences: list[tuple[float, float]] = []
         self._handlers: dict[str, Callable[[str, Record], None]] = {
             "host_timeline": self._timeline,
@@ -216,11 +180,14 @@ class _Reader:
         before_s = self._now_s
         try:
             at_s = time_of(record["at"])
-            if event == "run_started":
+            if event == FIRST_EVENT:
                 self._started_s = at_s
             # A clock that was set back makes nothing end before it began.
             self._now_s = max(before_s, at_s - self._started_s)
             self._state.apply(record)
+            if event in _TERMS:
+                fleet = (*self._state.hosts, *self._state.bystanders)
+                self._capacity.go_by(self._now_s, record.get("terms"), fleet)
             if event == "run_resumed":
                 self._resumed(before_s)
             elif "host" in record:
@@ -241,13 +208,11 @@ class _Reader:
                 at_s = min(at_s, max(0.0, time_of(record["down_at"]) - self._started_s))
             self._go_on(name, _STAGES[event], at_s)
         if event in _GONE_OUT:
-            self._out.add(name)
-            self._down.discard(name)
+            self._capacity.take_out(self._now_s, name)
         elif event in _BACK_IN:
-            self._out.discard(name)
-        if event == "host_back":
-            self._down.discard(name)
-        self._level()
+            self._capacity.bring_in(self._now_s, name)
+        elif event == "host_back":
+            self._capacity.see(self._now_s, name, up=True)
 
     def _go_on(self, name: str, stage: Stage | None, at_s: float) -> None:
         """End what a host was at, and begin the next."""
@@ -265,26 +230,23 @@ class _Reader:
         self._boots[name] = boot_of(record["timeline"])
 
     def _seen(self, name: str, record: Record) -> None:
-        if record["up"]:
-            self._down.discard(name)
-        else:
-            self._down.add(name)
+        self._capacity.see(self._now_s, name, up=record["up"])
         host = self._state.hosts.get(name)
         if host is not None and host.phase is Phase.FAILED:
             self._go_on(name, None if record["up"] else Stage.GIVEN_UP, self._now_s)
 
     def _failed(self, name: str, record: Record) -> None:
         if record["down"]:
-            self._down.add(name)
+            self._capacity.see(self._now_s, name, up=False)
         self._go_on(name, Stage.GIVEN_UP if record["down"] else None, self._now_s)
 
     def _unstaged(self, name: str, _record: Record) -> None:
         # What was drained is undrained now; where no hook drained anything there is nothing to wait for.
         drained = any(phase == "before" for phase, _hook in self._state.hosts[name].hooks)
-        undoing = drained and name in self._out
+        undoing = drained and self._capacity.is_out(name)
         self._go_on(name, Stage.UNDOING if undoing else None, self._now_s)
         if not undoing:
-            self._out.discard(name)
+            self._capacity.bring_in(self._now_s, name)
 
     def _resumed(self, before_s: float) -> None:
         """What a controller had begun ended with it; hosts that were on their way went on without it."""
@@ -292,12 +254,6 @@ class _Reader:
         for host in self._state.hosts.values():
             if host.resume is Resume.ANEW and host.host in self._open:
                 self._go_on(host.host, None, before_s)
-
-    def _level(self) -> None:
-        last = self._levels[-1]
-        out, unavailable = len(self._out), len(self._out | self._down) if self._down else len(self._out)
-        if (out, unavailable) != (last.out, last.unavailable):
-            self._levels.append(Level(self._now_s, out, unavailable))
 
     def report(self, torn: bool) -> RunReport:
         state = self._state
@@ -319,7 +275,9 @@ class _Reader:
             waves=waves,
             started_s=self._started_s,
             end_s=self._now_s,
-            levels=self._levels,
+            levels=self._capacity.levels,
+            terms=self._capacity.terms,
+            breaches=self._capacity.breaches,
             absences=self._absences,
             torn=torn,
         )

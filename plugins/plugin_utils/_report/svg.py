@@ -240,3 +240,15 @@ def step_area(css: str, axis: Axis, points: Sequence[tuple[float, float]], highe
         parts.append("H%sV%s" % (axis.units(start), number(height - height * value / highest)))
     parts.append("H%dV%sz" % (_WIDTH, number(height)))
     return element("path", {"class": css, "d": "".join(parts)})
+
+
+def step_line(css: str, axis: Axis, points: Sequence[tuple[float, float]], highest: float, height: float) -> Markup:
+    """A stepped line, for a stretched drawing; C(points) and C(highest) as for :func:`step_area`."""
+    if not points:
+        return Markup()
+    parts: list[str] = []
+    for start, value in points:
+        y = number(height - height * value / highest)
+        parts.append("H%sV%s" % (axis.units(start), y) if parts else "M%s %s" % (axis.units(start), y))
+    parts.append("H%d" % _WIDTH)
+    return element("path", {"class": css, "d": "".join(parts)})

@@ -51,12 +51,15 @@ def run_started(
     bystanders: Sequence[str],
     settings: Mapping[str, Any],
     waves: Sequence[Mapping[str, Any]],
+    terms: Mapping[str, Any] | None = None,
     pid: int | None = None,
 ) -> Record:
     """The first record of every journal.
 
     :param settings: without secrets.
     :param waves: C(name), C(hosts) and C(soak_s) of each.
+    :param terms: what this process goes by: C(window), how many hosts may be out; C(limits), each with C(of), C(most) and
+        C(hosts); C(forecast), as :func:`rollout.forecast_result` makes it.
     """
     return {
         "event": "run_started",
@@ -68,12 +71,16 @@ def run_started(
         "bystanders": list(bystanders),
         "settings": dict(settings),
         "waves": [dict(wave) for wave in waves],
+        "terms": None if terms is None else dict(terms),
     }
 
 
-def run_resumed(*, controller: str, pid: int) -> Record:
-    """Another controller process took the run up."""
-    return {"event": "run_resumed", "controller": controller, "pid": pid}
+def run_resumed(*, controller: str, pid: int, terms: Mapping[str, Any] | None = None) -> Record:
+    """Another controller process took the run up.
+
+    :param terms: what it goes by, as for :func:`run_started`.
+    """
+    return {"event": "run_resumed", "controller": controller, "pid": pid, "terms": None if terms is None else dict(terms)}
 
 
 def run_stopping(*, reason: Reason) -> Record:

@@ -51,6 +51,7 @@ from .rollout import (
     plan_hosts,
     samples_of,
     specs_of,
+    terms_of,
     without_retried,
 )
 from .runs import Run, RunStore, default_directory
@@ -163,15 +164,13 @@ class Rolling:
             left = [host for host in planned.plan.hosts if host.name not in ended]
             looked = await look_at([host.name for host in left], planned.fleet.reboot_of, self._request)
             refused = {name: seen.refused for name, seen in looked.items() if seen.refused is not None}
-            going = [host.name for host in left if host.name not in refused]
-            # Hosts that are not rebooted take no part, and still count for the limits.
-            planned = self._make_plan(planned.fleet, going, [*ended, *refused], planned.history)
+            planned = self._left(planned, [*ended, *refused])
             foreseen = self._foresee(planned)
             self._say(plan_text(planned.plan, foreseen, refused, **self._layout()))
             told = plan_hosts(left, looked)
             told.update({name: {"status": status.value} for name, status in ended.items()})
             return {
-                "changed": bool(going),
+                "changed": bool(planned.plan.hosts),
                 "waves": _waves(planned.plan),
                 "hosts": told,
                 "forecast": forecast_result(foreseen),
@@ -187,20 +186,23 @@ class Rolling:
         """
         _allow_all_descriptors()
         state = RunState()
+        before: RunState | None = None
         async with _probers() as probers, contextlib.AsyncExitStack() as opened:
             opened.enter_context(_short_collections())
             if self._options["resume"]:
                 run = self._store.open(self._options["resume"])
                 journal = opened.enter_context(Journal(run.journal, replay=state.apply))
-                before: RunState | None = self._retry(copy.deepcopy(state))
+                before = self._retry(copy.deepcopy(state))
                 planned = self._planned(probers, before, but=run.run_id)
-                first = records.run_resumed(controller=self._controller.name, pid=os.getpid())
+                foreseen = self._foresee(self._left(planned, list(done_before(before))))
+                terms = terms_of(planned.plan, foreseen)
+                first = records.run_resumed(controller=self._controller.name, pid=os.getpid(), terms=terms)
             else:
-                before = None
                 planned = self._planned(probers, None)
+                foreseen = self._foresee(planned)
                 run = self._store.new(self._options["run_id"], time.time(), self._controller.random)
                 journal = opened.enter_context(Journal(run.journal))
-                first = self._started(run, planned.plan)
+                first = self._started(run, planned.plan, foreseen)
 
             async def commit(batch: Sequence[Record]) -> None:
                 try:
@@ -223,6 +225,7 @@ class Rolling:
                 state=state,
                 before=before,
                 planned=planned,
+                foreseen=foreseen,
                 lock=lock,
                 prober=probers.hosts,
                 commit=commit,
@@ -236,12 +239,12 @@ class Rolling:
         state: RunState,
         before: RunState | None,
         planned: _Planned,
+        foreseen: Forecast,
         lock: LockBeside,
         prober: Prober,
         commit: Callable[[Sequence[Record]], Any],
     ) -> dict[str, Any]:
         now = asyncio.get_running_loop().time
-        foreseen = self._foresee(planned)
         began = now()
         plan = planned.plan
         scheduler = Scheduler(
@@ -351,6 +354,12 @@ class Rolling:
         plan = make_plan(hosts, bystanders_of(bystanders, fleet, groups), self._settings, self._seed)
         return _Planned(plan, fleet, history)
 
+    def _left(self, planned: _Planned, others: Sequence[str]) -> _Planned:
+        """A plan without these hosts; they take no part, and still count for the limits."""
+        left_out = set(others)
+        going = [host.name for host in planned.plan.hosts if host.name not in left_out]
+        return self._make_plan(planned.fleet, going, others, planned.history)
+
     def _foresee(self, planned: _Planned) -> Forecast:
         return forecast(planned.plan, self._settings, planned.history, self._seed)
 
@@ -376,7 +385,7 @@ class Rolling:
             without_retried(state, [name for name, host in state.hosts.items() if host.phase is Phase.FAILED])
         return state
 
-    def _started(self, run: Run, plan: Plan) -> Record:
+    def _started(self, run: Run, plan: Plan, foreseen: Forecast) -> Record:
         shown = {name: value for name, value in self._options.items() if value is not None and name != "lock"}
         lock = self._options["lock"] or {}
         shown["lock"] = {name: lock[name] for name in ("backend", "name", "slots") if lock.get(name) is not None}
@@ -388,6 +397,7 @@ class Rolling:
             bystanders=[each.name for each in plan.bystanders],
             settings=shown,
             waves=_waves(plan),
+            terms=terms_of(plan, foreseen),
             pid=os.getpid(),
         )
 

@@ -22,7 +22,9 @@ from .forecast import Forecast
 from .history import History
 from .hosts import Bystander, HostSpec, Phases, Status
 from .journal import replay
+from .limits import Limit
 from .outcome import outcome_of
+from .plan import Plan
 from .runs import RunStore
 from .state import Phase, Resume, RunState
 
@@ -139,6 +141,19 @@ def forecast_result(forecast: Forecast) -> dict[str, Any]:
         "total_p50_s": round(forecast.total_p50_s, 1),
         "total_p95_s": round(forecast.total_p95_s, 1),
         "out_over_time": [[round(at, 1), out] for at, out in forecast.course.out_over_time],
+    }
+
+
+def terms_of(plan: Plan, forecast: Forecast) -> dict[str, Any]:
+    """What a rollout goes by, as plain values: C(window), C(limits) and C(forecast)."""
+    members: dict[Limit, list[str]] = {}
+    for name, limits in plan.limits.items():
+        for limit in limits:
+            members.setdefault(limit, []).append(name)
+    return {
+        "window": plan.window,
+        "limits": [{"of": limit.of, "most": limit.most, "hosts": names} for limit, names in members.items()],
+        "forecast": forecast_result(forecast),
     }
 
 

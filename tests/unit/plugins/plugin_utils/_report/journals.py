@@ -12,10 +12,12 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.forecast import Forecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import HostSpec, Phases, Prediction, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import time_of, utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import terms_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.simulation import Fate, simulate
 
@@ -123,6 +125,7 @@ def records_of(night: Night) -> list[Timed]:
         bystanders=["db1"],
         settings={**night.settings, "failure_budget": "100%"},
         waves=[{"name": wave.name, "hosts": [each.name for each in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves],
+        terms=terms_of(plan, Forecast(0.9 * course.total_s, 1.1 * course.total_s, course, 1)),
     )
     last_s = max([course.total_s, *(at_s for at_s, _record in timed)])
     ended = records.run_ended(
@@ -147,6 +150,8 @@ def hostile_run() -> list[Timed]:
             record.update(controller=text, collection_version=HOSTILE[1])
             for wave in record["waves"]:
                 wave["name"] = HOSTILE[0]
+            # Nobody may be out, so that a breach is told of, too.
+            record["terms"]["limits"].append({"of": text, "most": 0, "hosts": record["hosts"]})
         elif event == "hook_ended":
             record.update(hook=text, message=text + "\n" + HOSTILE[0], ok=False)
         elif event == "host_prepared":

@@ -53,23 +53,31 @@ def host(
     ]
 
 
-def run_of(*hosts: list[Record], **settings: Any) -> RunReport:
-    names = list(dict.fromkeys(record["host"] for each in hosts for record in each if "host" in record))
+def terms(window: int = 100, forecast: Any = None, **limits: tuple[int, list[str]]) -> dict[str, Any]:
+    """What a run goes by."""
+    named = [{"of": of, "most": most, "hosts": members} for of, (most, members) in limits.items()]
+    return {"window": window, "limits": named, "forecast": forecast}
+
+
+def run_of(*hosts: list[Record], terms: Any = None, bystanders: Any = ()) -> RunReport:
+    names = [record["host"] for each in hosts for record in each if "host" in record]
+    names = [name for name in dict.fromkeys(names) if name not in bystanders]
     first = records.run_started(
         run_id="r",
         controller="c",
         collection_version="",
         hosts=names,
-        bystanders=[],
-        settings=settings,
+        bystanders=bystanders,
+        settings={},
         waves=[{"name": "wave 1", "hosts": names, "soak_s": 0}],
+        terms=terms,
     )
     timed = [(float(at_s), record) for at_s, record in enumerate([first, *(record for each in hosts for record in each)])]
     return run_from_records(stamped(timed))
 
 
-def figures(*hosts: list[Record], earlier: dict[str, list[float]] | None = None, **settings: Any) -> Figures:
-    return figures_of(run_of(*hosts, **settings), earlier or {})
+def figures(*hosts: list[Record], earlier: dict[str, list[float]] | None = None, **more: Any) -> Figures:
+    return figures_of(run_of(*hosts, **more), earlier or {})
 
 
 def test_how_values_are_spread() -> None:
@@ -123,36 +131,96 @@ def interleaved(count: int) -> list[Record]:
     return [record for step in zip(*ways, strict=True) for record in step]
 
 
+HOSTS = ["h0", "h1", "h2"]
+
+
 @pytest.mark.parametrize(
-    ("settings", "out", "held"),
+    ("going_by", "out", "broken"),
     [
-        ({"window": 2}, 2, True),
-        ({"window": 2}, 3, False),
-        ({"window": "50%"}, 2, False),
-        ({"window": 3, "max_unavailable": 3}, 3, True),
-        ({"window": 3, "max_unavailable": 2}, 3, False),
+        (terms(2), 2, []),
+        (terms(2), 3, [("h2", "the window", 2, 3)]),
+        (terms(3, fleet=(3, HOSTS)), 3, []),
+        (terms(3, fleet=(2, HOSTS)), 3, [("h2", "fleet", 2, 3)]),
+        (terms(3, rack=(1, ["h0", "h2"]), zone=(2, HOSTS[:2])), 3, [("h2", "rack", 1, 2)]),
+        (terms(3, rack=(1, ["h2", "db1"])), 3, []),
     ],
 )
-def test_the_budget(settings: dict[str, Any], out: int, held: bool) -> None:
-    made = figures(interleaved(out), **settings).budget
-    assert (made.most_out, made.held) == (out, held)
+def test_the_budget(going_by: dict[str, Any], out: int, broken: list[tuple[str, str, int, int]]) -> None:
+    made = figures(interleaved(out), terms=going_by).budget
+    assert (made.most_out, made.held) == (out, not broken)
+    assert [(each.host, each.of, each.most, each.missing) for each in made.breaches] == broken
+
+
+def test_limits_of_the_whole_fleet_and_of_parts() -> None:
+    going_by = terms(3, fleet=(2, [*HOSTS, "db1"]), rack=(1, ["h0", "h2"]), group=(3, ["h0", "db1"]))
+    made = figures(interleaved(3), terms=going_by, bystanders=["db1"]).budget
+    assert (made.windows, made.allowed, made.limits) == ([3], [2], 2)
 
 
 def test_hosts_that_go_down_on_their_own_break_no_budget() -> None:
-    down = [records.host_seen("db%d" % number, up=False) for number in range(3)]
+    others = ["db0", "db1", "db2"]
+    down = [records.host_seen(name, up=False) for name in others]
+    up = [records.host_seen(name, up=True) for name in others]
     way = host("a", 9000)
     first, last = way[:4], way[4:]
-    made = figures(first, down, last, window=1, max_unavailable=2).budget
+    going_by = terms(1, fleet=(2, ["a", *others]), group=(1, ["db0", "db1"]))
+    made = figures(first, down, last, terms=going_by, bystanders=others).budget
     assert (made.most_out, made.most_unavailable, made.held) == (1, 4, True)
     # Taking one more while they are down does.
-    assert figures(down, way, window=1, max_unavailable=2).budget.held is False
+    made = figures(down, way, terms=going_by, bystanders=others).budget
+    assert [(each.host, each.of, each.missing) for each in made.breaches] == [("a", "fleet", 4)]
+    # And does not when they are up again.
+    assert figures(down, up, way, terms=going_by, bystanders=others).budget.held is True
 
 
-def test_the_limits_of_a_resume_are_not_known() -> None:
+def test_a_host_that_was_given_up_counts_until_it_is_seen() -> None:
+    lost = [*host("a", 1)[:5], records.host_failed("a", reason=reason("REBOOT_TIMEOUT", "gone"), down=True, phase="down")]
+    going_by = terms(1, fleet=(1, ["a", "b"]))
+    assert figures(lost, host("b", 9000), terms=going_by).budget.held is False
+    assert figures(lost, [records.host_seen("a", up=True)], host("b", 9000), terms=going_by).budget.held is True
+
+
+def test_a_resume_may_go_by_something_else() -> None:
+    hosts = interleaved(2)
+    wider = records.run_resumed(controller="c", pid=1, terms=terms(2, rack=(1, ["h1"])))
+    made = figures([wider], hosts, terms=terms(1)).budget
+    assert (made.windows, made.allowed, made.limits, made.held) == ([1, 2], [None], 1, True)
+    # Who is out when it begins is no breach of it; who goes after that is.
+    narrower = records.run_resumed(controller="c", pid=1, terms=terms(1, fleet=(1, ["h0", "h1"])))
+    assert figures(hosts[:6], [narrower], hosts[6:], terms=terms(2)).budget.held is True
+    breaches = figures(hosts[:5], [narrower], hosts[5:], terms=terms(2)).budget.breaches
+    assert {(each.host, each.of) for each in breaches} == {("h1", "the window"), ("h1", "fleet")}
+
+
+def test_a_journal_without_terms_can_not_be_judged() -> None:
+    assert figures(interleaved(2)).budget.held is None
     resumed = records.run_resumed(controller="c", pid=1)
-    assert figures([resumed], interleaved(2), window=1).budget.held is None
-    assert figures(interleaved(2), [resumed], window=1).budget.held is False
-    assert figures([resumed], interleaved(1), window=1).budget.held is True
+    assert figures([resumed], interleaved(2), terms=terms(2)).budget.held is None
+    assert figures(interleaved(2), [resumed], terms=terms(1)).budget.held is False
+
+
+FORECAST = {"total_p50_s": 20, "total_p95_s": 30.5, "out_over_time": [[0, 0], [1.5, 2], [19.0, 0]]}
+
+
+def test_the_forecast_of_the_run() -> None:
+    ended = records.run_ended(counts={"done": 1}, duration_ms=26_000)
+    made = figures(host("a", 9000), [ended], terms=terms(forecast=FORECAST)).run_forecast
+    assert made is not None
+    assert (made.resumed, made.p50_ms, made.p95_ms, made.took_ms) == (False, 20_000, 30_500, 26_000)
+    # One that was resumed is judged by what was forecast of the rest of it.
+    resumed = records.run_resumed(controller="c", pid=1, terms=terms(forecast={**FORECAST, "total_p50_s": 7}))
+    made = figures([resumed], host("a", 9000), [ended], terms=terms(forecast=FORECAST)).run_forecast
+    assert made is not None
+    assert (made.resumed, made.p50_ms) == (True, 7000)
+
+
+def test_a_run_that_did_not_come_to_its_end_is_not_held_against_its_forecast() -> None:
+    stopping = records.run_stopping(reason=reason("INTERRUPTED", "the playbook was interrupted"))
+    ended = records.run_ended(counts={"done": 1}, duration_ms=26_000)
+    for last in ([], [stopping, ended]):
+        made = figures(host("a", 9000), last, terms=terms(forecast=FORECAST)).run_forecast
+        assert made is not None and made.took_ms is None
+    assert figures(host("a", 9000), [ended], terms=terms()).run_forecast is None
 
 
 def test_distribution_by_combination_and_path() -> None:
@@ -256,6 +324,6 @@ def test_problems_by_code_with_their_hints() -> None:
 
 
 def test_a_run_without_hosts() -> None:
-    made = figures()
+    made = figures(terms=terms())
     assert (made.hosts, made.outage, made.saved, made.distributions, made.phases) == (0, None, None, [], [])
     assert made.budget.held

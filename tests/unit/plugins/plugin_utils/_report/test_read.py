@@ -142,22 +142,6 @@ def test_the_end_of_an_unfinished_journal() -> None:
     assert not run.state.ended
 
 
-@pytest.mark.parametrize(
-    ("settings", "window", "most", "others"),
-    [
-        ({}, 1, None, []),
-        ({"window": 3}, 3, None, []),
-        ({"window": "30%"}, 1, None, []),
-        ({"window": "100%", "max_unavailable": "50%"}, 4, 2, []),
-        ({"max_unavailable": {"all": 2, "rack": 1}, "min_available": {"web": "80%"}}, 1, 2, ["rack", "web"]),
-    ],
-)
-def test_limits(settings: dict[str, object], window: int, most: int | None, others: list[str]) -> None:
-    first = stories.started(["web%d" % number for number in range(4)], ("db1",))
-    run = run_of([(0, dict(first, settings=settings))])
-    assert (run.window, run.most_unavailable, run.other_limits) == (window, most, others)
-
-
 def test_the_kernel_stands_for_a_combination_that_is_not_known() -> None:
     timed = [(0.0, stories.started(["web1"])), *way("web1", *TIMES)]
     assert run_of(timed).hosts[0].combination == "qemu/" + stories.RELEASE
@@ -218,10 +202,34 @@ def test_damaged_waves(waves: list[dict[str, object]]) -> None:
     assert code_of(run_of, [(0, dict(stories.started(["web1"]), waves=waves))]) == "JOURNAL_DAMAGED"
 
 
-def test_a_limit_that_makes_no_sense() -> None:
-    first = dict(stories.started(["web1"]), settings={"window": "many"})
-    run = run_of([(0, first)])
-    assert code_of(lambda: run.window) == "JOURNAL_DAMAGED"
+LIMIT = {"of": "rack r1", "most": 1, "hosts": ["web1"]}
+FORECAST = {"total_p50_s": 1.0, "total_p95_s": 2, "out_over_time": [[0.0, 0]]}
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        7,
+        {},
+        {"window": "1", "limits": []},
+        {"window": True, "limits": []},
+        {"window": 10**300, "limits": []},
+        {"window": 1, "limits": [7]},
+        {"window": 1, "limits": [{"of": "rack r1", "most": 1}]},
+        {"window": 1, "limits": [{**LIMIT, "most": -1}]},
+        {"window": 1, "limits": [LIMIT], "forecast": {}},
+        {"window": 1, "limits": [LIMIT], "forecast": {**FORECAST, "total_p50_s": float("inf")}},
+        {"window": 1, "limits": [LIMIT], "forecast": {**FORECAST, "out_over_time": [[1]]}},
+        {"window": 1, "limits": [LIMIT], "forecast": {**FORECAST, "out_over_time": [[1, "2"]]}},
+    ],
+)
+def test_damaged_terms(terms: object) -> None:
+    first = stories.started(["web1"])
+    assert code_of(run_of, [(0, dict(first, terms=terms))]) == "JOURNAL_DAMAGED"
+    resumed = records.run_resumed(controller="admin2", pid=7)
+    assert code_of(run_of, [(0, first), (1, dict(resumed, terms=terms))]) == "JOURNAL_DAMAGED"
+    whole = {"window": 1, "limits": [LIMIT], "forecast": FORECAST, "later": 1}
+    assert run_of([(0, dict(first, terms=whole)), (1, dict(resumed, terms=whole))]).terms[1].at_s == 1
 
 
 def test_events_of_a_later_version_are_left_out() -> None:

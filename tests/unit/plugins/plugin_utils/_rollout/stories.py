@@ -23,6 +23,11 @@ def started(hosts: list[str], bystanders: tuple[str, ...] = ()) -> Record:
         bystanders=bystanders,
         settings={"window": "2"},
         waves=[{"name": "canary", "hosts": hosts[:1], "soak_s": 60.0}, {"name": "rest", "hosts": hosts[1:], "soak_s": 0.0}],
+        terms={
+            "window": 2,
+            "limits": [{"of": "the fleet (max_unavailable 50%)", "most": 3, "hosts": [*hosts, *bystanders]}],
+            "forecast": {"total_p50_s": 60.0, "total_p95_s": 90.0, "out_over_time": [[0.0, 0], [5.0, 1], [55.0, 0]]},
+        },
     )
 
 

@@ -182,9 +182,14 @@ def test_a_worker_whose_playbook_is_killed_stops_and_a_resume_goes_on(start: Sta
     assert len(told) == 1, "nobody else was told after that"
     assert not events(orphan, "run_ended")
 
-    result = start(orphan.hosts, resume="night").wait(PATIENCE_S)
-    assert statuses(result) == dict.fromkeys(orphan.hosts, "done")
+    resumed = start(orphan.hosts, resume="night", window=2, max_unavailable=2)
+    assert statuses(resumed.wait(PATIENCE_S)) == dict.fromkeys(orphan.hosts, "done")
     assert [each.host for each in outages(tmp_path)] == orphan.hosts, "each once"
+    terms = [record["terms"] for record in orphan.journal() if record["event"] in ("run_started", "run_resumed")]
+    assert [each["window"] for each in terms] == [1, 2]
+    fleet = {"of": "the fleet (max_unavailable 2)", "most": 2, "hosts": orphan.hosts}
+    assert [each["limits"] for each in terms] == [[], [fleet]], "what each process went by"
+    assert all(0 < each["forecast"]["total_p50_s"] <= each["forecast"]["total_p95_s"] for each in terms)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
