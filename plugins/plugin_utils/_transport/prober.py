@@ -26,8 +26,9 @@ import heapq
 import itertools
 import re
 import resource
-import selectors
+import select
 import socket
+from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -138,11 +139,14 @@ class Allowance:
 class _Attempt:
     target: _Target
     sock: socket.socket
+    descriptor: int
     started: float
     deadline: float
     connected: bool = False
     received: bytes = b""
-    # Whether the socket is a conversation's, and not the selector's any more.
+    # Whether its end is not waited for any more: its descriptor may be another's by now.
+    dropped: bool = False
+    # Whether the socket is a conversation's, and not polled here any more.
     handed_over: bool = False
     conversation: asyncio.Task[None] | None = None
 
@@ -185,12 +189,16 @@ class Prober:
         self._loop = asyncio.get_running_loop()
         # The rest is for connections.
         self._sockets = sockets or resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
-        self._selector = selectors.DefaultSelector()
-        self._loop.add_reader(self._selector, self._ready)
+        # A hundred thousand probes feel what the module selectors lays over it.
+        self._epoll = select.epoll()
+        self._polled: dict[int, _Attempt] = {}
+        self._loop.add_reader(self._epoll, self._ready)
         self._open = 0
         self._targets: dict[Hashable, _Target] = {}
         # What is to be done when: the next attempt at a target, or giving one up.
         self._due: list[tuple[float, int, _Target | _Attempt]] = []
+        # Attempts that are given up CONNECT_TIMEOUT_S after they began, in that order.
+        self._connecting: deque[_Attempt] = deque()
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
         self._ticked_at = self._loop.time()
@@ -253,8 +261,8 @@ class Prober:
             self.forget(key)
         if self._timer is not None:
             self._timer.cancel()
-        self._loop.remove_reader(self._selector)
-        self._selector.close()
+        self._loop.remove_reader(self._epoll)
+        self._epoll.close()
 
     @property
     def interval_s(self) -> float:
@@ -284,20 +292,24 @@ class Prober:
     def _set_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        next_at = self._due[0][0] if self._due else float("inf")
+        if self._connecting:
+            next_at = min(next_at, self._connecting[0].started + CONNECT_TIMEOUT_S)
         # Not more often than the loop can be expected to come round.
-        at = max(self._due[0][0], self._loop.time() + TICK_S) if self._due else None
-        self._timer = self._loop.call_at(at, self._tick) if at is not None else None
+        next_at = max(next_at, self._loop.time() + TICK_S)
+        self._timer = self._loop.call_at(next_at, self._tick) if self._due or self._connecting else None
 
     def _tick(self) -> None:
         self._timer = None
         now = self._loop.time()
         left = max(1, round(PROBES_PER_S * min(now - self._ticked_at, _BURST_TICKS * TICK_S)))
         self._ticked_at = now
+        while self._connecting and self._connecting[0].started + CONNECT_TIMEOUT_S <= now:
+            self._give_up(self._connecting.popleft(), now)
         while left and self._due and self._due[0][0] <= now:
             what = heapq.heappop(self._due)[2]
             if isinstance(what, _Attempt):
-                if what in what.target.attempts and now >= what.deadline:
-                    self._end(what, up=False)
+                self._give_up(what, now)
             elif what.watched:
                 if now >= what.next_at:
                     self._start(what, now)
@@ -305,10 +317,15 @@ class Prober:
                 self._schedule(what.next_at, what)
         self._set_timer()
 
+    def _give_up(self, attempt: _Attempt, now: float) -> None:
+        """End an attempt, if it has had its time."""
+        if not attempt.dropped and now >= attempt.deadline:
+            self._end(attempt, up=False)
+
     # Sockets.
 
     def _start(self, target: _Target, now: float) -> None:
-        waiting = sum(attempt.connected for attempt in target.attempts)
+        waiting = sum([attempt.connected for attempt in target.attempts])
         if waiting and target.service is not None:
             target.next_at = now + self._interval_of(target)
             return
@@ -345,17 +362,22 @@ class Prober:
             target.tell(Observation(target.key, now, False))
             return
         hurried = target.service is not None and self._in_turns
-        attempt = _Attempt(target, sock, now, now + (ANSWER_S if hurried else CONNECT_TIMEOUT_S))
+        descriptor = sock.fileno()
+        attempt = _Attempt(target, sock, descriptor, now, now + (ANSWER_S if hurried else CONNECT_TIMEOUT_S))
         self._open += 1
-        self._selector.register(sock, selectors.EVENT_WRITE, attempt)
+        self._epoll.register(descriptor, select.EPOLLOUT)
+        self._polled[descriptor] = attempt
         target.attempts.append(attempt)
-        self._schedule(attempt.deadline, attempt)
+        if hurried:
+            self._schedule(attempt.deadline, attempt)
+        else:
+            self._connecting.append(attempt)
 
     def _ready(self) -> None:
-        for selected, _events in self._selector.select(0):
-            attempt: _Attempt = selected.data
-            # It may have been dropped for the news of another.
-            if attempt.sock.fileno() >= 0:
+        # Whose the news is has to be known before any of it is acted on: a descriptor that is closed may be another's at once.
+        news = [self._polled[descriptor] for descriptor, _events in self._epoll.poll(0)]
+        for attempt in news:
+            if not attempt.dropped:
                 self._advance(attempt)
 
     def _advance(self, attempt: _Attempt) -> None:
@@ -368,7 +390,7 @@ class Prober:
             if attempt.target.service is not None:
                 self._reached(attempt, attempt.target.service)
                 return
-            self._selector.modify(attempt.sock, selectors.EVENT_READ, attempt)
+            self._epoll.modify(attempt.descriptor, select.EPOLLIN)
             attempt.deadline = self._loop.time() + self._banner_timeout_s
             self._schedule(attempt.deadline, attempt)
             return
@@ -400,7 +422,7 @@ class Prober:
             # Later ones of a host far away are on their way still.
             target.tell(Observation(target.key, self._loop.time(), True))
             return
-        self._selector.unregister(attempt.sock)
+        self._let_go(attempt)
         attempt.handed_over = True
         attempt.conversation = asyncio.create_task(self._converse(attempt, service.converse))
         attempt.conversation.add_done_callback(lambda task: attempt.sock.close())
@@ -435,14 +457,21 @@ class Prober:
 
     def _drop(self, attempt: _Attempt) -> None:
         attempt.target.attempts.remove(attempt)
+        attempt.dropped = True
         self._open -= 1
         if attempt.conversation is not None:
             # The socket is closed when it has let go of it.
             attempt.conversation.cancel()
             return
         if not attempt.handed_over:
-            self._selector.unregister(attempt.sock)
+            self._let_go(attempt)
         attempt.sock.close()
+
+    def _let_go(self, attempt: _Attempt) -> None:
+        """Poll a socket no more."""
+        # Closing it would not do: a process that was just forked may hold it for a moment.
+        self._epoll.unregister(attempt.descriptor)
+        del self._polled[attempt.descriptor]
 
 
 def service_sockets() -> int:

@@ -43,7 +43,7 @@ def watching(work: Callable[[Prober], Coroutine[Any, Any, None]]) -> None:
     async def run() -> None:
         with contextlib.closing(Prober()) as prober:
             await work(prober)
-            assert not prober._targets and not prober._selector.get_map(), "nothing is left of it"
+            assert not prober._targets and not prober._polled, "nothing is left of it"
 
     asyncio.run(run())
 
@@ -313,7 +313,7 @@ def test_services_never_take_more_sockets_than_they_may_and_all_have_their_turn(
                 prober.watch_service(number, (socket.AF_INET, ("127.0.0.1", silent.port)), lambda it: seen.add(int(str(it.key))))
             async with asyncio.timeout(15.0):
                 while len(seen) < 20:
-                    most = max(most, len(prober._selector.get_map()))
+                    most = max(most, len(prober._polled))
                     await asyncio.sleep(0.005)
             assert most == 4
             # One that is up is noticed in its turn.
