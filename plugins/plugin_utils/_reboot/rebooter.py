@@ -56,6 +56,8 @@ ASK_BLIND_TIMEOUT_S = 5.0
 # What calling off may take, beyond the deadline too: an image that stays loaded turns the next reboot into a kexec.
 CALL_OFF_TIMEOUT_S = 60.0
 CALL_OFF_TRIES = 2
+# A controller that runs, however busy, is not called so much too late.
+OVERSLEPT_S = 5.0
 
 # Reading clocks, and the journal of the boot before, on a host that is up and may be busy.
 CLOCK_TIMEOUT_S = 30.0
@@ -127,6 +129,7 @@ class HostReboot:
     :ivar probed: told what came of watching the service, once that is known.
     :ivar sshd: of the host, as far as it can be reached from here; known after :meth:`unshare`.
     :ivar touched: whether an image may be staged on the host.
+    :ivar deadline: monotonic seconds, until when the reboot should be over; known after :meth:`watch`.
     :ivar known: what is known of the reboot so far, as M(fleet.kexec.reboot)
         documents it, whether it ends well or not.
     """
@@ -152,6 +155,7 @@ class HostReboot:
         self._token = ""
         self.sshd: Sshd | None = None
         self.touched = False
+        self.deadline = 0.0
         # The last watch that came to nothing.
         self._timed_out: Watch | None = None
         self._sights = Sights()
@@ -345,6 +349,7 @@ class HostReboot:
             raise
         finally:
             watching.end()
+        self.deadline = watch.deadline
         outage, back_at = watch.outage, watch.back_at
         self._sights.outage = self._span(outage) if outage else None
         if self.service is not None:
@@ -524,7 +529,9 @@ class _Watching:
         self._watch = watch
         self._again = again
         self._tell_went_down = went_down
+        self._timeout_s = watch.deadline - watch.due
         self._told = False
+        self._slept = False
         self._news = asyncio.Event()
         self._question: asyncio.Task[scripts.HostState | None] | None = None
         self._asked_at = 0.0
@@ -541,7 +548,7 @@ class _Watching:
         """See :meth:`HostReboot.watch`."""
         while True:
             now = self._host.now()
-            if now >= self._watch.deadline:
+            if now >= self._watch.deadline and not self._overslept(now):
                 raise await self._timed_out()
             if self._question is not None and self._question.done():
                 state, self._question = self._question.result(), None
@@ -559,6 +566,16 @@ class _Watching:
             self._news.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), max(0.0, wait_until - now))
+
+    def _overslept(self, now: float) -> bool:
+        """Whether nobody has looked for a while, as when the controller was stopped; then the host gets a moment to be seen."""
+        overslept_s = now - self._watch.deadline
+        if self._slept or overslept_s < OVERSLEPT_S:
+            return False
+        self._slept = True
+        self._watch.deadline = now + ASK_TIMEOUT_S
+        self._host.progress("nobody has looked for %d s; looking once more" % overslept_s)
+        return True
 
     def _ask(self, now: float) -> None:
         limit_s = ASK_TIMEOUT_S if self._host.sshd else ASK_BLIND_TIMEOUT_S
@@ -612,7 +629,7 @@ class _Watching:
         self._watch.same_boot(self._host.now())
 
     async def _timed_out(self) -> RebootError:
-        timeout_s = self._watch.deadline - self._watch.due
+        timeout_s = self._timeout_s
         if self._watch.went_down:
             message = "the host went down and was not back in time (%g s)" % timeout_s
             if self._watch.is_back and self._host.unanswered:
@@ -657,7 +674,7 @@ async def reboot_host(
             request.reboot_timeout_s,
             again=lambda timeout_s: host.trigger(intent, request.message, delay_s, timeout_s),
         )
-        deadline = due + request.reboot_timeout_s
+        deadline = host.deadline
         host.verify(intent, state)
         await host.restore_panic(intent, state, max(1.0, min(COMMAND_TIMEOUT_S, deadline - clock())))
         await asyncio.sleep(max(0.0, min(request.post_reboot_delay_s, deadline - clock())))

@@ -40,6 +40,16 @@ class _VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._clock.now
 
+    def stand_still(self, seconds: float) -> None:
+        self._clock.now += seconds
+
+
+def stand_still(seconds: float) -> None:
+    """Have so much time pass in which the process does not run."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, _VirtualLoop)
+    loop.stand_still(seconds)
+
 
 def run(work: Coroutine[Any, Any, Result], start: float = 1000.0) -> Result:
     """Run a coroutine to its end in virtual time, which begins at C(start)."""

@@ -61,6 +61,7 @@ class Host:
         self.direct = True
         self.took_s = 0.0
         self.interrupted_at = 0.0
+        self.stopped_for_s = 0.0
         self.lost_while_staging = False
         self.verb = ""
         # What hooks and tests answer, by their last argument: exit code and output.

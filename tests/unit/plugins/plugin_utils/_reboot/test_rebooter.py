@@ -22,7 +22,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter impor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
 
-from ...virtual_time import run
+from ...virtual_time import run, stand_still
 from ..simulated import STAGED, TOKEN, Host, Network
 
 
@@ -56,6 +56,9 @@ def reboot(
         )
         current = asyncio.current_task()
         assert current is not None
+        if host.stopped_for_s:
+            # While the host is down.
+            asyncio.get_running_loop().call_at(began + host.shutdown_s + 3, stand_still, host.stopped_for_s)
         if host.interrupted_at:
             asyncio.get_running_loop().call_at(began + host.interrupted_at, current.cancel)
         try:
@@ -275,6 +278,21 @@ def test_a_host_that_stays_away(host: Host) -> None:
     host.comes_back = False
     assert code_of(host, reboot_timeout_s=60) == "REBOOT_TIMEOUT"
     assert host.took_s < 70
+
+
+@pytest.mark.parametrize("stopped_for_s", [30, 100, 4000])
+def test_a_controller_that_is_stopped_for_longer_than_the_timeout_looks_once_more(host: Host, stopped_for_s: float) -> None:
+    host.stopped_for_s = stopped_for_s
+    result = reboot(host, reboot_timeout_s=60)
+    assert result["rebooted"] and result["proof"]["proven"]
+
+
+def test_a_host_that_is_not_back_even_then(host: Host) -> None:
+    host.stopped_for_s = 4000
+    host.comes_back = False
+    with pytest.raises(RebootError, match=r"not back in time \(60 s\)$"):
+        reboot(host, reboot_timeout_s=60)
+    assert host.took_s < 4100
 
 
 def test_a_host_that_never_begins(host: Host) -> None:
