@@ -8,9 +8,8 @@ A host that goes down on its own exceeds no limit. What does is to take one more
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from .._rollout.records import Record
 from .boots import finite
@@ -100,20 +99,21 @@ class Capacity:
         """Whether a host is missing because of the rollout."""
         return host in self._out
 
-    def go_by(self, at_s: float, terms: Mapping[str, Any] | None, fleet: Iterable[str]) -> None:
-        """Go by other terms from here on.
-
-        :param terms: as the journal has them; None if it does not.
-        :param fleet: every host that counts.
-        :raises KeyError, TypeError, ValueError: they are not what they should be.
-        """
+    def begin(self, at_s: float) -> None:
+        """A process of the controller begins; it is not known yet what it goes by."""
         self._limits = {}
-        if terms is None:
-            self.terms.append(Terms(at_s, None, None, 0, None))
-            return
+        self.terms.append(Terms(at_s, None, None, 0, None))
+
+    def go_by(self, terms: Record, fleet: Iterable[str]) -> None:
+        """Tell what it goes by.
+
+        :param fleet: every host that counts.
+        :raises KeyError, TypeError, ValueError: the record is not what it should be.
+        """
         everybody = frozenset(fleet)
         missing = self._out | self._down
         of_all, of_some = [], 0
+        self._limits = {}
         for each in terms["limits"]:
             hosts = frozenset(map(str, each["hosts"]))
             limit = _Limit(str(each["of"]), _count(each["most"]), len(hosts & missing))
@@ -123,8 +123,13 @@ class Capacity:
                 of_some += 1
             for host in hosts:
                 self._limits.setdefault(host, []).append(limit)
-        window = _count(terms["window"])
-        self.terms.append(Terms(at_s, window, min(of_all, default=None), of_some, _foreseen(terms.get("forecast"))))
+        self.terms[-1] = Terms(
+            self.terms[-1].at_s,
+            _count(terms["window"]),
+            min(of_all, default=None),
+            of_some,
+            _foreseen(terms.get("forecast")),
+        )
 
     def take_out(self, at_s: float, host: str) -> None:
         """The rollout takes a host out."""
@@ -165,7 +170,7 @@ class Capacity:
 
     def _judge(self, at_s: float, host: str, was_missing: bool) -> None:
         """Whether this host was one too many."""
-        window = self.terms[-1].window if self.terms else None
+        window = self.terms[-1].window
         if window is not None and len(self._out) > window:
             self.breaches.append(Breach(at_s, host, "the window", window, len(self._out)))
         if not was_missing:

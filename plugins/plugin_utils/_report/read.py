@@ -153,7 +153,7 @@ _STAGES: dict[str, Stage | None] = {
 }
 # What is calculated with.
 _NUMBERS = ("outage_ms", "outage_error_ms", "duration_ms")
-_TERMS = frozenset((FIRST_EVENT, "run_resumed"))
+_BEGINNINGS = frozenset((FIRST_EVENT, "run_resumed"))
 _GONE_OUT = frozenset(("host_draining", "host_intent"))
 _BACK_IN = frozenset(("host_released", "host_failed", "host_refused", "host_undrained"))
 
@@ -185,11 +185,12 @@ class _Reader:
             # A clock that was set back makes nothing end before it began.
             self._now_s = max(before_s, at_s - self._started_s)
             self._state.apply(record)
-            if event in _TERMS:
-                fleet = (*self._state.hosts, *self._state.bystanders)
-                self._capacity.go_by(self._now_s, record.get("terms"), fleet)
+            if event in _BEGINNINGS:
+                self._capacity.begin(self._now_s)
             if event == "run_resumed":
                 self._resumed(before_s)
+            elif event == "run_terms":
+                self._capacity.go_by(record, (*self._state.hosts, *self._state.bystanders))
             elif "host" in record:
                 self._host(str(record["host"]), event, record)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from .._reboot.last_boot import last_boot_facts
 from .errors import RolloutError
 from .journal import READ_BYTES, failed, open_regular
 from .records import Record
@@ -91,7 +92,7 @@ def outcome_result(outcome: dict[str, Any], facts: Mapping[str, Any]) -> dict[st
     """
     result: dict[str, Any] = {"changed": False, "status": outcome["status"], "outcome": outcome}
     if "path" in outcome:
-        result["ansible_facts"] = {"fleet_kexec": {**facts, "last_boot": outcome}}
+        result["ansible_facts"] = last_boot_facts(facts, outcome)
     if outcome["status"] != "done":
         message = outcome.get("msg", "its turn never came")
         result.update(failed=True, msg="%s: %s" % (outcome["status"], message))

@@ -51,15 +51,12 @@ def run_started(
     bystanders: Sequence[str],
     settings: Mapping[str, Any],
     waves: Sequence[Mapping[str, Any]],
-    terms: Mapping[str, Any] | None = None,
     pid: int | None = None,
 ) -> Record:
     """The first record of every journal.
 
     :param settings: without secrets.
     :param waves: C(name), C(hosts) and C(soak_s) of each.
-    :param terms: what this process goes by: C(window), how many hosts may be out; C(limits), each with C(of), C(most) and
-        C(hosts); C(forecast), as :func:`rollout.forecast_result` makes it.
     """
     return {
         "event": "run_started",
@@ -71,16 +68,27 @@ def run_started(
         "bystanders": list(bystanders),
         "settings": dict(settings),
         "waves": [dict(wave) for wave in waves],
-        "terms": None if terms is None else dict(terms),
     }
 
 
-def run_resumed(*, controller: str, pid: int, terms: Mapping[str, Any] | None = None) -> Record:
-    """Another controller process took the run up.
+def run_resumed(*, controller: str, pid: int) -> Record:
+    """Another controller process took the run up."""
+    return {"event": "run_resumed", "controller": controller, "pid": pid}
 
-    :param terms: what it goes by, as for :func:`run_started`.
+
+def run_terms(*, window: int, limits: Sequence[Mapping[str, Any]], forecast: Mapping[str, Any] | None) -> Record:
+    """What the process goes by that began or resumed the run just before.
+
+    :param window: how many hosts may be out at a time.
+    :param limits: each with C(of), in words, C(most), how many may be unavailable, and C(hosts), who counts.
+    :param forecast: as :func:`rollout.forecast_result` makes it, of what was left then.
     """
-    return {"event": "run_resumed", "controller": controller, "pid": pid, "terms": None if terms is None else dict(terms)}
+    return {
+        "event": "run_terms",
+        "window": window,
+        "limits": [dict(limit) for limit in limits],
+        "forecast": None if forecast is None else dict(forecast),
+    }
 
 
 def run_stopping(*, reason: Reason) -> Record:
@@ -345,6 +353,7 @@ EVENTS: Mapping[str, Callable[..., Record]] = {
     for constructor in (
         run_started,
         run_resumed,
+        run_terms,
         run_stopping,
         run_ended,
         host_preparing,

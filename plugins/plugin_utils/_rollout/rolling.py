@@ -51,7 +51,7 @@ from .rollout import (
     plan_hosts,
     samples_of,
     specs_of,
-    terms_of,
+    terms_record,
     without_retried,
 )
 from .runs import Run, RunStore, default_directory
@@ -195,14 +195,13 @@ class Rolling:
                 before = self._retry(copy.deepcopy(state))
                 planned = self._planned(probers, before, but=run.run_id)
                 foreseen = self._foresee(self._left(planned, list(done_before(before))))
-                terms = terms_of(planned.plan, foreseen)
-                first = records.run_resumed(controller=self._controller.name, pid=os.getpid(), terms=terms)
+                first = records.run_resumed(controller=self._controller.name, pid=os.getpid())
             else:
                 planned = self._planned(probers, None)
                 foreseen = self._foresee(planned)
                 run = self._store.new(self._options["run_id"], time.time(), self._controller.random)
                 journal = opened.enter_context(Journal(run.journal))
-                first = self._started(run, planned.plan, foreseen)
+                first = self._started(run, planned.plan)
 
             async def commit(batch: Sequence[Record]) -> None:
                 try:
@@ -210,7 +209,7 @@ class Rolling:
                 except CallAbandoned as error:
                     raise RolloutError("JOURNAL_FAILED", "%s: %s" % (run.journal, error)) from error
 
-            await commit([first])
+            await commit([first, terms_record(planned.plan, foreseen)])
             state.apply(dict(first, at=utc(time.time())))
             lock = LockBeside(
                 make_lock(self._options["lock"] or {}, run.run_id, self._controller.name, progress=self._controller.say)
@@ -385,7 +384,7 @@ class Rolling:
             without_retried(state, [name for name, host in state.hosts.items() if host.phase is Phase.FAILED])
         return state
 
-    def _started(self, run: Run, plan: Plan, foreseen: Forecast) -> Record:
+    def _started(self, run: Run, plan: Plan) -> Record:
         shown = {name: value for name, value in self._options.items() if value is not None and name != "lock"}
         lock = self._options["lock"] or {}
         shown["lock"] = {name: lock[name] for name in ("backend", "name", "slots") if lock.get(name) is not None}
@@ -397,7 +396,6 @@ class Rolling:
             bystanders=[each.name for each in plan.bystanders],
             settings=shown,
             waves=_waves(plan),
-            terms=terms_of(plan, foreseen),
             pid=os.getpid(),
         )
 

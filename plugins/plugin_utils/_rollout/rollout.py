@@ -25,6 +25,7 @@ from .journal import replay
 from .limits import Limit
 from .outcome import outcome_of
 from .plan import Plan
+from .records import Record, run_terms
 from .runs import RunStore
 from .state import Phase, Resume, RunState
 
@@ -144,17 +145,14 @@ def forecast_result(forecast: Forecast) -> dict[str, Any]:
     }
 
 
-def terms_of(plan: Plan, forecast: Forecast) -> dict[str, Any]:
-    """What a rollout goes by, as plain values: C(window), C(limits) and C(forecast)."""
+def terms_record(plan: Plan, forecast: Forecast) -> Record:
+    """What a rollout goes by."""
     members: dict[Limit, list[str]] = {}
     for name, limits in plan.limits.items():
         for limit in limits:
             members.setdefault(limit, []).append(name)
-    return {
-        "window": plan.window,
-        "limits": [{"of": limit.of, "most": limit.most, "hosts": names} for limit, names in members.items()],
-        "forecast": forecast_result(forecast),
-    }
+    limits_ = [{"of": limit.of, "most": limit.most, "hosts": names} for limit, names in members.items()]
+    return run_terms(window=plan.window, limits=limits_, forecast=forecast_result(forecast))
 
 
 def plan_hosts(hosts: Sequence[HostSpec], looked: Mapping[str, Looked]) -> dict[str, dict[str, Any]]:

@@ -235,6 +235,9 @@ class RunState:
         self.stop_reason = None
         self.ended = False
 
+    def _terms(self, _record: Record) -> None:
+        """A resume goes by terms of its own."""
+
     def _stopping(self, record: Record) -> None:
         # The first reason is why; what comes later follows from it.
         self.stop_reason = self.stop_reason or _reason(record["reason"])
@@ -389,6 +392,7 @@ def _failed(host: HostState, record: Record) -> None:
 _RUN = {
     "run_started": RunState._started,
     "run_resumed": RunState._resumed,
+    "run_terms": RunState._terms,
     "run_stopping": RunState._stopping,
     "run_ended": RunState._ended,
 }

@@ -17,7 +17,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import time_of, utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import terms_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import terms_record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.simulation import Fate, simulate
 
@@ -125,13 +125,13 @@ def records_of(night: Night) -> list[Timed]:
         bystanders=["db1"],
         settings={**night.settings, "failure_budget": "100%"},
         waves=[{"name": wave.name, "hosts": [each.name for each in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves],
-        terms=terms_of(plan, Forecast(0.9 * course.total_s, 1.1 * course.total_s, course, 1)),
     )
     last_s = max([course.total_s, *(at_s for at_s, _record in timed)])
     ended = records.run_ended(
         counts={str(status): count for status, count in course.counts.items()}, duration_ms=round(last_s * 1000)
     )
-    return [(0.0, first), *timed, (last_s, ended)]
+    terms = terms_record(plan, Forecast(0.9 * course.total_s, 1.1 * course.total_s, course, 1))
+    return [(0.0, first), (0.0, terms), *timed, (last_s, ended)]
 
 
 def big(hosts: int, **more: Any) -> list[Timed]:
@@ -150,8 +150,9 @@ def hostile_run() -> list[Timed]:
             record.update(controller=text, collection_version=HOSTILE[1])
             for wave in record["waves"]:
                 wave["name"] = HOSTILE[0]
+        elif event == "run_terms":
             # Nobody may be out, so that a breach is told of, too.
-            record["terms"]["limits"].append({"of": text, "most": 0, "hosts": record["hosts"]})
+            record["limits"].append({"of": text, "most": 0, "hosts": list(HOSTILE)})
         elif event == "hook_ended":
             record.update(hook=text, message=text + "\n" + HOSTILE[0], ok=False)
         elif event == "host_prepared":

@@ -53,13 +53,13 @@ def host(
     ]
 
 
-def terms(window: int = 100, forecast: Any = None, **limits: tuple[int, list[str]]) -> dict[str, Any]:
+def terms(window: int = 100, forecast: Any = None, **limits: tuple[int, list[str]]) -> Record:
     """What a run goes by."""
     named = [{"of": of, "most": most, "hosts": members} for of, (most, members) in limits.items()]
-    return {"window": window, "limits": named, "forecast": forecast}
+    return records.run_terms(window=window, limits=named, forecast=forecast)
 
 
-def run_of(*hosts: list[Record], terms: Any = None, bystanders: Any = ()) -> RunReport:
+def run_of(*hosts: list[Record], terms: Record | None = None, bystanders: Any = ()) -> RunReport:
     names = [record["host"] for each in hosts for record in each if "host" in record]
     names = [name for name in dict.fromkeys(names) if name not in bystanders]
     first = records.run_started(
@@ -70,9 +70,9 @@ def run_of(*hosts: list[Record], terms: Any = None, bystanders: Any = ()) -> Run
         bystanders=bystanders,
         settings={},
         waves=[{"name": "wave 1", "hosts": names, "soak_s": 0}],
-        terms=terms,
     )
     timed = [(float(at_s), record) for at_s, record in enumerate([first, *(record for each in hosts for record in each)])]
+    timed[1:1] = [(0.0, terms)] if terms else []
     return run_from_records(stamped(timed))
 
 
@@ -145,7 +145,7 @@ HOSTS = ["h0", "h1", "h2"]
         (terms(3, rack=(1, ["h2", "db1"])), 3, []),
     ],
 )
-def test_the_budget(going_by: dict[str, Any], out: int, broken: list[tuple[str, str, int, int]]) -> None:
+def test_the_budget(going_by: Record, out: int, broken: list[tuple[str, str, int, int]]) -> None:
     made = figures(interleaved(out), terms=going_by).budget
     assert (made.most_out, made.held) == (out, not broken)
     assert [(each.host, each.of, each.most, each.missing) for each in made.breaches] == broken
@@ -182,13 +182,14 @@ def test_a_host_that_was_given_up_counts_until_it_is_seen() -> None:
 
 def test_a_resume_may_go_by_something_else() -> None:
     hosts = interleaved(2)
-    wider = records.run_resumed(controller="c", pid=1, terms=terms(2, rack=(1, ["h1"])))
-    made = figures([wider], hosts, terms=terms(1)).budget
+    resumed = records.run_resumed(controller="c", pid=1)
+    wider = terms(2, rack=(1, ["h1"]))
+    made = figures([resumed, wider], hosts, terms=terms(1)).budget
     assert (made.windows, made.allowed, made.limits, made.held) == ([1, 2], [None], 1, True)
     # Who is out when it begins is no breach of it; who goes after that is.
-    narrower = records.run_resumed(controller="c", pid=1, terms=terms(1, fleet=(1, ["h0", "h1"])))
-    assert figures(hosts[:6], [narrower], hosts[6:], terms=terms(2)).budget.held is True
-    breaches = figures(hosts[:5], [narrower], hosts[5:], terms=terms(2)).budget.breaches
+    narrower = terms(1, fleet=(1, ["h0", "h1"]))
+    assert figures(hosts[:6], [resumed, narrower], hosts[6:], terms=terms(2)).budget.held is True
+    breaches = figures(hosts[:5], [resumed, narrower], hosts[5:], terms=terms(2)).budget.breaches
     assert {(each.host, each.of) for each in breaches} == {("h1", "the window"), ("h1", "fleet")}
 
 
@@ -208,8 +209,8 @@ def test_the_forecast_of_the_run() -> None:
     assert made is not None
     assert (made.resumed, made.p50_ms, made.p95_ms, made.took_ms) == (False, 20_000, 30_500, 26_000)
     # One that was resumed is judged by what was forecast of the rest of it.
-    resumed = records.run_resumed(controller="c", pid=1, terms=terms(forecast={**FORECAST, "total_p50_s": 7}))
-    made = figures([resumed], host("a", 9000), [ended], terms=terms(forecast=FORECAST)).run_forecast
+    resumed = [records.run_resumed(controller="c", pid=1), terms(forecast={**FORECAST, "total_p50_s": 7})]
+    made = figures(resumed, host("a", 9000), [ended], terms=terms(forecast=FORECAST)).run_forecast
     assert made is not None
     assert (made.resumed, made.p50_ms) == (True, 7000)
 

@@ -209,7 +209,6 @@ FORECAST = {"total_p50_s": 1.0, "total_p95_s": 2, "out_over_time": [[0.0, 0]]}
 @pytest.mark.parametrize(
     "terms",
     [
-        7,
         {},
         {"window": "1", "limits": []},
         {"window": True, "limits": []},
@@ -223,13 +222,12 @@ FORECAST = {"total_p50_s": 1.0, "total_p95_s": 2, "out_over_time": [[0.0, 0]]}
         {"window": 1, "limits": [LIMIT], "forecast": {**FORECAST, "out_over_time": [[1, "2"]]}},
     ],
 )
-def test_damaged_terms(terms: object) -> None:
+def test_damaged_terms(terms: dict[str, object]) -> None:
     first = stories.started(["web1"])
-    assert code_of(run_of, [(0, dict(first, terms=terms))]) == "JOURNAL_DAMAGED"
+    assert code_of(run_of, [(0, first), (0, {"event": "run_terms", **terms})]) == "JOURNAL_DAMAGED"
+    whole = {"event": "run_terms", "window": 1, "limits": [LIMIT], "forecast": FORECAST, "later": 1}
     resumed = records.run_resumed(controller="admin2", pid=7)
-    assert code_of(run_of, [(0, first), (1, dict(resumed, terms=terms))]) == "JOURNAL_DAMAGED"
-    whole = {"window": 1, "limits": [LIMIT], "forecast": FORECAST, "later": 1}
-    assert run_of([(0, dict(first, terms=whole)), (1, dict(resumed, terms=whole))]).terms[1].at_s == 1
+    assert [each.at_s for each in run_of([(0, first), (0, whole), (1, resumed), (2, whole)]).terms] == [0, 1]
 
 
 def test_events_of_a_later_version_are_left_out() -> None:

@@ -23,11 +23,14 @@ def started(hosts: list[str], bystanders: tuple[str, ...] = ()) -> Record:
         bystanders=bystanders,
         settings={"window": "2"},
         waves=[{"name": "canary", "hosts": hosts[:1], "soak_s": 60.0}, {"name": "rest", "hosts": hosts[1:], "soak_s": 0.0}],
-        terms={
-            "window": 2,
-            "limits": [{"of": "the fleet (max_unavailable 50%)", "most": 3, "hosts": [*hosts, *bystanders]}],
-            "forecast": {"total_p50_s": 60.0, "total_p95_s": 90.0, "out_over_time": [[0.0, 0], [5.0, 1], [55.0, 0]]},
-        },
+    )
+
+
+def terms(hosts: list[str]) -> Record:
+    return records.run_terms(
+        window=2,
+        limits=[{"of": "the fleet (max_unavailable 50%)", "most": 3, "hosts": hosts}],
+        forecast={"total_p50_s": 60.0, "total_p95_s": 90.0, "out_over_time": [[0.0, 0], [5.0, 1], [55.0, 0]]},
     )
 
 
@@ -106,6 +109,7 @@ def night() -> list[Record]:
     hosts = ["web%d" % number for number in range(1, 7)]
     return [
         started(hosts, ("db1",)),
+        terms([*hosts, "db1"]),
         *way("web1")[:11],
         probed("web1"),
         *way("web1")[11:],
@@ -121,5 +125,6 @@ def night() -> list[Record]:
         records.host_undrained("web4", ok=False),
         records.host_unstaged("web4", ok=True),
         records.run_resumed(controller="admin2", pid=815),
+        terms([*hosts, "db1"]),
         records.run_ended(counts={"released": 1, "failed": 1}, duration_ms=310_000),
     ]

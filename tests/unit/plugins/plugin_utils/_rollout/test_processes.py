@@ -185,7 +185,7 @@ def test_a_worker_whose_playbook_is_killed_stops_and_a_resume_goes_on(start: Sta
     resumed = start(orphan.hosts, resume="night", window=2, max_unavailable=2)
     assert statuses(resumed.wait(PATIENCE_S)) == dict.fromkeys(orphan.hosts, "done")
     assert [each.host for each in outages(tmp_path)] == orphan.hosts, "each once"
-    terms = [record["terms"] for record in orphan.journal() if record["event"] in ("run_started", "run_resumed")]
+    terms = [record for record in orphan.journal() if record["event"] == "run_terms"]
     assert [each["window"] for each in terms] == [1, 2]
     fleet = {"of": "the fleet (max_unavailable 2)", "most": 2, "hosts": orphan.hosts}
     assert [each["limits"] for each in terms] == [[], [fleet]], "what each process went by"

@@ -83,7 +83,7 @@ def test_killed_at_any_record_of_a_run_with_every_event(count: int) -> None:
 
 def test_a_run_that_stopped_and_was_taken_up() -> None:
     assert {record["event"] for record in night()} == EVENTS.keys()
-    state = RunState.from_records(night()[:-2])
+    state = RunState.from_records(night()[:-3])
     assert (state.stop_reason, state.ended, state.resumes, state.pid) == (LOST, False, 0, 4711)
     assert {resume: [host.host for host in state.with_resume(resume)] for resume in Resume} == {
         Resume.DONE: ["web1", "web2"],
@@ -103,7 +103,7 @@ def test_a_run_that_stopped_and_was_taken_up() -> None:
     assert (hosts["web4"].maybe_staged, hosts["web4"].maybe_drained, hosts["web5"].reason) == (False, True, BLOCKED)
     assert hosts["web4"].hooks["after", "lb"].ok is False
     assert (state.bystanders, state.seen) == (("db1",), {"db1": False})
-    state.apply(night()[-2])
+    state.apply(night()[-3])
     assert (state.stop_reason, state.resumes, state.controller, state.pid) == (None, 1, "admin2", 815)
     state.apply(night()[-1])
     assert (state.ended, state.counts, state.duration_ms) == (True, {"released": 1, "failed": 1}, 310_000)
