@@ -22,10 +22,16 @@ preparing() {
     busctl get-property org.freedesktop.login1 /org/freedesktop/login1 \\
         org.freedesktop.login1.Manager PreparingForShutdown 2>/dev/null
 }
+going_down() {
+    [ "$(systemctl is-system-running 2>/dev/null)" = stopping ] || [ "$(preparing)" = 'b true' ]
+}
 loaded() {
     [ "$(cat /sys/kernel/kexec_loaded 2>/dev/null)" = 1 ]
 }
 """
+
+# How TRIGGER ends on a host that somebody shuts down already.
+GOING_DOWN_RC = 3
 
 # Arguments: token, name of the stamp. Adds a line to C(stamps): name, nanoseconds since 1970 before and after a message to the
 # kernel log; and puts the end of that log, which says when that was on the kernel's own clock, into C(log.NAME).
@@ -111,8 +117,13 @@ if stamping "$@" > /dev/null 2>&1; then
     began="ExecStartPre=-/usr/bin/timeout 15 /bin/sh /run/fleet-kexec/stamp $1 began"
 fi
 # A systemd that does not take the stamp reboots without it.
-reboot_after "$@" || { [ -n "$began" ] && began= && reboot_after "$@"; }
+reboot_after "$@" || { [ -n "$began" ] && began= && reboot_after "$@"; } || {
+    # Nothing new is begun while a system stops.
+    going_down && exit %d
+    exit 1
+}
 """
+    % GOING_DOWN_RC
 )
 
 # Argument: token, empty before there is one. Ends what TRIGGER began, and
@@ -123,7 +134,7 @@ CALL_OFF = (
 if [ -n "$1" ]; then
     systemctl stop "fleet-kexec-$1.timer"
 fi
-if [ "$(systemctl is-system-running 2>/dev/null)" = stopping ] || [ "$(preparing)" = 'b true' ]; then
+if going_down; then
     echo 'the host is going down' >&2
     exit 1
 fi

@@ -26,7 +26,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import (
     PATH_FIRMWARE,
     prove,
 )
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, TRIGGER
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import HOST_CODES
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
@@ -303,7 +303,10 @@ class HostReboot:
             # It may have been heard. The host tells, or is seen to go down.
             self.progress("no answer to the trigger: %s" % error)
             return
-        if answer.rc != 0:
+        if answer.rc == GOING_DOWN_RC:
+            # What it comes back with tells what that was.
+            self.progress("somebody shuts the host down already")
+        elif answer.rc != 0:
             raise await self.not_begun("TRIGGER_FAILED", "the reboot could not be triggered: %s" % answer.last_words())
 
     async def ask(self, token: str, timeout_s: float = ASK_TIMEOUT_S) -> scripts.HostState | None:

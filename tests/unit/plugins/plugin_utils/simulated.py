@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, TRIGGER
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation, SockAddr, Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
@@ -188,7 +188,7 @@ class Host:
             self.log.append("trigger %s %s" % (args[1], args[2]))
             if args[4] != self.boot_id:
                 return CommandResult(1, "", "the host has rebooted already")
-            if self.trigger_rc == 0 and not self.trigger_fails_later:
+            if self.trigger_rc in (0, GOING_DOWN_RC) and not self.trigger_fails_later:
                 self.down_at = self.now + float(args[2]) + self.inhibited_s + self.shutdown_s
                 self.up_at = self.down_at + self.outage_s if self.comes_back else float("inf")
             return CommandResult(self.trigger_rc, "", "Failed to start transient timer unit")

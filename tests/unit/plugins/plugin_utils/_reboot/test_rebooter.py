@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import GOING_DOWN_RC
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
@@ -332,6 +333,12 @@ def test_a_trigger_that_is_refused_is_called_off(host: Host) -> None:
     host.trigger_rc = 1
     assert code_of(host) == "TRIGGER_FAILED"
     assert host.staged is None
+
+
+def test_a_host_that_somebody_else_reboots_meanwhile_is_watched(host: Host) -> None:
+    host.trigger_rc = GOING_DOWN_RC
+    assert reboot(host)["proof"]["proven"], "what was staged is what it came back with"
+    assert "call off" not in host.log
 
 
 def test_a_trigger_that_fails_on_the_host_is_noticed_early(host: Host) -> None:
