@@ -101,7 +101,7 @@ def test_after_a_stop_only_hosts_that_are_out_are_awaited() -> None:
 
 
 def test_who_counts_as_what() -> None:
-    progress = told(*night()[:-2])
+    progress = told(*night()[:-3])
     assert {status.value: number for status, number in progress.counts.items() if number} == {
         "done": 1,
         "refused": 1,
@@ -119,7 +119,7 @@ def test_who_counts_as_what() -> None:
 
 @pytest.mark.parametrize("by_state", [False, True])
 def test_a_resume_goes_on_where_the_journal_ends(by_state: bool) -> None:
-    before = night()[:-2]
+    before = night()[:-3]
     progress = Progress(state=RunState.from_records(before)) if by_state else told(*before)
     progress.apply(records.run_resumed(controller="admin2", pid=1), 1000.0)
     # What was refused or called off is tried anew.

@@ -413,7 +413,7 @@ def test_a_log_with_every_step() -> None:
 def test_a_resumed_run_begins_with_what_is_left() -> None:
     terminal = Terminal()
     log: list[str] = []
-    state = RunState.from_records(night()[:-2])
+    state = RunState.from_records(night()[:-3])
     views: list[View] = [LiveView(terminal.write, terminal.size, state=state), PlainView(log.append, state=state)]
     for view in views:
         view.record(records.run_resumed(controller="admin2", pid=1), 1000.0)
