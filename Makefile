@@ -54,7 +54,7 @@ PASSED := PATH FLEET_KEXEC_CACHE LAB_NAME LAB_GUESTS LAB_RUN LAB_EXTRA_VARS LAB_
   ANSIBLE_SSH_CONTROL_PATH_DIR MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED
 # Set but empty, it asks the benchmark for real time.
 PASSED += $(if $(filter-out undefined,$(origin BENCH_ICOUNT)),BENCH_ICOUNT)
-AS_ROOT := $(if $(SUDO),$(SUDO) env $(foreach name,$(PASSED),$(name)="$$$(name)"))
+AS_ROOT := $(if $(SUDO),$(SUDO) env $(foreach name,$(PASSED),$(name)="$${$(name)-}"))
 # The controller of the guests: in the lab's network namespace.
 IN_LAB := $(AS_ROOT) ip netns exec $(LAB_NAME)
 PLAY_IN_LAB := $(IN_LAB) ansible-playbook --inventory $(LAB_RUN)/inventory.yml --extra-vars fleet_kexec_hosts=lab
@@ -200,7 +200,7 @@ $(PROMTOOL): | $(PACKAGES_STAMP)
 
 .PHONY: unit
 unit: $(VENV)/.complete $(KERNELS) $(PROMTOOL) | $(TREE)/ansible_collections/fleet/kexec ## unit tests
-	@PYTHONPATH=$(TREE) python -m pytest --quiet tests/unit
+	@PYTHONPATH=$(TREE) python -m pytest --quiet --numprocesses auto --dist worksteal tests/unit
 
 # Pictures of the report's page, for people to look at.
 SCREENSHOTS := $(CACHE)/screenshots
@@ -237,7 +237,7 @@ test: setup ## everything that must pass at every landing
 	@$(MAKE) sanity
 	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepared reservation"
 	@$(MAKE) molecule LAB_GUESTS=2 SCENARIO="default stage reboot fast_image"
-	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="default rolling_reboot"
+	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="default rolling_reboot recovery"
 
 .PHONY: test-matrix
 test-matrix: test ## test, and all that is too long for it: other releases, kernels and firmware
