@@ -16,7 +16,7 @@ from .settings import Settings
 from .simulation import Course, Fate, simulate
 
 # Many hosts even out by themselves, and take longer to simulate.
-_HOSTS_SIMULATED = 20_000
+_HOSTS_SIMULATED = 5_000
 _LEAST_DRAWS = 5
 _MOST_DRAWS = 200
 

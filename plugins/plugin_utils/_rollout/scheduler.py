@@ -28,7 +28,6 @@ from .settings import Settings
 WAITING = "WAITING"
 
 _SETTLED = frozenset({Status.DONE, Status.FAILED, Status.REFUSED})
-_UNDER_WAY = frozenset({Status.PREPARING, Status.READY, Status.OUT})
 
 
 @dataclass(frozen=True)
@@ -263,7 +262,9 @@ class Scheduler:
 
     def finished(self, now: float) -> bool:
         """Whether every host has ended."""
-        return not any(self._counts[status] for status in (Status.WAITING, *_UNDER_WAY))
+        counts = self._counts
+        # Asked after every event.
+        return not (counts[Status.WAITING] or counts[Status.PREPARING] or counts[Status.READY] or counts[Status.OUT])
 
     def wake_at(self, now: float) -> float | None:
         """When :meth:`next` has to be called though nothing happened; None: not before something does."""
