@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +23,28 @@ OUTPUT_TAIL_CHARS = 4000
 
 
 class Rollout:
-    """A run, by its name."""
+    """A run, by its name.
 
-    def __init__(self, run_id: str) -> None:
+    :param playbook: what runs it.
+    :param prefix: a command that runs the playbook's.
+    """
+
+    def __init__(self, run_id: str, playbook: Path = PLAYBOOK, prefix: Sequence[str] = ()) -> None:
         self.run_id = run_id
+        self._command = [*prefix, "ansible-playbook", "--inventory", str(INVENTORY), str(playbook)]
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start the playbook in a session of its own."""
-        argv = ["ansible-playbook", "--inventory", str(INVENTORY), str(PLAYBOOK), *arguments]
+        argv = [*self._command, *arguments]
         for name, value in {"rolling_reboot_run_directory": RUNS, "hook_log": HOOK_LOG, **variables}.items():
             argv += ["--extra-vars", f"{name}={value}"]
         # A file, because nobody reads while it runs, and its orphans may outlive it.
         with (DIRECTORY / f"{self.run_id}.out").open("a+") as output:
             return subprocess.Popen(argv, start_new_session=True, stdout=output, stderr=subprocess.STDOUT, text=True)
 
-    def begin(self) -> subprocess.Popen[str]:
+    def begin(self, **variables: str) -> subprocess.Popen[str]:
         """Start the run."""
-        return self.start(rolling_reboot_run_id=self.run_id)
+        return self.start(rolling_reboot_run_id=self.run_id, **variables)
 
     def resume(self, *arguments: str) -> subprocess.Popen[str]:
         """Go on with it."""

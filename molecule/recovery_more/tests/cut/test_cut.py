@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, fleet.kexec contributors
+"""Nothing gets through any more, at the worst moments: packets are dropped, and nobody is told."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import testinfra
+import yaml
+from testinfra.host import Host
+
+from shared.rollouts import DIRECTORY, INVENTORY, Rollout
+
+PLAYBOOK = Path(__file__).resolve().parents[2] / "roll.yml"
+TABLE = "fleet_kexec_cut"
+PATIENCE_S = 400.0
+# More than it takes to log in and to start Python, less than a module that stages.
+SENT_WHILE_STAGING_BYTES = 100_000
+CUT_S = 20.0
+
+GUESTS: dict[str, dict[str, Any]] = yaml.safe_load(INVENTORY.read_text())["lab"]["hosts"]
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for something that has to happen."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}"
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def cut_off(guest: str) -> Iterator[None]:
+    """Drop every packet to and from a guest."""
+    rules = "".join(
+        f"add rule inet {TABLE} {chain} {family} {field} {GUESTS[guest][address]} drop\n"
+        for family, address in (("ip", "lab_ipv4"), ("ip6", "lab_ipv6"))
+        for chain, field in (("input", "saddr"), ("output", "daddr"))
+    )
+    nft(
+        f"add table inet {TABLE}\n"
+        f"add chain inet {TABLE} input {{ type filter hook input priority 0; }}\n"
+        f"add chain inet {TABLE} output {{ type filter hook output priority 0; }}\n" + rules
+    )
+    try:
+        yield
+    finally:
+        nft(f"delete table inet {TABLE}\n")
+
+
+def nft(commands: str) -> None:
+    subprocess.run(["nft", "--file", "-"], input=commands, text=True, check=True)
+
+
+def sent_bytes(guest: str) -> int:
+    """What went to a guest on the connections that there are."""
+    total = 0
+    for address in (GUESTS[guest]["lab_ipv4"], GUESTS[guest]["lab_ipv6"]):
+        shown = subprocess.check_output(["ss", "--no-header", "--tcp", "--info", "--numeric", "dst", address], text=True)
+        total += sum(map(int, re.findall(r"\bbytes_sent:(\d+)", shown)))
+    return total
+
+
+def answers(guest: str) -> bool:
+    """Whether its sshd says who it is."""
+    with contextlib.suppress(OSError), socket.create_connection((GUESTS[guest]["lab_ipv4"], 22), timeout=1) as stream:
+        return stream.recv(4) == b"SSH-"
+    return False
+
+
+@pytest.fixture
+def host(guest: str) -> Host:
+    """The one that a test is about."""
+    return testinfra.get_host("ansible://" + guest, ansible_inventory=str(INVENTORY))
+
+
+@pytest.mark.parametrize("guest", ["kx1"])
+def test_in_the_middle_of_staging(guest: str, host: Host) -> None:
+    boot_id = host.file("/proc/sys/kernel/random/boot_id").content_string
+    rollout = Rollout("staging", PLAYBOOK)
+    process = rollout.begin(rolled=guest)
+    rollout.wait_for("host_preparing", process)
+    before = sent_bytes(guest)
+    until(lambda: sent_bytes(guest) > before + SENT_WHILE_STAGING_BYTES, "a module is sent")
+    with cut_off(guest):
+        rollout.wait_for("host_failed", process)
+    assert rollout.finish(process) != 0
+    [failed] = [record for record in rollout.journal() if record["event"] == "host_failed"]
+    assert (failed["reason"]["code"], failed["down"]) == ("UNREACHABLE", True)
+    assert not rollout.hosts_with("host_intent")
+    assert host.file("/proc/sys/kernel/random/boot_id").content_string == boot_id
+    # As the hint of the failure has it.
+    unstaged = host.ansible("fleet.kexec.stage", "state=unstaged", become=True, check=False)
+    assert unstaged["staged"] is None
+    assert host.file("/sys/kernel/kexec_loaded").content_string.strip() == "0"
+
+
+def rebooted_once(rollout: Rollout, guest: str) -> None:
+    """It went the way that was staged, and was told as often as it took."""
+    assert rollout.hosts_with("host_released") == {guest}, rollout.output()
+    [verified] = [record for record in rollout.journal() if record["event"] == "host_verified"]
+    assert verified["path"] == "kexec" and verified["proof"]["proven"]
+
+
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize("guest", ["kx2"])
+def test_at_the_trigger(guest: str) -> None:
+    rollout = Rollout("trigger", PLAYBOOK)
+    process = rollout.begin(rolled=guest)
+    rollout.wait_for("host_intent", process)
+    with cut_off(guest):
+        rollout.wait_for("host_down", process)
+    assert rollout.finish(process) == 0
+    rebooted_once(rollout, guest)
+
+
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize("guest", ["kx3"])
+def test_while_it_is_verified(guest: str) -> None:
+    rollout = Rollout("verifying", PLAYBOOK)
+    process = rollout.begin(rolled=guest)
+    rollout.wait_for("host_down", process)
+    until(lambda: answers(guest), "it is there again")
+    with cut_off(guest):
+        time.sleep(CUT_S)
+        assert not rollout.hosts_with("host_verified")
+    assert rollout.finish(process) == 0
+    rebooted_once(rollout, guest)
+
+
+@pytest.mark.usefixtures("host")
+@pytest.mark.parametrize("guest", ["kx1"])
+def test_names_that_do_not_resolve_any_more(guest: str) -> None:
+    names = DIRECTORY / "hosts"
+    known = f"127.0.0.1 localhost\n{GUESTS[guest]['lab_ipv4']} {guest}.lab.example\n"
+    names.write_text(known)
+    # A name service of its own, for this playbook alone.
+    own = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/hosts && exec "$@"', str(names))
+    rollout = Rollout("names", PLAYBOOK, prefix=own)
+    process = rollout.begin(rolled=guest, by_name="true")
+    rollout.wait_for("host_down", process)
+    names.write_text("127.0.0.1 localhost\n")
+    until(lambda: answers(guest), "it is there again")
+    until(lambda: "resolve" in rollout.output() or process.poll() is not None, "ssh can't find it")
+    assert process.poll() is None and not rollout.hosts_with("host_back")
+    names.write_text(known)
+    assert rollout.finish(process) == 0
+    rebooted_once(rollout, guest)
