@@ -88,8 +88,7 @@ class Sshd(NamedTuple):
     banner: str
 
 
-@dataclass(frozen=True)
-class Observation:
+class Observation(NamedTuple):
     """What one probe saw.
 
     :ivar at: monotonic time in seconds: of the answer's arrival if the host
@@ -135,7 +134,7 @@ class Allowance:
         return FORGIVEN_INTERVAL_S if self._left >= 1 else FORGIVE_INTERVAL_S
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Attempt:
     target: _Target
     sock: socket.socket
@@ -347,11 +346,10 @@ class Prober:
                 return
         family, address = target.address
         try:
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         except OSError:
             # Out of descriptors says nothing about the host.
             return
-        sock.setblocking(False)
         try:
             sock.connect(address)
         except BlockingIOError:
