@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Appends numbered records, and replaces a file by rename; says each number by UDP once it is on disk.
 
