@@ -236,7 +236,7 @@ class RunState:
         self.ended = False
 
     def _terms(self, _record: Record) -> None:
-        """A resume goes by terms of its own."""
+        """Nothing to keep: whoever resumes the run goes by terms of its own."""
 
     def _stopping(self, record: Record) -> None:
         # The first reason is why; what comes later follows from it.
