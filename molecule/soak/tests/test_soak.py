@@ -7,6 +7,7 @@ SOAK_REBOOTS says how many, SOAK_SEED which staging options are drawn; SOAK_RESU
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -48,6 +49,8 @@ MEMORY_LEEWAY_KIB = 2048
 # Of what is available after a boot, which depends on what ran by then.
 AVAILABLE_LEEWAY = 0.15
 UNITS_LEEWAY = 5
+# kexec_file_load hands on a seed for random numbers, which takes a line of its own, or two.
+IOMEM_LEEWAY = 3
 
 # The host as it is, apart from what every boot has of its own.
 HEADING = "== "
@@ -64,6 +67,8 @@ look units; systemctl list-units --all --no-legend --plain | wc -l
 look ours; systemctl list-units --all --no-legend --plain 'fleet-kexec*'
 look files; cd /; find var/lib/fleet-kexec run/fleet-kexec run/systemd/system run/systemd/transient etc boot root tmp var/tmp \
   -xdev -not -path '*systemd-private-*' 2> /dev/null | sort
+look newest; cat /var/lib/soak/newest; echo
+look records; base64 --wrap=0 /var/lib/soak/log; echo
 """
 
 
@@ -80,17 +85,25 @@ def reboots() -> list[dict[str, Any]]:
 
 
 class Heard:
-    """What the program on the guest says to have on disk."""
+    """What the program on the guest says to have on disk.
+
+    :ivar again: numbers that it said before, or a later one: it did not find them on its disk any more.
+    """
 
     def __init__(self) -> None:
         self.newest = -1
+        self.again: list[int] = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("", PORT))
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
         while True:
-            (self.newest,) = struct.unpack("<Q", self._socket.recv(8))
+            (number,) = struct.unpack("<Q", self._socket.recv(8))
+            if number > self.newest:
+                self.newest = number
+            else:
+                self.again.append(number)
 
 
 @dataclass
@@ -118,9 +131,14 @@ def look(host: Host) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def soak() -> Iterator[Soak]:
-    """The guest, after a reboot that the others are held against."""
-    host = testinfra.get_host("ansible://kx1", ansible_inventory=str(INVENTORY))
+def host() -> Host:
+    """The one that is rebooted."""
+    return testinfra.get_host("ansible://kx1", ansible_inventory=str(INVENTORY))
+
+
+@pytest.fixture(scope="module")
+def soak(host: Host) -> Iterator[Soak]:
+    """The same, after a reboot that the others are held against."""
     reboot(host, {})
     made = Soak(host, Heard(), look(host))
     yield made
@@ -148,6 +166,7 @@ def reboot(host: Host, options: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("number", range(REBOOTS))
+@pytest.mark.usefixtures("host")  # whose console is shown if it fails
 def test_a_reboot_leaves_nothing_behind(
     soak: Soak, complete_timeline: Callable[[dict[str, Any]], dict[str, dict[str, Any]]], number: int
 ) -> None:
@@ -157,33 +176,33 @@ def test_a_reboot_leaves_nothing_behind(
     complete_timeline(result)
     kind = " ".join(map(str, options.values()))
     soak.outages_ms.setdefault(kind, []).append(result["outage_ms"])
-    holds_what_was_told(soak, told)
-    is_as_before(soak)
+    now = look(soak.host)
+    holds_what_was_told(soak, now, told)
+    is_as_before(soak, now)
 
 
-def holds_what_was_told(soak: Soak, told: int) -> None:
+def holds_what_was_told(soak: Soak, now: dict[str, list[str]], told: int) -> None:
     """Every record that was said to be on disk is there, whole and in its place."""
-    log = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "soak.log"
-    newest = int(soak.host.check_output("cat /var/lib/soak/newest"))
-    fetched = soak.host.ansible("ansible.builtin.fetch", f"src=/var/lib/soak/log dest={log} flat=true", become=True, check=False)
-    assert not fetched.get("failed"), fetched
-    records = log.read_bytes()
-    assert len(records) % RECORD.size == 0
-    for number, (found, checksum) in enumerate(RECORD.iter_unpack(records)):
+    records = base64.b64decode(now["records"][0])
+    # The last one may just be written.
+    whole = len(records) // RECORD.size
+    for number, (found, checksum) in enumerate(RECORD.iter_unpack(records[: whole * RECORD.size])):
         assert found == number and checksum == zlib.crc32(struct.pack("<Q", number))
-    soak.records = len(records) // RECORD.size
-    assert told > 0 and soak.records > told and newest >= told
+    assert not soak.heard.again
+    assert told > soak.records and whole > told and int(now["newest"][0]) >= told
+    soak.records = whole
 
 
-def is_as_before(soak: Soak) -> None:
+def is_as_before(soak: Soak, now: dict[str, list[str]]) -> None:
     """The guest has no more of anything than after the first reboot."""
-    first, now = soak.first, look(soak.host)
+    first = soak.first
     soak.memory_kib.append([int(each) for each in now["memory"]])
     (total, available), (first_total, first_available) = soak.memory_kib[-1], map(int, first["memory"])
     assert abs(total - first_total) <= MEMORY_LEEWAY_KIB
     assert available >= first_available * (1 - AVAILABLE_LEEWAY)
     assert own(now["cmdline"][0]) == own(first["cmdline"][0])
-    assert (now["firmware_map"], now["iomem"]) == (first["firmware_map"], first["iomem"])
+    assert now["firmware_map"] == first["firmware_map"]
+    assert int(now["iomem"][0]) <= int(first["iomem"][0]) + IOMEM_LEEWAY
     assert now["loaded"] == ["0", "0", "0"]
     assert now["failed"] == now["ours"] == []
     assert int(now["units"][0]) <= int(first["units"][0]) + UNITS_LEEWAY
