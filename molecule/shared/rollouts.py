@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +73,15 @@ class Rollout:
 
     def wait_for(self, event: str, process: subprocess.Popen[str]) -> None:
         """Wait until the journal has an event."""
+        self.wait_until(lambda: any(record["event"] == event for record in self.journal()), event, process)
+
+    def wait_until(self, condition: Callable[[], object], what: str, process: subprocess.Popen[str]) -> None:
+        """Wait for something that has to happen before the playbook ends."""
         deadline = time.monotonic() + EVENT_TIMEOUT_S
-        while not any(record["event"] == event for record in self.journal()):
+        while not condition():
             if process.poll() is not None:
-                raise AssertionError(f"no {event} before the playbook ended:\n{self.output()[-OUTPUT_TAIL_CHARS:]}")
-            assert time.monotonic() < deadline, f"no {event} within {EVENT_TIMEOUT_S} s"
+                raise AssertionError(f"no {what} before the playbook ended:\n{self.output()[-OUTPUT_TAIL_CHARS:]}")
+            assert time.monotonic() < deadline, f"no {what} within {EVENT_TIMEOUT_S} s"
             time.sleep(0.1)
 
 

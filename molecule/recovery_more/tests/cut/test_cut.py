@@ -9,7 +9,7 @@ import re
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,11 @@ from shared.rollouts import DIRECTORY, INVENTORY, Rollout
 
 PLAYBOOK = Path(__file__).resolve().parents[2] / "roll.yml"
 TABLE = "fleet_kexec_cut"
-PATIENCE_S = 400.0
 # More than it takes to log in and to start Python, less than a module that stages.
 SENT_WHILE_STAGING_BYTES = 100_000
 CUT_S = 20.0
 
 GUESTS: dict[str, dict[str, Any]] = yaml.safe_load(INVENTORY.read_text())["lab"]["hosts"]
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for something that has to happen."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}"
-        time.sleep(0.05)
 
 
 @contextlib.contextmanager
@@ -77,9 +68,14 @@ def answers(guest: str) -> bool:
     return False
 
 
-@pytest.fixture
+def wait_until_it_answers_again(rollout: Rollout, guest: str, process: subprocess.Popen[str]) -> None:
+    rollout.wait_for("host_down", process)
+    rollout.wait_until(lambda: answers(guest), "sshd's answer", process)
+
+
+@pytest.fixture(autouse=True)
 def host(guest: str) -> Host:
-    """The one that a test is about."""
+    """The one that a test is about, and whose console is shown if it fails."""
     return testinfra.get_host("ansible://" + guest, ansible_inventory=str(INVENTORY))
 
 
@@ -90,7 +86,7 @@ def test_in_the_middle_of_staging(guest: str, host: Host) -> None:
     process = rollout.begin(rolled=guest)
     rollout.wait_for("host_preparing", process)
     before = sent_bytes(guest)
-    until(lambda: sent_bytes(guest) > before + SENT_WHILE_STAGING_BYTES, "a module is sent")
+    rollout.wait_until(lambda: sent_bytes(guest) > before + SENT_WHILE_STAGING_BYTES, "module on its way", process)
     with cut_off(guest):
         rollout.wait_for("host_failed", process)
     assert rollout.finish(process) != 0
@@ -111,7 +107,6 @@ def rebooted_once(rollout: Rollout, guest: str) -> None:
     assert verified["path"] == "kexec" and verified["proof"]["proven"]
 
 
-@pytest.mark.usefixtures("host")
 @pytest.mark.parametrize("guest", ["kx2"])
 def test_at_the_trigger(guest: str) -> None:
     rollout = Rollout("trigger", PLAYBOOK)
@@ -123,13 +118,11 @@ def test_at_the_trigger(guest: str) -> None:
     rebooted_once(rollout, guest)
 
 
-@pytest.mark.usefixtures("host")
 @pytest.mark.parametrize("guest", ["kx3"])
 def test_while_it_is_verified(guest: str) -> None:
     rollout = Rollout("verifying", PLAYBOOK)
     process = rollout.begin(rolled=guest)
-    rollout.wait_for("host_down", process)
-    until(lambda: answers(guest), "it is there again")
+    wait_until_it_answers_again(rollout, guest, process)
     with cut_off(guest):
         time.sleep(CUT_S)
         assert not rollout.hosts_with("host_verified")
@@ -137,7 +130,6 @@ def test_while_it_is_verified(guest: str) -> None:
     rebooted_once(rollout, guest)
 
 
-@pytest.mark.usefixtures("host")
 @pytest.mark.parametrize("guest", ["kx1"])
 def test_names_that_do_not_resolve_any_more(guest: str) -> None:
     names = DIRECTORY / "hosts"
@@ -149,9 +141,9 @@ def test_names_that_do_not_resolve_any_more(guest: str) -> None:
     process = rollout.begin(rolled=guest, by_name="true")
     rollout.wait_for("host_down", process)
     names.write_text("127.0.0.1 localhost\n")
-    until(lambda: answers(guest), "it is there again")
-    until(lambda: "resolve" in rollout.output() or process.poll() is not None, "ssh can't find it")
-    assert process.poll() is None and not rollout.hosts_with("host_back")
+    wait_until_it_answers_again(rollout, guest, process)
+    rollout.wait_until(lambda: "resolve" in rollout.output(), "word of ssh's that it can't find it", process)
+    assert not rollout.hosts_with("host_back")
     names.write_text(known)
     assert rollout.finish(process) == 0
     rebooted_once(rollout, guest)
