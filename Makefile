@@ -26,6 +26,7 @@ COLLECTION := $(BUILD)/ansible_collections/fleet/kexec
 LAB_RUN := $(CACHE)/run/$(LAB_NAME)
 # Molecule's own choice goes by the checkout's name alone, and would be another lab's, too.
 MOLECULE_STATE := $(CACHE)/molecule/$(LAB_NAME)
+BENCH_RESULTS := $(CACHE)/bench
 
 # --- how things are run ------------------------------------------------------------------
 
@@ -47,11 +48,14 @@ export ANSIBLE_SSH_CONTROL_PATH_DIR := $(HOME)/.ansible/cp/$(LAB_NAME)
 export MOLECULE_GLOB := $(CURDIR)/molecule/*/molecule.yml
 export MOLECULE_COMMAND_BORDERS := false
 export PYTHONUNBUFFERED := 1
+# Of the soak, whose own defaults are a short one.
+export SOAK_REBOOTS SOAK_SEED SOAK_RESULT
 
 # The lab takes root: namespaces, taps, mmdebstrap. sudo drops the environment, so it is given.
 PASSED := PATH FLEET_KEXEC_CACHE LAB_NAME LAB_GUESTS LAB_RUN LAB_EXTRA_VARS LAB_MIRROR ANSIBLE_COLLECTIONS_PATH \
   ANSIBLE_CALLBACK_PLUGINS ANSIBLE_CALLBACKS_ENABLED ANSIBLE_CALLBACK_RESULT_FORMAT ANSIBLE_PIPELINING ANSIBLE_TIMEOUT \
-  ANSIBLE_SSH_CONTROL_PATH_DIR MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED
+  ANSIBLE_SSH_CONTROL_PATH_DIR MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED \
+  SOAK_REBOOTS SOAK_SEED SOAK_RESULT
 # Set but empty, it asks the benchmark for real time.
 PASSED += $(if $(filter-out undefined,$(origin BENCH_ICOUNT)),BENCH_ICOUNT)
 AS_ROOT := $(if $(SUDO),$(SUDO) env $(foreach name,$(PASSED),$(name)="$${$(name)-}"))
@@ -71,7 +75,7 @@ help: ## what there is to make
 # --- set-up ------------------------------------------------------------------------------
 
 PACKAGES := binutils ca-certificates debian-archive-keyring dosfstools e2fsprogs etcd-server fdisk gcc git iproute2 jq \
-  libc6-dev lz4 mmdebstrap openssh-client openssl ovmf python3-venv qemu-system-x86 qemu-utils util-linux zstd
+  libc6-dev lz4 mmdebstrap nftables openssh-client openssl ovmf python3-venv qemu-system-x86 qemu-utils util-linux zstd
 PACKAGES_STAMP := $(CACHE)/packages-$(shell echo $(PACKAGES) | sha256sum | cut -c1-12)
 
 .PHONY: setup
@@ -229,15 +233,22 @@ molecule: install lab-image lab-fresh lab-network ## run SCENARIO (or several) o
 	@$(IN_LAB) env MOLECULE_EPHEMERAL_DIRECTORY=$(MOLECULE_STATE) molecule --base-config molecule/lab/molecule.yml test $(foreach name,$(SCENARIO),--scenario-name $(name))
 
 # What must pass at every landing; two guests, one for each core, but for the fleet.
+TESTS := lint unit browser sanity test-bare test-host test-fleet
+
 .PHONY: test
 test: setup ## everything that must pass at every landing
-	@$(MAKE) lint
-	@$(MAKE) unit
-	@$(MAKE) browser
-	@$(MAKE) sanity
+	@took=(); for each in $(TESTS); do \
+	  began=$$SECONDS; $(MAKE) $$each; took+=("$$each $$((SECONDS - began)) s"); \
+	done; \
+	echo "All of it passed:"; printf '  %s\n' "$${took[@]}" "in all $$SECONDS s"
+
+.PHONY: test-bare test-host test-fleet
+test-bare:
 	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepared reservation"
+test-host:
 	@$(MAKE) molecule LAB_GUESTS=2 SCENARIO="default stage reboot fast_image"
-	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="default rolling_reboot recovery"
+test-fleet:
+	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="rolling_reboot recovery"
 
 .PHONY: test-matrix
 test-matrix: test ## test, and all that is too long for it: other releases, kernels and firmware
@@ -247,9 +258,17 @@ test-matrix: test ## test, and all that is too long for it: other releases, kern
 	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepare reservation_refused"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-bare.yml SCENARIO="default prepare reservation reservation_refused"
 
+# How many reboots in a row, and which staging options are drawn for them.
+N ?= 100
+SOAK_SEED ?= 1
+
+.PHONY: soak
+soak: ## reboot a virtual machine N times in a row, each with other options, while a program writes (takes two minutes each)
+	@mkdir -p $(BENCH_RESULTS)
+	@$(MAKE) molecule LAB_GUESTS=1 SCENARIO="default soak" SOAK_REBOOTS=$(N) SOAK_RESULT=$(BENCH_RESULTS)/soak.json
+
 # --- measuring it ------------------------------------------------------------------------
 
-BENCH_RESULTS := $(CACHE)/bench
 # More variables for the playbook: bench_only (a regular expression), bench_repetitions, bench_at_once.
 BENCH_VARS ?=
 # Of bench-ways.
