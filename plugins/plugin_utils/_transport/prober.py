@@ -409,6 +409,10 @@ class Prober:
     def _reached(self, attempt: _Attempt, service: _Service) -> None:
         """Go on with a connection to a service."""
         target = attempt.target
+        if self._loop.time() >= attempt.deadline:
+            # Its SYN was sent again, and this loop was late to give it up: later attempts tell more of the time since.
+            self._end(attempt, up=False)
+            return
         for other in list(target.attempts):
             if other.started < attempt.started:
                 # Sent earlier and not answered: it got there before the service did.
