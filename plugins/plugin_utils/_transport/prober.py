@@ -56,11 +56,11 @@ PENDING_INTERVAL_S = 0.5
 
 # Over all that are watched.
 PROBES_PER_S = 6000.0
-# Of them, what sshds get. One that is down is tried less often where there are more than that allows: a thousand five times a
-# second each, which is most of what a rollout costs a controller.
-SSHD_PROBES_PER_S = 5000.0
 # Of these, what one takes that asks something.
 CONVERSATION_COST = 2
+# What sshds get of them. One that is down is tried less often where there are more than that allows: a thousand five times a
+# second each, which is most of what a rollout costs a controller.
+SSHD_PROBES_PER_S = 5000.0
 # Probes that fall due meanwhile are started together, and no more than PROBES_PER_S allows for so many ticks: what else this loop
 # does, such as asking the hosts that answer, must not wait for a thousand of them.
 TICK_S = 0.01
@@ -354,9 +354,8 @@ class Prober:
         except OSError:
             # Out of descriptors says nothing about the host.
             return
-        # An exception for each of them would cost more than the rest of the attempt.
-        refused = sock.connect_ex(address)
-        if refused not in (0, errno.EINPROGRESS):
+        # To be under way is what is expected, a hundred thousand times; an exception each would be felt.
+        if sock.connect_ex(address) not in (0, errno.EINPROGRESS):
             # No route, or refused at once: an answer like any other.
             sock.close()
             target.tell(Observation(target.key, now, False))
