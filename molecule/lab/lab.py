@@ -102,7 +102,7 @@ def qemu_command(args: argparse.Namespace) -> list[str]:
         "ip", "netns", "exec", args.netns,
         QEMU, "-name", args.name, "-nodefaults", "-no-user-config", "-display", "none",
         "-machine", "q35,sata=off", "-accel", *accel, "-cpu", cpu_model(args.accel),
-        "-smp", "1", "-m", str(args.memory_mib), *firmware,
+        "-smp", str(args.cpus), "-m", str(args.memory_mib), *firmware,
         "-smbios", f"type=11,value=io.systemd.credential:system.hostname={args.name}",
         "-drive", f"if=none,id=disk,format=qcow2,cache=unsafe,file={guest / 'overlay.qcow2'}",
         "-device", "virtio-blk-pci,drive=disk,bootindex=0", "-boot", "strict=on",
@@ -357,6 +357,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     sub.add_argument("--icount", default="", help="QEMU's -icount: a clock that counts instructions; with tcg only")
     sub.add_argument("--firmware", choices=("bios", "uefi"), default="bios")
     sub.add_argument("--memory-mib", type=int, required=True)
+    sub.add_argument("--cpus", type=int, required=True)
     sub.add_argument("--qemu-arg", action="append", default=[], help="one more argument for QEMU; repeatable")
 
     command(stop, parents=[guest])

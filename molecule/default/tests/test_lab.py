@@ -46,6 +46,10 @@ def test_firmware_is_the_one_asked_for(host: Host, lab: dict[str, Any]) -> None:
     assert host.file("/sys/firmware/efi").exists == (lab["lab_firmware"] == "uefi")
 
 
+def test_has_its_cpus(host: Host, lab: dict[str, Any]) -> None:
+    assert host.check_output("nproc") == str(lab["lab_cpus"])
+
+
 def test_has_its_name(host: Host, lab: dict[str, Any]) -> None:
     if lab["lab_release"] == "bookworm":
         pytest.skip("systemd older than 253 takes no name from SMBIOS")
