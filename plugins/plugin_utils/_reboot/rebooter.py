@@ -63,7 +63,7 @@ OVERSLEPT_S = 5.0
 CLOCK_TIMEOUT_S = 30.0
 TIMELINE_TIMEOUT_S = 180.0
 
-# Of what ssh said when a host could not be asked, in a message.
+# Of what ssh said when a host could not be asked, each time, in a message: its end is what it has against the host.
 UNANSWERED_MAX_CHARS = 300
 
 # The answer to the trigger has to get out before the network goes.
@@ -159,8 +159,8 @@ class HostReboot:
         # The last watch that came to nothing.
         self._timed_out: Watch | None = None
         self._sights = Sights()
-        # Why the last question had no answer.
-        self.unanswered = ""
+        # Why questions had no answer, each reason once and in order.
+        self.unanswered: list[str] = []
         self.known: dict[str, Any] = {"notes": []}
         self.service = service
         self.probed: Callable[[Probed], None] = lambda probed: None
@@ -314,11 +314,19 @@ class HostReboot:
         try:
             answer = await self._session.run(scripts.STATE, [token], become=False, timeout_s=timeout_s)
         except Exception as error:  # of a host that is going down or coming up, whatever it is, it is no answer
-            self.unanswered = str(error)
+            self._unanswered_because(str(error))
             return None
         state = scripts.parse_state(answer.stdout) if answer.rc == 0 else None
-        self.unanswered = answer.last_words() if state is None else ""
+        if state is None:
+            self._unanswered_because(answer.last_words())
+        else:
+            self.unanswered.clear()
         return state
+
+    def _unanswered_because(self, said: str) -> None:
+        line = "; ".join(line.strip() for line in said.splitlines() if line.strip())[-UNANSWERED_MAX_CHARS:]
+        if line and line not in self.unanswered:
+            self.unanswered.append(line)
 
     async def watch(
         self,
@@ -534,6 +542,7 @@ class _Watching:
         self._tell_went_down = went_down
         self._timeout_s = watch.deadline - watch.due
         self._told = False
+        self._answered = False
         self._slept = False
         self._news = asyncio.Event()
         self._question: asyncio.Task[scripts.HostState | None] | None = None
@@ -596,9 +605,11 @@ class _Watching:
             # Ask first; what else its sshd hears from here it may hold against us.
             self._host.prober.forget(self)
             self._host.progress("sshd answers")
+            self._answered = True
             return
         if not was_back and not self._told:
             self._told = True
+            self._host.unanswered.clear()
             self._tell_went_down()
             if self._host.service is not None:
                 self._host.service.host_goes()
@@ -635,10 +646,12 @@ class _Watching:
         timeout_s = self._timeout_s
         if self._watch.went_down:
             message = "the host went down and was not back in time (%g s)" % timeout_s
-            if self._watch.is_back and self._host.unanswered:
-                # Its sshd answers, and the end of what ssh says is what it has against it.
-                said = "; ".join(line.strip() for line in self._host.unanswered.splitlines() if line.strip())
-                message += "; its sshd answers, but it could not be asked: %s" % said[-UNANSWERED_MAX_CHARS:]
+            if self._answered and self._host.unanswered:
+                # sshd refuses even to say who it is once a controller has turned away often enough, and ssh then has only
+                # that to say: what it said first is why.
+                message += "; its sshd has answered, but the host could not be asked: %s" % self._host.unanswered[0]
+                if len(self._host.unanswered) > 1:
+                    message += "; at last: %s" % self._host.unanswered[-1]
             return RebootError("REBOOT_TIMEOUT", message, rebooted=None, changed=True)
         return await self._host.not_begun("NOT_REBOOTED", "the host did not reboot within %g s" % timeout_s)
 

@@ -45,6 +45,8 @@ class Host:
         self.hangs = False
         # What ssh says of it, once it has rebooted.
         self.distrusted = ""
+        # After how many such questions its sshd hears the controller no more, as sshd's PerSourcePenalties have it.
+        self.patience = float("inf")
         self.lost_triggers = 0
         self.trigger_rc = 0
         self.trigger_fails_later = False
@@ -106,7 +108,7 @@ class Host:
     def seen_up(self) -> bool:
         """Whether some sshd answers."""
         first, last = (self.down_at + seconds for seconds in self.glimpse)
-        return self.up or first < self.now < last
+        return (self.up and self.patience > 0) or first < self.now < last
 
     @property
     def serves(self) -> bool:
@@ -170,7 +172,8 @@ class Host:
             self.abandoned += 1
             raise
         if self.distrusted and self.boot_id != "old":
-            raise SessionLost(self.distrusted)
+            self.patience -= 1
+            raise SessionLost(self.distrusted if self.patience >= 0 else "Connection reset by peer")
         if answer is None or wait_s > timeout_s:
             self.abandoned += 1
             raise SessionLost("no answer")

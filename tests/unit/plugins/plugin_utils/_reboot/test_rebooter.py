@@ -318,9 +318,16 @@ def test_why_a_host_that_is_back_could_not_be_asked_is_told(host: Host, said: st
     with pytest.raises(RebootError) as caught:
         reboot(host, reboot_timeout_s=60)
     assert caught.value.reason.code == "REBOOT_TIMEOUT"
-    assert "its sshd answers, but it could not be asked: " in caught.value.reason.message
+    assert "its sshd has answered, but the host could not be asked: " in caught.value.reason.message
     assert caught.value.reason.message.endswith(said)
     assert len(caught.value.reason.message) < 500
+
+
+@pytest.mark.parametrize("patience", [1, 2, 5])
+def test_why_is_told_of_a_host_whose_sshd_has_had_enough_of_us(host: Host, patience: int) -> None:
+    host.distrusted, host.patience = "Host key verification failed.", patience
+    with pytest.raises(RebootError, match="could not be asked: Host key verification failed"):
+        reboot(host, reboot_timeout_s=60)
 
 
 def test_a_host_that_stays_away_is_said_to_be_away(host: Host) -> None:
