@@ -261,7 +261,7 @@ test-host: install lab-image
 test-fleet:
 	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="rolling_reboot recovery"
 
-# A lab of its own for each.
+# Of test-host, which builds and installs what they need. A lab of its own for each.
 .PHONY: test-host-reboot test-host-image
 test-host-reboot:
 	@$(MAKE) scenarios LAB_NAME=$(LAB_NAME)-reboot LAB_GUESTS=1 SCENARIO="default stage reboot soak"

@@ -84,6 +84,14 @@ class Rollout:
             assert time.monotonic() < deadline, f"no {what} within {EVENT_TIMEOUT_S} s"
             time.sleep(0.1)
 
+    def goes_without(self, event: str, process: subprocess.Popen[str], for_s: float) -> None:
+        """Watch that the playbook runs on, and that its journal has no such event, for so many seconds."""
+        end = time.monotonic() + for_s
+        while time.monotonic() < end:
+            assert process.poll() is None, self.output()[-OUTPUT_TAIL_CHARS:]
+            assert not self.hosts_with(event)
+            time.sleep(0.1)
+
 
 def workers_of(process: subprocess.Popen[str]) -> set[int]:
     """The processes that a playbook has begun, each in a session of its own."""

@@ -159,7 +159,7 @@ class HostReboot:
         # The last watch that came to nothing.
         self._timed_out: Watch | None = None
         self._sights = Sights()
-        # Why questions had no answer, each reason once and in order.
+        # Why questions had no answer: the first, and the last if there was more than one.
         self.unanswered: list[str] = []
         self.known: dict[str, Any] = {"notes": []}
         self.service = service
@@ -325,8 +325,8 @@ class HostReboot:
 
     def _unanswered_because(self, said: str) -> None:
         line = "; ".join(line.strip() for line in said.splitlines() if line.strip())[-UNANSWERED_MAX_CHARS:]
-        if line and line not in self.unanswered:
-            self.unanswered.append(line)
+        if line:
+            self.unanswered = [*self.unanswered[:1], line]
 
     async def watch(
         self,
@@ -649,9 +649,10 @@ class _Watching:
             if self._answered and self._host.unanswered:
                 # sshd refuses even to say who it is once a controller has turned away often enough, and ssh then has only
                 # that to say: what it said first is why.
-                message += "; its sshd has answered, but the host could not be asked: %s" % self._host.unanswered[0]
-                if len(self._host.unanswered) > 1:
-                    message += "; at last: %s" % self._host.unanswered[-1]
+                first, last = self._host.unanswered[0], self._host.unanswered[-1]
+                message += "; its sshd has answered, but the host could not be asked: %s" % first
+                if last != first:
+                    message += "; at last: %s" % last
             return RebootError("REBOOT_TIMEOUT", message, rebooted=None, changed=True)
         return await self._host.not_begun("NOT_REBOOTED", "the host did not reboot within %g s" % timeout_s)
 
