@@ -411,10 +411,7 @@ class HostRun:
         self._record(
             records.host_verified(
                 self._name,
-                path=known["path"],
-                proof=known["proof"] or {},
-                boot_id=known["after"]["boot_id"],
-                release=known["after"]["release"],
+                **self._came_back_as(),
                 login_ms=known["login_ms"],
                 reasons=[Reason(**each) for each in known["reasons"]],
             )
@@ -454,12 +451,29 @@ class HostRun:
                 raise self._not_begun(error) from error
             return await self._power_cycle(intent, error)
         try:
-            self._reboot.verify(intent, state)
+            self._verify(intent, state)
         except RebootError as error:
             if self._fallback == FALLBACK_NONE or state.evidence.path != PATH_KEXEC or intent.method == METHOD_FIRMWARE:
                 raise _Failed(error.reason, down=False) from error
             return await self._through_firmware(intent, state, error)
         return intent, state
+
+    def _verify(self, intent: Intent, state: HostState) -> None:
+        """Hold what runs against what was asked for, and keep what it is where it is something else."""
+        try:
+            self._reboot.verify(intent, state)
+        except RebootError:
+            self._record(records.host_unproven(self._name, **self._came_back_as()))
+            raise
+
+    def _came_back_as(self) -> dict[str, Any]:
+        known = self._reboot.known
+        return {
+            "path": known["path"],
+            "proof": known["proof"] or {},
+            "boot_id": known["after"]["boot_id"],
+            "release": known["after"]["release"],
+        }
 
     async def _watch(self, intent: Intent, due: float, ask_at: float | None = None) -> HostState:
         def went_down() -> None:
@@ -540,7 +554,7 @@ class HostRun:
         await self._commit(intent)
         try:
             state = await self._watch(intent, self._now() + TRIGGER_GRACE_S)
-            self._reboot.verify(intent, state)
+            self._verify(intent, state)
         except RebootError as again:
             raise self._not_begun(again) from again
         return intent, state

@@ -284,6 +284,22 @@ def host_probed(
     }
 
 
+def host_unproven(host: str, *, path: str, proof: Mapping[str, Any], boot_id: str, release: str) -> Record:
+    """It was asked how it came back, and what runs is not what should.
+
+    :param path: C(kexec) or C(firmware).
+    :param proof: with the signs that are missing; empty for a host that should have come back through firmware.
+    """
+    return {
+        "event": "host_unproven",
+        "host": host,
+        "path": path,
+        "proof": dict(proof),
+        "boot_id": boot_id,
+        "release": release,
+    }
+
+
 def host_verified(
     host: str,
     *,
@@ -369,6 +385,7 @@ EVENTS: Mapping[str, Callable[..., Record]] = {
         host_down,
         host_back,
         host_probed,
+        host_unproven,
         host_verified,
         host_healthy,
         host_released,

@@ -330,6 +330,8 @@ def _intent(host: HostState, record: Record) -> None:
     host.reboot_timeout_s = float(record["reboot_timeout_s"])
     host.panic = record.get("panic")
     host.intended_at = record.get("at", "")
+    # A second one follows a boot that was not as asked. How that one came is not how this one does.
+    host.path, host.proof, host.boot_id_after, host.release_after = "", None, "", ""
 
 
 def _triggered(host: HostState, _record: Record) -> None:
@@ -360,12 +362,16 @@ def _probed(host: HostState, record: Record) -> None:
         host.notes.append(_reason(note).as_dict())
 
 
-def _verified(host: HostState, record: Record) -> None:
-    host.phase = Phase.VERIFIED
+def _unproven(host: HostState, record: Record) -> None:
     host.path = record["path"]
     host.proof = dict(record["proof"])
     host.boot_id_after = record["boot_id"]
     host.release_after = record["release"]
+
+
+def _verified(host: HostState, record: Record) -> None:
+    _unproven(host, record)
+    host.phase = Phase.VERIFIED
     host.login_ms = record.get("login_ms")
     host.reasons = [_reason(each) for each in record.get("reasons", ())] or host.reasons
 
@@ -410,6 +416,7 @@ _HOST = {
     "host_down": _down,
     "host_back": _back,
     "host_probed": _probed,
+    "host_unproven": _unproven,
     "host_verified": _verified,
     "host_healthy": _healthy,
     "host_released": _released,

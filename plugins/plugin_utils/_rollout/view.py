@@ -295,9 +295,7 @@ class PlainView:
         if news.begun:
             self._say(_begins(news.begun, progress), now)
         if news.host:
-            text = _told(event, record, news.host, self._glyphs) or (
-                _told_more(event, record, news.host) if self._verbose else ""
-            )
+            text = _told(event, record, news.host, self._glyphs) or (_told_more(event, record) if self._verbose else "")
             if text:
                 self._say("%s: %s" % (news.host.name, text), now)
         if news.over and len(progress.waves) > 1:
@@ -348,7 +346,10 @@ def _told(event: str, record: Record, host: InFlight, glyphs: Glyphs) -> str:
     return text
 
 
-def _told_more(event: str, record: Record, host: InFlight) -> str:
+_CAME = {"host_unproven": "came by %s, not as asked", "host_verified": "verified, came by %s"}
+
+
+def _told_more(event: str, record: Record) -> str:
     """The steps between."""
     if event == "host_preparing":
         return "preparing"
@@ -361,8 +362,8 @@ def _told_more(event: str, record: Record, host: InFlight) -> str:
         return "hook %s (%s) %s%s%s%s" % (clean(record["hook"]), clean(record["phase"]), how, _took(record), tries, said)
     if event == "host_undrained":
         return "undrained" if record["ok"] else "could not be undrained"
-    if event == "host_verified":
-        return "verified, came by %s" % host.path
+    if event in _CAME:
+        return _CAME[event] % clean(record["path"])
     words = {
         "host_drained": "drained",
         "host_intent": "triggering",

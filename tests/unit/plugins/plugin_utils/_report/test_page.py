@@ -151,9 +151,11 @@ def test_the_values_of_metrics() -> None:
     lines = as_metrics(run, figures).splitlines()
     for line in (
         'fleet_kexec_run_hosts{status="done"} 1',
-        'fleet_kexec_run_hosts{status="failed"} 1',
+        'fleet_kexec_run_hosts{status="failed"} 2',
         'fleet_kexec_run_hosts{status="skipped"} 1',
         'fleet_kexec_run_reboots{path="kexec"} 1',
+        'fleet_kexec_run_reboots{path="firmware"} 1',
+        'fleet_kexec_run_problems{status="failed",code="NOT_PROVEN"} 1',
         'fleet_kexec_run_problems{status="refused",code="LOCKDOWN"} 1',
         'fleet_kexec_run_outage_seconds{path="kexec",quantile="0.5"} 8.400',
         'fleet_kexec_run_outage_seconds_count{path="kexec"} 1',

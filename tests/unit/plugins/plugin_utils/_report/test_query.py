@@ -20,9 +20,10 @@ from .journals import Night, records_of, stamped, write_journal
 
 NIGHT = Night(hosts=30, failures=0.1, refusals=0.1)
 # What did not happen in that night, at its end.
-UNPROVEN = records.host_verified("web01", path="firmware", proof={"proven": False, "missing": ["token"]}, boot_id="", release="")
+_OTHERWISE: dict[str, Any] = {"path": "firmware", "proof": {"proven": False, "missing": ["token"]}, "boot_id": "", "release": ""}
+UNPROVEN = [(9999.0, records.host_verified("web01", **_OTHERWISE)), (9999.0, records.host_unproven("web02", **_OTHERWISE))]
 STOPPING = records.run_stopping(reason=reason("DEADLINE", "it is six o'clock"))
-RECORDS = stamped([*records_of(NIGHT), (9999.0, UNPROVEN), (9999.0, STOPPING)])
+RECORDS = stamped([*records_of(NIGHT), *UNPROVEN, (9999.0, STOPPING)])
 TIMELINES = [record["timeline"] for record in RECORDS if record["event"] == "host_timeline"]
 TIMELINE = next(each for each in TIMELINES if each["path"] == "kexec")
 
@@ -55,6 +56,8 @@ def test_the_documentation_has_queries() -> None:
 def test_what_documented_queries_find() -> None:
     failed = {record["host"] for record in RECORDS if record["event"] == "host_failed"}
     assert failed and {each["host"] for each in ask(RECORDS, documented(PAGE)[0])} == failed
+    (unproven,) = (each for each in documented(PAGE) if "host_unproven" in each)
+    assert [each["host"] for each in ask(RECORDS, unproven)] == ["web01", "web02"]
     outages = sorted((record["outage_ms"] for record in RECORDS if record["event"] == "host_back"), reverse=True)
     assert [each["outage_ms"] for each in ask(RECORDS, documented(PAGE)[3])] == outages[:3]
 

@@ -161,6 +161,7 @@ def test_a_story_with_every_event_from_its_file(tmp_path: Path) -> None:
         "web4": "discarded",
         "web5": "refused",
         "web6": "skipped",
+        "web7": "failed",
     }
     assert not run.torn
     with (tmp_path / "night" / "journal.jsonl").open("a") as stream:

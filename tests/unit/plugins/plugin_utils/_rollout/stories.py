@@ -10,6 +10,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records impor
 OLD, NEW = "0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55", "3c1f5a52-54c7-4bd7-9a3c-0f4dd1c0f0aa"
 RELEASE = "6.12.117+deb13-amd64"
 BLOCKED = reason("LOCKDOWN", "the kernel is locked down")
+UNPROVEN = reason("NOT_PROVEN", "the host came back by firmware with %s, but not as staged: no token" % RELEASE)
 LOST = reason("REBOOT_TIMEOUT", "web2 did not come back within 300 s")
 
 
@@ -77,6 +78,11 @@ def probed(host: str) -> Record:
     )
 
 
+def unproven(host: str) -> Record:
+    proof = {"proven": False, "missing": ["token"]}
+    return records.host_unproven(host, path="firmware", proof=proof, boot_id=NEW, release=RELEASE)
+
+
 def way(host: str) -> list[Record]:
     """All records of a host that goes well."""
     return [
@@ -105,8 +111,11 @@ TIMELINE = {
 
 
 def night() -> list[Record]:
-    """A run that stops: web1 is done, web2 lost, web3 in flight, web4 discarded, web5 refused, web6 never began."""
-    hosts = ["web%d" % number for number in range(1, 7)]
+    """A run that stops.
+
+    web1 is done, web2 lost, web3 in flight, web4 discarded, web5 refused, web6 never began, and web7 came back as something else.
+    """
+    hosts = ["web%d" % number for number in range(1, 8)]
     return [
         started(hosts, ("db1",)),
         terms([*hosts, "db1"]),
@@ -119,6 +128,9 @@ def night() -> list[Record]:
         *way("web4")[:3],
         records.host_seen("db1", up=False),
         *way("web3")[:8],
+        *way("web7")[:9],
+        unproven("web7"),
+        records.host_failed("web7", reason=UNPROVEN, down=False, phase="back"),
         records.host_failed("web2", reason=LOST, down=True, phase="down"),
         records.run_stopping(reason=LOST),
         hook("web4", "after", ok=False),
@@ -126,5 +138,5 @@ def night() -> list[Record]:
         records.host_unstaged("web4", ok=True),
         records.run_resumed(controller="admin2", pid=815),
         terms([*hosts, "db1"]),
-        records.run_ended(counts={"released": 1, "failed": 1}, duration_ms=310_000),
+        records.run_ended(counts={"released": 1, "failed": 2}, duration_ms=310_000),
     ]

@@ -24,6 +24,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hooks import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import Hooks, HostRun
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import Bystander, HostSpec, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import time_of, utc
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.outcome import outcome_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import Plan, make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import done_before
@@ -435,6 +436,9 @@ def test_a_host_that_boots_something_else_fails_and_is_not_undrained() -> None:
     assert world.code("a") == "NOT_PROVEN"
     assert world.hosts["a"].log[-1] == "run page someone"
     assert "run lb undrain" not in world.hosts["a"].log
+    found = outcome_of(RunState.from_records(world.disk).hosts["a"])
+    assert (found["status"], found["path"], found["proof"]["missing"]) == ("failed", "kexec", ["token", "release"])
+    assert found["after"]["boot_id"] != found["before"]["boot_id"]
 
 
 def test_through_firmware_where_that_is_the_fallback() -> None:
@@ -445,6 +449,11 @@ def test_through_firmware_where_that_is_the_fallback() -> None:
     assert [line for line in world.hosts["a"].log if line.startswith("trigger")] == [
         "trigger kexec 0.500",
         "trigger reboot 0.500",
+    ]
+    came = [record for record in world.disk if record["event"] in ("host_unproven", "host_verified")]
+    assert [(record["event"], record["path"], bool(record["proof"])) for record in came] == [
+        ("host_unproven", "kexec", True),
+        ("host_verified", "firmware", False),
     ]
     assert RunState.from_records(world.disk).hosts["a"].path == "firmware"
 

@@ -44,6 +44,7 @@ def test_one_host_is_read_as_if_all_were(journal: Path) -> None:
         "discarded",
         "refused",
         "skipped",
+        "failed",
     ]
 
 

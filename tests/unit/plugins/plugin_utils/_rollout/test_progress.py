@@ -105,7 +105,7 @@ def test_who_counts_as_what() -> None:
     assert {status.value: number for status, number in progress.counts.items() if number} == {
         "done": 1,
         "refused": 1,
-        "failed": 1,
+        "failed": 2,
         "discarded": 1,
         "out": 1,
         "waiting": 1,
@@ -125,7 +125,7 @@ def test_a_resume_goes_on_where_the_journal_ends(by_state: bool) -> None:
     # What was refused or called off is tried anew.
     assert {status.value: number for status, number in progress.counts.items() if number} == {
         "done": 1,
-        "failed": 1,
+        "failed": 2,
         "out": 1,
         "waiting": 3,
     }

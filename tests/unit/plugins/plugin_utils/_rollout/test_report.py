@@ -34,9 +34,9 @@ def test_a_rollout_that_stopped() -> None:
     assert (
         "\n".join(summary(state, forecast, JOURNAL))
         == """\
-night: 1 of 6 hosts done, 1 failed (1 down), 1 refused, 3 left
+night: 1 of 7 hosts done, 2 failed (1 down), 1 refused, 3 left
 path      1 by kexec
-outage    p50 8.4 s, p95 8.4 s, longest 8.4 s (web1)
+outage    p50 8.4 s, p95 8.4 s, longest 8.4 s (web7)
 took      5m10s, 1m50s longer than the forecast of 3m20s (p95 6m40s)
 stopped   REBOOT_TIMEOUT: web2 did not come back within 300 s
           Look at the console of the host, or power-cycle it: its bootloader's
@@ -46,6 +46,12 @@ stopped   REBOOT_TIMEOUT: web2 did not come back within 300 s
   Look at the console of the host, or power-cycle it: its bootloader's default
   is untouched.
   web2  (down) web2 did not come back within 300 s
+
+1 failed, NOT_PROVEN
+  The host rebooted, but not into what was staged; see proof in the result, and
+  the host's console.
+  web7  the host came back by firmware with 6.12.117+deb13-amd64, but not as
+        staged: no token
 
 1 refused, LOCKDOWN
   Under lockdown only kexec_file_load works: leave loader=auto, or use

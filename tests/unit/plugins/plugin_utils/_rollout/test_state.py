@@ -18,7 +18,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records impor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import HostState, Phase, Resume, RunState
 
 from ....outcomes import code_of
-from .stories import BLOCKED, LOST, NEW, OLD, RELEASE, hook, intent, night, prepared, probed, started, way
+from .stories import BLOCKED, LOST, NEW, OLD, RELEASE, UNPROVEN, hook, intent, night, prepared, probed, started, unproven, way
 
 
 def fold(host_records: list[Record], host: str = "web1") -> HostState:
@@ -86,18 +86,19 @@ def test_a_run_that_stopped_and_was_taken_up() -> None:
     state = RunState.from_records(night()[:-3])
     assert (state.stop_reason, state.ended, state.resumes, state.pid) == (LOST, False, 0, 4711)
     assert {resume: [host.host for host in state.with_resume(resume)] for resume in Resume} == {
-        Resume.DONE: ["web1", "web2"],
+        Resume.DONE: ["web1", "web2", "web7"],
         Resume.ASK: ["web3"],
         Resume.ANEW: ["web4", "web5", "web6"],
     }
     hosts = state.hosts
-    assert [hosts["web%d" % number].phase.value for number in range(1, 7)] == [
+    assert [hosts["web%d" % number].phase.value for number in range(1, 8)] == [
         "released",
         "failed",
         "down",
         "discarded",
         "refused",
         "waiting",
+        "failed",
     ]
     assert (hosts["web2"].reason, hosts["web2"].down, hosts["web2"].failed_in, hosts["web2"].out) == (LOST, True, "down", True)
     assert (hosts["web4"].maybe_staged, hosts["web4"].maybe_drained, hosts["web5"].reason) == (False, True, BLOCKED)
@@ -106,7 +107,7 @@ def test_a_run_that_stopped_and_was_taken_up() -> None:
     state.apply(night()[-3])
     assert (state.stop_reason, state.resumes, state.controller, state.pid) == (None, 1, "admin2", 815)
     state.apply(night()[-1])
-    assert (state.ended, state.counts, state.duration_ms) == (True, {"released": 1, "failed": 1}, 310_000)
+    assert (state.ended, state.counts, state.duration_ms) == (True, {"released": 1, "failed": 2}, 310_000)
 
 
 def test_what_is_known_of_a_host_that_is_done() -> None:
@@ -120,6 +121,17 @@ def test_what_is_known_of_a_host_that_is_done() -> None:
     assert host.probe_down_at == "2026-11-24T15:00:01.200Z"
     assert [note["code"] for note in host.notes] == ["VIRTIO_NO_RESET"]
     assert set(host.hooks) == {("before", "lb"), ("after", "lb")}
+
+
+def test_what_is_known_of_a_host_that_came_back_as_something_else() -> None:
+    back = [*way("web1")[:9], unproven("web1")]
+    host = fold(back)
+    assert (host.phase, host.resume) == (Phase.BACK, Resume.ASK), "it is asked again by a resume"
+    host = fold([*back, records.host_failed("web1", reason=UNPROVEN, down=False, phase="back")])
+    assert (host.path, host.proof) == ("firmware", {"proven": False, "missing": ["token"]})
+    assert (host.boot_id_after, host.release_after, host.reason, host.out) == (NEW, RELEASE, UNPROVEN, False)
+    host = fold([*back, intent("web1")])
+    assert (host.path, host.proof, host.boot_id_after, host.release_after) == ("", None, "", ""), "it is told once more"
 
 
 def test_why_there_is_no_outage_of_a_service_is_a_note() -> None:

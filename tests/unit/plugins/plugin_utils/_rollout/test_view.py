@@ -22,7 +22,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.words import 
 
 from .courses import Timed, begun, rollout
 from .fleets import PREDICTION, host
-from .stories import BLOCKED, LOST, hook, night, way
+from .stories import BLOCKED, LOST, UNPROVEN, hook, night, unproven, way
 from .terminal import Terminal
 
 SPENT = reason("FAILURE_BUDGET_SPENT", "1 host failed, and 0 are put up with: web3")
@@ -410,6 +410,18 @@ def test_a_log_with_every_step() -> None:
     ]
 
 
+def test_a_log_of_a_host_that_came_back_as_something_else() -> None:
+    log: list[str] = []
+    view = PlainView(log.append, predictions=PREDICTIONS, verbosity=1)
+    failed = records.host_failed("web1", reason=UNPROVEN, down=False, phase="back")
+    for record in (begun([("wave 1", ["web1"], 0.0)]), *way("web1")[:9], unproven("web1"), failed):
+        view.record(record, 61.0)
+    assert [line[9:-1] for line in log[-2:]] == [
+        "web1: came by firmware, not as asked",
+        "web1: failed, NOT_PROVEN: " + UNPROVEN.message,
+    ]
+
+
 def test_a_resumed_run_begins_with_what_is_left() -> None:
     terminal = Terminal()
     log: list[str] = []
@@ -418,13 +430,13 @@ def test_a_resumed_run_begins_with_what_is_left() -> None:
     for view in views:
         view.record(records.run_resumed(controller="admin2", pid=1), 1000.0)
         view.tick(1010.0)
-    assert log == ["0:00:00  night is resumed: 3 of 6 hosts to go\n"]
+    assert log == ["0:00:00  night is resumed: 3 of 7 hosts to go\n"]
     assert (
         terminal.screen()
         == """\
-night is resumed: 3 of 6 hosts to go
+night is resumed: 3 of 7 hosts to go
 night  rest (2 of 2)                                                    0:00:10
-1 of 6 done  1 failed  1 of 2 out  3 to go  2 down
+1 of 7 done  2 failed  1 of 2 out  3 to go  2 down
   web3  down            10 s"""
     )
 
