@@ -281,7 +281,7 @@ N ?= 100
 SOAK_SEED ?= 1
 
 .PHONY: soak
-soak: ## reboot a virtual machine N times in a row, each with other options, while a program writes (TCG: 80 s to 90 s each)
+soak: ## reboot a virtual machine N times in a row, each with other options, while a program writes (TCG: 80 s each)
 	@mkdir -p $(BENCH_RESULTS)
 	@$(MAKE) molecule LAB_GUESTS=1 SCENARIO="default soak" SOAK_REBOOTS=$(N) SOAK_RESULT=$(BENCH_RESULTS)/soak.json
 
