@@ -65,7 +65,7 @@ def reboot(
         try:
             return await reboot_host(task, request, lambda: host.log.append("committed"), check_mode)
         finally:
-            host.took_s = host.took_s
+            host.took_s = host.now - began
             assert network.probing == 0
 
     return run(work())
@@ -278,7 +278,7 @@ def test_firmware_that_was_a_kexec_is_no_success(host: Host) -> None:
 def test_a_host_that_stays_away(host: Host) -> None:
     host.comes_back = False
     assert code_of(host, reboot_timeout_s=60) == "REBOOT_TIMEOUT"
-    assert host.took_s < 70
+    assert 60 <= host.took_s < 70
 
 
 @pytest.mark.parametrize("stopped_for_s", [30, 100, 4000])
@@ -293,7 +293,7 @@ def test_a_host_that_is_not_back_even_then(host: Host) -> None:
     host.comes_back = False
     with pytest.raises(RebootError, match=r"not back in time \(60 s\)$"):
         reboot(host, reboot_timeout_s=60)
-    assert host.took_s < 4100
+    assert 4000 <= host.took_s < 4100
 
 
 def test_a_host_that_never_begins(host: Host) -> None:
@@ -306,7 +306,7 @@ def test_a_host_that_never_begins(host: Host) -> None:
 def test_a_session_that_hangs_after_the_reboot_cannot_outlast_the_timeout(host: Host) -> None:
     host.hangs = True
     assert code_of(host, reboot_timeout_s=60) == "REBOOT_TIMEOUT"
-    assert host.took_s < 65
+    assert 60 <= host.took_s < 65
     assert host.abandoned
 
 
@@ -354,7 +354,7 @@ def test_a_trigger_that_fails_on_the_host_is_noticed_early(host: Host) -> None:
         reboot(host)
     assert caught.value.reason.code == "TRIGGER_FAILED"
     assert "Access denied" in caught.value.reason.message
-    assert host.took_s < 20
+    assert 1 < host.took_s < 20
     assert host.staged is None
 
 
@@ -438,7 +438,7 @@ def test_the_test_command_gets_its_time_and_no_more(host: Host) -> None:
     host = Host()
     host.test_failures = 10**6
     assert code_of(host, reboot_timeout_s=60) == "TEST_COMMAND_FAILED"
-    assert host.took_s < 70
+    assert 60 <= host.took_s < 70
 
 
 def test_without_probes_the_host_is_asked(host: Host) -> None:
