@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .amounts import parse_amount
-from .errors import RolloutError
 from .hosts import Prediction, Status
 from .records import Record
 from .state import Phase, Resume, RunState
@@ -245,9 +243,9 @@ class Progress:
         self._busy_at = now
 
     def _started(self, record: Record) -> None:
-        self._begin(record["run_id"], record["hosts"], record["waves"], record["settings"])
+        self._begin(record["run_id"], record["hosts"], record["waves"])
 
-    def _begin(self, run_id: str, hosts: Sequence[str], waves: Sequence[Mapping[str, Any]], settings: Mapping[str, Any]) -> None:
+    def _begin(self, run_id: str, hosts: Sequence[str], waves: Sequence[Mapping[str, Any]]) -> None:
         self.run_id = clean(run_id)
         self._status = dict.fromkeys(hosts, Status.WAITING)
         self.counts = Counter({Status.WAITING: len(hosts)})
@@ -256,14 +254,10 @@ class Progress:
             WaveState(clean(wave["name"]), len(wave["hosts"]), wave["soak_s"], len(wave["hosts"]), len(wave["hosts"]))
             for wave in waves
         ]
-        window = _amount(settings.get("window", 1), len(hosts))
-        self.window = None if window is None else max(1, window)
-        budget = settings.get("failure_budget")
-        self.budget = _amount(budget.get("total") if isinstance(budget, Mapping) else budget, len(hosts)) or 0
         self.name_columns = max((columns_of(clean(host)) for host in hosts), default=0)
 
     def _take_over(self, state: RunState) -> None:
-        self._begin(state.run_id, list(state.hosts), state.waves, state.settings)
+        self._begin(state.run_id, list(state.hosts), state.waves)
         self.down = {host for host, up in state.seen.items() if not up}
         for host in state.hosts.values():
             if host.phase is not Phase.WAITING:
@@ -293,6 +287,11 @@ class Progress:
             if status in _BEGUN or status in _UNDONE or (flying is not None and flying.out_since is not None and _early(flying)):
                 self.flying.pop(host, None)
                 self._set(host, Status.WAITING)
+
+    def _terms(self, record: Record) -> None:
+        # Of this process: a resumed run may go by others than it did before.
+        self.window = record["window"]
+        self.budget = record["failure_budget"]
 
     def _stopping(self, record: Record) -> None:
         reason = record["reason"]
@@ -423,13 +422,6 @@ def _last_end_s(out_s: Sequence[float], to_go: int, parallel: int, each_s: float
     return begins_s + (rounds + 1) * each_s
 
 
-def _amount(value: Any, total: int) -> int | None:
-    try:
-        return None if value is None else parse_amount(value, "").of(total)
-    except RolloutError:
-        return None
-
-
 def _early(host: InFlight) -> bool:
     """Whether it can't have been triggered yet."""
     return host.phase in (Phase.PREPARING, Phase.READY, Phase.DRAINING, Phase.GATE)
@@ -449,6 +441,7 @@ _ENDS = {"host_released": Status.DONE, "host_failed": Status.FAILED, "host_refus
 _RUN = {
     "run_started": Progress._started,
     "run_resumed": Progress._resumed,
+    "run_terms": Progress._terms,
     "run_stopping": Progress._stopping,
     "run_ended": Progress._ended,
 }

@@ -76,18 +76,22 @@ def run_resumed(*, controller: str, pid: int) -> Record:
     return {"event": "run_resumed", "controller": controller, "pid": pid}
 
 
-def run_terms(*, window: int, limits: Sequence[Mapping[str, Any]], forecast: Mapping[str, Any] | None) -> Record:
+def run_terms(
+    *, window: int, limits: Sequence[Mapping[str, Any]], forecast: Mapping[str, Any] | None, failure_budget: int
+) -> Record:
     """What the process goes by that began or resumed the run just before.
 
     :param window: how many hosts may be out at a time.
     :param limits: each with C(of), in words, C(most), how many may be unavailable, and C(hosts), who counts.
     :param forecast: as :func:`rollout.forecast_result` makes it, of what was left then.
+    :param failure_budget: how many hosts may fail in all.
     """
     return {
         "event": "run_terms",
         "window": window,
         "limits": [dict(limit) for limit in limits],
         "forecast": None if forecast is None else dict(forecast),
+        "failure_budget": failure_budget,
     }
 
 

@@ -209,8 +209,10 @@ class Rolling:
                 except CallAbandoned as error:
                     raise RolloutError("JOURNAL_FAILED", "%s: %s" % (run.journal, error)) from error
 
-            await commit([first, terms_record(planned.plan, foreseen)])
-            state.apply(dict(first, at=utc(time.time())))
+            opening = [first, terms_record(planned.plan, self._settings, foreseen)]
+            await commit(opening)
+            for record in opening:
+                state.apply(dict(record, at=utc(time.time())))
             lock = LockBeside(
                 make_lock(self._options["lock"] or {}, run.run_id, self._controller.name, progress=self._controller.say)
             )
@@ -220,7 +222,7 @@ class Rolling:
                 await _release_ended(lock, run.run_id, before)
             return await self._conduct(
                 run=run,
-                first=first,
+                opening=opening,
                 state=state,
                 before=before,
                 planned=planned,
@@ -234,7 +236,7 @@ class Rolling:
         self,
         *,
         run: Run,
-        first: Record,
+        opening: Sequence[Record],
         state: RunState,
         before: RunState | None,
         planned: _Planned,
@@ -254,8 +256,9 @@ class Rolling:
             done={name: status for name, status in done_before(before).items() if name in plan.limits} if before else None,
         )
         view = self._controller.view({host.name: host.predicted for host in plan.hosts}, before)
-        # It was written before there was anything to show it.
-        view.record(first, began)
+        # They were written before there was anything to show them.
+        for record in opening:
+            view.record(record, began)
 
         def shown(record: Record) -> None:
             state.apply(dict(record, at=utc(time.time())))

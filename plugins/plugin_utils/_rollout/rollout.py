@@ -27,6 +27,7 @@ from .outcome import outcome_of
 from .plan import Plan
 from .records import Record, run_terms
 from .runs import RunStore
+from .settings import Settings
 from .state import Phase, Resume, RunState
 
 # Runs that tell how long hosts take, and the number of hosts that is enough: to read a journal of 10,000 takes seconds.
@@ -145,14 +146,15 @@ def forecast_result(forecast: Forecast) -> dict[str, Any]:
     }
 
 
-def terms_record(plan: Plan, forecast: Forecast) -> Record:
-    """What a rollout goes by."""
+def terms_record(plan: Plan, settings: Settings, forecast: Forecast) -> Record:
+    """What a rollout goes by, in numbers of hosts."""
     members: dict[Limit, list[str]] = {}
     for name, limits in plan.limits.items():
         for limit in limits:
             members.setdefault(limit, []).append(name)
     limits_ = [{"of": limit.of, "most": limit.most, "hosts": names} for limit, names in members.items()]
-    return run_terms(window=plan.window, limits=limits_, forecast=forecast_result(forecast))
+    failure_budget = settings.failure_budget.total.of(len(plan.hosts))
+    return run_terms(window=plan.window, limits=limits_, forecast=forecast_result(forecast), failure_budget=failure_budget)
 
 
 def plan_hosts(hosts: Sequence[HostSpec], looked: Mapping[str, Looked]) -> dict[str, dict[str, Any]]:

@@ -130,7 +130,7 @@ def records_of(night: Night) -> list[Timed]:
     ended = records.run_ended(
         counts={str(status): count for status, count in course.counts.items()}, duration_ms=round(last_s * 1000)
     )
-    terms = terms_record(plan, Forecast(0.9 * course.total_s, 1.1 * course.total_s, course, 1))
+    terms = terms_record(plan, settings, Forecast(0.9 * course.total_s, 1.1 * course.total_s, course, 1))
     return [(0.0, first), (0.0, terms), *timed, (last_s, ended)]
 
 

@@ -56,7 +56,7 @@ def host(
 def terms(window: int = 100, forecast: Any = None, **limits: tuple[int, list[str]]) -> Record:
     """What a run goes by."""
     named = [{"of": of, "most": most, "hosts": members} for of, (most, members) in limits.items()]
-    return records.run_terms(window=window, limits=named, forecast=forecast)
+    return records.run_terms(window=window, limits=named, forecast=forecast, failure_budget=0)
 
 
 def run_of(*hosts: list[Record], terms: Record | None = None, bystanders: Any = ()) -> RunReport:

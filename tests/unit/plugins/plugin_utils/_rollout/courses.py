@@ -19,7 +19,7 @@ RUN_ID = "20261124T150000Z-5f0c"
 Timed = tuple[float, Record]
 
 
-def begun(waves: Sequence[tuple[str, Sequence[str], float]], **settings: object) -> Record:
+def begun(waves: Sequence[tuple[str, Sequence[str], float]]) -> Record:
     """A run begins."""
     return records.run_started(
         run_id=RUN_ID,
@@ -27,12 +27,17 @@ def begun(waves: Sequence[tuple[str, Sequence[str], float]], **settings: object)
         collection_version="0.1.0",
         hosts=[host for _name, hosts, _soak_s in waves for host in hosts],
         bystanders=["db1"],
-        settings=settings,
+        settings={},
         waves=[{"name": name, "hosts": list(hosts), "soak_s": soak_s} for name, hosts, soak_s in waves],
     )
 
 
-def rollout(plan: Plan, settings: Settings, draw: Callable[[HostSpec], Fate], **shown: object) -> tuple[Course, list[Timed]]:
+def terms(window: int, failure_budget: int = 0) -> Record:
+    """It goes by these."""
+    return records.run_terms(window=window, limits=[], forecast=None, failure_budget=failure_budget)
+
+
+def rollout(plan: Plan, settings: Settings, draw: Callable[[HostSpec], Fate]) -> tuple[Course, list[Timed]]:
     """A simulated rollout, and its records in the order of time."""
     fates: dict[str, Fate] = {}
 
@@ -57,5 +62,5 @@ def rollout(plan: Plan, settings: Settings, draw: Callable[[HostSpec], Fate], **
             times[8:] = [end_s]
         timed += zip(times, steps, strict=True)
     timed.sort(key=lambda each: each[0])
-    first = begun([(wave.name, [host.name for host in wave.hosts], wave.soak_s) for wave in plan.waves], **shown)
-    return course, [(0.0, first), *timed]
+    first = begun([(wave.name, [host.name for host in wave.hosts], wave.soak_s) for wave in plan.waves])
+    return course, [(0.0, first), (0.0, terms(plan.window)), *timed]

@@ -32,6 +32,7 @@ def terms(hosts: list[str]) -> Record:
         window=2,
         limits=[{"of": "the fleet (max_unavailable 50%)", "most": 3, "hosts": hosts}],
         forecast={"total_p50_s": 60.0, "total_p95_s": 90.0, "out_over_time": [[0.0, 0], [5.0, 1], [55.0, 0]]},
+        failure_budget=0,
     )
 
 

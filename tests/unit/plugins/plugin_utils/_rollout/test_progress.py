@@ -17,7 +17,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings impo
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.simulation import Fate
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import RunState
 
-from .courses import begun, rollout
+from .courses import begun, rollout, terms
 from .fleets import host
 from .stories import night, way
 
@@ -45,7 +45,7 @@ def told(*applied: Record) -> Progress:
 def test_what_is_left_of_a_rollout_that_goes_as_predicted(options: dict[str, object], tolerance: float) -> None:
     settings = settings_from(options)
     plan = make_plan([host("web%d" % number, predicted=ALIKE) for number in range(40)], [], settings, 0)
-    course, timed = rollout(plan, settings, lambda _host: Fate(ALIKE.p50), window=options["window"])
+    course, timed = rollout(plan, settings, lambda _host: Fate(ALIKE.p50))
     progress = Progress({spec.name: spec.predicted for spec in plan.hosts})
     compared = 0
     for at, (now, record) in enumerate(timed):
@@ -69,7 +69,7 @@ def test_what_is_left_of_a_rollout_whose_hosts_differ() -> None:
     def draw(_host: HostSpec) -> Fate:
         return Fate(Phases(0.0, 1.0, random.uniform(10.0, 90.0), 2.0))
 
-    course, timed = rollout(plan, settings, draw, window=10)
+    course, timed = rollout(plan, settings, draw)
     progress = Progress({spec.name: spec.predicted for spec in plan.hosts})
     for now, record in timed:
         progress.apply(record, now)
@@ -93,7 +93,7 @@ def test_a_host_that_is_overdue_is_awaited_until_its_p95_and_then_any_moment() -
 
 def test_after_a_stop_only_hosts_that_are_out_are_awaited() -> None:
     progress = Progress(dict.fromkeys("abc", ALIKE))
-    for record in (begun([("wave 1", ["a", "b", "c"], 0.0)], window=1), *way("a")[:8], *way("b")[:2]):
+    for record in (begun([("wave 1", ["a", "b", "c"], 0.0)]), terms(1), *way("a")[:8], *way("b")[:2]):
         progress.apply(record, 0.0)
     assert progress.left_s(10.0) == 65.0
     progress.apply(records.run_stopping(reason=Reason("INTERRUPTED", "somebody pressed Ctrl-C", "")), 10.0)
@@ -146,7 +146,7 @@ def test_hosts_that_ended_leave_nothing_but_their_status() -> None:
 
 
 def test_what_is_not_known_changes_nothing() -> None:
-    progress = told(begun([("wave 1", ["a"], 0.0)], window="nonsense"))
+    progress = told(begun([("wave 1", ["a"], 0.0)]))
     for record in ({"event": "host_blessed", "host": "a"}, {"event": "run_paused"}, *way("b"), *way("a")[1:12]):
         progress.apply(record, 5.0)
     assert progress.counts[Status.WAITING] == 1

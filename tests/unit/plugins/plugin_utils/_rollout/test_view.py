@@ -20,7 +20,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.view import LiveView, PlainView, View
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.words import ASCII
 
-from .courses import Timed, begun, rollout
+from .courses import Timed, begun, rollout, terms
 from .fleets import PREDICTION, host
 from .stories import BLOCKED, LOST, UNPROVEN, hook, night, unproven, way
 from .terminal import Terminal
@@ -34,7 +34,8 @@ def web(first: int, last: int) -> list[str]:
 
 def night_out() -> list[Timed]:
     """A rollout in its middle: of everything one, and 104 s in."""
-    timed: list[Timed] = [(0.0, begun([("canary", web(1, 1), 60.0), ("wave 1", web(2, 100), 0.0)], window=5, failure_budget=2))]
+    first = begun([("canary", web(1, 1), 60.0), ("wave 1", web(2, 100), 0.0)])
+    timed: list[Timed] = [(0.0, first), (0.0, terms(5, failure_budget=2))]
     steps = [0.0, 2.0, 2.0, 2.5, 2.5, 2.6, 2.8, 4.0, 14.0, 15.0, 16.0, 16.0, 16.5]
     timed += zip(steps, way("web1"), strict=True)
     for number, (name, begin_s, until) in enumerate(
@@ -132,7 +133,7 @@ x web5    down, REBOOT_TIMEOUT: web2 did not come back wit~
 def test_a_soak_is_counted_down() -> None:
     terminal = Terminal()
     view = LiveView(terminal.write, terminal.size, predictions=PREDICTIONS)
-    show(view, night_out()[:14])
+    show(view, night_out()[:15])
     for now, left in ((20.0, "56 s"), (70.0, "6.5 s")):
         view.tick(now, LIMIT)
         assert terminal.screen().endswith("\nwaiting: canary is over; wave 1 begins in " + left)
@@ -141,7 +142,7 @@ def test_a_soak_is_counted_down() -> None:
 def test_a_full_window_is_named() -> None:
     terminal = Terminal()
     view = LiveView(terminal.write, terminal.size, predictions=PREDICTIONS)
-    show(view, [(0.0, begun([("wave 1", web(1, 3), 0.0)], window="34%")), *((1.0, record) for record in way("web1")[:7])])
+    show(view, [(0.0, begun([("wave 1", web(1, 3), 0.0)])), (0.0, terms(1)), *((1.0, record) for record in way("web1")[:7])])
     view.tick(2.0, LIMIT)
     assert terminal.screen().endswith("\nwaiting: the window has 1 host, and all are out")
 
@@ -180,7 +181,7 @@ def test_after_the_end_only_what_is_written_for_good_is_there() -> None:
 def test_a_host_beyond_its_p95_is_marked() -> None:
     terminal = Terminal()
     view = LiveView(terminal.write, terminal.size, predictions=PREDICTIONS)
-    timed = [(0.0, record) for record in (begun([("wave 1", web(1, 2), 0.0)]), *way("web1")[:8])]
+    timed = [(0.0, record) for record in (begun([("wave 1", web(1, 2), 0.0)]), terms(1), *way("web1")[:8])]
     show(view, timed)
     view.tick(49.0)
     assert terminal.screen().split("\n")[-2] == "  web1  down            49 s  ████████████  49 s of 20 s"
@@ -219,7 +220,7 @@ def test_what_scrolled_away_is_there_once_also_when_the_height_changes() -> None
     view = LiveView(terminal.write, terminal.size, predictions=PREDICTIONS)
     settings = settings_from({"window": 30})
     plan = make_plan([host(name) for name in web(1, 200)], [], settings, 0)
-    _course, timed = rollout(plan, settings, lambda _host: Fate(PREDICTION.p50), window=30)
+    _course, timed = rollout(plan, settings, lambda _host: Fate(PREDICTION.p50))
     now = 0.0
     for at, record in timed:
         while now + 0.5 < at:
@@ -266,10 +267,10 @@ def test_hostile_names_and_messages() -> None:
         terminal = Terminal(columns)
         log: list[str] = []
         views: list[View] = [LiveView(terminal.write, terminal.size, predictions=PREDICTIONS), PlainView(log.append, verbosity=1)]
-        first = begun([("wave\x1b[1m 1", names, 0.0)], window=5)
+        first = begun([("wave\x1b[1m 1", names, 0.0)])
         timed = [(float(at), record) for name in names for at, record in enumerate(way(name)[:9])]
         for view in views:
-            show(view, [(0.0, first), *sorted(timed, key=lambda each: each[0])])
+            show(view, [(0.0, first), (0.0, terms(5)), *sorted(timed, key=lambda each: each[0])])
             view.record(hook(names[0], "after\x1b[7m", ok=False), 19.0)
             view.record(records.host_failed(names[1], reason=bad, down=False, phase="back"), 20.0)
             view.record(records.run_stopping(reason=bad), 20.0)
@@ -298,7 +299,7 @@ def test_ten_thousand_hosts() -> None:
     settings = settings_from({"window": 2000})
     plan = make_plan([host("web%d" % number) for number in range(10_000)], [], settings, 0)
     random = Random(3)
-    _course, timed = rollout(plan, settings, lambda _host: Fate(random.choice((PREDICTION.p50, PREDICTION.p95))), window=2000)
+    _course, timed = rollout(plan, settings, lambda _host: Fate(random.choice((PREDICTION.p50, PREDICTION.p95))))
     terminal = Terminal()
     log: list[str] = []
     live, plain = LiveView(terminal.write, terminal.size, predictions=PREDICTIONS), PlainView(log.append, predictions=PREDICTIONS)
@@ -307,7 +308,7 @@ def test_ten_thousand_hosts() -> None:
         live.record(record, at)
         plain.record(record, at)
     recorded_s = time.process_time() - begin
-    assert len(timed) == 130_001
+    assert len(timed) == 130_002
     # 15 µs each here for both; a bound that only another order of magnitude breaks.
     assert recorded_s / len(timed) < 150e-6
     live.tick(1e6)
@@ -429,6 +430,8 @@ def test_a_resumed_run_begins_with_what_is_left() -> None:
     views: list[View] = [LiveView(terminal.write, terminal.size, state=state), PlainView(log.append, state=state)]
     for view in views:
         view.record(records.run_resumed(controller="admin2", pid=1), 1000.0)
+        # Other terms than the run began with, which had a window of two hosts.
+        view.record(terms(3, failure_budget=4), 1000.0)
         view.tick(1010.0)
     assert log == ["0:00:00  night is resumed: 3 of 7 hosts to go\n"]
     assert (
@@ -436,7 +439,7 @@ def test_a_resumed_run_begins_with_what_is_left() -> None:
         == """\
 night is resumed: 3 of 7 hosts to go
 night  rest (2 of 2)                                                    0:00:10
-1 of 7 done  2 failed  1 of 2 out  3 to go  2 down
+1 of 7 done  2 failed of 4 allowed  1 of 3 out  3 to go  2 down
   web3  down            10 s"""
     )
 
