@@ -34,7 +34,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments imp
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rolling import Controller, Probers, Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.view import PlainView
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.words import ASCII
+from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import Session, SessionLost
 from ansible_collections.fleet.kexec.tests.bench.simulated_fleet import (

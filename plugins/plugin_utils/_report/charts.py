@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from markupsafe import Markup
 
 from .._rollout.percentiles import percentile
-from .._rollout.words import clean, counted, duration, fit
+from .._text import clean, counted, duration, fit
 from . import svg, words
 from .boots import IN_OUTAGE, Boot
 from .figures import UNDIVIDED, Distribution, phase_times

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .._rollout.words import clean
+from .._text import clean
 from . import words
 from .figures import Figures, Spread
 from .read import RunReport

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from .._rollout.words import clean
+from .._text import clean
 from .figures import Figures, spread_of
 from .read import RunReport
 

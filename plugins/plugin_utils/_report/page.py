@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from .._rollout.words import clean, clipped, counted, duration
+from .._text import clean, clipped, counted, duration
 from . import charts, svg, words
 from .compare import Comparison, compared
 from .figures import Budget, Figures, PhaseCost, Saved, UnitCost

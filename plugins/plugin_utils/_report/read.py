@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from .._rollout.errors import RolloutError
+from .._errors import RolloutError
 from .._rollout.journal import FIRST_EVENT, replay, time_of
 from .._rollout.outcome import status_of
 from .._rollout.records import Record

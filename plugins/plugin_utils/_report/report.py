@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import write_atomically
 
-from .._rollout.errors import RolloutError
+from .._errors import RolloutError
 from .._rollout.journal import open_regular, replay
 from .._rollout.runs import Run, RunStore
 from .._rollout.state import RunState

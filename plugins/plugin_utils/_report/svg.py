@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from .._rollout.words import clean
+from .._text import clean
 
 # Width of a stretched drawing, in its own units: finer than any screen.
 _WIDTH = 10_000

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .._rollout.words import counted
+from .._text import counted
 from .boots import IN_OUTAGE
 from .figures import (
     UNDIVIDED,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from .._rollout.words import clean, duration
+from .._text import clean, duration
 from .read import Stage
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from .errors import RolloutError
+from .._errors import RolloutError
 
 _COUNT = re.compile(r"[0-9]+")
 _PERCENTAGE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")

@@ -16,9 +16,9 @@ from typing import Any, Protocol, TypeVar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
+from .._errors import RolloutError
 from .._transport.prober import Observation, Prober, Sshd
 from . import records
-from .errors import RolloutError
 from .host_run import HostRun
 from .hosts import HostSpec, Status
 from .plan import Plan

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from .errors import RolloutError
+from .._errors import RolloutError
 
 PHASE_BEFORE = "before"
 PHASE_AFTER = "after"

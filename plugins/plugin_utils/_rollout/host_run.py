@@ -23,6 +23,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import PA
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
 
+from .._errors import RolloutError
 from .._reboot.rebooter import (
     METHOD_FIRMWARE,
     METHOD_KEXEC,
@@ -37,7 +38,6 @@ from .._reboot.service_watch import Probed
 from .._transport.hook_runner import HookRunner
 from .._transport.session import SessionLost
 from . import records
-from .errors import RolloutError
 from .hooks import Hook
 from .hosts import HostSpec
 from .journal import time_of, utc

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any, BinaryIO, NoReturn, TypeGuard
 
-from .errors import RolloutError
+from .._errors import RolloutError
 from .records import Record
 
 #: Major version of the format. A new one is for readers that would misread what old ones can't know.

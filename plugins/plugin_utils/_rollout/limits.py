@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from .errors import RolloutError
+from .._errors import RolloutError
 from .hosts import HostSpec, Member
 from .settings import EVERYTHING, Settings
 

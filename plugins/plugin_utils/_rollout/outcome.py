@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from .._errors import RolloutError
 from .._reboot.last_boot import last_boot_facts
-from .errors import RolloutError
 from .journal import READ_BYTES, failed, open_regular
 from .records import Record
 from .state import HostState, Phase, RunState

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._text import clean, columns_of, counted, duration
 from .hosts import Prediction, Status
 from .records import Record
 from .state import Phase, Resume, RunState
-from .words import clean, columns_of, counted, duration
 
 # How many hosts have to be done before what they took says more than what was predicted.
 _DONE_TELLS = 5

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from .errors import RolloutError
+from .._errors import RolloutError
 from .records import Record
 
 

@@ -21,9 +21,11 @@ from urllib.parse import urlsplit
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
 
+from .._errors import RolloutError
 from .._lock.beside import LockBeside
 from .._lock.interface import lock_options, make_lock
 from .._reboot.rebooter import RebootRequest
+from .._text import Glyphs
 from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.interrupts import Interrupts
 from .._transport.play_hosts import PlayHosts
@@ -32,7 +34,6 @@ from . import records
 from .arguments import FAILURES_FAIL
 from .conductor import Conductor
 from .deadline import seconds_until
-from .errors import RolloutError
 from .fleet import PlayFleet
 from .forecast import Forecast, forecast
 from .history import History
@@ -59,7 +60,6 @@ from .scheduler import Scheduler
 from .settings import settings_from
 from .state import Phase, RunState
 from .view import View
-from .words import Glyphs
 
 # A disk that takes longer than this to sync is as good as full.
 COMMIT_TIMEOUT_S = 60.0

@@ -14,9 +14,9 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
+from .._errors import RolloutError
 from .._reboot.rebooter import HostReboot, RebootRequest
 from .._transport.session import SessionLost
-from .errors import RolloutError
 from .fleet import PlayFleet
 from .forecast import Forecast
 from .history import History

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from .._errors import RolloutError
 from .._transport.controller import state_directory
-from .errors import RolloutError
 from .journal import LINE_MAX_BYTES, failed, open_directory, open_regular, require_own, utc
 
 JOURNAL = "journal.jsonl"

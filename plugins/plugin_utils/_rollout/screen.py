@@ -16,10 +16,10 @@ from typing import Any
 
 from ansible.utils.color import ANSIBLE_COLOR
 
+from .._text import ASCII, UNICODE, Glyphs
 from .hosts import Prediction
 from .state import RunState
 from .view import LiveView, PlainView, View
-from .words import ASCII, UNICODE, Glyphs
 
 # Of a log, or a terminal that does not tell.
 COLUMNS = 80

@@ -12,8 +12,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from .._errors import RolloutError
 from .amounts import Amount, parse_amount
-from .errors import RolloutError
 
 ORDER_INVENTORY = "inventory"
 ORDER_REVERSE = "reverse"

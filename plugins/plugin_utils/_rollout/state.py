@@ -16,7 +16,7 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
-from .errors import RolloutError
+from .._errors import RolloutError
 from .records import EVENTS, Record
 
 

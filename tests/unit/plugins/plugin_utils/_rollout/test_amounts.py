@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.amounts import parse_amount
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.errors import RolloutError
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import LockError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootError, RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.history import DEFAULT
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hooks import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import Hooks, HostRun

@@ -23,8 +23,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import (
     Journal,
     lock_holder,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import Bystander, HostSpec, Prediction
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import Plan, make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.recorder import Recorder
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
 

@@ -12,7 +12,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.report import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.simulation import Course, Fate, simulate
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import RunState
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.words import ASCII, columns_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII, columns_of
 
 from .courses import begun
 from .fleets import host

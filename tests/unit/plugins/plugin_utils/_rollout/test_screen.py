@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.screen import COLUMNS, LINES, screen_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.view import LiveView, PlainView
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.words import ASCII, UNICODE
+from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII, UNICODE
 
 XTERM = {"TERM": "xterm", "LANG": "C.UTF-8"}
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.amounts import parse_amount
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import (
     Canaries,
     FailureBudget,

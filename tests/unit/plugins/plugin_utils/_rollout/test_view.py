@@ -18,7 +18,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings impo
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.simulation import Fate
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.view import LiveView, PlainView, View
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.words import ASCII
+from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 
 from .courses import Timed, begun, rollout, terms
 from .fleets import PREDICTION, host

@@ -30,7 +30,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import host_r
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.view import PlainView
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.words import ASCII
+from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 
 from ..simulated import Host, Network
 from .inventory import Inventory

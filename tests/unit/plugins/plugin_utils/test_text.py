@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.words import (
+from ansible_collections.fleet.kexec.plugins.plugin_utils._text import (
     ASCII,
     clean,
     clipped,
