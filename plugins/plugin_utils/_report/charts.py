@@ -16,7 +16,7 @@ from datetime import datetime, timezone
 
 from markupsafe import Markup
 
-from .._rollout.percentiles import percentile
+from .._schedule.percentiles import percentile
 from .._text import clean, counted, duration, fit
 from . import svg, words
 from .boots import IN_OUTAGE, Boot

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from .._rollout.percentiles import percentile
 from .._rollout.state import HostState
+from .._schedule.percentiles import percentile
 from .boots import BEGINNING, IN_OUTAGE, Cost
 from .capacity import Breach
 from .read import HostReport, RunReport

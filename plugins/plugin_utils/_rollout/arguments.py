@@ -11,8 +11,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._options import image_
 
 from .._lock.interface import lock_argument_spec
 from .._reboot.rebooter import METHOD_AUTO, METHODS
+from .._schedule.settings import ORDER_INVENTORY, ORDERS
 from .host_run import FALLBACK_NONE, FALLBACKS
-from .settings import ORDER_INVENTORY, ORDERS
 
 FAILURES_FAIL = "fail"
 FAILURES_REPORT = "report"

@@ -17,14 +17,14 @@ from typing import Any, Protocol, TypeVar
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
 from .._errors import RolloutError
+from .._schedule.hosts import HostSpec, Status
+from .._schedule.plan import Plan
+from .._schedule.scheduler import Discard, Go, Prepare, Scheduler
 from .._transport.prober import Observation, Prober, Sshd
 from . import records
 from .host_run import HostRun
-from .hosts import HostSpec, Status
-from .plan import Plan
 from .recorder import Recorder
 from .records import Record
-from .scheduler import Discard, Go, Prepare, Scheduler
 from .state import HostState, Resume, RunState
 
 # How often a host is looked at that is not being rebooted, and whose state some limit depends on.

@@ -35,14 +35,14 @@ from .._reboot.rebooter import (
 )
 from .._reboot.scripts import HostState
 from .._reboot.service_watch import Probed
+from .._schedule.hosts import HostSpec
+from .._schedule.scheduler import WAITING
 from .._transport.hook_runner import HookRunner
 from .._transport.session import SessionLost
 from . import records
 from .hooks import Hook
-from .hosts import HostSpec
 from .journal import time_of, utc
 from .records import Record
-from .scheduler import WAITING
 from .state import HostState as JournalState
 from .state import Phase
 

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._schedule.hosts import Prediction, Status
 from .._text import clean, columns_of, counted, duration
-from .hosts import Prediction, Status
 from .records import Record
 from .state import Phase, Resume, RunState
 

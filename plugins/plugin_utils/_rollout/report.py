@@ -10,12 +10,12 @@ from textwrap import wrap
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
+from .._schedule.forecast import Forecast
+from .._schedule.hosts import HostSpec, Phases, Prediction
+from .._schedule.percentiles import percentile
+from .._schedule.plan import Plan, Wave
+from .._schedule.simulation import Course
 from .._text import UNICODE, Glyphs, clean, clipped, columns_of, counted, duration, fit, pad
-from .forecast import Forecast
-from .hosts import HostSpec, Phases, Prediction
-from .percentiles import percentile
-from .plan import Plan, Wave
-from .simulation import Course
 from .state import HostState, Phase, Resume, RunState
 
 # Hosts that are named of one reason, and of one wave, before it is only said how many there are.

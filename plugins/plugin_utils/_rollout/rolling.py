@@ -25,6 +25,13 @@ from .._errors import RolloutError
 from .._lock.beside import LockBeside
 from .._lock.interface import lock_options, make_lock
 from .._reboot.rebooter import RebootRequest
+from .._schedule.deadline import seconds_until
+from .._schedule.forecast import Forecast, forecast
+from .._schedule.history import History
+from .._schedule.hosts import Prediction, Status
+from .._schedule.plan import Plan, make_plan
+from .._schedule.scheduler import Scheduler
+from .._schedule.settings import settings_from
 from .._text import Glyphs
 from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.interrupts import Interrupts
@@ -33,13 +40,8 @@ from .._transport.prober import Prober, service_sockets
 from . import records
 from .arguments import FAILURES_FAIL
 from .conductor import Conductor
-from .deadline import seconds_until
 from .fleet import PlayFleet
-from .forecast import Forecast, forecast
-from .history import History
-from .hosts import Prediction, Status
 from .journal import Journal, replay, utc
-from .plan import Plan, make_plan
 from .records import Record
 from .report import plan_text, summary
 from .rollout import (
@@ -56,8 +58,6 @@ from .rollout import (
     without_retried,
 )
 from .runs import Run, RunStore, default_directory
-from .scheduler import Scheduler
-from .settings import settings_from
 from .state import Phase, RunState
 from .view import View
 

@@ -16,18 +16,18 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 
 from .._errors import RolloutError
 from .._reboot.rebooter import HostReboot, RebootRequest
+from .._schedule.forecast import Forecast
+from .._schedule.history import History
+from .._schedule.hosts import Bystander, HostSpec, Phases, Status
+from .._schedule.limits import Limit
+from .._schedule.plan import Plan
+from .._schedule.settings import Settings
 from .._transport.session import SessionLost
 from .fleet import PlayFleet
-from .forecast import Forecast
-from .history import History
-from .hosts import Bystander, HostSpec, Phases, Status
 from .journal import replay
-from .limits import Limit
 from .outcome import outcome_of
-from .plan import Plan
 from .records import Record, run_terms
 from .runs import RunStore
-from .settings import Settings
 from .state import Phase, Resume, RunState
 
 # Runs that tell how long hosts take, and the number of hosts that is enough: to read a journal of 10,000 takes seconds.

@@ -16,8 +16,8 @@ from typing import Any
 
 from ansible.utils.color import ANSIBLE_COLOR
 
+from .._schedule.hosts import Prediction
 from .._text import ASCII, UNICODE, Glyphs
-from .hosts import Prediction
 from .state import RunState
 from .view import LiveView, PlainView, View
 

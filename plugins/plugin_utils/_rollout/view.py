@@ -16,8 +16,8 @@ from typing import Protocol
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
+from .._schedule.hosts import Prediction, Status
 from .._text import UNICODE, Glyphs, clean, clipped, columns_of, counted, duration, fit, gauge, pad, stamp
-from .hosts import Prediction, Status
 from .progress import InFlight, News, Progress, WaveState
 from .records import Record
 from .state import Phase, RunState

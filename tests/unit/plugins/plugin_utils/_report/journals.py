@@ -12,14 +12,14 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.forecast import Forecast
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import HostSpec, Phases, Prediction, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import time_of, utc
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import terms_record
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.simulation import Fate, simulate
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.forecast import Forecast
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import HostSpec, Phases, Prediction, Status
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.simulation import Fate, simulate
 
 STARTED = "2026-11-24T01:58:30.000Z"
 RELEASE, RELEASE_BEFORE = "6.12.117+deb13-amd64", "6.12.110+deb13-amd64"

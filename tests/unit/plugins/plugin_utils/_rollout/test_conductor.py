@@ -19,18 +19,18 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter impor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.history import DEFAULT
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hooks import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import Hooks, HostRun
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import Bystander, HostSpec, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import time_of, utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.outcome import outcome_of
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import Plan, make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import done_before
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.scheduler import Scheduler
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import Settings, settings_from
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import Resume, RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import DEFAULT
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Bystander, HostSpec, Status
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan, make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import Scheduler
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings, settings_from
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.hook_runner import HookRunner
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 

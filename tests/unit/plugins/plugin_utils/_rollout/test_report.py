@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.forecast import Forecast
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import Phases, Prediction
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.report import plan_text, summary
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.simulation import Course, Fate, simulate
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.forecast import Forecast
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases, Prediction
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.simulation import Course, Fate, simulate
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII, columns_of
 
+from ..fleets import host
 from .courses import begun
-from .fleets import host
 from .stories import BLOCKED, night, way
 
 JOURNAL = "/var/lib/runs/night/journal.jsonl"

@@ -16,11 +16,11 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter impor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import rollout as rollout_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import Phases
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import Journal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import RUNS_REMEMBERED, samples_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.runs import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.view import PlainView
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 
 from ....outcomes import code_of

@@ -12,16 +12,16 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.simulation import Fate
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.view import LiveView, PlainView, View
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.simulation import Fate
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 
+from ..fleets import PREDICTION, host
 from .courses import Timed, begun, rollout, terms
-from .fleets import PREDICTION, host
 from .stories import BLOCKED, LOST, UNPROVEN, hook, night, unproven, way
 from .terminal import Terminal
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from random import Random
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.history import DEFAULT, History
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import Phases, Prediction
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.percentiles import percentile
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import DEFAULT, History
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases, Prediction
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.percentiles import percentile
 
 
 def test_each_phase_for_itself() -> None:

@@ -9,12 +9,12 @@ from random import Random
 from time import process_time
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import HostSpec, Phases, Status
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import make_plan
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.simulation import Course, Fate, simulate
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import HostSpec, Phases, Status
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.simulation import Course, Fate, simulate
 
-from .fleets import host
+from ..fleets import host
 
 
 def run(hosts: list[HostSpec], fates: dict[str, Fate], **options: Any) -> Course:

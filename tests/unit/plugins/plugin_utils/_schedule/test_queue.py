@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.limits import Limit
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.queue import HostQueue
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.limits import Limit
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.queue import HostQueue
 
 ONE, OTHER = Limit("one", 1), Limit("other", 1)
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import Bystander, HostSpec, Phases, Prediction
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import make_plan
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.scheduler import Decision, Scheduler
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Bystander, HostSpec, Phases, Prediction
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import Decision, Scheduler
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
 
 PREDICTION = Prediction(p50=Phases(5.0, 1.0, 20.0, 2.0), p95=Phases(10.0, 5.0, 50.0, 5.0))
 LOST = reason("REBOOT_TIMEOUT", "it did not come back")

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.outages import Outages
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.percentiles import percentile
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import Regression
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.percentiles import percentile
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.regression import Outages
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Regression
 
-from .fleets import host
+from ..fleets import host
 
 
 def test_nothing_is_judged_by_too_few() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.amounts import parse_amount
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import (
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.amounts import parse_amount
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import (
     Canaries,
     FailureBudget,
     Regression,

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.amounts import parse_amount
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.amounts import parse_amount
 
 
 @pytest.mark.parametrize(

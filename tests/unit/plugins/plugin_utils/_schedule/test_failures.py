@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.failures import Failures
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.failures import Failures
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
 
-from .fleets import host
+from ..fleets import host
 
 
 def failures(budget: Any, total: int = 10) -> Failures:

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import HostSpec, Prediction, Status
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import make_plan
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.scheduler import Discard, Scheduler
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import HostSpec, Prediction, Status
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import Discard, Scheduler
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
 
-from .fleets import ENOUGH, LOST, PREDICTION, bystander, host, refusal, scheduler, told
+from ..fleets import ENOUGH, LOST, PREDICTION, bystander, host, refusal, scheduler, told
 
 
 def named(names: str) -> list[HostSpec]:

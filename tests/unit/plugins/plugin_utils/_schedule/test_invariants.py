@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import (
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import (
     Bystander,
     HostSpec,
     Member,
@@ -21,11 +21,11 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import 
     Prediction,
     Status,
 )
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import make_plan
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.scheduler import WAITING, Discard, Go, Prepare, Scheduler
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import ORDERS, settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import WAITING, Discard, Go, Prepare, Scheduler
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import ORDERS, settings_from
 
-from .fleets import ENOUGH, LOST, refusal
+from ..fleets import ENOUGH, LOST, refusal
 
 # The same examples every time: what fails here fails for everybody.
 BOUNDED = hypothesis_settings(

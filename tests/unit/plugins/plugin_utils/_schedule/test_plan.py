@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import Bystander, HostSpec, Prediction
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import Plan, make_plan
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Bystander, HostSpec, Prediction
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan, make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
 
-from .fleets import PREDICTION, bystander, host
+from ..fleets import PREDICTION, bystander, host
 
 
 def plan(hosts: Sequence[HostSpec], bystanders: Sequence[Bystander] = (), seed: int = 0, **options: Any) -> Plan:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.forecast import Forecast, forecast
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.history import History
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hosts import Phases, Status
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.plan import make_plan
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.settings import settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.forecast import Forecast, forecast
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import History
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases, Status
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
 
-from .fleets import host
+from ..fleets import host
 
 USUAL = Phases(5.0, 0.0, 20.0, 0.0)
 SLOW = Phases(5.0, 0.0, 320.0, 0.0)

@@ -15,13 +15,13 @@ from dataclasses import dataclass
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 
-from .budget import Capacity
+from .capacity import Capacity
 from .failures import Failures
 from .hosts import HostSpec, Status
 from .limits import Limit
-from .outages import Outages
 from .plan import CANARY, Plan, Wave
 from .queue import HostQueue
+from .regression import Outages
 from .settings import Settings
 
 #: The code of what passes by itself, in contrast to what stops the rollout.

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.budget import Capacity
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.limits import Limit
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.capacity import Capacity
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.limits import Limit
 
 RACK = Limit("rack r", 1)
 FLEET = Limit("the fleet", 2)
