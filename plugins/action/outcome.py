@@ -11,8 +11,8 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.outcome import outcome_of, outcome_result, read_host
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.runs import LATEST, RunStore, default_directory
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of, outcome_result, read_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import LATEST, RunStore, default_directory
 
 
 class ActionModule(ActionBase):

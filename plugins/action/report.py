@@ -11,8 +11,8 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import LATEST, RunStore, default_directory
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import WHATS, Request, make_report, parse_mode
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.runs import LATEST, RunStore, default_directory
 
 
 def _ways(value: dict[str, Any] | None) -> dict[str, list[str]] | None:

@@ -12,8 +12,8 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import default_directory
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.query import query
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.runs import default_directory
 
 
 def _query(source: Any, expression: Any, run_directory: str | None = None) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .._rollout.records import Record
+from .._journal.records import Record
 from .boots import finite
 
 # More than can be: a number that stands for anything else.

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from .._rollout.state import HostState
+from .._journal.run_state import HostState
 from .._schedule.percentiles import percentile
 from .boots import BEGINNING, IN_OUTAGE, Cost
 from .capacity import Breach

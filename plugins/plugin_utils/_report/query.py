@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from .._rollout.journal import read
-from .._rollout.runs import RunStore
+from .._journal.file import read
+from .._journal.run_store import RunStore
 from .errors import ReportError
 
 # Of an expression, before and after the position of an error.

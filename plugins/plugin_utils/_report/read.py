@@ -15,10 +15,10 @@ from enum import StrEnum
 from typing import Any
 
 from .._errors import RolloutError
-from .._rollout.journal import FIRST_EVENT, replay, time_of
-from .._rollout.outcome import status_of
-from .._rollout.records import Record
-from .._rollout.state import HostState, Phase, Resume, RunState
+from .._journal.file import FIRST_EVENT, replay, time_of
+from .._journal.outcome import status_of
+from .._journal.records import Record
+from .._journal.run_state import HostState, Phase, Resume, RunState
 from .boots import Boot, boot_of, finite
 from .capacity import Breach, Capacity, Level, Terms
 

@@ -14,9 +14,9 @@ from typing import Any
 from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import write_atomically
 
 from .._errors import RolloutError
-from .._rollout.journal import open_regular, replay
-from .._rollout.runs import Run, RunStore
-from .._rollout.state import RunState
+from .._journal.file import open_regular, replay
+from .._journal.run_state import RunState
+from .._journal.run_store import Run, RunStore
 from .errors import ReportError
 from .figures import Figures, figures_of, firmware_outages
 from .metrics import as_metrics

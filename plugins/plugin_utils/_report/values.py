@@ -12,8 +12,8 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from .._rollout.journal import utc
-from .._rollout.outcome import outcome_of
+from .._journal.file import utc
+from .._journal.outcome import outcome_of
 from .boots import Boot
 from .figures import Figures
 from .page import headline

@@ -17,15 +17,15 @@ from typing import Any, Protocol, TypeVar
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
 from .._errors import RolloutError
+from .._journal import records
+from .._journal.records import Record
+from .._journal.run_state import HostState, Resume, RunState
+from .._journal.writer import Recorder
 from .._schedule.hosts import HostSpec, Status
 from .._schedule.plan import Plan
 from .._schedule.scheduler import Discard, Go, Prepare, Scheduler
 from .._transport.prober import Observation, Prober, Sshd
-from . import records
 from .host_run import HostRun
-from .recorder import Recorder
-from .records import Record
-from .state import HostState, Resume, RunState
 
 # How often a host is looked at that is not being rebooted, and whose state some limit depends on.
 BYSTANDER_PAUSE_S = 10.0

@@ -24,6 +24,11 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
 
 from .._errors import RolloutError
+from .._journal import records
+from .._journal.file import time_of, utc
+from .._journal.records import Record
+from .._journal.run_state import HostState as JournalState
+from .._journal.run_state import Phase
 from .._reboot.rebooter import (
     METHOD_FIRMWARE,
     METHOD_KEXEC,
@@ -39,12 +44,7 @@ from .._schedule.hosts import HostSpec
 from .._schedule.scheduler import WAITING
 from .._transport.hook_runner import HookRunner
 from .._transport.session import SessionLost
-from . import records
 from .hooks import Hook
-from .journal import time_of, utc
-from .records import Record
-from .state import HostState as JournalState
-from .state import Phase
 
 # What is done for a host that does not come back, or not as staged.
 FALLBACK_NONE = "none"

@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .._journal.records import Record
+from .._journal.run_state import Phase, Resume, RunState
 from .._schedule.hosts import Prediction, Status
 from .._text import clean, columns_of, counted, duration
-from .records import Record
-from .state import Phase, Resume, RunState
 
 # How many hosts have to be done before what they took says more than what was predicted.
 _DONE_TELLS = 5

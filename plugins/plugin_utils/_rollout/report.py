@@ -10,13 +10,13 @@ from textwrap import wrap
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
+from .._journal.run_state import HostState, Phase, Resume, RunState
 from .._schedule.forecast import Forecast
 from .._schedule.hosts import HostSpec, Phases, Prediction
 from .._schedule.percentiles import percentile
 from .._schedule.plan import Plan, Wave
 from .._schedule.simulation import Course
 from .._text import UNICODE, Glyphs, clean, clipped, columns_of, counted, duration, fit, pad
-from .state import HostState, Phase, Resume, RunState
 
 # Hosts that are named of one reason, and of one wave, before it is only said how many there are.
 _NAMED = 20

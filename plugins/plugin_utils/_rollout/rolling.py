@@ -22,6 +22,11 @@ from urllib.parse import urlsplit
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
 
 from .._errors import RolloutError
+from .._journal import records
+from .._journal.file import Journal, replay, utc
+from .._journal.records import Record
+from .._journal.run_state import Phase, RunState
+from .._journal.run_store import Run, RunStore, default_directory
 from .._lock.beside import LockBeside
 from .._lock.interface import lock_options, make_lock
 from .._reboot.rebooter import RebootRequest
@@ -37,12 +42,9 @@ from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.interrupts import Interrupts
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, service_sockets
-from . import records
 from .arguments import FAILURES_FAIL
 from .conductor import Conductor
 from .fleet import PlayFleet
-from .journal import Journal, replay, utc
-from .records import Record
 from .report import plan_text, summary
 from .rollout import (
     bystanders_of,
@@ -57,8 +59,6 @@ from .rollout import (
     terms_record,
     without_retried,
 )
-from .runs import Run, RunStore, default_directory
-from .state import Phase, RunState
 from .view import View
 
 # A disk that takes longer than this to sync is as good as full.

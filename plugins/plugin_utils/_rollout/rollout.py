@@ -15,6 +15,11 @@ from ansible.errors import AnsibleError
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
 from .._errors import RolloutError
+from .._journal.file import replay
+from .._journal.outcome import outcome_of
+from .._journal.records import Record, run_terms
+from .._journal.run_state import Phase, Resume, RunState
+from .._journal.run_store import RunStore
 from .._reboot.rebooter import HostReboot, RebootRequest
 from .._schedule.forecast import Forecast
 from .._schedule.history import History
@@ -24,11 +29,6 @@ from .._schedule.plan import Plan
 from .._schedule.settings import Settings
 from .._transport.session import SessionLost
 from .fleet import PlayFleet
-from .journal import replay
-from .outcome import outcome_of
-from .records import Record, run_terms
-from .runs import RunStore
-from .state import Phase, Resume, RunState
 
 # Runs that tell how long hosts take, and the number of hosts that is enough: to read a journal of 10,000 takes seconds.
 RUNS_REMEMBERED = 20

@@ -16,9 +16,9 @@ from typing import Any
 
 from ansible.utils.color import ANSIBLE_COLOR
 
+from .._journal.run_state import RunState
 from .._schedule.hosts import Prediction
 from .._text import ASCII, UNICODE, Glyphs
-from .state import RunState
 from .view import LiveView, PlainView, View
 
 # Of a log, or a terminal that does not tell.

@@ -16,11 +16,11 @@ from typing import Protocol
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
+from .._journal.records import Record
+from .._journal.run_state import Phase, RunState
 from .._schedule.hosts import Prediction, Status
 from .._text import UNICODE, Glyphs, clean, clipped, columns_of, counted, duration, fit, gauge, pad, stamp
 from .progress import InFlight, News, Progress, WaveState
-from .records import Record
-from .state import Phase, RunState
 
 #: How often a log says how far the rollout is.
 SUMMARY_EVERY_S = 30.0

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import utc
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.figures import (
     Figures,
     figures_of,
@@ -15,9 +18,6 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._report.figures import
     spread_of,
 )
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import RunReport, run_from_records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import utc
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
 
 from .journals import host_timeline, stamped
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.figures import Figures, figures_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.metrics import as_metrics
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.page import render
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import RunReport, read_run, run_from_records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.values import as_json, values_of
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
 
-from .._rollout import stories
+from .. import stories
 from .journals import HOSTILE, Night, Timed, big, host_timeline, hostile_run, records_of, stamped, write_journal
 
 # What pages are made of.

@@ -12,8 +12,8 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.fleet.kexec.plugins.filter.query import FilterModule
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.query import query
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
 
 from ....outcomes import code_of
 from .journals import Night, records_of, stamped, write_journal

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import (
     HostReport,
     RunReport,
@@ -13,11 +15,9 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import (
     read_run,
     run_from_records,
 )
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
 
 from ....outcomes import code_of
-from .._rollout import stories
+from .. import stories
 from .journals import Night, Timed, host_timeline, records_of, stamped, write_journal
 
 LOST = reason("REBOOT_TIMEOUT", "it did not come back")

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import Request, make_report, parse_mode
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.runs import RunStore
 
 from ....outcomes import code_of
 from .journals import Night, records_of, write_journal

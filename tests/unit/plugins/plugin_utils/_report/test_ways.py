@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import read_run
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import Request, make_report
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.ways import ways_of
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.runs import RunStore
 
 from ....outcomes import code_of
 from .journals import Night, records_of, write_journal

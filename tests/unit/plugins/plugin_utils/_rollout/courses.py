@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import HostSpec, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.simulation import Course, Fate, simulate
 
+from .. import stories
 from ..fleets import LOST
-from . import stories
 
 RUN_ID = "20261124T150000Z-5f0c"
 Timed = tuple[float, Record]

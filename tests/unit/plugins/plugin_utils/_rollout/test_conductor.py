@@ -13,19 +13,19 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import time_of, utc
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import Resume, RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import LockError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootError, RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hooks import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import Hooks, HostRun
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import time_of, utc
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.outcome import outcome_of
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import done_before
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import Resume, RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import DEFAULT
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Bystander, HostSpec, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan, make_plan

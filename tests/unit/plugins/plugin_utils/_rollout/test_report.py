@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.report import plan_text, summary
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.forecast import Forecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases, Prediction
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
@@ -15,8 +15,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.simulation i
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII, columns_of
 
 from ..fleets import host
+from ..stories import BLOCKED, night, way
 from .courses import begun
-from .stories import BLOCKED, night, way
 
 JOURNAL = "/var/lib/runs/night/journal.jsonl"
 HALF, MOST = Phases(5.0, 0.0, 20.0, 2.0), Phases(9.0, 0.0, 50.0, 4.0)

@@ -12,20 +12,20 @@ import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import rollout as rollout_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import Journal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import RUNS_REMEMBERED, samples_of
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.runs import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.view import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 
 from ....outcomes import code_of
+from ..stories import RELEASE, night, started, way
 from .inventory import Inventory, trusted
-from .stories import RELEASE, night, started, way
 
 NOON_S = 1_795_521_600.0
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.recorder import Recorder
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.writer import Recorder
 
 from ...virtual_time import run
 

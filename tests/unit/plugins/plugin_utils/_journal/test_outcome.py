@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import Journal
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.outcome import outcome_of, outcome_result, read_host
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import Record
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of, outcome_result, read_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 
 from ....outcomes import code_of
-from .stories import TIMELINE, night, started, way
+from ..stories import TIMELINE, night, started, way
 
 
 @pytest.fixture

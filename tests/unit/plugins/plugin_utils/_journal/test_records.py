@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import Journal
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import EVENTS, TEXT_MAX_CHARS, bounded
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import EVENTS, TEXT_MAX_CHARS, bounded
 
-from .stories import night
+from ..stories import night
 
 DOCUMENTATION = (Path(__file__).resolve().parents[5] / "docs/journal.md").read_text()
 

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 
 from .._errors import RolloutError
 from .._transport.controller import state_directory
-from .journal import LINE_MAX_BYTES, failed, open_directory, open_regular, require_own, utc
+from .file import LINE_MAX_BYTES, failed, open_directory, open_regular, require_own, utc
 
 JOURNAL = "journal.jsonl"
 LATEST = "latest"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import Journal
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.runs import Run, RunStore, default_directory
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import Run, RunStore, default_directory
 
 from ....outcomes import code_of
-from .stories import started
+from ..stories import started
 
 NOON_S = 1_795_521_600.0
 

@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import (
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import (
     Journal,
     lock_holder,
     read,
@@ -34,7 +34,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal impor
 )
 
 from ....outcomes import code_of, peak_bytes
-from .stories import night, started, way
+from ..stories import night, started, way
 
 NOON_S = 1_795_521_600.123
 WAIT_S = 20
@@ -432,7 +432,7 @@ def test_what_belongs_to_others_is_refused(path: str, monkeypatch: pytest.Monkey
 
 HOLDER = """
 import os, subprocess, sys, time
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import Journal
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
 journal = Journal(sys.argv[1])
 child = subprocess.Popen(["sleep", "600"], close_fds=False, stdout=subprocess.DEVNULL)
 fork = os.fork()

@@ -11,9 +11,9 @@ from typing import Any
 
 from .._errors import RolloutError
 from .._reboot.last_boot import last_boot_facts
-from .journal import READ_BYTES, failed, open_regular
+from .file import READ_BYTES, failed, open_regular
 from .records import Record
-from .state import HostState, Phase, RunState
+from .run_state import HostState, Phase, RunState
 
 _STATUS = {
     Phase.RELEASED: "done",

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.journal import Journal, replay
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.records import EVENTS, Record
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.state import HostState, Phase, Resume, RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal, replay
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import EVENTS, Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import HostState, Phase, Resume, RunState
 
 from ....outcomes import code_of
-from .stories import BLOCKED, LOST, NEW, OLD, RELEASE, UNPROVEN, hook, intent, night, prepared, probed, started, unproven, way
+from ..stories import BLOCKED, LOST, NEW, OLD, RELEASE, UNPROVEN, hook, intent, night, prepared, probed, started, unproven, way
 
 
 def fold(host_records: list[Record], host: str = "web1") -> HostState:
