@@ -21,6 +21,8 @@ from urllib.parse import urlsplit
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
 
+from .._console.summary import plan_text, summary
+from .._console.view import View
 from .._errors import RolloutError
 from .._journal import records
 from .._journal.file import Journal, replay, utc
@@ -45,7 +47,6 @@ from .._transport.prober import Prober, service_sockets
 from .arguments import FAILURES_FAIL
 from .conductor import Conductor
 from .fleet import PlayFleet
-from .report import plan_text, summary
 from .rollout import (
     bystanders_of,
     done_before,
@@ -59,7 +60,6 @@ from .rollout import (
     terms_record,
     without_retried,
 )
-from .view import View
 
 # A disk that takes longer than this to sync is as good as full.
 COMMIT_TIMEOUT_S = 60.0

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.view import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
@@ -19,7 +20,6 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import rollin
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import rollout as rollout_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import RUNS_REMEMBERED, samples_of
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.view import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 

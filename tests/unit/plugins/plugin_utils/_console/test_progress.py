@@ -8,18 +8,18 @@ from random import Random
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.progress import Progress
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.progress import Progress
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import HostSpec, Phases, Prediction, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.simulation import Fate
 
+from ..courses import begun, rollout, terms
 from ..fleets import host
 from ..stories import night, way
-from .courses import begun, rollout, terms
 
 ALIKE = Prediction(Phases(0.0, 2.0, 20.0, 3.0), Phases(0.0, 4.0, 40.0, 6.0))
 

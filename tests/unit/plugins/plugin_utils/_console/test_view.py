@@ -11,18 +11,18 @@ from random import Random
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.view import LiveView, PlainView, View
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.view import LiveView, PlainView, View
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.simulation import Fate
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 
+from ..courses import Timed, begun, rollout, terms
 from ..fleets import PREDICTION, host
 from ..stories import BLOCKED, LOST, UNPROVEN, hook, night, unproven, way
-from .courses import Timed, begun, rollout, terms
 from .terminal import Terminal
 
 SPENT = reason("FAILURE_BUDGET_SPENT", "1 host failed, and 0 are put up with: web3")

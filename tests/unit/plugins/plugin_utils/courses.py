@@ -12,8 +12,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.simulation import Course, Fate, simulate
 
-from .. import stories
-from ..fleets import LOST
+from . import stories
+from .fleets import LOST
 
 RUN_ID = "20261124T150000Z-5f0c"
 Timed = tuple[float, Record]

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.screen import COLUMNS, LINES, screen_of
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.view import LiveView, PlainView
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.screen import COLUMNS, LINES, screen_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.view import LiveView, PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII, UNICODE
 
 XTERM = {"TERM": "xterm", "LANG": "C.UTF-8"}

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.summary import plan_text, summary
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.report import plan_text, summary
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.forecast import Forecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases, Prediction
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
@@ -14,9 +14,9 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings imp
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.simulation import Course, Fate, simulate
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII, columns_of
 
+from ..courses import begun
 from ..fleets import host
 from ..stories import BLOCKED, night, way
-from .courses import begun
 
 JOURNAL = "/var/lib/runs/night/journal.jsonl"
 HALF, MOST = Phases(5.0, 0.0, 20.0, 2.0), Phases(9.0, 0.0, 50.0, 4.0)
