@@ -18,15 +18,15 @@ from ansible.errors import AnsibleError, AnsibleValueOmittedError
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
 
 from .._errors import RolloutError
+from .._hooks.hooks import Hook, parse_hooks
+from .._hooks.runner import HookRunner
 from .._reboot.probe_options import parse_probe
 from .._reboot.rebooter import HostReboot, RebootError, RebootRequest
 from .._reboot.service_watch import Service, ServiceWatch
 from .._schedule.hosts import HostSpec
-from .._transport.hook_runner import HookRunner
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, Sshd
 from .._transport.session import ActionSession, Session, SessionLost
-from .hooks import Hook, parse_hooks
 from .host_run import Desk, Hooks, HostRun
 
 # A host that takes longer to run nothing does not serve.

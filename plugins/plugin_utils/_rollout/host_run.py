@@ -24,6 +24,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
 
 from .._errors import RolloutError
+from .._hooks.hooks import Hook
+from .._hooks.runner import HookRunner
 from .._journal import records
 from .._journal.file import time_of, utc
 from .._journal.records import Record
@@ -42,9 +44,7 @@ from .._reboot.scripts import HostState
 from .._reboot.service_watch import Probed
 from .._schedule.hosts import HostSpec
 from .._schedule.scheduler import WAITING
-from .._transport.hook_runner import HookRunner
 from .._transport.session import SessionLost
-from .hooks import Hook
 
 # What is done for a host that does not come back, or not as staged.
 FALLBACK_NONE = "none"

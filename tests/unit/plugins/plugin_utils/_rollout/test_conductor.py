@@ -13,6 +13,8 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hooks import parse_hooks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import time_of, utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
@@ -23,7 +25,6 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootError, RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hooks import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import Hooks, HostRun
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import done_before
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import DEFAULT
@@ -31,7 +32,6 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan, make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import Scheduler
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings, settings_from
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.hook_runner import HookRunner
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 
 from ...virtual_time import run

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hooks import Command
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootError, RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hooks import Command
 
 from .inventory import Inventory, trusted
 

@@ -21,10 +21,10 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 
-from .._rollout.hooks import ON_HOST, Command, Hook, HttpCheck, ModuleCall
-from .bounded import CallAbandoned, bounded_call
-from .session import Session, SessionLost
-from .tls import CasUnreadable, tls_context
+from .._transport.bounded import CallAbandoned, bounded_call
+from .._transport.session import Session, SessionLost
+from .._transport.tls import CasUnreadable, tls_context
+from .hooks import ON_HOST, Command, Hook, HttpCheck, ModuleCall
 
 #: Of a message, in characters. Its end is kept.
 MESSAGE_MAX_CHARS = 1000

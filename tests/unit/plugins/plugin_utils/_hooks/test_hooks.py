@@ -10,7 +10,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleet.kexec.plugins.doc_fragments.hooks import ModuleDocFragment
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hooks import (
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hooks import (
     NAME_MAX_CHARS,
     PHASES,
     Command,

@@ -28,13 +28,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.hooks import Hook, parse_hooks
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.bounded import CallAbandoned, bounded_call
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.hook_runner import (
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hooks import Hook, parse_hooks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import (
     MESSAGE_MAX_CHARS,
     HookOutcome,
     HookRunner,
 )
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.bounded import CallAbandoned, bounded_call
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
 
