@@ -22,7 +22,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import Rollout
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PER_HOST
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rolling import Controller, Rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Controller, Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
 

@@ -33,7 +33,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import CONNECTIONS, rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rolling import Controller, Probers, Rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Controller, Probers, Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import Session, SessionLost

@@ -27,7 +27,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._command import Comman
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.view import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import host_run, rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import host_run
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII

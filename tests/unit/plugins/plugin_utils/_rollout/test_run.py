@@ -16,8 +16,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import Rollout
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import rollout as rollout_module
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import RUNS_REMEMBERED, samples_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases
