@@ -293,12 +293,13 @@ def test_a_full_disk_tears_nothing_and_can_be_tried_again(path: str) -> None:
 
 FULL_TMPFS = """
 import json, os, subprocess, sys
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import journal, records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import file, records
 if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", sys.argv[1]]).returncode:
     sys.exit(77)
 path = sys.argv[1] + "/journal.jsonl"
 os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-with journal.Journal(path) as there:
+with file.Journal(path) as there:
     there.append([records.run_started(run_id="r", controller="c", collection_version="1", hosts=[], bystanders=[],
                                       settings={}, waves=[])])
     done = 1
@@ -306,9 +307,9 @@ with journal.Journal(path) as there:
         while True:
             there.append([records.host_seen("web%d" % number, up=True) for number in range(30)])
             done += 30
-    except journal.RolloutError as error:
+    except RolloutError as error:
         code = error.reason.code, error.reason.message
-found, torn = journal.read(path)
+found, torn = file.read(path)
 print(json.dumps([code, done, len(found), torn]))
 """
 

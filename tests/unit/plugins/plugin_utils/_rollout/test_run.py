@@ -17,7 +17,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import J
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import rollout as rollout_module
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as run_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import RUNS_REMEMBERED, samples_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases
@@ -30,17 +30,17 @@ from .inventory import Inventory, trusted
 NOON_S = 1_795_521_600.0
 
 
-def rollout(directory: Path, *names: str, raw: dict[str, Any] | None = None, **options: Any) -> rolling.Rolling:
+def rollout(directory: Path, *names: str, raw: dict[str, Any] | None = None, **options: Any) -> run_module.Rolling:
     checked = ArgumentSpecValidator(rolling_argument_spec()).validate({"run_directory": str(directory), **options})
     assert not checked.error_messages, checked.error_messages
-    return rolling.Rolling(
+    return run_module.Rolling(
         options=checked.validated_parameters,
         raw=trusted(raw or {}),
         hosts=Inventory({name: {} for name in names}),  # type: ignore[arg-type]  # as much of it as is asked
         names=names,
         unavailable=[],
         request=RebootRequest("auto", 60.0, "", ""),
-        controller=rolling.Controller(
+        controller=run_module.Controller(
             name="admin",
             own_boot_id="mine",
             random=lambda count: "ab" * count,
@@ -140,12 +140,12 @@ def test_no_more_runs_are_read_than_it_takes(tmp_path: Path, monkeypatch: pytest
 def test_the_version_is_that_of_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = tmp_path / "plugins/plugin_utils/_rollout"
     here.mkdir(parents=True)
-    monkeypatch.setattr(rolling, "__file__", str(here / "rolling.py"))
-    assert rolling.collection_version() == "", "a checkout"
+    monkeypatch.setattr(run_module, "__file__", str(here / "run.py"))
+    assert run_module.collection_version() == "", "a checkout"
     manifest = tmp_path / "MANIFEST.json"
     for content, version in (({"collection_info": {"version": "1.2.3"}}, "1.2.3"), ({}, ""), ([], ""), ("", "")):
         manifest.write_text(json.dumps(content))
-        assert rolling.collection_version() == version
+        assert run_module.collection_version() == version
 
 
 @pytest.mark.parametrize(
@@ -160,4 +160,4 @@ def test_the_version_is_that_of_what_is_installed(tmp_path: Path, monkeypatch: p
     ],
 )
 def test_the_machines_of_the_lock(lock: dict[str, Any] | None, machines: list[str]) -> None:
-    assert rolling._machines_of(lock) == machines
+    assert run_module._machines_of(lock) == machines
