@@ -20,7 +20,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from .._text import clean, clipped, counted, duration
-from . import charts, svg, words
+from . import words
+from .charts import svg
+from .charts.compositions import composition_of_ways, compositions
+from .charts.fleet import fleet_chart
+from .charts.histogram import histogram
+from .charts.share import share_bar
+from .charts.strips import strip_plots
+from .charts.waterfalls import waterfalls
 from .compare import Comparison, compared
 from .figures import Budget, Figures, PhaseCost, Saved, UnitCost
 from .read import HostReport, RunReport
@@ -54,7 +61,7 @@ class Tile:
 @dataclass(frozen=True)
 class _PhaseRow:
     cost: PhaseCost
-    name: words.Name
+    name: words.Term
     drawn: Markup | None
     share: str
 
@@ -84,18 +91,18 @@ def render(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] |
         tiles=_tiles(figures),
         most_named=_MOST_NAMED,
         comparison=_comparison(run, figures, before),
-        fleet=charts.fleet(run),
+        fleet=fleet_chart(run),
         budget_text=budget_text(run, figures.budget),
-        strips=charts.distributions(distributions),
+        strips=strip_plots(distributions),
         saved_text=_saved_text(figures.saved),
         phases=_phase_rows(figures),
         units=_unit_rows(figures),
         timed=counted(len(with_outage), "host"),
         untimed=sum(host.boot is None for host in with_outage),
-        compositions=charts.compositions(run),
-        waterfalls=charts.waterfalls(run),
+        compositions=compositions(run),
+        waterfalls=waterfalls(run),
         forecast_texts=[each for each in (_run_forecast_text(figures), _forecast_text(figures)) if each],
-        histogram=charts.histogram(figures.ratios),
+        histogram=histogram(figures.ratios),
         listed=_listed(run),
     )
 
@@ -104,7 +111,7 @@ def render(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] |
 class _WaysRow:
     """Medians of a phase, one for each way."""
 
-    name: words.Name
+    name: words.Term
     inner: bool
     cells: list[str]
 
@@ -122,9 +129,11 @@ def render_ways(ways: Sequence[Way], runs: Sequence[RunReport]) -> str:
         ended=max(run.started_s + run.end_s for run in runs),
         controller=", ".join(dict.fromkeys(run.state.controller for run in runs)),
         most_named=_MOST_NAMED,
-        composition=charts.of_ways([(way.name, way.parts, way.outage.p50_ms) for way in shown if way.outage]) if shown else None,
+        composition=composition_of_ways([(way.name, way.parts, way.outage.p50_ms) for way in shown if way.outage])
+        if shown
+        else None,
         phases=_ways_rows(ways),
-        strips=charts.distributions([(way.name, way.distributions) for way in ways]),
+        strips=strip_plots([(way.name, way.distributions) for way in ways]),
     )
 
 
@@ -330,7 +339,7 @@ def _phase_rows(figures: Figures) -> list[_PhaseRow]:
     rows = []
     for cost in sorted(figures.phases, key=lambda each: (order.get(each.name, len(order)), each.name)):
         name = words.phase(cost.name)
-        drawn = None if cost.share is None else charts.share_bar(cost.share, name.css)
+        drawn = None if cost.share is None else share_bar(cost.share, name.css)
         rows.append(_PhaseRow(cost, name, drawn, words.share(cost.share or 0.0)))
     return rows
 
@@ -339,9 +348,7 @@ def _unit_rows(figures: Figures) -> list[_UnitRow]:
     most_ms = max((unit.total_ms for unit in figures.units), default=1.0) or 1.0
     css = {"stop": "p-stop_units", "start": "p-userspace", "initcall": "p-kernel"}
     return [
-        _UnitRow(
-            unit, words.WHEN.get(unit.when, unit.when), charts.share_bar(unit.total_ms / most_ms, css.get(unit.when, "p-other"))
-        )
+        _UnitRow(unit, words.WHEN.get(unit.when, unit.when), share_bar(unit.total_ms / most_ms, css.get(unit.when, "p-other")))
         for unit in figures.units
     ]
 

@@ -13,7 +13,7 @@ from .._text import clean, duration
 
 
 @dataclass(frozen=True)
-class Name:
+class Term:
     """A word, what it means, and how it is drawn.
 
     :ivar css: class of its bars.
@@ -25,42 +25,42 @@ class Name:
 
 
 #: Phases of a reboot, in their order.
-PHASES: dict[str, Name] = {
-    "stage": Name("Stage", "the kernel is loaded; the host still serves", "p-stage"),
-    "drain": Name("Drain", "before hooks; the host still serves", "p-drain"),
-    "stop_units": Name("Stop units", "systemd stops services and unmounts", "p-stop_units"),
-    "jump": Name("Jump", "from the old kernel's last moment to the new one's first", "p-jump"),
-    "stub": Name("Check", "the fast image's check of itself, within the jump", "p-stub"),
-    "firmware": Name("Firmware", "memory training, option ROMs, device set-up", "p-firmware"),
-    "loader": Name("Boot loader", "menu, and reading kernel and initrd from disk", "p-loader"),
-    "kernel": Name("Kernel", "until it starts init", "p-kernel"),
-    "initrd": Name("Initrd", "until the root file system is there", "p-initrd"),
-    "userspace": Name("Userspace", "until the network is started", "p-userspace"),
-    "network": Name("Network", "until the first address", "p-network"),
-    "ssh": Name("SSH", "until sshd answers", "p-ssh"),
-    "outage": Name("Not told apart", "no timeline tells the parts of it", "p-outage"),
-    "healthy": Name("Health checks", "after hooks and the test command", "p-healthy"),
+PHASES: dict[str, Term] = {
+    "stage": Term("Stage", "the kernel is loaded; the host still serves", "p-stage"),
+    "drain": Term("Drain", "before hooks; the host still serves", "p-drain"),
+    "stop_units": Term("Stop units", "systemd stops services and unmounts", "p-stop_units"),
+    "jump": Term("Jump", "from the old kernel's last moment to the new one's first", "p-jump"),
+    "stub": Term("Check", "the fast image's check of itself, within the jump", "p-stub"),
+    "firmware": Term("Firmware", "memory training, option ROMs, device set-up", "p-firmware"),
+    "loader": Term("Boot loader", "menu, and reading kernel and initrd from disk", "p-loader"),
+    "kernel": Term("Kernel", "until it starts init", "p-kernel"),
+    "initrd": Term("Initrd", "until the root file system is there", "p-initrd"),
+    "userspace": Term("Userspace", "until the network is started", "p-userspace"),
+    "network": Term("Network", "until the first address", "p-network"),
+    "ssh": Term("SSH", "until sshd answers", "p-ssh"),
+    "outage": Term("Not told apart", "no timeline tells the parts of it", "p-outage"),
+    "healthy": Term("Health checks", "after hooks and the test command", "p-healthy"),
 }
 
-STAGES: dict[Stage, Name] = {
-    Stage.PREPARING: Name("Preparing", "facts and staging; it serves", "s-preparing"),
-    Stage.READY: Name("Ready", "staged, waiting for its turn; it serves", "s-ready"),
-    Stage.DRAINING: Name("Draining", "before hooks", "s-draining"),
-    Stage.GATE: Name("Waiting for room", "drained, held by a limit or the lock", "s-gate"),
-    Stage.SHUTTING_DOWN: Name("Shutting down", "triggered, still answering", "s-shutting_down"),
-    Stage.DOWN: Name("Down", "does not answer", "s-down"),
-    Stage.CHECKING: Name("Proving", "answers; how it came back is proven", "s-checking"),
-    Stage.AFTER: Name("Health checks", "after hooks", "s-after"),
-    Stage.UNDOING: Name("Undoing", "not rebooted after all; after hooks", "s-undoing"),
-    Stage.GIVEN_UP: Name("Given up, down", "has to be looked after", "s-given_up"),
+STAGES: dict[Stage, Term] = {
+    Stage.PREPARING: Term("Preparing", "facts and staging; it serves", "s-preparing"),
+    Stage.READY: Term("Ready", "staged, waiting for its turn; it serves", "s-ready"),
+    Stage.DRAINING: Term("Draining", "before hooks", "s-draining"),
+    Stage.GATE: Term("Waiting for room", "drained, held by a limit or the lock", "s-gate"),
+    Stage.SHUTTING_DOWN: Term("Shutting down", "triggered, still answering", "s-shutting_down"),
+    Stage.DOWN: Term("Down", "does not answer", "s-down"),
+    Stage.CHECKING: Term("Proving", "answers; how it came back is proven", "s-checking"),
+    Stage.AFTER: Term("Health checks", "after hooks", "s-after"),
+    Stage.UNDOING: Term("Undoing", "not rebooted after all; after hooks", "s-undoing"),
+    Stage.GIVEN_UP: Term("Given up, down", "has to be looked after", "s-given_up"),
 }
 
 WHEN = {"stop": "stopping", "start": "starting", "initcall": "initcall"}
 
 
-def phase(name: str) -> Name:
+def phase(name: str) -> Term:
     """What a phase is called; of one that is not known here its own name."""
-    return PHASES.get(name) or Name(clean(name), "", "p-other")
+    return PHASES.get(name) or Term(clean(name), "", "p-other")
 
 
 def path_css(path: str) -> str:

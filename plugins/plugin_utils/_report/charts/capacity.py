@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Chart of the capacity: how many hosts were unavailable over time, against the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from ..read import RunReport
+from . import layout, svg
+from .scale import Scale
+
+_HEIGHT = 96.0
+# Share of the height that is left free above the highest value.
+_HEADROOM = 0.25
+
+
+@dataclass(frozen=True)
+class CapacityChart:
+    """Hosts unavailable over time.
+
+    :ivar counts: labels beside the drawing.
+    :ivar forecast: whether a forecast is drawn.
+    """
+
+    counts: Markup
+    drawing: Markup
+    forecast: bool
+
+
+@dataclass(frozen=True)
+class _LimitLine:
+    """Limit for as long as it was in force."""
+
+    start_s: float
+    end_s: float
+    value: int
+    title: str
+    css: str
+
+
+def capacity_chart(run: RunReport, scale: Scale, ticks: Sequence[float]) -> CapacityChart:
+    """Chart of the hosts unavailable over time.
+
+    :param scale: time since the run began, in seconds.
+    """
+    forecast = _forecast(run)
+    limits = _limits(run)
+    most_unavailable = max(level.unavailable for level in run.levels)
+    windows = (terms.window or 0 for terms in run.terms)
+    most = max([1, most_unavailable, *windows, *(in_flight for _at_s, in_flight in forecast)])
+    # A limit far above everything else would leave that no room.
+    most = max([most, *(limit.value for limit in limits if limit.value <= 2 * most)])
+    highest = most * (1 + _HEADROOM)
+    counts, rules = _counts(highest)
+    drawn = svg.stretched(
+        _HEIGHT,
+        svg.step_area("c-unavailable", scale, [(level.at_s, float(level.unavailable)) for level in run.levels], highest, _HEIGHT),
+        svg.step_area("c-out", scale, [(level.at_s, float(level.out)) for level in run.levels], highest, _HEIGHT),
+        svg.step_line("c-foreseen", scale, [(at_s, float(in_flight)) for at_s, in_flight in forecast], highest, _HEIGHT),
+    )
+    title = "hosts missing over time: at most %d" % most_unavailable
+    lines = _limit_lines([limit for limit in limits if limit.value <= highest], scale, highest)
+    return CapacityChart(
+        counts=counts,
+        drawing=svg.chart(_HEIGHT, title, layout.grid(scale, ticks, _HEIGHT), drawn, *rules, *lines),
+        forecast=any(terms.foreseen for terms in run.terms),
+    )
+
+
+def _y(value: float, highest: float) -> float:
+    return _HEIGHT - _HEIGHT * value / highest
+
+
+def _counts(highest: float) -> tuple[Markup, list[Markup]]:
+    """Labels beside the drawing, and a line at each of them."""
+    labels, rules = [], []
+    for tick in Scale(0, highest).count_ticks():
+        y = _y(tick, highest)
+        rules.append(svg.rule("grid", y))
+        labels.append(svg.margin_label("tick", min(max(y + 4, 10), _HEIGHT), "%d" % tick))
+    return svg.margin(_HEIGHT, *labels), rules
+
+
+def _limits(run: RunReport) -> list[_LimitLine]:
+    """Limits of the whole fleet, one after the other where a resume changed them."""
+    ends_s = [terms.at_s for terms in run.terms[1:]] + [run.end_s]
+    limits: list[_LimitLine] = []
+    for terms, end_s in zip(run.terms, ends_s, strict=True):
+        for value, name, css in ((terms.window, "window", "window"), (terms.most_unavailable, "max_unavailable", "allowed")):
+            if value is not None:
+                limits.append(_LimitLine(terms.at_s, end_s, value, "%s %d" % (name, value), css))
+    return limits
+
+
+def _limit_lines(limits: Iterable[_LimitLine], scale: Scale, highest: float) -> list[Markup]:
+    """Line of each limit, with its name once."""
+    drawn, named = [], set()
+    for limit in limits:
+        y = _y(limit.value, highest)
+        drawn.append(svg.horizontal("limit " + limit.css, scale, limit.start_s, limit.end_s, y))
+        if limit.title not in named:
+            drawn.append(svg.text("limit-name", scale, limit.start_s, max(10.0, y - 4), limit.title, shift=4))
+            named.add(limit.title)
+    return drawn
+
+
+def _forecast(run: RunReport) -> list[tuple[float, int]]:
+    """Hosts that were forecast to be in flight from each moment on, by the latest forecast at that moment."""
+    course: list[tuple[float, int]] = []
+    for terms in run.terms:
+        if terms.foreseen is not None:
+            course = [each for each in course if each[0] < terms.at_s]
+            course += [(terms.at_s + at_s, out) for at_s, out in terms.foreseen.out_over_time]
+    return [each for each in course if each[0] <= run.end_s]

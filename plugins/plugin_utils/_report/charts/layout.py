@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Common parts of charts: sizes of rows, grid, axis and legend.
+
+A fleet of up to 1,200 hosts has a row for each of them, a pixel high at least; a
+larger fleet has a row for every so many hosts. Rows without names are drawn by one
+element for each colour, so that the page stays small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from ..._text import duration
+from ..words import Term
+from . import svg
+from .scale import Scale
+from .svg import Bar
+
+# Pixels.
+_BARE_ROWS_HEIGHT = 1000
+_AXIS_HEIGHT = 22.0
+_AXIS_BASELINE = 14
+# Lower bars have no room for a pattern.
+_PATTERN_HEIGHT = 6
+
+_MOST_NAMED_ROWS = 60
+_MOST_ROWS = 1200
+
+
+class RowSize(NamedTuple):
+    """Height of a row and of the bar in it, in pixels."""
+
+    row: float
+    bar: float
+
+
+#: Of rows that have names, with room for a finger.
+NAMED_ROWS = RowSize(20.0, 12.0)
+
+
+@dataclass(frozen=True)
+class RowLabel:
+    """Name of a row.
+
+    :ivar css: class of the text.
+    """
+
+    text: str
+    css: str
+
+
+@dataclass(frozen=True)
+class LegendEntry:
+    """Meaning of one colour."""
+
+    sample: Markup
+    title: str
+    meaning: str
+
+
+def hosts_per_row(hosts: int) -> int:
+    """Number of hosts that one row stands for."""
+    return -(-hosts // _MOST_ROWS)
+
+
+def row_size(rows: int) -> RowSize:
+    """Size of that many rows: :data:`NAMED_ROWS`, or smaller where there are too many for names."""
+    if rows <= _MOST_NAMED_ROWS:
+        return NAMED_ROWS
+    row = float(max(1, min(NAMED_ROWS.row, _BARE_ROWS_HEIGHT // rows)))
+    return RowSize(row, row - 1 if row > 3 else row)
+
+
+def layers(size: RowSize, height: float, scale: Scale, shapes: Iterable[tuple[str, Iterable[Bar]]]) -> Markup:
+    """Bars of many rows, a layer for each colour.
+
+    :param shapes: class of each layer, and its bars.
+    """
+    drawn = (svg.bars(css, scale, bars) for css, bars in shapes)
+    return svg.stretched(height, *drawn, flat=size.bar < _PATTERN_HEIGHT)
+
+
+def grid(scale: Scale, ticks: Iterable[float], height: float) -> Markup:
+    """Vertical line at each tick."""
+    return Markup().join(svg.vertical("grid", scale, tick, 0, height) for tick in ticks)
+
+
+def axis(title: str, scale: Scale, labels: Sequence[tuple[float, str]]) -> Markup:
+    """Labels below a chart.
+
+    :param title: unit of the labels, for those who can't see the chart.
+    :param labels: value and text of each tick.
+    """
+    return svg.chart(_AXIS_HEIGHT, title, svg.tick_labels(scale, labels, _AXIS_BASELINE))
+
+
+def seconds(value_s: float) -> str:
+    """Label of a tick that is a time."""
+    if value_s == 0:
+        return "0"
+    if value_s < 1:
+        return "%g ms" % (value_s * 1000)
+    return "%g s" % value_s if value_s < 120 else duration(value_s).removesuffix("00s")
+
+
+def legend_entry(term: Term, *, thin: bool = False) -> LegendEntry:
+    """Entry of a legend for a term."""
+    return LegendEntry(svg.swatch(term.css, thin=thin), term.title, term.meaning)
