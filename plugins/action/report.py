@@ -12,18 +12,19 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import LATEST, RunStore, default_directory
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import WHATS, Request, make_report, parse_mode
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.files import parse_mode
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import FORMATS, ReportRequest, make_report
 
 
 def _ways(value: dict[str, Any] | None) -> dict[str, list[str]] | None:
-    """The option C(ways), of which the argument spec only knows that it is a dictionary."""
+    """Read the option C(ways), which the argument spec only knows to be a dictionary."""
     if value is None:
         return None
     return {str(name): [str(run) for run in ([runs] if isinstance(runs, str) else runs or ())] for name, runs in value.items()}
 
 
 class ActionModule(ActionBase):
-    """Makes a report of a run."""
+    """Make a report of a run."""
 
     TRANSFERS_FILES = False
     BYPASS_HOST_LOOP = True
@@ -41,16 +42,16 @@ class ActionModule(ActionBase):
                 "ways": {"type": "dict"},
                 "run_directory": {"type": "path"},
                 "mode": {"type": "raw"},
-                **{what: {"type": "path"} for what in WHATS},
+                **{name: {"type": "path"} for name in FORMATS},
             },
         )
         store = RunStore(args["run_directory"] or default_directory(os.environ))
         try:
-            request = Request(
+            request = ReportRequest(
                 run_id=args["run_id"],
                 compare=args["compare"],
                 ways=_ways(args["ways"]),
-                paths={what: args[what] for what in WHATS if args[what]},
+                paths={name: args[name] for name in FORMATS if args[name]},
                 mode=parse_mode(args["mode"]),
                 check=self._task.check_mode,
             )

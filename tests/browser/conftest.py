@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import Request, make_report
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import ReportRequest, make_report
 from ansible_collections.fleet.kexec.tests.unit.plugins.plugin_utils._report.journals import Timed, write_journal
 
 from .chromium import Browser
@@ -45,6 +45,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
         if before is not None:
             write_journal(runs, before, started="2026-11-17T01:58:30.000Z")
         other = before[0][1]["run_id"] if before is not None else None
-        return Path(make_report(RunStore(str(runs)), Request(run_id, other, {}))["html"])
+        return Path(make_report(RunStore(str(runs)), ReportRequest(run_id, other, {}))["html"])
 
     return make

@@ -10,19 +10,20 @@ from dataclasses import dataclass
 
 from .._text import clean
 from . import words
-from .figures import Figures, Spread
+from .figures import Figures
+from .outages import Spread
 from .read import RunReport
 
-# A difference of less than this share is no news.
+# Least share of a difference that counts.
 _LEAST = 0.02
 _MOST_COMBINATIONS = 20
 
 
 @dataclass(frozen=True)
-class Row:
-    """One figure of both runs, in words.
+class ComparisonRow:
+    """Figure of both runs, in words.
 
-    :ivar css: C(less) where it got better, C(more) where it got worse.
+    :ivar css: C(less) if the figure is better than before, C(more) if it is worse.
     """
 
     title: str
@@ -35,19 +36,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A run compared with another.
+    """Comparison of a run with another.
 
-    :ivar name: of the other one.
-    :ivar started: when that one began, UTC.
+    :ivar name: name of the other run.
+    :ivar started: start of the other run, UTC.
     """
 
     name: str
     started: str
-    rows: list[Row]
+    rows: list[ComparisonRow]
 
 
 def compared(run: RunReport, now: Figures, other: RunReport, before: Figures) -> Comparison:
-    """What differs between two runs, from the other one to this one."""
+    """Compare a run with another one, from which differences count."""
     rows = [
         _count("Hosts", before.hosts, now.hosts),
         *(
@@ -56,8 +57,8 @@ def compared(run: RunReport, now: Figures, other: RunReport, before: Figures) ->
         ),
         *(_count("By " + path, before.paths.get(path, 0), now.paths.get(path, 0)) for path in _union(before.paths, now.paths)),
         _time("Wall time", before.wall_ms, now.wall_ms),
-        _count("Most out at a time", before.budget.most_out, now.budget.most_out),
-        Row("Outage", heading=True),
+        _count("Most out at a time", before.capacity.most_in_flight, now.capacity.most_in_flight),
+        ComparisonRow("Outage", heading=True),
         *_spread("", before.outage, now.outage),
     ]
     rows += _combinations(before, now)
@@ -69,21 +70,21 @@ def _union(one: dict[str, int], two: dict[str, int]) -> list[str]:
     return list(dict.fromkeys([*two, *one]))
 
 
-def _count(title: str, before: int, now: int) -> Row:
-    return Row(title, "%d" % before, "%d" % now, "%+d" % (now - before) if now != before else "same")
+def _count(title: str, before: int, now: int) -> ComparisonRow:
+    return ComparisonRow(title, "%d" % before, "%d" % now, "%+d" % (now - before) if now != before else "same")
 
 
-def _time(title: str, before_ms: float | None, now_ms: float | None) -> Row:
+def _time(title: str, before_ms: float | None, now_ms: float | None) -> ComparisonRow:
     if before_ms is None or now_ms is None:
         before, now = ("n/a" if each is None else words.ms(each) for each in (before_ms, now_ms))
-        return Row(title, before, now)
+        return ComparisonRow(title, before, now)
     apart_ms = now_ms - before_ms
     share = apart_ms / before_ms if before_ms else 0.0
     said = "%s%s" % ("+" if apart_ms > 0 else "", words.ms(apart_ms))
     if before_ms:
         said += " (%+.0f %%)" % (share * 100)
     css = "" if abs(share) < _LEAST else "more" if apart_ms > 0 else "less"
-    return Row(title, words.ms(before_ms), words.ms(now_ms), said if apart_ms else "same", css)
+    return ComparisonRow(title, words.ms(before_ms), words.ms(now_ms), said if apart_ms else "same", css)
 
 
 _PICKED: tuple[tuple[str, Callable[[Spread], float]], ...] = (
@@ -93,29 +94,29 @@ _PICKED: tuple[tuple[str, Callable[[Spread], float]], ...] = (
 )
 
 
-def _spread(title: str, before: Spread | None, now: Spread | None) -> list[Row]:
+def _spread(title: str, before: Spread | None, now: Spread | None) -> list[ComparisonRow]:
     return [
         _time((title + " " + name).strip(), pick(before) if before else None, pick(now) if now else None)
         for name, pick in _PICKED
     ]
 
 
-def _combinations(before: Figures, now: Figures) -> list[Row]:
+def _combinations(before: Figures, now: Figures) -> list[ComparisonRow]:
     pairs: dict[tuple[str, str], list[Spread | None]] = {}
     for at, figures in ((1, now), (0, before)):
         for each in figures.distributions:
             pairs.setdefault((each.combination, each.path), [None, None])[at] = each.spread
-    # Those that both have tell most.
+    # Combinations that both runs have come first.
     order = sorted(pairs.items(), key=lambda item: None in item[1])
     rows = []
     for (combination, path), spreads in order[:_MOST_COMBINATIONS]:
         before_ms, now_ms = (spread.p50_ms if spread else None for spread in spreads)
         rows.append(_time("%s, %s" % (clean(combination) or "no combination known", path), before_ms, now_ms))
-    return [Row("Median outage by hardware and kernel", heading=True), *rows] if rows else []
+    return [ComparisonRow("Median outage by hardware and kernel", heading=True), *rows] if rows else []
 
 
-def _phases(before: Figures, now: Figures) -> list[Row]:
+def _phases(before: Figures, now: Figures) -> list[ComparisonRow]:
     medians = [{each.name: each.spread.p50_ms for each in figures.phases} for figures in (before, now)]
     names = [name for name in words.PHASES if name in medians[0] or name in medians[1]]
     rows = [_time(words.phase(name).title, medians[0].get(name), medians[1].get(name)) for name in names]
-    return [Row("Median of each phase", heading=True), *rows] if rows else []
+    return [ComparisonRow("Median of each phase", heading=True), *rows] if rows else []

@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A report for Prometheus, by way of the node exporter's textfile collector.
+"""Report as metrics for Prometheus, by way of the node exporter's textfile collector.
 
-The format is the text one, version 0.0.4
+The format is the text format, version 0.0.4
 (https://prometheus.io/docs/instrumenting/exposition_formats/). The name of the
-run is a label of one metric only, so that the others go on from run to run.
+run is a label of one metric only, so that the series of the others go on from run
+to run.
 """
 
 from __future__ import annotations
@@ -14,18 +15,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from .._text import clean
-from .figures import Figures, spread_of
+from .figures import Figures
+from .outages import spread_of
 from .read import RunReport
 
 _PREFIX = "fleet_kexec_"
 
-#: Labels of a sample, and its value.
-Sample = tuple[dict[str, str], float]
+# Labels of a sample, and its value.
+_Sample = tuple[dict[str, str], float]
 
 
 def as_metrics(run: RunReport, figures: Figures) -> str:
-    """The metrics of a run, as a text."""
-    state, budget = run.state, figures.budget
+    """Write the metrics of a run."""
+    state, capacity = run.state, figures.capacity
     about = {"run_id": state.run_id, "controller": state.controller, "version": state.collection_version}
     start_s = run.started_s
     parts = [
@@ -40,11 +42,11 @@ def as_metrics(run: RunReport, figures: Figures) -> str:
         _gauge("run_problems", "Hosts that failed or were refused, by code.", _problems(figures)),
         _outages(run),
         _gauge("run_phase_seconds", "Time in each phase of the reboots, summed over the hosts.", _phases(figures)),
-        _gauge("run_window", "How many hosts could be out at a time.", [({}, window) for window in budget.windows[-1:]]),
-        _gauge("run_most_out", "The most hosts that were out at a time.", [({}, budget.most_out)]),
+        _gauge("run_window", "How many hosts could be out at a time.", [({}, window) for window in capacity.windows[-1:]]),
+        _gauge("run_most_out", "The most hosts that were out at a time.", [({}, capacity.most_in_flight)]),
     ]
-    if budget.held is not None:
-        parts.append(_gauge("run_budget_held", "Whether the budget was held (1) or exceeded (0).", [({}, int(budget.held))]))
+    if capacity.held is not None:
+        parts.append(_gauge("run_budget_held", "Whether the budget was held (1) or exceeded (0).", [({}, int(capacity.held))]))
     if figures.run_forecast is not None:
         text = "How long the run, or what was left of it when it was resumed, was forecast to take."
         percentiles = (("50", figures.run_forecast.p50_ms), ("95", figures.run_forecast.p95_ms))
@@ -57,7 +59,7 @@ def as_metrics(run: RunReport, figures: Figures) -> str:
     return "".join(parts)
 
 
-def _gauge(name: str, text: str, samples: Sequence[Sample]) -> str:
+def _gauge(name: str, text: str, samples: Sequence[_Sample]) -> str:
     return _metric(name, "gauge", text, [("", labels, value) for labels, value in samples]) if samples else ""
 
 
@@ -80,16 +82,16 @@ def _number(value: float) -> str:
     return "%d" % value if value == int(value) else "%.3f" % value
 
 
-def _hosts(figures: Figures) -> list[Sample]:
+def _hosts(figures: Figures) -> list[_Sample]:
     ends = ("done", "failed", "refused", "discarded", "skipped", "unfinished")
     return [({"status": status}, figures.statuses.get(status, 0)) for status in ends]
 
 
-def _paths(figures: Figures) -> list[Sample]:
+def _paths(figures: Figures) -> list[_Sample]:
     return [({"path": path}, number) for path, number in sorted(figures.paths.items())]
 
 
-def _problems(figures: Figures) -> list[Sample]:
+def _problems(figures: Figures) -> list[_Sample]:
     # One code may stand with several hints.
     counts: Counter[tuple[str, str]] = Counter()
     for problem in figures.problems:
@@ -112,14 +114,14 @@ def _outages(run: RunReport) -> str:
     return _metric("run_outage_seconds", "summary", "Outages of the hosts, by the path they took.", samples) if samples else ""
 
 
-def _phases(figures: Figures) -> list[Sample]:
+def _phases(figures: Figures) -> list[_Sample]:
     totals: Counter[str] = Counter()
     for cost in figures.phases:
         totals[clean(cost.name)] += round(cost.spread.total_ms)
     return [({"phase": name}, total_ms / 1000) for name, total_ms in sorted(totals.items())]
 
 
-def _each_host(run: RunReport) -> list[Sample]:
+def _each_host(run: RunReport) -> list[_Sample]:
     # Names that only differ in what a label can't show are one series, and a series has one value.
     outages: dict[tuple[str, str], float] = {}
     for host in run.hosts:

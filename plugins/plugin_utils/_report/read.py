@@ -18,8 +18,8 @@ from .._journal.file import FIRST_EVENT, replay, time_of
 from .._journal.outcome import status_of
 from .._journal.phases import Stage
 from .._journal.run_state import Change, HostState, RunState, damaged
-from .boots import Boot, boot_of
-from .capacity import Breach, Capacity, Level, Terms
+from .capacity import Breach, CapacityAudit, CapacityLevel, EffectiveTerms
+from .timeline import RebootTimeline, timeline_of
 
 
 @dataclass(slots=True)
@@ -37,13 +37,13 @@ class HostReport:
 
     :ivar wave: index into the waves of the run; -1 if it is in none.
     :ivar stretches: in the order of time.
-    :ivar boot: of its last reboot; None if there is no timeline of it.
+    :ivar timeline: timeline of its last reboot; None if there is none.
     """
 
     state: HostState
     wave: int
     stretches: list[Stretch] = field(default_factory=list)
-    boot: Boot | None = None
+    timeline: RebootTimeline | None = None
 
     @property
     def name(self) -> str:
@@ -81,9 +81,9 @@ class RunReport:
 
     :ivar started_s: seconds since 1970, UTC.
     :ivar end_s: when the last record was written, seconds since the run began.
-    :ivar levels: how many hosts were missing, in the order of time.
+    :ivar levels: number of unavailable hosts, in the order of time.
     :ivar terms: what each process of the controller went by, in the order of time; at least one.
-    :ivar breaches: hosts that were taken out against them.
+    :ivar breaches: hosts that were put in flight beyond a limit.
     :ivar absences: when there was no controller, between an end and a resume.
     :ivar torn: whether the last record is not whole.
     """
@@ -93,8 +93,8 @@ class RunReport:
     waves: list[WaveReport]
     started_s: float
     end_s: float
-    levels: list[Level]
-    terms: list[Terms]
+    levels: list[CapacityLevel]
+    terms: list[EffectiveTerms]
     breaches: list[Breach]
     absences: list[tuple[float, float]]
     torn: bool = False
@@ -130,8 +130,8 @@ class _Reader:
         self._now_s = 0.0
         self._open: dict[str, tuple[Stage, float]] = {}
         self._stretches: dict[str, list[Stretch]] = {}
-        self._boots: dict[str, Boot] = {}
-        self._capacity = Capacity()
+        self._timelines: dict[str, RebootTimeline] = {}
+        self._capacity = CapacityAudit()
         self._absences: list[tuple[float, float]] = []
 
     def apply(self, record: Record) -> None:
@@ -167,7 +167,7 @@ class _Reader:
             case events.RunTerms() as terms:
                 self._capacity.go_by(terms, (*state.hosts, *state.bystanders))
             case events.HostTimeline() as reboot:
-                self._boots[reboot.host] = boot_of(reboot.timeline)
+                self._timelines[reboot.host] = timeline_of(reboot.timeline)
             case events.HostEvent() as event:
                 self._host(event, change)
 
@@ -201,7 +201,7 @@ class _Reader:
                 self._stretches[name].append(Stretch(stage, begun_s, self._now_s))
         numbers = {name: number for number, wave in enumerate(state.waves) for name in wave.hosts}
         hosts = [
-            HostReport(host, numbers.get(name, -1), self._stretches.get(name, []), self._boots.get(name))
+            HostReport(host, numbers.get(name, -1), self._stretches.get(name, []), self._timelines.get(name))
             for name, host in state.hosts.items()
         ]
         return RunReport(

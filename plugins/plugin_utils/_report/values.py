@@ -1,10 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A report as plain values: the JSON that C(docs/report.md) describes.
-
-Within a version fields are only added.
-"""
+"""Report as JSON, which C(docs/report.md) describes. Within a version, fields are only added."""
 
 from __future__ import annotations
 
@@ -14,16 +11,18 @@ from typing import Any
 
 from .._journal.file import utc
 from .._journal.outcome import outcome_of
-from .boots import Boot
 from .figures import Figures
-from .page import headline
 from .read import HostReport, RunReport
+from .sentences import headline
 
 VERSION = 1
 
+# Keys that differ from the names of the fields. They are a contract; the names are those of today.
+_KEYS = {"capacity": "budget", "most_in_flight": "most_out", "unavailable": "missing"}
+
 
 def values_of(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] | None = None) -> dict[str, Any]:
-    """A report.
+    """Values of a report.
 
     :param before: another run to compare it with, and its figures.
     """
@@ -31,18 +30,24 @@ def values_of(run: RunReport, figures: Figures, before: tuple[RunReport, Figures
         "version": VERSION,
         "headline": headline(run, figures),
         "run": _run(run),
-        "figures": asdict(figures),
-        "capacity": [{"at_s": round(each.at_s, 3), "out": each.out, "unavailable": each.unavailable} for each in run.levels],
+        "figures": _figures(figures),
+        "capacity": [
+            {"at_s": round(each.at_s, 3), "out": each.in_flight, "unavailable": each.unavailable} for each in run.levels
+        ],
         "hosts": [_host(run, host) for host in run.hosts],
     }
     if before is not None:
-        made["compared_with"] = {"run": _run(before[0]), "figures": asdict(before[1])}
+        made["compared_with"] = {"run": _run(before[0]), "figures": _figures(before[1])}
     return made
 
 
 def as_json(values: dict[str, Any]) -> str:
-    """Values as a text of JSON, in ASCII."""
+    """Write values as JSON, in ASCII."""
     return json.dumps(values, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    return asdict(figures, dict_factory=lambda items: {_KEYS.get(name, name): value for name, value in items})
 
 
 def _run(run: RunReport) -> dict[str, Any]:
@@ -72,9 +77,5 @@ def _host(run: RunReport, host: HostReport) -> dict[str, Any]:
             {"stage": each.stage.value, "start_s": round(each.start_s, 3), "end_s": round(each.end_s, 3)}
             for each in host.stretches
         ],
-        "boot": _boot(host.boot) if host.boot else None,
+        "boot": asdict(host.timeline) if host.timeline else None,
     }
-
-
-def _boot(boot: Boot) -> dict[str, Any]:
-    return asdict(boot)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ways to reboot, held against each other: each with the runs that took it."""
+"""Comparison of ways to reboot, each with the runs that took it."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .._text import counted
-from .boots import IN_OUTAGE
-from .figures import (
+from .outages import (
     UNDIVIDED,
-    Distribution,
+    OutageDistribution,
     PhaseCost,
-    Problem,
     Spread,
     UnitCost,
     distributions_of,
     phases_of,
-    problems_of,
     spread_of,
     units_of,
 )
+from .problems import Problem, problems_of
 from .read import RunReport
+from .timeline import IN_OUTAGE
 from .words import ms
 
 VERSION = 1
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way.
+class MeasuredWay:
+    """Figures of one way.
 
-    :ivar hosts: how many different ones were rebooted by it.
-    :ivar reboots: how often in all.
+    :ivar hosts: number of different hosts that were rebooted.
+    :ivar reboots: number of reboots.
     :ivar statuses: status → how often a host ended so.
-    :ivar times_shorter: the longest way's median outage in terms of this one's; None for that one, and without an outage.
+    :ivar times_shorter: median outage of the slowest way divided by that of this way; None for the slowest way, and without
+        an outage.
     """
 
     name: str
@@ -48,20 +48,20 @@ class Way:
     statuses: dict[str, int]
     outage: Spread | None
     times_shorter: float | None
-    distributions: list[Distribution]
+    distributions: list[OutageDistribution]
     phases: list[PhaseCost]
     units: list[UnitCost]
     problems: list[Problem]
 
     @property
     def parts(self) -> list[tuple[str, float]]:
-        """Medians of the phases of the outage, in their order, in seconds."""
+        """Phases of the outage in their order, and the median of each in seconds."""
         medians = {cost.name: cost.spread.p50_ms / 1000 for cost in self.phases if cost.in_outage and cost.within is None}
         return [(name, medians[name]) for name in (UNDIVIDED, *IN_OUTAGE) if name in medians]
 
 
-def ways_of(groups: Mapping[str, Sequence[RunReport]]) -> list[Way]:
-    """The ways, in the order in which they come.
+def ways_of(groups: Mapping[str, Sequence[RunReport]]) -> list[MeasuredWay]:
+    """Figures of ways, in the order in which they are given.
 
     :param groups: name of a way → its runs.
     """
@@ -75,7 +75,7 @@ def ways_of(groups: Mapping[str, Sequence[RunReport]]) -> list[Way]:
     for name, hosts in pooled.items():
         spread, done = spreads[name], [host for host in hosts if host.status == "done"]
         ways.append(
-            Way(
+            MeasuredWay(
                 name=name,
                 runs=[run.state.run_id for run in groups[name]],
                 hosts=len({host.name for host in done}),
@@ -92,18 +92,18 @@ def ways_of(groups: Mapping[str, Sequence[RunReport]]) -> list[Way]:
     return ways
 
 
-def headline(ways: Sequence[Way]) -> str:
-    """The ways in one line."""
+def headline(ways: Sequence[MeasuredWay]) -> str:
+    """Ways in one line."""
     return "; ".join(map(_said, ways)) + "."
 
 
-def _said(way: Way) -> str:
+def _said(way: MeasuredWay) -> str:
     if way.outage is None:
         return "%s: no outage was seen" % way.name
     times = "" if way.times_shorter is None else ", %.1f times shorter than the longest" % way.times_shorter
     return "%s: outage p50 %s over %s%s" % (way.name, ms(way.outage.p50_ms), counted(way.outage.count, "reboot"), times)
 
 
-def values_of(ways: Sequence[Way]) -> dict[str, Any]:
-    """As plain values, for JSON."""
+def values_of(ways: Sequence[MeasuredWay]) -> dict[str, Any]:
+    """Values of ways, for JSON."""
     return {"version": VERSION, "headline": headline(ways), "ways": list(map(asdict, ways))}

@@ -60,7 +60,7 @@ def capacity_chart(run: RunReport, scale: Scale, ticks: Sequence[float]) -> Capa
     drawn = svg.stretched(
         _HEIGHT,
         svg.step_area("c-unavailable", scale, [(level.at_s, float(level.unavailable)) for level in run.levels], highest, _HEIGHT),
-        svg.step_area("c-out", scale, [(level.at_s, float(level.out)) for level in run.levels], highest, _HEIGHT),
+        svg.step_area("c-out", scale, [(level.at_s, float(level.in_flight)) for level in run.levels], highest, _HEIGHT),
         svg.step_line("c-foreseen", scale, [(at_s, float(in_flight)) for at_s, in_flight in forecast], highest, _HEIGHT),
     )
     title = "hosts missing over time: at most %d" % most_unavailable
@@ -68,7 +68,7 @@ def capacity_chart(run: RunReport, scale: Scale, ticks: Sequence[float]) -> Capa
     return CapacityChart(
         counts=counts,
         drawing=svg.chart(_HEIGHT, title, layout.grid(scale, ticks, _HEIGHT), drawn, *rules, *lines),
-        forecast=any(terms.foreseen for terms in run.terms),
+        forecast=any(terms.forecast for terms in run.terms),
     )
 
 
@@ -91,7 +91,7 @@ def _limits(run: RunReport) -> list[_LimitLine]:
     ends_s = [terms.at_s for terms in run.terms[1:]] + [run.end_s]
     limits: list[_LimitLine] = []
     for terms, end_s in zip(run.terms, ends_s, strict=True):
-        for value, name, css in ((terms.window, "window", "window"), (terms.most_unavailable, "max_unavailable", "allowed")):
+        for value, name, css in ((terms.window, "window", "window"), (terms.max_unavailable, "max_unavailable", "allowed")):
             if value is not None:
                 limits.append(_LimitLine(terms.at_s, end_s, value, "%s %d" % (name, value), css))
     return limits
@@ -113,7 +113,7 @@ def _forecast(run: RunReport) -> list[tuple[float, int]]:
     """Hosts that were forecast to be in flight from each moment on, by the latest forecast at that moment."""
     course: list[tuple[float, int]] = []
     for terms in run.terms:
-        if terms.foreseen is not None:
+        if terms.forecast is not None:
             course = [each for each in course if each[0] < terms.at_s]
-            course += [(terms.at_s + at_s, out) for at_s, out in terms.foreseen.out_over_time]
+            course += [(terms.at_s + at_s, in_flight) for at_s, in_flight in terms.forecast.in_flight_over_time]
     return [each for each in course if each[0] <= run.end_s]

@@ -12,9 +12,9 @@ from markupsafe import Markup
 
 from ..._text import counted
 from .. import words
-from ..boots import IN_OUTAGE
-from ..figures import UNDIVIDED, phase_times
+from ..outages import UNDIVIDED, phase_times
 from ..read import HostReport, RunReport
+from ..timeline import IN_OUTAGE, OUTSIDE_OUTAGE
 from . import layout, svg
 from .layout import NAMED_ROWS, LegendEntry, RowLabel
 from .scale import Scale
@@ -68,7 +68,7 @@ def _of_hosts(path: str, hosts: Sequence[HostReport]) -> Composition:
 def _phases_s(host: HostReport) -> list[tuple[str, float]]:
     """Phases of the outage, in their order."""
     times = [(name, duration_ms / 1000) for name, duration_ms, within in phase_times(host) if within is None]
-    return [each for each in times if each[0] not in ("stage", "drain", "healthy")]
+    return [each for each in times if each[0] not in OUTSIDE_OUTAGE]
 
 
 def composition_of_ways(ways: Sequence[tuple[str, Sequence[tuple[str, float]], float]]) -> Composition:

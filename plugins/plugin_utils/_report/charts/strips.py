@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from .. import words
-from ..figures import Distribution
+from ..outages import OutageDistribution
 from . import layout, svg
 from .scale import Scale
 from .svg import Bar
@@ -28,7 +28,7 @@ class Strip:
     :ivar run: name of the run or way they are from, where there are several.
     """
 
-    distribution: Distribution
+    distribution: OutageDistribution
     run: str
     drawing: Markup
 
@@ -46,19 +46,19 @@ class StripPlot:
     left_out: int
 
 
-def strip_plots(runs: Sequence[tuple[str, Sequence[Distribution]]]) -> list[StripPlot]:
+def strip_plots(runs: Sequence[tuple[str, Sequence[OutageDistribution]]]) -> list[StripPlot]:
     """Strip plot of each path.
 
     :param runs: name of each run or way, and the outages of its hosts.
     """
-    by_path: dict[str, list[tuple[str, Distribution]]] = {}
+    by_path: dict[str, list[tuple[str, OutageDistribution]]] = {}
     for name, distributions in runs:
         for each in distributions:
             by_path.setdefault(each.path, []).append((name, each))
     return [_strip_plot(path, named, len(runs) > 1) for path, named in sorted(by_path.items(), reverse=True)]
 
 
-def _strip_plot(path: str, named: list[tuple[str, Distribution]], several: bool) -> StripPlot:
+def _strip_plot(path: str, named: list[tuple[str, OutageDistribution]], several: bool) -> StripPlot:
     scale = Scale(0.0, max(each.spread.longest_ms for _name, each in named) / 1000 * 1.02 or 1.0)
     ticks = scale.time_ticks()
     # Strips of one combination stand together.
@@ -72,7 +72,7 @@ def _strip_plot(path: str, named: list[tuple[str, Distribution]], several: bool)
     )
 
 
-def _drawing(distribution: Distribution, scale: Scale, ticks: Sequence[float]) -> Markup:
+def _drawing(distribution: OutageDistribution, scale: Scale, ticks: Sequence[float]) -> Markup:
     spread = distribution.spread
     middle, css = _HEIGHT / 2, words.path_css(distribution.path)
     dots = [

@@ -13,8 +13,8 @@ from markupsafe import Markup
 from ..._journal.phases import Stage
 from ..._text import clean, counted
 from .. import words
-from ..boots import Boot
 from ..read import HostReport, RunReport
+from ..timeline import RebootTimeline
 from . import layout, svg
 from .layout import NAMED_ROWS
 from .scale import Scale
@@ -109,7 +109,7 @@ def _outage_ms(host: HostReport) -> float:
 
 
 def _waterfall(host: HostReport, why: str) -> Waterfall | None:
-    pieces = _measured(host.boot) if host.boot else _seen(host)
+    pieces = _measured(host.timeline) if host.timeline else _seen(host)
     if not pieces:
         return None
     begin_s = min(piece.start_s for piece in [each for each in pieces if not each.serving] or pieces)
@@ -121,7 +121,7 @@ def _waterfall(host: HostReport, why: str) -> Waterfall | None:
     scale = Scale(start_s, start_s + max(end_s - start_s, 0.001) * 1.02, begin_s)
     ticks = scale.time_ticks()
     height = len(pieces) * NAMED_ROWS.row
-    drawn = [_systems(host.boot, scale, height)] if host.boot else []
+    drawn = [_systems(host.timeline, scale, height)] if host.timeline else []
     drawn.append(layout.grid(scale, ticks, height))
     for number, piece in enumerate(pieces):
         drawn.extend(_drawn(piece, scale, number * NAMED_ROWS.row))
@@ -133,7 +133,7 @@ def _waterfall(host: HostReport, why: str) -> Waterfall | None:
         rows=[WaterfallRow(piece.title, "inner" if piece.inner else "", piece.source) for piece in pieces],
         drawing=svg.chart(height, "phases of the reboot of %s" % clean(host.name), *drawn),
         axis=layout.axis("seconds since the reboot began", scale, labels),
-        measured=host.boot is not None,
+        measured=host.timeline is not None,
     )
 
 
@@ -144,7 +144,7 @@ def _about(host: HostReport, early: Sequence[_Piece]) -> list[str]:
         said.append("out for %s" % words.with_error(state.outage_ms, state.outage_error_ms or 0))
     if host.combination:
         said.append(clean(host.combination))
-    if host.boot is None:
+    if host.timeline is None:
         said.append("no timeline, this is what the controller saw")
     if early:
         said.append("before that %s" % ", ".join("%s %s" % (piece.title.lower(), piece.said) for piece in early))
@@ -166,9 +166,9 @@ def _drawn(piece: _Piece, scale: Scale, top: float) -> list[Markup]:
     return drawn
 
 
-def _systems(boot: Boot, scale: Scale, height: float) -> Markup:
+def _systems(timeline: RebootTimeline, scale: Scale, height: float) -> Markup:
     """Backgrounds of the old system and of the new one."""
-    spans = {span.name: span for span in boot.spans}
+    spans = {span.name: span for span in timeline.spans}
     new = spans.get("kernel")
     if new is None:
         return Markup()
@@ -181,7 +181,7 @@ def _systems(boot: Boot, scale: Scale, height: float) -> Markup:
     )
 
 
-def _measured(boot: Boot) -> list[_Piece]:
+def _measured(timeline: RebootTimeline) -> list[_Piece]:
     """Outages and phases of a timeline."""
     pieces = [
         _Piece(
@@ -193,9 +193,9 @@ def _measured(boot: Boot) -> list[_Piece]:
             said=words.with_error(outage.duration_ms, outage.error_ms),
             source="seen from the controller",
         )
-        for outage in boot.outages
+        for outage in timeline.outages
     ]
-    for span in boot.spans:
+    for span in timeline.spans:
         term = words.phase(span.name)
         pieces.append(
             _Piece(

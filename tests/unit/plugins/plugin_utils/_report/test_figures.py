@@ -15,8 +15,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._report.figures import
     Figures,
     figures_of,
     firmware_outages,
-    spread_of,
 )
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.outages import spread_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import RunReport, run_from_records
 
 from .journals import host_timeline, stamped
@@ -147,15 +147,15 @@ HOSTS = ["h0", "h1", "h2"]
         (terms(3, rack=(1, ["h2", "db1"])), 3, []),
     ],
 )
-def test_the_budget(going_by: Record, out: int, broken: list[tuple[str, str, int, int]]) -> None:
-    made = figures(interleaved(out), terms=going_by).budget
-    assert (made.most_out, made.held) == (out, not broken)
-    assert [(each.host, each.of, each.most, each.missing) for each in made.breaches] == broken
+def test_capacity(going_by: Record, out: int, broken: list[tuple[str, str, int, int]]) -> None:
+    made = figures(interleaved(out), terms=going_by).capacity
+    assert (made.most_in_flight, made.held) == (out, not broken)
+    assert [(each.host, each.of, each.most, each.unavailable) for each in made.breaches] == broken
 
 
 def test_limits_of_the_whole_fleet_and_of_parts() -> None:
     going_by = terms(3, fleet=(2, [*HOSTS, "db1"]), rack=(1, ["h0", "h2"]), group=(3, ["h0", "db1"]))
-    made = figures(interleaved(3), terms=going_by, bystanders=["db1"]).budget
+    made = figures(interleaved(3), terms=going_by, bystanders=["db1"]).capacity
     assert (made.windows, made.allowed, made.limits) == ([3], [2], 2)
 
 
@@ -166,13 +166,13 @@ def test_hosts_that_go_down_on_their_own_break_no_budget() -> None:
     way = host("a", 9000)
     first, last = way[:4], way[4:]
     going_by = terms(1, fleet=(2, ["a", *others]), group=(1, ["db0", "db1"]))
-    made = figures(first, down, last, terms=going_by, bystanders=others).budget
-    assert (made.most_out, made.most_unavailable, made.held) == (1, 4, True)
+    made = figures(first, down, last, terms=going_by, bystanders=others).capacity
+    assert (made.most_in_flight, made.most_unavailable, made.held) == (1, 4, True)
     # Taking one more while they are down does.
-    made = figures(down, way, terms=going_by, bystanders=others).budget
-    assert [(each.host, each.of, each.missing) for each in made.breaches] == [("a", "fleet", 4)]
+    made = figures(down, way, terms=going_by, bystanders=others).capacity
+    assert [(each.host, each.of, each.unavailable) for each in made.breaches] == [("a", "fleet", 4)]
     # And does not when they are up again.
-    assert figures(down, up, way, terms=going_by, bystanders=others).budget.held is True
+    assert figures(down, up, way, terms=going_by, bystanders=others).capacity.held is True
 
 
 def test_a_host_that_was_given_up_counts_until_it_is_seen() -> None:
@@ -181,28 +181,28 @@ def test_a_host_that_was_given_up_counts_until_it_is_seen() -> None:
         events.HostFailed(host="a", reason=reason("REBOOT_TIMEOUT", "gone"), down=True, phase="down").as_record(),
     ]
     going_by = terms(1, fleet=(1, ["a", "b"]))
-    assert figures(lost, host("b", 9000), terms=going_by).budget.held is False
-    assert figures(lost, [events.HostSeen(host="a", up=True).as_record()], host("b", 9000), terms=going_by).budget.held is True
+    assert figures(lost, host("b", 9000), terms=going_by).capacity.held is False
+    assert figures(lost, [events.HostSeen(host="a", up=True).as_record()], host("b", 9000), terms=going_by).capacity.held is True
 
 
 def test_a_resume_may_go_by_something_else() -> None:
     hosts = interleaved(2)
     resumed = events.RunResumed(controller="c", pid=1).as_record()
     wider = terms(2, rack=(1, ["h1"]))
-    made = figures([resumed, wider], hosts, terms=terms(1)).budget
+    made = figures([resumed, wider], hosts, terms=terms(1)).capacity
     assert (made.windows, made.allowed, made.limits, made.held) == ([1, 2], [None], 1, True)
     # Who is out when it begins is no breach of it; who goes after that is.
     narrower = terms(1, fleet=(1, ["h0", "h1"]))
-    assert figures(hosts[:6], [resumed, narrower], hosts[6:], terms=terms(2)).budget.held is True
-    breaches = figures(hosts[:5], [resumed, narrower], hosts[5:], terms=terms(2)).budget.breaches
+    assert figures(hosts[:6], [resumed, narrower], hosts[6:], terms=terms(2)).capacity.held is True
+    breaches = figures(hosts[:5], [resumed, narrower], hosts[5:], terms=terms(2)).capacity.breaches
     assert {(each.host, each.of) for each in breaches} == {("h1", "the window"), ("h1", "fleet")}
 
 
 def test_a_journal_without_terms_can_not_be_judged() -> None:
-    assert figures(interleaved(2)).budget.held is None
+    assert figures(interleaved(2)).capacity.held is None
     resumed = events.RunResumed(controller="c", pid=1).as_record()
-    assert figures([resumed], interleaved(2), terms=terms(2)).budget.held is None
-    assert figures(interleaved(2), [resumed], terms=terms(1)).budget.held is False
+    assert figures([resumed], interleaved(2), terms=terms(2)).capacity.held is None
+    assert figures(interleaved(2), [resumed], terms=terms(1)).capacity.held is False
 
 
 FORECAST = {"total_p50_s": 20, "total_p95_s": 30.5, "out_over_time": [[0, 0], [1.5, 2], [19.0, 0]]}
@@ -332,4 +332,4 @@ def test_problems_by_code_with_their_hints() -> None:
 def test_a_run_without_hosts() -> None:
     made = figures(terms=terms())
     assert (made.hosts, made.outage, made.saved, made.distributions, made.phases) == (0, None, None, [], [])
-    assert made.budget.held
+    assert made.capacity.held

@@ -44,7 +44,7 @@ def stages(host: HostReport) -> list[tuple[str, float, float]]:
 
 
 def levels(run: RunReport) -> list[tuple[float, int, int]]:
-    return [(round(each.at_s, 3), each.out, each.unavailable) for each in run.levels]
+    return [(round(each.at_s, 3), each.in_flight, each.unavailable) for each in run.levels]
 
 
 def test_what_a_host_was_at_when() -> None:
@@ -177,8 +177,8 @@ def test_timelines_are_read_and_unknown_phases_kept() -> None:
         if record["event"] == "host_timeline":
             record["timeline"]["phases"].append({"name": "later", "start_ms": 1, "duration_ms": 2, "error_ms": None})
             record["timeline"]["new"] = True
-    boots = [host.boot for host in run_of(timed).hosts]
-    assert all(boot and boot.spans[-1].name == "later" and boot.stop and boot.outages for boot in boots)
+    timelines = [host.timeline for host in run_of(timed).hosts]
+    assert all(each and each.spans[-1].name == "later" and each.stop and each.outages for each in timelines)
 
 
 DAMAGED: list[Record] = [

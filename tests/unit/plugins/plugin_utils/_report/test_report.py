@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import Request, make_report, parse_mode
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.files import parse_mode
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import ReportRequest, make_report
 
 from ....outcomes import code_of
 from .journals import Night, records_of, write_journal
@@ -39,7 +40,7 @@ def report(runs: Path) -> Callable[..., dict[str, Any]]:
 
     def make(run_id: str = "latest", compare: str | None = None, **options: Any) -> dict[str, Any]:
         more = {name: options.pop(name) for name in ("mode", "check") if name in options}
-        return make_report(RunStore(str(runs)), Request(run_id, compare, options, **more))
+        return make_report(RunStore(str(runs)), ReportRequest(run_id, compare, options, **more))
 
     return make
 

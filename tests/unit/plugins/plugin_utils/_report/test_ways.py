@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import read_run
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import Request, make_report
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import ReportRequest, make_report
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.ways import ways_of
 
 from ....outcomes import code_of
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> RunStore:
 
 def report(store: RunStore, ways: dict[str, list[str]] | None, **paths: Any) -> dict[str, Any]:
     """Make the report, with the paths that are given."""
-    return make_report(store, Request("latest", None, paths, ways=ways))
+    return make_report(store, ReportRequest("latest", None, paths, ways=ways))
 
 
 def test_reboots_of_one_way_are_pooled(store: RunStore) -> None:

@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of a report, which are written only if they would change."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import write_atomically
+
+from .._journal.file import open_regular
+from .errors import ReportError
+
+# Largest text that is shown as a difference; Ansible's own limit.
+_DIFF_MAX_BYTES = 104_448
+
+
+def parse_mode(value: Any) -> int | None:
+    """Read permissions as users write them: C('0644'), or the number that YAML makes of C(0644).
+
+    :raises ReportError: they are something else.
+    """
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o777:
+        return value
+    text = str(value).removeprefix("0o")
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise ReportError("REPORT_FAILED", "mode is %r, but has to be octal permissions, such as '0644'" % (value,))
+    return int(text, 8)
+
+
+def write_file(path: str, content: bytes, mode: int | None, *, new_mode: int, check: bool) -> tuple[bool, dict[str, Any] | None]:
+    """Write a file if it is not what it should be.
+
+    :param mode: permissions; None to keep those that the file has.
+    :param new_mode: permissions of a new file, if C(mode) is None.
+    :param check: write nothing.
+    :return: whether the file changed, or would have if it had been written; and the difference.
+    :raises ReportError: the file can't be read or written.
+    """
+    try:
+        before = _read(path)
+        wrong_mode = before is not None and mode is not None and os.stat(path).st_mode & 0o7777 != mode
+        if before == content and not wrong_mode:
+            return False, None
+        if not os.path.isdir(os.path.dirname(path)):
+            raise ReportError("REPORT_FAILED", "%s: there is no directory %s" % (path, os.path.dirname(path)))
+        if not os.access(os.path.dirname(path), os.W_OK | os.X_OK):
+            raise ReportError("REPORT_FAILED", "%s: its directory can't be written to" % path)
+        if not check:
+            if before != content:
+                write_atomically(path, content, new_mode if mode is None else mode)
+            if mode is not None:
+                os.chmod(path, mode)
+    except OSError as error:
+        raise ReportError("REPORT_FAILED", "%s: %s" % (path, error.strerror or error)) from error
+    return True, _difference(path, before, content)
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(open_regular(path, os.O_RDONLY), "rb") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return None
+
+
+def _difference(path: str, before: bytes | None, content: bytes) -> dict[str, Any]:
+    header = {"before_header": path if before is not None else "%s (not there)" % path, "after_header": path}
+    if max(len(before or b""), len(content)) > _DIFF_MAX_BYTES:
+        return {**header, "dst_larger": _DIFF_MAX_BYTES}
+    return {**header, "before": (before or b"").decode("utf-8", "replace"), "after": content.decode("utf-8")}

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Problems of a run: hosts that failed or were refused, and hooks that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .read import HostReport
+
+
+@dataclass(frozen=True)
+class AffectedHost:
+    """Host that has a problem."""
+
+    host: str
+    message: str
+    down: bool
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Hosts that failed or were refused for the same reason.
+
+    :ivar status: C(failed) or C(refused).
+    """
+
+    code: str
+    status: str
+    hint: str
+    hosts: list[AffectedHost]
+
+
+@dataclass(frozen=True)
+class FailedHook:
+    """Hook that failed on a host."""
+
+    host: str
+    hook: str
+    phase: str
+    attempts: int
+    message: str
+
+
+def problems_of(hosts: Iterable[HostReport]) -> list[Problem]:
+    """Problems of hosts; failures before refusals, and those of most hosts first."""
+    groups: dict[tuple[str, str, str], list[AffectedHost]] = {}
+    for host in hosts:
+        why = host.state.reason
+        if why is not None and host.status in ("failed", "refused"):
+            affected = AffectedHost(host.name, why.message, host.status == "failed" and host.state.down)
+            groups.setdefault((host.status, why.code, why.hint), []).append(affected)
+    made = [Problem(code, status, hint, affected) for (status, code, hint), affected in groups.items()]
+    return sorted(made, key=lambda each: (each.status, -len(each.hosts), each.code))
+
+
+def failed_hooks_of(hosts: Iterable[HostReport]) -> list[FailedHook]:
+    """Hooks that failed on any of the hosts."""
+    return [
+        FailedHook(host.name, run.hook, run.phase, run.attempts, run.message)
+        for host in hosts
+        for run in host.state.hooks.values()
+        if not run.ok
+    ]

@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sentences about a run, for its page and its headline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .._text import clean, counted, duration
+from . import words
+from .figures import CapacityUse, Figures, Savings
+from .read import RunReport
+
+_BREACHES_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Standing:
+    """State of a run, in a word and a colour."""
+
+    title: str
+    css: str
+
+
+def standing_of(run: RunReport, figures: Figures) -> Standing:
+    """State of a run."""
+    if run.state.stop_reason is not None:
+        return Standing("Stopped", "bad")
+    if not run.state.ended:
+        return Standing("Not ended", "warn")
+    if figures.statuses.get("done", 0) == figures.hosts:
+        return Standing("Done", "good")
+    return Standing("Ended", "bad" if figures.statuses.get("failed") else "warn")
+
+
+def headline(run: RunReport, figures: Figures) -> str:
+    """Run in one line."""
+    parts = ["%d of %s rebooted" % (figures.statuses.get("done", 0), counted(figures.hosts, "host"))]
+    rest = ["%d %s" % (number, status) for status, number in figures.statuses.items() if status != "done"]
+    if rest:
+        parts[0] += " (%s)" % ", ".join(rest)
+    if figures.paths:
+        parts.append(_paths(figures))
+    if figures.outage:
+        times = (figures.outage.p50_ms, figures.outage.p95_ms, figures.outage.longest_ms)
+        parts.append("outage p50 %s, p95 %s, longest %s" % tuple(map(words.ms, times)))
+    parts.append("host-hours saved against firmware %s" % (words.hours(figures.saved.total_ms) if figures.saved else "n/a"))
+    parts.append("budget %s" % held(figures.capacity))
+    parts.append("took %s" % duration(run.end_s))
+    return "; ".join(parts) + "."
+
+
+def _paths(figures: Figures) -> str:
+    return ", ".join("%d by %s" % (number, clean(path)) for path, number in sorted(figures.paths.items(), reverse=True))
+
+
+def held(capacity: CapacityUse) -> str:
+    """Whether the capacity was held, in a word."""
+    return {True: "held", False: "exceeded", None: "not known"}[capacity.held]
+
+
+def capacity_text(run: RunReport, capacity: CapacityUse) -> str:
+    """Unavailable hosts against the limits."""
+    text = "At most %d were out at a time" % capacity.most_in_flight
+    if capacity.windows:
+        text += ", and the window was %s" % in_turn(capacity.windows)
+    if any(allowed is not None for allowed in capacity.allowed):
+        allowed = in_turn("not limited" if each is None else each for each in capacity.allowed)
+        text += "; at most %d of the fleet were missing for whatever reason, and max_unavailable was %s" % (
+            capacity.most_unavailable,
+            allowed,
+        )
+    if capacity.limits:
+        text += "; %s by domain or group had to be kept, too" % counted(capacity.limits, "limit")
+    verdict = {
+        True: "the budget was held.",
+        False: "the budget was exceeded.",
+        None: "the journal does not have what the run went by, so this can't be judged.",
+    }[capacity.held]
+    breaches = [
+        "At %s UTC %s was taken out, and with it %d were missing: of %s %d might be."
+        % (words.clock(run.started_s + each.at_s), clean(each.host), each.unavailable, each.of, each.most)
+        for each in capacity.breaches[:_BREACHES_NAMED]
+    ]
+    more = len(capacity.breaches) - len(breaches)
+    return " ".join(["%s: %s" % (text, verdict), *breaches, *(["And %d more such." % more] if more else [])])
+
+
+def in_turn(values: Iterable[object]) -> str:
+    """Values that came one after the other."""
+    return ", then ".join(map(str, values))
+
+
+def saved_text(saved: Savings | None) -> str:
+    """Outage saved, and the baselines it is measured against; empty if there are none."""
+    if saved is None:
+        return ""
+    text = "Against firmware, %s host-hours of outage were saved" % words.hours(saved.total_ms)
+    if saved.hosts < saved.rebooted:
+        text += ", counting %d of %s that went by kexec: of the others' hardware and kernel there is no measured reboot" % (
+            saved.hosts,
+            counted(saved.rebooted, "host"),
+        )
+    measured = [
+        "%s %s (median of %d)" % (combination or "hosts of no known combination", words.ms(each.p50_ms), each.samples)
+        for combination, each in saved.baselines.items()
+    ]
+    more = " and %d more" % (len(measured) - 5) if len(measured) > 5 else ""
+    return "%s. Measured through firmware: %s%s." % (text, "; ".join(measured[:5]), more)
+
+
+def notices(run: RunReport) -> list[str]:
+    """Warnings that the figures are not the whole story."""
+    said = []
+    if not run.state.ended:
+        said.append(
+            "The journal has no end: the run is still going on, or its controller was ended. The last record is of %s UTC."
+            % words.moment(run.started_s + run.end_s)
+        )
+    if run.torn:
+        said.append("The last line of the journal is not whole, and was left out.")
+    if run.state.resumes:
+        said.append(
+            "The run was resumed %s; without a controller it was for %s."
+            % (counted(run.state.resumes, "time"), duration(sum(end_s - start_s for start_s, end_s in run.absences)))
+        )
+    return said
+
+
+def forecast_texts(figures: Figures) -> list[str]:
+    """Forecasts of the run and of the outages, against what it took."""
+    return [each for each in (_run_forecast_text(figures), _outage_forecast_text(figures)) if each]
+
+
+def _run_forecast_text(figures: Figures) -> str:
+    forecast = figures.run_forecast
+    if forecast is None:
+        return ""
+    what = "What was left of the run when it was resumed" if forecast.resumed else "The run"
+    text = "%s was forecast to take %s, and in 95 of 100 cases no more than %s; " % (
+        what,
+        duration(forecast.p50_ms / 1000),
+        duration(forecast.p95_ms / 1000),
+    )
+    if forecast.took_ms is None:
+        return text + "it did not come to that end."
+    apart_ms = forecast.took_ms - forecast.p50_ms
+    than = "longer" if apart_ms >= 0 else "less"
+    return text + "it took %s, %s %s." % (duration(forecast.took_ms / 1000), duration(abs(apart_ms) / 1000), than)
+
+
+def _outage_forecast_text(figures: Figures) -> str:
+    outage = next((each for each in figures.forecast if each.phase == "outage"), None)
+    if outage is None:
+        return ""
+    apart_ms = outage.actual_p50_ms - outage.forecast_p50_ms
+    than = "%s %s than forecast" % (words.ms(abs(apart_ms)), "longer" if apart_ms > 0 else "shorter")
+    usual = max(1, round(outage.hosts / 20))
+    text = "The median outage was %s. " % (than if abs(apart_ms) >= 1 else "as forecast")
+    text += "%d of %s took longer than the p95 forecast for it" % (outage.beyond_p95, counted(outage.hosts, "host"))
+    return text + (", more than the one in twenty that a p95 leaves." if outage.beyond_p95 > usual else ".")

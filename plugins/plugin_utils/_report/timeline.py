@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Timeline of one reboot, as the journal has it.
+
+The format is in C(docs/journal.md), event C(host_timeline). Unknown phases are
+kept: a later version may have more.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: Phases of the outage, in their order. C(stub) is a part of C(jump).
+IN_OUTAGE = ("stop_units", "jump", "firmware", "loader", "kernel", "initrd", "userspace", "network", "ssh")
+
+#: Phases with which an outage begins. A timeline without them only has its end.
+BEGINNING = ("stop_units", "jump", "firmware")
+
+#: Phases before and after the outage.
+OUTSIDE_OUTAGE = frozenset(("stage", "drain", "healthy"))
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseSpan:
+    """Phase of a reboot.
+
+    :ivar start_ms: milliseconds since the start of the timeline.
+    :ivar error_ms: how far the duration may be off.
+    :ivar source: instrument that measured it.
+    :ivar within: phase that it is a part of.
+    """
+
+    name: str
+    start_ms: float
+    duration_ms: float
+    error_ms: float
+    source: str = ""
+    within: str | None = None
+
+    @property
+    def end_ms(self) -> float:
+        """Milliseconds since the start of the timeline."""
+        return self.start_ms + self.duration_ms
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedOutage:
+    """Time without an answer, as seen from outside.
+
+    :ivar seen_by: service that was probed, such as C(ssh) or C(tcp 443).
+    """
+
+    start_ms: float
+    duration_ms: float
+    error_ms: float
+    seen_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitDuration:
+    """Duration of one unit or initcall."""
+
+    name: str
+    duration_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class RebootTimeline:
+    """Phases of one reboot, from the old system into the new one.
+
+    :ivar path: C(kexec) or C(firmware).
+    :ivar start: time from which :attr:`PhaseSpan.start_ms` counts, UTC.
+    :ivar stop: units of the old system that were slowest to stop.
+    :ivar started: units of the new system that were slowest to start.
+    """
+
+    path: str
+    start: str
+    spans: tuple[PhaseSpan, ...]
+    outages: tuple[ObservedOutage, ...]
+    stop: tuple[UnitDuration, ...]
+    started: tuple[UnitDuration, ...]
+    initcalls: tuple[UnitDuration, ...]
+
+
+def timeline_of(value: Mapping[str, Any]) -> RebootTimeline:
+    """Read a timeline.
+
+    :raises KeyError, TypeError, ValueError: it lacks what every timeline has.
+    """
+    units = value.get("units") or {}
+    outages = [_outage(value[name]) for name in ("outage", "probe_outage") if value.get(name)]
+    return RebootTimeline(
+        path=str(value["path"]),
+        start=str(value["start"]),
+        spans=tuple(map(_span, value["phases"])),
+        outages=tuple(outages),
+        stop=_durations(units.get("stop") or (), "unit"),
+        started=_durations(units.get("start") or (), "unit"),
+        initcalls=_durations(value.get("initcalls") or (), "name"),
+    )
+
+
+def finite(value: Any) -> float:
+    """Finite number from a journal; JSON allows for larger ones than a float can hold.
+
+    :raises TypeError, ValueError: it is no such number.
+    """
+    number = float(value)
+    if isinstance(value, (str, bool)) or not math.isfinite(number):
+        raise ValueError("%r is no number" % (value,))
+    return number
+
+
+def _span(phase: Mapping[str, Any]) -> PhaseSpan:
+    return PhaseSpan(
+        name=str(phase["name"]),
+        start_ms=finite(phase["start_ms"]),
+        duration_ms=finite(phase["duration_ms"]),
+        error_ms=finite(phase.get("error_ms") or 0.0),
+        source=str(phase.get("source") or ""),
+        within=phase.get("within"),
+    )
+
+
+def _outage(outage: Mapping[str, Any]) -> ObservedOutage:
+    return ObservedOutage(
+        finite(outage["start_ms"]), finite(outage["duration_ms"]), finite(outage.get("error_ms") or 0.0), str(outage["seen_by"])
+    )
+
+
+def _durations(durations: Sequence[Mapping[str, Any]], name: str) -> tuple[UnitDuration, ...]:
+    return tuple(UnitDuration(str(each[name]), finite(each["duration_ms"])) for each in durations)
