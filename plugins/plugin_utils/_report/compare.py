@@ -55,9 +55,12 @@ def compared(run: RunReport, now: Figures, other: RunReport, before: Figures) ->
             _count(status.capitalize(), before.statuses.get(status, 0), now.statuses.get(status, 0))
             for status in _union(before.statuses, now.statuses)
         ),
-        *(_count("By " + path, before.paths.get(path, 0), now.paths.get(path, 0)) for path in _union(before.paths, now.paths)),
+        *(
+            _count(words.capital(words.by_path(path)), before.paths.get(path, 0), now.paths.get(path, 0))
+            for path in _union(before.paths, now.paths)
+        ),
         _time("Wall time", before.wall_ms, now.wall_ms),
-        _count("Most out at a time", before.capacity.most_in_flight, now.capacity.most_in_flight),
+        _count("Most in flight at a time", before.capacity.most_in_flight, now.capacity.most_in_flight),
         ComparisonRow("Outage", heading=True),
         *_spread("", before.outage, now.outage),
     ]

@@ -42,11 +42,11 @@ def as_metrics(run: RunReport, figures: Figures) -> str:
         _gauge("run_problems", "Hosts that failed or were refused, by code.", _problems(figures)),
         _outages(run),
         _gauge("run_phase_seconds", "Time in each phase of the reboots, summed over the hosts.", _phases(figures)),
-        _gauge("run_window", "How many hosts could be out at a time.", [({}, window) for window in capacity.windows[-1:]]),
-        _gauge("run_most_out", "The most hosts that were out at a time.", [({}, capacity.most_in_flight)]),
+        _gauge("run_window", "How many hosts could be in flight at a time.", [({}, window) for window in capacity.windows[-1:]]),
+        _gauge("run_most_out", "The most hosts that were in flight at a time.", [({}, capacity.most_in_flight)]),
     ]
     if capacity.held is not None:
-        parts.append(_gauge("run_budget_held", "Whether the budget was held (1) or exceeded (0).", [({}, int(capacity.held))]))
+        parts.append(_gauge("run_budget_held", "Whether all limits were kept (1) or exceeded (0).", [({}, int(capacity.held))]))
     if figures.run_forecast is not None:
         text = "How long the run, or what was left of it when it was resumed, was forecast to take."
         percentiles = (("50", figures.run_forecast.p50_ms), ("95", figures.run_forecast.p95_ms))

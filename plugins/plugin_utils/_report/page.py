@@ -90,14 +90,14 @@ def _tiles(figures: Figures) -> list[Tile]:
     others = ", ".join("%d %s" % (number, status) for status, number in statuses.items() if status != "done")
     tiles = [
         Tile(
-            "Hosts done",
+            "Hosts rebooted",
             "%d of %d" % (done, figures.hosts),
             others or "none failed, none refused",
             "good" if done == figures.hosts else "bad" if statuses.get("failed") else "warn",
         )
     ]
     by_kexec, rebooted = figures.paths.get("kexec", 0), sum(figures.paths.values())
-    tiles.append(Tile("Path", "%d kexec" % by_kexec, "%d through firmware" % (rebooted - by_kexec)))
+    tiles.append(Tile("Path", "%d via kexec" % by_kexec, "%d through firmware" % (rebooted - by_kexec)))
     if figures.outage:
         tiles.append(
             Tile(
@@ -108,17 +108,19 @@ def _tiles(figures: Figures) -> list[Tile]:
             )
         )
     else:
-        tiles.append(Tile("Outage, median", "n/a", "no host was seen to go and come back"))
+        tiles.append(Tile("Outage, median", "n/a", "no outage was seen"))
     saved = figures.saved
     if saved:
-        note = "against %d measured firmware reboots" % sum(each.samples for each in saved.baselines.values())
+        note = "against %d measured reboots through firmware" % sum(each.samples for each in saved.baselines.values())
         tiles.append(Tile("Host-hours saved", words.hours(saved.total_ms), note))
     else:
-        tiles.append(Tile("Host-hours saved", "n/a", "no firmware reboot of the same kind was measured"))
+        tiles.append(Tile("Host-hours saved", "n/a", "no comparable reboot through firmware was measured"))
     capacity = figures.capacity
     css = {True: "good", False: "bad", None: "warn"}[capacity.held]
     windows = sentences.in_turn(capacity.windows) or "not known"
-    tiles.append(Tile("Budget", sentences.held(capacity), "at most %d out, window %s" % (capacity.most_in_flight, windows), css))
+    tiles.append(
+        Tile("Capacity", sentences.held(capacity), "at most %d in flight, window %s" % (capacity.most_in_flight, windows), css)
+    )
     tiles.append(Tile("Wall time", duration(figures.wall_ms / 1000), "from the first record to the last"))
     return tiles
 

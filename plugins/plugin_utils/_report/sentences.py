@@ -47,45 +47,42 @@ def headline(run: RunReport, figures: Figures) -> str:
         times = (figures.outage.p50_ms, figures.outage.p95_ms, figures.outage.longest_ms)
         parts.append("outage p50 %s, p95 %s, longest %s" % tuple(map(words.ms, times)))
     parts.append("host-hours saved against firmware %s" % (words.hours(figures.saved.total_ms) if figures.saved else "n/a"))
-    parts.append("budget %s" % held(figures.capacity))
+    parts.append("capacity %s" % held(figures.capacity))
     parts.append("took %s" % duration(run.end_s))
     return "; ".join(parts) + "."
 
 
 def _paths(figures: Figures) -> str:
-    return ", ".join("%d by %s" % (number, clean(path)) for path, number in sorted(figures.paths.items(), reverse=True))
+    return ", ".join("%d %s" % (number, words.by_path(path)) for path, number in sorted(figures.paths.items(), reverse=True))
 
 
 def held(capacity: CapacityUse) -> str:
     """Whether the capacity was held, in a word."""
-    return {True: "held", False: "exceeded", None: "not known"}[capacity.held]
+    return {True: "within limits", False: "exceeded", None: "not known"}[capacity.held]
 
 
 def capacity_text(run: RunReport, capacity: CapacityUse) -> str:
     """Unavailable hosts against the limits."""
-    text = "At most %d were out at a time" % capacity.most_in_flight
+    text = "At most %s in flight at a time" % counted(capacity.most_in_flight, "host")
     if capacity.windows:
-        text += ", and the window was %s" % in_turn(capacity.windows)
+        text += ", with a window of %s" % in_turn(capacity.windows)
     if any(allowed is not None for allowed in capacity.allowed):
-        allowed = in_turn("not limited" if each is None else each for each in capacity.allowed)
-        text += "; at most %d of the fleet were missing for whatever reason, and max_unavailable was %s" % (
-            capacity.most_unavailable,
-            allowed,
-        )
+        allowed = in_turn("no limit" if each is None else each for each in capacity.allowed)
+        text += "; at most %d of the whole fleet unavailable, with max_unavailable at %s" % (capacity.most_unavailable, allowed)
     if capacity.limits:
-        text += "; %s by domain or group had to be kept, too" % counted(capacity.limits, "limit")
+        text += "; and %s by domain or group" % counted(capacity.limits, "limit")
     verdict = {
-        True: "the budget was held.",
-        False: "the budget was exceeded.",
-        None: "the journal does not have what the run went by, so this can't be judged.",
+        True: "all limits were kept.",
+        False: "limits were exceeded.",
+        None: "the journal does not have all limits, so this can't be judged.",
     }[capacity.held]
     breaches = [
-        "At %s UTC %s was taken out, and with it %d were missing: of %s %d might be."
-        % (words.clock(run.started_s + each.at_s), clean(each.host), each.unavailable, each.of, each.most)
+        "With %s, in flight from %s UTC, %d were unavailable where %s allows %d."
+        % (clean(each.host), words.clock(run.started_s + each.at_s), each.unavailable, each.of, each.most)
         for each in capacity.breaches[:_BREACHES_NAMED]
     ]
     more = len(capacity.breaches) - len(breaches)
-    return " ".join(["%s: %s" % (text, verdict), *breaches, *(["And %d more such." % more] if more else [])])
+    return " ".join(["%s: %s" % (text, verdict), *breaches, *(["And %d more." % more] if more else [])])
 
 
 def in_turn(values: Iterable[object]) -> str:
@@ -99,9 +96,12 @@ def saved_text(saved: Savings | None) -> str:
         return ""
     text = "Against firmware, %s host-hours of outage were saved" % words.hours(saved.total_ms)
     if saved.hosts < saved.rebooted:
-        text += ", counting %d of %s that went by kexec: of the others' hardware and kernel there is no measured reboot" % (
-            saved.hosts,
-            counted(saved.rebooted, "host"),
+        text += (
+            ", counting %d of %s rebooted via kexec; no firmware reboot was measured for the hardware and kernel of the others"
+            % (
+                saved.hosts,
+                counted(saved.rebooted, "host"),
+            )
         )
     measured = [
         "%s %s (median of %d)" % (combination or "hosts of no known combination", words.ms(each.p50_ms), each.samples)
@@ -116,14 +116,14 @@ def notices(run: RunReport) -> list[str]:
     said = []
     if not run.state.ended:
         said.append(
-            "The journal has no end: the run is still going on, or its controller was ended. The last record is of %s UTC."
+            "The journal has no end: the run is still going on, or its controller was killed. The last record is of %s UTC."
             % words.moment(run.started_s + run.end_s)
         )
     if run.torn:
-        said.append("The last line of the journal is not whole, and was left out.")
+        said.append("The last line of the journal is incomplete and was left out.")
     if run.state.resumes:
         said.append(
-            "The run was resumed %s; without a controller it was for %s."
+            "The run was resumed %s; it was without a controller for %s."
             % (counted(run.state.resumes, "time"), duration(sum(end_s - start_s for start_s, end_s in run.absences)))
         )
     return said
@@ -138,17 +138,16 @@ def _run_forecast_text(figures: Figures) -> str:
     forecast = figures.run_forecast
     if forecast is None:
         return ""
-    what = "What was left of the run when it was resumed" if forecast.resumed else "The run"
-    text = "%s was forecast to take %s, and in 95 of 100 cases no more than %s; " % (
-        what,
+    text = "%s was forecast to take %s, and no more than %s in 95 of 100 cases; " % (
+        "When the run was resumed, the rest of it" if forecast.resumed else "The run",
         duration(forecast.p50_ms / 1000),
         duration(forecast.p95_ms / 1000),
     )
     if forecast.took_ms is None:
-        return text + "it did not come to that end."
+        return text + "it has not completed."
     apart_ms = forecast.took_ms - forecast.p50_ms
-    than = "longer" if apart_ms >= 0 else "less"
-    return text + "it took %s, %s %s." % (duration(forecast.took_ms / 1000), duration(abs(apart_ms) / 1000), than)
+    than = "longer" if apart_ms >= 0 else "shorter"
+    return text + "it took %s, %s %s than forecast." % (duration(forecast.took_ms / 1000), duration(abs(apart_ms) / 1000), than)
 
 
 def _outage_forecast_text(figures: Figures) -> str:
@@ -159,5 +158,5 @@ def _outage_forecast_text(figures: Figures) -> str:
     than = "%s %s than forecast" % (words.ms(abs(apart_ms)), "longer" if apart_ms > 0 else "shorter")
     usual = max(1, round(outage.hosts / 20))
     text = "The median outage was %s. " % (than if abs(apart_ms) >= 1 else "as forecast")
-    text += "%d of %s took longer than the p95 forecast for it" % (outage.beyond_p95, counted(outage.hosts, "host"))
-    return text + (", more than the one in twenty that a p95 leaves." if outage.beyond_p95 > usual else ".")
+    text += "%d of %s took longer than the p95 of their forecast" % (outage.beyond_p95, counted(outage.hosts, "host"))
+    return text + (", more than the one in twenty that a p95 allows for." if outage.beyond_p95 > usual else ".")

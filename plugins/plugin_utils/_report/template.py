@@ -43,6 +43,8 @@ def template(name: str) -> Template:
         counted=counted,
         clipped=clipped,
         lines=_lines,
+        by_path=words.by_path,
+        capital=words.capital,
         path_css=words.path_css,
     )
     with open(os.path.join(directory, "page.css"), encoding="utf-8") as stream:

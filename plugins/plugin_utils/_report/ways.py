@@ -100,7 +100,7 @@ def headline(ways: Sequence[MeasuredWay]) -> str:
 def _said(way: MeasuredWay) -> str:
     if way.outage is None:
         return "%s: no outage was seen" % way.name
-    times = "" if way.times_shorter is None else ", %.1f times shorter than the longest" % way.times_shorter
+    times = "" if way.times_shorter is None else ", %.1f times shorter than by the slowest way" % way.times_shorter
     return "%s: outage p50 %s over %s%s" % (way.name, ms(way.outage.p50_ms), counted(way.outage.count, "reboot"), times)
 
 

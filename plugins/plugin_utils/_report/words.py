@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What phases, stages and statuses are called, and times in words."""
+"""Words for phases, stages and paths, and numbers as people read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .._text import clean, duration
 
 @dataclass(frozen=True)
 class Term:
-    """A word, what it means, and how it is drawn.
+    """Word with its meaning and its colour.
 
     :ivar css: class of its bars.
     """
@@ -38,38 +38,50 @@ PHASES: dict[str, Term] = {
     "userspace": Term("Userspace", "until the network is started", "p-userspace"),
     "network": Term("Network", "until the first address", "p-network"),
     "ssh": Term("SSH", "until sshd answers", "p-ssh"),
-    "outage": Term("Not told apart", "no timeline tells the parts of it", "p-outage"),
+    "outage": Term("Undivided", "no timeline divides it into phases", "p-outage"),
     "healthy": Term("Health checks", "after hooks and the test command", "p-healthy"),
 }
 
 STAGES: dict[Stage, Term] = {
-    Stage.PREPARING: Term("Preparing", "facts and staging; it serves", "s-preparing"),
-    Stage.READY: Term("Ready", "staged, waiting for its turn; it serves", "s-ready"),
+    Stage.PREPARING: Term("Preparing", "facts and staging; the host still serves", "s-preparing"),
+    Stage.READY: Term("Ready", "staged, waiting for its turn; the host still serves", "s-ready"),
     Stage.DRAINING: Term("Draining", "before hooks", "s-draining"),
-    Stage.GATE: Term("Waiting for room", "drained, held by a limit or the lock", "s-gate"),
+    Stage.GATE: Term("Held back", "drained, waiting for a limit or the lock", "s-gate"),
     Stage.SHUTTING_DOWN: Term("Shutting down", "triggered, still answering", "s-shutting_down"),
     Stage.DOWN: Term("Down", "does not answer", "s-down"),
-    Stage.CHECKING: Term("Proving", "answers; how it came back is proven", "s-checking"),
+    Stage.CHECKING: Term("Proving", "answers; its path is being proven", "s-checking"),
     Stage.AFTER: Term("Health checks", "after hooks", "s-after"),
     Stage.UNDOING: Term("Undoing", "not rebooted after all; after hooks", "s-undoing"),
-    Stage.GIVEN_UP: Term("Given up, down", "has to be looked after", "s-given_up"),
+    Stage.GIVEN_UP: Term("Given up", "down, needs attention", "s-given_up"),
 }
 
+#: When a unit was slow.
 WHEN = {"stop": "stopping", "start": "starting", "initcall": "initcall"}
 
 
 def phase(name: str) -> Term:
-    """What a phase is called; of one that is not known here its own name."""
+    """Term for a phase; an unknown phase has its own name."""
     return PHASES.get(name) or Term(clean(name), "", "p-other")
 
 
+def by_path(path: str) -> str:
+    """Path in a sentence, such as C(via kexec)."""
+    known = {"kexec": "via kexec", "firmware": "through firmware", "": "by an unknown path"}
+    return known.get(path) or "by %s" % clean(path)
+
+
+def capital(text: str) -> str:
+    """Text that begins with a capital letter."""
+    return text[:1].upper() + text[1:]
+
+
 def path_css(path: str) -> str:
-    """Class of what went this way."""
+    """Class of shapes for a path."""
     return "path-" + path if path in ("kexec", "firmware") else "path-other"
 
 
 def ms(milliseconds: float) -> str:
-    """A time for people, to about three digits: C(0.8 ms), C(850 ms), C(38.4 s), C(2m05s)."""
+    """Time to about three digits: C(0.8 ms), C(850 ms), C(38.4 s), C(2m05s)."""
     size = abs(milliseconds)
     if size < 0.95:
         text = "%.2g ms" % size if size else "0 ms"
@@ -81,7 +93,7 @@ def ms(milliseconds: float) -> str:
 
 
 def with_error(milliseconds: float, error_ms: float) -> str:
-    """A time, and how far it may be off."""
+    """Time, and how far it may be off."""
     return "%s ± %s" % (ms(milliseconds), ms(error_ms)) if error_ms else ms(milliseconds)
 
 
@@ -106,5 +118,5 @@ def moment(time_s: float) -> str:
 
 
 def share(fraction: float) -> str:
-    """C(12 %); less than one in a hundred is not nothing."""
+    """Share of a whole, such as C(12 %); the smallest is C(< 1 %)."""
     return "< 1 %" if 0 < fraction < 0.01 else "%.0f %%" % (fraction * 100)

@@ -60,10 +60,10 @@ def capacity_chart(run: RunReport, scale: Scale, ticks: Sequence[float]) -> Capa
     drawn = svg.stretched(
         _HEIGHT,
         svg.step_area("c-unavailable", scale, [(level.at_s, float(level.unavailable)) for level in run.levels], highest, _HEIGHT),
-        svg.step_area("c-out", scale, [(level.at_s, float(level.in_flight)) for level in run.levels], highest, _HEIGHT),
-        svg.step_line("c-foreseen", scale, [(at_s, float(in_flight)) for at_s, in_flight in forecast], highest, _HEIGHT),
+        svg.step_area("c-in-flight", scale, [(level.at_s, float(level.in_flight)) for level in run.levels], highest, _HEIGHT),
+        svg.step_line("c-forecast", scale, [(at_s, float(in_flight)) for at_s, in_flight in forecast], highest, _HEIGHT),
     )
-    title = "hosts missing over time: at most %d" % most_unavailable
+    title = "unavailable hosts over time: at most %d" % most_unavailable
     lines = _limit_lines([limit for limit in limits if limit.value <= highest], scale, highest)
     return CapacityChart(
         counts=counts,

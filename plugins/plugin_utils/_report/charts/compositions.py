@@ -61,8 +61,8 @@ def compositions(run: RunReport) -> list[Composition]:
 def _of_hosts(path: str, hosts: Sequence[HostReport]) -> Composition:
     every = layout.hosts_per_row(len(hosts))
     stacks = [_Stack(RowLabel(host.name, host.status), _phases_s(host), host.state.outage_ms or 0) for host in hosts[::every]]
-    title = "what the outage of each of %s was made of" % counted(len(stacks), "host")
-    return _composition(path, stacks, title, "each row stands for %d hosts" % every if every > 1 else "")
+    title = "phases of the outages of %s" % counted(len(stacks), "host")
+    return _composition(path, stacks, title, "Each row stands for %d hosts." % every if every > 1 else "")
 
 
 def _phases_s(host: HostReport) -> list[tuple[str, float]]:
@@ -77,7 +77,7 @@ def composition_of_ways(ways: Sequence[tuple[str, Sequence[tuple[str, float]], f
     :param ways: name of each way, its phases in their order in seconds, and its outage in milliseconds.
     """
     stacks = [_Stack(RowLabel(name, ""), phases_s, outage_ms) for name, phases_s, outage_ms in ways]
-    return _composition("", stacks, "what the outage by each of %s was made of" % counted(len(stacks), "way"), "")
+    return _composition("", stacks, "phases of the outages by %s" % counted(len(stacks), "way"), "")
 
 
 def _composition(path: str, stacks: Sequence[_Stack], title: str, note: str) -> Composition:

@@ -57,7 +57,7 @@ class FleetChart:
 
 
 def fleet_chart(run: RunReport) -> FleetChart:
-    """Chart of what each host was at, and of how many were unavailable, over time."""
+    """Chart of the stages of each host, and of how many were unavailable, over time."""
     # Ticks are at round times of day, as in other logs.
     scale = Scale(0.0, max(run.end_s, 1.0), _midnight_before(run.started_s) - run.started_s)
     ticks = scale.time_ticks(8)
@@ -71,7 +71,7 @@ def fleet_chart(run: RunReport) -> FleetChart:
     else:
         labels = []
         waves, height, drawn = _bare_rows(run, shown, size, scale)
-    title = "what each of %s was at, over time" % counted(len(begun), "host")
+    title = "stages of %s over time" % counted(len(begun), "host")
     capacity = capacity_chart(run, scale, ticks)
     whole_minutes = len(ticks) > 1 and ticks[1] - ticks[0] >= 60
     labelled = [(tick, words.clock(run.started_s + tick, seconds=not whole_minutes)) for tick in ticks]
@@ -108,10 +108,10 @@ def _worst(host: HostReport) -> tuple[bool, float]:
 def _note(every: int, not_begun: int) -> str:
     notes = []
     if every > 1:
-        notes.append("each row stands for %d hosts, and is the one of them that was out longest" % every)
+        notes.append("Each row stands for %d hosts, and shows one that failed or was down longest." % every)
     if not_begun:
-        notes.append("%s never begun" % counted(not_begun, "host"))
-    return "; ".join(notes)
+        notes.append("Never started: %s." % counted(not_begun, "host"))
+    return " ".join(notes)
 
 
 def _bar(stage: Stage, start_s: float, end_s: float, top: float, height: float) -> Bar:

@@ -141,11 +141,11 @@ def _about(host: HostReport, early: Sequence[_Piece]) -> list[str]:
     state = host.state
     said = []
     if state.outage_ms is not None:
-        said.append("out for %s" % words.with_error(state.outage_ms, state.outage_error_ms or 0))
+        said.append("down for %s" % words.with_error(state.outage_ms, state.outage_error_ms or 0))
     if host.combination:
         said.append(clean(host.combination))
     if host.timeline is None:
-        said.append("no timeline, this is what the controller saw")
+        said.append("no timeline, only what the controller saw")
     if early:
         said.append("before that %s" % ", ".join("%s %s" % (piece.title.lower(), piece.said) for piece in early))
     return said
@@ -185,7 +185,7 @@ def _measured(timeline: RebootTimeline) -> list[_Piece]:
     """Outages and phases of a timeline."""
     pieces = [
         _Piece(
-            title="Out, by %s" % clean(outage.seen_by),
+            title="Down, by %s" % clean(outage.seen_by),
             css="p-seen",
             start_s=outage.start_ms / 1000,
             end_s=(outage.start_ms + outage.duration_ms) / 1000,

@@ -190,7 +190,7 @@ def test_what_is_on_the_page() -> None:
     for expected in (
         "of 40 hosts rebooted",
         "host-hours saved against firmware",
-        "the budget was held",
+        "all limits were kept",
         "REBOOT_TIMEOUT",
         "Look at the console of the host",
         "nvme nvme0: I/O 0 QID 0 timeout",
@@ -199,7 +199,7 @@ def test_what_is_on_the_page() -> None:
         "postgresql@16-main.service",
         "Compared with before",
         "Times are UTC",
-        "beyond own p95",
+        "beyond their p95",
     ):
         assert expected in text, expected
     for number in range(1, 41):
@@ -209,8 +209,8 @@ def test_what_is_on_the_page() -> None:
 def test_what_is_not_known_is_said_to_be() -> None:
     timed = records_of(Night(hosts=3, failures=0, refusals=0, firmware=0, timelines=0))[:-1]
     text = " ".join(parsed(render(*made(timed))).text)
-    assert "n/a" in text and "no firmware reboot of the same kind was measured" in text
-    assert "no timeline, this is what the controller saw" in text
+    assert "n/a" in text and "no comparable reboot through firmware was measured" in text
+    assert "no timeline, only what the controller saw" in text
     assert "Not ended" in text and "The journal has no end" in text
 
 
@@ -252,7 +252,7 @@ def test_ten_thousand_hosts_do_not_fall_over(tmp_path: Path) -> None:
     figures = figures_of(run, {})
     page = render(run, figures)
     assert len(page.encode()) < 5_000_000
-    assert "each row stands for 9 hosts" in page
+    assert "Each row stands for 9 hosts" in page
     assert len(values_of(run, figures)["hosts"]) == 10_000
     assert check_metrics(as_metrics(run, figures)) == ""
 

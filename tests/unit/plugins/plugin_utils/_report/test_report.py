@@ -163,7 +163,7 @@ def test_a_run_that_is_going_on_has_a_report(report: Report, runs: Path) -> None
     journal.write_bytes(journal.read_bytes()[:-300])
     made = report()
     assert made["ended"] is False
-    assert "not whole" in Path(made["html"]).read_text()
+    assert "is incomplete" in Path(made["html"]).read_text()
 
 
 def test_places_that_can_not_be_written_to(report: Report, tmp_path: Path) -> None:
