@@ -20,7 +20,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import t
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import Resume, RunState
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import LockError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootError, RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch

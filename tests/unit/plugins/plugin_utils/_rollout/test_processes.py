@@ -108,7 +108,7 @@ def statuses(result: dict[str, Any]) -> dict[str, str]:
     return {name: host["status"] for name, host in result["hosts"].items()}
 
 
-def test_three_controllers_share_a_budget_while_one_is_killed_and_one_stopped(
+def test_three_controllers_share_slots_while_one_is_killed_and_one_stopped(
     etcd: EtcdServer, etcd_options: dict[str, Any], start: Start, tmp_path: Path
 ) -> None:
     shared = Shared(etcd, etcd_options["name"])
