@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hooks import parse_hooks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import time_of, utc
