@@ -13,8 +13,8 @@ import os
 import re
 from typing import Dict, List, Mapping, Sequence, Set, Tuple
 
+from .._cmdline import values_of
 from .._command import find_executable
-from .arguments import values_of
 from .changes import FileChange
 from .errors import BootloaderError
 from .grub_cfg import SAVED_ENTRY, MenuEntry, parse_grub_cfg, parse_grubenv

@@ -14,8 +14,8 @@ import os
 import re
 from typing import Dict, List, Mapping, Sequence, Tuple
 
+from .._cmdline import values_of
 from .._command import find_executable
-from .arguments import values_of
 from .crashkernel import NAME as CRASHKERNEL
 from .errors import BootloaderError
 from .interface import ALL, ANY_ENTRY, DEFAULT, Entry, Plan, Setting, describe

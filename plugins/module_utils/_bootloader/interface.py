@@ -15,9 +15,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from .._cmdline import values_of
 from .._command import Runner
 from .._host.files import HostFiles
-from .arguments import values_of
 from .changes import FileChange, Snapshot, make_change
 from .errors import BootloaderError
 

@@ -17,9 +17,9 @@ import re
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from .._cmdline import values_of, with_values, without
 from .._command import find_executable
-from .._kexec.cmdline import Edits, base_line
-from .arguments import values_of, with_values, without
+from .._one_boot_args import lasting_arguments
 from .bls import BlsEntry, parse_bls
 from .changes import FileChange
 from .errors import BootloaderError
@@ -109,7 +109,7 @@ class KernelInstall(RecordedBootloader):
         """Command line of the default entry, for kernels that are installed later; None if there are no entries.
 
         :raises BootloaderError: C(BOOTLOADER_CONFIG_INVALID) or C(BOOTLOADER_UNSUPPORTED).
-        :raises KexecError: C(CMDLINE_INVALID): it can't be understood.
+        :raises CmdlineError: C(CMDLINE_INVALID): it can't be understood.
         """
         entries = self._read()
         return _for_later(self._main(entries)) if entries else None
@@ -230,7 +230,7 @@ def _for_later(entry: BlsEntry) -> str:
 
     An entry that was made after a kexec may have got the latter.
     """
-    return base_line(without(entry.cmdline, _OWN_ARGUMENT), Edits())
+    return " ".join(each.text for each in lasting_arguments(without(entry.cmdline, _OWN_ARGUMENT)).arguments)
 
 
 def _id_of(path: str) -> str:

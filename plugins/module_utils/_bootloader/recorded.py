@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Mapping, Tuple
 
-from .arguments import values_of
+from .._cmdline import values_of
 from .interface import Bootloader, Entry, Setter, Setting
 from .record import Record, read_record
 

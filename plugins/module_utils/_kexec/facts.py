@@ -19,9 +19,9 @@ from .._host.kernel import RunningKernel, read_running_kernel
 from .._host.surroundings import Surroundings, read_surroundings
 from .._host.watchdog import Watchdogs
 from .._image.stub_stamps import StubStamps, read_stub_stamps
+from .._one_boot_args import token_of
 from .._reasons import Reason
 from .candidate import Candidate, payload_format
-from .cmdline import token_of
 from .policy import Policy, read_policy
 from .preferences import LOADERS, Preferences, read_preferences
 from .proof import Evidence

@@ -13,7 +13,6 @@ import os
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .._bootloader.arguments import values_of
 from .._bootloader.cma import NAME as CMA
 from .._bootloader.cma import resolve_cma
 from .._bootloader.crashkernel import NAME as CRASHKERNEL
@@ -22,6 +21,7 @@ from .._bootloader.detection import detect
 from .._bootloader.errors import BootloaderError
 from .._bootloader.interface import ALL, ANY_ENTRY, Bootloader, Plan, Setting, describe
 from .._bootloader.sizes import MIB, format_size, round_up
+from .._cmdline import values_of
 from .._command import Runner
 from .._host.files import HostFiles
 from .._host.installed import list_installed

@@ -119,6 +119,7 @@ def plan(request: Request, facts: HostFacts, files: HostFiles) -> Plan:
     """What staging would do.
 
     :raises KexecError: the host can't kexec, or the request can't be met.
+    :raises CmdlineError: C(CMDLINE_INVALID).
     :raises ImageError: the kernel is no good.
     """
     for obstacle in host_blockers(facts):

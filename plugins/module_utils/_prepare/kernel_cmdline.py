@@ -32,7 +32,7 @@ PART = "kernel_cmdline"
 def plan_writing(files: HostFiles, run: Runner, record: Record) -> Step:
     """Write the file, where it is missing, with what the bootloader boots by default.
 
-    :raises KexecError: C(CMDLINE_INVALID): that can't be understood.
+    :raises CmdlineError: C(CMDLINE_INVALID): that can't be understood.
     """
     content = _missing(files, run)
     if content is None:

@@ -17,9 +17,9 @@ from .._host.kernel import read_running_kernel
 from .._host.last_stop import BEGAN, read_last_stop
 from .._host.systemd_times import read_manager, read_previous_boot, read_stops, read_units
 from .._image.stub_stamps import read_stub_stamps
-from .._kexec.cmdline import token_of
 from .._kexec.proof import Evidence
 from .._kexec.record import parse_record
+from .._one_boot_args import token_of
 from .axis import Now
 from .timeline import Reading
 

@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import PANIC_S, has_one_boot_args
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import (
     PATH_FIRMWARE,
@@ -28,6 +27,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import (
 )
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, TRIGGER
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import HOST_CODES
+from ansible_collections.fleet.kexec.plugins.module_utils._one_boot_args import PANIC_S, has_one_boot_args
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span

@@ -71,6 +71,7 @@ def test_lockdown(text: str | None, mode: str) -> None:
         ({}, False),
         ({"/proc/cmdline": "ro kho=on\n"}, True),
         ({"/proc/cmdline": "ro kho=on kho=off\n"}, False),
+        ({"/proc/cmdline": 'ro "kho=on" a="b kho=off"\n'}, True),
         ({"/boot/config-" + RELEASE: "CONFIG_KEXEC_HANDOVER_ENABLE_DEFAULT=y\n"}, True),
     ],
 )
