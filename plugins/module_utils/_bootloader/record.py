@@ -13,12 +13,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from .._host.fast_images import DIRECTORY
 from .._host.files import HostFiles
+from .._paths import STATE_DIRECTORY
 from .changes import FileChange
 from .interface import Setting
 
-PATH = DIRECTORY + "/reservations.json"
+PATH = STATE_DIRECTORY + "/reservations.json"
 _FORMAT = 1
 _MODE = 0o600
 

@@ -13,12 +13,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Callable, Dict, Optional
 
 from .._image.stub import Checksummer
+from .._paths import STATE_DIRECTORY
 from .atomic import write_atomically
 from .cpu import Cpu
-from .fast_images import DIRECTORY
 from .files import HostFiles
 
-PATH = DIRECTORY + "/throughput.json"
+PATH = STATE_DIRECTORY + "/throughput.json"
 _FORMAT = 1
 _SAMPLE_BYTES = 32 << 20
 # Larger than a slow algorithm needs, small enough to take no notable time.
@@ -78,7 +78,7 @@ def write_throughput(files: HostFiles, throughput: Throughput) -> None:
 
     :raises OSError: they can't be written.
     """
-    os.makedirs(files.path(DIRECTORY), mode=0o700, exist_ok=True)
+    os.makedirs(files.path(STATE_DIRECTORY), mode=0o700, exist_ok=True)
     content = json.dumps(dict(asdict(throughput), format=_FORMAT), sort_keys=True) + "\n"
     write_atomically(files.path(PATH), content.encode("utf-8"), 0o600)
 

@@ -16,8 +16,8 @@ from .._host.files import HostFiles
 from .._host.installed import find_initrd
 from .._host.throughput import PATH as THROUGHPUT_PATH
 from .._host.throughput import measure, with_unpacking, write_throughput
+from .._paths import CONFIG_FILE, STATE_DIRECTORY
 from .candidate import Candidate, read_candidate
-from .config import PATH as CONFIG_PATH
 from .errors import KexecError
 from .host_files import COMMAND_PATH, WantedFile, differs, ensure, hook_files
 from .image_store import KEEP, Built, ImageStore
@@ -114,12 +114,12 @@ class Installation:
         """C(/etc/fleet-kexec.conf), where anything is wanted of it."""
         if wanted.defaults is None and wanted.policy is None:
             return []
-        text = self._files.read_text(CONFIG_PATH) or ""
+        text = self._files.read_text(CONFIG_FILE) or ""
         if wanted.defaults is not None:
             text = render_preferences(wanted.defaults, text)
         if wanted.policy is not None:
             text = render_policy(wanted.policy, text)
-        return [WantedFile(CONFIG_PATH, text.encode("utf-8") if text else None, 0o644)]
+        return [WantedFile(CONFIG_FILE, text.encode("utf-8") if text else None, 0o644)]
 
     def _plan_absence(self, wanted: Wanted) -> Change:
         there = self._store.releases()
@@ -169,7 +169,7 @@ class Installation:
             elif wanted.release is None:
                 # Nothing of ours is left in it, unless it is somebody else's.
                 with contextlib.suppress(OSError):
-                    os.rmdir(self._files.path(os.path.dirname(THROUGHPUT_PATH)))
+                    os.rmdir(self._files.path(STATE_DIRECTORY))
         return built.image if built else None
 
     def _unstage_removed(self, change: Change) -> None:

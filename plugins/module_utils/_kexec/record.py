@@ -18,9 +18,8 @@ from typing import Any, Dict, Optional
 from .._host.atomic import write_atomically
 from .._host.clocks import TscClock
 from .._host.files import HostFiles
+from .._paths import STAGED_RECORD
 
-DIRECTORY = "/run/fleet-kexec"
-PATH = DIRECTORY + "/staged.json"
 _FORMAT = 2
 
 
@@ -97,7 +96,7 @@ class Record:
 
 def read_record(files: HostFiles) -> Optional[Record]:
     """The record of this boot; None if there is none or it can't be understood."""
-    record = parse_record(files.read_text(PATH) or "")
+    record = parse_record(files.read_text(STAGED_RECORD) or "")
     return record if record and record.boot_id == files.read_text("/proc/sys/kernel/random/boot_id") else None
 
 
@@ -133,10 +132,10 @@ def write_record(files: HostFiles, record: Record) -> None:
     :raises OSError: C(/run) does not take it.
     """
     content = json.dumps(dict(asdict(record), format=_FORMAT), sort_keys=True) + "\n"
-    write_atomically(files.path(PATH), content.encode("utf-8"), 0o600)
+    write_atomically(files.path(STAGED_RECORD), content.encode("utf-8"), 0o600)
 
 
 def drop_record(files: HostFiles) -> None:
     """Remove the record if there is one."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(files.path(PATH))
+        os.unlink(files.path(STAGED_RECORD))

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
 
 from .._host.atomic import sync_directory, write_atomically
-from .._host.fast_images import DIRECTORY
 from .._host.files import HostFiles
+from .._paths import STATE_DIRECTORY
 from .errors import PrepareError
 
-PATH = DIRECTORY + "/prepared.json"
+PATH = STATE_DIRECTORY + "/prepared.json"
 _MODE = 0o600
 _DIRECTORY_MODE = 0o700
 

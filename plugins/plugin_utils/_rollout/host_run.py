@@ -20,6 +20,7 @@ from typing import Any, Protocol
 from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import PATH_KEXEC
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import trigger_unit
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
 
@@ -332,7 +333,7 @@ class HostRun:
                 self._name,
                 boot_id=intent.boot_id,
                 token=intent.token,
-                unit="fleet-kexec-%s.service" % intent.token,
+                unit=trigger_unit(intent.token) + ".service",
                 method=intent.method,
                 release=intent.release,
                 reboot_timeout_s=self._request.reboot_timeout_s,

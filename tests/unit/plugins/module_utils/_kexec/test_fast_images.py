@@ -22,7 +22,6 @@ from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import 
 from ansible_collections.fleet.kexec.plugins.module_utils._image.stub import ENTRY_OFFSET, Checksummer
 from ansible_collections.fleet.kexec.plugins.module_utils._image.stub_code import CODE, CONFIG_OFFSET
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, payload_format, read_candidate
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.config import PATH as CONFIG_PATH
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import COMMAND_PATH, HOOK_PATHS
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, UNCOMPRESSED, ImageStore
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, Wanted
@@ -37,6 +36,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import 
     plan,
     stage_planned,
 )
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
 
 from ....bzimages import make_content, make_kernel, make_payload
 from ....conftest import RELEASE, HostTree
@@ -254,7 +254,7 @@ def test_ways_of_loading(host: Host, preferences: dict[str, object], arguments: 
 def test_the_hosts_own_defaults(host: Host) -> None:
     host.build()
     Path(host.files.path("/etc")).mkdir(exist_ok=True)
-    Path(host.files.path(CONFIG_PATH)).write_text("[stage]\nimage = fast\nintegrity = sha256\n")
+    Path(host.files.path(CONFIG_FILE)).write_text("[stage]\nimage = fast\nintegrity = sha256\n")
     host.stage()
     record = current_record(host.files)
     assert record is not None
@@ -263,7 +263,7 @@ def test_the_hosts_own_defaults(host: Host) -> None:
     record = current_record(host.files)
     assert record is not None
     assert record.image.integrity == "none"
-    Path(host.files.path(CONFIG_PATH)).write_text("[stage]\nimage = quick\n")
+    Path(host.files.path(CONFIG_FILE)).write_text("[stage]\nimage = quick\n")
     assert code_of(host.stage) == "CONFIG_INVALID"
 
 
@@ -327,13 +327,13 @@ def test_installing_is_idempotent_and_can_be_taken_back(host: Host) -> None:
     absent = Wanted(present=False)
     assert install(host, absent)
     assert not install(host, absent)
-    os.unlink(host.files.path(CONFIG_PATH))
+    os.unlink(host.files.path(CONFIG_FILE))
     assert host.tree() == before
 
 
 def test_a_policy_stays_when_defaults_are_written(host: Host) -> None:
     Path(host.files.path("/etc")).mkdir(exist_ok=True)
-    config = Path(host.files.path(CONFIG_PATH))
+    config = Path(host.files.path(CONFIG_FILE))
     config.write_text("[stage]\nimage = bzimage\n\n# Ours come back.\n[policy]\nDRIVER_RISK = allow\n")
     assert install(host, PRESENT)
     assert config.read_text().endswith("\n\n# Ours come back.\n[policy]\nDRIVER_RISK = allow\n")
@@ -343,7 +343,7 @@ def test_a_policy_stays_when_defaults_are_written(host: Host) -> None:
 
 
 def test_the_hosts_own_policy(host: Host) -> None:
-    config = Path(host.files.path(CONFIG_PATH))
+    config = Path(host.files.path(CONFIG_FILE))
     own = Wanted(policy={"NO_WATCHDOG": "block", "DRIVER_RISK": "allow"})
     assert install(host, own)
     assert not install(host, own)
@@ -364,7 +364,7 @@ def test_no_policy_needs_no_file(host: Host) -> None:
     assert not install(host, Wanted(policy={}))
     install(host, Wanted(policy={"NO_WATCHDOG": "block"}))
     assert install(host, Wanted(policy={}))
-    assert not host.files.exists(CONFIG_PATH)
+    assert not host.files.exists(CONFIG_FILE)
 
 
 def test_a_policy_that_means_nothing_changes_nothing(host: Host) -> None:

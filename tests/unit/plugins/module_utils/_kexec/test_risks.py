@@ -20,12 +20,12 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.pending import P
 from ansible_collections.fleet.kexec.plugins.module_utils._host.surroundings import Surroundings
 from ansible_collections.fleet.kexec.plugins.module_utils._host.tpm_disks import TpmDisks
 from ansible_collections.fleet.kexec.plugins.module_utils._host.watchdog import Watchdog, Watchdogs
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.config import PATH
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.doubtful_drivers import DOUBTS
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import Reading, present, read
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.risks import risks
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.watchdog_jump import across_jump
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
 
 from ....conftest import HostTree
 
@@ -188,7 +188,7 @@ def test_a_dictionary_decides(host_tree: HostTree) -> None:
 
 
 def test_the_hosts_own_policy_decides(host_tree: HostTree) -> None:
-    facts = judged(host_tree, {PATH: "[policy]\nXEN_DOM0 = allow\nNO_WATCHDOG = block\n"})
+    facts = judged(host_tree, {CONFIG_FILE: "[policy]\nXEN_DOM0 = allow\nNO_WATCHDOG = block\n"})
     assert named(facts["blockers"]) == ["NO_WATCHDOG"]
     assert judged(host_tree, {}, {"NO_WATCHDOG": "allow"})["verdict"]["method"] == "kexec"
 

@@ -19,13 +19,14 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import Edits
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import PATH, parse_record
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import parse_record
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
     Request,
     Stager,
     current_record,
     plan,
 )
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import STAGED_RECORD
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 
 from ....bzimages import make_bzimage
@@ -96,7 +97,7 @@ def code_of(host: Host, request: Request) -> str:
 
 
 def snapshot(host: Host) -> tuple[bool, bool]:
-    return host.loaded, host.files.exists(PATH)
+    return host.loaded, host.files.exists(STAGED_RECORD)
 
 
 def test_staging_loads_with_the_system_call_by_name(host: Host) -> None:
@@ -114,7 +115,7 @@ def test_staging_loads_with_the_system_call_by_name(host: Host) -> None:
     record = current_record(host.files)
     assert record is not None
     assert (record.token, record.image.release, record.image.loader) == (token, RELEASE, "kexec_file_load")
-    assert os.stat(host.files.path(PATH)).st_mode & 0o777 == 0o600
+    assert os.stat(host.files.path(STAGED_RECORD)).st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_the_clock_of_the_kernel_is_kept_for_the_next_one(host: Host, clock: Tsc
     host.stage(Request())
     record = current_record(host.files)
     assert record is not None and record.clock == clock
-    text = Path(host.files.path(PATH)).read_text()
+    text = Path(host.files.path(STAGED_RECORD)).read_text()
     assert parse_record(text) == record
     # As one was written before there were clocks in it.
     values = json.loads(text)
@@ -191,7 +192,7 @@ def test_a_record_counts_only_while_its_image_is_loaded_in_its_boot(host: Host) 
 )
 def test_a_damaged_record_is_no_record(host: Host, text: str) -> None:
     host.stage(Request())
-    Path(host.files.path(PATH)).write_text(text)
+    Path(host.files.path(STAGED_RECORD)).write_text(text)
     assert current_record(host.files) is None
 
 
@@ -258,7 +259,7 @@ def test_the_record_is_its_owners_alone_and_no_link_is_followed(host: Host, tmp_
     before = os.umask(0)
     try:
         host.stage(Request())
-        record = Path(host.files.path(PATH))
+        record = Path(host.files.path(STAGED_RECORD))
         assert (record.parent.stat().st_mode & 0o777, record.stat().st_mode & 0o777) == (0o700, 0o600)
         record.unlink()
         record.symlink_to(bystander)

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.kernel_install import CMDLINE
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.config import PATH as CONFIG_PATH
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare import config_file, init_scripts, kernel_cmdline, watchdog
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.packages import PART as PACKAGES
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.packages import Distribution, parse_distribution
@@ -442,8 +442,8 @@ def test_hosts_that_boot_otherwise(host: Host, missing: str) -> None:
 
 
 def test_the_hosts_own_defaults_come_back_with_mode_and_owner(host: Host) -> None:
-    write_tree(host.root, {CONFIG_PATH: "[stage]\nimage = fast\n"})
-    path = Path(host.files.path(CONFIG_PATH))
+    write_tree(host.root, {CONFIG_FILE: "[stage]\nimage = fast\n"})
+    path = Path(host.files.path(CONFIG_FILE))
     path.chmod(0o640)
     before = host.listing()
     only = Wanted(present=True, parts=(config_file.PART,))
@@ -458,7 +458,7 @@ def test_the_hosts_own_defaults_come_back_with_mode_and_owner(host: Host) -> Non
 def test_defaults_that_were_not_there_go(host: Host) -> None:
     before = host.listing()
     host.put(Wanted(present=True, parts=(config_file.PART,)))
-    write_tree(host.root, {CONFIG_PATH: "[stage]\nimage = auto\n"})
+    write_tree(host.root, {CONFIG_FILE: "[stage]\nimage = auto\n"})
     host.put(NOTHING)
     assert host.listing() == before
 
