@@ -15,13 +15,13 @@ from .._host.fast_images import FastImage, read_fast_image
 from .._host.files import HostFiles
 from .._host.installed import find_initrd
 from .._host.throughput import PATH as THROUGHPUT_PATH
-from .._host.throughput import measure, with_unpacking, write_throughput
 from .._paths import CONFIG_FILE, STATE_DIRECTORY
 from .candidate import Candidate, read_candidate
 from .errors import KexecError
 from .host_files import COMMAND_PATH, WantedFile, differs, ensure, hook_files
 from .image_store import KEEP, Built, ImageStore
 from .lock import exclusive
+from .measurement import measure, with_unpacking, write_throughput
 from .policy import render_policy
 from .preferences import Preferences, render_preferences
 from .staging import NEWEST, current_record, find_kernel
