@@ -67,11 +67,6 @@ class Moment:
     clock: str
     clock_error_ns: int
 
-    @property
-    def total_error_ns(self) -> int:
-        """To anything."""
-        return self.error_ns + self.clock_error_ns
-
 
 def distance_error_ns(first: Moment, last: Moment) -> int:
     """The error of the time from one moment to another."""
