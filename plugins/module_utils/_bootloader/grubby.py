@@ -18,8 +18,8 @@ from .._cmdline import values_of
 from .._command import find_executable
 from .crashkernel import NAME as CRASHKERNEL
 from .errors import BootloaderError
-from .interface import ALL, ANY_ENTRY, DEFAULT, Entry, Plan, Setting, Values, describe
-from .record import Record, read_record, record_change
+from .interface import ALL, ANY_ENTRY, DEFAULT, BootloaderPlan, Entry, Setting, Values, describe
+from .record import SettingsRecord, read_record, record_change
 from .recorded import RecordedBootloader, foreign, updated, values_after
 
 _ENTRIES = "/boot/loader/entries"
@@ -92,7 +92,7 @@ class Grubby(RecordedBootloader):
         names = (name for name in self._files.listdir(_ENTRIES) if name.endswith(".conf"))
         return (*_FILES, *(os.path.join(_ENTRIES, name) for name in names))
 
-    def plan(self, settings: Mapping[str, Setting], kernels: str) -> Plan:
+    def plan(self, settings: Mapping[str, Setting], kernels: str) -> BootloaderPlan:
         """See :class:`Bootloader`."""
         for name, setting in settings.items():
             _check_single(name, setting.values)
@@ -107,9 +107,9 @@ class Grubby(RecordedBootloader):
         expected = _expected(entries, wanted)
         command = self._command(_target(kernels, main), wanted)
         if not command and after == record:
-            return Plan(expected=expected, kernels=kernels)
+            return BootloaderPlan(expected=expected, kernels=kernels)
         self.check_writable([os.path.join(_ENTRIES, "entry"), *(path for path in _FILES if self._files.exists(path))])
-        return Plan((record_change(self._files, after),), (command,) if command else (), expected, kernels)
+        return BootloaderPlan((record_change(self._files, after),), (command,) if command else (), expected, kernels)
 
     def _command(self, target: str, wanted: Mapping[str, EntryValues]) -> Tuple[str, ...]:
         """The call of grubby that makes values of arguments what is wanted; empty if they are so.
@@ -134,7 +134,7 @@ def _check_single(name: str, values: Sequence[str]) -> None:
         raise BootloaderError("NOT_EXPRESSIBLE", "grubby keeps one value of an argument only, so not %s" % describe(name, values))
 
 
-def _updated(record: Record, settings: Mapping[str, Setting], main: Entry, others: Sequence[Entry]) -> Record:
+def _updated(record: SettingsRecord, settings: Mapping[str, Setting], main: Entry, others: Sequence[Entry]) -> SettingsRecord:
     """The record once settings are made.
 
     :param others: entries that settings are not for. What is taken back from some kernels only is still set for those.
@@ -143,7 +143,7 @@ def _updated(record: Record, settings: Mapping[str, Setting], main: Entry, other
     return updated(record, made, {name: values_of(main.cmdline, name) for name in made})
 
 
-def _wanted(name: str, setting: Setting, entries: Sequence[Entry], record: Record) -> EntryValues:
+def _wanted(name: str, setting: Setting, entries: Sequence[Entry], record: SettingsRecord) -> EntryValues:
     """Values of an argument that entries have once a setting is made."""
     return {entry: values_after(name, setting, values_of(entry.cmdline, name), record) for entry in entries}
 
@@ -183,7 +183,7 @@ def _affected(entries: Sequence[Entry], kernels: str) -> List[Entry]:
     return [entry for entry in entries if entry.release == kernels]
 
 
-def _has_own(entries: Sequence[Entry], name: str, record: Record) -> bool:
+def _has_own(entries: Sequence[Entry], name: str, record: SettingsRecord) -> bool:
     """Whether an entry has what we have set."""
     own = record.settings.get(name)
     return own is not None and any(foreign(values, own) != values for values in (values_of(e.cmdline, name) for e in entries))

@@ -80,7 +80,7 @@ class StagedImage:
 
 
 @dataclass(frozen=True)
-class Record:
+class StagedRecord:
     """A staged image with what proves it later.
 
     :ivar token: the proof-of-path token on its command line.
@@ -94,20 +94,20 @@ class Record:
     clock: Optional[TscClock] = None
 
 
-def read_record(files: HostFiles) -> Optional[Record]:
+def read_record(files: HostFiles) -> Optional[StagedRecord]:
     """The record of this boot; None if there is none or it can't be understood."""
     record = parse_record(files.read_text(STAGED_RECORD) or "")
     return record if record and record.boot_id == files.read_text("/proc/sys/kernel/random/boot_id") else None
 
 
-def parse_record(text: str) -> Optional[Record]:
+def parse_record(text: str) -> Optional[StagedRecord]:
     """A record as it was written, of whatever boot; None if it can't be understood."""
     try:
         values = json.loads(text)
         if values.pop("format") != _FORMAT:
             return None
         image, clock = values["image"], values.get("clock")
-        return Record(
+        return StagedRecord(
             image=StagedImage(
                 kernel=FileIdentity(**image.pop("kernel")),
                 initrd=_identity(image.pop("initrd")),
@@ -126,7 +126,7 @@ def _identity(value: Optional[Dict[str, Any]]) -> Optional[FileIdentity]:
     return FileIdentity(**value) if value is not None else None
 
 
-def write_record(files: HostFiles, record: Record) -> None:
+def write_record(files: HostFiles, record: StagedRecord) -> None:
     """Write the record.
 
     :raises OSError: C(/run) does not take it.

@@ -12,13 +12,13 @@ from .._bootloader.changes import FileChange
 from .._host.files import HostFiles
 from .._paths import CONFIG_FILE
 from .errors import PrepareError
-from .record import FileBefore, Record
+from .record import FileBefore, PreparationRecord
 from .steps import Step
 
 PART = "config_file"
 
 
-def plan_remembering(files: HostFiles, record: Record) -> Step:
+def plan_remembering(files: HostFiles, record: PreparationRecord) -> Step:
     """Remember it as it is, if that is not done yet.
 
     :raises PrepareError: C(PREPARE_FAILED) if it can't be read.
@@ -37,7 +37,7 @@ def _read(files: HostFiles) -> FileBefore:
     return FileBefore(content, found.st_mode & 0o7777, found.st_uid, found.st_gid)
 
 
-def plan_restoring(files: HostFiles, record: Record) -> Step:
+def plan_restoring(files: HostFiles, record: PreparationRecord) -> Step:
     """Put it back as it was."""
     wanted = record.config_file
     after = replace(record, config_file=None)
