@@ -22,7 +22,7 @@ from . import events
 from .events import Event, HostEvent, Record, event_of
 from .phases import PHASES, Phase, Resume, Stage
 
-_LEFT = frozenset({Status.WAITING, Status.PREPARING, Status.READY, Status.OUT})
+_LEFT = frozenset({Status.WAITING, Status.PREPARING, Status.READY, Status.IN_FLIGHT})
 
 
 @dataclass(slots=True)
