@@ -35,9 +35,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline imp
 from .._transport.prober import Observation, Prober, Sshd
 from .._transport.session import Session, SessionLost
 from . import scripts
+from .host_track import HostOutage, HostTrack
 from .service_watch import Probed, ServiceWatch
 from .sights import Sights, measure
-from .watch import Outage, Watch
 
 METHOD_KEXEC = "kexec"
 METHOD_FIRMWARE = "firmware"
@@ -157,7 +157,7 @@ class HostReboot:
         self.touched = False
         self.deadline = 0.0
         # The last watch that came to nothing.
-        self._timed_out: Watch | None = None
+        self._timed_out: HostTrack | None = None
         self._sights = Sights()
         # Why questions had no answer: the first, and the last if there was more than one.
         self.unanswered: list[str] = []
@@ -309,7 +309,7 @@ class HostReboot:
         elif answer.rc != 0:
             raise await self.not_begun("TRIGGER_FAILED", "the reboot could not be triggered: %s" % answer.last_words())
 
-    async def ask(self, token: str, timeout_s: float = ASK_TIMEOUT_S) -> scripts.HostState | None:
+    async def ask(self, token: str, timeout_s: float = ASK_TIMEOUT_S) -> scripts.HostAnswer | None:
         """The host's state; None if there is no answer, or none that makes sense."""
         try:
             answer = await self._session.run(scripts.STATE, [token], become=False, timeout_s=timeout_s)
@@ -337,7 +337,7 @@ class HostReboot:
         again: Callable[[float], Any] | None = None,
         went_down: Callable[[], None] = lambda: None,
         ask_at: float | None = None,
-    ) -> scripts.HostState:
+    ) -> scripts.HostAnswer:
         """Watch until the host answers from a new boot, and note how it came back.
 
         :param due: when the reboot is due.
@@ -348,20 +348,20 @@ class HostReboot:
         :raises RebootError: C(REBOOT_TIMEOUT), C(NOT_REBOOTED) or C(TRIGGER_FAILED).
         """
         before = self._timed_out if again is None else None
-        watch = Watch(due, max(due, self.now()) + timeout_s, probing=self.sshd is not None, ask_at=ask_at, before=before)
+        track = HostTrack(due, max(due, self.now()) + timeout_s, probing=self.sshd is not None, ask_at=ask_at, before=before)
         if self.service is not None and self.sshd is None:
             # Nobody else sees it go.
             asyncio.get_running_loop().call_at(due, self.service.host_goes)
-        watching = _Watching(self, intent, watch, again, went_down)
+        watching = _Watching(self, intent, track, again, went_down)
         try:
             state = await watching.until_back()
         except RebootError:
-            self._timed_out = watch
+            self._timed_out = track
             raise
         finally:
             watching.end()
-        self.deadline = watch.deadline
-        outage, back_at = watch.outage, watch.back_at
+        self.deadline = track.deadline
+        outage, back_at = track.outage, track.back_at
         self._sights.outage = self._span(outage) if outage else None
         if self.service is not None:
             self.service.host_is_back(self.now() if back_at is None else back_at)
@@ -416,7 +416,7 @@ class HostReboot:
 
     # Once the host is back.
 
-    def verify(self, intent: Intent, state: scripts.HostState) -> None:
+    def verify(self, intent: Intent, state: scripts.HostAnswer) -> None:
         """Hold the new boot against what was asked for.
 
         :raises RebootError: C(NOT_PROVEN).
@@ -435,7 +435,7 @@ class HostReboot:
             raise RebootError(unproven.code, unproven.message)
         self.known["reasons"] = [*self.known.get("reasons", []), unproven.as_dict()]
 
-    async def restore_panic(self, intent: Intent, state: scripts.HostState, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
+    async def restore_panic(self, intent: Intent, state: scripts.HostAnswer, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
         """Put back what our one-boot arguments set, unless the host has settings of its own by now."""
         now = (state.panic_s, state.panic_on_oops)
         if not has_one_boot_args(state.evidence.cmdline) or state.panic_s != PANIC_S or intent.panic == now:
@@ -482,7 +482,7 @@ class HostReboot:
         """From then to now."""
         return Span(self.utc_ns(began), round((self.now() - began) * 1e9))
 
-    def _span(self, outage: Outage) -> Span:
+    def _span(self, outage: HostOutage) -> Span:
         return Span(self.utc_ns(outage.began_at), outage.duration_ms * 10**6, outage.error_ms * 10**6, "ssh")
 
     async def _clock_offset(self) -> Offset | None:
@@ -531,21 +531,21 @@ class _Watching:
         self,
         host: HostReboot,
         intent: Intent,
-        watch: Watch,
+        track: HostTrack,
         again: Callable[[float], Any] | None,
         went_down: Callable[[], None],
     ) -> None:
         self._host = host
         self._intent = intent
-        self._watch = watch
+        self._track = track
         self._again = again
         self._tell_went_down = went_down
-        self._timeout_s = watch.deadline - watch.due
+        self._timeout_s = track.deadline - track.due
         self._told = False
         self._answered = False
         self._slept = False
         self._news = asyncio.Event()
-        self._question: asyncio.Task[scripts.HostState | None] | None = None
+        self._question: asyncio.Task[scripts.HostAnswer | None] | None = None
         self._asked_at = 0.0
         if host.sshd:
             host.prober.watch(self, host.sshd, self._observe)
@@ -556,23 +556,23 @@ class _Watching:
         if self._question is not None:
             self._question.cancel()
 
-    async def until_back(self) -> scripts.HostState:
+    async def until_back(self) -> scripts.HostAnswer:
         """See :meth:`HostReboot.watch`."""
         while True:
             now = self._host.now()
-            if now >= self._watch.deadline and not self._overslept(now):
+            if now >= self._track.deadline and not self._overslept(now):
                 raise await self._timed_out()
             if self._question is not None and self._question.done():
                 state, self._question = self._question.result(), None
                 if state is not None and state.evidence.boot_id != self._intent.boot_id:
-                    self._watch.new_boot(self._asked_at)
+                    self._track.new_boot(self._asked_at)
                     return state
                 await self._still_old(state)
                 continue
-            next_ask = self._watch.next_ask()
+            next_ask = self._track.next_ask()
             if self._question is None and next_ask is not None and now >= next_ask:
                 self._ask(now)
-            wait_until = self._watch.deadline
+            wait_until = self._track.deadline
             if self._question is None and next_ask is not None:
                 wait_until = min(wait_until, next_ask)
             self._news.clear()
@@ -581,27 +581,27 @@ class _Watching:
 
     def _overslept(self, now: float) -> bool:
         """Whether nobody has looked for a while, as when the controller was stopped; then the host gets a moment to be seen."""
-        overslept_s = now - self._watch.deadline
+        overslept_s = now - self._track.deadline
         if self._slept or overslept_s < OVERSLEPT_S:
             return False
         self._slept = True
-        self._watch.deadline = now + ASK_TIMEOUT_S
+        self._track.deadline = now + ASK_TIMEOUT_S
         self._host.progress("nobody has looked for %d s; looking once more" % overslept_s)
         return True
 
     def _ask(self, now: float) -> None:
         limit_s = ASK_TIMEOUT_S if self._host.sshd else ASK_BLIND_TIMEOUT_S
         self._asked_at = now
-        self._question = asyncio.create_task(self._host.ask(self._intent.token, min(limit_s, self._watch.deadline - now)))
+        self._question = asyncio.create_task(self._host.ask(self._intent.token, min(limit_s, self._track.deadline - now)))
         self._question.add_done_callback(lambda task: self._news.set())
 
     def _observe(self, observation: Observation) -> None:
         """Take in what a probe saw."""
-        was_back = self._watch.is_back
-        if not self._watch.observe(observation):
+        was_back = self._track.is_back
+        if not self._track.observe(observation):
             return
         self._news.set()
-        if self._watch.is_back:
+        if self._track.is_back:
             # Ask first; what else its sshd hears from here it may hold against us.
             self._host.prober.forget(self)
             self._host.progress("sshd answers")
@@ -619,17 +619,17 @@ class _Watching:
             self._question.cancel()
             self._question = None
 
-    async def _still_old(self, state: scripts.HostState | None) -> None:
+    async def _still_old(self, state: scripts.HostAnswer | None) -> None:
         """Take in that the host gave no answer, or one from before the reboot.
 
         :raises RebootError: C(TRIGGER_FAILED).
         """
         now = self._host.now()
         # Its sshd answered, but not to us yet, or from the old boot: it may go (again).
-        if self._host.sshd and self._watch.is_back:
+        if self._host.sshd and self._track.is_back:
             self._host.prober.watch(self, self._host.sshd, self._observe, gently=True)
         if state is None:
-            self._watch.no_answer(now)
+            self._track.no_answer(now)
             return
         if state.trigger == "failed":
             raise await self._host.trigger_failed(self._intent.token)
@@ -639,12 +639,12 @@ class _Watching:
             if self._again is None:
                 raise await self._host.not_begun("TRIGGER_FAILED", "the host was told twice to reboot and has not begun to")
             again, self._again = self._again, None
-            await again(min(COMMAND_TIMEOUT_S, self._watch.deadline - now))
-        self._watch.same_boot(self._host.now())
+            await again(min(COMMAND_TIMEOUT_S, self._track.deadline - now))
+        self._track.same_boot(self._host.now())
 
     async def _timed_out(self) -> RebootError:
         timeout_s = self._timeout_s
-        if self._watch.went_down:
+        if self._track.went_down:
             message = "the host went down and was not back in time (%g s)" % timeout_s
             if self._answered and self._host.unanswered:
                 # sshd refuses even to say who it is once a controller has turned away often enough, and ssh then has only

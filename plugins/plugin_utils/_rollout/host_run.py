@@ -29,8 +29,7 @@ from .._hooks.runner import HookRunner
 from .._journal import records
 from .._journal.file import time_of, utc
 from .._journal.records import Record
-from .._journal.run_state import HostState as JournalState
-from .._journal.run_state import Phase
+from .._journal.run_state import HostState, Phase
 from .._reboot.rebooter import (
     METHOD_FIRMWARE,
     METHOD_KEXEC,
@@ -40,7 +39,7 @@ from .._reboot.rebooter import (
     RebootError,
     RebootRequest,
 )
-from .._reboot.scripts import HostState
+from .._reboot.scripts import HostAnswer
 from .._reboot.service_watch import Probed
 from .._schedule.hosts import HostSpec
 from .._schedule.scheduler import WAITING
@@ -177,12 +176,12 @@ class HostRun:
         await self._guarded(self._from_the_start())
         self._reboot.end_probe()
 
-    async def resume(self, state: JournalState) -> None:
+    async def resume(self, state: HostState) -> None:
         """Go on with a host that another process had triggered, or was about to."""
         await self._guarded(self._from_the_intent(state))
         self._reboot.end_probe()
 
-    async def clean_up(self, state: JournalState) -> None:
+    async def clean_up(self, state: HostState) -> None:
         """Undo what another process had begun on a host that is not to go any more."""
         self._drained = state.maybe_drained
         self._reboot.touched = state.maybe_staged
@@ -374,7 +373,7 @@ class HostRun:
 
     # From the trigger on.
 
-    async def _from_the_intent(self, state: JournalState) -> None:
+    async def _from_the_intent(self, state: HostState) -> None:
         """See what became of a host that may have rebooted."""
         self._drained = state.maybe_drained
         self._triggered = self._told = True
@@ -442,7 +441,7 @@ class HostRun:
         if timeline is not None:
             self._record(records.host_timeline(self._name, timeline=timeline))
 
-    async def _until_back(self, intent: Intent, due: float, ask_at: float | None) -> tuple[Intent, HostState]:
+    async def _until_back(self, intent: Intent, due: float, ask_at: float | None) -> tuple[Intent, HostAnswer]:
         """Watch until the host is back and proven, with the help of what the user allows."""
         try:
             state = await self._watch(intent, due, ask_at)
@@ -458,7 +457,7 @@ class HostRun:
             return await self._through_firmware(intent, state, error)
         return intent, state
 
-    def _verify(self, intent: Intent, state: HostState) -> None:
+    def _verify(self, intent: Intent, state: HostAnswer) -> None:
         """Hold what runs against what was asked for, and keep what it is where it is something else."""
         try:
             self._reboot.verify(intent, state)
@@ -475,7 +474,7 @@ class HostRun:
             "release": known["after"]["release"],
         }
 
-    async def _watch(self, intent: Intent, due: float, ask_at: float | None = None) -> HostState:
+    async def _watch(self, intent: Intent, due: float, ask_at: float | None = None) -> HostAnswer:
         def went_down() -> None:
             self._phase = Phase.DOWN
             self._record(records.host_down(self._name, at=utc(self._now_utc())))
@@ -491,7 +490,7 @@ class HostRun:
         self._came_back(intent)
         return state
 
-    async def _watch_on(self, intent: Intent) -> HostState:
+    async def _watch_on(self, intent: Intent) -> HostAnswer:
         """Watch a host that has been down for too long already."""
         state = await self._reboot.watch(intent, self._now(), self._request.reboot_timeout_s)
         self._came_back(intent)
@@ -523,7 +522,7 @@ class HostRun:
             )
         )
 
-    async def _power_cycle(self, intent: Intent, error: RebootError) -> tuple[Intent, HostState]:
+    async def _power_cycle(self, intent: Intent, error: RebootError) -> tuple[Intent, HostAnswer]:
         """Once, for a host that stays away: what then comes back comes through firmware."""
         failed = await self._run_hooks("power_hook", self._hooks.power)
         if failed is not None:
@@ -536,7 +535,7 @@ class HostRun:
         self._note(reason("POWER_CYCLED", error.reason.message))
         return intent, state
 
-    async def _through_firmware(self, intent: Intent, state: HostState, error: RebootError) -> tuple[Intent, HostState]:
+    async def _through_firmware(self, intent: Intent, state: HostAnswer, error: RebootError) -> tuple[Intent, HostAnswer]:
         """Reboot a host that came back with something else than was staged the way it always booted."""
         self._note(error.reason)
         request = RebootRequest(
