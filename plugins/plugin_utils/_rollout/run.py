@@ -31,7 +31,8 @@ from .._journal.run_state import Phase, RunState
 from .._journal.run_store import Run, RunStore, default_directory
 from .._lock.beside import LockBeside
 from .._lock.interface import lock_options, make_lock
-from .._reboot.rebooter import RebootRequest
+from .._reboot.request import RebootRequest
+from .._reboot.result import RebootResult
 from .._schedule.deadline import seconds_until
 from .._schedule.forecast import Forecast, forecast
 from .._schedule.history import History
@@ -163,7 +164,7 @@ class Rolling:
             ended = done_before(before) if before else {}
             left = [host for host in planned.plan.hosts if host.name not in ended]
             looked = await look_at([host.name for host in left], planned.fleet.reboot_of, self._request)
-            refused = {name: seen.refused for name, seen in looked.items() if seen.refused is not None}
+            refused = {name: result.failure for name, result in looked.items() if result.failure is not None}
             planned = self._left(planned, [*ended, *refused])
             foreseen = self._foresee(planned)
             self._say(plan_text(planned.plan, foreseen, refused, **self._layout()))
@@ -288,16 +289,14 @@ class Rolling:
             view.close()
         self._say(summary(state, journal=run.journal, forecast=foreseen, **self._layout()))
         return {
-            "changed": any("path" in known for known in conductor.results.values()),
+            "changed": any(each.path is not None for each in conductor.results.values()),
             "run_id": run.run_id,
             "journal": run.journal,
             "forecast": forecast_result(foreseen),
             **self._result(state, {host.name: scheduler.status(host.name) for host in plan.hosts}, conductor.results),
         }
 
-    def _result(
-        self, state: RunState, statuses: Mapping[str, Status], results: Mapping[str, Mapping[str, Any]]
-    ) -> dict[str, Any]:
+    def _result(self, state: RunState, statuses: Mapping[str, Status], results: Mapping[str, RebootResult]) -> dict[str, Any]:
         """What became of the hosts, and whether that fails the task."""
         stopped = state.stop_reason
         result: dict[str, Any] = {

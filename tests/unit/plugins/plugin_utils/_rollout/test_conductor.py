@@ -21,11 +21,14 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome impor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import Resume, RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import LockError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootError, RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import Hooks, HostRun
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_hooks import Hooks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import HostRun
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import done_before
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import DEFAULT
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Bystander, HostSpec, Status
@@ -436,7 +439,7 @@ def test_a_host_that_boots_something_else_fails_and_is_not_undrained() -> None:
     assert world.code("a") == "NOT_PROVEN"
     assert world.hosts["a"].log[-1] == "run page someone"
     assert "run lb undrain" not in world.hosts["a"].log
-    found = outcome_of(RunState.from_records(world.disk).hosts["a"])
+    found = outcome_of(RunState.from_records(world.disk).hosts["a"]).as_outcome()
     assert (found["status"], found["path"], found["proof"]["missing"]) == ("failed", "kexec", ["token", "release"])
     assert found["after"]["boot_id"] != found["before"]["boot_id"]
 

@@ -12,14 +12,11 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import GOING_DOWN_RC
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import (
-    HostReboot,
-    RebootError,
-    RebootRequest,
-    reboot_host,
-)
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.reboot_host import reboot_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
 
@@ -63,7 +60,8 @@ def reboot(
         if host.interrupted_at:
             asyncio.get_running_loop().call_at(began + host.interrupted_at, current.cancel)
         try:
-            return await reboot_host(task, request, lambda: host.log.append("committed"), check_mode)
+            done = await reboot_host(task, request, lambda: host.log.append("committed"), check_mode)
+            return done.as_result()
         finally:
             host.took_s = host.now - began
             assert network.probing == 0
@@ -447,33 +445,6 @@ def test_without_probes_the_host_is_asked(host: Host) -> None:
     assert result["detected_by"] == "connection"
     assert result["proof"]["proven"]
     assert 5000 <= result["outage_ms"] <= 8000
-
-
-@pytest.mark.parametrize("text", ["", "boot_id=x", "boot_id=\nrelease=1\ncmdline=ro", "garbage"])
-def test_a_state_that_makes_no_sense(text: str) -> None:
-    assert scripts.parse_state(text) is None
-
-
-def test_a_state_with_equals_signs_in_the_command_line() -> None:
-    state = scripts.parse_state("boot_id=x\nrelease=1\nbootloader_type=\ncmdline=root=UUID=1 ro")
-    assert state is not None
-    assert state.evidence.cmdline == "root=UUID=1 ro"
-    assert state.evidence.bootloader_type is None
-    assert not state.idle, "nothing is certain of a host that says so little"
-
-
-def test_a_host_that_is_idle_for_certain() -> None:
-    base = "boot_id=x\nrelease=1\ncmdline=ro\ntimer=inactive\ntrigger=inactive\n"
-    for lines, idle in (
-        ("system=running\npreparing=b false", True),
-        ("system=degraded\npreparing=", True),
-        ("system=running\npreparing=b true", False),
-        ("system=stopping\npreparing=", False),
-        ("system=\npreparing=", False),
-    ):
-        state = scripts.parse_state(base + lines)
-        assert state is not None
-        assert state.idle is idle
 
 
 PROBE = {"port": 443}
