@@ -24,7 +24,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._image.bzimage import read_bzimage
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, read_candidate
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.fast_staging import Preparation, prepared
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.fast_staging import ImagePreparation, prepared
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, ImageStore
 
 KERNEL, INITRD = "/boot/vmlinuz", "/boot/initrd.img"
@@ -57,7 +57,7 @@ def prepare(files: HostFiles) -> None:
     fast = candidate(files).fast
     if fast is None:
         raise SystemExit("there is no fast image to make ready")
-    with prepared(files, Preparation(fast, INITRD, check=True, kaslr=True), os.urandom):
+    with prepared(files, ImagePreparation(fast, INITRD, check=True, kaslr=True), os.urandom):
         pass
 
 

@@ -11,6 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
+from .._cmdline import early_words
 from .._host.fast_images import INITRD, Digest, FastImage, directory_of, read_fast_image
 from .._host.files import HostFiles
 from .._image.bzimage import BzImage, read_bzimage
@@ -127,7 +128,7 @@ def read_candidate(files: HostFiles, kernel: str, initrd: Optional[str], cmdline
         initrd_bytes=os.path.getsize(files.path(initrd)) if initrd else 0,
         payload_format=payload_format,
         unpacked_bytes=unpacked_bytes,
-        decompressor_args=tuple(arg for arg in cmdline.split() if arg in DECOMPRESSOR_ARGS),
+        decompressor_args=tuple(word for word in early_words(cmdline) if word in DECOMPRESSOR_ARGS),
         fast=None if obstacle else fast,
         fast_obstacle=obstacle,
     )

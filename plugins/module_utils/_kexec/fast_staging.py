@@ -44,7 +44,7 @@ def _read_verified(files: HostFiles, digest: Digest, target: Optional[memoryview
 
 
 @dataclass(frozen=True)
-class Preparation:
+class ImagePreparation:
     """What is to be made of a fast image.
 
     :ivar initrd: path of the initrd that will be loaded with it.
@@ -58,7 +58,7 @@ class Preparation:
     kaslr: bool
 
 
-def _configure(files: HostFiles, memory: memoryview, wanted: Preparation, random: Callable[[int], bytes]) -> None:
+def _configure(files: HostFiles, memory: memoryview, wanted: ImagePreparation, random: Callable[[int], bytes]) -> None:
     fast = wanted.fast
     if fast.initrd is not None and fast.initrd.path == wanted.initrd:
         _read_verified(files, fast.initrd)
@@ -103,7 +103,7 @@ def _checksummer() -> Checksummer:
 
 
 @contextlib.contextmanager
-def prepared(files: HostFiles, wanted: Preparation, random: Callable[[int], bytes]) -> Iterator[str]:
+def prepared(files: HostFiles, wanted: ImagePreparation, random: Callable[[int], bytes]) -> Iterator[str]:
     """A fast image ready to be loaded, as a path that is good as long as the context lasts.
 
     :param random: gives so many random bytes.

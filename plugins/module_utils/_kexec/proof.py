@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional
 
 from .._host.kernel import BOOTLOADER_KEXEC
-from .cmdline import kexecs_of, token_of
+from .._one_boot_args import kexecs_of, token_of
 
 PATH_KEXEC = "kexec"
 PATH_FIRMWARE = "firmware"

@@ -11,22 +11,19 @@ from typing import Any
 
 from .._errors import RolloutError
 from .._reboot.result import DONE, UNFINISHED, BootedKernel, OutageMs, ProbedOutage, RebootResult, with_last_boot
+from .._schedule.hosts import ENDED, Status
+from .events import Record, RunResumed
 from .file import READ_BYTES, failed, open_regular
-from .records import Record
-from .run_state import HostState, Phase, RunState
-
-_STATUS = {
-    Phase.RELEASED: DONE,
-    Phase.FAILED: "failed",
-    Phase.REFUSED: "refused",
-    Phase.DISCARDED: "discarded",
-    Phase.WAITING: "skipped",
-}
+from .phases import PHASES, Phase
+from .run_state import HostState, RunState
 
 
 def status_of(host: HostState) -> str:
-    """How a host ended; C(unfinished) if it has not, because its controller ended before."""
-    return _STATUS.get(host.phase, UNFINISHED)
+    """End of a host; C(unfinished) if it has none, because its controller ended before."""
+    if host.phase is Phase.WAITING:
+        return Status.SKIPPED.value
+    status = PHASES[host.phase].status
+    return status.value if status in ENDED else UNFINISHED
 
 
 def outcome_of(host: HostState) -> RebootResult:
@@ -58,6 +55,9 @@ def _outage(duration_ms: int | None, error_ms: int | None) -> OutageMs | None:
     return None if duration_ms is None or error_ms is None else OutageMs(duration_ms, error_ms)
 
 
+_RESUMED = b'"event":"%s"' % RunResumed.name.encode("ascii")
+
+
 def read_host(journal: str, name: str) -> HostState:
     """One host of a run, without taking apart what the journal says of the others.
 
@@ -69,14 +69,14 @@ def read_host(journal: str, name: str) -> HostState:
             first = json.loads(stream.readline())
             if name not in first["hosts"]:
                 raise RolloutError("HOST_NOT_IN_RUN", "%s is not one of the hosts of run %s" % (name, first["run_id"]))
-            state.apply(dict(first, hosts=[name], waves=[]))
-            mark = json.dumps({"host": name}, separators=(",", ":"))[1:-1].encode("ascii")
+            state.read(dict(first, hosts=[name], waves=[]))
+            own = json.dumps({"host": name}, separators=(",", ":"))[1:-1].encode("ascii")
             for line in stream:
-                if mark in line and line.endswith(b"\n"):
+                if line.endswith(b"\n") and (own in line or _RESUMED in line):
                     record: Record = json.loads(line)
                     # Others may speak of it, in what they printed.
-                    if record.get("host") == name:
-                        state.apply(record)
+                    if record.get("host") == name or record["event"] == RunResumed.name:
+                        state.read(record)
         return state.hosts[name]
     except OSError as error:
         raise failed(journal, error) from error

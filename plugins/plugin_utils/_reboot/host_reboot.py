@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
-from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._transport.prober import Prober, Sshd
 from .._transport.session import Session
@@ -81,7 +81,7 @@ class HostReboot:
         # How it looked in the last watch that came to nothing.
         self._timed_out: HostTrack | None = None
         self._sights = Sights()
-        self.result = RebootResult(notes=[])
+        self.result = RebootResult(notes=())
         self.probed: Callable[[Probed], None] = lambda probed: None
         self.touched = False
         self.deadline = 0.0
@@ -108,12 +108,12 @@ class HostReboot:
         self._token = intent.token
         return intent
 
-    def adopt(self, intent: Intent, release_before: str, staged: dict[str, Any] | None) -> None:
+    def adopt(self, intent: Intent, release_before: str, staged: Mapping[str, Any] | None) -> None:
         """Go on with a host that somebody else has prepared, and may have triggered."""
         self._token = intent.token
         self.touched = staged is not None
         self.result.before = BootedKernel(intent.boot_id, release_before)
-        self.result.method, self.result.staged, self.result.reasons = intent.method.name, staged, []
+        self.result.method, self.result.staged, self.result.reasons = intent.method.name, staged, ()
 
     async def call_off(self) -> bool:
         """Stop the trigger, if there is one, and unload the image.
@@ -218,7 +218,7 @@ class HostReboot:
         if probed.outage is not None:
             self._sights.probe_outage = self._clock.span(probed.outage.last_good, probed.outage, probed.seen_by)
         if probed.note is not None:
-            self.result.notes = [*(self.result.notes or []), probed.note.as_dict()]
+            self.result.notes = (*(self.result.notes or ()), probed.note.as_dict())
             self._progress(probed.note.message)
         self.probed(probed)
 
@@ -237,7 +237,7 @@ class HostReboot:
         others = (method for method in intent.allowed if method is not intent.method)
         if not any(method.accepts(intent, answer.evidence) for method in others):
             raise RebootError(unproven.code, unproven.message)
-        self.result.reasons = [*self.result.reasons, unproven]
+        self.result.reasons = (*self.result.reasons, unproven)
 
     async def restore_panic(self, intent: Intent, answer: scripts.HostAnswer, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
         """Put back what our one-boot arguments set, unless the host has settings of its own by now."""
@@ -256,12 +256,12 @@ class HostReboot:
 
     # How it went.
 
-    def since(self, began: float) -> Span:
+    def since(self, began: float) -> Interval:
         """From a moment of the event loop to now."""
         return self._clock.since(began)
 
     async def timeline(
-        self, intent: Intent, *, healthy_at: float | None = None, drain: Span | None = None, combination: str | None = None
+        self, intent: Intent, *, healthy_at: float | None = None, drain: Interval | None = None, combination: str | None = None
     ) -> dict[str, Any] | None:
         """Where the time of the reboot went, as M(fleet.kexec.timeline) tells it; what keeps that from telling is no failure.
 

@@ -89,7 +89,7 @@ class Preparing:
         if facts["container"]:
             raise RebootError(blockers[0].code, blockers[0].message)
         method, staged, reasons = await self._settle(facts, blockers)
-        self._result.method, self._result.staged, self._result.reasons = method.name, staged, reasons
+        self._result.method, self._result.staged, self._result.reasons = method.name, staged, tuple(reasons)
         return Intent(
             boot_id=boot_id,
             token=(staged["token"] or "") if staged else self._new_token(),
@@ -152,7 +152,7 @@ class Preparing:
             self._sights.stage = self._clock.since(began)
         if not result.get("failed"):
             staged: dict[str, Any] = result["staged"]
-            self._result.notes, self._result.predicted_ms = result.get("notes", []), result.get("predicted_ms")
+            self._result.notes, self._result.predicted_ms = tuple(result.get("notes", ())), result.get("predicted_ms")
             self._progress("staged %s by %s" % (staged["release"], staged["loader"]))
             return staged
         if "code" not in result:

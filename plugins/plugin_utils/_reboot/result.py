@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
@@ -89,8 +89,8 @@ class RebootResult:
     staged: Mapping[str, Any] | None = None
     predicted_ms: Mapping[str, Any] | None = None
     proof: Mapping[str, Any] | None = None
-    reasons: list[Reason] = field(default_factory=list)
-    notes: list[dict[str, Any]] | None = None
+    reasons: tuple[Reason, ...] = ()
+    notes: tuple[Mapping[str, Any], ...] | None = None
     before: BootedKernel | None = None
     after: BootedKernel | None = None
     detected_by: str | None = None
@@ -104,7 +104,7 @@ class RebootResult:
 
     def as_result(self) -> dict[str, Any]:
         """The result of M(fleet.kexec.reboot), or as much of it as its steps have come to; null is what can't be told."""
-        result: dict[str, Any] = {"notes": self.notes or []}
+        result: dict[str, Any] = {"notes": list(self.notes or ())}
         if self.before is not None:
             result["before"] = self.before.as_dict()
         if self.staged is not None:
@@ -143,7 +143,7 @@ class RebootResult:
             **_named("outage", self.outage),
             "probe_seen_by": self.probe.seen_by if self.probe else None,
             **_named("probe_outage", self.probe.outage if self.probe else None),
-            "notes": self.notes,
+            "notes": None if self.notes is None else list(self.notes),
             "detected_by": self.detected_by,
             "login_ms": self.login_ms,
             "elapsed_ms": self.elapsed_ms,

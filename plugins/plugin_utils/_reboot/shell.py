@@ -9,8 +9,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import PANIC_S, has_one_boot_args
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, TRIGGER
+from ansible_collections.fleet.kexec.plugins.module_utils._one_boot_args import PANIC_S, has_one_boot_args
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
 
 from .._transport.session import Session, SessionLost

@@ -19,7 +19,7 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
-from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._transport.session import SessionLost
 from .host_track import HostOutage
@@ -43,13 +43,13 @@ class WallClock:
         """A moment of the event loop; now, if none is given."""
         return self._epoch_ns + round((self.now() if at is None else at) * 1e9)
 
-    def since(self, began: float) -> Span:
+    def since(self, began: float) -> Interval:
         """From a moment of the event loop to now."""
-        return Span(self.utc_ns(began), round((self.now() - began) * 1e9))
+        return Interval(self.utc_ns(began), round((self.now() - began) * 1e9))
 
-    def span(self, began: float, outage: HostOutage | ServiceOutage, seen_by: str) -> Span:
+    def span(self, began: float, outage: HostOutage | ServiceOutage, seen_by: str) -> Interval:
         """An outage from a moment of the event loop on."""
-        return Span(self.utc_ns(began), outage.duration_ms * 10**6, outage.error_ms * 10**6, seen_by)
+        return Interval(self.utc_ns(began), outage.duration_ms * 10**6, outage.error_ms * 10**6, seen_by)
 
 
 @dataclass
@@ -57,10 +57,10 @@ class Sights:
     """What was seen of one reboot from here; None for what was not."""
 
     before: Offset | None = None
-    stage: Span | None = None
-    outage: Span | None = None
-    drain: Span | None = None
-    probe_outage: Span | None = None
+    stage: Interval | None = None
+    outage: Interval | None = None
+    drain: Interval | None = None
+    probe_outage: Interval | None = None
     healthy_ns: int | None = None
     words: dict[str, str] = field(default_factory=dict)
 

@@ -9,17 +9,17 @@ from typing import Protocol
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
-from .._journal.records import Record
+from .._journal.events import Event
 
 
 class Desk(Protocol):
     """What a host asks of the conductor, and tells it."""
 
-    def record(self, record: Record) -> None:
-        """Write a record soon."""
+    def record(self, event: Event) -> None:
+        """Write an event soon."""
 
     async def durable(self) -> None:
-        """Wait until all records so far are on disk; :raises RolloutError: they can't be written."""
+        """Wait until all events so far are on disk; :raises RolloutError: they can't be written."""
 
     async def go(self, host: str) -> Reason | None:
         """Tell that a host is ready, and wait until it may go; or why it may not go any more."""

@@ -17,7 +17,7 @@ from .._reboot.methods import RebootMethod
 from .._reboot.request import Intent, RebootRequest
 from .._reboot.scripts import HostAnswer
 from .desk import Desk
-from .flight import Flight, HostFailed
+from .flight import Flight, GivenUp
 from .host_hooks import HostHooks
 
 FALLBACK_NONE = "none"
@@ -56,7 +56,7 @@ class Fallbacks:
         """Watch until the host is back and proven.
 
         :return: the reboot that it came back from, which may be another one, and its answer.
-        :raises HostFailed: it is not, with all that is allowed.
+        :raises GivenUp: it is not, with all that is allowed.
         """
         try:
             answer = await self._flight.watch(intent, due, ask_at)
@@ -70,7 +70,7 @@ class Fallbacks:
             other = intent.method.fallback
             if self._fallback == FALLBACK_NONE or other is None or other.accepts(intent, answer.evidence):
                 # Not allowed, or of no use: the host is what it would come back as already.
-                raise HostFailed(error.reason, down=False) from error
+                raise GivenUp(error.reason, down=False) from error
             return await self._reboot_by(other, intent, answer, error)
         return intent, answer
 
@@ -81,14 +81,14 @@ class Fallbacks:
         """
         failed = await self._hooks.power()
         if failed is not None:
-            raise HostFailed(reason(error.reason.code, "%s; %s" % (error.reason.message, failed.message)), down=True)
+            raise GivenUp(reason(error.reason.code, "%s; %s" % (error.reason.message, failed.message)), down=True)
         try:
             answer = await self._flight.watch_on(intent)
         except RebootError as again:
             message = "%s; nor after its power was cycled" % error.reason.message
-            raise HostFailed(reason(again.reason.code, message), down=True) from again
+            raise GivenUp(reason(again.reason.code, message), down=True) from again
         result = self._reboot.result
-        result.reasons = [*result.reasons, reason("POWER_CYCLED", error.reason.message)]
+        result.reasons = (*result.reasons, reason("POWER_CYCLED", error.reason.message))
         return answer
 
     async def _reboot_by(
@@ -103,7 +103,7 @@ class Fallbacks:
         try:
             await self._desk.confirm_slot(self._name)
         except RolloutError as lost:
-            raise HostFailed(error.reason, down=False) from lost
+            raise GivenUp(error.reason, down=False) from lost
         await self._flight.trigger(again)
         try:
             answer = await self._flight.watch(again, self._now() + TRIGGER_GRACE_S)

@@ -12,12 +12,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import trigger_unit
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
 from .._errors import RolloutError
-from .._journal import records
+from .._journal import events
 from .._journal.file import utc
-from .._journal.run_state import Phase
+from .._journal.phases import Phase
 from .._reboot.errors import NotRebooted, RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.request import Intent, RebootRequest
@@ -26,7 +27,7 @@ from .._reboot.service_watch import Probed
 from .desk import Desk
 
 
-class HostFailed(Exception):
+class GivenUp(Exception):
     """Raised when a host is given up.
 
     :ivar down: whether it has to be taken for down.
@@ -64,11 +65,11 @@ class Flight:
     async def declare(self, intent: Intent) -> None:
         """Have it on disk that the host is about to be told, so that whoever comes after asks it."""
         self._desk.record(
-            records.host_intent(
-                self._name,
+            events.HostIntent(
+                host=self._name,
                 boot_id=intent.boot_id,
                 token=intent.token,
-                unit="fleet-kexec-%s.service" % intent.token,
+                unit=trigger_unit(intent.token) + ".service",
                 method=intent.method.name,
                 release=intent.release,
                 reboot_timeout_s=self._request.reboot_timeout_s,
@@ -80,7 +81,7 @@ class Flight:
     async def trigger(self, intent: Intent) -> None:
         """Tell the host to reboot.
 
-        :raises HostFailed: it can't.
+        :raises GivenUp: it can't.
         """
         self.phase = Phase.INTENT
         self.triggered = True
@@ -89,7 +90,7 @@ class Flight:
         except RebootError as error:
             raise self.failed(error) from error
         self.phase = Phase.TRIGGERED
-        self._desk.record(records.host_triggered(self._name))
+        self._desk.record(events.HostTriggered(host=self._name))
 
     async def _tell(self, intent: Intent, timeout_s: float | None = None) -> None:
         self.told = True
@@ -105,18 +106,18 @@ class Flight:
             raise
         await self._tell(intent, timeout_s)
 
-    def failed(self, error: RebootError) -> HostFailed:
+    def failed(self, error: RebootError) -> GivenUp:
         """The end of a host whose reboot failed: if it never began, and that is certain, the host serves on."""
         not_rebooted = isinstance(error, NotRebooted)
         self.triggered = not (isinstance(error, NotRebooted) and error.called_off)
-        return HostFailed(error.reason, down=not_rebooted and self.triggered)
+        return GivenUp(error.reason, down=not_rebooted and self.triggered)
 
     async def watch(self, intent: Intent, due: float, ask_at: float | None = None) -> HostAnswer:
         """Watch until the host is back; see :meth:`HostReboot.watch`."""
 
         def went_down() -> None:
             self.phase = Phase.DOWN
-            self._desk.record(records.host_down(self._name, at=utc(self._now_utc())))
+            self._desk.record(events.HostDown(host=self._name, down_at=utc(self._now_utc())))
 
         answer = await self._reboot.watch(
             intent,
@@ -140,8 +141,8 @@ class Flight:
         self.phase = Phase.BACK
         outage = self._reboot.result.outage
         self._desk.record(
-            records.host_back(
-                self._name,
+            events.HostBack(
+                host=self._name,
                 outage_ms=outage.duration_ms if outage else None,
                 outage_error_ms=outage.error_ms if outage else None,
                 detected_by=self._reboot.result.detected_by or "",
@@ -151,8 +152,8 @@ class Flight:
     def _probed(self, probed: Probed) -> None:
         outage = probed.outage
         self._desk.record(
-            records.host_probed(
-                self._name,
+            events.HostProbed(
+                host=self._name,
                 probe_seen_by=probed.seen_by,
                 probe_outage_ms=outage.duration_ms if outage else None,
                 probe_outage_error_ms=outage.error_ms if outage else None,
@@ -169,7 +170,7 @@ class Flight:
         try:
             self._reboot.verify(intent, answer)
         except RebootError:
-            self._desk.record(records.host_unproven(self._name, **self._came_back_as(answer)))
+            self._desk.record(events.HostUnproven(host=self._name, **self._came_back_as(answer)))
             raise
 
     def verified(self, answer: HostAnswer) -> None:
@@ -177,7 +178,7 @@ class Flight:
         self.phase = Phase.VERIFIED
         result = self._reboot.result
         self._desk.record(
-            records.host_verified(self._name, **self._came_back_as(answer), login_ms=result.login_ms, reasons=result.reasons)
+            events.HostVerified(host=self._name, **self._came_back_as(answer), login_ms=result.login_ms, reasons=result.reasons)
         )
 
     def _came_back_as(self, answer: HostAnswer) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 
-from .._hooks.hooks import Hook
+from .._hooks.hook import Hook
 from .._hooks.runner import HookRunner
-from .._journal import records
-from .._journal.records import Record
+from .._journal import events
+from .._journal.events import Event
 
 ON_FAILURE = "on_failure"
 
@@ -34,7 +34,7 @@ class Hooks:
 class HostHooks:
     """One host's hooks, ready to run."""
 
-    def __init__(self, name: str, hooks: Hooks, runner: HookRunner, record: Callable[[Record], None]) -> None:
+    def __init__(self, name: str, hooks: Hooks, runner: HookRunner, record: Callable[[Event], None]) -> None:
         self._name = name
         self._hooks = hooks
         self._runner = runner
@@ -74,8 +74,8 @@ class HostHooks:
         for hook in hooks:
             outcome = await self._runner.run(hook)
             self._record(
-                records.hook_ended(
-                    self._name,
+                events.HookEnded(
+                    host=self._name,
                     hook=hook.name,
                     phase=phase,
                     attempts=outcome.attempts,

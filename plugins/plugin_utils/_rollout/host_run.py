@@ -18,14 +18,15 @@ from collections.abc import Awaitable, Callable
 from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
-from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._errors import RolloutError
 from .._hooks.runner import HookRunner
-from .._journal import records
+from .._journal import events
+from .._journal.events import Event
 from .._journal.file import time_of
-from .._journal.records import Record
-from .._journal.run_state import HostState, Phase
+from .._journal.phases import Phase
+from .._journal.run_state import HostState
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.methods import method_named
 from .._reboot.request import Intent, RebootRequest
@@ -35,7 +36,7 @@ from .._schedule.scheduler import WAITING
 from .._transport.session import SessionLost
 from .desk import Desk
 from .fallbacks import Fallbacks
-from .flight import Flight, HostFailed
+from .flight import Flight, GivenUp
 from .host_hooks import Hooks, HostHooks
 
 # How soon another controller's slots are looked at again.
@@ -86,7 +87,7 @@ class HostRun:
         )
         self._drained = False
         # For the timeline: how long it was drained before, and when it was healthy again.
-        self._draining: Span | None = None
+        self._draining: Interval | None = None
         self._healthy_at: float | None = None
 
     @property
@@ -122,7 +123,7 @@ class HostRun:
             await self._undo()
             self._desk.discarded(self._name)
             return
-        except HostFailed as error:
+        except GivenUp as error:
             why, down = error.reason, error.down
         except SessionLost as error:
             why, down = reason("UNREACHABLE", "the host could not be reached: %s" % error), True
@@ -138,7 +139,7 @@ class HostRun:
             if self._flight.phase is Phase.PREPARING:
                 if self._reboot.touched:
                     await self._undo()
-                self._record(records.host_refused(self._name, reason=why))
+                self._record(events.HostRefused(host=self._name, reason=why))
                 self._desk.refused(self._name, why)
                 return
         except AnsibleError as error:
@@ -155,7 +156,7 @@ class HostRun:
         await self._hooks.on_failure()
         if self._flight.triggered:
             await self._desk.give_slot_back(self._name)
-        self._record(records.host_failed(self._name, reason=why, down=down, phase=self._flight.phase.value))
+        self._record(events.HostFailed(host=self._name, reason=why, down=down, phase=self._flight.phase.value))
         self._desk.failed(self._name, why, down)
         await self._tell_timeline()
 
@@ -165,10 +166,10 @@ class HostRun:
         :return: whether it is certain that nothing is loaded.
         """
         unstaged = not self._reboot.touched or await self._reboot.call_off()
-        self._record(records.host_unstaged(self._name, ok=unstaged, told=self._flight.told))
+        self._record(events.HostUnstaged(host=self._name, ok=unstaged, told=self._flight.told))
         if self._drained:
             ok = await self._hooks.after() is None
-            self._record(records.host_undrained(self._name, ok=ok))
+            self._record(events.HostUndrained(host=self._name, ok=ok))
             self._drained = not ok
         await self._desk.give_slot_back(self._name)
         return unstaged
@@ -177,14 +178,14 @@ class HostRun:
 
     async def _from_the_start(self, out: bool = False) -> None:
         """:param out: it costs capacity already, and need not be let go."""
-        self._record(records.host_preparing(self._name))
+        self._record(events.HostPreparing(host=self._name))
         await self._desk.durable()
         began = self._now()
         intent = await self._reboot.prepare(self._request)
         result = self._reboot.result
         self._record(
-            records.host_prepared(
-                self._name,
+            events.HostPrepared(
+                host=self._name,
                 method=intent.method.name,
                 token=intent.token,
                 release=intent.release,
@@ -218,7 +219,7 @@ class HostRun:
     async def _drain(self) -> None:
         began = self._now()
         self._flight.phase = Phase.DRAINING
-        self._record(records.host_draining(self._name))
+        self._record(events.HostDraining(host=self._name))
         if self._hooks.drains:
             # Else there is nothing that would have to be undone, and a host that is out does not wait for a disk.
             await self._desk.durable()
@@ -226,9 +227,9 @@ class HostRun:
         self._drained = self._hooks.drains
         failed = await self._hooks.before()
         if failed is not None:
-            raise HostFailed(failed, down=False)
+            raise GivenUp(failed, down=False)
         self._draining = self._reboot.since(began)
-        self._record(records.host_drained(self._name, duration_ms=self._ms_since(began)))
+        self._record(events.HostDrained(host=self._name, duration_ms=self._ms_since(began)))
 
     async def _pass_the_gate(self) -> None:
         """Wait for room in the budget, and for a slot of the one that is shared with other controllers."""
@@ -285,14 +286,14 @@ class HostRun:
         began = self._now()
         failed = await self._hooks.after()
         if failed is not None:
-            raise HostFailed(failed, down=False)
+            raise GivenUp(failed, down=False)
         self._drained = False
         self._flight.phase = Phase.HEALTHY
         self._healthy_at = self._now()
-        self._record(records.host_healthy(self._name, duration_ms=self._ms_since(began)))
+        self._record(events.HostHealthy(host=self._name, duration_ms=self._ms_since(began)))
         await self._desk.give_slot_back(self._name)
         self._reboot.end_probe()
-        self._record(records.host_released(self._name, duration_ms=self._ms_since(went)))
+        self._record(events.HostReleased(host=self._name, duration_ms=self._ms_since(went)))
         outage = self._reboot.result.outage
         self._desk.released(self._name, outage.duration_ms / 1000 if outage else None)
         await self._tell_timeline()
@@ -305,12 +306,12 @@ class HostRun:
             self._flight.came_back_from, healthy_at=self._healthy_at, drain=self._draining, combination=self._host.combination
         )
         if timeline is not None:
-            self._record(records.host_timeline(self._name, timeline=timeline))
+            self._record(events.HostTimeline(host=self._name, timeline=timeline))
 
     # Small things.
 
-    def _record(self, record: Record) -> None:
-        self._desk.record(record)
+    def _record(self, event: Event) -> None:
+        self._desk.record(event)
 
     def _ms_since(self, began: float) -> int:
         return round((self._now() - began) * 1000)

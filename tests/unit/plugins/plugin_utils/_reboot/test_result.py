@@ -24,12 +24,12 @@ def done(**known: Any) -> RebootResult:
 
 
 def test_a_refused_host_has_no_more_than_was_found_out() -> None:
-    assert RebootResult(notes=[]).as_result() == {"notes": []}
+    assert RebootResult(notes=()).as_result() == {"notes": []}
     assert RebootResult(before=OLD).as_result() == {"notes": [], "before": {"boot_id": "old", "release": "1"}}
 
 
 def test_check_mode_would_change() -> None:
-    result = RebootResult(rebooted=False, method="firmware", reasons=[LOCKED], before=OLD).as_result()
+    result = RebootResult(rebooted=False, method="firmware", reasons=(LOCKED,), before=OLD).as_result()
     assert (result["rebooted"], result["changed"]) == (False, True)
     assert (result["method"], result["staged"], result["reasons"]) == ("firmware", None, [LOCKED.as_dict()])
     assert "predicted_ms" not in result and "path" not in result
@@ -66,12 +66,12 @@ def test_what_is_not_known_is_left_out_of_an_outcome() -> None:
         "msg": "locked down",
         "hint": LOCKED.hint,
     }
-    assert done(notes=[]).as_outcome()["notes"] == [], "it is known that there are none"
+    assert done(notes=()).as_outcome()["notes"] == [], "it is known that there are none"
 
 
 def test_the_fact_of_a_reboot_leaves_the_others() -> None:
     task_vars: dict[str, Any] = {"ansible_facts": {"fleet_kexec": {"boot": {}}}}
-    result = done(timeline={"phases": []}, notes=[{"code": "VIRTIO_NO_RESET"}])
+    result = done(timeline={"phases": []}, notes=({"code": "VIRTIO_NO_RESET"},))
     facts = result.as_facts(task_vars)["ansible_facts"]["fleet_kexec"]
     last_boot = {name: value for name, value in result.as_outcome().items() if name != "notes"}
     assert facts == {"boot": {}, "last_boot": last_boot}

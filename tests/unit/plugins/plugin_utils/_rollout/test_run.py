@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._console.view import PlainView
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
@@ -48,9 +48,7 @@ def rollout(directory: Path, *names: str, raw: dict[str, Any] | None = None, **o
             progress=lambda host, text: None,
             columns=80,
             glyphs=ASCII,
-            view=lambda predictions, before: PlainView(
-                lambda text: None, verbosity=0, glyphs=ASCII, predictions=predictions, state=before
-            ),
+            view=lambda state, predictions: PlainView(lambda text: None, state, glyphs=ASCII, predictions=predictions),
         ),
     )
 
@@ -146,18 +144,3 @@ def test_the_version_is_that_of_what_is_installed(tmp_path: Path, monkeypatch: p
     for content, version in (({"collection_info": {"version": "1.2.3"}}, "1.2.3"), ({}, ""), ([], ""), ("", "")):
         manifest.write_text(json.dumps(content))
         assert run_module.collection_version() == version
-
-
-@pytest.mark.parametrize(
-    ("lock", "machines"),
-    [
-        (None, []),
-        ({"backend": "local"}, []),
-        (
-            {"endpoints": ["https://etcd1.example:2379", "http://[2001:db8::1]:2379/x", "http://[", "nonsense"]},
-            ["etcd1.example", "2001:db8::1"],
-        ),
-    ],
-)
-def test_the_machines_of_the_lock(lock: dict[str, Any] | None, machines: list[str]) -> None:
-    assert run_module._machines_of(lock) == machines
