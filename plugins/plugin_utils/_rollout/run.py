@@ -8,12 +8,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import gc
 import json
 import os
-import resource
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -48,6 +46,7 @@ from .._transport.prober import Prober, service_sockets
 from .arguments import FAILURES_FAIL
 from .conductor import Conductor
 from .fleet import PlayFleet
+from .process import allow_all_descriptors, short_collections, while_parent_lives
 from .rollout import (
     bystanders_of,
     done_before,
@@ -63,8 +62,6 @@ from .rollout import (
 
 # A disk that takes longer than this to sync is as good as full.
 COMMIT_TIMEOUT_S = 60.0
-# How often a worker looks whether the playbook that it belongs to is still there.
-PARENT_CHECK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -87,10 +84,6 @@ class Controller:
     columns: int
     glyphs: Glyphs
     view: Callable[[RunState, Mapping[str, Prediction]], View]
-
-
-class Orphaned(Exception):
-    """The playbook is gone; whoever resumes the run goes on."""
 
 
 class Probers(NamedTuple):
@@ -183,11 +176,11 @@ class Rolling:
         :raises CodedError: it is refused as a whole.
         :raises Orphaned: the playbook is gone.
         """
-        _allow_all_descriptors()
+        allow_all_descriptors()
         state = RunState()
         before: RunState | None = None
         async with _probers() as probers, contextlib.AsyncExitStack() as opened:
-            opened.enter_context(_short_collections())
+            opened.enter_context(short_collections())
             first: Event
             if self._options["resume"]:
                 run = self._store.open(self._options["resume"])
@@ -275,7 +268,7 @@ class Rolling:
         )
         try:
             with Interrupts(lambda: conductor.stop(reason("INTERRUPTED", "the playbook was interrupted"))):
-                await _while_parent_lives(conductor.run(), lambda: scheduler.stopped is not None)
+                await while_parent_lives(conductor.run(), lambda: scheduler.stopped is not None)
                 counts = {status.value: count for status, count in scheduler.counts().items() if count}
                 ended = events.RunEnded(counts=counts, duration_ms=round((now() - began) * 1000))
                 with contextlib.suppress(CodedError):
@@ -424,46 +417,3 @@ async def _release_ended(lock: LockBeside, run_id: str, before: RunState) -> Non
 async def _probers() -> AsyncIterator[Probers]:
     with contextlib.closing(Prober()) as hosts, contextlib.closing(Prober(sockets=service_sockets())) as services:
         yield Probers(hosts, services)
-
-
-async def _while_parent_lives(work: Any, may_outlive: Callable[[], bool]) -> None:
-    """Do something, and stop in the middle of it if the parent process dies.
-
-    Who was told to stop finishes what is under way, though, and then nobody need be there.
-
-    :raises Orphaned: it did.
-    """
-    parent = os.getppid()
-    task = asyncio.ensure_future(work)
-    try:
-        while not (await asyncio.wait([task], timeout=PARENT_CHECK_S))[0]:
-            if os.getppid() != parent and not may_outlive():
-                raise Orphaned
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
-    task.result()
-
-
-@contextlib.contextmanager
-def _short_collections() -> Iterator[None]:
-    """Keep the garbage collector from going through all that Ansible has loaded, again and again.
-
-    That stops the event loop for a tenth of a second each time, and most often when many hosts come back at once.
-    """
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-def _allow_all_descriptors() -> None:
-    """A window of a thousand hosts takes more than most shells allow, and less than the system does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (min(hard, max(soft, 65536)) if hard != resource.RLIM_INFINITY else 65536, hard)
-        )

@@ -31,6 +31,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import host_r
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.process import Orphaned
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 
 from ..simulated import Host, Network
@@ -254,7 +255,7 @@ async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) ->
         return await rollout.run()
     except CodedError as error:
         return {**error.as_result(), "failed": True}
-    except rolling.Orphaned:
+    except Orphaned:
         return {"failed": True, "code": "ORPHANED"}
 
 
