@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from .._transport.http_get import HttpGet
 from .._transport.prober import CONNECT_TIMEOUT_S
 from .._values import Value
-from .rebooter import RebootError
+from .errors import RebootError
 from .service_watch import Service
 
 HTTP_TIMEOUT_S = 2.0

@@ -54,8 +54,8 @@ journalctl --quiet --no-pager --output=cat --lines=5 --unit="%s.service"
 
 
 @dataclass(frozen=True)
-class HostState:
-    """What STATE tells.
+class HostAnswer:
+    """Answer of a host to STATE: the boot it runs, and whether a reboot is about to happen.
 
     :ivar timer: state of the timer that fires the trigger: C(active) until then.
     :ivar trigger: state of the unit that triggers the reboot: C(inactive)
@@ -82,7 +82,7 @@ class HostState:
         )
 
 
-def parse_state(text: str) -> HostState | None:
+def parse_state(text: str) -> HostAnswer | None:
     """Parse what STATE printed; None if it is not complete."""
     values = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
     if not values.get("boot_id") or not values.get("release") or "cmdline" not in values:
@@ -92,7 +92,7 @@ def parse_state(text: str) -> HostState | None:
         value = values.get(name, "")
         return int(value) if value.lstrip("-").isdigit() else None
 
-    return HostState(
+    return HostAnswer(
         evidence=Evidence(values["boot_id"], values["release"], values["cmdline"], number("bootloader_type")),
         panic_s=number("panic_s") or 0,
         panic_on_oops=number("panic_on_oops") or 0,

@@ -22,15 +22,19 @@ from .._errors import RolloutError
 from .._hooks.hook import PHASES, Hook
 from .._hooks.parse import parse_hooks
 from .._hooks.runner import HookRunner
+from .._reboot.errors import RebootError
+from .._reboot.host_reboot import HostReboot
 from .._reboot.probe_options import parse_probe
-from .._reboot.rebooter import HostReboot, RebootError, RebootRequest
+from .._reboot.request import RebootRequest
 from .._reboot.service_watch import Service, ServiceWatch
 from .._schedule.hosts import HostSpec
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, Sshd
 from .._transport.session import ActionSession, Session, SessionLost
 from .._values import setting
-from .host_run import Desk, Hooks, HostRun
+from .desk import Desk
+from .host_hooks import Hooks
+from .host_run import HostRun
 
 # A host that takes longer to run nothing does not serve.
 ANSWER_TIMEOUT_S = 30.0

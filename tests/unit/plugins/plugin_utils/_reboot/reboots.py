@@ -8,8 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootRequest, reboot_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.reboot_host import reboot_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import RebootResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 
 from ...virtual_time import run, stand_still
@@ -20,17 +23,26 @@ BLOCKED = {"code": "DRIVER_RISK", "message": "nvidia drives 0000:3b:00.0", "hint
 PROBE = {"port": 443}
 
 
-def reboot(
+def reboot(host: Host, method: str = "kexec", **options: Any) -> dict[str, Any]:
+    """Reboot a host; see :func:`rebooted`."""
+    return rebooted(host, method, **options).as_result()
+
+
+def rebooted(
     host: Host,
     method: str = "kexec",
     check_mode: bool = False,
     utc_ns: Callable[[], int] = time.time_ns,
     probe: dict[str, Any] | None = None,
     **options: Any,
-) -> dict[str, Any]:
+) -> RebootResult:
+    """Reboot a host.
+
+    :param options: of the request.
+    """
     request = RebootRequest(**{"method": method, "reboot_timeout_s": 600, "test_command": "true", "message": "m", **options})
 
-    async def work() -> dict[str, Any]:
+    async def work() -> RebootResult:
         began = host.now
         network: Any = Network(host)
         service = parse_probe(probe)

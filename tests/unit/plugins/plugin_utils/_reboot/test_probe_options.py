@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import Service
 
 

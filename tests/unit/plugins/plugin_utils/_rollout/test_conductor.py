@@ -227,7 +227,7 @@ def test_a_host_that_boots_something_else_fails_and_is_not_undrained() -> None:
     assert world.code("a") == "NOT_PROVEN"
     assert world.hosts["a"].log[-1] == "run page someone"
     assert "run lb undrain" not in world.hosts["a"].log
-    found = outcome_of(RunState.from_records(world.disk).hosts["a"])
+    found = outcome_of(RunState.from_records(world.disk).hosts["a"]).as_outcome()
     assert (found["status"], found["path"], found["proof"]["missing"]) == ("failed", "kexec", ["token", "release"])
     assert found["after"]["boot_id"] != found["before"]["boot_id"]
 

@@ -8,7 +8,8 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import CommandOnHost
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootError, RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
 
 from .inventory import Inventory, trusted

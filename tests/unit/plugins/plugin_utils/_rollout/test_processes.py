@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import PARENT_CHECK_S
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.process import PARENT_CHECK_S
 
 from ..etcd_server import EtcdServer
 from .worker import OUTAGE_S, POLL_S, Worker, ending, most_at_once, outages, staged

@@ -18,11 +18,15 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootError, RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import RebootResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import Hooks, HostRun
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_hooks import Hooks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import HostRun
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import done_before
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import DEFAULT
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Bystander, HostSpec, Status
@@ -89,7 +93,7 @@ class World:
         self.reboot_timeout_s = 120.0
         self.probe: dict[str, Any] | None = None
         self.statuses: dict[str, Status] = {}
-        self.results: dict[str, dict[str, Any]] = {}
+        self.results: dict[str, RebootResult] = {}
         self.stopped: str | None = None
         self.actions: list[tuple[float, Any]] = []
         self.most_down = 0

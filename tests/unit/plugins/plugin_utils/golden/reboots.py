@@ -8,10 +8,10 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import GOING_DOWN_RC
 
-from .._reboot.reboots import BLOCKED, LOCKED, PROBE, reboot
+from .._reboot.reboots import BLOCKED, LOCKED, PROBE, rebooted
 from ..simulated import STAGED, Host
 from .rollouts import EPOCH_S, TIMELINE, in_ms
-from .subject import RebootError, SessionLost, flat, with_last_boot
+from .subject import RebootError, SessionLost, flat, task_result
 
 # What the host is like, and what is asked.
 REBOOTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
@@ -81,8 +81,8 @@ def _result(changes: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
         setattr(host, name, value)
     came: dict[str, Any] = {}
     try:
-        result = reboot(host, utc_ns=lambda: round((host.now + EPOCH_S) * 1e9), **asked)
-        came["result"] = flat(with_last_boot(result, {"ansible_facts": {"fleet_kexec": {"kept": True}}}))
+        done = rebooted(host, utc_ns=lambda: round((host.now + EPOCH_S) * 1e9), **asked)
+        came["result"] = flat(task_result(done))
     except RebootError as error:
         came["error"] = flat(error.as_result())
     except SessionLost as error:

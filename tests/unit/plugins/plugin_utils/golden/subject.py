@@ -24,8 +24,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome impor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import Resume
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import Change, HostState, RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.last_boot import with_last_boot
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import RebootResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import HostReport, RunReport, read_run
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import FAILURES_FAIL
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import (
@@ -65,10 +65,13 @@ __all__ = (
     "View",
     "events",
     "forecast",
+    "task_result",
     "terms_of",
     "utc",
-    "with_last_boot",
 )
+
+# Of the tasks.
+_KNOWN = {"ansible_facts": {"fleet_kexec": {"kept": True}}}
 
 #: In place of where the test has it.
 JOURNAL = "/var/lib/runs/golden/journal.jsonl"
@@ -140,7 +143,7 @@ def told_of(path: str, store: RunStore) -> dict[str, Any]:
         "hosts": {name: _host(host) for name, host in state.hosts.items()},
         "otherwise if read alone": [name for name, host in state.hosts.items() if _host(hosts[name]) != _host(host)],
         "steps": _steps(path),
-        "outcomes": {name: flat(outcome_of(host)) for name, host in hosts.items()},
+        "outcomes": {name: flat(outcome_of(host).as_outcome()) for name, host in hosts.items()},
         "results": {name: _outcome_result(outcome_of(host)) for name, host in hosts.items()},
         "report": _report(read_run(path)),
         "samples": flat(_plain(samples_of(store))),
@@ -164,9 +167,14 @@ def _host(host: HostState) -> dict[str, Any]:
     return flat({name: value for name, value in known.items() if value not in (None, "", [], {}) and value is not False})
 
 
-def _outcome_result(outcome: dict[str, Any]) -> dict[str, Any]:
+def task_result(done: RebootResult) -> dict[str, Any]:
+    """The result of M(fleet.kexec.reboot), with its facts."""
+    return {**done.as_result(), **done.as_facts(_KNOWN)}
+
+
+def _outcome_result(reboot: RebootResult) -> dict[str, Any]:
     """The result of M(fleet.kexec.outcome), without saying the outcome itself again."""
-    result = outcome_result(outcome, {"kept": True})
+    outcome, result = reboot.as_outcome(), outcome_result(reboot, _KNOWN)
     facts = result.get("ansible_facts", {}).get("fleet_kexec")
     if facts:
         facts["last_boot"] = "the outcome" if facts["last_boot"] == outcome else facts["last_boot"]
@@ -265,7 +273,7 @@ def _plain(value: Any) -> Any:
 
 
 def rolling_result(
-    state: RunState, foreseen: Forecast, statuses: Mapping[str, Status], results: Mapping[str, Mapping[str, Any]]
+    state: RunState, foreseen: Forecast, statuses: Mapping[str, Status], results: Mapping[str, RebootResult]
 ) -> dict[str, Any]:
     """The result of M(fleet.kexec.rolling_reboot).
 
@@ -275,7 +283,7 @@ def rolling_result(
     # All that it goes by.
     rolling._options = {"failures": FAILURES_FAIL}
     return {
-        "changed": any("path" in known for known in results.values()),
+        "changed": any(known.path is not None for known in results.values()),
         "run_id": state.run_id,
         "forecast": _line(forecast_result(foreseen)),
         **rolling._result(state, statuses, results),

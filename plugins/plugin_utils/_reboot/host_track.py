@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Watching one host through a reboot: pure, driven by what is seen and by the clock.
+"""Track of one host through a reboot: pure, driven by what is seen and by the clock.
 
 Two things can be seen: whether sshd answers a probe, and, by asking the host,
 whether its boot_id changed. Only the second proves a reboot. The first says
@@ -24,8 +24,8 @@ RETRY_S = (0.25, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
-class Outage:
-    """How long sshd gave no answer.
+class HostOutage:
+    """Time for which the sshd of a host gave no answer.
 
     :ivar duration_ms: from its last answer to its first.
     :ivar error_ms: by how much it may have been shorter: the time between
@@ -38,7 +38,7 @@ class Outage:
     began_at: float
 
 
-class Watch:
+class HostTrack:
     """One host between trigger and proof.
 
     :param due: monotonic seconds; when the reboot is due. In the past for a
@@ -46,11 +46,11 @@ class Watch:
     :param deadline: when to give up.
     :param probing: whether the host's sshd can be probed from here.
     :param ask_at: when to ask the host first, if not some time after it is due.
-    :param before: an earlier watch that this one goes on from, of a host that is down still.
+    :param before: an earlier track that this one goes on from, of a host that is down still.
     """
 
     def __init__(
-        self, due: float, deadline: float, probing: bool, ask_at: float | None = None, before: Watch | None = None
+        self, due: float, deadline: float, probing: bool, ask_at: float | None = None, before: HostTrack | None = None
     ) -> None:
         self.due = due
         self.deadline = deadline
@@ -77,12 +77,12 @@ class Watch:
         return self._back_at
 
     @property
-    def outage(self) -> Outage | None:
+    def outage(self) -> HostOutage | None:
         """The outage; None while it lasts, or if there was nothing to see it by."""
         if self._back_at is None or self._down_at is None:
             return None
         duration_s, error_s = self._back_at - self._last_up, self._down_at - self._last_up
-        return Outage(round(duration_s * 1000), round(error_s * 1000), self._last_up)
+        return HostOutage(round(duration_s * 1000), round(error_s * 1000), self._last_up)
 
     def observe(self, observation: Observation) -> bool:
         """Take in the result of a probe.
