@@ -12,9 +12,9 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Callable, Dict, Optional
 
-from .._image.stub import Checksummer
+from .._arch.architectures import own_architecture
+from .._arch.interface import Cpu
 from .atomic import write_atomically
-from .cpu import Cpu
 from .fast_images import DIRECTORY
 from .files import HostFiles
 
@@ -112,10 +112,11 @@ def measure(cpu: Cpu, clock: Callable[[], float] = time.perf_counter) -> Through
 
 
 def _measure_crc32c(sample: bytearray, cpu: Cpu, clock: Callable[[], float]) -> float:
-    if not cpu.sse42:
+    fast = own_architecture().fast
+    if fast is None or fast.check_obstacle(cpu) is not None:
         return _TYPICAL_CRC32C
     try:
-        checksummer = Checksummer()
+        checksummer = fast.checksummer()
     except OSError:
         return _TYPICAL_CRC32C
     return _best(lambda: checksummer.sums(sample), _SAMPLE_BYTES, clock)

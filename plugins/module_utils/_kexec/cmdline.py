@@ -27,11 +27,6 @@ ONE_BOOT_ARGS = ("panic=%d" % PANIC_S, "oops=panic")
 # The kernel's own switch, and so the only one: whoever sets it is obeyed.
 NO_KASLR = "nokaslr"
 
-# kexec-tools keeps the command line in 2048 bytes (COMMAND_LINE_SIZE in
-# kexec/arch/i386/x86-linux-setup.c), the final zero included; the kernel's
-# own limit on x86 is the same.
-CMDLINE_MAX_BYTES = 2047
-
 # What earlier bootloaders added for themselves, with their separator.
 _LOADER_ARGS = ("BOOT_IMAGE", "initrd")
 
@@ -173,13 +168,14 @@ def with_token(base: str, token: str, kaslr: bool = True, kexecs: Optional[int] 
     return " ".join(args[:cut] + own + args[cut:])
 
 
-def check_length(line: str, kernel_max_bytes: int) -> None:
+def check_length(line: str, max_bytes: int, kernel_max_bytes: int) -> None:
     """Refuse a line that a loader or the kernel would cut off.
 
+    :param max_bytes: limit of the architecture.
     :param kernel_max_bytes: the staged kernel's own limit; 0 if it names none.
     :raises KexecError: C(CMDLINE_TOO_LONG).
     """
-    limit = min(kernel_max_bytes or CMDLINE_MAX_BYTES, CMDLINE_MAX_BYTES)
+    limit = min(kernel_max_bytes or max_bytes, max_bytes)
     length = len(line.encode("utf-8"))
     if length > limit:
         raise KexecError("CMDLINE_TOO_LONG", "the command line has %d bytes, %d are possible" % (length, limit))
