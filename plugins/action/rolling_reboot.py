@@ -89,5 +89,5 @@ def _controller() -> Controller:
         progress=lambda host, text: display.vv("%s: %s" % (host, text), host=host),
         columns=screen.size()[0],
         glyphs=screen.glyphs,
-        view=lambda predictions, before: screen.view(display, predictions, before),
+        view=lambda state, predictions: screen.view(display, state, predictions),
     )

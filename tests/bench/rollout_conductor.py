@@ -28,7 +28,7 @@ from ansible.template import Templar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import TRIGGER
-from ansible_collections.fleet.kexec.plugins.plugin_utils._console.view import PlainView
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import CONNECTIONS, rolling_argument_spec
@@ -234,7 +234,7 @@ def rolling(job: Mapping[str, Any]) -> SimulatedRolling:
             progress=progress,
             columns=80,
             glyphs=ASCII,
-            view=lambda predictions, state: PlainView(log.write, predictions=predictions, state=state),
+            view=lambda state, predictions: PlainView(log.write, state, predictions=predictions),
         ),
     )
 

@@ -19,7 +19,9 @@ from ansible.utils.color import ANSIBLE_COLOR
 from .._journal.run_state import RunState
 from .._schedule.hosts import Prediction
 from .._text import ASCII, UNICODE, Glyphs
-from .view import LiveView, PlainView, View
+from .lines import View
+from .live import LiveView
+from .plain import PlainView
 
 # Of a log, or a terminal that does not tell.
 COLUMNS = 80
@@ -47,11 +49,11 @@ class Screen:
                 return size.columns, size.lines
         return COLUMNS, LINES
 
-    def view(self, display: Any, predictions: Mapping[str, Prediction], state: RunState | None) -> View:
-        """What shows a rollout here.
+    def view(self, display: Any, state: RunState, predictions: Mapping[str, Prediction]) -> View:
+        """Display of a rollout here.
 
         :param display: Ansible's.
-        :param state: of a run that is resumed.
+        :param state: of the run; see :class:`Progress`.
         """
 
         def write(text: str) -> None:
@@ -61,8 +63,8 @@ class Screen:
             display.display(text, screen_only=True, newline=False)
 
         if self.terminal is None:
-            return PlainView(write, verbosity=display.verbosity, glyphs=self.glyphs, predictions=predictions, state=state)
-        return LiveView(draw, self.size, colour=bool(ANSIBLE_COLOR), glyphs=self.glyphs, predictions=predictions, state=state)
+            return PlainView(write, state, verbosity=display.verbosity, glyphs=self.glyphs, predictions=predictions)
+        return LiveView(draw, self.size, state, colour=bool(ANSIBLE_COLOR), glyphs=self.glyphs, predictions=predictions)
 
 
 def screen_of(process: int, environ: Mapping[str, str]) -> Screen:

@@ -10,7 +10,8 @@ from textwrap import wrap
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
-from .._journal.run_state import HostState, Phase, Resume, RunState
+from .._journal.phases import Phase, Resume
+from .._journal.run_state import HostState, RunState
 from .._schedule.forecast import Forecast
 from .._schedule.hosts import HostSpec, Phases, Prediction
 from .._schedule.percentiles import percentile

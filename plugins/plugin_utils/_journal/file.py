@@ -22,11 +22,11 @@ import stat
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, BinaryIO, NoReturn, TypeGuard
 
 from .._errors import RolloutError
-from .records import Record
+from .events import Record
 
 #: Major version of the format. A new one is for readers that would misread what old ones can't know.
 VERSION = 1
@@ -60,7 +60,7 @@ def utc(time_s: float) -> str:
     :param time_s: seconds since 1970, UTC.
     :return: such as C(2026-11-24T15:00:00.123Z).
     """
-    return datetime.fromtimestamp(time_s, timezone.utc).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return datetime.fromtimestamp(time_s, UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def time_of(text: str) -> float:

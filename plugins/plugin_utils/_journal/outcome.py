@@ -11,22 +11,19 @@ from typing import Any
 
 from .._errors import RolloutError
 from .._reboot.last_boot import last_boot_facts
+from .._schedule.hosts import ENDED, Status
+from .events import Record, RunResumed
 from .file import READ_BYTES, failed, open_regular
-from .records import Record
-from .run_state import HostState, Phase, RunState
-
-_STATUS = {
-    Phase.RELEASED: "done",
-    Phase.FAILED: "failed",
-    Phase.REFUSED: "refused",
-    Phase.DISCARDED: "discarded",
-    Phase.WAITING: "skipped",
-}
+from .phases import PHASES, Phase
+from .run_state import HostState, RunState
 
 
 def status_of(host: HostState) -> str:
-    """How a host ended; C(unfinished) if it has not, because its controller ended before."""
-    return _STATUS.get(host.phase, "unfinished")
+    """End of a host; C(unfinished) if it has none, because its controller ended before."""
+    if host.phase is Phase.WAITING:
+        return Status.SKIPPED.value
+    status = PHASES[host.phase].status
+    return status.value if status in ENDED else "unfinished"
 
 
 def outcome_of(host: HostState) -> dict[str, Any]:
@@ -43,7 +40,7 @@ def outcome_of(host: HostState) -> dict[str, Any]:
         "probe_seen_by": host.probe_seen_by,
         "probe_outage_ms": host.probe_outage_ms,
         "probe_outage_error_ms": host.probe_outage_error_ms,
-        "notes": host.notes or None,
+        "notes": list(host.notes) or None,
         "detected_by": host.detected_by,
         "login_ms": host.login_ms,
         "elapsed_ms": host.total_ms,
@@ -59,6 +56,9 @@ def outcome_of(host: HostState) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value not in (None, "")}
 
 
+_RESUMED = b'"event":"%s"' % RunResumed.name.encode("ascii")
+
+
 def read_host(journal: str, name: str) -> HostState:
     """One host of a run, without taking apart what the journal says of the others.
 
@@ -70,14 +70,14 @@ def read_host(journal: str, name: str) -> HostState:
             first = json.loads(stream.readline())
             if name not in first["hosts"]:
                 raise RolloutError("HOST_NOT_IN_RUN", "%s is not one of the hosts of run %s" % (name, first["run_id"]))
-            state.apply(dict(first, hosts=[name], waves=[]))
-            mark = json.dumps({"host": name}, separators=(",", ":"))[1:-1].encode("ascii")
+            state.read(dict(first, hosts=[name], waves=[]))
+            own = json.dumps({"host": name}, separators=(",", ":"))[1:-1].encode("ascii")
             for line in stream:
-                if mark in line and line.endswith(b"\n"):
+                if line.endswith(b"\n") and (own in line or _RESUMED in line):
                     record: Record = json.loads(line)
                     # Others may speak of it, in what they printed.
-                    if record.get("host") == name:
-                        state.apply(record)
+                    if record.get("host") == name or record["event"] == RunResumed.name:
+                        state.read(record)
         return state.hosts[name]
     except OSError as error:
         raise failed(journal, error) from error

@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from .._errors import RolloutError
 from .._transport.controller import state_directory
@@ -83,7 +83,7 @@ class RunStore:
         return self._run(run_id, utc(now))
 
     def _make_unnamed(self, now: float, random: Callable[[int], str], store_fd: int) -> str:
-        stamp = datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
         for _draw in range(_DRAWS):
             run_id = "%s-%s" % (stamp, random(2))
             with contextlib.suppress(FileExistsError):

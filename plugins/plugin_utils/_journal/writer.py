@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing the journal beside everything else: what piles up while one write lasts goes into the next."""
+"""Batches of journal writes: events that come while one write lasts go into the next."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from .._errors import RolloutError
-from .records import Record
+from .events import Event
 
 
 class Recorder:
-    """Hands records on to the journal, in order.
+    """Hand events on to the journal, in order.
 
-    What can't be written, to a full disk say, is kept, and tried again with what comes later.
+    Events that can't be written, to a full disk say, are kept, and tried again with those that come later.
 
-    :param commit: writes records and returns when they are on disk; raises :class:`RolloutError`.
-    :param tell: is given every record at once, whether it could be written or not.
+    :param commit: writes events and returns when they are on disk; raises :class:`RolloutError`.
+    :param tell: takes every event at once, whether it could be written or not.
     :param failed: is told whenever writing failed.
     """
 
     def __init__(
         self,
-        commit: Callable[[Sequence[Record]], Awaitable[None]],
-        tell: Callable[[Record], None],
+        commit: Callable[[Sequence[Event]], Awaitable[None]],
+        tell: Callable[[Event], None],
         failed: Callable[[RolloutError], None],
     ) -> None:
         self._commit = commit
         self._tell = tell
         self._failed = failed
-        self._pending: list[Record] = []
+        self._pending: list[Event] = []
         # One write at a time; a second one is asked for while the first lasts.
         self._writing: asyncio.Task[RolloutError | None] | None = None
         self._next: asyncio.Task[RolloutError | None] | None = None
 
-    def record(self, record: Record) -> None:
-        """Have a record written soon."""
-        self._tell(record)
-        self._pending.append(record)
+    def record(self, event: Event) -> None:
+        """Write an event soon."""
+        self._tell(event)
+        self._pending.append(event)
         self._start()
 
     async def durable(self) -> None:
@@ -64,14 +64,14 @@ class Recorder:
             await before
         # From here on what comes is for another write.
         self._writing, self._next = self._next, None
-        records, self._pending = self._pending, []
+        batch, self._pending = self._pending, []
         error = None
         try:
-            if records:
-                await self._commit(records)
+            if batch:
+                await self._commit(batch)
         except RolloutError as caught:
             error = caught
-            self._pending = records + self._pending
+            self._pending = batch + self._pending
             self._failed(caught)
         if self._next is None:
             self._writing = None

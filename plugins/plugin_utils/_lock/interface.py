@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from .._transport.controller import state_directory
@@ -28,7 +28,7 @@ def make_lock(
     *,
     directory: str | None = None,
     clock: Callable[[], float] = lambda: time.clock_gettime(time.CLOCK_BOOTTIME),
-    now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
     progress: Callable[[str], None] = lambda text: None,
 ) -> SlotLock:
     """The lock that the user asks for. Nothing is touched before it is opened.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
@@ -96,7 +96,7 @@ class SlotLock(Protocol):
 
 def utc_text(now: datetime) -> str:
     """A moment as records have it."""
-    return now.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def mismatch(name: str, recorded: int | None, asked: int | None, because: str) -> LockError:

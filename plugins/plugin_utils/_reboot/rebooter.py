@@ -206,7 +206,7 @@ class HostReboot:
             accepts_firmware=request.method != METHOD_KEXEC,
         )
 
-    def adopt(self, intent: Intent, release_before: str, staged: dict[str, Any] | None) -> None:
+    def adopt(self, intent: Intent, release_before: str, staged: Mapping[str, Any] | None) -> None:
         """Go on with a host that somebody else has prepared, and may have triggered."""
         self._token = intent.token
         self.touched = staged is not None

@@ -8,10 +8,11 @@ A host that goes down on its own exceeds no limit. What does is to take one more
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from .._journal.records import Record
+from .._journal.events import RunTerms
 from .boots import finite
 
 # More than can be: a number that stands for anything else.
@@ -95,26 +96,22 @@ class Capacity:
         self._down: set[str] = set()
         self._limits: dict[str, list[_Limit]] = {}
 
-    def is_out(self, host: str) -> bool:
-        """Whether a host is missing because of the rollout."""
-        return host in self._out
-
     def begin(self, at_s: float) -> None:
         """A process of the controller begins; it is not known yet what it goes by."""
         self._limits = {}
         self.terms.append(Terms(at_s, None, None, 0, None))
 
-    def go_by(self, terms: Record, fleet: Iterable[str]) -> None:
+    def go_by(self, terms: RunTerms, fleet: Iterable[str]) -> None:
         """Tell what it goes by.
 
         :param fleet: every host that counts.
-        :raises KeyError, TypeError, ValueError: the record is not what it should be.
+        :raises KeyError, TypeError, ValueError: the terms are not what they should be.
         """
         everybody = frozenset(fleet)
         missing = self._out | self._down
         of_all, of_some = [], 0
         self._limits = {}
-        for each in terms["limits"]:
+        for each in terms.limits:
             hosts = frozenset(map(str, each["hosts"]))
             limit = _Limit(str(each["of"]), _count(each["most"]), len(hosts & missing))
             if hosts >= everybody:
@@ -125,35 +122,23 @@ class Capacity:
                 self._limits.setdefault(host, []).append(limit)
         self.terms[-1] = Terms(
             self.terms[-1].at_s,
-            _count(terms["window"]),
+            _count(terms.window),
             min(of_all, default=None),
             of_some,
-            _foreseen(terms.get("forecast")),
+            _foreseen(terms.forecast),
         )
 
-    def take_out(self, at_s: float, host: str) -> None:
-        """The rollout takes a host out."""
+    def count(self, at_s: float, host: str, *, in_flight: bool, down: bool) -> None:
+        """Count a host or bystander as it is from now on.
+
+        :param in_flight: whether the rollout has made it unavailable.
+        """
         was_out, was_missing = host in self._out, self._missing(host)
-        self._out.add(host)
-        self._down.discard(host)
+        for names, is_in in ((self._out, in_flight), (self._down, down)):
+            (names.add if is_in else names.discard)(host)
         self._counted(at_s, host, was_missing)
-        if not was_out:
+        if in_flight and not was_out:
             self._judge(at_s, host, was_missing)
-
-    def bring_in(self, at_s: float, host: str) -> None:
-        """The rollout is done with a host."""
-        was_missing = self._missing(host)
-        self._out.discard(host)
-        self._counted(at_s, host, was_missing)
-
-    def see(self, at_s: float, host: str, *, up: bool) -> None:
-        """A host is seen to be up, or has to be taken for down."""
-        was_missing = self._missing(host)
-        if up:
-            self._down.discard(host)
-        else:
-            self._down.add(host)
-        self._counted(at_s, host, was_missing)
 
     def _missing(self, host: str) -> bool:
         return host in self._out or host in self._down
@@ -187,7 +172,7 @@ def _count(value: object) -> int:
     return value
 
 
-def _foreseen(value: Record | None) -> Foreseen | None:
+def _foreseen(value: Mapping[str, Any] | None) -> Foreseen | None:
     if value is None:
         return None
     course = [(finite(at_s), _count(out)) for at_s, out in value["out_over_time"]]

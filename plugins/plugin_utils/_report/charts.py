@@ -12,16 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 from markupsafe import Markup
 
+from .._journal.phases import Stage
 from .._schedule.percentiles import percentile
 from .._text import clean, counted, duration, fit
 from . import svg, words
 from .boots import IN_OUTAGE, Boot
 from .figures import UNDIVIDED, Distribution, phase_times
-from .read import HostReport, RunReport, Stage
+from .read import HostReport, RunReport
 from .svg import Axis, Bar
 
 #: Up to so many hosts a row has a name, and room for a finger.
@@ -142,7 +143,7 @@ def fleet(run: RunReport) -> FleetChart:
 
 
 def _midnight_before(time_s: float) -> float:
-    moment = datetime.fromtimestamp(time_s, timezone.utc)
+    moment = datetime.fromtimestamp(time_s, UTC)
     return moment.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
 
 

@@ -9,33 +9,17 @@ memory as a whole. Seconds count from the first record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
 
-from .._errors import RolloutError
+from .._journal import events
+from .._journal.events import Record
 from .._journal.file import FIRST_EVENT, replay, time_of
 from .._journal.outcome import status_of
-from .._journal.records import Record
-from .._journal.run_state import HostState, Phase, Resume, RunState
-from .boots import Boot, boot_of, finite
+from .._journal.phases import Stage
+from .._journal.run_state import Change, HostState, RunState, damaged
+from .boots import Boot, boot_of
 from .capacity import Breach, Capacity, Level, Terms
-
-
-class Stage(StrEnum):
-    """What a host was at, as seen from the controller."""
-
-    PREPARING = "preparing"
-    READY = "ready"
-    DRAINING = "draining"
-    GATE = "gate"
-    SHUTTING_DOWN = "shutting_down"
-    DOWN = "down"
-    CHECKING = "checking"
-    AFTER = "after"
-    UNDOING = "undoing"
-    GIVEN_UP = "given_up"
 
 
 @dataclass(slots=True)
@@ -137,28 +121,9 @@ def run_from_records(records: Iterable[Record]) -> RunReport:
     return reader.report(torn=False)
 
 
-# What a host is at from the record of an event on; None: nothing any more.
-_STAGES: dict[str, Stage | None] = {
-    "host_preparing": Stage.PREPARING,
-    "host_prepared": Stage.READY,
-    "host_draining": Stage.DRAINING,
-    "host_drained": Stage.GATE,
-    "host_intent": Stage.SHUTTING_DOWN,
-    "host_down": Stage.DOWN,
-    "host_back": Stage.CHECKING,
-    "host_verified": Stage.AFTER,
-    "host_released": None,
-    "host_refused": None,
-    "host_undrained": None,
-}
-# What is calculated with.
-_NUMBERS = ("outage_ms", "outage_error_ms", "duration_ms")
-_BEGINNINGS = frozenset((FIRST_EVENT, "run_resumed"))
-_GONE_OUT = frozenset(("host_draining", "host_intent"))
-_BACK_IN = frozenset(("host_released", "host_failed", "host_refused", "host_undrained"))
-
-
 class _Reader:
+    """Clock beside the state of a run: from when to when its hosts were at what."""
+
     def __init__(self) -> None:
         self._state = RunState()
         self._started_s = 0.0
@@ -168,52 +133,54 @@ class _Reader:
         self._boots: dict[str, Boot] = {}
         self._capacity = Capacity()
         self._absences: list[tuple[float, float]] = []
-        self._handlers: dict[str, Callable[[str, Record], None]] = {
-            "host_timeline": self._timeline,
-            "host_seen": self._seen,
-            "host_failed": self._failed,
-            "host_unstaged": self._unstaged,
-        }
 
     def apply(self, record: Record) -> None:
-        event = record["event"]
+        """Take in a record.
+
+        :raises RolloutError: C(JOURNAL_DAMAGED).
+        """
         before_s = self._now_s
         try:
             at_s = time_of(record["at"])
-            if event == FIRST_EVENT:
+            if record["event"] == FIRST_EVENT:
                 self._started_s = at_s
             # A clock that was set back makes nothing end before it began.
             self._now_s = max(before_s, at_s - self._started_s)
-            self._state.apply(record)
-            if event in _BEGINNINGS:
-                self._capacity.begin(self._now_s)
-            if event == "run_resumed":
-                self._resumed(before_s)
-            elif event == "run_terms":
-                self._capacity.go_by(record, (*self._state.hosts, *self._state.bystanders))
-            elif "host" in record:
-                self._host(str(record["host"]), event, record)
+            change = self._state.read(record)
+            if change is not None:
+                self._take_in(change, before_s)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise _damaged(record.get("seq"), event, error) from error
+            raise damaged(record, error) from error
 
-    def _host(self, name: str, event: str, record: Record) -> None:
-        for field_ in _NUMBERS:
-            if record.get(field_) is not None:
-                finite(record[field_])
-        if event in self._handlers:
-            self._handlers[event](name, record)
-        elif event in _STAGES:
+    def _take_in(self, change: Change, before_s: float) -> None:
+        state = self._state
+        match change.event:
+            case events.RunStarted():
+                self._capacity.begin(self._now_s)
+            case events.RunResumed():
+                self._capacity.begin(self._now_s)
+                # There was no controller; hosts that were only begun ended with it.
+                self._absences.append((before_s, self._now_s))
+                for name in list(self._open):
+                    if state.hosts[name].stale:
+                        self._go_on(name, None, before_s)
+            case events.RunTerms() as terms:
+                self._capacity.go_by(terms, (*state.hosts, *state.bystanders))
+            case events.HostTimeline() as reboot:
+                self._boots[reboot.host] = boot_of(reboot.timeline)
+            case events.HostEvent() as event:
+                self._host(event, change)
+
+    def _host(self, event: events.HostEvent, change: Change) -> None:
+        host = change.host
+        if host is not None and host.stage is not change.stage_before:
             at_s = self._now_s
-            if event == "host_down" and record.get("down_at"):
+            if isinstance(event, events.HostDown) and event.down_at:
                 # It is written when it was noticed.
-                at_s = min(at_s, max(0.0, time_of(record["down_at"]) - self._started_s))
-            self._go_on(name, _STAGES[event], at_s)
-        if event in _GONE_OUT:
-            self._capacity.take_out(self._now_s, name)
-        elif event in _BACK_IN:
-            self._capacity.bring_in(self._now_s, name)
-        elif event == "host_back":
-            self._capacity.see(self._now_s, name, up=True)
+                at_s = min(at_s, max(0.0, time_of(event.down_at) - self._started_s))
+            self._go_on(host.host, host.stage, at_s)
+        in_flight = host is not None and host.in_flight
+        self._capacity.count(self._now_s, event.host, in_flight=in_flight, down=event.host in self._state.down)
 
     def _go_on(self, name: str, stage: Stage | None, at_s: float) -> None:
         """End what a host was at, and begin the next."""
@@ -227,53 +194,20 @@ class _Reader:
         if stage is not None:
             self._open[name] = (stage, at_s)
 
-    def _timeline(self, name: str, record: Record) -> None:
-        self._boots[name] = boot_of(record["timeline"])
-
-    def _seen(self, name: str, record: Record) -> None:
-        self._capacity.see(self._now_s, name, up=record["up"])
-        host = self._state.hosts.get(name)
-        if host is not None and host.phase is Phase.FAILED:
-            self._go_on(name, None if record["up"] else Stage.GIVEN_UP, self._now_s)
-
-    def _failed(self, name: str, record: Record) -> None:
-        if record["down"]:
-            self._capacity.see(self._now_s, name, up=False)
-        self._go_on(name, Stage.GIVEN_UP if record["down"] else None, self._now_s)
-
-    def _unstaged(self, name: str, _record: Record) -> None:
-        # What was drained is undrained now; where no hook drained anything there is nothing to wait for.
-        drained = any(phase == "before" for phase, _hook in self._state.hosts[name].hooks)
-        undoing = drained and self._capacity.is_out(name)
-        self._go_on(name, Stage.UNDOING if undoing else None, self._now_s)
-        if not undoing:
-            self._capacity.bring_in(self._now_s, name)
-
-    def _resumed(self, before_s: float) -> None:
-        """What a controller had begun ended with it; hosts that were on their way went on without it."""
-        self._absences.append((before_s, self._now_s))
-        for host in self._state.hosts.values():
-            if host.resume is Resume.ANEW and host.host in self._open:
-                self._go_on(host.host, None, before_s)
-
     def report(self, torn: bool) -> RunReport:
         state = self._state
         for name, (stage, begun_s) in self._open.items():
             if self._now_s > begun_s:
                 self._stretches[name].append(Stretch(stage, begun_s, self._now_s))
-        try:
-            numbers = {name: number for number, wave in enumerate(state.waves) for name in wave["hosts"]}
-            hosts = [
-                HostReport(host, numbers.get(name, -1), self._stretches.get(name, []), self._boots.get(name))
-                for name, host in state.hosts.items()
-            ]
-            waves = _waves(state, hosts)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _damaged(1, FIRST_EVENT, error) from error
+        numbers = {name: number for number, wave in enumerate(state.waves) for name in wave.hosts}
+        hosts = [
+            HostReport(host, numbers.get(name, -1), self._stretches.get(name, []), self._boots.get(name))
+            for name, host in state.hosts.items()
+        ]
         return RunReport(
             state=state,
             hosts=hosts,
-            waves=waves,
+            waves=_waves(state, hosts),
             started_s=self._started_s,
             end_s=self._now_s,
             levels=self._capacity.levels,
@@ -282,10 +216,6 @@ class _Reader:
             absences=self._absences,
             torn=torn,
         )
-
-
-def _damaged(line: Any, event: str, error: Exception) -> RolloutError:
-    return RolloutError("JOURNAL_DAMAGED", "line %s, %s, can't be used: %r" % (line, event, error), line=line)
 
 
 def _waves(state: RunState, hosts: Iterable[HostReport]) -> list[WaveReport]:
@@ -300,5 +230,5 @@ def _waves(state: RunState, hosts: Iterable[HostReport]) -> list[WaveReport]:
     waves = []
     for number, wave in enumerate(state.waves):
         start, end = spans.get(number, (None, None))
-        waves.append(WaveReport(str(wave["name"]), len(wave["hosts"]), finite(wave.get("soak_s") or 0.0), start, end))
+        waves.append(WaveReport(wave.name, len(wave.hosts), wave.soak_s, start, end))
     return waves

@@ -171,7 +171,7 @@ def _firmware_before(store: RunStore, but: str) -> dict[str, list[float]]:
             continue
         state = RunState()
         try:
-            replay(run.journal, state.apply)
+            replay(run.journal, state.read)
         except RolloutError:
             continue
         for combination, outages_ms in firmware_outages(HostReport(host, -1) for host in state.hosts.values()).items():

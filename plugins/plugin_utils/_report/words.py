@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
+from .._journal.phases import Stage
 from .._text import clean, duration
-from .read import Stage
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ def clock(time_s: float, *, seconds: bool = True) -> str:
 
     :param time_s: since 1970.
     """
-    moment = datetime.fromtimestamp(time_s, timezone.utc)
+    moment = datetime.fromtimestamp(time_s, UTC)
     return moment.strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
 def moment(time_s: float) -> str:
     """Date and time of day, UTC."""
-    return datetime.fromtimestamp(time_s, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def share(fraction: float) -> str:

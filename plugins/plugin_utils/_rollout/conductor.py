@@ -17,9 +17,10 @@ from typing import Any, Protocol, TypeVar
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
 from .._errors import RolloutError
-from .._journal import records
-from .._journal.records import Record
-from .._journal.run_state import HostState, Resume, RunState
+from .._journal import events
+from .._journal.events import Event
+from .._journal.phases import Resume
+from .._journal.run_state import HostState, RunState
 from .._journal.writer import Recorder
 from .._schedule.hosts import HostSpec, Status
 from .._schedule.plan import Plan
@@ -73,7 +74,7 @@ class Conductor:
     :param prober: for hosts that are not being rebooted.
     :param before: of the run that is resumed.
     :param down: hosts and bystanders that are down as far as is known.
-    :param shown: is given every record, for the live view.
+    :param shown: takes every event, for the live view.
     :param tick: called about twice a second, for the live view.
     """
 
@@ -85,10 +86,10 @@ class Conductor:
         fleet: Fleet,
         prober: Prober,
         budget: Budget,
-        commit: Callable[[Sequence[Record]], Awaitable[None]],
+        commit: Callable[[Sequence[Event]], Awaitable[None]],
         before: RunState | None = None,
         down: Collection[str] = (),
-        shown: Callable[[Record], None] = lambda record: None,
+        shown: Callable[[Event], None] = lambda event: None,
         tick: Callable[[float], None] = lambda now: None,
     ) -> None:
         self._plan = plan
@@ -153,7 +154,7 @@ class Conductor:
                 self._waiting_to_go.pop(host.name).set_result(decision.reason)
         if self._scheduler.stopped and not self._told_stop:
             self._told_stop = True
-            self.record(records.run_stopping(reason=self._scheduler.stopped))
+            self.record(events.RunStopping(reason=self._scheduler.stopped))
         changed, self._changed = self._changed, asyncio.get_running_loop().create_future()
         changed.set_result(None)
 
@@ -162,10 +163,10 @@ class Conductor:
             run = self._fleet.run_of(host, self)
         except CodedError as error:
             if resumed:
-                self.record(records.host_failed(host.name, reason=error.reason, down=True, phase=resumed.phase.value))
+                self.record(events.HostFailed(host=host.name, reason=error.reason, down=True, phase=resumed.phase.value))
                 self.failed(host.name, error.reason, down=True)
             else:
-                self.record(records.host_refused(host.name, reason=error.reason))
+                self.record(events.HostRefused(host=host.name, reason=error.reason))
                 self.refused(host.name, error.reason)
             return
         # It is watched by its own run from here on.
@@ -266,18 +267,18 @@ class Conductor:
         if self._up.get(name, True) == up:
             return
         self._up[name] = up
-        self.record(records.host_seen(name, up=up))
+        self.record(events.HostSeen(host=name, up=up))
         self._scheduler.seen(name, up, self._now())
         self._happened()
 
     # What hosts ask and tell; see host_run.Desk.
 
-    def record(self, record: Record) -> None:
-        """Write a record soon."""
-        self._recorder.record(record)
+    def record(self, event: Event) -> None:
+        """Write an event soon."""
+        self._recorder.record(event)
 
     async def durable(self) -> None:
-        """Wait until all records so far are on disk."""
+        """Wait until all events so far are on disk."""
         await self._recorder.durable()
 
     async def go(self, host: str) -> Reason | None:

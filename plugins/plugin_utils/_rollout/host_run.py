@@ -26,11 +26,11 @@ from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline imp
 from .._errors import RolloutError
 from .._hooks.hooks import Hook
 from .._hooks.runner import HookRunner
-from .._journal import records
+from .._journal import events
+from .._journal.events import Event
 from .._journal.file import time_of, utc
-from .._journal.records import Record
+from .._journal.phases import Phase
 from .._journal.run_state import HostState as JournalState
-from .._journal.run_state import Phase
 from .._reboot.rebooter import (
     METHOD_FIRMWARE,
     METHOD_KEXEC,
@@ -74,11 +74,11 @@ class Hooks:
 class Desk(Protocol):
     """What a host asks of the conductor, and tells it."""
 
-    def record(self, record: Record) -> None:
-        """Write a record soon."""
+    def record(self, event: Event) -> None:
+        """Write an event soon."""
 
     async def durable(self) -> None:
-        """Wait until all records so far are on disk; :raises RolloutError: they can't be written."""
+        """Wait until all events so far are on disk; :raises RolloutError: they can't be written."""
 
     async def go(self, host: str) -> Reason | None:
         """Tell that a host is ready, and wait until it may go; or why it may not go any more."""
@@ -216,7 +216,7 @@ class HostRun:
             if self._phase is Phase.PREPARING:
                 if self._reboot.touched:
                     await self._undo()
-                self._record(records.host_refused(self._name, reason=why))
+                self._record(events.HostRefused(host=self._name, reason=why))
                 self._desk.refused(self._name, why)
                 return
         except AnsibleError as error:
@@ -233,7 +233,7 @@ class HostRun:
         await self._run_hooks("on_failure", self._hooks.on_failure)
         if self._triggered:
             await self._desk.give_slot_back(self._name)
-        self._record(records.host_failed(self._name, reason=why, down=down, phase=self._phase.value))
+        self._record(events.HostFailed(host=self._name, reason=why, down=down, phase=self._phase.value))
         self._desk.failed(self._name, why, down)
         await self._tell_timeline()
 
@@ -243,10 +243,10 @@ class HostRun:
         :return: whether it is certain that nothing is loaded.
         """
         unstaged = not self._reboot.touched or await self._reboot.call_off()
-        self._record(records.host_unstaged(self._name, ok=unstaged, told=self._told))
+        self._record(events.HostUnstaged(host=self._name, ok=unstaged, told=self._told))
         if self._drained:
             ok = await self._run_hooks("after", self._hooks.after) is None
-            self._record(records.host_undrained(self._name, ok=ok))
+            self._record(events.HostUndrained(host=self._name, ok=ok))
             self._drained = not ok
         await self._desk.give_slot_back(self._name)
         return unstaged
@@ -255,14 +255,14 @@ class HostRun:
 
     async def _from_the_start(self, out: bool = False) -> None:
         """:param out: it costs capacity already, and need not be let go."""
-        self._record(records.host_preparing(self._name))
+        self._record(events.HostPreparing(host=self._name))
         await self._desk.durable()
         began = self._now()
         intent = await self._reboot.prepare(self._request)
         known = self._reboot.known
         self._record(
-            records.host_prepared(
-                self._name,
+            events.HostPrepared(
+                host=self._name,
                 method=intent.method,
                 token=intent.token,
                 release=intent.release,
@@ -270,8 +270,8 @@ class HostRun:
                 boot_id=intent.boot_id,
                 release_before=known["before"]["release"],
                 predicted_ms=self._host.predicted.as_ms(),
-                reasons=[Reason(**each) for each in known["reasons"]],
-                notes=known["notes"],
+                reasons=tuple(Reason(**each) for each in known["reasons"]),
+                notes=tuple(known["notes"]),
                 duration_ms=self._ms_since(began),
                 combination=self._host.combination,
             )
@@ -296,7 +296,7 @@ class HostRun:
     async def _drain(self) -> None:
         began = self._now()
         self._phase = Phase.DRAINING
-        self._record(records.host_draining(self._name))
+        self._record(events.HostDraining(host=self._name))
         if self._hooks.before:
             # Else there is nothing that would have to be undone, and a host that is out does not wait for a disk.
             await self._desk.durable()
@@ -306,7 +306,7 @@ class HostRun:
         if failed is not None:
             raise _Failed(failed, down=False)
         self._draining = self._reboot.since(began)
-        self._record(records.host_drained(self._name, duration_ms=self._ms_since(began)))
+        self._record(events.HostDrained(host=self._name, duration_ms=self._ms_since(began)))
 
     async def _pass_the_gate(self) -> None:
         """Wait for room in the budget, and for a slot of the one that is shared with other controllers."""
@@ -328,8 +328,8 @@ class HostRun:
     async def _declare(self, intent: Intent) -> None:
         """Have it on disk that the host is about to be told, so that whoever comes after asks it."""
         self._record(
-            records.host_intent(
-                self._name,
+            events.HostIntent(
+                host=self._name,
                 boot_id=intent.boot_id,
                 token=intent.token,
                 unit="fleet-kexec-%s.service" % intent.token,
@@ -350,7 +350,7 @@ class HostRun:
         except RebootError as error:
             raise self._not_begun(error) from error
         self._phase = Phase.TRIGGERED
-        self._record(records.host_triggered(self._name))
+        self._record(events.HostTriggered(host=self._name))
 
     async def _trigger(self, intent: Intent, timeout_s: float | None = None) -> None:
         self._told = True
@@ -409,11 +409,11 @@ class HostRun:
         known = self._reboot.known
         self._phase = Phase.VERIFIED
         self._record(
-            records.host_verified(
-                self._name,
+            events.HostVerified(
+                host=self._name,
                 **self._came_back_as(),
                 login_ms=known["login_ms"],
-                reasons=[Reason(**each) for each in known["reasons"]],
+                reasons=tuple(Reason(**each) for each in known["reasons"]),
             )
         )
         began = self._now()
@@ -423,11 +423,11 @@ class HostRun:
         self._drained = False
         self._phase = Phase.HEALTHY
         self._healthy_at = self._now()
-        self._record(records.host_healthy(self._name, duration_ms=self._ms_since(began)))
+        self._record(events.HostHealthy(host=self._name, duration_ms=self._ms_since(began)))
         await self._desk.give_slot_back(self._name)
         self._reboot.end_probe()
         known["elapsed_ms"] = self._ms_since(went)
-        self._record(records.host_released(self._name, duration_ms=known["elapsed_ms"]))
+        self._record(events.HostReleased(host=self._name, duration_ms=known["elapsed_ms"]))
         outage_ms = known["outage_ms"]
         self._desk.released(self._name, outage_ms / 1000 if outage_ms is not None else None)
         await self._tell_timeline()
@@ -440,7 +440,7 @@ class HostRun:
             self._came_back_from, healthy_at=self._healthy_at, drain=self._draining, combination=self._host.combination
         )
         if timeline is not None:
-            self._record(records.host_timeline(self._name, timeline=timeline))
+            self._record(events.HostTimeline(host=self._name, timeline=timeline))
 
     async def _until_back(self, intent: Intent, due: float, ask_at: float | None) -> tuple[Intent, HostState]:
         """Watch until the host is back and proven, with the help of what the user allows."""
@@ -463,7 +463,7 @@ class HostRun:
         try:
             self._reboot.verify(intent, state)
         except RebootError:
-            self._record(records.host_unproven(self._name, **self._came_back_as()))
+            self._record(events.HostUnproven(host=self._name, **self._came_back_as()))
             raise
 
     def _came_back_as(self) -> dict[str, Any]:
@@ -478,7 +478,7 @@ class HostRun:
     async def _watch(self, intent: Intent, due: float, ask_at: float | None = None) -> HostState:
         def went_down() -> None:
             self._phase = Phase.DOWN
-            self._record(records.host_down(self._name, at=utc(self._now_utc())))
+            self._record(events.HostDown(host=self._name, down_at=utc(self._now_utc())))
 
         state = await self._reboot.watch(
             intent,
@@ -502,8 +502,8 @@ class HostRun:
         self._came_back_from = intent
         self._phase = Phase.BACK
         self._record(
-            records.host_back(
-                self._name,
+            events.HostBack(
+                host=self._name,
                 outage_ms=known["outage_ms"],
                 outage_error_ms=known["outage_error_ms"],
                 detected_by=known["detected_by"],
@@ -513,8 +513,8 @@ class HostRun:
     def _probed(self, probed: Probed) -> None:
         outage = probed.outage
         self._record(
-            records.host_probed(
-                self._name,
+            events.HostProbed(
+                host=self._name,
                 probe_seen_by=probed.seen_by,
                 probe_outage_ms=outage.duration_ms if outage else None,
                 probe_outage_error_ms=outage.error_ms if outage else None,
@@ -570,8 +570,8 @@ class HostRun:
         for hook in hooks:
             outcome = await self._runner.run(hook)
             self._record(
-                records.hook_ended(
-                    self._name,
+                events.HookEnded(
+                    host=self._name,
                     hook=hook.name,
                     phase=phase,
                     attempts=outcome.attempts,
@@ -586,8 +586,8 @@ class HostRun:
                     break
         return failed
 
-    def _record(self, record: Record) -> None:
-        self._desk.record(record)
+    def _record(self, event: Event) -> None:
+        self._desk.record(event)
 
     def _ms_since(self, began: float) -> int:
         return round((self._now() - began) * 1000)

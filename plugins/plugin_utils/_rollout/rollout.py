@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -15,10 +15,11 @@ from ansible.errors import AnsibleError
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
 from .._errors import RolloutError
+from .._journal.events import RunTerms
 from .._journal.file import replay
 from .._journal.outcome import outcome_of
-from .._journal.records import Record, run_terms
-from .._journal.run_state import Phase, Resume, RunState
+from .._journal.phases import PHASES, Phase, Resume
+from .._journal.run_state import RunState
 from .._journal.run_store import RunStore
 from .._reboot.rebooter import HostReboot, RebootRequest
 from .._schedule.forecast import Forecast
@@ -33,9 +34,6 @@ from .fleet import PlayFleet
 # Runs that tell how long hosts take, and the number of hosts that is enough: to read a journal of 10,000 takes seconds.
 RUNS_REMEMBERED = 20
 HOSTS_REMEMBERED = 10_000
-
-# How a host that a resume leaves alone has ended.
-_ENDED = {Phase.RELEASED: Status.DONE, Phase.FAILED: Status.FAILED}
 
 
 # What is known before.
@@ -53,7 +51,7 @@ def samples_of(store: RunStore, but: str | None = None) -> dict[str, list[Phases
         state = RunState()
         try:
             if run.run_id != but:
-                replay(run.journal, state.apply)
+                replay(run.journal, state.read)
         except RolloutError:
             continue
         for host in state.hosts.values():
@@ -100,7 +98,7 @@ def bystanders_of(names: Iterable[str], fleet: PlayFleet, groups: Callable[[str]
 
 def done_before(state: RunState) -> dict[str, Status]:
     """How hosts ended in the run that is resumed, those that a resume leaves alone."""
-    return {host.host: _ENDED[host.phase] for host in state.with_resume(Resume.DONE)}
+    return {host.host: PHASES[host.phase].status for host in state.with_resume(Resume.DONE)}
 
 
 # The plan.
@@ -146,15 +144,18 @@ def forecast_result(forecast: Forecast) -> dict[str, Any]:
     }
 
 
-def terms_record(plan: Plan, settings: Settings, forecast: Forecast) -> Record:
-    """What a rollout goes by, in numbers of hosts."""
+def terms_of(plan: Plan, settings: Settings, forecast: Forecast) -> RunTerms:
+    """Terms of a rollout, in numbers of hosts."""
     members: dict[Limit, list[str]] = {}
     for name, limits in plan.limits.items():
         for limit in limits:
             members.setdefault(limit, []).append(name)
-    limits_ = [{"of": limit.of, "most": limit.most, "hosts": names} for limit, names in members.items()]
-    failure_budget = settings.failure_budget.total.of(len(plan.hosts))
-    return run_terms(window=plan.window, limits=limits_, forecast=forecast_result(forecast), failure_budget=failure_budget)
+    return RunTerms(
+        window=plan.window,
+        limits=tuple({"of": limit.of, "most": limit.most, "hosts": names} for limit, names in members.items()),
+        forecast=forecast_result(forecast),
+        failure_budget=settings.failure_budget.total.of(len(plan.hosts)),
+    )
 
 
 def plan_hosts(hosts: Sequence[HostSpec], looked: Mapping[str, Looked]) -> dict[str, dict[str, Any]]:
@@ -195,11 +196,3 @@ def hosts_result(state: RunState, statuses: Mapping[str, Status], results: Mappi
                 known[extra] = results[name][extra]
         found[name] = known
     return found
-
-
-def without_retried(state: RunState, names: Iterable[str]) -> RunState:
-    """A state in which these hosts are as if they had not been begun."""
-    for name in names:
-        host = state.hosts[name]
-        state.hosts[name] = replace(host, phase=Phase.WAITING, reason=None, failed_in="")
-    return state

@@ -21,13 +21,14 @@ from urllib.parse import urlsplit
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
 
+from .._console.lines import View
 from .._console.summary import plan_text, summary
-from .._console.view import View
 from .._errors import RolloutError
-from .._journal import records
+from .._journal import events
+from .._journal.events import Event
 from .._journal.file import Journal, replay, utc
-from .._journal.records import Record
-from .._journal.run_state import Phase, RunState
+from .._journal.phases import Phase
+from .._journal.run_state import Change, RunState
 from .._journal.run_store import Run, RunStore, default_directory
 from .._lock.beside import LockBeside
 from .._lock.interface import lock_options, make_lock
@@ -57,8 +58,7 @@ from .rollout import (
     plan_hosts,
     samples_of,
     specs_of,
-    terms_record,
-    without_retried,
+    terms_of,
 )
 
 # A disk that takes longer than this to sync is as good as full.
@@ -76,8 +76,7 @@ class Controller:
     :ivar say: shows a line to the user.
     :ivar progress: told what a host does, in few words.
     :ivar columns: of what shows the texts before and after it.
-    :ivar view: makes what shows the rollout as it goes, given how long each host is predicted to take, and the state of a
-        run that is resumed.
+    :ivar view: makes the display of the rollout, from the run's state and from how long each host is predicted to take.
     """
 
     name: str
@@ -87,7 +86,7 @@ class Controller:
     progress: Callable[[str, str], None]
     columns: int
     glyphs: Glyphs
-    view: Callable[[Mapping[str, Prediction], RunState | None], View]
+    view: Callable[[RunState, Mapping[str, Prediction]], View]
 
 
 class Orphaned(Exception):
@@ -157,7 +156,7 @@ class Rolling:
             before = None
             if self._options["resume"]:
                 before = RunState()
-                replay(self._store.open(self._options["resume"]).journal, before.apply)
+                replay(self._store.open(self._options["resume"]).journal, before.read)
                 self._retry(before)
             planned = self._planned(probers, before)
             ended = done_before(before) if before else {}
@@ -189,13 +188,14 @@ class Rolling:
         before: RunState | None = None
         async with _probers() as probers, contextlib.AsyncExitStack() as opened:
             opened.enter_context(_short_collections())
+            first: Event
             if self._options["resume"]:
                 run = self._store.open(self._options["resume"])
-                journal = opened.enter_context(Journal(run.journal, replay=state.apply))
-                before = self._retry(copy.deepcopy(state))
+                journal = opened.enter_context(Journal(run.journal, replay=state.read))
+                before = copy.deepcopy(self._retry(state))
                 planned = self._planned(probers, before, but=run.run_id)
                 foreseen = self._foresee(self._left(planned, list(done_before(before))))
-                first = records.run_resumed(controller=self._controller.name, pid=os.getpid())
+                first = events.RunResumed(controller=self._controller.name, pid=os.getpid())
             else:
                 planned = self._planned(probers, None)
                 foreseen = self._foresee(planned)
@@ -203,16 +203,16 @@ class Rolling:
                 journal = opened.enter_context(Journal(run.journal))
                 first = self._started(run, planned.plan)
 
-            async def commit(batch: Sequence[Record]) -> None:
+            async def commit(batch: Sequence[Event]) -> None:
+                records = [event.as_record() for event in batch]
                 try:
-                    await bounded_call(lambda: journal.append(batch), COMMIT_TIMEOUT_S)
+                    await bounded_call(lambda: journal.append(records), COMMIT_TIMEOUT_S)
                 except CallAbandoned as error:
                     raise RolloutError("JOURNAL_FAILED", "%s: %s" % (run.journal, error)) from error
 
-            opening = [first, terms_record(planned.plan, self._settings, foreseen)]
+            opening = [first, terms_of(planned.plan, self._settings, foreseen)]
             await commit(opening)
-            for record in opening:
-                state.apply(dict(record, at=utc(time.time())))
+            changes = [state.apply(event, utc(time.time())) for event in opening]
             lock = LockBeside(
                 make_lock(self._options["lock"] or {}, run.run_id, self._controller.name, progress=self._controller.say)
             )
@@ -222,7 +222,7 @@ class Rolling:
                 await _release_ended(lock, run.run_id, before)
             return await self._conduct(
                 run=run,
-                opening=opening,
+                changes=changes,
                 state=state,
                 before=before,
                 planned=planned,
@@ -236,14 +236,14 @@ class Rolling:
         self,
         *,
         run: Run,
-        opening: Sequence[Record],
+        changes: Sequence[Change],
         state: RunState,
         before: RunState | None,
         planned: _Planned,
         foreseen: Forecast,
         lock: LockBeside,
         prober: Prober,
-        commit: Callable[[Sequence[Record]], Any],
+        commit: Callable[[Sequence[Event]], Any],
     ) -> dict[str, Any]:
         now = asyncio.get_running_loop().time
         began = now()
@@ -255,14 +255,13 @@ class Rolling:
             outages_of(planned.history.samples),
             done={name: status for name, status in done_before(before).items() if name in plan.limits} if before else None,
         )
-        view = self._controller.view({host.name: host.predicted for host in plan.hosts}, before)
-        # They were written before there was anything to show them.
-        for record in opening:
-            view.record(record, began)
+        view = self._controller.view(state, {host.name: host.predicted for host in plan.hosts})
+        # They were made before there was anything to show them.
+        for change in changes:
+            view.show(change, began)
 
-        def shown(record: Record) -> None:
-            state.apply(dict(record, at=utc(time.time())))
-            view.record(record, now())
+        def shown(event: Event) -> None:
+            view.show(state.apply(event, utc(time.time())), now())
 
         conductor = Conductor(
             plan=plan,
@@ -280,7 +279,7 @@ class Rolling:
             with Interrupts(lambda: conductor.stop(reason("INTERRUPTED", "the playbook was interrupted"))):
                 await _while_parent_lives(conductor.run(), lambda: scheduler.stopped is not None)
                 counts = {status.value: count for status, count in scheduler.counts().items() if count}
-                ended = records.run_ended(counts=counts, duration_ms=round((now() - began) * 1000))
+                ended = events.RunEnded(counts=counts, duration_ms=round((now() - began) * 1000))
                 with contextlib.suppress(CodedError):
                     await commit([ended])
                 shown(ended)
@@ -384,21 +383,21 @@ class Rolling:
     def _retry(self, state: RunState) -> RunState:
         """Have hosts that failed begin anew, where that is asked for."""
         if self._options["retry_failed"]:
-            without_retried(state, [name for name, host in state.hosts.items() if host.phase is Phase.FAILED])
+            state.retry([name for name, host in state.hosts.items() if host.phase is Phase.FAILED])
         return state
 
-    def _started(self, run: Run, plan: Plan) -> Record:
+    def _started(self, run: Run, plan: Plan) -> Event:
         shown = {name: value for name, value in self._options.items() if value is not None and name != "lock"}
         lock = self._options["lock"] or {}
         shown["lock"] = {name: lock[name] for name in ("backend", "name", "slots") if lock.get(name) is not None}
-        return records.run_started(
+        return events.RunStarted(
             run_id=run.run_id,
             controller=self._controller.name,
             collection_version=collection_version(),
-            hosts=[host.name for host in plan.hosts],
-            bystanders=[each.name for each in plan.bystanders],
+            hosts=tuple(host.name for host in plan.hosts),
+            bystanders=tuple(each.name for each in plan.bystanders),
             settings=shown,
-            waves=_waves(plan),
+            waves=tuple(_waves(plan)),
             pid=os.getpid(),
         )
 

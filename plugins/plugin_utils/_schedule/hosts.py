@@ -31,6 +31,9 @@ class Status(StrEnum):
     DISCARDED = "discarded"
 
 
+ENDED = frozenset({Status.DONE, Status.REFUSED, Status.FAILED, Status.SKIPPED, Status.DISCARDED})
+
+
 @dataclass(frozen=True)
 class Phases:
     """How long a host takes, in seconds.

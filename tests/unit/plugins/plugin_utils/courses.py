@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import HostSpec, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings
@@ -21,20 +21,20 @@ Timed = tuple[float, Record]
 
 def begun(waves: Sequence[tuple[str, Sequence[str], float]]) -> Record:
     """A run begins."""
-    return records.run_started(
+    return events.RunStarted(
         run_id=RUN_ID,
         controller="admin1",
         collection_version="0.1.0",
-        hosts=[host for _name, hosts, _soak_s in waves for host in hosts],
-        bystanders=["db1"],
+        hosts=tuple(host for _name, hosts, _soak_s in waves for host in hosts),
+        bystanders=("db1",),
         settings={},
-        waves=[{"name": name, "hosts": list(hosts), "soak_s": soak_s} for name, hosts, soak_s in waves],
-    )
+        waves=tuple({"name": name, "hosts": list(hosts), "soak_s": soak_s} for name, hosts, soak_s in waves),
+    ).as_record()
 
 
 def terms(window: int, failure_budget: int = 0) -> Record:
     """It goes by these."""
-    return records.run_terms(window=window, limits=[], forecast=None, failure_budget=failure_budget)
+    return events.RunTerms(window=window, limits=(), forecast=None, failure_budget=failure_budget).as_record()
 
 
 def rollout(plan: Plan, settings: Settings, draw: Callable[[HostSpec], Fate]) -> tuple[Course, list[Timed]]:
@@ -58,7 +58,7 @@ def rollout(plan: Plan, settings: Settings, draw: Callable[[HostSpec], Fate]) ->
         steps[12]["duration_ms"] = round((end_s - go_s) * 1000)
         times = [go_s, go_s, go_s, trigger_s, trigger_s, trigger_s, trigger_s, trigger_s, back_s, back_s, end_s, end_s, end_s]
         if fates[host.name].end == Status.FAILED:
-            steps[8:] = [records.host_failed(host.name, reason=LOST, down=True, phase="down")]
+            steps[8:] = [events.HostFailed(host=host.name, reason=LOST, down=True, phase="down").as_record()]
             times[8:] = [end_s]
         timed += zip(times, steps, strict=True)
     timed.sort(key=lambda each: each[0])

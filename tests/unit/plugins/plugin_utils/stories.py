@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 
 OLD, NEW = "0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55", "3c1f5a52-54c7-4bd7-9a3c-0f4dd1c0f0aa"
 RELEASE = "6.12.117+deb13-amd64"
@@ -15,30 +15,30 @@ LOST = reason("REBOOT_TIMEOUT", "web2 did not come back within 300 s")
 
 
 def started(hosts: list[str], bystanders: tuple[str, ...] = ()) -> Record:
-    return records.run_started(
+    return events.RunStarted(
         run_id="night",
         controller="admin1",
         pid=4711,
         collection_version="0.1.0",
-        hosts=hosts,
-        bystanders=bystanders,
+        hosts=tuple(hosts),
+        bystanders=tuple(bystanders),
         settings={"window": "2"},
-        waves=[{"name": "canary", "hosts": hosts[:1], "soak_s": 60.0}, {"name": "rest", "hosts": hosts[1:], "soak_s": 0.0}],
-    )
+        waves=({"name": "canary", "hosts": hosts[:1], "soak_s": 60.0}, {"name": "rest", "hosts": hosts[1:], "soak_s": 0.0}),
+    ).as_record()
 
 
 def terms(hosts: list[str]) -> Record:
-    return records.run_terms(
+    return events.RunTerms(
         window=2,
-        limits=[{"of": "the fleet (max_unavailable 50%)", "most": 3, "hosts": hosts}],
+        limits=({"of": "the fleet (max_unavailable 50%)", "most": 3, "hosts": hosts},),
         forecast={"total_p50_s": 60.0, "total_p95_s": 90.0, "out_over_time": [[0.0, 0], [5.0, 1], [55.0, 0]]},
         failure_budget=0,
-    )
+    ).as_record()
 
 
 def prepared(host: str) -> Record:
-    return records.host_prepared(
-        host,
+    return events.HostPrepared(
+        host=host,
         method="kexec",
         token="t-" + host,
         release=RELEASE,
@@ -46,19 +46,21 @@ def prepared(host: str) -> Record:
         boot_id=OLD,
         release_before="6.12.110+deb13-amd64",
         predicted_ms={"outage": 9000},
-        notes=[{"code": "VIRTIO_NO_RESET", "message": "no check", "hint": ""}],
+        notes=({"code": "VIRTIO_NO_RESET", "message": "no check", "hint": ""},),
         duration_ms=2100,
         combination="qemu/" + RELEASE,
-    )
+    ).as_record()
 
 
 def hook(host: str, phase: str, ok: bool = True) -> Record:
-    return records.hook_ended(host, hook="lb", phase=phase, attempts=2, ok=ok, duration_ms=310, message="out of the\n\tpool\x00")
+    return events.HookEnded(
+        host=host, hook="lb", phase=phase, attempts=2, ok=ok, duration_ms=310, message="out of the\n\tpool\x00"
+    ).as_record()
 
 
 def intent(host: str) -> Record:
-    return records.host_intent(
-        host,
+    return events.HostIntent(
+        host=host,
         boot_id=OLD,
         token="t-" + host,
         unit="fleet-kexec-t-" + host,
@@ -66,40 +68,42 @@ def intent(host: str) -> Record:
         release=RELEASE,
         reboot_timeout_s=300.0,
         panic={"panic_s": 0, "panic_on_oops": 1},
-    )
+    ).as_record()
 
 
 def probed(host: str) -> Record:
-    return records.host_probed(
-        host,
+    return events.HostProbed(
+        host=host,
         probe_seen_by="tcp 443",
         probe_outage_ms=9100,
         probe_outage_error_ms=80,
         probe_down_at="2026-11-24T15:00:01.200Z",
-    )
+    ).as_record()
 
 
 def unproven(host: str) -> Record:
     proof = {"proven": False, "missing": ["token"]}
-    return records.host_unproven(host, path="firmware", proof=proof, boot_id=NEW, release=RELEASE)
+    return events.HostUnproven(host=host, path="firmware", proof=proof, boot_id=NEW, release=RELEASE).as_record()
 
 
 def way(host: str) -> list[Record]:
     """All records of a host that goes well."""
     return [
-        records.host_preparing(host),
+        events.HostPreparing(host=host).as_record(),
         prepared(host),
-        records.host_draining(host),
+        events.HostDraining(host=host).as_record(),
         hook(host, "before"),
-        records.host_drained(host, duration_ms=320),
+        events.HostDrained(host=host, duration_ms=320).as_record(),
         intent(host),
-        records.host_triggered(host),
-        records.host_down(host, at="2026-11-24T15:00:01.500Z"),
-        records.host_back(host, outage_ms=8400, outage_error_ms=250, detected_by="banner"),
-        records.host_verified(host, path="kexec", proof={"token": True}, boot_id=NEW, release=RELEASE, login_ms=700),
+        events.HostTriggered(host=host).as_record(),
+        events.HostDown(host=host, down_at="2026-11-24T15:00:01.500Z").as_record(),
+        events.HostBack(host=host, outage_ms=8400, outage_error_ms=250, detected_by="banner").as_record(),
+        events.HostVerified(
+            host=host, path="kexec", proof={"token": True}, boot_id=NEW, release=RELEASE, login_ms=700
+        ).as_record(),
         hook(host, "after"),
-        records.host_healthy(host, duration_ms=330),
-        records.host_released(host, duration_ms=10500),
+        events.HostHealthy(host=host, duration_ms=330).as_record(),
+        events.HostReleased(host=host, duration_ms=10500).as_record(),
     ]
 
 
@@ -123,21 +127,21 @@ def night() -> list[Record]:
         *way("web1")[:11],
         probed("web1"),
         *way("web1")[11:],
-        records.host_timeline("web1", timeline=TIMELINE),
-        records.host_refused("web5", reason=BLOCKED),
+        events.HostTimeline(host="web1", timeline=TIMELINE).as_record(),
+        events.HostRefused(host="web5", reason=BLOCKED).as_record(),
         *way("web2")[:8],
         *way("web4")[:3],
-        records.host_seen("db1", up=False),
+        events.HostSeen(host="db1", up=False).as_record(),
         *way("web3")[:8],
         *way("web7")[:9],
         unproven("web7"),
-        records.host_failed("web7", reason=UNPROVEN, down=False, phase="back"),
-        records.host_failed("web2", reason=LOST, down=True, phase="down"),
-        records.run_stopping(reason=LOST),
+        events.HostFailed(host="web7", reason=UNPROVEN, down=False, phase="back").as_record(),
+        events.HostFailed(host="web2", reason=LOST, down=True, phase="down").as_record(),
+        events.RunStopping(reason=LOST).as_record(),
         hook("web4", "after", ok=False),
-        records.host_undrained("web4", ok=False),
-        records.host_unstaged("web4", ok=True),
-        records.run_resumed(controller="admin2", pid=815),
+        events.HostUndrained(host="web4", ok=False).as_record(),
+        events.HostUnstaged(host="web4", ok=True, told=False).as_record(),
+        events.RunResumed(controller="admin2", pid=815).as_record(),
         terms([*hosts, "db1"]),
-        records.run_ended(counts={"released": 1, "failed": 2}, duration_ms=310_000),
+        events.RunEnded(counts={"released": 1, "failed": 2}, duration_ms=310_000).as_record(),
     ]

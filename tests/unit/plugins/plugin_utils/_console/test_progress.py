@@ -9,8 +9,8 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.progress import Progress
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import HostSpec, Phases, Prediction, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
@@ -25,10 +25,16 @@ ALIKE = Prediction(Phases(0.0, 2.0, 20.0, 3.0), Phases(0.0, 4.0, 40.0, 6.0))
 
 
 def told(*applied: Record) -> Progress:
-    progress = Progress()
+    progress = Progress(RunState())
     for number, record in enumerate(applied):
-        progress.apply(record, float(number))
+        apply(progress, record, float(number))
     return progress
+
+
+def apply(progress: Progress, record: Record, now: float) -> None:
+    change = progress.state.read(record)
+    if change is not None:
+        progress.apply(change, now)
 
 
 @pytest.mark.parametrize(
@@ -46,10 +52,10 @@ def test_what_is_left_of_a_rollout_that_goes_as_predicted(options: dict[str, obj
     settings = settings_from(options)
     plan = make_plan([host("web%d" % number, predicted=ALIKE) for number in range(40)], [], settings, 0)
     course, timed = rollout(plan, settings, lambda _host: Fate(ALIKE.p50))
-    progress = Progress({spec.name: spec.predicted for spec in plan.hosts})
+    progress = Progress(RunState(), {spec.name: spec.predicted for spec in plan.hosts})
     compared = 0
     for at, (now, record) in enumerate(timed):
-        progress.apply(record, now)
+        apply(progress, record, now)
         # Half a prediction into the run, and whenever all records of a moment are there.
         if now > 30.0 and (at + 1 == len(timed) or timed[at + 1][0] > now):
             left_s = progress.left_s(now)
@@ -57,7 +63,7 @@ def test_what_is_left_of_a_rollout_that_goes_as_predicted(options: dict[str, obj
             compared += 1
     assert compared >= 2
     assert progress.left_s(course.total_s) == 0.0
-    assert progress.counts[Status.DONE] == 40
+    assert progress.state.statuses[Status.DONE] == 40
 
 
 def test_what_is_left_of_a_rollout_whose_hosts_differ() -> None:
@@ -70,9 +76,9 @@ def test_what_is_left_of_a_rollout_whose_hosts_differ() -> None:
         return Fate(Phases(0.0, 1.0, random.uniform(10.0, 90.0), 2.0))
 
     course, timed = rollout(plan, settings, draw)
-    progress = Progress({spec.name: spec.predicted for spec in plan.hosts})
+    progress = Progress(RunState(), {spec.name: spec.predicted for spec in plan.hosts})
     for now, record in timed:
-        progress.apply(record, now)
+        apply(progress, record, now)
         if now > course.total_s / 2:
             break
     assert progress.left_s(course.total_s / 2) == pytest.approx(course.total_s / 2, rel=0.1)
@@ -85,24 +91,24 @@ def test_nothing_is_forecast_without_anything_to_go_by() -> None:
 
 
 def test_a_host_that_is_overdue_is_awaited_until_its_p95_and_then_any_moment() -> None:
-    progress = Progress(dict.fromkeys("abc", ALIKE))
+    progress = Progress(RunState(), dict.fromkeys("abc", ALIKE))
     for record in (begun([("wave 1", ["a"], 0.0)]), *way("a")[:8]):
-        progress.apply(record, 0.0)
+        apply(progress, record, 0.0)
     assert [progress.left_s(now) for now in (0.0, 20.0, 30.0, 60.0)] == [25.0, 5.0, 20.0, 0.0]
 
 
 def test_after_a_stop_only_hosts_that_are_out_are_awaited() -> None:
-    progress = Progress(dict.fromkeys("abc", ALIKE))
+    progress = Progress(RunState(), dict.fromkeys("abc", ALIKE))
     for record in (begun([("wave 1", ["a", "b", "c"], 0.0)]), terms(1), *way("a")[:8], *way("b")[:2]):
-        progress.apply(record, 0.0)
+        apply(progress, record, 0.0)
     assert progress.left_s(10.0) == 65.0
-    progress.apply(records.run_stopping(reason=Reason("INTERRUPTED", "somebody pressed Ctrl-C", "")), 10.0)
+    apply(progress, events.RunStopping(reason=Reason("INTERRUPTED", "somebody pressed Ctrl-C", "")).as_record(), 10.0)
     assert progress.left_s(10.0) == 15.0
 
 
 def test_who_counts_as_what() -> None:
     progress = told(*night()[:-3])
-    assert {status.value: number for status, number in progress.counts.items() if number} == {
+    assert {status.value: number for status, number in progress.state.statuses.items() if number} == {
         "done": 1,
         "refused": 1,
         "failed": 2,
@@ -110,45 +116,45 @@ def test_who_counts_as_what() -> None:
         "out": 1,
         "waiting": 1,
     }
-    assert progress.down == {"db1", "web2"}
-    assert list(progress.flying) == ["web3"]
-    progress.apply(records.host_seen("web2", up=True), 100.0)
-    progress.apply(records.host_seen("db1", up=True), 100.0)
-    assert not progress.down
+    assert progress.state.down == {"db1", "web2"}
+    assert list(progress.active) == ["web3"]
+    apply(progress, events.HostSeen(host="web2", up=True).as_record(), 100.0)
+    apply(progress, events.HostSeen(host="db1", up=True).as_record(), 100.0)
+    assert not progress.state.down
 
 
 @pytest.mark.parametrize("by_state", [False, True])
 def test_a_resume_goes_on_where_the_journal_ends(by_state: bool) -> None:
     before = night()[:-3]
-    progress = Progress(state=RunState.from_records(before)) if by_state else told(*before)
-    progress.apply(records.run_resumed(controller="admin2", pid=1), 1000.0)
+    progress = Progress(RunState.from_records(before)) if by_state else told(*before)
+    apply(progress, events.RunResumed(controller="admin2", pid=1).as_record(), 1000.0)
     # What was refused or called off is tried anew.
-    assert {status.value: number for status, number in progress.counts.items() if number} == {
+    assert {status.value: number for status, number in progress.state.statuses.items() if number} == {
         "done": 1,
         "failed": 2,
         "out": 1,
         "waiting": 3,
     }
-    assert progress.stop is None
-    assert progress.down == {"db1", "web2"}
-    assert progress.waves[1].left == 4
-    assert progress.in_wave() is progress.waves[1]
+    assert progress.state.stop_reason is None
+    assert progress.state.down == {"db1", "web2"}
+    assert progress.state.waves[1].left == 4
+    assert progress.in_wave() is progress.state.waves[1]
     if by_state:
-        assert progress.flying["web3"].since == 1000.0
+        assert progress.active["web3"].since == 1000.0
         assert progress.elapsed_s(1010.0) == 10.0
 
 
 def test_hosts_that_ended_leave_nothing_but_their_status() -> None:
     names = ["web%d" % number for number in range(50)]
     progress = told(begun([("wave 1", names, 0.0)]), *(record for name in names for record in way(name)))
-    assert not progress.flying
-    assert progress.counts[Status.DONE] == 50
+    assert not progress.active
+    assert progress.state.statuses[Status.DONE] == 50
 
 
 def test_what_is_not_known_changes_nothing() -> None:
     progress = told(begun([("wave 1", ["a"], 0.0)]))
-    for record in ({"event": "host_blessed", "host": "a"}, {"event": "run_paused"}, *way("b"), *way("a")[1:12]):
-        progress.apply(record, 5.0)
-    assert progress.counts[Status.WAITING] == 1
-    assert not progress.flying
+    for record in ({"event": "host_blessed", "host": "a"}, {"event": "run_paused"}):
+        apply(progress, record, 5.0)
+    assert progress.state.statuses[Status.WAITING] == 1
+    assert not progress.active
     assert progress.window is None

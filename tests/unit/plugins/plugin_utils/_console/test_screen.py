@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.live import LiveView
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.screen import COLUMNS, LINES, screen_of
-from ansible_collections.fleet.kexec.plugins.plugin_utils._console.view import LiveView, PlainView
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII, UNICODE
 
 XTERM = {"TERM": "xterm", "LANG": "C.UTF-8"}
@@ -65,7 +67,7 @@ def test_a_terminal_is_found_and_asked_for_its_size_each_time(terminal: int) -> 
         assert screen.size() == (60, 20)
         resize(terminal, 0, 0)
         assert screen.size() == (COLUMNS, LINES), "one that does not tell"
-        assert isinstance(screen.view(Display(), {}, None), LiveView)
+        assert isinstance(screen.view(Display(), RunState(), {}), LiveView)
         os.close(screen.terminal)
         assert screen.size() == (COLUMNS, LINES), "one that is gone"
 
@@ -84,7 +86,7 @@ def test_what_is_no_terminal(tmp_path: Path) -> None:
                 before = len(os.listdir("/proc/self/fd"))
                 screen = screen_of(pid, XTERM)
                 assert screen.terminal is None and screen.size() == (COLUMNS, LINES)
-                assert isinstance(screen.view(Display(), {}, None), PlainView)
+                assert isinstance(screen.view(Display(), RunState(), {}), PlainView)
                 assert len(os.listdir("/proc/self/fd")) == before, "nothing stays open"
     os.close(reader)
     os.close(writer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.summary import plan_text, summary
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.forecast import Forecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases, Prediction
@@ -28,7 +28,7 @@ def forecast_of(course: Course) -> Forecast:
 
 def test_a_rollout_that_stopped() -> None:
     story = night()[:-3]
-    story.append(records.run_ended(counts={}, duration_ms=310_000))
+    story.append(events.RunEnded(counts={}, duration_ms=310_000).as_record())
     state = RunState.from_records(story)
     forecast = Forecast(200.0, 400.0, Course(200.0, [(0.0, 0)], {}, {}, None), 5)
     assert (
@@ -72,7 +72,7 @@ def test_a_rollout_that_went_well_is_short() -> None:
         told = way(name)
         told[8]["outage_ms"] = 8000 + 100 * number
         story += told
-    story.append(records.run_ended(counts={}, duration_ms=100_000))
+    story.append(events.RunEnded(counts={}, duration_ms=100_000).as_record())
     assert summary(RunState.from_records(story), None, JOURNAL) == [
         "20261124T150000Z-5f0c: 20 of 20 hosts done",
         "path      20 by kexec",
@@ -87,7 +87,7 @@ def test_many_failures_of_one_kind_are_cut_and_the_hint_is_there_once() -> None:
     hosts = ["web%d" % number for number in range(1000)]
     bad = reason("REBOOT_TIMEOUT", "it did not\n\x1b[2Jcome back " + "x" * 3000)
     story = [begun([("wave 1", hosts, 0.0)])]
-    story += [records.host_failed(name, reason=bad, down=False, phase="down") for name in hosts]
+    story += [events.HostFailed(host=name, reason=bad, down=False, phase="down").as_record() for name in hosts]
     lines = summary(RunState.from_records(story), None, JOURNAL)
     assert len(lines) < 200
     assert all(line.isprintable() and columns_of(line) <= 80 for line in lines)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of, outcome_result, read_host
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 
 from ....outcomes import code_of
@@ -34,7 +34,7 @@ def test_one_host_is_read_as_if_all_were(journal: Path) -> None:
     path = write(journal, night())
     whole = RunState(timelines=True)
     for line in journal.read_text().splitlines():
-        whole.apply(json.loads(line))
+        whole.read(json.loads(line))
     for name, host in whole.hosts.items():
         assert read_host(path, name) == host
     assert [outcome_of(host)["status"] for host in whole.hosts.values()] == [
@@ -50,7 +50,9 @@ def test_one_host_is_read_as_if_all_were(journal: Path) -> None:
 
 def test_what_others_print_says_nothing_of_a_host(journal: Path) -> None:
     printed = '{"event":"host_released","host":"web1","duration_ms":1}\n'
-    hook = records.hook_ended("web2", hook="h", phase="before", attempts=1, ok=True, duration_ms=1, message=printed)
+    hook = events.HookEnded(
+        host="web2", hook="h", phase="before", attempts=1, ok=True, duration_ms=1, message=printed
+    ).as_record()
     noted = {"event": "later", "host": "web2", "about": {"host": "web1"}, "list": [{"host": "web1"}]}
     state = read_host(write(journal, [started(["web1", "web2"]), *way("web1")[:3], hook, noted]), "web1")
     assert outcome_of(state)["status"] == "unfinished"

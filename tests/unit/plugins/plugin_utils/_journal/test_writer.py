@@ -7,12 +7,17 @@ from collections.abc import Sequence
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Event, HostDrained
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.writer import Recorder
 
 from ...virtual_time import run
 
 WRITE_S = 1.0
+
+
+def number_of(event: Event) -> int:
+    assert isinstance(event, HostDrained) and event.duration_ms is not None
+    return event.duration_ms
 
 
 class Disk:
@@ -25,12 +30,12 @@ class Disk:
         self.writing = False
         self.told: list[int] = []
         self.failures: list[str] = []
-        self.recorder = Recorder(self.commit, lambda record: self.told.append(record["n"]), self.failed)
+        self.recorder = Recorder(self.commit, lambda event: self.told.append(number_of(event)), self.failed)
 
-    async def commit(self, records: Sequence[Record]) -> None:
+    async def commit(self, batch: Sequence[Event]) -> None:
         assert not self.writing, "two writes at once"
         self.writing = True
-        numbers = [record["n"] for record in records]
+        numbers = [number_of(event) for event in batch]
         self.tried.append(numbers)
         await asyncio.sleep(WRITE_S)
         self.writing = False
@@ -43,7 +48,7 @@ class Disk:
 
     def record(self, *numbers: int) -> None:
         for number in numbers:
-            self.recorder.record({"n": number})
+            self.recorder.record(HostDrained(host="web1", duration_ms=number))
 
     @property
     def written(self) -> list[int]:

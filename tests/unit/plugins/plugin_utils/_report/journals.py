@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import time_of, utc
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import terms_record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import terms_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.forecast import Forecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import HostSpec, Phases, Prediction, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
@@ -116,21 +116,23 @@ def records_of(night: Night) -> list[Timed]:
     # Who ends makes room for who goes in the same moment.
     timed = [(round(at_s, 3), record) for at_s, record in timed]
     timed.sort(key=lambda each: (each[0], each[1]["event"] in _BEGIN))
-    first = records.run_started(
+    first = events.RunStarted(
         run_id=night.run_id,
         controller="admin1",
         pid=4711,
         collection_version="0.1.0",
-        hosts=[host.name for host in plan.hosts],
-        bystanders=["db1"],
+        hosts=tuple(host.name for host in plan.hosts),
+        bystanders=("db1",),
         settings={**night.settings, "failure_budget": "100%"},
-        waves=[{"name": wave.name, "hosts": [each.name for each in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves],
-    )
+        waves=tuple(
+            {"name": wave.name, "hosts": [each.name for each in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves
+        ),
+    ).as_record()
     last_s = max([course.total_s, *(at_s for at_s, _record in timed)])
-    ended = records.run_ended(
+    ended = events.RunEnded(
         counts={str(status): count for status, count in course.counts.items()}, duration_ms=round(last_s * 1000)
-    )
-    terms = terms_record(plan, settings, Forecast(0.9 * course.total_s, 1.1 * course.total_s, course, 1))
+    ).as_record()
+    terms = terms_of(plan, settings, Forecast(0.9 * course.total_s, 1.1 * course.total_s, course, 1)).as_record()
     return [(0.0, first), (0.0, terms), *timed, (last_s, ended)]
 
 
@@ -170,7 +172,7 @@ def hostile_run() -> list[Timed]:
             timeline["units"]["stop"].append({"unit": text, "duration_ms": 99_000})
             timeline["initcalls"].append({"name": text, "duration_ms": 99_000})
         timed[number] = (at_s, record)
-    stop = records.run_stopping(reason=Reason(HOSTILE[0], HOSTILE[1], HOSTILE[4]))
+    stop = events.RunStopping(reason=Reason(HOSTILE[0], HOSTILE[1], HOSTILE[4])).as_record()
     return [*timed, (timed[-1][0], stop)]
 
 
@@ -237,14 +239,14 @@ class _Way:
         name, phases = spec.name, self.fate.phases
         prepared_s = max(0.5, go_s - self.draw.uniform(0, 20))
         begun_s = max(0.1, prepared_s - phases.prepare_s)
-        timed: list[Timed] = [(begun_s, records.host_preparing(name))]
+        timed: list[Timed] = [(begun_s, events.HostPreparing(host=name).as_record())]
         if self.refused:
             why = reason("LOCKDOWN", "the kernel is locked down (integrity), and its image has no signature that it accepts")
-            return [*timed, (prepared_s, records.host_refused(name, reason=why))]
+            return [*timed, (prepared_s, events.HostRefused(host=name, reason=why).as_record())]
         by_kexec = self.path == "kexec"
         notes = [] if by_kexec else [reason("FAST_IMAGE_MISSING", "no fast image of %s" % RELEASE)]
-        prepared = records.host_prepared(
-            name,
+        prepared = events.HostPrepared(
+            host=name,
             method=self.path,
             token="t-" + name,
             release=RELEASE if by_kexec else "",
@@ -252,21 +254,21 @@ class _Way:
             boot_id=OLD,
             release_before=RELEASE_BEFORE,
             predicted_ms=spec.predicted.as_ms(),
-            reasons=notes,
+            reasons=tuple(notes),
             duration_ms=round(phases.prepare_s * 1000),
             combination=spec.combination,
-        )
+        ).as_record()
         trigger_s = go_s + phases.drain_s
         down_s = trigger_s + 0.9
         back_s = trigger_s + phases.outage_s
         timed += [
             (prepared_s, prepared),
-            (go_s, records.host_draining(name)),
+            (go_s, events.HostDraining(host=name).as_record()),
             (trigger_s, self._hook(name, "before", round(phases.drain_s * 900))),
-            (trigger_s, records.host_drained(name, duration_ms=round(phases.drain_s * 1000))),
+            (trigger_s, events.HostDrained(host=name, duration_ms=round(phases.drain_s * 1000)).as_record()),
             (trigger_s, self._intent(name)),
-            (trigger_s + 0.2, records.host_triggered(name)),
-            (down_s + 0.1, records.host_down(name, at=utc(time_of(STARTED) + down_s))),
+            (trigger_s + 0.2, events.HostTriggered(host=name).as_record()),
+            (down_s + 0.1, events.HostDown(host=name, down_at=utc(time_of(STARTED) + down_s)).as_record()),
         ]
         if self.fate.end == Status.FAILED:
             why = reason("REBOOT_TIMEOUT", "%s did not come back within 300 s" % name)
@@ -277,35 +279,37 @@ class _Way:
                 *timed,
                 (
                     back_s,
-                    records.hook_ended(
-                        name, hook="console", phase="on_failure", attempts=1, ok=False, duration_ms=900, message=said
-                    ),
+                    events.HookEnded(
+                        host=name, hook="console", phase="on_failure", attempts=1, ok=False, duration_ms=900, message=said
+                    ).as_record(),
                 ),
-                (back_s, records.host_failed(name, reason=why, down=True, phase="down")),
+                (back_s, events.HostFailed(host=name, reason=why, down=True, phase="down").as_record()),
             ]
         end_s = back_s + phases.after_s
         outage_ms = round((back_s - down_s) * 1000)
-        verified = records.host_verified(
-            name, path=self.path, proof={"proven": True}, boot_id=NEW, release=RELEASE, login_ms=400, reasons=notes
-        )
+        verified = events.HostVerified(
+            host=name, path=self.path, proof={"proven": True}, boot_id=NEW, release=RELEASE, login_ms=400, reasons=tuple(notes)
+        ).as_record()
         timed += [
-            (back_s, records.host_back(name, outage_ms=outage_ms, outage_error_ms=50, detected_by="banner")),
+            (back_s, events.HostBack(host=name, outage_ms=outage_ms, outage_error_ms=50, detected_by="banner").as_record()),
             (back_s + 0.4, verified),
             (end_s, self._hook(name, "after", round(phases.after_s * 900))),
-            (end_s, records.host_healthy(name, duration_ms=round(phases.after_s * 1000))),
+            (end_s, events.HostHealthy(host=name, duration_ms=round(phases.after_s * 1000)).as_record()),
         ]
-        timed.append((end_s, records.host_released(name, duration_ms=round((end_s - go_s) * 1000))))
+        timed.append((end_s, events.HostReleased(host=name, duration_ms=round((end_s - go_s) * 1000)).as_record()))
         if self.measured:
             timed.append((end_s, host_timeline(name, self._timeline(trigger_s, outage_ms))))
         return timed
 
     @staticmethod
     def _hook(name: str, phase: str, duration_ms: int) -> Record:
-        return records.hook_ended(name, hook="lb", phase=phase, attempts=1, ok=True, duration_ms=duration_ms, message="ok")
+        return events.HookEnded(
+            host=name, hook="lb", phase=phase, attempts=1, ok=True, duration_ms=duration_ms, message="ok"
+        ).as_record()
 
     def _intent(self, name: str) -> Record:
-        return records.host_intent(
-            name,
+        return events.HostIntent(
+            host=name,
             boot_id=OLD,
             token="t-" + name,
             unit="fleet-kexec-t-%s.service" % name,
@@ -313,7 +317,7 @@ class _Way:
             release=RELEASE if self.path == "kexec" else "",
             reboot_timeout_s=300.0,
             panic={"panic_s": 0, "panic_on_oops": 0},
-        )
+        ).as_record()
 
     def _timeline(self, trigger_s: float, outage_ms: int) -> dict[str, Any]:
         """As the collection writes it, see docs/journal.md."""

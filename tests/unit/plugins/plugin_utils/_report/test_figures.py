@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import utc
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.figures import (
     Figures,
     figures_of,
@@ -30,9 +30,9 @@ def host(
     """A host that was rebooted."""
     forecast = {"prepare": 1000, "drain": 500, "outage": 10_000, "after": 2000}
     return [
-        records.host_preparing(name),
-        records.host_prepared(
-            name,
+        events.HostPreparing(host=name).as_record(),
+        events.HostPrepared(
+            host=name,
             method=method or path,
             token="t",
             release="6.12",
@@ -42,35 +42,37 @@ def host(
             predicted_ms={"p50": forecast, "p95": {**forecast, "outage": 20_000}},
             duration_ms=1000,
             combination=combination,
-        ),
-        records.host_draining(name),
-        records.host_drained(name, duration_ms=600),
-        records.host_intent(name, boot_id="b", token="t", unit="u", method=method or path, release="6.12", reboot_timeout_s=300),
-        records.host_back(name, outage_ms=outage_ms, outage_error_ms=50, detected_by="banner"),
-        records.host_verified(name, path=path, proof={}, boot_id="c", release="6.12", reasons=reasons),
-        records.host_healthy(name, duration_ms=2500),
-        records.host_released(name, duration_ms=outage_ms + 3100),
+        ).as_record(),
+        events.HostDraining(host=name).as_record(),
+        events.HostDrained(host=name, duration_ms=600).as_record(),
+        events.HostIntent(
+            host=name, boot_id="b", token="t", unit="u", method=method or path, release="6.12", reboot_timeout_s=300
+        ).as_record(),
+        events.HostBack(host=name, outage_ms=outage_ms, outage_error_ms=50, detected_by="banner").as_record(),
+        events.HostVerified(host=name, path=path, proof={}, boot_id="c", release="6.12", reasons=tuple(reasons)).as_record(),
+        events.HostHealthy(host=name, duration_ms=2500).as_record(),
+        events.HostReleased(host=name, duration_ms=outage_ms + 3100).as_record(),
     ]
 
 
 def terms(window: int = 100, forecast: Any = None, **limits: tuple[int, list[str]]) -> Record:
     """What a run goes by."""
     named = [{"of": of, "most": most, "hosts": members} for of, (most, members) in limits.items()]
-    return records.run_terms(window=window, limits=named, forecast=forecast, failure_budget=0)
+    return events.RunTerms(window=window, limits=tuple(named), forecast=forecast, failure_budget=0).as_record()
 
 
 def run_of(*hosts: list[Record], terms: Record | None = None, bystanders: Any = ()) -> RunReport:
     names = [record["host"] for each in hosts for record in each if "host" in record]
     names = [name for name in dict.fromkeys(names) if name not in bystanders]
-    first = records.run_started(
+    first = events.RunStarted(
         run_id="r",
         controller="c",
         collection_version="",
-        hosts=names,
-        bystanders=bystanders,
+        hosts=tuple(names),
+        bystanders=tuple(bystanders),
         settings={},
-        waves=[{"name": "wave 1", "hosts": names, "soak_s": 0}],
-    )
+        waves=({"name": "wave 1", "hosts": names, "soak_s": 0},),
+    ).as_record()
     timed = [(float(at_s), record) for at_s, record in enumerate([first, *(record for each in hosts for record in each)])]
     timed[1:1] = [(0.0, terms)] if terms else []
     return run_from_records(stamped(timed))
@@ -159,8 +161,8 @@ def test_limits_of_the_whole_fleet_and_of_parts() -> None:
 
 def test_hosts_that_go_down_on_their_own_break_no_budget() -> None:
     others = ["db0", "db1", "db2"]
-    down = [records.host_seen(name, up=False) for name in others]
-    up = [records.host_seen(name, up=True) for name in others]
+    down = [events.HostSeen(host=name, up=False).as_record() for name in others]
+    up = [events.HostSeen(host=name, up=True).as_record() for name in others]
     way = host("a", 9000)
     first, last = way[:4], way[4:]
     going_by = terms(1, fleet=(2, ["a", *others]), group=(1, ["db0", "db1"]))
@@ -174,15 +176,18 @@ def test_hosts_that_go_down_on_their_own_break_no_budget() -> None:
 
 
 def test_a_host_that_was_given_up_counts_until_it_is_seen() -> None:
-    lost = [*host("a", 1)[:5], records.host_failed("a", reason=reason("REBOOT_TIMEOUT", "gone"), down=True, phase="down")]
+    lost = [
+        *host("a", 1)[:5],
+        events.HostFailed(host="a", reason=reason("REBOOT_TIMEOUT", "gone"), down=True, phase="down").as_record(),
+    ]
     going_by = terms(1, fleet=(1, ["a", "b"]))
     assert figures(lost, host("b", 9000), terms=going_by).budget.held is False
-    assert figures(lost, [records.host_seen("a", up=True)], host("b", 9000), terms=going_by).budget.held is True
+    assert figures(lost, [events.HostSeen(host="a", up=True).as_record()], host("b", 9000), terms=going_by).budget.held is True
 
 
 def test_a_resume_may_go_by_something_else() -> None:
     hosts = interleaved(2)
-    resumed = records.run_resumed(controller="c", pid=1)
+    resumed = events.RunResumed(controller="c", pid=1).as_record()
     wider = terms(2, rack=(1, ["h1"]))
     made = figures([resumed, wider], hosts, terms=terms(1)).budget
     assert (made.windows, made.allowed, made.limits, made.held) == ([1, 2], [None], 1, True)
@@ -195,7 +200,7 @@ def test_a_resume_may_go_by_something_else() -> None:
 
 def test_a_journal_without_terms_can_not_be_judged() -> None:
     assert figures(interleaved(2)).budget.held is None
-    resumed = records.run_resumed(controller="c", pid=1)
+    resumed = events.RunResumed(controller="c", pid=1).as_record()
     assert figures([resumed], interleaved(2), terms=terms(2)).budget.held is None
     assert figures(interleaved(2), [resumed], terms=terms(1)).budget.held is False
 
@@ -204,20 +209,20 @@ FORECAST = {"total_p50_s": 20, "total_p95_s": 30.5, "out_over_time": [[0, 0], [1
 
 
 def test_the_forecast_of_the_run() -> None:
-    ended = records.run_ended(counts={"done": 1}, duration_ms=26_000)
+    ended = events.RunEnded(counts={"done": 1}, duration_ms=26_000).as_record()
     made = figures(host("a", 9000), [ended], terms=terms(forecast=FORECAST)).run_forecast
     assert made is not None
     assert (made.resumed, made.p50_ms, made.p95_ms, made.took_ms) == (False, 20_000, 30_500, 26_000)
     # One that was resumed is judged by what was forecast of the rest of it.
-    resumed = [records.run_resumed(controller="c", pid=1), terms(forecast={**FORECAST, "total_p50_s": 7})]
+    resumed = [events.RunResumed(controller="c", pid=1).as_record(), terms(forecast={**FORECAST, "total_p50_s": 7})]
     made = figures(resumed, host("a", 9000), [ended], terms=terms(forecast=FORECAST)).run_forecast
     assert made is not None
     assert (made.resumed, made.p50_ms) == (True, 7000)
 
 
 def test_a_run_that_did_not_come_to_its_end_is_not_held_against_its_forecast() -> None:
-    stopping = records.run_stopping(reason=reason("INTERRUPTED", "the playbook was interrupted"))
-    ended = records.run_ended(counts={"done": 1}, duration_ms=26_000)
+    stopping = events.RunStopping(reason=reason("INTERRUPTED", "the playbook was interrupted")).as_record()
+    ended = events.RunEnded(counts={"done": 1}, duration_ms=26_000).as_record()
     for last in ([], [stopping, ended]):
         made = figures(host("a", 9000), last, terms=terms(forecast=FORECAST)).run_forecast
         assert made is not None and made.took_ms is None
@@ -309,12 +314,12 @@ def test_a_forecast_that_is_not_there(predicted: Any) -> None:
 
 def test_problems_by_code_with_their_hints() -> None:
     blocked, lost = reason("LOCKDOWN", "locked down"), reason("REBOOT_TIMEOUT", "gone")
-    hook = records.hook_ended("b", hook="h", phase="before", attempts=3, ok=False, duration_ms=1, message="no")
+    hook = events.HookEnded(host="b", hook="h", phase="before", attempts=3, ok=False, duration_ms=1, message="no").as_record()
     made = figures(
-        [records.host_preparing("a"), records.host_refused("a", reason=blocked)],
-        [*host("b", 1)[:5], hook, records.host_failed("b", reason=lost, down=True, phase="down")],
-        [records.host_preparing("c"), records.host_refused("c", reason=blocked)],
-        [records.host_preparing("d"), records.host_unstaged("d", ok=True)],
+        [events.HostPreparing(host="a").as_record(), events.HostRefused(host="a", reason=blocked).as_record()],
+        [*host("b", 1)[:5], hook, events.HostFailed(host="b", reason=lost, down=True, phase="down").as_record()],
+        [events.HostPreparing(host="c").as_record(), events.HostRefused(host="c", reason=blocked).as_record()],
+        [events.HostPreparing(host="d").as_record(), events.HostUnstaged(host="d", ok=True).as_record()],
     )
     assert [(each.status, each.code, [every.host for every in each.hosts]) for each in made.problems] == [
         ("failed", "REBOOT_TIMEOUT", ["b"]),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.figures import Figures, figures_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.metrics import as_metrics
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.page import render
@@ -219,8 +219,8 @@ def test_what_is_not_known_is_said_to_be() -> None:
     [
         [(0.0, stories.started([]))],
         [(0.0, stories.started(["web1"]))],
-        [(0.0, stories.started(["web1"])), (0.0, records.host_preparing("web1"))],
-        [(0.0, dict(stories.started(["web1"]), waves=[])), (1.0, records.host_preparing("web1"))],
+        [(0.0, stories.started(["web1"])), (0.0, events.HostPreparing(host="web1").as_record())],
+        [(0.0, dict(stories.started(["web1"]), waves=[])), (1.0, events.HostPreparing(host="web1").as_record())],
         [(float(at_s), record) for at_s, record in enumerate(stories.night())],
         [(0.0, stories.started(["web1"])), (1.0, host_timeline("web1", {"path": "kexec", "start": "", "phases": []}))],
     ],

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.fleet.kexec.plugins.filter.query import FilterModule
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.query import query
 
 from ....outcomes import code_of
@@ -21,8 +21,11 @@ from .journals import Night, records_of, stamped, write_journal
 NIGHT = Night(hosts=30, failures=0.1, refusals=0.1)
 # What did not happen in that night, at its end.
 _OTHERWISE: dict[str, Any] = {"path": "firmware", "proof": {"proven": False, "missing": ["token"]}, "boot_id": "", "release": ""}
-UNPROVEN = [(9999.0, records.host_verified("web01", **_OTHERWISE)), (9999.0, records.host_unproven("web02", **_OTHERWISE))]
-STOPPING = records.run_stopping(reason=reason("DEADLINE", "it is six o'clock"))
+UNPROVEN = [
+    (9999.0, events.HostVerified(host="web01", **_OTHERWISE).as_record()),
+    (9999.0, events.HostUnproven(host="web02", **_OTHERWISE).as_record()),
+]
+STOPPING = events.RunStopping(reason=reason("DEADLINE", "it is six o'clock")).as_record()
 RECORDS = stamped([*records_of(NIGHT), *UNPROVEN, (9999.0, STOPPING)])
 TIMELINES = [record["timeline"] for record in RECORDS if record["event"] == "host_timeline"]
 TIMELINE = next(each for each in TIMELINES if each["path"] == "kexec")

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import Stage
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import (
     HostReport,
     RunReport,
-    Stage,
     read_run,
     run_from_records,
 )
@@ -32,7 +32,7 @@ def way(host: str, *times_s: float) -> list[Timed]:
     healthy, released."""
     steps = stories.way(host)
     # That of another night.
-    steps[7] = records.host_down(host)
+    steps[7] = events.HostDown(host=host).as_record()
     return list(zip(times_s, steps, strict=True))
 
 
@@ -66,7 +66,7 @@ def test_what_a_host_was_at_when() -> None:
 
 def test_a_host_is_down_since_it_did_not_answer() -> None:
     steps = way("web1", *TIMES)
-    steps[7] = (10, records.host_down("web1", at="2026-11-24T01:58:39.250Z"))
+    steps[7] = (10, events.HostDown(host="web1", down_at="2026-11-24T01:58:39.250Z").as_record())
     down = run_of([(0, stories.started(["web1"])), *steps]).hosts[0].stretches[5]
     assert (down.stage, round(down.start_s, 3)) == (Stage.DOWN, 9.25)
 
@@ -74,7 +74,7 @@ def test_a_host_is_down_since_it_did_not_answer() -> None:
 @pytest.mark.parametrize("at", ["2026-11-24T01:00:00.000Z", "2026-11-25T01:00:00.000Z"])
 def test_no_clock_makes_anything_end_before_it_began(at: str) -> None:
     steps = way("web1", *TIMES)
-    steps[7] = (10, records.host_down("web1", at=at))
+    steps[7] = (10, events.HostDown(host="web1", down_at=at).as_record())
     host = run_of([(0, stories.started(["web1"])), *steps]).hosts[0]
     ends = [0.0, *(each.end_s for each in host.stretches)]
     assert ends == sorted(ends)
@@ -92,10 +92,10 @@ def test_a_host_that_is_given_up_counts_until_it_is_seen() -> None:
     timed = [
         (0.0, stories.started(["web1"], ("db1",))),
         *way("web1", *TIMES)[:8],
-        (11.0, records.host_seen("db1", up=False)),
-        (30.0, records.host_failed("web1", reason=LOST, down=True, phase="down")),
-        (40.0, records.host_seen("web1", up=True)),
-        (50.0, records.host_seen("db1", up=True)),
+        (11.0, events.HostSeen(host="db1", up=False).as_record()),
+        (30.0, events.HostFailed(host="web1", reason=LOST, down=True, phase="down").as_record()),
+        (40.0, events.HostSeen(host="web1", up=True).as_record()),
+        (50.0, events.HostSeen(host="db1", up=True).as_record()),
     ]
     run = run_of(timed)
     assert levels(run) == [(0, 0, 0), (5, 1, 1), (11, 1, 2), (30, 0, 2), (40, 0, 1), (50, 0, 0)]
@@ -107,8 +107,8 @@ def test_a_host_that_is_given_up_counts_until_it_is_seen() -> None:
 def test_what_is_called_off_is_in_service_again() -> None:
     undrained = [
         *way("web1", *TIMES)[:5],
-        (9.0, records.host_unstaged("web1", ok=True)),
-        (11.0, records.host_undrained("web1", ok=True)),
+        (9.0, events.HostUnstaged(host="web1", ok=True).as_record()),
+        (11.0, events.HostUndrained(host="web1", ok=True).as_record()),
     ]
     run = run_of([(0, stories.started(["web1"])), *undrained])
     assert levels(run)[-1] == (11, 0, 0)
@@ -123,10 +123,10 @@ def test_a_resume_leaves_a_gap() -> None:
     timed = [
         (0.0, stories.started(["web1", "web2"])),
         *way("web1", *TIMES)[:8],
-        (12.0, records.host_preparing("web2")),
+        (12.0, events.HostPreparing(host="web2").as_record()),
         (14.0, stories.prepared("web2")),
-        (60.0, records.run_resumed(controller="admin2", pid=7)),
-        (61.0, records.host_back("web1", outage_ms=None, outage_error_ms=None, detected_by="resume")),
+        (60.0, events.RunResumed(controller="admin2", pid=7).as_record()),
+        (61.0, events.HostBack(host="web1", outage_ms=None, outage_error_ms=None, detected_by="resume").as_record()),
     ]
     run = run_of(timed)
     assert run.absences == [(14, 60)]
@@ -136,7 +136,9 @@ def test_a_resume_leaves_a_gap() -> None:
 
 
 def test_the_end_of_an_unfinished_journal() -> None:
-    run = run_of([(0.0, stories.started(["web1"])), *way("web1", *TIMES)[:9], (30.0, records.host_seen("db1", up=True))])
+    run = run_of(
+        [(0.0, stories.started(["web1"])), *way("web1", *TIMES)[:9], (30.0, events.HostSeen(host="db1", up=True).as_record())]
+    )
     assert stages(run.hosts[0])[-1] == ("checking", 18, 30)
     assert run.hosts[0].status == "unfinished"
     assert not run.state.ended
@@ -227,7 +229,7 @@ def test_damaged_terms(terms: dict[str, object]) -> None:
     first = stories.started(["web1"])
     assert code_of(run_of, [(0, first), (0, {"event": "run_terms", **terms})]) == "JOURNAL_DAMAGED"
     whole = {"event": "run_terms", "window": 1, "limits": [LIMIT], "forecast": FORECAST, "later": 1}
-    resumed = records.run_resumed(controller="admin2", pid=7)
+    resumed = events.RunResumed(controller="admin2", pid=7).as_record()
     assert [each.at_s for each in run_of([(0, first), (0, whole), (1, resumed), (2, whole)]).terms] == [0, 1]
 
 

@@ -15,11 +15,12 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALO
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hooks import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import records
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Event, Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import time_of, utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.records import Record
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import Resume, RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import Resume
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import LockError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootError, RebootRequest
@@ -96,12 +97,12 @@ class World:
 
     # What the conductor needs.
 
-    async def commit(self, batch: Sequence[Record]) -> None:
+    async def commit(self, batch: Sequence[Event]) -> None:
         await asyncio.sleep(0.002)
         if self.disk_full:
             raise RolloutError("JOURNAL_FAILED", "no space left on device")
-        for record in batch:
-            self.disk.append(dict(record, at=utc(self.hosts_now())))
+        for event in batch:
+            self.disk.append(dict(event.as_record(), at=utc(self.hosts_now())))
             if self.kill_after is not None and len(self.disk) >= self.kill_after:
                 raise Killed
 
@@ -153,11 +154,17 @@ class World:
         self.network = Network(*self.hosts.values(), *self.bystanders.values())
         settings = settings_from(self.options)
         plan = self._plan(settings)
-        first = (
-            records.run_resumed(controller="c", pid=2)
+        first: Event = (
+            events.RunResumed(controller="c", pid=2)
             if before
-            else records.run_started(
-                run_id="r", controller="c", collection_version="1", hosts=list(self.hosts), bystanders=[], settings={}, waves=[]
+            else events.RunStarted(
+                run_id="r",
+                controller="c",
+                collection_version="1",
+                hosts=tuple(self.hosts),
+                bystanders=(),
+                settings={},
+                waves=(),
             )
         )
         await self.commit([first])
@@ -531,9 +538,9 @@ def lose_after(world: World, event: str) -> None:
     """Have the lease run out while a record is written."""
     commit = world.commit
 
-    async def slow(batch: Sequence[Record]) -> None:
+    async def slow(batch: Sequence[Event]) -> None:
         await commit(batch)
-        world.budget.lost = world.budget.lost or any(record["event"] == event for record in batch)
+        world.budget.lost = world.budget.lost or any(each.name == event for each in batch)
 
     world.commit = slow  # type: ignore[method-assign]
 
@@ -549,7 +556,7 @@ def test_a_lock_that_is_lost_while_the_intent_is_written_triggers_nobody() -> No
     assert world.hosts["a"].log[-1] == "run lb undrain"
     # Nor is it taken for one in flight, by a resume or by who reads the journal.
     state = RunState.from_records(world.disk).hosts["a"]
-    assert state.resume is Resume.ANEW and not state.out
+    assert state.resume is Resume.ANEW and not state.in_flight
 
 
 def test_a_trigger_that_was_not_heard_is_not_said_again_without_the_lock() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._console.view import PlainView
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
@@ -48,9 +48,7 @@ def rollout(directory: Path, *names: str, raw: dict[str, Any] | None = None, **o
             progress=lambda host, text: None,
             columns=80,
             glyphs=ASCII,
-            view=lambda predictions, before: PlainView(
-                lambda text: None, verbosity=0, glyphs=ASCII, predictions=predictions, state=before
-            ),
+            view=lambda state, predictions: PlainView(lambda text: None, state, glyphs=ASCII, predictions=predictions),
         ),
     )
 

@@ -25,7 +25,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._console.view import PlainView
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import host_run
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as rolling
@@ -228,9 +228,7 @@ async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) ->
         progress=lambda host, text: None,
         columns=80,
         glyphs=ASCII,
-        view=lambda predictions, before: PlainView(
-            lambda text: None, verbosity=0, glyphs=ASCII, predictions=predictions, state=before
-        ),
+        view=lambda state, predictions: PlainView(lambda text: None, state, glyphs=ASCII, predictions=predictions),
     )
 
     @asynccontextmanager

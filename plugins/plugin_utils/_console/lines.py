@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Words for the events of a rollout, which live view and log share. Nothing in them can act on a terminal."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
+
+from .._journal import events
+from .._journal.run_state import Change, WaveState
+from .._schedule.hosts import Status
+from .._text import Glyphs, clean, clipped, counted, duration
+from .progress import ActiveHost, Progress
+
+
+class View(Protocol):
+    """Display of a rollout while it runs. Times are seconds, of one clock."""
+
+    def show(self, change: Change, now: float) -> None:
+        """Take in a change of the run's state."""
+
+    def tick(self, now: float, waiting: Reason | None = None) -> None:
+        """Take in that time passed; called about twice a second.
+
+        :param waiting: the scheduler's reason why no more hosts go just now: limits are not in the journal.
+        """
+
+    def close(self) -> None:
+        """End the display."""
+
+
+def begins(progress: Progress) -> str:
+    """First line of a run."""
+    return "%s: %s in %s" % (clean(progress.state.run_id), counted(progress.total, "host"), _waves(progress))
+
+
+def resumes(progress: Progress) -> str:
+    """First line of a run that is resumed."""
+    return "%s is resumed: %d of %d hosts to go" % (clean(progress.state.run_id), progress.to_go, progress.total)
+
+
+def wave_begins(wave: WaveState, progress: Progress) -> str:
+    """Line for a wave that begins."""
+    return "%s%s begins: %s" % (clean(wave.name), position(progress), counted(len(wave.hosts), "host"))
+
+
+def wave_is_over(wave: WaveState) -> str:
+    """Line for a wave that is over."""
+    return "%s is over%s" % (clean(wave.name), ", soaking for %s" % duration(wave.soak_s) if wave.soak_s else "")
+
+
+def position(progress: Progress) -> str:
+    """Number of the wave that began last, among the waves; empty if there is only one."""
+    waves = progress.state.waves
+    return " (%d of %d)" % (progress.state.wave + 1, len(waves)) if len(waves) > 1 else ""
+
+
+def _waves(progress: Progress) -> str:
+    return counted(len(progress.state.waves), "wave")
+
+
+def counts(progress: Progress) -> list[str]:
+    """Numbers of hosts, the most important first."""
+    state, number = progress.state, progress.state.statuses
+    window = "" if progress.window is None or state.ended else " of %d" % progress.window
+    allowed = " of %d allowed" % progress.failure_budget if progress.failure_budget else ""
+    parts = ["%d of %d done" % (number[Status.DONE], progress.total), "%d failed%s" % (number[Status.FAILED], allowed)]
+    if not state.ended or number[Status.OUT]:
+        parts.append("%d%s out" % (number[Status.OUT], window))
+    if not state.ended or progress.to_go:
+        parts.append("%d to go" % progress.to_go)
+    for count, word in (
+        (len(state.down), "down"),
+        (number[Status.REFUSED], "refused"),
+        (number[Status.DISCARDED], "not rebooted"),
+    ):
+        if count:
+            parts.append("%d %s" % (count, word))
+    return parts
+
+
+def waiting_for(progress: Progress, now: float, reason: Reason | None) -> str:
+    """Reason why no more hosts go just now. Events come first: what they tell is counted down from draw to draw."""
+    return progress.waiting_for(now) or (clipped(reason.message) if reason and not progress.state.stop_reason else "")
+
+
+def with_code(reason: Reason) -> str:
+    """Code and message."""
+    return "%s: %s" % (clean(reason.code), clipped(reason.message))
+
+
+def not_rebooted(event: events.HostUnstaged) -> str:
+    """Words for a host that was begun and is not rebooted."""
+    return "not rebooted" + ("" if event.ok else "; its image could not be unloaded")
+
+
+def way(host: ActiveHost, glyphs: Glyphs) -> str:
+    """Path by which a host came back, and its outage."""
+    parts = [clean(host.state.path) or "rebooted"]
+    if host.state.outage_ms is not None:
+        parts.append(duration(host.state.outage_ms / 1000))
+        if host.predicted and host.beyond_p95(0.0):
+            parts.append("%s p95 is %s" % (glyphs.alert, duration(host.predicted.p95.outage_s)))
+    return "  ".join(parts)

@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Display of a rollout in a log: a line for everything that matters, and how it stands now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
+
+from .._journal import events
+from .._journal.run_state import Change, RunState
+from .._schedule.hosts import Prediction
+from .._text import UNICODE, Glyphs, clean, clipped, duration, stamp
+from . import lines
+from .progress import ActiveHost, Progress
+
+#: How often a log says how far the rollout is.
+SUMMARY_EVERY_S = 30.0
+
+
+class PlainView:
+    """Display for logs. Each line has the time since the start.
+
+    :param state: of the run; see :class:`Progress`.
+    :param verbosity: from 1 on, every step of each host is shown.
+    :param predictions: host → how long it will take.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        state: RunState,
+        *,
+        verbosity: int = 0,
+        glyphs: Glyphs = UNICODE,
+        predictions: Mapping[str, Prediction] | None = None,
+    ) -> None:
+        self._write = write
+        self._verbose = verbosity > 0
+        self._glyphs = glyphs
+        self._progress = Progress(state, predictions)
+        self._next_summary: float | None = None
+
+    def show(self, change: Change, now: float) -> None:
+        """Write the line of a change, if it has one."""
+        progress = self._progress
+        host = progress.apply(change, now)
+        if self._next_summary is None:
+            self._next_summary = now + SUMMARY_EVERY_S
+        text = self._of_run(change.event)
+        if text:
+            self._say(text, now)
+        if change.begun:
+            self._say(lines.wave_begins(change.begun, progress), now)
+        if host:
+            text = self._of_host(change, host)
+            if not text and self._verbose and type(change.event) in _STEPS:
+                text = _STEPS[type(change.event)](change.event)
+            if text:
+                self._say("%s: %s" % (host.name, text), now)
+        if change.over and len(progress.state.waves) > 1:
+            self._say(lines.wave_is_over(change.over), now)
+
+    def tick(self, now: float, waiting: Reason | None = None) -> None:
+        """Write how the rollout stands, if it is time to."""
+        if self._next_summary is None:
+            self._progress.begin(now)
+            self._next_summary = now + SUMMARY_EVERY_S
+        if now < self._next_summary or self._progress.state.ended:
+            return
+        self._next_summary = now + SUMMARY_EVERY_S
+        parts = lines.counts(self._progress)
+        left_s = self._progress.left_s(now)
+        if left_s is not None:
+            parts.append("about %s left" % duration(left_s))
+        why = lines.waiting_for(self._progress, now, waiting)
+        self._say(", ".join(parts) + ("; waiting: " + why if why else ""), now)
+
+    def close(self) -> None:
+        """Nothing is held back, so there is nothing to do."""
+
+    def _say(self, text: str, now: float) -> None:
+        self._write("%s  %s\n" % (stamp(self._progress.elapsed_s(now)), text))
+
+    def _of_run(self, event: events.Event) -> str:
+        match event:
+            case events.RunStarted():
+                return lines.begins(self._progress)
+            case events.RunResumed():
+                return lines.resumes(self._progress)
+            case events.RunStopping():
+                return "stopping: %s" % lines.with_code(event.reason)
+            case events.RunEnded():
+                return "ended: %s" % ", ".join(lines.counts(self._progress))
+        return ""
+
+    def _of_host(self, change: Change, host: ActiveHost) -> str:
+        """Words for what matters of a host."""
+        event, text = change.event, ""
+        match event:
+            case events.HostDraining():
+                text = "out" + (", predicted outage %s" % duration(host.predicted.p50.outage_s) if host.predicted else "")
+            case events.HostBack():
+                text = "back" + (" after %s" % duration(event.outage_ms / 1000) if event.outage_ms is not None else "")
+            case events.HostReleased():
+                text = "done, %s" % lines.way(host, self._glyphs)
+            case events.HostFailed():
+                text = "failed%s, %s" % (" and is down" if event.down else "", lines.with_code(event.reason))
+            case events.HostRefused():
+                text = "refused, %s" % lines.with_code(event.reason)
+            case events.HostUnstaged() if host.state.phase is not change.phase_before:
+                text = lines.not_rebooted(event)
+        return text
+
+
+def _hook(event: events.HookEnded) -> str:
+    how = "succeeded" if event.ok else "failed"
+    tries = "" if event.attempts == 1 else " after %d attempts" % event.attempts
+    said = "" if event.ok or not event.message else ": " + clipped(event.message)
+    return "hook %s (%s) %s%s%s%s" % (clean(event.hook), clean(event.phase), how, _took(event.duration_ms), tries, said)
+
+
+def _took(took_ms: int | None) -> str:
+    return "" if took_ms is None else " in %s" % duration(took_ms / 1000)
+
+
+# Words for the steps between those that matter.
+_STEPS: Mapping[type[events.Event], Callable[[Any], str]] = {
+    events.HostPreparing: lambda event: "preparing",
+    events.HostPrepared: lambda event: "prepared, %s%s" % (clean(event.method), _took(event.duration_ms)),
+    events.HookEnded: _hook,
+    events.HostUndrained: lambda event: "undrained" if event.ok else "could not be undrained",
+    events.HostDrained: lambda event: "drained" + _took(event.duration_ms),
+    events.HostIntent: lambda event: "triggering",
+    events.HostTriggered: lambda event: "triggered",
+    events.HostDown: lambda event: "down",
+    events.HostUnproven: lambda event: "came by %s, not as asked" % clean(event.path),
+    events.HostVerified: lambda event: "verified, came by %s" % clean(event.path),
+    events.HostHealthy: lambda event: "healthy" + _took(event.duration_ms),
+}

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Phases of a host's way through a run, and what each of them means to everybody who asks: one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+from .._schedule.hosts import Status
+
+
+class Phase(StrEnum):
+    """How far a host has come, by its last event. From C(INTENT) on it may have rebooted."""
+
+    WAITING = "waiting"
+    PREPARING = "preparing"
+    READY = "ready"
+    DRAINING = "draining"
+    GATE = "gate"
+    DISCARDED = "discarded"
+    REFUSED = "refused"
+    INTENT = "intent"
+    TRIGGERED = "triggered"
+    DOWN = "down"
+    BACK = "back"
+    VERIFIED = "verified"
+    HEALTHY = "healthy"
+    RELEASED = "released"
+    FAILED = "failed"
+
+
+class Resume(Enum):
+    """How a resume treats a host."""
+
+    #: Leave it alone: it is released or given up.
+    DONE = "done"
+    #: Ask it first, and never trigger it again unasked: it may have rebooted.
+    ASK = "ask"
+    #: Prepare it anew, or undo what was begun: it did not reboot.
+    ANEW = "anew"
+
+
+class Stage(StrEnum):
+    """How a report draws the time that a host spends, as seen from the controller."""
+
+    PREPARING = "preparing"
+    READY = "ready"
+    DRAINING = "draining"
+    GATE = "gate"
+    SHUTTING_DOWN = "shutting_down"
+    DOWN = "down"
+    CHECKING = "checking"
+    AFTER = "after"
+    UNDOING = "undoing"
+    GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True)
+class PhaseTraits:
+    """Meaning of a phase.
+
+    :ivar status: as the scheduler counts it.
+    :ivar resume: what a resume does with a host that was left in it.
+    :ivar stage: its colour in a report; None where there is nothing to draw.
+    :ivar words: for people who watch.
+    """
+
+    status: Status
+    resume: Resume
+    stage: Stage | None
+    words: str
+
+
+PHASES: Mapping[Phase, PhaseTraits] = {
+    Phase.WAITING: PhaseTraits(Status.WAITING, Resume.ANEW, None, "waiting"),
+    Phase.PREPARING: PhaseTraits(Status.PREPARING, Resume.ANEW, Stage.PREPARING, "preparing"),
+    Phase.READY: PhaseTraits(Status.READY, Resume.ANEW, Stage.READY, "ready"),
+    Phase.DRAINING: PhaseTraits(Status.OUT, Resume.ANEW, Stage.DRAINING, "draining"),
+    Phase.GATE: PhaseTraits(Status.OUT, Resume.ANEW, Stage.GATE, "drained"),
+    # What spoke against these two may have been put right by the time of a resume.
+    Phase.DISCARDED: PhaseTraits(Status.DISCARDED, Resume.ANEW, None, "not rebooted"),
+    Phase.REFUSED: PhaseTraits(Status.REFUSED, Resume.ANEW, None, "refused"),
+    Phase.INTENT: PhaseTraits(Status.OUT, Resume.ASK, Stage.SHUTTING_DOWN, "triggering"),
+    Phase.TRIGGERED: PhaseTraits(Status.OUT, Resume.ASK, Stage.SHUTTING_DOWN, "shutting down"),
+    Phase.DOWN: PhaseTraits(Status.OUT, Resume.ASK, Stage.DOWN, "down"),
+    Phase.BACK: PhaseTraits(Status.OUT, Resume.ASK, Stage.CHECKING, "answering"),
+    Phase.VERIFIED: PhaseTraits(Status.OUT, Resume.ASK, Stage.AFTER, "verified"),
+    Phase.HEALTHY: PhaseTraits(Status.OUT, Resume.ASK, Stage.AFTER, "healthy"),
+    Phase.RELEASED: PhaseTraits(Status.DONE, Resume.DONE, None, "done"),
+    Phase.FAILED: PhaseTraits(Status.FAILED, Resume.DONE, Stage.GIVEN_UP, "failed"),
+}
