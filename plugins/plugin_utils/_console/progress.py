@@ -19,7 +19,7 @@ _DONE_TELLS = 5
 
 _BEFORE_GO = (Status.WAITING, Status.PREPARING, Status.READY)
 #: Statuses of hosts that were begun and have not ended.
-ACTIVE = frozenset({Status.PREPARING, Status.READY, Status.OUT})
+ACTIVE = frozenset({Status.PREPARING, Status.READY, Status.IN_FLIGHT})
 
 
 @dataclass(slots=True)
@@ -145,7 +145,7 @@ class Progress:
         if soak_s:
             over, following = self.state.waves[self.state.wave : self.state.wave + 2]
             return "%s is over; %s begins in %s" % (clean(over.name), clean(following.name), duration(soak_s))
-        if self.window is not None and self.state.statuses[Status.OUT] >= self.window:
+        if self.window is not None and self.state.statuses[Status.IN_FLIGHT] >= self.window:
             return "the window has %s, and all are out" % counted(self.window, "host")
         return ""
 
@@ -157,7 +157,7 @@ class Progress:
         state = self.state
         each_s = self._each_s()
         ends_s = sorted(
-            self._remaining_s(host, now, each_s or 0.0) for host in self.active.values() if host.in_flight_since is not None
+            self._remaining_s(host, now, each_s or 0.0) for host in self.active.values() if host.state.status is Status.IN_FLIGHT
         )
         longest_s = ends_s[-1] if ends_s else 0.0
         if state.stop_reason or state.ended or not self.to_go:
@@ -167,7 +167,7 @@ class Progress:
         parallel = self._parallel(each_s)
         wave = self.in_wave()
         # All hosts in flight are of this wave: the next one begins when none is.
-        to_go = wave.left - state.statuses[Status.OUT] if wave else 0
+        to_go = wave.left - state.statuses[Status.IN_FLIGHT] if wave else 0
         left_s = max(longest_s, _last_end_s(ends_s, to_go, parallel, each_s))
         if to_go > 0 and not ends_s:
             left_s += self._prepare.value or 0.0
@@ -241,7 +241,7 @@ class Progress:
             self._busy_s += now - self._busy_at
             self._busy_host_s += (now - self._busy_at) * self._busy
         self._busy_at = now
-        in_flight, wave = self.state.statuses[Status.OUT], self.in_wave()
+        in_flight, wave = self.state.statuses[Status.IN_FLIGHT], self.in_wave()
         self._busy = in_flight if wave is not None and wave.left > in_flight else 0
 
 

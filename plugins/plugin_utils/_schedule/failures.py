@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The failure budget: how many failures there were, and whether that is one too many."""
+"""Failure budget: number of failures so far, and whether they exceed the budget."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .settings import FailureBudget
 
 
 class Failures:
-    """Counts failures.
+    """Count of failures.
 
-    :param total: how many hosts there are to reboot.
+    :param total: number of hosts to reboot.
     """
 
     def __init__(self, budget: FailureBudget, total: int) -> None:
@@ -27,13 +27,13 @@ class Failures:
         self._by_domain: Counter[tuple[str, str]] = Counter()
 
     def succeeded(self) -> None:
-        """A host is done."""
+        """Count a host that is done."""
         self._in_a_row = 0
 
     def failed(self, host: HostSpec) -> Reason | None:
-        """A host failed.
+        """Count a host that failed.
 
-        :return: C(FAILURE_BUDGET_SPENT) if that is one more than the budget has.
+        :return: C(FAILURE_BUDGET_SPENT) if that exceeds the budget.
         """
         self._failed += 1
         self._in_a_row += 1

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a rollout will take, and how many hosts it will have out when."""
+"""Forecast of a rollout: how long it will take, and how many hosts will be in flight when."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _MOST_DRAWS = 200
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is to be expected of a rollout in which no host fails.
+    """Forecast of a rollout in which no host fails.
 
-    :ivar total_p50_s: half of the rollouts take no longer.
-    :ivar total_p95_s: 95 of 100 take no longer.
-    :ivar course: the one in the middle, with the capacity it has out over time.
-    :ivar draws: how many rollouts this was taken from.
+    :ivar total_p50_s: median of the simulated rollouts.
+    :ivar total_p95_s: 95th percentile of the simulated rollouts.
+    :ivar course: the median rollout.
+    :ivar draws: number of simulated rollouts.
     """
 
     total_p50_s: float
@@ -38,7 +38,7 @@ class Forecast:
 
 
 def forecast(plan: Plan, settings: Settings, history: History, seed: int) -> Forecast:
-    """Simulate rollouts with times drawn from history, in which no host fails and long outages stop nothing.
+    """Simulate rollouts with durations drawn from history, in which no host fails and long outages stop nothing.
 
     The same arguments give the same forecast.
     """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long hosts took in earlier runs, and so how long they will take."""
+"""Durations of hosts in earlier runs, and predictions from them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from random import Random
 from .hosts import Phases, Prediction
 from .percentiles import percentile
 
-#: What is expected of a host whose combination of hardware and kernel has not been rebooted yet: a machine without
-#: drain or health hooks, by kexec, with a p95 that leaves room for a start through firmware.
+#: Prediction for a host whose combination of hardware and kernel has not been rebooted yet: without drain or health hooks,
+#: via kexec, with a p95 that leaves room for a full reboot through firmware.
 DEFAULT = Prediction(p50=Phases(5.0, 0.0, 30.0, 2.0), p95=Phases(20.0, 0.0, 180.0, 10.0))
 
 # The standard normal distribution's 95th percentile.
@@ -21,31 +21,31 @@ _Z95 = 1.6449
 
 
 class History:
-    """Measured phases by combination.
+    """Measured durations by combination.
 
-    :param samples: combination → the phases of hosts that were done.
-    :param default: for combinations without samples.
-    :ivar samples: those of combinations that have any.
+    :param samples: combination → durations of hosts that were done.
+    :param default: prediction for combinations without samples.
+    :ivar samples: combinations that have samples.
     """
 
     def __init__(self, samples: Mapping[str, Sequence[Phases]], default: Prediction = DEFAULT) -> None:
         self.samples = {combination: values for combination, values in samples.items() if values}
         self._default = default
-        # Each phase's median, and by how much its p95 is longer.
+        # For each phase its median, and the ratio of its p95 to that.
         pairs = zip(astuple(default.p50), astuple(default.p95), strict=True)
         self._spread = [(p50, p95 / p50 if p50 else 1.0) for p50, p95 in pairs]
         self._predictions = {combination: _prediction(values) for combination, values in self.samples.items()}
 
     def prediction(self, combination: str) -> Prediction:
-        """How long a host of a combination will take, each phase for itself."""
+        """Prediction for hosts of a combination, each phase for itself."""
         return self._predictions.get(combination, self._default)
 
     def draw(self, combination: str, random: Random) -> Phases:
-        """How long a host might take: as long as one did that was measured, or else about what the default says."""
+        """Draw durations for a host: a measured sample, or else values around the default."""
         values = self.samples.get(combination)
         if values:
             return random.choice(values)
-        # One deviation for all phases of a log-normal distribution: a slow machine is slow at everything.
+        # A log-normal distribution with one deviation for all phases: a slow machine is slow at everything.
         deviation = random.gauss(0.0, 1.0) / _Z95
         return Phases(*[p50 * ratio**deviation for p50, ratio in self._spread])
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hosts of a rollout, and those around them."""
+"""Hosts of a rollout, and other hosts that count for its limits."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from .settings import EVERYTHING
 
 
 class Status(StrEnum):
-    """Where a host is on its way. The last five are where it ends."""
+    """Progress of a host through a rollout. The last five are final."""
 
     WAITING = "waiting"
     PREPARING = "preparing"
-    #: Prepared, and everything can still be undone.
+    #: Prepared; everything can still be undone.
     READY = "ready"
-    #: From its Go until it is released: it costs capacity.
-    OUT = "out"
+    #: From its Go until it is released: unavailable because of the rollout.
+    IN_FLIGHT = "out"
     DONE = "done"
-    #: Nothing was touched, nothing is lost.
+    #: Not to be rebooted; nothing was changed.
     REFUSED = "refused"
     FAILED = "failed"
-    #: It was never begun.
+    #: Never begun.
     SKIPPED = "skipped"
-    #: It was begun, and everything was undone.
+    #: Begun, and everything was undone.
     DISCARDED = "discarded"
 
 
@@ -36,11 +36,11 @@ ENDED = frozenset({Status.DONE, Status.REFUSED, Status.FAILED, Status.SKIPPED, S
 
 @dataclass(frozen=True)
 class Phases:
-    """How long a host takes, in seconds.
+    """Durations of a host's phases, in seconds.
 
-    :ivar prepare_s: facts and staging; it still serves.
+    :ivar prepare_s: facts and staging; the host still serves.
     :ivar drain_s: from its Go to the trigger.
-    :ivar outage_s: from the trigger until it is back.
+    :ivar outage_s: from the trigger until the host is back.
     :ivar after_s: from then until it is released.
     """
 
@@ -51,29 +51,29 @@ class Phases:
 
     @property
     def from_trigger_s(self) -> float:
-        """From the trigger until it is released."""
+        """Time from the trigger until the host is released."""
         return self.outage_s + self.after_s
 
     @property
     def from_go_s(self) -> float:
-        """How long the host costs capacity."""
+        """Time for which the host is in flight."""
         return self.drain_s + self.outage_s + self.after_s
 
     @property
     def total_s(self) -> float:
-        """All of it."""
+        """Time of all phases."""
         return self.prepare_s + self.drain_s + self.outage_s + self.after_s
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """How long a host will take: half of the times no longer, and in 95 of 100."""
+    """Predicted durations of a host: medians and 95th percentiles."""
 
     p50: Phases
     p95: Phases
 
     def as_ms(self) -> dict[str, dict[str, int]]:
-        """C(p50) and C(p95), each by phase (C(prepare), C(drain), C(outage), C(after)), in milliseconds."""
+        """Durations in milliseconds: C(p50) and C(p95), each by phase (C(prepare), C(drain), C(outage), C(after))."""
         phases = {"p50": self.p50, "p95": self.p95}
         return {
             name: {phase.removesuffix("_s"): round(seconds * 1000) for phase, seconds in asdict(values).items()}
@@ -83,10 +83,10 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Member:
-    """A machine that counts for capacity.
+    """Machine that counts for limits.
 
-    :ivar domains: dimension (rack, zone, …) → the domain it is in.
-    :ivar groups: names of the inventory's groups that it is in.
+    :ivar domains: dimension (rack, zone, …) → the machine's domain.
+    :ivar groups: names of its groups in the inventory.
     """
 
     name: str
@@ -94,21 +94,21 @@ class Member:
     groups: frozenset[str]
 
     def domain(self, dimension: str) -> str | None:
-        """Its domain in a dimension; the dimension C(all) has one for everybody."""
+        """Domain of the machine in a dimension; in the dimension C(all) all machines share one."""
         return EVERYTHING if dimension == EVERYTHING else self.domains.get(dimension)
 
 
 @dataclass(frozen=True)
 class Bystander(Member):
-    """A machine that counts for capacity and is not rebooted."""
+    """Machine that counts for limits and is not rebooted."""
 
 
 @dataclass(frozen=True)
 class HostSpec(Member):
-    """A host to reboot.
+    """Host to reboot.
 
-    :ivar combination: of hardware and kernel; hosts of one are expected to behave alike.
-    :ivar last: others are reached through it, or it holds the lock, so it goes when they are done.
+    :ivar combination: of hardware and kernel; hosts with the same one are expected to behave alike.
+    :ivar last: whether it goes after all others, because they are reached through it or it holds the lock.
     """
 
     combination: str

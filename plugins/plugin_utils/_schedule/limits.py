@@ -18,27 +18,27 @@ _NAMED = 3
 
 @dataclass(frozen=True, eq=False)
 class Limit:
-    """At most so many members of a domain or group may be unavailable. There is one object for each.
+    """Limit for the members of a domain or group. Compared by identity.
 
-    :ivar of: what it is about, in words.
-    :ivar most: how many may be unavailable.
+    :ivar of: the domain or group and the option, in words.
+    :ivar most: number of members that may be unavailable.
     """
 
     of: str
     most: int
 
     def reached(self, unavailable: Collection[str]) -> str:
-        """In words, that it is reached, and by whom: the first few, because this is asked often."""
+        """Message for a limit that is reached, naming the first few unavailable members."""
         more = len(unavailable) - _NAMED
         listed = ", ".join(islice(unavailable, _NAMED)) + (" and %d more" % more if more > 0 else "")
         return "of %s %d may be unavailable, and %d are: %s" % (self.of, self.most, len(unavailable), listed)
 
 
 def limits_for(hosts: Sequence[HostSpec], others: Sequence[Member], settings: Settings) -> Mapping[str, tuple[Limit, ...]]:
-    """The limits that each host and each other member counts for, by name.
+    """Limits that each host and each other member counts for, by name.
 
     :raises RolloutError: C(DOMAIN_UNKNOWN), C(GROUP_UNKNOWN), or C(LIMIT_UNSATISFIABLE) for a limit that would never
-        let a host go.
+        allow a host to go.
     """
     members: list[Member] = [*hosts, *others]
     to_reboot = {host.name for host in hosts}
@@ -46,7 +46,7 @@ def limits_for(hosts: Sequence[HostSpec], others: Sequence[Member], settings: Se
 
     def add(of: str, concerned: Sequence[Member], most: int) -> None:
         if most < 1 and any(member.name in to_reboot for member in concerned):
-            raise RolloutError("LIMIT_UNSATISFIABLE", "%s (%d) lets none of its hosts go" % (of, len(concerned)))
+            raise RolloutError("LIMIT_UNSATISFIABLE", "%s (%d hosts) allows none of its hosts to go" % (of, len(concerned)))
         limit = Limit(of, most)
         for member in concerned:
             found[member.name].append(limit)
@@ -66,7 +66,10 @@ def limits_for(hosts: Sequence[HostSpec], others: Sequence[Member], settings: Se
 
 
 def check_dimension(dimension: str, members: Sequence[Member]) -> None:
-    """:raises RolloutError: C(DOMAIN_UNKNOWN): no member has such a domain."""
+    """Require a dimension in which some member has a domain.
+
+    :raises RolloutError: C(DOMAIN_UNKNOWN).
+    """
     if not any(member.domain(dimension) is not None for member in members):
         known = sorted({name for member in members for name in member.domains})
         raise RolloutError(

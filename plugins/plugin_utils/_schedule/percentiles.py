@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Percentiles of what was measured."""
+"""Percentiles of measured values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 
 def percentile(ordered: Sequence[float], percent: int) -> float:
-    """The smallest value that so many percent are no larger than (nearest rank), so always one that occurred.
+    """Percentile by nearest rank, so always a value that occurred.
 
     :param ordered: at least one value, in ascending order.
     """

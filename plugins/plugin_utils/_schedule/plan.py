@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is rebooted after whom."""
+"""Order of a rollout: waves, and the limits that hold in them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ LAST = "last"
 
 @dataclass(frozen=True)
 class Wave:
-    """Hosts that go before any of the next wave does.
+    """Hosts that end before the next wave begins.
 
-    :ivar soak_s: how long to wait after it.
+    :ivar soak_s: pause after it.
     """
 
     name: str
@@ -41,9 +41,9 @@ class Wave:
 
 @dataclass(frozen=True)
 class Plan:
-    """Who is rebooted after whom, and what bounds how many at a time.
+    """Order of the hosts, and limits on how many go at a time.
 
-    :ivar window: how many hosts may be out.
+    :ivar window: number of hosts that may be in flight.
     :ivar limits: host or bystander → the limits it counts for.
     """
 
@@ -54,20 +54,20 @@ class Plan:
 
     @property
     def hosts(self) -> list[HostSpec]:
-        """The hosts to reboot, in order."""
+        """Hosts to reboot, in order."""
         return [host for wave in self.waves for host in wave.hosts]
 
 
 def make_plan(hosts: Sequence[HostSpec], bystanders: Sequence[Bystander], settings: Settings, seed: int) -> Plan:
-    """Order hosts and split them into waves: canaries, waves by size, and those that have to go last.
+    """Order hosts and split them into waves: canaries, waves by size, and hosts that have to go last.
 
-    :param seed: of the order C(shuffle).
+    :param seed: seed of the order C(shuffle).
     :raises RolloutError: C(DOMAIN_UNKNOWN), C(GROUP_UNKNOWN) or C(LIMIT_UNSATISFIABLE).
-    :raises ValueError: a name is there twice.
+    :raises ValueError: a name occurs twice.
     """
     names = [member.name for member in chain(hosts, bystanders)]
     if len(set(names)) < len(names):
-        raise ValueError("a host is there twice")
+        raise ValueError("a host occurs twice")
     limits = limits_for(hosts, bystanders, settings)
     for dimension in settings.failure_budget.each_domain:
         check_dimension(dimension, hosts)
@@ -88,7 +88,7 @@ def make_plan(hosts: Sequence[HostSpec], bystanders: Sequence[Bystander], settin
 
 
 def _wave_tuple(waves: Sequence[tuple[str, Sequence[HostSpec], float]]) -> tuple[Wave, ...]:
-    """Waves with hosts in them, numbered. After the last one there is nothing to wait for."""
+    """Number the waves that have hosts, and drop the pause after the last."""
     there = [wave for wave in waves if wave[1]]
     made = []
     number = 0
@@ -125,7 +125,7 @@ def _ordered(hosts: Sequence[HostSpec], settings: Settings, seed: int) -> list[H
 
 
 def _spread(hosts: Sequence[HostSpec], settings: Settings) -> list[HostSpec]:
-    """One of each domain, then the next of each. The dimension is the first that is limited, or else the first there is."""
+    """Take one host of each domain in turn. The dimension is the first that has a limit, or else the first there is."""
     dimensions = chain(settings.max_unavailable, *(host.domains for host in hosts))
     dimension = next((each for each in dimensions if each != EVERYTHING), EVERYTHING)
     domains: dict[str | None, list[HostSpec]] = {}

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a host's outage is longer than those of its kind, and the rollout should stop."""
+"""Detection of outages that are longer than those of similar hosts, so that the rollout stops."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .settings import Regression
 
 
 class Outages:
-    """Outages by combination: those of earlier runs, and then of this one.
+    """Outages by combination, of earlier runs and of this one.
 
     :param samples: combination → seconds.
     """
@@ -30,7 +30,7 @@ class Outages:
     def judge(self, host: HostSpec, outage_s: float) -> Reason | None:
         """Take in the outage of a host.
 
-        :return: C(REGRESSION) if it was too long for what is known of its combination.
+        :return: C(REGRESSION) if it was too long for its combination.
         """
         seen = self._seen.setdefault(host.combination, [])
         verdict = None
@@ -39,7 +39,7 @@ class Outages:
             if outage_s > usual_s * self._margin:
                 verdict = reason(
                     "REGRESSION",
-                    "%s was out for %.1f s, more than %s above the %.1f s that 95%% of its combination (%s) take at most"
+                    "%s had an outage of %.1f s, more than %s above %.1f s, the 95th percentile of its combination (%s)"
                     % (host.name, outage_s, self._margin_text, usual_s, host.combination),
                 )
         insort(seen, outage_s)

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which host does what next: pure, driven by what happens and by the clock.
+"""Scheduler of a rollout: decides which host does what next. Pure, driven by events and by the clock.
 
-The conductor tells what happened to hosts, and asks after it what to do. An
-answer costs as much as there is to do, however large the fleet.
+The conductor reports events, and asks after each what to do. An answer costs as much as there is to do, however large the
+fleet.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .queue import HostQueue
 from .regression import Outages
 from .settings import Settings
 
-#: The code of what passes by itself, in contrast to what stops the rollout.
+#: Code for a reason that passes by itself, in contrast to one that stops the rollout.
 WAITING = "WAITING"
 
 _SETTLED = frozenset({Status.DONE, Status.FAILED, Status.REFUSED})
@@ -32,21 +32,21 @@ _SETTLED = frozenset({Status.DONE, Status.FAILED, Status.REFUSED})
 
 @dataclass(frozen=True)
 class Prepare:
-    """Get facts and stage: nothing that could not be undone."""
+    """Decision to get facts and stage; everything about it can be undone."""
 
     host: HostSpec
 
 
 @dataclass(frozen=True)
 class Go:
-    """Drain, ask :meth:`Scheduler.may_trigger`, reboot. The host is out from here on."""
+    """Decision to drain, ask :meth:`Scheduler.may_trigger`, and reboot. The host is in flight from here on."""
 
     host: HostSpec
 
 
 @dataclass(frozen=True)
 class Discard:
-    """Undo what was prepared, and report :meth:`Scheduler.discarded`."""
+    """Decision to undo what was prepared, and report :meth:`Scheduler.discarded`."""
 
     host: HostSpec
     reason: Reason
@@ -56,24 +56,18 @@ Decision = Prepare | Go | Discard
 
 
 class Scheduler:
-    """One rollout.
+    """Scheduler of one rollout.
 
-    A host is prepared ahead while others are out: at most as many hosts as the
-    window has, and of each limit at most as many as it lets go. Those that a
-    limit holds up when they are ready don't count for the first, so that they
-    are in nobody's way.
+    Hosts are prepared while others are in flight: at most as many as the window has, and for each limit at most as many as it
+    allows. Hosts that are ready and held up by a limit don't count for the first, so that they are in nobody's way.
 
-    A failed host frees its place in the window. If it is down it goes on
-    costing capacity until it is seen up. A refused host costs nothing, unless
-    it is reported down by :meth:`seen`.
-
-    Every event says when it happened.
+    A failed host frees its place in the window. If it is down it stays unavailable until it is seen up. A refused host counts
+    for nothing, unless :meth:`seen` reports it down.
 
     :param start: monotonic seconds, like every time here.
     :param samples: combination → outages of earlier runs in seconds, for C(stop_on_regression).
-    :param done: of a run that is resumed: host → how it ended, in the order in which they ended. Their failures
-        count. A host that ended as skipped or discarded starts anew, and one that is down has to be reported by
-        :meth:`seen`.
+    :param done: final statuses of hosts in the run that is resumed, in the order in which they ended. Failures among them
+        count. A host that was skipped or discarded starts anew, and one that is down has to be reported by :meth:`seen`.
     """
 
     def __init__(
@@ -107,9 +101,9 @@ class Scheduler:
         self._last_end = start
         self._soak_until: float | None = None
 
-        # Hosts that were denied their trigger for want of capacity.
+        # Hosts that may not be triggered yet for want of capacity.
         self._gated: set[str] = set()
-        # Hosts whose preparation is being undone, and those to tell so.
+        # Hosts whose preparation is being undone, and those among them that :meth:`next` has yet to name.
         self._discarding: dict[str, Reason] = {}
         self._to_discard: list[str] = []
 
@@ -132,12 +126,12 @@ class Scheduler:
             if status == Status.DONE:
                 self._failures.succeeded()
             elif status == Status.FAILED:
-                self._charge(name, "that was before the rollout was resumed", start)
+                self._charge(name, "before the rollout was resumed", start)
 
-    # What happened.
+    # Events.
 
     def prepared(self, host: str, now: float) -> None:
-        """A host is ready for its Go."""
+        """Take in that a host is ready for its Go."""
         self._expect(host, Status.PREPARING)
         self._set(host, Status.READY)
         if self._stopped:
@@ -146,16 +140,16 @@ class Scheduler:
             self._ready.add(self._position[host])
 
     def refused(self, host: str, reason: Reason, now: float) -> None:
-        """A host is not to be rebooted, and nothing on it was touched. That is no failure."""
+        """Take in that a host is not to be rebooted and nothing on it was changed, which does not count as a failure."""
         self._expect(host, Status.PREPARING)
         self._end(host, Status.REFUSED, now)
 
     def released(self, host: str, now: float, outage_s: float | None) -> None:
-        """A host is proven rebooted, healthy and in service.
+        """Take in that a host is proven rebooted, healthy and in service.
 
         :param outage_s: None if it could not be measured.
         """
-        self._expect(host, Status.OUT)
+        self._expect(host, Status.IN_FLIGHT)
         self._end(host, Status.DONE, now)
         self._freed(self._capacity.give_back(host, down=False))
         self._failures.succeeded()
@@ -164,9 +158,9 @@ class Scheduler:
             self.stop(verdict, now)
 
     def failed(self, host: str, now: float, reason: Reason, down: bool) -> None:
-        """A host failed, be it while it was prepared.
+        """Take in that a host failed, while it was in flight or while it was prepared.
 
-        :param down: whether it doesn't serve. It costs capacity until it is seen up.
+        :param down: whether it is down, and so unavailable until it is seen up.
         """
         self._expect_busy(host)
         self._end(host, Status.FAILED, now)
@@ -174,23 +168,23 @@ class Scheduler:
         self._charge(host, "%s: %s" % (reason.code, reason.message), now)
 
     def seen(self, host: str, up: bool, now: float) -> None:
-        """A host or bystander was seen up or down, whyever."""
+        """Take in that a host or bystander was seen up or down, for whatever reason."""
         self._freed(self._capacity.seen(host, up))
 
     def discarded(self, host: str) -> None:
-        """What was prepared on a host was undone."""
+        """Take in that everything prepared on a host was undone."""
         self._expect_busy(host)
         self._end(host, Status.DISCARDED, self._last_end)
         self._freed(self._capacity.give_back(host, down=False))
 
     def adopt(self, host: str, now: float) -> None:
-        """A host is out already, from the run that is resumed, even if that one has to stop at once."""
+        """Take in that a host is in flight already, from the run that is resumed, even if the rollout has been stopped."""
         self._expect(host, Status.WAITING, Status.SKIPPED)
-        self._set(host, Status.OUT)
+        self._set(host, Status.IN_FLIGHT)
         self._capacity.take(host)
 
     def stop(self, reason: Reason, now: float) -> None:
-        """Start nothing any more. Hosts that are out go on; the first reason stands."""
+        """Start nothing more. Hosts in flight go on; the first reason stands."""
         if self._stopped:
             return
         self._stopped = reason
@@ -201,12 +195,12 @@ class Scheduler:
             elif status == Status.READY and host.name not in self._discarding:
                 self._discard(host.name, reason)
 
-    # What to do.
+    # Decisions.
 
     def next(self, now: float) -> list[Decision]:
-        """What to do now, in order. Each decision is given once, so it has to be carried out.
+        """Decide what to do now, in order. Each decision is given once, so it has to be carried out.
 
-        To be called after every event, and at :meth:`wake_at`.
+        Call it after every event, and at :meth:`wake_at`.
         """
         decisions: list[Decision] = []
         if self._last_go is not None and now >= self._last_go and not self.finished(now):
@@ -224,12 +218,12 @@ class Scheduler:
         return decisions
 
     def may_trigger(self, host: str, now: float) -> Reason | None:
-        """The last check, after draining, when capacity may have been lost meanwhile.
+        """Check once more before the trigger: capacity may have been lost while the host was drained.
 
-        :return: None: go. With code :data:`WAITING` the host stays drained, and this is asked again after every
-            call of :meth:`next`. With any other the host is undrained and reported as :meth:`discarded`.
+        :return: None to go on; a reason with code :data:`WAITING` if the host has to stay drained and ask again after every
+            call of :meth:`next`; any other reason if it has to be undrained and reported as :meth:`discarded`.
         """
-        self._expect(host, Status.OUT)
+        self._expect(host, Status.IN_FLIGHT)
         self._gated.discard(host)
         if self._stopped:
             self._discarding[host] = self._stopped
@@ -245,36 +239,36 @@ class Scheduler:
             return reason("WAITING", limit.reached(self._capacity.unavailable(limit)))
         return None
 
-    # How it stands.
+    # State.
 
     @property
     def stopped(self) -> Reason | None:
-        """Why nothing starts any more."""
+        """Reason why nothing starts any more."""
         return self._stopped
 
     def status(self, host: str) -> Status:
-        """Where a host is on its way."""
+        """Status of a host."""
         return self._status[host]
 
     def counts(self) -> Mapping[Status, int]:
-        """How many hosts have each status."""
+        """Number of hosts with each status."""
         return dict(self._counts)
 
     def finished(self, now: float) -> bool:
         """Whether every host has ended."""
         counts = self._counts
         # Asked after every event.
-        return not (counts[Status.WAITING] or counts[Status.PREPARING] or counts[Status.READY] or counts[Status.OUT])
+        return not (counts[Status.WAITING] or counts[Status.PREPARING] or counts[Status.READY] or counts[Status.IN_FLIGHT])
 
     def wake_at(self, now: float) -> float | None:
-        """When :meth:`next` has to be called though nothing happened; None: not before something does."""
+        """Time at which to call :meth:`next` even without an event; None if there is none."""
         if self._stopped or self.finished(now):
             return None
         stall_over = self._stalled_since + self._stall_s if self._stalled_since is not None else None
         return min((at for at in (self._soak_until, stall_over, self._last_go) if at is not None), default=None)
 
     def waiting(self, now: float) -> Reason | None:
-        """Why no more hosts go just now; None if there are none to go."""
+        """Reason why no more hosts go just now; None if there are none to go."""
         if not (self._counts[Status.WAITING] or self._counts[Status.READY] or self._gated):
             return None
         if self._stopped:
@@ -284,7 +278,7 @@ class Scheduler:
     # Inside.
 
     def _let_go(self, decisions: list[Decision], now: float) -> None:
-        while self._ready and self._capacity.out < self._plan.window:
+        while self._ready and self._capacity.in_flight < self._plan.window:
             position = self._ready.pop()
             host = self._hosts[position]
             if not self._in_time(now, host.predicted.p95.from_go_s):
@@ -296,7 +290,7 @@ class Scheduler:
                 self._ready.hold(position, limit)
                 continue
             self._capacity.take(host.name)
-            self._set(host.name, Status.OUT)
+            self._set(host.name, Status.IN_FLIGHT)
             self._ready.leave(position)
             decisions.append(Go(host))
 
@@ -319,16 +313,17 @@ class Scheduler:
                 decisions.append(Prepare(host))
 
     def _counts_for_window(self) -> int:
-        """How many hosts were prepared ahead and are not held up by a limit."""
+        """Number of hosts that were prepared ahead and are not held up by a limit."""
         return self._counts[Status.PREPARING] + self._counts[Status.READY] - self._ready.held
 
     def _begin_wave(self, now: float) -> bool:
-        """Begin the next wave, if there is one and its time has come."""
+        """Begin the next wave, if there is one and it is due."""
         if self._wave + 1 == len(self._plan.waves) or (self._wave >= 0 and self._left[self._wave]):
             return False
         if self._wave >= 0 and self._plan.waves[self._wave].name == CANARY and not self._proven(self._plan.waves[self._wave]):
             self.stop(
-                self._late or reason("CANARY_FAILED", "no canary was rebooted, so nothing is known of the hosts after them"), now
+                self._late or reason("CANARY_FAILED", "no canary was rebooted, so nothing is known about the hosts after them"),
+                now,
             )
             return False
         hosts = self._plan.waves[self._wave + 1].hosts
@@ -350,13 +345,13 @@ class Scheduler:
         return any(self._status[host.name] == Status.DONE for host in wave.hosts)
 
     def _look_for_stall(self, now: float) -> None:
-        """Stop if for a long time only somebody else could give back the capacity that hosts wait for."""
+        """Stop if for a long time nothing but outside help could free the capacity that hosts wait for."""
         moving = (
             self._stopped
             or self._soak_until is not None
             or self._discarding
             or self._counts[Status.PREPARING]
-            or self._counts[Status.OUT] > len(self._gated)
+            or self._counts[Status.IN_FLIGHT] > len(self._gated)
             or self.finished(now)
         )
         if moving:
@@ -372,13 +367,13 @@ class Scheduler:
         limit = self._ready.held_by() or next(filter(None, map(self._capacity.blocked, self._gated)), None)
         if self._soak_until is not None:
             return "%s is over; the next wave begins in %.0f s" % (name, max(0.0, self._soak_until - now))
-        if self._capacity.out >= self._plan.window and self._capacity.out > len(self._gated):
-            return "the window has %d hosts, and all are out" % self._plan.window
+        if self._capacity.in_flight >= self._plan.window and self._capacity.in_flight > len(self._gated):
+            return "all %d hosts of the window are in flight" % self._plan.window
         if limit:
             return limit.reached(self._capacity.unavailable(limit))
         if self._counts[Status.PREPARING]:
             return "hosts of %s are being prepared" % name
-        return "the last hosts of %s are out" % name
+        return "the last hosts of %s are in flight" % name
 
     def _in_time(self, now: float, needed_s: float) -> bool:
         return self._deadline is None or now + needed_s < self._deadline
@@ -389,7 +384,7 @@ class Scheduler:
         return verdict
 
     def _charge(self, host: str, why: str, now: float) -> None:
-        """Count a failure, and stop if it is one too many."""
+        """Count a failure, and stop if it exceeds the budget."""
         spent = self._failures.failed(self._spec(host))
         if self._plan.waves[self._wave_of[host]].name == CANARY:
             spent = reason("CANARY_FAILED", "canary %s failed: %s" % (host, why))
@@ -408,7 +403,7 @@ class Scheduler:
         self._discarding.pop(host, None)
 
     def _set(self, host: str, status: Status) -> None:
-        """Give a host another status, and keep count of those that are prepared ahead."""
+        """Set the status of a host, and count the hosts that are prepared ahead."""
         before = self._status[host]
         self._status[host] = status
         self._counts[before] -= 1
@@ -429,9 +424,12 @@ class Scheduler:
         return self._hosts[self._position[host]]
 
     def _expect_busy(self, host: str) -> None:
-        """Something is being done with the host, so that something can become of it."""
+        """Require a host that is being worked on.
+
+        :raises ValueError: it is not.
+        """
         if host not in self._discarding:
-            self._expect(host, Status.PREPARING, Status.OUT)
+            self._expect(host, Status.PREPARING, Status.IN_FLIGHT)
 
     def _expect(self, host: str, *statuses: Status) -> None:
         if self._status[host] not in statuses:

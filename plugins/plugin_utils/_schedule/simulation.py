@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A rollout without hosts: the real scheduler, driven through time that is made up."""
+"""Simulated rollouts: the real scheduler without hosts, in simulated time."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _DRAWN = reason("REBOOT_TIMEOUT", "as drawn")
 
 @dataclass(frozen=True)
 class Fate:
-    """What becomes of a host.
+    """Fate of a host.
 
-    :ivar end: C(done), C(refused), or C(failed), which is found at the end of its outage.
-    :ivar down: whether it is down if it failed.
+    :ivar end: C(done), C(refused), or C(failed), which shows at the end of its outage.
+    :ivar down: whether it is down after it failed.
     """
 
     phases: Phases
@@ -34,12 +34,12 @@ class Fate:
 
 @dataclass(frozen=True)
 class Course:
-    """How a rollout went.
+    """Course of a rollout.
 
-    :ivar total_s: until every host had ended.
-    :ivar out_over_time: seconds since the start, and how many hosts are out from then on.
-    :ivar spans: host → when it went out and when it ended, seconds since the start, of those that went.
-    :ivar stopped: why it ended early.
+    :ivar total_s: time until every host had ended.
+    :ivar out_over_time: seconds since the start, and how many hosts are in flight from then on.
+    :ivar spans: host → when it went and when it ended, seconds since the start; only hosts that went.
+    :ivar stopped: reason why it ended early.
     """
 
     total_s: float
@@ -50,9 +50,9 @@ class Course:
 
 
 def simulate(plan: Plan, settings: Settings, draw: Callable[[HostSpec], Fate]) -> Course:
-    """Run a rollout through, with nobody interfering.
+    """Simulate a rollout without outside events.
 
-    :param draw: what becomes of a host; asked once for each that is begun.
+    :param draw: fate of a host; called once for each that is begun.
     """
     return _Simulation(plan, settings, draw).run()
 
@@ -98,7 +98,7 @@ class _Simulation:
             self._out_over_time.append((self._now, self._out))
 
     def _advance(self) -> None:
-        """Go on to the next moment at which something happens, and take in all of it."""
+        """Advance to the next event, and take in all events of that moment."""
         wake_at = self._scheduler.wake_at(self._now)
         happens_at = self._events[0][0] if self._events else None
         # Either something happens, or the scheduler waits for time to pass.
@@ -118,7 +118,7 @@ class _Simulation:
             self._scheduler.prepared(host.name, self._now)
 
     def _drained(self, host: HostSpec) -> None:
-        # Nobody else goes down here, so what is denied is denied for good.
+        # No host goes down by itself here, so a refusal is final.
         phases = self._fates[host.name].phases
         if self._scheduler.may_trigger(host.name, self._now) is None:
             failed = self._fates[host.name].end == Status.FAILED

@@ -21,7 +21,7 @@ def test_the_margin_is_above_the_p95() -> None:
     verdict = outages.judge(host("b"), 30.1)
     assert verdict is not None
     assert verdict.code == "REGRESSION"
-    assert "b was out for 30.1 s, more than 50% above the 20.0 s" in verdict.message
+    assert "b had an outage of 30.1 s, more than 50% above 20.0 s" in verdict.message
 
 
 def test_this_run_counts_too_and_combinations_stand_for_themselves() -> None:

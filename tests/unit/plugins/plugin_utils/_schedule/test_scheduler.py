@@ -55,7 +55,7 @@ def test_the_window_slides() -> None:
     assert prepare(rollout, "b") == ["go b", "prepare c"]
     assert prepare(rollout, "a") == ["go a", "prepare d"]
     assert prepare(rollout, "dc") == []
-    assert why(rollout) == "the window has 2 hosts, and all are out"
+    assert why(rollout) == "all 2 hosts of the window are in flight"
     assert release(rollout, "a") == ["go c"]
     assert release(rollout, "b") == ["go d"]
     assert rollout.waiting(0.0) is None
@@ -295,7 +295,7 @@ def test_a_soak_and_then_the_next_wave() -> None:
     rollout = scheduler(named("abc"), window=5, canaries={"count": 1, "soak": 60}, waves=[1], wave_soak=30)
     assert told(rollout.next(0.0)) == ["prepare a"], "the wave that has not begun is not touched"
     prepare(rollout, "a")
-    assert why(rollout) == "the last hosts of canary are out"
+    assert why(rollout) == "the last hosts of canary are in flight"
     assert release(rollout, "a", 100.0) == []
     assert rollout.wake_at(100.0) == 160.0
     assert why(rollout, 110.0) == "canary is over; the next wave begins in 50 s"
