@@ -25,7 +25,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage impo
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, read_candidate
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.fast_staging import Preparation, prepared
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.fast_staging import ImagePreparation, prepared
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, ImageStore
 
 KERNEL, INITRD = "/boot/vmlinuz", "/boot/initrd.img"
@@ -58,7 +58,7 @@ def prepare(files: HostFiles) -> None:
     fast = candidate(files).fast
     if fast is None or X86_64.fast is None:
         raise SystemExit("there is no fast image to make ready")
-    with prepared(files, Preparation(fast, X86_64.fast, INITRD, check=True, kaslr=True), os.urandom):
+    with prepared(files, ImagePreparation(fast, X86_64.fast, INITRD, check=True, kaslr=True), os.urandom):
         pass
 
 

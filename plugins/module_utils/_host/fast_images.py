@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fast images installed on the host, by their manifests.
 
-One directory a release below :data:`DIRECTORY`, root's alone:
+One directory a release below C(/var/lib/fleet-kexec), root's alone:
 C(image) (see C(_arch/interface.py)), C(relocations) (the table as it lay in the
 payload), C(initrd) if it was uncompressed too, and C(manifest.json), which
 is written last and vouches for the others.
@@ -17,9 +17,9 @@ from dataclasses import asdict, dataclass
 from typing import List, Optional
 
 from .._arch.interface import FastLayout
+from .._paths import STATE_DIRECTORY
 from .files import HostFiles
 
-DIRECTORY = "/var/lib/fleet-kexec"
 MANIFEST = "manifest.json"
 IMAGE = "image"
 RELOCATIONS = "relocations"
@@ -91,7 +91,7 @@ class FastImage:
 
 def directory_of(release: str) -> str:
     """Where the fast image of a release lies."""
-    return os.path.join(DIRECTORY, release)
+    return os.path.join(STATE_DIRECTORY, release)
 
 
 def read_fast_image(files: HostFiles, release: str) -> Optional[FastImage]:
@@ -110,5 +110,5 @@ def read_fast_image(files: HostFiles, release: str) -> Optional[FastImage]:
 
 def list_fast_images(files: HostFiles) -> List[FastImage]:
     """All fast images of the host."""
-    found = (read_fast_image(files, release) for release in files.listdir(DIRECTORY))
+    found = (read_fast_image(files, release) for release in files.listdir(STATE_DIRECTORY))
     return [image for image in found if image is not None]

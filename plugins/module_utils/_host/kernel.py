@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Dict, Optional
 
+from .._cmdline import values_of
 from .files import HostFiles
 
 _CONFIG_KEYS = (
@@ -95,7 +96,7 @@ def read_config(files: HostFiles, release: str) -> Dict[str, str]:
 
 def _handover(cmdline: str, config: Dict[str, str]) -> bool:
     """Whether kexec handover is on: C(kho=), see Documentation/admin-guide/kernel-parameters.txt."""
-    values = [arg[len("kho=") :] for arg in cmdline.split() if arg.startswith("kho=")]
+    values = values_of(cmdline, "kho")
     return values[-1].lower() in ("on", "1", "y", "yes") if values else config.get("KEXEC_HANDOVER_ENABLE_DEFAULT") == "y"
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Optional, Tuple
 
 from .._arch.interface import Architecture
+from .._cmdline import early_words
 from .._host.fast_images import INITRD, Digest, FastImage, directory_of, read_fast_image
 from .._host.files import HostFiles
 from .._image.errors import ImageError
@@ -124,7 +125,7 @@ def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, in
         initrd_bytes=os.path.getsize(files.path(initrd)) if initrd else 0,
         payload_format=payload_format,
         unpacked_bytes=unpacked_bytes,
-        decompressor_args=tuple(arg for arg in cmdline.split() if arg in architecture.decompressor_args),
+        decompressor_args=tuple(word for word in early_words(cmdline) if word in architecture.decompressor_args),
         fast=None if obstacle else fast,
         fast_obstacle=obstacle,
     )

@@ -21,13 +21,13 @@ from .._host.kernel import RunningKernel, read_running_kernel
 from .._host.stub_stamps import read_stub_stamps
 from .._host.surroundings import Surroundings, read_surroundings
 from .._host.watchdog import Watchdogs
+from .._one_boot_args import token_of
 from .._reasons import Reason
 from .candidate import Candidate, payload_format
-from .cmdline import token_of
 from .policy import Policy, read_policy
 from .preferences import LOADERS, Preferences, read_preferences
 from .proof import Evidence
-from .record import Record
+from .record import StagedRecord
 from .reservation import ReservationFacts, read_reservation_facts
 from .risks import risks
 from .staging import current_record, newest_candidate
@@ -63,7 +63,7 @@ def present_fast_image(fast: FastImage) -> Dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Reading:
+class HostReading:
     """A host with all that the collection knows of it, as far as it was asked for.
 
     :ivar subsets: what was asked for.
@@ -82,7 +82,7 @@ class Reading:
     kernel: RunningKernel
     facts: Optional[HostFacts]
     payload_formats: Dict[str, Optional[str]]
-    record: Optional[Record]
+    record: Optional[StagedRecord]
     candidate: Optional[Candidate]
     preferences: Preferences
     fast_images: List[FastImage]
@@ -106,7 +106,7 @@ class Reading:
 
 def read(
     files: HostFiles, run: Runner, subsets: FrozenSet[str] = SUBSETS, wanted_policy: Optional[Mapping[str, Any]] = None
-) -> Reading:
+) -> HostReading:
     """Read the host.
 
     :param subsets: see C(subsets.py).
@@ -118,7 +118,7 @@ def read(
     architecture = architecture_of(kernel.machine)
     judging = VERDICT in subsets
     candidate = newest_candidate(facts.installed, facts.kernel, files) if facts and judging else None
-    return Reading(
+    return HostReading(
         subsets=subsets,
         kernel=kernel,
         facts=facts,
@@ -137,7 +137,7 @@ def read(
     )
 
 
-def present(reading: Reading) -> Dict[str, Any]:
+def present(reading: HostReading) -> Dict[str, Any]:
     """The facts as plain values: those that were asked for."""
     presented: Dict[str, Any] = {}
     if "boot" in reading.subsets:
@@ -155,7 +155,7 @@ def present(reading: Reading) -> Dict[str, Any]:
     return presented
 
 
-def _present_boot(reading: Reading) -> Dict[str, Any]:
+def _present_boot(reading: HostReading) -> Dict[str, Any]:
     return {
         "boot_id": reading.kernel.boot_id,
         "path": reading.evidence.path,
@@ -181,7 +181,7 @@ def _present_kernel(kernel: RunningKernel) -> Dict[str, Any]:
     }
 
 
-def _present_host(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
+def _present_host(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
     """The subsets that take the host as a whole."""
     groups: Dict[str, Callable[[], Dict[str, Any]]] = {
         "kernels": lambda: _present_kernels(reading, facts),
@@ -205,7 +205,7 @@ def _present_host(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
     return presented
 
 
-def _present_kernels(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
+def _present_kernels(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
     latest = newest(facts.installed, facts.kernel.release)
     return {
         "kernels": [
@@ -216,7 +216,7 @@ def _present_kernels(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
     }
 
 
-def _present_kexec(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
+def _present_kexec(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
     record, loaded = reading.record, facts.kernel.loaded
     return {
         "kexec_tools": asdict(facts.tools) if facts.tools else None,
@@ -226,7 +226,7 @@ def _present_kexec(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
     }
 
 
-def _present_verdict(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
+def _present_verdict(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
     verdict = decide(facts, reading.candidate, reading.preferences, reading.risks, reading.policy)
     return {
         "verdict": dict(

@@ -42,7 +42,7 @@ def _read_verified(files: HostFiles, digest: Digest, target: Optional[memoryview
 
 
 @dataclass(frozen=True)
-class Preparation:
+class ImagePreparation:
     """A fast image, and how it is to be made ready.
 
     :ivar fast_format: of the image.
@@ -58,7 +58,7 @@ class Preparation:
     kaslr: bool
 
 
-def _make_ready(files: HostFiles, memory: memoryview, wanted: Preparation, random: Callable[[int], bytes]) -> None:
+def _make_ready(files: HostFiles, memory: memoryview, wanted: ImagePreparation, random: Callable[[int], bytes]) -> None:
     fast = wanted.fast
     if fast.initrd is not None and fast.initrd.path == wanted.initrd:
         _read_verified(files, fast.initrd)
@@ -82,7 +82,7 @@ def _map_initrd(files: HostFiles, path: Optional[str]) -> memoryview:
 
 
 @contextlib.contextmanager
-def prepared(files: HostFiles, wanted: Preparation, random: Callable[[int], bytes]) -> Iterator[str]:
+def prepared(files: HostFiles, wanted: ImagePreparation, random: Callable[[int], bytes]) -> Iterator[str]:
     """A fast image ready to be loaded, as a path that is good as long as the context lasts.
 
     :param random: gives so many random bytes.

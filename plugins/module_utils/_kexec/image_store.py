@@ -16,12 +16,13 @@ from typing import Any, Callable, Optional, Tuple
 
 from .._arch.interface import FastFormat
 from .._host.atomic import replacing, sync_directory, write_atomically
-from .._host.fast_images import DIRECTORY, IMAGE, INITRD, MANIFEST, RELOCATIONS, Digest, FastImage, directory_of
+from .._host.fast_images import IMAGE, INITRD, MANIFEST, RELOCATIONS, Digest, FastImage, directory_of
 from .._host.files import HostFiles
 from .._image.elf import Content
 from .._image.errors import ImageError
 from .._image.initrd import split_initrd, uncompress_initrd
 from .._image.payload import Unpacker, payload_of
+from .._paths import STATE_DIRECTORY
 from .candidate import Candidate, digest_of_file, map_file
 from .errors import KexecError
 
@@ -108,7 +109,7 @@ class ImageStore:
         self._check_space(head_bytes + payload.unpacked_bytes)
 
     def _check_space(self, size_bytes: int) -> None:
-        directory = DIRECTORY
+        directory = STATE_DIRECTORY
         while not self._files.exists(directory):
             directory = os.path.dirname(directory)
         status = os.statvfs(self._files.path(directory))
@@ -117,7 +118,7 @@ class ImageStore:
             raise KexecError(
                 "NO_SPACE",
                 "a fast image takes %d MiB in %s, %d MiB are free"
-                % ((size_bytes + _SLACK_BYTES) >> 20, DIRECTORY, free_bytes >> 20),
+                % ((size_bytes + _SLACK_BYTES) >> 20, STATE_DIRECTORY, free_bytes >> 20),
             )
 
     def build(self, candidate: Candidate, initrd_mode: str) -> Built:
@@ -200,7 +201,7 @@ class ImageStore:
         return Digest(path, sum(map(len, parts)), digest.hexdigest())
 
     def _prepare_directory(self, directory: str) -> None:
-        os.makedirs(self._files.path(DIRECTORY), mode=0o700, exist_ok=True)
+        os.makedirs(self._files.path(STATE_DIRECTORY), mode=0o700, exist_ok=True)
         os.makedirs(self._files.path(directory), mode=0o700, exist_ok=True)
         # From here on it is no image any more. Gone are also the manifest of the one that was there,
         # and what a build that was killed has left.
@@ -210,7 +211,7 @@ class ImageStore:
 
     def releases(self) -> Tuple[str, ...]:
         """Releases that have a fast image, or the rest of one."""
-        return tuple(name for name in self._files.listdir(DIRECTORY) if os.path.isdir(self._files.path(directory_of(name))))
+        return tuple(name for name in self._files.listdir(STATE_DIRECTORY) if os.path.isdir(self._files.path(directory_of(name))))
 
     def remove(self, release: str) -> bool:
         """Remove a fast image; the manifest goes first, so that nobody takes what is left for one.
@@ -224,7 +225,7 @@ class ImageStore:
         for name in sorted(names, key=lambda name: name != MANIFEST):
             os.unlink(self._files.path(os.path.join(directory, name)))
         os.rmdir(self._files.path(directory))
-        sync_directory(self._files.path(DIRECTORY))
+        sync_directory(self._files.path(STATE_DIRECTORY))
         return True
 
 

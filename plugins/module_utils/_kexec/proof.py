@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional
 
 from .._arch.architectures import loader_name
 from .._arch.interface import LOADER_KEXEC
-from .cmdline import kexecs_of, token_of
+from .._one_boot_args import kexecs_of, token_of
 
 PATH_KEXEC = "kexec"
 PATH_FIRMWARE = "firmware"

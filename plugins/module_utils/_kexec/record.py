@@ -18,9 +18,8 @@ from typing import Any, Dict, Optional
 from .._host.atomic import write_atomically
 from .._host.clocks import CycleClock
 from .._host.files import HostFiles
+from .._paths import STAGED_RECORD
 
-DIRECTORY = "/run/fleet-kexec"
-PATH = DIRECTORY + "/staged.json"
 _FORMAT = 2
 
 
@@ -81,7 +80,7 @@ class StagedImage:
 
 
 @dataclass(frozen=True)
-class Record:
+class StagedRecord:
     """A staged image with what proves it later.
 
     :ivar token: the proof-of-path token on its command line.
@@ -95,20 +94,20 @@ class Record:
     clock: Optional[CycleClock] = None
 
 
-def read_record(files: HostFiles) -> Optional[Record]:
+def read_record(files: HostFiles) -> Optional[StagedRecord]:
     """The record of this boot; None if there is none or it can't be understood."""
-    record = parse_record(files.read_text(PATH) or "")
+    record = parse_record(files.read_text(STAGED_RECORD) or "")
     return record if record and record.boot_id == files.read_text("/proc/sys/kernel/random/boot_id") else None
 
 
-def parse_record(text: str) -> Optional[Record]:
+def parse_record(text: str) -> Optional[StagedRecord]:
     """A record as it was written, of whatever boot; None if it can't be understood."""
     try:
         values = json.loads(text)
         if values.pop("format") != _FORMAT:
             return None
         image, clock = values["image"], values.get("clock")
-        return Record(
+        return StagedRecord(
             image=StagedImage(
                 kernel=FileIdentity(**image.pop("kernel")),
                 initrd=_identity(image.pop("initrd")),
@@ -127,16 +126,16 @@ def _identity(value: Optional[Dict[str, Any]]) -> Optional[FileIdentity]:
     return FileIdentity(**value) if value is not None else None
 
 
-def write_record(files: HostFiles, record: Record) -> None:
+def write_record(files: HostFiles, record: StagedRecord) -> None:
     """Write the record.
 
     :raises OSError: C(/run) does not take it.
     """
     content = json.dumps(dict(asdict(record), format=_FORMAT), sort_keys=True) + "\n"
-    write_atomically(files.path(PATH), content.encode("utf-8"), 0o600)
+    write_atomically(files.path(STAGED_RECORD), content.encode("utf-8"), 0o600)
 
 
 def drop_record(files: HostFiles) -> None:
     """Remove the record if there is one."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(files.path(PATH))
+        os.unlink(files.path(STAGED_RECORD))

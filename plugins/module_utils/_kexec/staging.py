@@ -25,12 +25,12 @@ from .._image.initrd import MAGIC_BYTES, initrd_format
 from .candidate import Candidate, read_candidate
 from .cmdline import Edits, allows_kaslr, base_line, check_length, with_token
 from .errors import KexecError
-from .fast_staging import Preparation, prepared
+from .fast_staging import ImagePreparation, prepared
 from .kexec_tools import Kexec
 from .lock import exclusive
 from .preferences import AUTO, BZIMAGE, CRC32C, FAST, KEXEC_FILE_LOAD, SHA256, read_preferences
 from .proof import Evidence
-from .record import Record, StagedImage, drop_record, identify, read_record, write_record
+from .record import StagedImage, StagedRecord, drop_record, identify, read_record, write_record
 from .verdict import Choice, choose, host_blockers, memory_obstacle
 
 NEWEST = "newest"
@@ -41,7 +41,7 @@ TOKEN_BYTES = 8
 
 
 @dataclass(frozen=True)
-class Request:
+class StagingRequest:
     """What the user asks for.
 
     :ivar kernel: C(newest), C(running), a release, or an absolute path.
@@ -100,7 +100,7 @@ def check_initrd(request: Optional[str], kernel: str, files: HostFiles) -> Optio
 
 
 @dataclass(frozen=True)
-class Plan:
+class StagingPlan:
     """What staging would do.
 
     :ivar image: what would be loaded.
@@ -116,10 +116,11 @@ class Plan:
     kexecs: Optional[int]
 
 
-def plan(request: Request, facts: HostFacts, files: HostFiles) -> Plan:
+def plan(request: StagingRequest, facts: HostFacts, files: HostFiles) -> StagingPlan:
     """What staging would do.
 
     :raises KexecError: the host can't kexec, or the request can't be met.
+    :raises CmdlineError: C(CMDLINE_INVALID).
     :raises ImageError: the kernel is no good.
     """
     for obstacle in host_blockers(facts):
@@ -150,7 +151,7 @@ def plan(request: Request, facts: HostFacts, files: HostFiles) -> Plan:
         fast=identify(files, candidate.fast.image.path) if choice.way.image == FAST and candidate.fast else None,
         **choice.way._asdict(),
     )
-    return Plan(image, candidate, choice, kexecs)
+    return StagingPlan(image, candidate, choice, kexecs)
 
 
 class Stager:
@@ -174,7 +175,7 @@ class Stager:
         self._random = random
         self._clock = clock
 
-    def stage(self, planned: Plan, boot_id: str) -> Record:
+    def stage(self, planned: StagingPlan, boot_id: str) -> StagedRecord:
         """Load an image, replacing whatever is loaded.
 
         :raises KexecError: C(LOAD_FAILED), C(LOAD_UNVERIFIED), C(STAGE_BUSY),
@@ -186,7 +187,7 @@ class Stager:
         with exclusive(self._files), self._loadable(planned) as kernel:
             drop_record(self._files)
             token = self._random(TOKEN_BYTES).hex()
-            record = Record(image, token, boot_id, self._clock())
+            record = StagedRecord(image, token, boot_id, self._clock())
             try:
                 self._kexec.load(
                     kernel,
@@ -208,14 +209,14 @@ class Stager:
             return record
 
     @contextlib.contextmanager
-    def _loadable(self, planned: Plan) -> Iterator[str]:
+    def _loadable(self, planned: StagingPlan) -> Iterator[str]:
         """Path to load the kernel from."""
         image, fast, fast_format = planned.image, planned.candidate.fast, planned.candidate.architecture.fast
         if image.image != FAST or fast is None or fast_format is None:
             yield image.kernel.path
             return
         initrd = image.initrd.path if image.initrd else None
-        wanted = Preparation(fast, fast_format, initrd, check=image.integrity == CRC32C, kaslr=image.kaslr)
+        wanted = ImagePreparation(fast, fast_format, initrd, check=image.integrity == CRC32C, kaslr=image.kaslr)
         with prepared(self._files, wanted, self._random) as path:
             yield path
 
@@ -253,7 +254,9 @@ def make_stager(files: HostFiles, facts: HostFacts, run: Runner) -> Stager:
     return Stager(files, Kexec(facts.tools.path, files, run) if facts.tools else None)
 
 
-def stage_planned(stager: Stager, planned: Plan, request: Request, facts: HostFacts, files: HostFiles) -> Tuple[Plan, Record]:
+def stage_planned(
+    stager: Stager, planned: StagingPlan, request: StagingRequest, facts: HostFacts, files: HostFiles
+) -> Tuple[StagingPlan, StagedRecord]:
     """Stage what was planned for a request; or the kernel as it is, if the fast image was chosen and is no good.
 
     :raises KexecError: as :meth:`Stager.stage`, and :func:`plan`.
@@ -281,7 +284,7 @@ def newest_candidate(installed: List[InstalledKernel], running: RunningKernel, f
         return None
 
 
-def current_record(files: HostFiles) -> Optional[Record]:
+def current_record(files: HostFiles) -> Optional[StagedRecord]:
     """What is staged by the collection and still loaded, or None."""
     if files.read_int("/sys/kernel/kexec_loaded") != 1:
         return None

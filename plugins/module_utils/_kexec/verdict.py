@@ -58,7 +58,7 @@ HOST_CODES = frozenset(
 )
 
 
-class Way(NamedTuple):
+class KexecWay(NamedTuple):
     """A way to kexec.
 
     :ivar image: C(fast) or C(bzimage).
@@ -80,7 +80,7 @@ class Choice:
         and what an override costs.
     """
 
-    way: Way
+    way: KexecWay
     predicted_ms: Dict[str, float]
     notes: List[Reason] = field(default_factory=list)
 
@@ -158,7 +158,7 @@ def _stub_check_obstacle(facts: HostFacts, image: str) -> Optional[str]:
     return fast.check_obstacle(facts.cpu) or (None if facts.cpu.own_code else own_code)
 
 
-def _integrity_obstacle(facts: HostFacts, way: Way) -> Optional[Reason]:
+def _integrity_obstacle(facts: HostFacts, way: KexecWay) -> Optional[Reason]:
     why = None
     in_cma = loads_into_cma(facts)
     if way.integrity == CRC32C:
@@ -170,7 +170,7 @@ def _integrity_obstacle(facts: HostFacts, way: Way) -> Optional[Reason]:
     return reason("INTEGRITY_UNAVAILABLE", why) if why else None
 
 
-def obstacle(facts: HostFacts, candidate: Candidate, way: Way) -> Optional[Reason]:
+def obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Optional[Reason]:
     """Why a way is not to be had for a kernel on this host; None if it is."""
     found = loader_obstacle(facts, way.loader)
     if found is None and way.image == BZIMAGE:
@@ -183,7 +183,7 @@ def obstacle(facts: HostFacts, candidate: Candidate, way: Way) -> Optional[Reaso
 # --- choosing ------------------------------------------------------------------------------
 
 
-def _ways(preferences: Preferences) -> List[Way]:
+def _ways(preferences: Preferences) -> List[KexecWay]:
     """The ways preferences allow, those first that are the better ones where all else is equal.
 
     kexec_file_load comes first: the kernel itself hands on what firmware told it.
@@ -192,7 +192,7 @@ def _ways(preferences: Preferences) -> List[Way]:
     loaders = (KEXEC_FILE_LOAD, KEXEC_LOAD) if preferences.loader == AUTO else (preferences.loader,)
     # Nothing is left out unless somebody says so.
     integrities = tuple(i for i in INTEGRITIES if i != NO_CHECK) if preferences.integrity == AUTO else (preferences.integrity,)
-    return [Way(*way) for way in product(images, loaders, integrities)]
+    return [KexecWay(*way) for way in product(images, loaders, integrities)]
 
 
 def _quickest(facts: HostFacts, candidate: Candidate, preferences: Preferences) -> Optional[Choice]:
@@ -243,7 +243,7 @@ def _notes(facts: HostFacts, candidate: Candidate, preferences: Preferences, cho
 _MEMORY_SLACK_BYTES = 32 << 20
 
 
-def memory_obstacle(facts: HostFacts, candidate: Candidate, way: Way) -> Optional[Reason]:
+def memory_obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Optional[Reason]:
     """Why kernel and initrd can't be loaded now for lack of memory; None if they can.
 
     While it is loaded each is there as read and as a segment; a fast image is

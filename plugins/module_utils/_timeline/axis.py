@@ -67,11 +67,6 @@ class Moment:
     clock: str
     clock_error_ns: int
 
-    @property
-    def total_error_ns(self) -> int:
-        """To anything."""
-        return self.error_ns + self.clock_error_ns
-
 
 def distance_error_ns(first: Moment, last: Moment) -> int:
     """The error of the time from one moment to another."""
@@ -82,7 +77,7 @@ def distance_error_ns(first: Moment, last: Moment) -> int:
     return error_ns + abs(last.at_ns - first.at_ns) * rate_ppm // 10**6
 
 
-class Axis:
+class TimeAxis:
     """Places readings on the axis.
 
     :param clock: the running kernel's conversion of cycles; None where it has none that can be relied on.

@@ -18,11 +18,11 @@ from .._host.kernel import read_running_kernel
 from .._host.last_stop import BEGAN, read_last_stop
 from .._host.stub_stamps import read_stub_stamps
 from .._host.systemd_times import read_manager, read_previous_boot, read_stops, read_units
-from .._kexec.cmdline import token_of
 from .._kexec.proof import Evidence
 from .._kexec.record import parse_record
+from .._one_boot_args import token_of
 from .axis import Now
-from .timeline import Reading
+from .timeline import BootReading
 
 
 def read_now() -> Now:
@@ -36,7 +36,7 @@ def read_now() -> Now:
     return Now(stamp.realtime_ns, stamp.boottime_ns - slept_ns, stamp.cycles)
 
 
-def gather(files: HostFiles, run: Runner) -> Reading:
+def gather(files: HostFiles, run: Runner) -> BootReading:
     """Read the host. What can't be read is left out."""
     # First of all, before time passes and the host's clock may be set.
     now, clock, counter = read_now(), find_cycle_clock(), own_architecture().counter
@@ -45,7 +45,7 @@ def gather(files: HostFiles, run: Runner) -> Reading:
     stop = read_last_stop(files)
     record = parse_record(stop.staged) if stop and stop.staged else None
     began = stop.stamps.get(BEGAN) if stop else None
-    return Reading(
+    return BootReading(
         boot_id=kernel.boot_id,
         release=kernel.release,
         path=Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type).path,

@@ -21,7 +21,7 @@ from .._host.clocks import ClockLog, CycleClock
 from .._host.last_stop import BEGAN, STOPPED, LastStop, StopStamp
 from .._host.systemd_times import ManagerTimes, UnitStop, UnitTimes
 from .._kexec.proof import PATH_KEXEC
-from .axis import Axis, Moment, Now, Offset, distance_error_ns
+from .axis import Moment, Now, Offset, TimeAxis, distance_error_ns
 
 # Before it is known what the times count from.
 _Entry = Dict[str, Any]
@@ -42,7 +42,7 @@ _US_NS = 1000
 
 
 @dataclass(frozen=True)
-class Reading:
+class BootReading:
     """What this boot tells, and what the one before it left.
 
     :ivar path: C(kexec) or C(firmware).
@@ -74,7 +74,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Span:
+class Interval:
     """Something the controller saw or did, in nanoseconds since 1970 by its clock.
 
     :ivar error_ns: by how much it may have been shorter, for an outage.
@@ -103,10 +103,10 @@ class Seen:
     combination: Optional[str] = None
     before: Optional[Offset] = None
     after: Optional[Offset] = None
-    drain: Optional[Span] = None
-    stage: Optional[Span] = None
-    outage: Optional[Span] = None
-    probe_outage: Optional[Span] = None
+    drain: Optional[Interval] = None
+    stage: Optional[Interval] = None
+    outage: Optional[Interval] = None
+    probe_outage: Optional[Interval] = None
     healthy_ns: Optional[int] = None
 
 
@@ -119,7 +119,7 @@ class _Mark:
     source: str
 
 
-def stop_of_the_boot_before(reading: Reading, seen: Seen) -> Optional[LastStop]:
+def stop_of_the_boot_before(reading: BootReading, seen: Seen) -> Optional[LastStop]:
     """What was left, if it is certain that the boot before this one left it."""
     stop = reading.last_stop
     if stop is None or stop.boot_id == reading.boot_id:
@@ -131,16 +131,16 @@ def stop_of_the_boot_before(reading: Reading, seen: Seen) -> Optional[LastStop]:
     return stop if told or not known.isdisjoint({stop.boot_id, stop.boot_id.replace("-", "")}) else None
 
 
-def assemble(reading: Reading, seen: Seen) -> Dict[str, Any]:
+def assemble(reading: BootReading, seen: Seen) -> Dict[str, Any]:
     """The timeline, as plain values."""
     return _Assembly(reading, seen).value()
 
 
 class _Assembly:
-    def __init__(self, reading: Reading, seen: Seen) -> None:
+    def __init__(self, reading: BootReading, seen: Seen) -> None:
         self._reading = reading
         self._seen = seen
-        self._axis = Axis(reading.now, reading.clock, reading.clock_log, seen.before, seen.after)
+        self._axis = TimeAxis(reading.now, reading.clock, reading.clock_log, seen.before, seen.after)
         self._stop = stop_of_the_boot_before(reading, seen)
         self._by_cycles = _BY_CYCLES % reading.counter
         self._notes: List[str] = []
@@ -320,8 +320,8 @@ class _Assembly:
                 phases.append(_phase("stub", self._from_to(entry, leave), "stub's stamps", "jump"))
         return phases
 
-    def _from_to(self, first: Moment, last: Moment) -> Span:
-        return Span(self._axis.utc_ns(first), last.at_ns - first.at_ns, distance_error_ns(first, last))
+    def _from_to(self, first: Moment, last: Moment) -> Interval:
+        return Interval(self._axis.utc_ns(first), last.at_ns - first.at_ns, distance_error_ns(first, last))
 
     def _before_it(self) -> List[_Entry]:
         """What the controller did before the outage."""
@@ -331,7 +331,7 @@ class _Assembly:
             if span is not None and self._seen.after is not None
         ]
 
-    def _outage(self, span: Optional[Span]) -> Optional[_Entry]:
+    def _outage(self, span: Optional[Interval]) -> Optional[_Entry]:
         """An outage; None where nothing tells where it lies."""
         return dict(_lasting(span), seen_by=span.seen_by) if span is not None and self._seen.after is not None else None
 
@@ -363,11 +363,11 @@ def _behind(last: _Mark, mark: _Mark) -> Optional[_Mark]:
     return replace(mark, moment=moment)
 
 
-def _lasting(span: Span) -> _Entry:
+def _lasting(span: Interval) -> _Entry:
     return {"start_ns": span.start_ns, "duration_ms": _ms(span.duration_ns), "error_ms": _ms(span.error_ns)}
 
 
-def _phase(name: str, span: Span, source: str, within: Optional[str] = None) -> _Entry:
+def _phase(name: str, span: Interval, source: str, within: Optional[str] = None) -> _Entry:
     return {"name": name, **_lasting(span), "source": source, "within": within}
 
 

@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import PANIC_S, has_one_boot_args
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import (
     PATH_FIRMWARE,
@@ -28,9 +27,10 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import (
 )
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, TRIGGER
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import HOST_CODES
+from ansible_collections.fleet.kexec.plugins.module_utils._one_boot_args import PANIC_S, has_one_boot_args
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
-from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._transport.prober import Observation, Prober, Sshd
 from .._transport.session import Session, SessionLost
@@ -393,7 +393,7 @@ class HostReboot:
         )
         if outage is not None:
             began_ns = self.utc_ns(outage.last_good)
-            self._sights.probe_outage = Span(began_ns, outage.duration_ms * 10**6, outage.error_ms * 10**6, probed.seen_by)
+            self._sights.probe_outage = Interval(began_ns, outage.duration_ms * 10**6, outage.error_ms * 10**6, probed.seen_by)
         if probed.note is not None:
             self.known["notes"] = [*self.known["notes"], probed.note.as_dict()]
             self.progress(probed.note.message)
@@ -478,12 +478,12 @@ class HostReboot:
         """A moment of the event loop in nanoseconds since 1970, by this machine's clock as it was at the beginning."""
         return self._epoch_ns + round(at * 1e9)
 
-    def since(self, began: float) -> Span:
+    def since(self, began: float) -> Interval:
         """From then to now."""
-        return Span(self.utc_ns(began), round((self.now() - began) * 1e9))
+        return Interval(self.utc_ns(began), round((self.now() - began) * 1e9))
 
-    def _span(self, outage: Outage) -> Span:
-        return Span(self.utc_ns(outage.began_at), outage.duration_ms * 10**6, outage.error_ms * 10**6, "ssh")
+    def _span(self, outage: Outage) -> Interval:
+        return Interval(self.utc_ns(outage.began_at), outage.duration_ms * 10**6, outage.error_ms * 10**6, "ssh")
 
     async def _clock_offset(self) -> Offset | None:
         return await measure(
@@ -492,7 +492,7 @@ class HostReboot:
         )
 
     async def timeline(
-        self, intent: Intent, *, healthy_at: float | None = None, drain: Span | None = None, combination: str | None = None
+        self, intent: Intent, *, healthy_at: float | None = None, drain: Interval | None = None, combination: str | None = None
     ) -> dict[str, Any] | None:
         """Where the time of the reboot went, as M(fleet.kexec.timeline) tells it; what keeps that from telling is no failure.
 

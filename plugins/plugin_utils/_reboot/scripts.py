@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import Evidence
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import PROLOGUE
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import trigger_unit
 
 # Argument: token. Reading only, and no privileges needed.
 STATE = (
@@ -25,8 +26,8 @@ echo "release=$(cat osrelease)"
 echo "bootloader_type=$(cat bootloader_type 2>/dev/null)"
 echo "panic_s=$(cat panic)"
 echo "panic_on_oops=$(cat panic_on_oops)"
-echo "timer=$(systemctl show --property=ActiveState --value "fleet-kexec-$1.timer" 2>/dev/null)"
-echo "trigger=$(systemctl show --property=ActiveState --value "fleet-kexec-$1.service" 2>/dev/null)"
+echo "timer=$(systemctl show --property=ActiveState --value "$unit.timer" 2>/dev/null)"
+echo "trigger=$(systemctl show --property=ActiveState --value "$unit.service" 2>/dev/null)"
 echo "system=$(systemctl is-system-running 2>/dev/null)"
 echo "preparing=$(preparing)"
 echo "cmdline=$(cat /proc/cmdline)"
@@ -48,8 +49,8 @@ echo "$2" > /proc/sys/kernel/panic_on_oops
 
 # Argument: token. The last words of a trigger that failed.
 TRIGGER_LOG = """
-journalctl --quiet --no-pager --output=cat --lines=5 --unit="fleet-kexec-$1.service"
-"""
+journalctl --quiet --no-pager --output=cat --lines=5 --unit="%s.service"
+""" % trigger_unit("$1")
 
 
 @dataclass(frozen=True)

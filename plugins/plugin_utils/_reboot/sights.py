@@ -18,7 +18,7 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
-from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._transport.session import SessionLost
 
@@ -31,10 +31,10 @@ class Sights:
     """What was seen of one reboot from here; None for what was not."""
 
     before: Offset | None = None
-    stage: Span | None = None
-    outage: Span | None = None
-    drain: Span | None = None
-    probe_outage: Span | None = None
+    stage: Interval | None = None
+    outage: Interval | None = None
+    drain: Interval | None = None
+    probe_outage: Interval | None = None
     healthy_ns: int | None = None
     words: dict[str, str] = field(default_factory=dict)
 

@@ -20,11 +20,12 @@ from typing import Any, Protocol
 from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import PATH_KEXEC
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import trigger_unit
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
-from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._errors import RolloutError
-from .._hooks.hooks import Hook
+from .._hooks.hook import Hook
 from .._hooks.runner import HookRunner
 from .._journal import events
 from .._journal.events import Event
@@ -163,7 +164,7 @@ class HostRun:
         self._told = False
         # For the timeline: what came back, how long it was drained before, and when it was healthy again.
         self._came_back_from: Intent | None = None
-        self._draining: Span | None = None
+        self._draining: Interval | None = None
         self._healthy_at: float | None = None
         reboot.probed = self._probed
 
@@ -332,7 +333,7 @@ class HostRun:
                 host=self._name,
                 boot_id=intent.boot_id,
                 token=intent.token,
-                unit="fleet-kexec-%s.service" % intent.token,
+                unit=trigger_unit(intent.token) + ".service",
                 method=intent.method,
                 release=intent.release,
                 reboot_timeout_s=self._request.reboot_timeout_s,

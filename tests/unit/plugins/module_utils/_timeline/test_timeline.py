@@ -15,7 +15,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.clocks import Cl
 from ansible_collections.fleet.kexec.plugins.module_utils._host.last_stop import LastStop, StopStamp
 from ansible_collections.fleet.kexec.plugins.module_utils._host.systemd_times import ManagerTimes, UnitStop, UnitTimes
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Now, Offset
-from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Reading, Seen, Span, assemble
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import BootReading, Interval, Seen, assemble
 
 MS, S = 10**6, 10**9
 TOKEN = "ab" * 8
@@ -42,7 +42,7 @@ def monotonic_us(after_zero_ms: int) -> int:
 
 
 LAST_STOP = LastStop(TOKEN, "old", "1", None, {"began": stamp(JUMP + 4 * S), "stopped": stamp(JUMP)})
-READING = Reading(
+READING = BootReading(
     boot_id="new",
     release="2",
     path="kexec",
@@ -75,9 +75,9 @@ SEEN = Seen(
     release_before="1",
     before=BEFORE,
     after=AFTER,
-    drain=Span(ZERO_UTC - 9 * S, 2 * S),
-    stage=Span(ZERO_UTC - 20 * S, 10 * S),
-    outage=Span(ZERO_UTC - 5 * S, 5 * S + 5600 * MS, 50 * MS, "ssh"),
+    drain=Interval(ZERO_UTC - 9 * S, 2 * S),
+    stage=Interval(ZERO_UTC - 20 * S, 10 * S),
+    outage=Interval(ZERO_UTC - 5 * S, 5 * S + 5600 * MS, 50 * MS, "ssh"),
     healthy_ns=ZERO_UTC + 8 * S,
 )
 CHAIN = ["stop_units", "jump", "kernel", "initrd", "userspace", "network", "ssh", "healthy"]
@@ -263,7 +263,7 @@ def test_what_is_not_known_goes_into_the_phase_before(change: dict[str, Any], go
 
 def test_marks_within_their_error_share_a_place() -> None:
     """The banner came before the address was there, by less than anybody can tell."""
-    seen = replace(SEEN, outage=Span(ZERO_UTC - 5 * S, 5 * S + 3995 * MS, 50 * MS, "ssh"))
+    seen = replace(SEEN, outage=Interval(ZERO_UTC - 5 * S, 5 * S + 3995 * MS, 50 * MS, "ssh"))
     timeline = assemble(READING, seen)
     assert durations(timeline)["ssh"] == 0.0
     assert next(phase for phase in timeline["phases"] if phase["name"] == "ssh")["error_ms"] >= 5

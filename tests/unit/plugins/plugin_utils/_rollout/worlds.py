@@ -11,13 +11,13 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hooks import parse_hooks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Event, Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import LockError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootError, RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
