@@ -32,6 +32,7 @@ HOST = (
 )
 CONTROLLER = (
     "_errors _text",
+    "_values",
     "_transport",
     "_hooks _lock",
     "_reboot",

@@ -33,13 +33,13 @@ _KILLED_S = 1.0
 
 
 @dataclass(frozen=True)
-class HostCommand:
+class CommandOnHost:
     """A command on the host."""
 
     argv: tuple[str, ...] = field(repr=False)
 
     @classmethod
-    def parse(cls, value: Value) -> HostCommand:
+    def parse(cls, value: Value) -> CommandOnHost:
         """Read the option C(command)."""
         return cls(_argv(value))
 
@@ -58,13 +58,13 @@ class HostCommand:
 
 
 @dataclass(frozen=True)
-class ControllerCommand:
+class CommandOnController:
     """A command on the controller."""
 
     argv: tuple[str, ...] = field(repr=False)
 
     @classmethod
-    def parse(cls, value: Value) -> ControllerCommand:
+    def parse(cls, value: Value) -> CommandOnController:
         """Read the option C(controller_command)."""
         return cls(_argv(value))
 

@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._values import Value, setting
-from .command import ControllerCommand, HostCommand
+from .command import CommandOnController, CommandOnHost
 from .hook import DELAY_S, RETRIES, TIMEOUT_S, Hook, HookAction
 from .http_check import HttpCheck
 from .module_call import ModuleCall
 
 #: By the key that says what a hook does. A kind is added here; the documentation of hooks lists them, too.
 KINDS: Mapping[str, Callable[[Value], HookAction]] = {
-    "command": HostCommand.parse,
-    "controller_command": ControllerCommand.parse,
+    "command": CommandOnHost.parse,
+    "controller_command": CommandOnController.parse,
     "http": HttpCheck.parse,
     "module": ModuleCall.parse,
 }

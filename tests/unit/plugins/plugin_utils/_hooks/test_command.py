@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import ControllerCommand, HostCommand
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import CommandOnController, CommandOnHost
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hook import Hook
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
 
@@ -26,12 +26,12 @@ PRINT_ARGUMENTS = (sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))
 
 def test_a_command_on_the_host_with_defaults() -> None:
     argv = ("/usr/local/bin/drain", "a b", "'\"$x\n", "")
-    assert hook(command=list(argv)) == Hook("command drain", HostCommand(argv), 60.0, 0, 1.0)
+    assert hook(command=list(argv)) == Hook("command drain", CommandOnHost(argv), 60.0, 0, 1.0)
 
 
 def test_a_command_on_the_controller_with_everything_set() -> None:
     parsed = hook(controller_command=["sleep", 5], name=" drain x ", timeout=2.5, retries=3, delay=0)
-    assert parsed == Hook("drain x", ControllerCommand(("sleep", "5")), 2.5, 3, 0.0)
+    assert parsed == Hook("drain x", CommandOnController(("sleep", "5")), 2.5, 3, 0.0)
 
 
 def is_running(pid: int) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import HostCommand
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import CommandOnHost
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootError, RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
 
@@ -121,7 +121,7 @@ def test_options_are_each_host_s_own() -> None:
     assert found.options("b").domains == {"rack": "r2"}, "an empty domain is none"
     assert [found.options(name).combination for name in "ab"] == ["r1-model", "r2-model"]
     (drain,) = found.options("b").hooks.before
-    assert drain.action == HostCommand(("drain", "b")), "one hook stands for itself"
+    assert drain.action == CommandOnHost(("drain", "b")), "one hook stands for itself"
     assert len(found.options("a").hooks.after) == 1
 
 
