@@ -21,8 +21,9 @@ HOST = (
     "_command _native _paths _reasons",
     "_cmdline _module _privileges",
     "_one_boot_args",
-    "_host",
     "_image",
+    "_arch",
+    "_host",
     "_bootloader",
     "_kexec",
     "_prepare _timeline",
@@ -121,7 +122,7 @@ def test_names_of_classes_on_the_host_are_their_own() -> None:
 @pytest.mark.parametrize(
     ("module", "imported"),
     [
-        ("module_utils._host.cpu", "module_utils._image.elf"),
+        ("module_utils._image.elf", "module_utils._host.files"),
         ("module_utils._paths", "module_utils._reasons"),
         ("module_utils._kexec.record", "modules.stage"),
         ("plugin_utils._schedule.queue", "plugin_utils._journal.file"),

@@ -9,9 +9,10 @@ import os
 from dataclasses import dataclass
 from typing import List, Optional
 
+from .._arch.interface import Cpu
 from .._command import Runner
 from .container import read_container
-from .cpu import Cpu, read_cpu
+from .cpu import read_cpu
 from .devices import virtio_reset_on_shutdown
 from .files import HostFiles
 from .installed import InstalledKernel, list_installed

@@ -13,10 +13,6 @@ from typing import Dict, Optional
 from .._cmdline import values_of
 from .files import HostFiles
 
-# Documentation/arch/x86/boot.rst, "type_of_loader": 0xD is kexec-tools and
-# kexec_file_load; the low nibble is the loader's version.
-BOOTLOADER_KEXEC = 0xD
-
 _CONFIG_KEYS = (
     "CRASH_DUMP",
     "DMA_CMA",
@@ -33,8 +29,8 @@ class RunningKernel:
     """State of the running kernel.
 
     :ivar boot_id: changes with every boot, whichever way it happened.
-    :ivar bootloader_type: number of the loader that started it; see
-        :data:`BOOTLOADER_KEXEC`. None where the architecture has none.
+    :ivar bootloader_type: number of the loader that started it, which
+        C(_arch) can name. None where the architecture has none.
     :ivar config: its settings that matter here, as C(y) or C(n); empty if the
         configuration of this kernel is nowhere to be read.
     :ivar lockdown: C(none), C(integrity) or C(confidentiality).

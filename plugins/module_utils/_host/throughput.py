@@ -9,8 +9,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Dict
 
+from .._arch.interface import Cpu
 from .._paths import STATE_DIRECTORY
-from .cpu import Cpu
 from .files import HostFiles
 
 PATH = STATE_DIRECTORY + "/throughput.json"

@@ -11,11 +11,6 @@ from .._cmdline import Argument, check_cmdline, early_words, parse_cmdline
 from .._one_boot_args import KEXECS_NAME, NO_KASLR, ONE_BOOT_ARGS, TOKEN_NAME, lasting_arguments
 from .errors import KexecError
 
-# kexec-tools keeps the command line in 2048 bytes (COMMAND_LINE_SIZE in
-# kexec/arch/i386/x86-linux-setup.c), the final zero included; the kernel's
-# own limit on x86 is the same.
-CMDLINE_MAX_BYTES = 2047
-
 
 class Edits(NamedTuple):
     """What the user wants of the command line.
@@ -82,13 +77,14 @@ def with_token(base: str, token: str, kaslr: bool = True, kexecs: Optional[int] 
     return " ".join([*texts, *own, *(each.text for each in parsed.init)])
 
 
-def check_length(line: str, kernel_max_bytes: int) -> None:
+def check_length(line: str, max_bytes: int, kernel_max_bytes: int) -> None:
     """Refuse a line that a loader or the kernel would cut off.
 
+    :param max_bytes: limit of the architecture.
     :param kernel_max_bytes: the staged kernel's own limit; 0 if it names none.
     :raises KexecError: C(CMDLINE_TOO_LONG).
     """
-    limit = min(kernel_max_bytes or CMDLINE_MAX_BYTES, CMDLINE_MAX_BYTES)
+    limit = min(kernel_max_bytes or max_bytes, max_bytes)
     length = len(line.encode("utf-8"))
     if length > limit:
         raise KexecError("CMDLINE_TOO_LONG", "the command line has %d bytes, %d are possible" % (length, limit))

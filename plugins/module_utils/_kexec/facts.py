@@ -9,6 +9,8 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional
 
+from .._arch.architectures import architecture_of
+from .._arch.interface import StubStamps
 from .._command import Runner
 from .._host.boot_history import Timeline, read_history
 from .._host.facts import HostFacts, gather
@@ -16,9 +18,9 @@ from .._host.fast_images import FastImage, list_fast_images
 from .._host.files import HostFiles
 from .._host.installed import newest
 from .._host.kernel import RunningKernel, read_running_kernel
+from .._host.stub_stamps import read_stub_stamps
 from .._host.surroundings import Surroundings, read_surroundings
 from .._host.watchdog import Watchdogs
-from .._image.stub_stamps import StubStamps, read_stub_stamps
 from .._one_boot_args import token_of
 from .._reasons import Reason
 from .candidate import Candidate, payload_format
@@ -112,20 +114,22 @@ def read(
     :raises KexecError: C(CONFIG_INVALID), C(POLICY_INVALID).
     """
     facts = gather(files, run) if subsets & HOST_SUBSETS else None
+    kernel = facts.kernel if facts else read_running_kernel(files, os.uname().machine)
+    architecture = architecture_of(kernel.machine)
     judging = VERDICT in subsets
     candidate = newest_candidate(facts.installed, facts.kernel, files) if facts and judging else None
     return HostReading(
         subsets=subsets,
-        kernel=facts.kernel if facts else read_running_kernel(files, os.uname().machine),
+        kernel=kernel,
         facts=facts,
-        payload_formats={each.kernel: payload_format(files, each.kernel) for each in facts.installed}
+        payload_formats={each.kernel: payload_format(files, architecture, each.kernel) for each in facts.installed}
         if facts and "kernels" in subsets
         else {},
         record=current_record(files) if "kexec" in subsets else None,
         candidate=candidate,
         preferences=read_preferences(files) if judging or "defaults" in subsets else Preferences(),
         fast_images=list_fast_images(files) if "fast_images" in subsets else [],
-        stub=read_stub_stamps(files) if "boot" in subsets else None,
+        stub=read_stub_stamps(files, kernel.machine) if "boot" in subsets else None,
         surroundings=read_surroundings(files, run, surroundings_of(subsets)),
         reservations=read_reservation_facts(files, run) if facts and (judging or "reservations" in subsets) else None,
         policy=(read_policy(files) if judging else Policy()).override(wanted_policy or {}, "policy"),

@@ -12,19 +12,18 @@ import os
 import re
 import time
 from dataclasses import dataclass
-from typing import Callable, Optional, Tuple
+from typing import Any, Callable, Optional, Tuple
 
+from .._arch.interface import FastFormat
 from .._host.atomic import replacing, sync_directory, write_atomically
 from .._host.fast_images import IMAGE, INITRD, MANIFEST, RELOCATIONS, Digest, FastImage, directory_of
 from .._host.files import HostFiles
-from .._image.elf import Content, parse_vmlinux
+from .._image.elf import Content
 from .._image.errors import ImageError
-from .._image.fast import HEAD_BYTES, write_fast_image
 from .._image.initrd import split_initrd, uncompress_initrd
 from .._image.payload import Unpacker, payload_of
-from .._image.relocation import relocations_of
 from .._paths import STATE_DIRECTORY
-from .candidate import STUB_SHA256, Candidate, digest_of_file, map_file
+from .candidate import Candidate, digest_of_file, map_file
 from .errors import KexecError
 
 KEEP = "keep"
@@ -90,9 +89,10 @@ class ImageStore:
         """Refuse what could not be built; changes nothing.
 
         :param available_bytes: memory that can be had.
-        :raises KexecError: C(NO_SPACE), C(NO_MEMORY), C(INITRD_NOT_FOUND).
+        :raises KexecError: C(NO_SPACE), C(NO_MEMORY), C(INITRD_NOT_FOUND), C(ARCH_UNSUPPORTED).
         :raises ImageError: kernel or initrd are no good, or can't be unpacked here.
         """
+        head_bytes = _format_of(candidate).head_bytes
         if not _RELEASE.fullmatch(candidate.header.release):
             raise ImageError("KERNEL_INVALID", "%s names its release %r" % (candidate.kernel, candidate.header.release))
         payload = payload_of(self._read(candidate.kernel), candidate.header, candidate.kernel)
@@ -106,7 +106,7 @@ class ImageStore:
         needed = 2 * payload.unpacked_bytes
         if needed > available_bytes:
             raise KexecError("NO_MEMORY", "building needs %d MiB, %d MiB are available" % (needed >> 20, available_bytes >> 20))
-        self._check_space(HEAD_BYTES + payload.unpacked_bytes)
+        self._check_space(head_bytes + payload.unpacked_bytes)
 
     def _check_space(self, size_bytes: int) -> None:
         directory = STATE_DIRECTORY
@@ -127,23 +127,21 @@ class ImageStore:
         The old manifest goes first and the new one comes last: in between
         what lies there is no image.
 
-        :raises KexecError: C(NO_SPACE) or C(BUILD_FAILED); nothing is left behind.
+        :raises KexecError: C(NO_SPACE), C(BUILD_FAILED) or C(ARCH_UNSUPPORTED); nothing is left behind.
         :raises ImageError: kernel or initrd are no good.
         """
         begin = self._clock()
-        header = candidate.header
+        header, fast_format = candidate.header, _format_of(candidate)
         source = self._read(candidate.kernel)
         payload = payload_of(source, header, candidate.kernel)
         content = memoryview(self._unpacker.unpack(payload))
         unpack_ms = self._unpacker.took_ms if self._unpacker.representative else None
-        vmlinux = parse_vmlinux(content)
-        # Parsed to know that it will be found good when it is needed.
-        relocations_of(content, vmlinux)
+        vmlinux = fast_format.parse(content)
         directory = directory_of(header.release)
         try:
             self._prepare_directory(directory)
             with replacing(self._files.path(os.path.join(directory, IMAGE)), _MODE) as out:
-                layout = write_fast_image(out, source[: header.setup_bytes], header, content, vmlinux)
+                layout = fast_format.write(out, source, header, content, vmlinux)
                 image = _digest_of_stream(out.fileno(), os.path.join(directory, IMAGE), out.flush)
             relocations = self._write(os.path.join(directory, RELOCATIONS), content[vmlinux.end :])
             del content
@@ -160,9 +158,9 @@ class ImageStore:
                 setup_bytes=layout.setup_bytes,
                 kernel_bytes=layout.kernel_bytes,
                 kernel_entry=layout.kernel_entry,
-                linked_at=vmlinux.virtual,
-                memory_bytes=vmlinux.memory_bytes,
-                stub_sha256=STUB_SHA256,
+                linked_at=layout.linked_at,
+                memory_bytes=layout.memory_bytes,
+                stub_sha256=fast_format.stub_sha256,
                 built_at=self._now().strftime("%Y-%m-%dT%H:%M:%SZ"),
                 build_ms=round((self._clock() - begin) * 1000),
             )
@@ -229,6 +227,16 @@ class ImageStore:
         os.rmdir(self._files.path(directory))
         sync_directory(self._files.path(STATE_DIRECTORY))
         return True
+
+
+def _format_of(candidate: Candidate) -> FastFormat[Any]:
+    """The format of a kernel's fast image.
+
+    :raises KexecError: C(ARCH_UNSUPPORTED).
+    """
+    if candidate.architecture.fast is None:
+        raise KexecError("ARCH_UNSUPPORTED", "no fast image can be made for %s" % candidate.architecture.machine)
+    return candidate.architecture.fast
 
 
 def _digest_of_stream(descriptor: int, path: str, flush: Callable[[], None]) -> Digest:

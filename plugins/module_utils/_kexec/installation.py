@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from .._arch.architectures import architecture_of
 from .._host.facts import HostFacts
 from .._host.fast_images import FastImage, read_fast_image
 from .._host.files import HostFiles
@@ -145,7 +146,10 @@ class Installation:
         if release is not None and "/" in release:
             raise KexecError("KERNEL_NOT_FOUND", "%s is not the release of an installed kernel" % release)
         kernel = find_kernel(release or NEWEST, self._facts, self._files)
-        return read_candidate(self._files, kernel, find_initrd(self._files, kernel), self._facts.kernel.cmdline)
+        running = self._facts.kernel
+        return read_candidate(
+            self._files, architecture_of(running.machine), kernel, find_initrd(self._files, kernel), running.cmdline
+        )
 
     def apply(self, change: InstallationPlan, wanted: WantedInstallation) -> Optional[FastImage]:
         """Do it.

@@ -11,11 +11,11 @@ import time
 from dataclasses import replace
 from typing import Any, Callable, Optional
 
+from .._arch.architectures import own_architecture
+from .._arch.interface import Cpu
 from .._host.atomic import write_atomically
-from .._host.cpu import Cpu
 from .._host.files import HostFiles
 from .._host.throughput import PATH, Throughput
-from .._image.stub import Checksummer
 from .._paths import STATE_DIRECTORY
 
 _SAMPLE_BYTES = 32 << 20
@@ -55,10 +55,11 @@ def measure(cpu: Cpu, clock: Callable[[], float] = time.perf_counter) -> Through
 
 
 def _measure_crc32c(sample: bytearray, cpu: Cpu, clock: Callable[[], float]) -> float:
-    if not cpu.sse42:
+    fast = own_architecture().fast
+    if fast is None or fast.check_obstacle(cpu) is not None:
         return _TYPICAL.crc32c
     try:
-        checksummer = Checksummer()
+        checksummer = fast.checksummer()
     except OSError:
         return _TYPICAL.crc32c
     return _best(lambda: checksummer.sums(sample), _SAMPLE_BYTES, clock)

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Dict, Optional
 
 from .._host.atomic import write_atomically
-from .._host.clocks import TscClock
+from .._host.clocks import CycleClock
 from .._host.files import HostFiles
 from .._paths import STAGED_RECORD
 
@@ -52,7 +52,7 @@ class StagedImage:
     :ivar loader: C(kexec_load) or C(kexec_file_load).
     :ivar integrity: C(crc32c), C(sha256) or C(none).
     :ivar kaslr: whether the kernel lies at a random address.
-    :ivar fast: the fast image's file; None for a bzImage.
+    :ivar fast: the fast image's file; None if that was not loaded.
     """
 
     kernel: FileIdentity
@@ -85,13 +85,13 @@ class StagedRecord:
 
     :ivar token: the proof-of-path token on its command line.
     :ivar boot_id: of the boot it was staged in.
-    :ivar clock: of the kernel that staged it, to which the times in its log belong; None where it has none by the TSC.
+    :ivar clock: of the kernel that staged it, to which the times in its log belong; None where it has none by cycles.
     """
 
     image: StagedImage
     token: str
     boot_id: str
-    clock: Optional[TscClock] = None
+    clock: Optional[CycleClock] = None
 
 
 def read_record(files: HostFiles) -> Optional[StagedRecord]:
@@ -116,7 +116,7 @@ def parse_record(text: str) -> Optional[StagedRecord]:
             ),
             token=values["token"],
             boot_id=values["boot_id"],
-            clock=TscClock(**clock) if clock is not None else None,
+            clock=CycleClock(**clock) if clock is not None else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -89,7 +89,7 @@ def _image_bytes(candidate: Candidate) -> int:
 
 def auto_crashkernel_bytes(candidate: Candidate, ram_bytes: int) -> int:
     """Kernel, initrd packed and unpacked, a system to write the dump, and its tables of the memory."""
-    needed = candidate.header.init_size_bytes + _CRASH_INITRD_FACTOR * candidate.initrd_bytes
+    needed = candidate.header.memory_bytes + _CRASH_INITRD_FACTOR * candidate.initrd_bytes
     needed += _CRASH_SYSTEM_BYTES + ram_bytes // _CRASH_RAM_SHARE
     return round_up(needed, _CRASH_UNIT_BYTES)
 
@@ -101,7 +101,7 @@ def auto_cma_bytes(candidate: Candidate) -> int:
 
 
 def _minimum_bytes(name: str, candidate: Candidate) -> int:
-    return candidate.header.init_size_bytes + candidate.initrd_bytes if name == CRASHKERNEL else _image_bytes(candidate)
+    return candidate.header.memory_bytes + candidate.initrd_bytes if name == CRASHKERNEL else _image_bytes(candidate)
 
 
 def resolve(name: str, values: Sequence[str], ram_bytes: int) -> int:

@@ -13,8 +13,9 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
+from .._arch.architectures import architecture_of
 from .._command import Runner
-from .._host.clocks import TscClock, find_tsc_clock
+from .._host.clocks import CycleClock, find_cycle_clock
 from .._host.facts import HostFacts
 from .._host.files import HostFiles
 from .._host.installed import InstalledKernel, find_initrd, newest
@@ -127,13 +128,15 @@ def plan(request: StagingRequest, facts: HostFacts, files: HostFiles) -> Staging
     kernel_path = find_kernel(request.kernel, facts, files)
     preferences = read_preferences(files).override(request.preferences)
     cmdline = base_line(facts.kernel.cmdline, request.edits)
-    candidate = read_candidate(files, kernel_path, check_initrd(request.initrd, kernel_path, files), cmdline)
+    kernel, architecture = facts.kernel, architecture_of(facts.kernel.machine)
+    initrd_path = check_initrd(request.initrd, kernel_path, files)
+    candidate = read_candidate(files, architecture, kernel_path, initrd_path, cmdline)
     kaslr = preferences.kaslr and allows_kaslr(cmdline)
-    kernel = facts.kernel
     so_far = Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type).kexecs
     kexecs = so_far + 1 if so_far is not None else None
     # One token is as long as another.
-    check_length(with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs), candidate.header.cmdline_max_bytes)
+    line = with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs)
+    check_length(line, architecture.cmdline_max_bytes, candidate.header.cmdline_max_bytes)
     choice = choose(facts, candidate, preferences)
     too_much = memory_obstacle(facts, candidate, choice.way)
     if too_much is not None:
@@ -157,7 +160,7 @@ class Stager:
     :param kexec: the host's kexec-tools; None where there are none, and so
         nothing to load with.
     :param random: gives so many random bytes.
-    :param clock: gives the running kernel's conversion of the TSC, if it has one.
+    :param clock: gives the running kernel's conversion of cycles, if it has one.
     """
 
     def __init__(
@@ -165,7 +168,7 @@ class Stager:
         files: HostFiles,
         kexec: Optional[Kexec],
         random: Callable[[int], bytes] = os.urandom,
-        clock: Callable[[], Optional[TscClock]] = find_tsc_clock,
+        clock: Callable[[], Optional[CycleClock]] = find_cycle_clock,
     ) -> None:
         self._files = files
         self._kexec = kexec
@@ -208,12 +211,12 @@ class Stager:
     @contextlib.contextmanager
     def _loadable(self, planned: StagingPlan) -> Iterator[str]:
         """Path to load the kernel from."""
-        image, fast = planned.image, planned.candidate.fast
-        if image.image != FAST or fast is None:
+        image, fast, fast_format = planned.image, planned.candidate.fast, planned.candidate.architecture.fast
+        if image.image != FAST or fast is None or fast_format is None:
             yield image.kernel.path
             return
         initrd = image.initrd.path if image.initrd else None
-        wanted = ImagePreparation(fast, initrd, check=image.integrity == CRC32C, kaslr=image.kaslr)
+        wanted = ImagePreparation(fast, fast_format, initrd, check=image.integrity == CRC32C, kaslr=image.kaslr)
         with prepared(self._files, wanted, self._random) as path:
             yield path
 
@@ -254,7 +257,7 @@ def make_stager(files: HostFiles, facts: HostFacts, run: Runner) -> Stager:
 def stage_planned(
     stager: Stager, planned: StagingPlan, request: StagingRequest, facts: HostFacts, files: HostFiles
 ) -> Tuple[StagingPlan, StagedRecord]:
-    """Stage what was planned for a request; or its bzImage, if the fast image was chosen and is no good.
+    """Stage what was planned for a request; or the kernel as it is, if the fast image was chosen and is no good.
 
     :raises KexecError: as :meth:`Stager.stage`, and :func:`plan`.
     """
@@ -273,8 +276,10 @@ def stage_planned(
 def newest_candidate(installed: List[InstalledKernel], running: RunningKernel, files: HostFiles) -> Optional[Candidate]:
     """The newest kernel with the initrd beside it; None if none is installed, or it is no good."""
     latest = newest(installed, running.release)
+    if latest is None:
+        return None
     try:
-        return read_candidate(files, latest.kernel, latest.initrd, running.cmdline) if latest else None
+        return read_candidate(files, architecture_of(running.machine), latest.kernel, latest.initrd, running.cmdline)
     except (ImageError, KexecError):
         return None
 

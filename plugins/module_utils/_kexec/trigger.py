@@ -48,7 +48,7 @@ GOING_DOWN_RC = 3
 # Arguments: token, name of the stamp. Adds a line to C(stamps): name, nanoseconds since 1970 before and after a message to the
 # kernel log; and puts the end of that log, which says when that was on the kernel's own clock, into C(log.NAME).
 #
-# The new system can tell that clock in cycles of the TSC, free of all that steers the others. A message of priority 7 goes to
+# The new system can tell that clock in cycles, free of all that steers the others. A message of priority 7 goes to
 # no console that is not asked for more than the default. SYSLOG_ACTION_READ_ALL with a small buffer (dmesg -S -s) gives the end
 # of the log, so that a long one takes no longer. There are as few processes as can be: all of this is downtime.
 _STAMP = (

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._host.cpu import Cpu
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.interface import Cpu
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import PATH, Throughput, read_throughput
 from ansible_collections.fleet.kexec.tests.unit.conftest import write_tree

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.architecture import X86_64
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub import ENTRY_OFFSET, StubChecksummer
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub_code import CODE, CONFIG_OFFSET
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts, gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import directory_of, list_fast_images, read_fast_image
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import read_throughput
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
-from ansible_collections.fleet.kexec.plugins.module_utils._image.stub import ENTRY_OFFSET, Checksummer
-from ansible_collections.fleet.kexec.plugins.module_utils._image.stub_code import CODE, CONFIG_OFFSET
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, payload_format, read_candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import COMMAND_PATH, HOOK_PATHS
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, UNCOMPRESSED, ImageStore
@@ -77,7 +78,7 @@ class Host:
 
     @property
     def candidate(self) -> Candidate:
-        return read_candidate(self.files, KERNEL, INITRD, "")
+        return read_candidate(self.files, X86_64, KERNEL, INITRD, "")
 
     def facts(self) -> HostFacts:
         facts = gather(self.files, self.run)
@@ -117,6 +118,17 @@ def test_building(host: Host) -> None:
     assert sorted(os.listdir(host.path("."))) == ["image", "manifest.json", "relocations"]
     assert {host.path(name).stat().st_mode & 0o777 for name in os.listdir(host.path("."))} == {0o600}
     assert host.path(".").stat().st_mode & 0o777 == 0o700
+
+
+def test_an_architecture_without_fast_images(host: Host) -> None:
+    host.build()
+    without = replace(X86_64, fast=None)
+    candidate = read_candidate(host.files, without, KERNEL, INITRD, "")
+    assert candidate.fast is None
+    assert candidate.fast_obstacle is not None and candidate.fast_obstacle.code == "FAST_IMAGE_MISSING"
+    assert code_of(host.store.check, candidate, KEEP, 1 << 40) == "ARCH_UNSUPPORTED"
+    assert code_of(host.store.build, candidate, KEEP) == "ARCH_UNSUPPORTED"
+    assert host.store.is_current(host.candidate, KEEP), "what is there stays"
 
 
 @pytest.mark.parametrize("name", ["image", "relocations"])
@@ -207,7 +219,7 @@ def test_staging_puts_the_sums_of_kernel_and_initrd_into_the_stub(host: Host) ->
     flags, kernel_bytes, _entry, initrd_bytes, *sums = config_of(host.loaded_image)
     kernel, initrd = kernel_of(host.loaded_image), Path(host.files.path(INITRD)).read_bytes()
     assert (flags, kernel_bytes, initrd_bytes) == (3, len(kernel), len(initrd))
-    checksummer = Checksummer()
+    checksummer = StubChecksummer()
     assert tuple(sums) == checksummer.sums(bytearray(kernel)) + checksummer.sums(bytearray(initrd))
 
 
@@ -276,9 +288,9 @@ def test_too_little_room_is_refused_before_anything_is_written(host: Host, monke
 
 
 def test_the_format_of_a_kernel_is_told_by_its_first_bytes(host: Host) -> None:
-    assert payload_format(host.files, KERNEL) == "gzip"
-    assert payload_format(host.files, INITRD) is None
-    assert payload_format(host.files, "/boot/vmlinuz-gone") is None
+    assert payload_format(host.files, X86_64, KERNEL) == "gzip"
+    assert payload_format(host.files, X86_64, INITRD) is None
+    assert payload_format(host.files, X86_64, "/boot/vmlinuz-gone") is None
 
 
 def test_too_little_memory_is_refused(host: Host) -> None:

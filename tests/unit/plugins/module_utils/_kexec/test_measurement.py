@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._host.cpu import Cpu, read_cpu
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.interface import Cpu
+from ansible_collections.fleet.kexec.plugins.module_utils._host.cpu import read_cpu
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import PATH, Throughput, read_throughput
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.measurement import measure, with_unpacking, write_throughput

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
-from ansible_collections.fleet.kexec.plugins.module_utils._host.clocks import TscClock
+from ansible_collections.fleet.kexec.plugins.module_utils._host.clocks import CycleClock
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts, gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import Edits
@@ -45,7 +45,7 @@ class Host:
         self.fails = False
         self.lies = False
         self.stuck = False
-        self.clock: TscClock | None = None
+        self.clock: CycleClock | None = None
         self.after_load: Callable[[], None] = lambda: None
 
     def run(self, argv: Sequence[str], timeout_s: float) -> CommandResult:
@@ -140,8 +140,8 @@ def test_kexecs_are_counted_from_the_last_boot_through_firmware(
     assert line.split() == ["ro", *own]
 
 
-@pytest.mark.parametrize("clock", [None, TscClock(18446744066422816574, 827188077, 31)])
-def test_the_clock_of_the_kernel_is_kept_for_the_next_one(host: Host, clock: TscClock | None) -> None:
+@pytest.mark.parametrize("clock", [None, CycleClock(18446744066422816574, 827188077, 31)])
+def test_the_clock_of_the_kernel_is_kept_for_the_next_one(host: Host, clock: CycleClock | None) -> None:
     host.clock = clock
     host.stage(StagingRequest())
     record = current_record(host.files)

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage import BzImage
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts
 from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import Digest, FastImage
@@ -47,6 +48,11 @@ def verdict_of(reading: HostReading, preferences: Preferences = AUTO) -> Verdict
     return decide(facts_of(reading), reading.candidate, preferences)
 
 
+def bzimage_of(candidate: Candidate) -> BzImage:
+    assert isinstance(candidate.header, BzImage)
+    return candidate.header
+
+
 def with_fast_image(reading: HostReading, initrd_bytes: int = 28 * MIB) -> tuple[HostFacts, Candidate]:
     """The host with a fast image, of a kernel as large as Debian's, on a machine that was measured."""
     digest = Digest("/var/lib/fleet-kexec/image", 52 * MIB, "00")
@@ -61,7 +67,7 @@ def with_fast_image(reading: HostReading, initrd_bytes: int = 28 * MIB) -> tuple
         payload_format="zstd",
         unpacked_bytes=55 * MIB,
         initrd_bytes=initrd_bytes,
-        header=replace(reading.candidate.header, five_level_paging=True, init_size_bytes=56 * MIB),
+        header=replace(bzimage_of(reading.candidate), five_level_paging=True, memory_bytes=56 * MIB),
     )
     speed = Throughput("a CPU", copy=5e9, crc32c=10e9, sha256=0.3e9, unpack={"zstd": 0.5e9})
     facts = facts_of(reading)
@@ -194,7 +200,7 @@ def test_what_only_the_decompressor_can_do_is_left_to_it(
 ) -> None:
     facts, candidate = with_fast_image(read_host(host_tree, {}))
     facts = replace(facts, cpu=replace(facts.cpu, confidential=confidential, five_level_paging=five_level_paging))
-    candidate = replace(candidate, header=replace(candidate.header, five_level_paging=False))
+    candidate = replace(candidate, header=replace(bzimage_of(candidate), five_level_paging=False))
     choice = choose(facts, candidate, Preferences())
     assert (choice.way.image, [note.code for note in choice.notes]) == ("bzimage", [code])
     with pytest.raises(KexecError) as caught:

@@ -7,7 +7,7 @@ from array import array
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._image.relocation import (
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.relocation import (
     MOVE_ALIGNMENT,
     Relocations,
     draw_move,
@@ -17,9 +17,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._image.relocation impo
     relocations_of,
 )
 
-from ....bzimages import FLAT_BYTES, INVERSE_WORDS, LINKED_AT, MEMORY_BYTES, QUADS, WORDS, flat_of, make_table, noise
-from ....outcomes import code_of, peak_bytes
-from .conftest import RealKernel
+from .....bzimages import FLAT_BYTES, INVERSE_WORDS, LINKED_AT, MEMORY_BYTES, QUADS, WORDS, flat_of, make_table, noise
+from .....outcomes import code_of, peak_bytes
+from ...conftest import RealKernel
 
 MAP_BASE = 0xFFFFFFFF80000000
 MIB = 1 << 20

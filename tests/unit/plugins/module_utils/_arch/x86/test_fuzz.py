@@ -15,22 +15,21 @@ from dataclasses import dataclass
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.kexec.plugins.module_utils._image.bzimage import parse_bzimage
-from ansible_collections.fleet.kexec.plugins.module_utils._image.elf import parse_vmlinux
-from ansible_collections.fleet.kexec.plugins.module_utils._image.errors import ImageError
-from ansible_collections.fleet.kexec.plugins.module_utils._image.fast import write_fast_image
-from ansible_collections.fleet.kexec.plugins.module_utils._image.lz4 import Lz4Error, unpack_legacy
-from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker, payload_of
-from ansible_collections.fleet.kexec.plugins.module_utils._image.relocation import (
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage import parse_bzimage
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.fast import FastBzImages, file_bytes, kernel_offset
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.relocation import (
     draw_move,
     parse_relocations,
     possible_moves,
     relocate,
     relocations_of,
 )
+from ansible_collections.fleet.kexec.plugins.module_utils._image.errors import ImageError
+from ansible_collections.fleet.kexec.plugins.module_utils._image.lz4 import Lz4Error, unpack_legacy
+from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker, payload_of
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
 
-from ....bzimages import (
+from .....bzimages import (
     FLAT_BYTES,
     LINKED_AT,
     MEMORY_BYTES,
@@ -41,7 +40,7 @@ from ....bzimages import (
     make_table,
     pack_stream,
 )
-from ....outcomes import peak_bytes
+from .....outcomes import peak_bytes
 
 # The same examples every time: what fails here fails for everybody.
 BOUNDED = settings(derandomize=True, deadline=None, database=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
@@ -73,17 +72,18 @@ def build_and_move(image: bytes) -> int:
     """All that is done with a kernel; how many bytes have to be in memory for it."""
     header = parse_bzimage(image[:33280], len(image))
     content = Unpacker(NO_PROGRAMS).unpack(payload_of(memoryview(image), header))
-    vmlinux = parse_vmlinux(content)
+    fast = FastBzImages()
+    vmlinux = fast.parse(content)
     relocations = relocations_of(content, vmlinux)
     with tempfile.TemporaryFile() as out:
-        layout = write_fast_image(out, image[: header.setup_bytes], header, content, vmlinux)
+        layout = fast.write(out, image, header, content, vmlinux)
         out.flush()
-        assert os.fstat(out.fileno()).st_size == layout.file_bytes
-        assert layout.file_bytes <= header.setup_bytes + (3 << 20) + header.init_size_bytes
+        assert os.fstat(out.fileno()).st_size == file_bytes(layout)
+        assert file_bytes(layout) <= header.setup_bytes + (3 << 20) + header.memory_bytes
         move = draw_move(relocations, lambda size: b"\xa5" * size)
         assert 0 <= move < 1 << 30
-        with mmap.mmap(out.fileno(), layout.file_bytes) as mapped, memoryview(mapped) as view:
-            relocate(view[layout.kernel_offset :], relocations, move)
+        with mmap.mmap(out.fileno(), file_bytes(layout)) as mapped, memoryview(mapped) as view:
+            relocate(view[kernel_offset(layout) :], relocations, move)
     return len(image) + len(content)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._image.bzimage import BzImage, parse_bzimage
-from ansible_collections.fleet.kexec.plugins.module_utils._image.elf import Vmlinux, parse_vmlinux
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage import BzImage, parse_bzimage
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.fast import parse_unpacked
+from ansible_collections.fleet.kexec.plugins.module_utils._image.elf import Vmlinux
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Payload, Unpacker, payload_of
 
 #: How each is packed, and whether its table has the inverse list.
@@ -56,4 +57,4 @@ def kernel(request: pytest.FixtureRequest) -> RealKernel:
     header = parse_bzimage(image, len(image))
     payload = payload_of(memoryview(image), header)
     content = Unpacker().unpack(payload)
-    return RealKernel(request.param, path, image, header, payload, content, parse_vmlinux(content))
+    return RealKernel(request.param, path, image, header, payload, content, parse_unpacked(content))

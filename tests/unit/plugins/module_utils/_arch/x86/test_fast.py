@@ -10,25 +10,36 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._image.bzimage import BzImage, parse_bzimage
-from ansible_collections.fleet.kexec.plugins.module_utils._image.elf import Vmlinux, parse_vmlinux
-from ansible_collections.fleet.kexec.plugins.module_utils._image.fast import Layout, layout_of, make_setup, write_fast_image
-from ansible_collections.fleet.kexec.plugins.module_utils._image.stub import StubConfig, assemble
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.interface import Cpu, FastLayout
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage import BzImage, parse_bzimage
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.fast import (
+    FastBzImages,
+    file_bytes,
+    kernel_offset,
+    layout_of,
+    make_setup,
+    parse_unpacked,
+    stub_offset,
+)
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub import StubConfig, assemble
+from ansible_collections.fleet.kexec.plugins.module_utils._image.elf import Vmlinux
 
-from ....bzimages import (
+from .....bzimages import (
     ENTRY,
     FLAT_BYTES,
+    LINKED_AT,
     LOADED_AT,
     MEMORY_BYTES,
     Load,
     flat_of,
+    make_bzimage,
     make_content,
     make_elf,
     make_kernel,
     make_payload,
 )
-from ....outcomes import code_of
-from .conftest import RealKernel, real_kernel
+from .....outcomes import code_of
+from ...conftest import RealKernel, real_kernel
 
 CONTENT = make_content()
 IMAGE = make_kernel(make_payload("gzip", CONTENT))
@@ -39,35 +50,41 @@ KERNEL_BYTES = 0x4000
 
 
 def parse(image: bytes = IMAGE, content: bytes = CONTENT) -> tuple[BzImage, Vmlinux]:
-    return parse_bzimage(image, len(image)), parse_vmlinux(content)
+    return parse_bzimage(image, len(image)), parse_unpacked(content)
 
 
-def write(image: bytes = IMAGE, content: bytes = CONTENT) -> tuple[bytes, Layout]:
+def write(image: bytes = IMAGE, content: bytes = CONTENT) -> tuple[bytes, FastLayout]:
     header, vmlinux = parse(image, content)
     with tempfile.TemporaryFile() as out:
-        layout = write_fast_image(out, memoryview(image)[: header.setup_bytes], header, content, vmlinux)
+        layout = FastBzImages().write(out, memoryview(image), header, content, vmlinux)
         out.seek(0)
         return out.read(), layout
 
 
 def test_the_layout() -> None:
     layout = layout_of(*parse())
-    assert layout == Layout(setup_bytes=SETUP_BYTES, kernel_bytes=KERNEL_BYTES, kernel_entry=ENTRY)
-    assert layout.stub_offset == SETUP_BYTES + 0x200
-    assert layout.kernel_offset == SETUP_BYTES + HEAD_BYTES
-    assert layout.file_bytes == SETUP_BYTES + HEAD_BYTES + KERNEL_BYTES
+    assert layout == FastLayout(
+        setup_bytes=SETUP_BYTES,
+        kernel_bytes=KERNEL_BYTES,
+        kernel_entry=ENTRY,
+        linked_at=LINKED_AT,
+        memory_bytes=MEMORY_BYTES,
+    )
+    assert stub_offset(layout) == SETUP_BYTES + 0x200
+    assert kernel_offset(layout) == SETUP_BYTES + HEAD_BYTES
+    assert file_bytes(layout) == SETUP_BYTES + HEAD_BYTES + KERNEL_BYTES
 
 
 def test_every_byte_of_a_fast_image() -> None:
     made, layout = write()
-    assert len(made) == layout.file_bytes
+    assert len(made) == file_bytes(layout)
     stub = assemble(StubConfig(KERNEL_BYTES, ENTRY))
-    stub_end = layout.stub_offset + len(stub)
-    assert not any(made[SETUP_BYTES : layout.stub_offset])
-    assert made[layout.stub_offset : stub_end] == stub
-    assert not any(made[stub_end : layout.kernel_offset])
-    assert made[layout.kernel_offset : layout.kernel_offset + FLAT_BYTES] == flat_of()
-    assert not any(made[layout.kernel_offset + FLAT_BYTES :])
+    stub_end = stub_offset(layout) + len(stub)
+    assert not any(made[SETUP_BYTES : stub_offset(layout)])
+    assert made[stub_offset(layout) : stub_end] == stub
+    assert not any(made[stub_end : kernel_offset(layout)])
+    assert made[kernel_offset(layout) : kernel_offset(layout) + FLAT_BYTES] == flat_of()
+    assert not any(made[kernel_offset(layout) + FLAT_BYTES :])
 
 
 def test_the_setup_part() -> None:
@@ -77,7 +94,7 @@ def test_the_setup_part() -> None:
     struct.pack_into("<I", expected, 0x1F4, (HEAD_BYTES + KERNEL_BYTES) // 16)
     struct.pack_into("<II", expected, 0x248, 0, 0)
     struct.pack_into("<QII", expected, 0x258, LOADED_AT - HEAD_BYTES, HEAD_BYTES + MEMORY_BYTES, 0)
-    assert make_setup(IMAGE[:SETUP_BYTES], header, layout_of(header, vmlinux), vmlinux.memory_bytes) == expected
+    assert make_setup(IMAGE, header, layout_of(header, vmlinux)) == expected
 
 
 def test_the_setup_part_without_its_efi_stub() -> None:
@@ -85,7 +102,7 @@ def test_the_setup_part_without_its_efi_stub() -> None:
     setup = bytearray(IMAGE[:SETUP_BYTES])
     # 64-bit, above 4 GiB, EFI handover in both widths, kexec on EFI, five levels, the same enabled
     struct.pack_into("<H", setup, 0x236, 0b1111111)
-    made = make_setup(bytes(setup), header, layout_of(header, vmlinux), vmlinux.memory_bytes)
+    made = make_setup(bytes(setup), header, layout_of(header, vmlinux))
     assert struct.unpack_from("<H", made, 0x236) == (0b1110011,)
 
 
@@ -94,9 +111,9 @@ def test_what_was_made_parses_again() -> None:
     header = parse_bzimage(made[:33280], len(made))
     original = parse_bzimage(IMAGE, len(IMAGE))
     assert (header.release, header.protocol, header.setup_bytes) == (original.release, original.protocol, original.setup_bytes)
-    assert header.setup_bytes + header.protected_mode_bytes == header.file_bytes == layout.file_bytes
-    assert (header.payload_offset, header.payload_bytes) == (0, 0)
-    assert header.init_size_bytes == HEAD_BYTES + MEMORY_BYTES
+    assert header.image_bytes == header.file_bytes == file_bytes(layout)
+    assert (header.payload_begin, header.payload_bytes) == (header.setup_bytes, 0)
+    assert header.memory_bytes == HEAD_BYTES + MEMORY_BYTES
     assert (header.pref_address, header.alignment) == (LOADED_AT - HEAD_BYTES, 2 << 20)
 
 
@@ -136,26 +153,41 @@ def test_kernels_it_cannot_be_made_from(image: bytes, code: str) -> None:
     assert code_of(write, image) == code
 
 
+@pytest.mark.parametrize(
+    ("enabled", "live", "args", "code"),
+    [
+        (True, True, (), None),
+        (False, False, ("no5lvl",), None),
+        (False, True, (), "KERNEL_INVALID"),
+        (True, True, ("no5lvl",), "KERNEL_INVALID"),
+        (True, False, ("mem_encrypt=on",), "CONFIDENTIAL_GUEST"),
+    ],
+)
+def test_what_takes_the_decompressor(enabled: bool, live: bool, args: tuple[str, ...], code: str | None) -> None:
+    image = make_bzimage(xloadflags=0b1000001 if enabled else 1)
+    found = FastBzImages().obstacle(parse_bzimage(image, len(image)), Cpu("", five_level_paging=live), args)
+    assert (found.code if found else None) == code
+
+
 # --- real ones ---------------------------------------------------------------------------
 
 
 def test_a_real_kernel(kernel: RealKernel, tmp_path: Path) -> None:
     path = tmp_path / "image"
-    setup = memoryview(kernel.image)[: kernel.header.setup_bytes]
     with path.open("wb") as out:
-        layout = write_fast_image(out, setup, kernel.header, kernel.content, kernel.vmlinux)
+        layout = FastBzImages().write(out, kernel.image, kernel.header, kernel.content, kernel.vmlinux)
     made = path.read_bytes()
     header = parse_bzimage(made[:33280], len(made))
     assert header.release == kernel.header.release
-    assert len(made) == layout.file_bytes == header.setup_bytes + header.protected_mode_bytes
-    assert header.init_size_bytes == HEAD_BYTES + kernel.vmlinux.memory_bytes
+    assert len(made) == file_bytes(layout) == header.image_bytes
+    assert header.memory_bytes == HEAD_BYTES + kernel.vmlinux.memory_bytes
     assert header.pref_address == LOADED_AT - HEAD_BYTES
-    assert 1 << 20 < layout.kernel_bytes < header.init_size_bytes
+    assert 1 << 20 < layout.kernel_bytes < header.memory_bytes
     for segment in kernel.vmlinux.segments:
-        begin = layout.kernel_offset + segment.place
+        begin = kernel_offset(layout) + segment.place
         assert made[begin : begin + segment.file_bytes] == kernel.content[segment.offset : segment.offset + segment.file_bytes]
     # Its first instruction: not filled up with zeros or breakpoints.
-    entry = made[layout.kernel_offset + layout.kernel_entry :][:4]
+    entry = made[kernel_offset(layout) + layout.kernel_entry :][:4]
     assert entry not in (bytes(4), b"\xcc" * 4)
     # All that differs in the real-mode part: MZ, syssize, xloadflags, payload, pref_address with init_size and handover.
     changed = {at for at in range(header.setup_bytes) if made[at] != kernel.image[at]}
@@ -164,20 +196,17 @@ def test_a_real_kernel(kernel: RealKernel, tmp_path: Path) -> None:
 
 BUILD = """
 import mmap, resource, sys, time
-from ansible_collections.fleet.kexec.plugins.module_utils._image.bzimage import parse_bzimage
-from ansible_collections.fleet.kexec.plugins.module_utils._image.elf import parse_vmlinux
-from ansible_collections.fleet.kexec.plugins.module_utils._image.fast import write_fast_image
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage import parse_bzimage
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.fast import FastBzImages
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker, payload_of
-from ansible_collections.fleet.kexec.plugins.module_utils._image.relocation import relocations_of
 begin = time.perf_counter()
 with open(sys.argv[1], "rb") as stream:
     image = stream.read()
 header = parse_bzimage(image, len(image))
 content = Unpacker().unpack(payload_of(memoryview(image), header))
-vmlinux = parse_vmlinux(content)
-relocations_of(content, vmlinux)
+vmlinux = FastBzImages().parse(content)
 with open(sys.argv[2], "wb") as out:
-    write_fast_image(out, image[: header.setup_bytes], header, content, vmlinux)
+    FastBzImages().write(out, image, header, content, vmlinux)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 print(time.perf_counter() - begin, file=sys.stderr)
 """

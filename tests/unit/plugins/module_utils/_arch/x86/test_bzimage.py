@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.fleet.kexec.plugins.module_utils._image.bzimage import parse_bzimage, read_bzimage
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage import parse_bzimage, read_bzimage
 from ansible_collections.fleet.kexec.plugins.module_utils._image.errors import ImageError
-from ansible_collections.fleet.kexec.plugins.module_utils._image.initrd import initrd_format
 
-from ....bzimages import make_bzimage
+from .....bzimages import make_bzimage
 
 
 def code_of(image: bytes) -> str:
@@ -26,13 +25,13 @@ def test_a_good_image() -> None:
     parsed = read_bzimage(io.BytesIO(image))
     assert parsed.release == "6.12.1-cloud-amd64"
     assert parsed.setup_bytes == 4 * 512
-    assert parsed.protected_mode_bytes == 64 * 16
+    assert parsed.image_bytes == parsed.setup_bytes + 64 * 16
     assert parsed.cmdline_max_bytes == 2047
     assert parsed.file_bytes == len(image)
 
 
 def test_a_signature_behind_the_image_does_no_harm() -> None:
-    assert read_bzimage(io.BytesIO(make_bzimage() + bytes(1000))).protected_mode_bytes == 64 * 16
+    assert read_bzimage(io.BytesIO(make_bzimage() + bytes(1000))).image_bytes == len(make_bzimage())
 
 
 def pe(machine: int) -> bytes:
@@ -72,18 +71,3 @@ def test_damage_never_gives_a_traceback(tail: bytes, at: int, patch: bytes) -> N
         parse_bzimage(bytes(image), len(image))
     except ImageError as error:
         assert error.reason.hint
-
-
-@pytest.mark.parametrize(
-    ("head", "name"),
-    [
-        (b"070701", "cpio"),
-        (b"\x1f\x8b\x08", "gzip"),
-        (b"\x28\xb5\x2f\xfd", "zstd"),
-        (b"", None),
-        (b"hello", None),
-        (bytes(6), None),
-    ],
-)
-def test_initrd_formats(head: bytes, name: str | None) -> None:
-    assert initrd_format(head) == name

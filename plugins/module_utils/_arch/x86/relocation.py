@@ -18,8 +18,8 @@ from array import array
 from dataclasses import dataclass
 from typing import Callable, List
 
-from .elf import Content, Vmlinux
-from .errors import ImageError
+from ..._image.elf import Content, Vmlinux
+from ..._image.errors import ImageError
 
 # The kernel's text mapping begins here (Documentation/arch/x86/x86_64/mm.rst).
 _MAP_BASE = 0xFFFFFFFF80000000

@@ -5,9 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._host.cpu import Cpu, cpuid_eax, parse_cpuinfo, read_cpu
-
-from ....conftest import HostTree
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.interface import Cpu
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.processor import cpuid_eax, parse_cpuinfo, read_processor
 
 ONE = "processor\t: 0\nmodel name\t: A CPU @ 2.60GHz\nflags\t\t: fpu %s\nbugs\t\t:\n"
 
@@ -29,7 +28,7 @@ def test_flags(flags: str, expected: Cpu) -> None:
 
 
 def test_nothing_to_read() -> None:
-    assert parse_cpuinfo(None) == Cpu("", False, False, None)
+    assert parse_cpuinfo("") == Cpu("", False, False, None)
 
 
 def leaves(encryption: int) -> Callable[[int], int]:
@@ -44,27 +43,24 @@ def refuse(leaf: int) -> int:
     ("flags", "encryption", "files", "confidential"),
     [
         # The kernel of a guest may have dropped the flag; the processor still tells.
-        ("hypervisor", 1 << 1, {}, "sev"),
-        ("hypervisor", 1 << 0, {}, None),
-        ("hypervisor", 0, {"/dev/sev-guest": ""}, "sev"),
-        ("hypervisor tdx_guest", 0, {}, "tdx_guest"),
-        ("sev", 1 << 1, {}, None),
+        ("hypervisor", 1 << 1, set(), "sev"),
+        ("hypervisor", 1 << 0, set(), None),
+        ("hypervisor", 0, {"/dev/sev-guest"}, "sev"),
+        ("hypervisor tdx_guest", 0, set(), "tdx_guest"),
+        ("sev", 1 << 1, set(), None),
     ],
 )
-def test_a_guest_with_encrypted_memory(
-    host_tree: HostTree, flags: str, encryption: int, files: dict[str, str], confidential: str | None
-) -> None:
-    tree = host_tree({"/proc/cpuinfo": ONE % flags, **files})
-    assert read_cpu(tree, leaves(encryption)).confidential == confidential
+def test_a_guest_with_encrypted_memory(flags: str, encryption: int, files: set[str], confidential: str | None) -> None:
+    assert read_processor(ONE % flags, files.__contains__, leaves(encryption)).confidential == confidential
 
 
-def test_a_processor_without_the_leaf(host_tree: HostTree) -> None:
-    cpu = read_cpu(host_tree({"/proc/cpuinfo": ONE % "hypervisor"}), {0x80000000: 0x80000008}.__getitem__)
+def test_a_processor_without_the_leaf() -> None:
+    cpu = read_processor(ONE % "hypervisor", set().__contains__, {0x80000000: 0x80000008}.__getitem__)
     assert (cpu.confidential, cpu.own_code) == (None, True)
 
 
-def test_a_host_that_lets_nobody_run_code_of_their_own(host_tree: HostTree) -> None:
-    assert read_cpu(host_tree({"/proc/cpuinfo": ONE % "sse4_2"}), refuse).own_code is False
+def test_a_host_that_lets_nobody_run_code_of_their_own() -> None:
+    assert read_processor(ONE % "sse4_2", set().__contains__, refuse).own_code is False
 
 
 def test_this_machine_has_extended_leaves() -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._image import bzimage, fast, stub_code, stub_stamps
-from ansible_collections.fleet.kexec.plugins.module_utils._image.stub import (
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86 import bzimage, fast, stub_code, stub_stamps
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub import (
     ENTRY_OFFSET,
     NO_SUMS,
-    Checksummer,
+    StubChecksummer,
     StubConfig,
     Sums,
     assemble,
@@ -23,7 +23,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._image.stub import (
 from ansible_collections.fleet.kexec.plugins.module_utils._native import NativeCode
 from ansible_collections.fleet.kexec.tests.assemble_stub import SOURCE, module_text
 
-from ....bzimages import noise
+from .....bzimages import noise
 
 # --- the bytes, and where they come from -------------------------------------------------
 
@@ -144,31 +144,31 @@ def sums_of(data: bytes) -> Sums:
 
 
 @pytest.fixture(scope="module")
-def summer() -> Checksummer:
-    return Checksummer()
+def summer() -> StubChecksummer:
+    return StubChecksummer()
 
 
-def test_the_published_check_value(summer: Checksummer) -> None:
+def test_the_published_check_value(summer: StubChecksummer) -> None:
     assert crc32c(b"123456789") ^ 0xFFFFFFFF == 0xE3069283
     sums = summer.sums(bytearray(b"123456789"))
     assert sums[0] ^ 0xFFFFFFFF == 0xE3069283
     assert sums[1:] == (0xFFFFFFFF,) * 3
 
 
-def test_sums_of_every_length(summer: Checksummer) -> None:
+def test_sums_of_every_length(summer: StubChecksummer) -> None:
     data = noise(130, 5)
     for size in range(131):
         assert summer.sums(bytearray(data[:size])) == sums_of(data[:size]), size
 
 
-def test_sums_at_every_alignment(summer: Checksummer) -> None:
+def test_sums_at_every_alignment(summer: StubChecksummer) -> None:
     data = noise(200, 6)
     for begin in range(64):
         view = memoryview(bytearray(bytes(begin) + data))[begin:]
         assert summer.sums(view) == sums_of(data)
 
 
-def test_sums_tell_what_changed(summer: Checksummer) -> None:
+def test_sums_tell_what_changed(summer: StubChecksummer) -> None:
     data = bytearray(noise(100, 7))
     good = summer.sums(data)
     for at in range(len(data)):
@@ -180,7 +180,7 @@ def test_sums_tell_what_changed(summer: Checksummer) -> None:
     assert summer.sums(data) != good
 
 
-def test_sums_of_nothing(summer: Checksummer) -> None:
+def test_sums_of_nothing(summer: StubChecksummer) -> None:
     assert summer.sums(bytearray()) == (0xFFFFFFFF,) * 4 != NO_SUMS
 
 
@@ -201,7 +201,7 @@ def test_moving_down(distance: int, size: int) -> None:
     assert memory[100 + size :] == before[100 + size :]
 
 
-def test_moving_a_kernel_and_checking_it(summer: Checksummer) -> None:
+def test_moving_a_kernel_and_checking_it(summer: StubChecksummer) -> None:
     """As the stub does it: down by what CMA's alignment leaves, then the sums where it has come to lie."""
     code = NativeCode(stub_code.CODE)
     move = code.function(stub_code.MOVE_OFFSET, None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint64)

@@ -5,7 +5,8 @@ import struct
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._image.stub_stamps import StubStamps, parse_boot_params
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.interface import StubStamps
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub_stamps import parse_boot_params
 
 # "FKEX", version 1.
 MARK = 0x0158454B46

@@ -15,7 +15,8 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO, Optional
 
-from .errors import ImageError
+from ..._image.errors import ImageError
+from ..._image.kernel_file import KernelFile
 
 SECTOR_BYTES = 512
 
@@ -54,25 +55,14 @@ XLF_5LEVEL_ENABLED = 1 << 6
 _ELF_MAGIC = b"\x7fELF"
 _ARM64_MAGIC = b"ARM\x64"
 _PE_MACHINES = {0x014C: "i386", 0x01C0: "arm", 0x5064: "riscv64", 0x6264: "loongarch64", 0xAA64: "aarch64"}
-_PE_MACHINE_X86_64 = 0x8664
 
 
 @dataclass(frozen=True)
-class BzImage:
-    """What the setup header says.
+class BzImage(KernelFile):
+    """A bzImage by its setup header.
 
-    :ivar release: kernel release, as C(uname -r) will tell it; empty if the
-        image names none.
     :ivar protocol: version of the boot protocol, C(0x020f) for 2.15.
     :ivar setup_bytes: size of the real-mode part, boot sector included.
-    :ivar protected_mode_bytes: size of what follows it.
-    :ivar init_size_bytes: memory the kernel needs from its load address on
-        until it has parsed the memory map.
-    :ivar cmdline_max_bytes: longest command line, without the final zero.
-    :ivar file_bytes: size of the file.
-    :ivar payload_offset: of the compressed kernel, from the start of the
-        protected-mode part.
-    :ivar payload_bytes: its size; 0 if there is none.
     :ivar pref_address: physical address it would like to be loaded at.
     :ivar alignment: physical alignment that it needs; 0 if it can't be
         relocated at all.
@@ -80,15 +70,8 @@ class BzImage:
         tables live.
     """
 
-    release: str
     protocol: int
     setup_bytes: int
-    protected_mode_bytes: int
-    init_size_bytes: int
-    cmdline_max_bytes: int
-    file_bytes: int
-    payload_offset: int
-    payload_bytes: int
     pref_address: int
     alignment: int
     five_level_paging: bool
@@ -148,23 +131,23 @@ def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzIma
 
     # 0 means 4, for compatibility with ancient loaders.
     setup_bytes = ((head[OFFSET_SETUP_SECTS] or 4) + 1) * SECTOR_BYTES
-    protected_mode_bytes = _u32(head, OFFSET_SYSSIZE) * 16
+    image_bytes = setup_bytes + _u32(head, OFFSET_SYSSIZE) * 16
     # syssize counts in units of 16 bytes, rounded up.
-    if file_bytes < setup_bytes + protected_mode_bytes - 15:
+    if file_bytes < image_bytes - 15:
         raise ImageError(
             "KERNEL_TRUNCATED",
-            "%s has %d bytes, its setup header says %d" % (name, file_bytes, setup_bytes + protected_mode_bytes),
+            "%s has %d bytes, its setup header says %d" % (name, file_bytes, image_bytes),
         )
     return BzImage(
         release=_release(head),
+        file_bytes=file_bytes,
+        image_bytes=image_bytes,
+        memory_bytes=_u32(head, OFFSET_INIT_SIZE),
+        cmdline_max_bytes=_u32(head, OFFSET_CMDLINE_SIZE),
+        payload_begin=setup_bytes + _u32(head, OFFSET_PAYLOAD_OFFSET),
+        payload_bytes=_u32(head, OFFSET_PAYLOAD_LENGTH),
         protocol=protocol,
         setup_bytes=setup_bytes,
-        protected_mode_bytes=protected_mode_bytes,
-        init_size_bytes=_u32(head, OFFSET_INIT_SIZE),
-        cmdline_max_bytes=_u32(head, OFFSET_CMDLINE_SIZE),
-        file_bytes=file_bytes,
-        payload_offset=_u32(head, OFFSET_PAYLOAD_OFFSET),
-        payload_bytes=_u32(head, OFFSET_PAYLOAD_LENGTH),
         pref_address=_u64(head, OFFSET_PREF_ADDRESS),
         alignment=_u32(head, OFFSET_KERNEL_ALIGNMENT) if head[OFFSET_RELOCATABLE_KERNEL] else 0,
         five_level_paging=bool(_u16(head, OFFSET_XLOADFLAGS) & XLF_5LEVEL_ENABLED),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stub of a fast image: its configuration, and its checksums.
+"""The stub of a fast image: its configuration, and its sums.
 
 The stub is C(stub.S); C(stub_code.py) holds it assembled.
 """
@@ -13,7 +13,8 @@ import struct
 from dataclasses import dataclass
 from typing import Tuple, Union
 
-from .._native import NativeCode
+from ..._native import NativeCode
+from ..interface import Checksummer
 from .stub_code import CODE, CONFIG_OFFSET, SUMS_OFFSET
 
 Sums = Tuple[int, int, int, int]
@@ -30,7 +31,7 @@ _CONFIG = struct.Struct("<QQQQ4I4I")
 
 @dataclass(frozen=True)
 class StubConfig:
-    """What a stub has to know.
+    """Configuration of a stub.
 
     :ivar kernel_bytes: size of the flat image.
     :ivar kernel_entry: offset of its first instruction.
@@ -58,7 +59,7 @@ def assemble(config: StubConfig) -> bytes:
     return CODE[:CONFIG_OFFSET] + config.pack()
 
 
-class Checksummer:
+class StubChecksummer(Checksummer):
     """Makes the sums with the very code that will check them: CRC-32C in four streams, see C(stub.S).
 
     :raises OSError: this process may not run machine code of its own.
