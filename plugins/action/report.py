@@ -12,14 +12,13 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import LATEST, RunStore, default_directory
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import WHATS, Request, make_report, parse_mode
-
-
-def _ways(value: dict[str, Any] | None) -> dict[str, list[str]] | None:
-    """The option C(ways), of which the argument spec only knows that it is a dictionary."""
-    if value is None:
-        return None
-    return {str(name): [str(run) for run in ([runs] if isinstance(runs, str) else runs or ())] for name, runs in value.items()}
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import (
+    WHATS,
+    Request,
+    make_report,
+    parse_mode,
+    parse_ways,
+)
 
 
 class ActionModule(ActionBase):
@@ -49,7 +48,7 @@ class ActionModule(ActionBase):
             request = Request(
                 run_id=args["run_id"],
                 compare=args["compare"],
-                ways=_ways(args["ways"]),
+                ways=parse_ways(args["ways"]),
                 paths={what: args[what] for what in WHATS if args[what]},
                 mode=parse_mode(args["mode"]),
                 check=self._task.check_mode,

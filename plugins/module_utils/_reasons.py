@@ -93,7 +93,7 @@ CATALOGUE: Dict[str, str] = {
     "NOT_ROOT": "Set become: true.",
     "STAGE_BUSY": "Somebody else is staging on this host; try again when they are done.",
     "UNLOAD_FAILED": "Run kexec -u on the host: a loaded image turns its next reboot into a kexec.",
-    # The budget that several runs share.
+    # The slots that several runs share.
     "LOCK_INVALID": "Correct the option lock; its documentation lists what each backend takes.",
     "LOCK_LOST": "Nothing more was triggered. See which process has the run now (docs/locks.md), or resume the run.",
     "LOCK_MISMATCH": "Give the same slots everywhere. It can change once no slot is taken and no other run lives; docs/locks.md.",

@@ -113,7 +113,7 @@ class HostState:
         """Use of its time just now; None if there is none to draw."""
         if self.phase is Phase.FAILED:
             return Stage.GIVEN_UP if self.down else None
-        if self.stale:
+        if self.stale or (self.status is Status.IN_FLIGHT and not self.in_flight):
             return None
         if self.called_off:
             return Stage.UNDOING if self.in_flight else None

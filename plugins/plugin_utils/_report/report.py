@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import write_atomically
@@ -17,6 +18,7 @@ from .._errors import RolloutError
 from .._journal.file import open_regular, replay
 from .._journal.run_state import RunState
 from .._journal.run_store import Run, RunStore
+from .._values import Value
 from .errors import ReportError
 from .figures import Figures, figures_of, firmware_outages
 from .metrics import as_metrics
@@ -72,8 +74,29 @@ def parse_mode(value: Any) -> int | None:
         return value
     text = str(value).removeprefix("0o")
     if not re.fullmatch(r"0?[0-7]{3}", text):
-        raise ReportError("REPORT_FAILED", "mode is %r, but has to be octal permissions, such as '0644'" % (value,))
+        raise _option(value, "mode").wrong("octal permissions, such as '0644'")
     return int(text, 8)
+
+
+def parse_ways(value: Any) -> dict[str, list[str]] | None:
+    """Runs of each way as users write them: a name, or a list of names.
+
+    :raises ReportError: they are something else, or a way has none.
+    """
+    if value is None:
+        return None
+    ways = _option(value, "ways")
+    given = ways.dictionary("a dictionary of ways and their runs")
+    if not given:
+        raise ways.wrong("a dictionary of at least one way")
+    return {
+        str(name): [run.text() for run in ways.below(".%s" % name, runs).one_or_more("a run, or a list of at least one")]
+        for name, runs in given.items()
+    }
+
+
+def _option(value: Any, name: str) -> Value:
+    return Value(value, name, partial(ReportError, "REPORT_FAILED"))
 
 
 def make_report(store: RunStore, request: Request) -> dict[str, Any]:
@@ -110,8 +133,6 @@ def make_report(store: RunStore, request: Request) -> dict[str, Any]:
 
 def _ways_report(store: RunStore, request: Request, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """A report that compares ways."""
-    if not names or not all(names.values()):
-        raise ReportError("REPORT_FAILED", "ways has to name runs for each way")
     if "metrics" in request.paths or not request.paths:
         raise ReportError("REPORT_FAILED", "ways are compared in html or json, and it has to be said where those go")
     groups = {name: [read_run(store.open(run_id).journal) for run_id in run_ids] for name, run_ids in names.items()}

@@ -25,7 +25,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._errors import RolloutError
-from .._hooks.hooks import Hook
+from .._hooks.hook import Hook
 from .._hooks.runner import HookRunner
 from .._journal import events
 from .._journal.events import Event

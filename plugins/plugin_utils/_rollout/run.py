@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
 
@@ -141,7 +140,7 @@ class Rolling:
         self._settings = settings_from(
             {**options, "deadline": options["deadline"] and seconds_until(options["deadline"], datetime.now().astimezone())}
         )
-        lock_options(options["lock"] or {})
+        self._lock = lock_options(options["lock"] or {})
         # Drawn once, so that a plan is the same however often it is made.
         self._seed = int(controller.random(4), 16)
 
@@ -213,9 +212,7 @@ class Rolling:
             opening = [first, terms_of(planned.plan, self._settings, foreseen)]
             await commit(opening)
             changes = [state.apply(event, utc(time.time())) for event in opening]
-            lock = LockBeside(
-                make_lock(self._options["lock"] or {}, run.run_id, self._controller.name, progress=self._controller.say)
-            )
+            lock = LockBeside(make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say))
             await lock.open()
             opened.push_async_callback(lock.close)
             if before is not None:
@@ -351,7 +348,7 @@ class Rolling:
         around = [*others, *self._unavailable, *self._hosts.members(self._settings.min_available)]
         bystanders = [name for name in dict.fromkeys(around) if name not in set(names)]
         fleet.read([name for name in bystanders if name not in others], with_hooks=False)
-        hosts = specs_of(names, fleet, groups, history, _machines_of(self._options["lock"]))
+        hosts = specs_of(names, fleet, groups, history, self._lock.machines)
         plan = make_plan(hosts, bystanders_of(bystanders, fleet, groups), self._settings, self._seed)
         return _Planned(plan, fleet, history)
 
@@ -414,15 +411,6 @@ def collection_version() -> str:
 
 def _waves(plan: Plan) -> list[dict[str, Any]]:
     return [{"name": wave.name, "hosts": [host.name for host in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves]
-
-
-def _machines_of(lock: Mapping[str, Any] | None) -> list[str]:
-    """The machines that hold the lock."""
-    found = []
-    for endpoint in (lock or {}).get("endpoints") or ():
-        with contextlib.suppress(ValueError):
-            found.append(urlsplit(str(endpoint)).hostname or "")
-    return [name for name in found if name]
 
 
 async def _release_ended(lock: LockBeside, run_id: str, before: RunState) -> None:

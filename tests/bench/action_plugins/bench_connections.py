@@ -17,7 +17,8 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hooks import Hook, parse_hooks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hook import Hook
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import FACTS, MODULE_TIMEOUT_S, HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import CONNECTIONS

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import Request, make_report, parse_mode
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import Request, make_report, parse_mode, parse_ways
 
 from ....outcomes import code_of
 from .journals import Night, records_of, write_journal
@@ -101,6 +101,16 @@ def test_modes_as_users_write_them(value: Any, mode: int | None) -> None:
 @pytest.mark.parametrize("value", ["u=rw", "0888", "", "64", 0o7777 + 1, True, [6]])
 def test_modes_that_are_none(value: Any) -> None:
     assert code_of(parse_mode, value) == "REPORT_FAILED"
+
+
+def test_ways_as_users_write_them() -> None:
+    assert parse_ways(None) is None
+    assert parse_ways({"fast": "run1", 2026: ["run2", 3]}) == {"fast": ["run1"], "2026": ["run2", "3"]}
+
+
+@pytest.mark.parametrize("value", ["fast", [], {}, {"fast": []}, {"fast": None}, {"fast": [True]}])
+def test_ways_that_are_none(value: Any) -> None:
+    assert code_of(parse_ways, value) == "REPORT_FAILED"
 
 
 def test_check_mode_writes_nothing_and_shows_the_difference(report: Report, tmp_path: Path) -> None:

@@ -84,8 +84,6 @@ def test_hosts_that_could_not_go_a_way_are_counted(store: RunStore, tmp_path: Pa
 @pytest.mark.parametrize(
     ("ways", "files", "code"),
     [
-        ({}, ["html"], "REPORT_FAILED"),
-        ({"fast": []}, ["html"], "REPORT_FAILED"),
         (WAYS, [], "REPORT_FAILED"),
         (WAYS, ["html", "metrics"], "REPORT_FAILED"),
         ({"fast": ["nobody"]}, ["html"], "RUN_NOT_FOUND"),

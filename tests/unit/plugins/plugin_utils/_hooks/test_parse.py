@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists of hooks, and what is said to nonsense in them."""
+
 from __future__ import annotations
 
 import base64
@@ -6,102 +8,30 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleet.kexec.plugins.doc_fragments.hooks import ModuleDocFragment
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hooks import (
-    NAME_MAX_CHARS,
-    PHASES,
-    Command,
-    Hook,
-    HttpCheck,
-    ModuleCall,
-    hooks_argument_spec,
-    parse_hooks,
-)
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks import hook as hook_module
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks import http_check, module_call
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hook import PHASES
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.http_check import HttpCheck
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import KINDS, NAME_MAX_CHARS, OPTIONS, parse_hooks
+
+from .hosts import hook as one
 
 URL = "https://lb.example:8443/T0KEN/nodes?key=T0KEN"
 SECRET = "T0KEN"
-
-
-def one(hook: dict[str, Any]) -> Hook:
-    (parsed,) = parse_hooks([hook], "before")
-    return parsed
-
-
-def check(**given: Any) -> HttpCheck:
-    action = one({"http": dict({"url": URL}, **given)}).action
-    assert isinstance(action, HttpCheck)
-    return action
 
 
 def test_no_hooks() -> None:
     assert parse_hooks(None, "before") == parse_hooks([], "before") == ()
 
 
-def test_a_command_on_the_host_with_defaults() -> None:
-    hook = one({"command": ["/usr/local/bin/drain", "a b", "'\"$x\n", ""]})
-    assert hook == Hook("command drain", Command(("/usr/local/bin/drain", "a b", "'\"$x\n", ""), "host"), 60.0, 0, 1.0)
-
-
-def test_a_command_on_the_controller_with_everything_set() -> None:
-    hook = one({"controller_command": ["sleep", 5], "name": " drain x ", "timeout": 2.5, "retries": 3, "delay": 0})
-    assert hook == Hook("drain x", Command(("sleep", "5"), "controller"), 2.5, 3, 0.0)
-
-
 def test_variables_from_a_command_line_are_text() -> None:
-    hook = one({"http": {"url": URL, "status": "204", "validate_certs": "no"}, "timeout": "5", "retries": "2", "delay": "0.5"})
+    hook = one(http={"url": URL, "status": "204", "validate_certs": "no"}, timeout="5", retries="2", delay="0.5")
     assert (hook.timeout_s, hook.retries, hook.delay_s) == (5.0, 2, 0.5)
     assert isinstance(hook.action, HttpCheck)
     assert (hook.action.statuses, hook.action.validate_certs) == (frozenset({204}), False)
-
-
-def test_a_request_with_defaults() -> None:
-    assert check() == HttpCheck(URL, "GET", frozenset({200}), {}, None, True, None, None)
-
-
-def test_a_request_with_everything_set() -> None:
-    action = check(
-        method="POST",
-        status=[200, 204],
-        headers={"X-Scope": "a", "X-Count": 3},
-        body="é",
-        validate_certs=False,
-        ca_path="/etc/ca.pem",
-        username="ops",
-        password="p:ä",
-        contains="ready",
-    )
-    authorization = "Basic " + base64.b64encode("ops:p:ä".encode()).decode()
-    assert action == HttpCheck(
-        URL,
-        "POST",
-        frozenset({200, 204}),
-        {"X-Scope": "a", "X-Count": "3", "Authorization": authorization},
-        "é".encode(),
-        False,
-        "/etc/ca.pem",
-        "ready",
-    )
-
-
-def test_a_dictionary_is_sent_as_json() -> None:
-    action = check(body={"a": [1, "é"]})
-    assert (action.body, action.headers) == (b'{"a": [1, "\\u00e9"]}', {"Content-Type": "application/json"})
-    assert check(body=[], headers={"content-type": "x/y"}).headers == {"content-type": "x/y"}
-
-
-def test_a_module() -> None:
-    hook = one({"module": {"name": "ansible.builtin.service", "args": {"name": "x", "state": "stopped"}}})
-    assert hook.name == "module ansible.builtin.service"
-    assert hook.action == ModuleCall("ansible.builtin.service", {"name": "x", "state": "stopped"}, "host")
-    assert one({"module": {"name": "ping", "run_on": "controller"}}).action == ModuleCall("ping", {}, "controller")
-
-
-def test_what_a_module_was_given_is_known_line_by_line() -> None:
-    call = ModuleCall("x", {"a": "one\ntwo ", "b": [{"c": 42}, None, True], "d": ("x",)})
-    assert list(call.secrets()) == ["one", "two", "42", "x"]
 
 
 def test_names_are_unique() -> None:
@@ -113,7 +43,7 @@ def test_names_are_unique() -> None:
 
 
 def test_names_are_fit_for_a_terminal() -> None:
-    name = one({"command": ["dr\x1b[31mä" + "x" * 200]}).name
+    name = one(command=["dr\x1b[31mä" + "x" * 200]).name
     assert name.startswith("command dr?[31mäxx")
     assert len(name) == NAME_MAX_CHARS
 
@@ -142,18 +72,18 @@ TRUE = {"command": ["true"]}
         ("x", "before has to be a list of dictionaries"),
         ({"command": ["x"]}, "before has to be a list of dictionaries"),
         (["x"], "before[0] has to be a dictionary"),
-        ([TRUE, {}], "before[1] has to be exactly one of command, controller_command, http, module; it has none"),
-        ([{"command": None}], "before[0] has to be exactly one of command, controller_command, http, module; it has none"),
+        ([TRUE, {}], "before[1] needs exactly one of command, controller_command, http, module; it has none"),
+        ([{"command": None}], "before[0] needs exactly one of command, controller_command, http, module; it has none"),
         ([dict(TRUE, http={"url": URL})], "it has command and http"),
         ([dict(TRUE, comand=[])], "before[0] has no 'comand'; it takes command, "),
-        ([dict(TRUE, timeout=0)], "before[0].timeout has to be a number of seconds, above 0"),
-        ([dict(TRUE, timeout=float("inf"))], "before[0].timeout has to be a number of seconds, above 0"),
-        ([dict(TRUE, timeout=float("nan"))], "before[0].timeout has to be a number of seconds, above 0"),
-        ([dict(TRUE, timeout=True)], "before[0].timeout has to be a number of seconds, above 0"),
+        ([dict(TRUE, timeout=0)], "before[0].timeout has to be a number of seconds, more than 0"),
+        ([dict(TRUE, timeout=float("inf"))], "before[0].timeout has to be a number of seconds, more than 0"),
+        ([dict(TRUE, timeout=float("nan"))], "before[0].timeout has to be a number of seconds, more than 0"),
+        ([dict(TRUE, timeout=True)], "before[0].timeout has to be a number of seconds, more than 0"),
         ([dict(TRUE, delay=-1)], "before[0].delay has to be a number of seconds, 0 or more"),
         ([dict(TRUE, delay="soon")], "before[0].delay has to be a number of seconds, 0 or more"),
-        ([dict(TRUE, retries=-1)], "before[0].retries has to be a whole number, 0 or more"),
-        ([dict(TRUE, retries=1.5)], "before[0].retries has to be a whole number, 0 or more"),
+        ([dict(TRUE, retries=-1)], "before[0].retries has to be a whole number of at least 0"),
+        ([dict(TRUE, retries=1.5)], "before[0].retries has to be a whole number of at least 0"),
         ([dict(TRUE, name=" ")], "before[0].name has to be 1 to 100 printable characters"),
         ([dict(TRUE, name="a\nb")], "before[0].name has to be 1 to 100 printable characters"),
         ([dict(TRUE, name="x" * 101)], "before[0].name has to be 1 to 100 printable characters"),
@@ -165,7 +95,7 @@ TRUE = {"command": ["true"]}
         ([{"command": ["x", 1.10]}], "before[0].command[1] has to be text; put it in quotes"),
         ([{"command": ["x", SECRET + "\0"]}], "before[0].command[1] has to be without null characters"),
         ([{"http": URL}], "before[0].http has to be a dictionary"),
-        ([{"http": {}}], "before[0].http has to be a dictionary with url"),
+        ([{"http": {}}], "before[0].http needs url"),
         ([{"http": {"url": URL, "verify": False}}], "before[0].http has no 'verify'; it takes url, "),
         ([{"http": {"url": "file:///etc/shadow"}}], "before[0].http.url has to be a URL that begins with http"),
         ([{"http": {"url": "https://x/ " + SECRET}}], "before[0].http.url has to be a URL that begins with http"),
@@ -177,8 +107,8 @@ TRUE = {"command": ["true"]}
         ([{"http": {"url": "https://u:%s@x/" % SECRET}}], "before[0].http.url has to be a URL without credentials"),
         ([{"http": {"url": URL, "method": "get"}}], "before[0].http.method has to be one of GET, HEAD, "),
         ([{"http": {"url": URL, "status": []}}], "before[0].http.status has to be a status"),
-        ([{"http": {"url": URL, "status": [200, 99]}}], "before[0].http.status has to be from 100 to 599"),
-        ([{"http": {"url": URL, "status": "ok"}}], "before[0].http.status has to be from 100 to 599"),
+        ([{"http": {"url": URL, "status": [200, 99]}}], "before[0].http.status[1] has to be a whole number from 100 to 599"),
+        ([{"http": {"url": URL, "status": "ok"}}], "before[0].http.status has to be a whole number from 100 to 599"),
         ([{"http": {"url": URL, "headers": [SECRET]}}], "before[0].http.headers has to be a dictionary"),
         ([{"http": {"url": URL, "headers": {"X Y": SECRET}}}], "before[0].http.headers has to be a dictionary whose keys"),
         (
@@ -189,18 +119,18 @@ TRUE = {"command": ["true"]}
         ([{"http": {"url": URL, "body": {SECRET: object()}}}], "before[0].http.body has to be text, or"),
         ([{"http": {"url": URL, "body": 1.5}}], "before[0].http.body has to be text"),
         ([{"http": {"url": URL, "validate_certs": "maybe"}}], "before[0].http.validate_certs has to be true or false"),
-        ([{"http": {"url": URL, "password": SECRET}}], "before[0].http has to be both username and password, or neither"),
+        ([{"http": {"url": URL, "password": SECRET}}], "before[0].http has password, but no username; they go together"),
         (
             [{"http": {"url": URL, "username": "a:" + SECRET, "password": SECRET}}],
             "before[0].http.username has to be without a colon",
         ),
         (
             [{"http": {"url": URL, "username": "a", "password": SECRET, "headers": {"authorization": SECRET}}}],
-            "before[0].http has to be either username and password or a header",
+            "before[0].http.username has to be left out with a header Authorization",
         ),
         ([{"http": {"url": URL, "method": "HEAD", "contains": "x"}}], "before[0].http.contains has to be left out"),
         ([{"module": "ping"}], "before[0].module has to be a dictionary"),
-        ([{"module": {"args": {}}}], "before[0].module has to be a dictionary with name"),
+        ([{"module": {"args": {}}}], "before[0].module needs name"),
         ([{"module": {"name": "../x"}}], "before[0].module.name has to be the name of a module"),
         ([{"module": {"name": "x", "args": SECRET}}], "before[0].module.args has to be a dictionary"),
         ([{"module": {"name": "x", "args": {1: SECRET}}}], "before[0].module.args has to be a dictionary whose keys"),
@@ -217,42 +147,23 @@ def test_what_makes_no_sense_is_refused_by_its_place_and_without_its_value(value
     assert caught.value.__cause__ is None
 
 
-def test_what_the_argument_specification_makes_of_hooks_is_read() -> None:
-    given = {
-        "before": [{"command": ["sleep", 5]}, {"http": {"url": URL, "status": 204}}],
-        "after": [{"module": {"name": "ping"}, "timeout": 5}],
-    }
-    result = ArgumentSpecValidator(hooks_argument_spec()).validate(given)
-    assert result.error_messages == []
-    for phase in ("before", "after"):
-        assert parse_hooks(result.validated_parameters[phase], phase) == parse_hooks(given[phase], phase)
-    assert parse_hooks(result.validated_parameters["on_failure"], "on_failure") == ()
-
-
-def test_the_argument_specification_wants_one_thing_done() -> None:
-    for hook in ({}, dict(TRUE, controller_command=["x"])):
-        assert ArgumentSpecValidator(hooks_argument_spec()).validate({"before": [hook]}).error_messages
-
-
-def test_the_argument_specification_names_what_is_secret() -> None:
-    secrets: dict[str, Any] = {"headers": {"X": "secret1"}, "body": "secret2", "username": "u", "password": "secret3"}
-    given = {"before": [{"http": dict(secrets, url=URL)}, {"module": {"name": "x", "args": {"y": "secret4"}}}]}
-    result = ArgumentSpecValidator(hooks_argument_spec()).validate(given)
-    assert result._no_log_values == {"secret1", "secret2", "secret3", "secret4"}
-
-
-def as_documented(options: dict[str, Any]) -> dict[str, Any]:
-    """The part of a specification or a documentation that both have."""
-    return {
-        name: {
-            **{key: option[key] for key in ("type", "elements", "default", "choices", "required") if key in option},
-            "options": as_documented(option.get("options") or option.get("suboptions") or {}),
-        }
-        for name, option in options.items()
-    }
-
-
-def test_the_documentation_is_that_of_the_specification() -> None:
+def test_the_documentation_has_what_is_taken() -> None:
     documented = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
     assert tuple(documented) == PHASES
-    assert as_documented(documented) == as_documented(hooks_argument_spec())
+    for phase in PHASES:
+        options = documented[phase]["suboptions"]
+        assert set(options) == set(OPTIONS)
+        assert [options[key]["default"] for key in ("timeout", "retries", "delay")] == [
+            hook_module.TIMEOUT_S,
+            hook_module.RETRIES,
+            hook_module.DELAY_S,
+        ]
+        kinds = {kind: set(options[kind].get("suboptions", ())) for kind in KINDS}
+        assert kinds == {
+            "command": set(),
+            "controller_command": set(),
+            "http": set(http_check.OPTIONS),
+            "module": set(module_call.OPTIONS),
+        }
+        assert tuple(options["http"]["suboptions"]["method"]["choices"]) == http_check.METHODS
+        assert tuple(options["module"]["suboptions"]["run_on"]["choices"]) == module_call.PLACES
