@@ -31,6 +31,7 @@ HOST = (
 )
 CONTROLLER = (
     "_errors _text",
+    "_values",
     "_transport",
     "_hooks _lock",
     "_reboot",
