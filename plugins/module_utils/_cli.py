@@ -38,7 +38,7 @@ _DELAY = "1"
 _MESSAGE = "Reboot by fleet-kexec"
 
 
-class HostCommand:
+class ConsoleCommand:
     """The command, over a host.
 
     :param out: where results go.
@@ -210,7 +210,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run a command; its exit code."""
     args = parse(sys.argv[1:] if arguments is None else arguments)
-    command = HostCommand(HostFiles(), run_command, sys.stdout)
+    command = ConsoleCommand(HostFiles(), run_command, sys.stdout)
     actions: Dict[str, Callable[[argparse.Namespace], None]] = {
         "status": command.status,
         "stage": command.stage,

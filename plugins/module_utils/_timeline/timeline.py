@@ -326,14 +326,16 @@ class _Assembly:
     def _before_it(self) -> List[_Entry]:
         """What the controller did before the outage."""
         return [
-            _phase(name, span, "controller")
-            for name, span in (("drain", self._seen.drain), ("stage", self._seen.stage))
-            if span is not None and self._seen.after is not None
+            _phase(name, interval, "controller")
+            for name, interval in (("drain", self._seen.drain), ("stage", self._seen.stage))
+            if interval is not None and self._seen.after is not None
         ]
 
-    def _outage(self, span: Optional[Interval]) -> Optional[_Entry]:
+    def _outage(self, interval: Optional[Interval]) -> Optional[_Entry]:
         """An outage; None where nothing tells where it lies."""
-        return dict(_lasting(span), seen_by=span.seen_by) if span is not None and self._seen.after is not None else None
+        return (
+            dict(_lasting(interval), seen_by=interval.seen_by) if interval is not None and self._seen.after is not None else None
+        )
 
     def _slowest_stops(self) -> List[Dict[str, Any]]:
         stops = self._reading.stops if self._stop else []
@@ -363,12 +365,12 @@ def _behind(last: _Mark, mark: _Mark) -> Optional[_Mark]:
     return replace(mark, moment=moment)
 
 
-def _lasting(span: Interval) -> _Entry:
-    return {"start_ns": span.start_ns, "duration_ms": _ms(span.duration_ns), "error_ms": _ms(span.error_ns)}
+def _lasting(interval: Interval) -> _Entry:
+    return {"start_ns": interval.start_ns, "duration_ms": _ms(interval.duration_ns), "error_ms": _ms(interval.error_ns)}
 
 
-def _phase(name: str, span: Interval, source: str, within: Optional[str] = None) -> _Entry:
-    return {"name": name, **_lasting(span), "source": source, "within": within}
+def _phase(name: str, interval: Interval, source: str, within: Optional[str] = None) -> _Entry:
+    return {"name": name, **_lasting(interval), "source": source, "within": within}
 
 
 def _relative(entry: _Entry, start_ns: int) -> Dict[str, Any]:

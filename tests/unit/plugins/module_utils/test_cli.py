@@ -48,7 +48,7 @@ class Host:
     def __call__(self, *arguments: str) -> str:
         out = io.StringIO()
         args = _cli.parse(arguments)
-        getattr(_cli.HostCommand(self.files, self.run, out), args.command)(args)
+        getattr(_cli.ConsoleCommand(self.files, self.run, out), args.command)(args)
         return out.getvalue()
 
     @property
