@@ -7,15 +7,10 @@ import base64
 from typing import Any
 
 import pytest
-import yaml
 
-from ansible_collections.fleet.kexec.plugins.doc_fragments.hooks import ModuleDocFragment
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks import hook as hook_module
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks import http_check, module_call
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hook import PHASES
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.http_check import HttpCheck
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import KINDS, NAME_MAX_CHARS, OPTIONS, parse_hooks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import NAME_MAX_CHARS, parse_hooks
 
 from .hosts import hook as one
 
@@ -145,25 +140,3 @@ def test_what_makes_no_sense_is_refused_by_its_place_and_without_its_value(value
     assert SECRET not in caught.value.reason.message
     # A traceback shows what an exception was raised from.
     assert caught.value.__cause__ is None
-
-
-def test_the_documentation_has_what_is_taken() -> None:
-    documented = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]
-    assert tuple(documented) == PHASES
-    for phase in PHASES:
-        options = documented[phase]["suboptions"]
-        assert set(options) == set(OPTIONS)
-        assert [options[key]["default"] for key in ("timeout", "retries", "delay")] == [
-            hook_module.TIMEOUT_S,
-            hook_module.RETRIES,
-            hook_module.DELAY_S,
-        ]
-        kinds = {kind: set(options[kind].get("suboptions", ())) for kind in KINDS}
-        assert kinds == {
-            "command": set(),
-            "controller_command": set(),
-            "http": set(http_check.OPTIONS),
-            "module": set(module_call.OPTIONS),
-        }
-        assert tuple(options["http"]["suboptions"]["method"]["choices"]) == http_check.METHODS
-        assert tuple(options["module"]["suboptions"]["run_on"]["choices"]) == module_call.PLACES

@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from ansible_collections.fleet.kexec.plugins.doc_fragments.lock import ModuleDocFragment
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import (
     BACKENDS,
-    lock_argument_spec,
     lock_options,
     make_lock,
 )
@@ -72,12 +69,3 @@ def test_no_two_backends_mean_two_things_by_one_option() -> None:
     owned = [option for backend in BACKENDS.values() for option in backend.arguments]
     assert len(set(owned)) == len(owned)
     assert not set(owned) & {"backend", *ARGUMENTS}
-
-
-def test_documentation_and_specification_agree() -> None:
-    documented = yaml.safe_load(ModuleDocFragment.DOCUMENTATION)["options"]["lock"]["suboptions"]
-    specified = lock_argument_spec()["lock"]["options"]
-    assert set(documented) == set(specified)
-    for name, option in specified.items():
-        for key in ("type", "elements", "choices", "default"):
-            assert documented[name].get(key) == option.get(key), (name, key)
