@@ -10,9 +10,9 @@ import tempfile
 import textwrap
 from pathlib import Path
 
-IMAGE = Path(__file__).resolve().parent.parent / "plugins" / "module_utils" / "_image"
-SOURCE = IMAGE / "stub.S"
-MODULE = IMAGE / "stub_code.py"
+FOLDER = Path(__file__).resolve().parent.parent / "plugins" / "module_utils" / "_arch" / "x86"
+SOURCE = FOLDER / "stub.S"
+MODULE = FOLDER / "stub_code.py"
 
 #: What the module names, by symbol of the source.
 SYMBOLS = {"config": "CONFIG_OFFSET", "move": "MOVE_OFFSET", "sums": "SUMS_OFFSET"}

@@ -36,5 +36,4 @@ class ActionModule(ActionBase):
             host = read_host(store.open(args["run_id"]).journal, task_vars["inventory_hostname"])
         except CodedError as error:
             return dict(result, **error.as_result(), failed=True)
-        known = (task_vars.get("ansible_facts") or {}).get("fleet_kexec") or {}
-        return dict(result, **outcome_result(outcome_of(host), known))
+        return dict(result, **outcome_result(outcome_of(host), task_vars))

@@ -15,16 +15,13 @@ from ansible.utils.display import Display
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, policy_argument_spec
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.last_boot import with_last_boot
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.methods import AUTO, REQUESTS
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import (
-    METHOD_AUTO,
-    METHODS,
-    HostReboot,
-    RebootError,
-    RebootRequest,
-    reboot_host,
-)
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.reboot_host import reboot_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import RebootResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.interrupts import Interrupts
@@ -36,7 +33,7 @@ display = Display()
 ARGUMENT_SPEC: dict[str, Any] = {
     **image_argument_spec(),
     **policy_argument_spec(),
-    "method": {"type": "str", "choices": list(METHODS), "default": METHOD_AUTO},
+    "method": {"type": "str", "choices": list(REQUESTS), "default": AUTO},
     "reboot_timeout": {"type": "int", "default": 600, "aliases": ["reboot_timeout_sec"]},
     "connect_timeout": {"type": "int", "aliases": ["connect_timeout_sec"]},
     "test_command": {"type": "str", "default": "whoami"},
@@ -59,7 +56,8 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(ARGUMENT_SPEC)
         try:
-            result.update(with_last_boot(asyncio.run(self._reboot(args, task_vars or {})), task_vars or {}))
+            rebooted = asyncio.run(self._reboot(args, task_vars or {}))
+            result.update(rebooted.as_result(), **rebooted.as_facts(task_vars or {}))
         except CodedError as error:
             result.update(error.as_result(), failed=True)
         except SessionLost as error:
@@ -69,7 +67,7 @@ class ActionModule(ActionBase):
             raise KeyboardInterrupt from None
         return result
 
-    async def _reboot(self, args: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+    async def _reboot(self, args: dict[str, Any], task_vars: dict[str, Any]) -> RebootResult:
         if self._connection.transport == "local":
             raise RebootError("CONTROL_NODE", "the connection is local: this host is the machine that runs the playbook")
         name = task_vars.get("inventory_hostname")

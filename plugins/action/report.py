@@ -12,15 +12,8 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import LATEST, RunStore, default_directory
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.files import parse_mode
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import FORMATS, ReportRequest, make_report
-
-
-def _ways(value: dict[str, Any] | None) -> dict[str, list[str]] | None:
-    """Read the option C(ways), which the argument spec only knows to be a dictionary."""
-    if value is None:
-        return None
-    return {str(name): [str(run) for run in ([runs] if isinstance(runs, str) else runs or ())] for name, runs in value.items()}
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.options import FORMATS, ReportRequest, parse_mode, parse_ways
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import make_report
 
 
 class ActionModule(ActionBase):
@@ -50,7 +43,7 @@ class ActionModule(ActionBase):
             request = ReportRequest(
                 run_id=args["run_id"],
                 compare=args["compare"],
-                ways=_ways(args["ways"]),
+                ways=parse_ways(args["ways"]),
                 paths={name: args[name] for name in FORMATS if args[name]},
                 mode=parse_mode(args["mode"]),
                 check=self._task.check_mode,

@@ -19,7 +19,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._options import image_
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.screen import screen_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PER_HOST
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Controller, Rolling

@@ -43,6 +43,7 @@ options:
         description:
           - Arguments to take out.
           - A name (V(quiet)) takes out all arguments of that name, with any value; V(name=value) only the same one.
+          - C(-) and C(_) are the same in a name, as they are to the kernel. Quotes make no difference.
         type: list
         elements: str
         default: []

@@ -1,19 +1,19 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option that says which budget a run shares with others, shared by everything that reboots many hosts."""
+"""The option that says which slots a run shares with others, shared by everything that reboots many hosts."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The shared budget."""
+    """The shared slots."""
 
     DOCUMENTATION = r"""
 options:
   lock:
     description:
-      - The budget that this run shares with other runs. Every host that is about to go down takes a slot, and has it until it is
+      - The slots that this run shares with other runs. Every host that is about to go down takes one, and has it until it is
         proven back or given up. While all are taken, nobody starts another host.
       - A slot outlives its controller. A run that was killed still counts with the hosts that it left down, until it is resumed
         or the slot is freed by hand.
@@ -22,7 +22,7 @@ options:
     suboptions:
       backend:
         description:
-          - Where the budget is kept.
+          - Where the slots are kept.
           - V(local) is a directory on the controller (C(fleet.kexec/locks) below E(XDG_STATE_HOME)), for all runs of one user on
             one machine.
           - V(etcd) is for several controllers. It takes an etcd of version 3.4 or later, by its JSON gateway.
@@ -32,12 +32,12 @@ options:
           - etcd
         default: local
       name:
-        description: Which budget. Runs with different names have nothing to do with each other.
+        description: Runs with the same name share the slots. Those with different names have nothing to do with each other.
         type: str
         default: default
       slots:
         description:
-          - How many hosts may be down at once, over all runs with this O(lock.name).
+          - How many hosts may be unavailable at once, over all runs with this O(lock.name).
           - All have to give the same number. It can change while no slot is taken and no other run lives.
           - Required for O(lock.backend=etcd). If omitted for V(local), there is no limit across runs; that one host is not
             rebooted by two runs at once is seen to all the same.

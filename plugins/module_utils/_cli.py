@@ -21,8 +21,8 @@ from ._kexec.errors import KexecError
 from ._kexec.facts import present, read
 from ._kexec.policy import judge
 from ._kexec.preferences import BZIMAGE, CHOICES, FAST
-from ._kexec.record import Record
-from ._kexec.staging import NEWEST, Plan, Request, Stager, current_record, make_stager, plan, stage_planned
+from ._kexec.record import StagedRecord
+from ._kexec.staging import NEWEST, Stager, StagingPlan, StagingRequest, current_record, make_stager, plan, stage_planned
 from ._kexec.subsets import VERDICT
 from ._kexec.trigger import CALL_OFF, TRIGGER
 from ._privileges import require_root
@@ -38,7 +38,7 @@ _DELAY = "1"
 _MESSAGE = "Reboot by fleet-kexec"
 
 
-class Command:
+class ConsoleCommand:
     """The command, over a host.
 
     :param out: where results go.
@@ -116,7 +116,7 @@ class Command:
         for risk in judged.warned:
             self._say("warning  %s: %s" % (risk.code, risk.message))
 
-    def _trigger(self, record: Record) -> None:
+    def _trigger(self, record: StagedRecord) -> None:
         """Have PID 1 reboot the host, by the same scripts as from afar."""
         boot_id = self._files.read_text("/proc/sys/kernel/random/boot_id") or ""
         arguments = [record.token, "kexec", _DELAY, _MESSAGE, boot_id]
@@ -133,7 +133,7 @@ class Command:
     def _stager(self, facts: HostFacts) -> Stager:
         return make_stager(self._files, facts, self._run)
 
-    def _explain(self, planned: Plan, mood: str) -> None:
+    def _explain(self, planned: StagingPlan, mood: str) -> None:
         self._say("staged   %s%s" % (mood, _describe(planned.image.summary())))
         self._say("jump     about %d ms: %s" % (planned.choice.total_ms, _pieces(planned.choice.predicted_ms)))
         for note in planned.choice.notes:
@@ -165,11 +165,11 @@ def _pieces(predicted_ms: Dict[str, float]) -> str:
 
 
 def _asks(args: argparse.Namespace) -> bool:
-    return args.kernel is not None or _request(args) != Request(preferences=dict.fromkeys((*CHOICES, "kaslr")))
+    return args.kernel is not None or _request(args) != StagingRequest(preferences=dict.fromkeys((*CHOICES, "kaslr")))
 
 
-def _request(args: argparse.Namespace) -> Request:
-    return Request(
+def _request(args: argparse.Namespace) -> StagingRequest:
+    return StagingRequest(
         kernel=args.kernel or NEWEST,
         initrd=args.initrd,
         edits=Edits(args.cmdline, tuple(args.remove), tuple(args.append)),
@@ -210,7 +210,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run a command; its exit code."""
     args = parse(sys.argv[1:] if arguments is None else arguments)
-    command = Command(HostFiles(), run_command, sys.stdout)
+    command = ConsoleCommand(HostFiles(), run_command, sys.stdout)
     actions: Dict[str, Callable[[argparse.Namespace], None]] = {
         "status": command.status,
         "stage": command.stage,

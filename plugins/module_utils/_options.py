@@ -10,7 +10,7 @@ from typing import Any, Dict, Mapping
 
 from ._kexec.cmdline import Edits
 from ._kexec.preferences import CHOICES, Preferences
-from ._kexec.staging import NEWEST, Request
+from ._kexec.staging import NEWEST, StagingRequest
 
 
 def image_argument_spec() -> Dict[str, Any]:
@@ -47,10 +47,10 @@ def policy_argument_spec() -> Dict[str, Any]:
     return {"policy": {"type": "dict"}}
 
 
-def image_request(params: Mapping[str, Any]) -> Request:
+def image_request(params: Mapping[str, Any]) -> StagingRequest:
     """What the user asks for, from validated parameters."""
     edits = params.get("cmdline") or {}
-    return Request(
+    return StagingRequest(
         kernel=params["kernel"],
         initrd=params.get("initrd"),
         edits=Edits(edits.get("replace"), tuple(edits.get("remove") or ()), tuple(edits.get("append") or ())),

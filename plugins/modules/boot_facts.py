@@ -466,7 +466,7 @@ ansible_facts:
           elements: dict
           sample:
             - code: GUESTS_RUNNING
-              hint: Move or stop the virtual machines, or allow it if their end is expected.
+              hint: Move or stop the virtual machines, or allow this if they may stop with the host.
               message: "virtual machines run here: web"
         policy:
           description: What each risk leads to on this host, V(block), V(warn) or V(allow) by code.

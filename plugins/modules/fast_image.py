@@ -210,7 +210,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present_fast_image
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import INITRD_MODES, KEEP, ImageStore
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, Wanted
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, WantedInstallation
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import make_stager
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
@@ -219,8 +219,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._privileges import req
 from ansible_collections.fleet.kexec.plugins.module_utils._zipapp import build_command
 
 
-def wanted_of(params: Dict[str, Any]) -> Wanted:
-    return Wanted(
+def wanted_of(params: Dict[str, Any]) -> WantedInstallation:
+    return WantedInstallation(
         present=params["state"] == "present",
         release=params["release"],
         initrd_mode=params["initrd"],

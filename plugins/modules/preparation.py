@@ -187,27 +187,27 @@ from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.changes im
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
-from ansible_collections.fleet.kexec.plugins.module_utils._prepare.preparation import PARTS, Preparation, Wanted
-from ansible_collections.fleet.kexec.plugins.module_utils._prepare.record import RESERVATIONS, Record
-from ansible_collections.fleet.kexec.plugins.module_utils._prepare.watchdog import Wish
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.preparation import PARTS, Preparation, WantedPreparation
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.record import RESERVATIONS, PreparationRecord
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.watchdog import WatchdogWish
 from ansible_collections.fleet.kexec.plugins.module_utils._privileges import require_root
 
 WATCHDOG = {"auto": None, "true": True, "false": False}
 
 
-def wanted_of(params: Dict[str, Any]) -> Wanted:
+def wanted_of(params: Dict[str, Any]) -> WantedPreparation:
     before = params["installed_before"]
-    return Wanted(
+    return WantedPreparation(
         present=params["state"] == "present",
         parts=tuple(params["parts"]),
         packages=tuple(params["packages"]),
         installed_before=tuple(before) if before is not None else None,
         reservations=tuple(params["reservations"]),
-        watchdog=Wish(WATCHDOG[params["watchdog"]], params["watchdog_runtime"], params["watchdog_kexec"]),
+        watchdog=WatchdogWish(WATCHDOG[params["watchdog"]], params["watchdog_runtime"], params["watchdog_kexec"]),
     )
 
 
-def told(record: Record) -> Dict[str, Any]:
+def told(record: PreparationRecord) -> Dict[str, Any]:
     return {
         "packages": list(record.packages),
         "masked": list(record.masked),

@@ -190,7 +190,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._host.reservations import shrink_crash_reservation
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.reservation import (
     NAMES,
-    Wish,
+    ReservationWish,
     apply_reservations,
     notes,
     plan_reservations,
@@ -201,8 +201,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._module import run_mod
 from ansible_collections.fleet.kexec.plugins.module_utils._privileges import require_root
 
 
-def wishes_of(params: Dict[str, Any]) -> Dict[str, Wish]:
-    wishes = {name: Wish(params[name + "_state"] == "present", params[name] or "") for name in NAMES}
+def wishes_of(params: Dict[str, Any]) -> Dict[str, ReservationWish]:
+    wishes = {name: ReservationWish(params[name + "_state"] == "present", params[name] or "") for name in NAMES}
     return {name: wish for name, wish in wishes.items() if wish.size or not wish.present}
 
 

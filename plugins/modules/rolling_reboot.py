@@ -279,7 +279,7 @@ EXAMPLES = r"""
         resume: latest
         window: 2
 
-- name: Share one budget of five hosts between controllers
+- name: Share five slots between controllers
   hosts: web
   become: true
   gather_facts: false

@@ -155,7 +155,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._command import run_co
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present_choice
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import Record
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import StagedRecord
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import current_record, make_stager, plan, stage_planned
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, image_request
@@ -197,7 +197,7 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     }
 
 
-def token(record: Optional[Record]) -> Optional[str]:
+def token(record: Optional[StagedRecord]) -> Optional[str]:
     return record.token if record else None
 
 

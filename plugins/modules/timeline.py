@@ -198,7 +198,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._module import run_mod
 from ansible_collections.fleet.kexec.plugins.module_utils._privileges import require_root
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.gathering import gather
-from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Seen, Span, assemble
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval, Seen, assemble
 
 _OFFSET = {"offset_ns": {"type": "int", "required": True}, "error_ns": {"type": "int", "required": True}}
 _SPAN = {
@@ -224,17 +224,17 @@ def seen_by_controller(params: Dict[str, Any]) -> Seen:
     def offset(name: str) -> Optional[Offset]:
         return Offset(**params[name]) if params.get(name) else None
 
-    def span(name: str) -> Optional[Span]:
-        return Span(**params[name]) if params.get(name) else None
+    def interval(name: str) -> Optional[Interval]:
+        return Interval(**params[name]) if params.get(name) else None
 
     return Seen(
         **{name: params.get(name) for name in _WORDS},
         before=offset("clock_before"),
         after=offset("clock_after"),
-        drain=span("drain"),
-        stage=span("stage"),
-        outage=span("outage"),
-        probe_outage=span("probe_outage"),
+        drain=interval("drain"),
+        stage=interval("stage"),
+        outage=interval("outage"),
+        probe_outage=interval("probe_outage"),
         healthy_ns=params.get("healthy_ns"),
     )
 

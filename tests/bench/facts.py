@@ -18,9 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.architecture import X86_64
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage import read_bzimage
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
-from ansible_collections.fleet.kexec.plugins.module_utils._image.bzimage import read_bzimage
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import read_candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present, read
@@ -57,7 +58,7 @@ def release_of(kernel: Path) -> str:
 def needed_bytes(kernel: Path) -> int:
     """Memory that a kernel takes."""
     with kernel.open("rb") as stream:
-        return read_bzimage(stream).init_size_bytes
+        return read_bzimage(stream).memory_bytes
 
 
 def gather_ms(files: HostFiles, subsets: frozenset[str]) -> float:
@@ -81,7 +82,7 @@ def main() -> int:
         paths = ("/boot/vmlinuz-" + release, "/boot/initrd.img-" + release)
         os.symlink(kernel, files.path(paths[0]))
         Path(files.path(paths[1])).write_bytes(b"070701" + os.urandom(INITRD_BYTES - 6))
-        ImageStore(files, Unpacker()).build(read_candidate(files, *paths, ""), KEEP)
+        ImageStore(files, Unpacker()).build(read_candidate(files, X86_64, *paths, ""), KEEP)
         selections = {"all": SUBSETS, "min": resolve(["min"]), **{name: resolve(["!min", name]) for name in sorted(SUBSETS)}}
         runs = {}
         for name, subsets in selections.items():

@@ -14,11 +14,11 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from ansible_collections.fleet.kexec.plugins.module_utils._host.clocks import Tsc, read_clock_zero
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage import parse_bzimage
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub_stamps import BOOT_PARAMS, parse_boot_params
+from ansible_collections.fleet.kexec.plugins.module_utils._host.clocks import CounterReader, read_clock_zero
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
-from ansible_collections.fleet.kexec.plugins.module_utils._image.bzimage import parse_bzimage
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker, payload_of
-from ansible_collections.fleet.kexec.plugins.module_utils._image.stub_stamps import BOOT_PARAMS, parse_boot_params
 
 KEXEC = "/usr/sbin/kexec"
 
@@ -35,11 +35,11 @@ def vmlinux(args: argparse.Namespace) -> None:
 
 def jump(args: argparse.Namespace) -> None:
     """Leave a stamp behind and start the loaded image."""
-    tsc = Tsc()
+    counter = CounterReader()
     # What others have not yet written would otherwise be written after the stamp.
     os.sync()
     with args.state.open("w", encoding="ascii") as state:
-        json.dump({"boot_id": boot_id(), "tsc_cycles": tsc.read_cycles()}, state)
+        json.dump({"boot_id": boot_id(), "tsc_cycles": counter.read_cycles()}, state)
         state.flush()
         os.fsync(state.fileno())
     os.execv(KEXEC, [KEXEC, "-e"])
@@ -47,7 +47,7 @@ def jump(args: argparse.Namespace) -> None:
 
 def read(args: argparse.Namespace) -> None:
     """Print how long the jump took, as JSON: ms from the stamp."""
-    stamp = Tsc().stamp()
+    stamp = CounterReader().stamp()
     files = HostFiles()
     zero = read_clock_zero(files, stamp)
     last = json.loads(args.state.read_text(encoding="ascii"))
@@ -56,19 +56,19 @@ def read(args: argparse.Namespace) -> None:
     if boot_id() == last["boot_id"]:
         sys.exit("this is still the system that left the stamp")
 
-    tsc_hz, last_cycles = zero.tsc_hz, int(last["tsc_cycles"])
+    hz, last_cycles = zero.hz, int(last["tsc_cycles"])
 
-    def since_ms(tsc_cycles: int) -> float:
-        return round((tsc_cycles - last_cycles) * 1000 / tsc_hz, 3)
+    def since_ms(cycles: int) -> float:
+        return round((cycles - last_cycles) * 1000 / hz, 3)
 
     stub = parse_boot_params(Path(BOOT_PARAMS).read_bytes())
     result = {
         "release": os.uname().release,
         "cmdline": files.read_text("/proc/cmdline"),
-        "jump_ms": since_ms(zero.tsc_cycles),
+        "jump_ms": since_ms(zero.cycles),
         "error_ms": zero.error_ns / 10**6,
         "source": zero.source,
-        "tsc_hz": tsc_hz,
+        "tsc_hz": hz,
         "stub": stub
         and {
             **asdict(stub),

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.module_utils._image.stub_code import CODE, MOVE_OFFSET, SUMS_OFFSET
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub_code import CODE, MOVE_OFFSET, SUMS_OFFSET
 
 SOURCE = Path(__file__).resolve().with_name("native.c")
 

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import TRIGGER_GRACE_S
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import TRIGGER_GRACE_S
 from ansible_collections.fleet.kexec.tests.bench import rollout_builtin, rollout_ssh
 from ansible_collections.fleet.kexec.tests.bench.simulated_fleet import State, name_of, running
 

@@ -30,7 +30,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._command import Comman
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import TRIGGER
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import CONNECTIONS, rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Controller, Probers, Rolling

@@ -20,11 +20,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.architecture import X86_64
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage import read_bzimage
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
-from ansible_collections.fleet.kexec.plugins.module_utils._image.bzimage import read_bzimage
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, read_candidate
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.fast_staging import Preparation, prepared
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.fast_staging import ImagePreparation, prepared
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, ImageStore
 
 KERNEL, INITRD = "/boot/vmlinuz", "/boot/initrd.img"
@@ -39,12 +40,12 @@ MEMORY_MAX_BYTES = 250 * 10**6
 def needed_bytes(kernel: Path) -> int:
     """Memory that a kernel takes."""
     with kernel.open("rb") as stream:
-        return read_bzimage(stream).init_size_bytes
+        return read_bzimage(stream).memory_bytes
 
 
 def candidate(files: HostFiles) -> Candidate:
     """The kernel to work on."""
-    return read_candidate(files, KERNEL, INITRD, "")
+    return read_candidate(files, X86_64, KERNEL, INITRD, "")
 
 
 def build(files: HostFiles) -> None:
@@ -55,9 +56,9 @@ def build(files: HostFiles) -> None:
 def prepare(files: HostFiles) -> None:
     """Make it ready, from looking at the kernel to the point where kexec-tools would load it."""
     fast = candidate(files).fast
-    if fast is None:
+    if fast is None or X86_64.fast is None:
         raise SystemExit("there is no fast image to make ready")
-    with prepared(files, Preparation(fast, INITRD, check=True, kaslr=True), os.urandom):
+    with prepared(files, ImagePreparation(fast, X86_64.fast, INITRD, check=True, kaslr=True), os.urandom):
         pass
 
 

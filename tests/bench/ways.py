@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.watch import Outage
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_track import HostOutage
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation, Prober, first_banner
 
 HERE = Path(__file__).parent
@@ -125,7 +125,7 @@ class Silences:
     def __init__(self, now: float) -> None:
         self._last_up = now
         self._down_at: float | None = None
-        self.longest: Outage | None = None
+        self.longest: HostOutage | None = None
 
     def observe(self, observation: Observation) -> None:
         """Take in what a probe saw."""
@@ -135,7 +135,7 @@ class Silences:
                 self._down_at = at
             return
         if self._down_at is not None:
-            silence = Outage(round((at - self._last_up) * 1000), round((self._down_at - self._last_up) * 1000), self._last_up)
+            silence = HostOutage(round((at - self._last_up) * 1000), round((self._down_at - self._last_up) * 1000), self._last_up)
             if self.longest is None or silence.duration_ms > self.longest.duration_ms:
                 self.longest = silence
             self._down_at = None

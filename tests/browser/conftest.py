@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import ReportRequest, make_report
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.options import ReportRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import make_report
 from ansible_collections.fleet.kexec.tests.unit.plugins.plugin_utils._report.journals import Timed, write_journal
 
 from .chromium import Browser

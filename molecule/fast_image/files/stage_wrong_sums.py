@@ -7,9 +7,9 @@ import sys
 sys.path.insert(0, "/usr/local/sbin/fleet-kexec")
 
 from fleet_kexec import _cli
-from fleet_kexec._image.stub import Checksummer
+from fleet_kexec._arch.x86.stub import StubChecksummer
 
-true_sums = Checksummer.sums
+true_sums = StubChecksummer.sums
 
 
 def wrong_sums(self, data):
@@ -17,5 +17,5 @@ def wrong_sums(self, data):
     return (first ^ 1, *others)
 
 
-Checksummer.sums = wrong_sums
+StubChecksummer.sums = wrong_sums
 sys.exit(_cli.main(["stage", "--image", "fast", "--loader", "kexec_load"]))

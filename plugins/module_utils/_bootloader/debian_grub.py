@@ -13,12 +13,12 @@ import os
 import re
 from typing import Dict, List, Mapping, Sequence, Set, Tuple
 
+from .._cmdline import values_of
 from .._command import find_executable
-from .arguments import values_of
 from .changes import FileChange
 from .errors import BootloaderError
 from .grub_cfg import SAVED_ENTRY, MenuEntry, parse_grub_cfg, parse_grubenv
-from .interface import ALL, ANY_ENTRY, Bootloader, Entry, Plan, Setter, Setting
+from .interface import ALL, ANY_ENTRY, Bootloader, BootloaderPlan, Entry, Setter, Setting
 
 MAIN_FILE = "/etc/default/grub"
 DROP_IN_DIRECTORY = "/etc/default/grub.d"
@@ -152,7 +152,7 @@ class DebianGrub(Bootloader):
         """See :class:`Bootloader`."""
         return (GRUB_CFG, _UNFINISHED)
 
-    def plan(self, settings: Mapping[str, Setting], kernels: str) -> Plan:
+    def plan(self, settings: Mapping[str, Setting], kernels: str) -> BootloaderPlan:
         """See :class:`Bootloader`."""
         if kernels != ALL:
             raise BootloaderError(
@@ -174,9 +174,9 @@ class DebianGrub(Bootloader):
         if after != before:
             changes = (FileChange(DROP_IN, before, after, with_directory=made_directory),)
         elif not any(self.mismatches(expected)):
-            return Plan(expected=expected)
+            return BootloaderPlan(expected=expected)
         self.check_writable((DROP_IN, GRUB_CFG))
-        return Plan(changes, ((update,),), expected)
+        return BootloaderPlan(changes, ((update,),), expected)
 
     def _expected(self, name: str, setting: Setting) -> Tuple[str, ...]:
         others = () if setting.overrule else (value for setter in self._others(name) for value in setter.values)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Type
 
+from .._arch.architectures import loader_name
+from .._arch.interface import LOADER_EXTLINUX, LOADER_GRUB, LOADER_KEXEC
 from .._command import Runner, find_executable
 from .._host.efi_variables import LOADER, has_efi_variables, read_efi_string
 from .._host.files import HostFiles
@@ -23,11 +25,8 @@ _SUPPORTED: Dict[str, Type[Bootloader]] = {each.NAME: each for each in (DebianGr
 # What a bootloader says of itself. It is gone with the next reset, so it is of the boot that led here.
 _LOADER_INFO = "LoaderInfo"
 
-# Documentation/arch/x86/boot.rst, "type_of_loader", high nibble. 0x2 is the
-# kernel's own EFI entry, which systemd-boot uses and GRUB may; 0xd is kexec.
-_TYPE_NAMES = {0x0: "LILO", 0x1: "Loadlin", 0x4: "iPXE", 0x5: "ELILO", 0x8: "U-Boot", 0x9: "Xen", 0xB: "QEMU"}
-_TYPE_EXTLINUX = 0x3
-_TYPE_GRUB = 0x7
+# Loaders that say something of the bootloader in use; any other has its settings elsewhere.
+_TELLING_LOADERS = (LOADER_EXTLINUX, LOADER_GRUB, LOADER_KEXEC)
 
 EXTLINUX = "extlinux"
 
@@ -54,12 +53,12 @@ def detect_name(files: HostFiles) -> str:
     found = _find(files)
     if "zipl" in found:
         return "zipl"
-    kind = _kind(files)
-    if kind in _TYPE_NAMES:
+    started_by = loader_name(files.read_int("/proc/sys/kernel/bootloader_type"))
+    if started_by is not None and started_by not in _TELLING_LOADERS:
         raise BootloaderError(
-            "BOOTLOADER_UNKNOWN", "the kernel was started by %s, whose settings are not on this host" % _TYPE_NAMES[kind]
+            "BOOTLOADER_UNKNOWN", "the kernel was started by %s, whose settings are not on this host" % started_by
         )
-    possible = _in_use(files, kind, found)
+    possible = _in_use(files, started_by, found)
     if len(possible) == 1:
         return possible[0]
     if not possible:
@@ -69,11 +68,6 @@ def detect_name(files: HostFiles) -> str:
         "found %s, and nothing tells which of them started this host"
         % " and ".join("%s (%s)" % (name, found[name]) for name in possible),
     )
-
-
-def _kind(files: HostFiles) -> Optional[int]:
-    number = files.read_int("/proc/sys/kernel/bootloader_type")
-    return number >> 4 if number is not None else None
 
 
 def _find(files: HostFiles) -> Dict[str, str]:
@@ -100,14 +94,14 @@ def _find(files: HostFiles) -> Dict[str, str]:
     return found
 
 
-def _in_use(files: HostFiles, kind: Optional[int], found: Dict[str, str]) -> List[str]:
+def _in_use(files: HostFiles, started_by: Optional[str], found: Dict[str, str]) -> List[str]:
     """Those of the bootloaders found that nothing speaks against."""
     names = list(found)
     efi = files.exists("/sys/firmware/efi")
     info = read_efi_string(files, _LOADER_INFO, LOADER)
-    if kind == _TYPE_GRUB:
+    if started_by == LOADER_GRUB:
         return [name for name in names if name in _GRUBS]
-    if kind == _TYPE_EXTLINUX:
+    if started_by == LOADER_EXTLINUX:
         return [name for name in names if name == EXTLINUX]
     says = info or ""
     if says.startswith("systemd-boot"):

@@ -14,17 +14,21 @@ import os
 import re
 from typing import Dict, List, Mapping, Sequence, Tuple
 
+from .._cmdline import values_of
 from .._command import find_executable
-from .arguments import values_of
 from .crashkernel import NAME as CRASHKERNEL
 from .errors import BootloaderError
-from .interface import ALL, ANY_ENTRY, DEFAULT, Entry, Plan, Setting, describe
-from .record import Record, read_record, record_change
+from .interface import ALL, ANY_ENTRY, DEFAULT, BootloaderPlan, Entry, Setting, Values, describe
+from .record import SettingsRecord, read_record, record_change
 from .recorded import RecordedBootloader, foreign, updated, values_after
 
 _ENTRIES = "/boot/loader/entries"
 # What else grubby may write, by version and distribution.
 _FILES = ("/etc/default/grub", "/etc/kernel/cmdline", "/boot/grub2/grubenv", "/boot/grub2/grub.cfg")
+
+# Values of one argument.
+EntryValues = Mapping[Entry, Tuple[str, ...]]
+
 _VALUE = re.compile(r'^(\w+)=(?:"(.*)"|(.*))$')
 
 
@@ -88,56 +92,87 @@ class Grubby(RecordedBootloader):
         names = (name for name in self._files.listdir(_ENTRIES) if name.endswith(".conf"))
         return (*_FILES, *(os.path.join(_ENTRIES, name) for name in names))
 
-    def plan(self, settings: Mapping[str, Setting], kernels: str) -> Plan:
+    def plan(self, settings: Mapping[str, Setting], kernels: str) -> BootloaderPlan:
         """See :class:`Bootloader`."""
         for name, setting in settings.items():
-            if len(setting.values) > 1:
-                raise BootloaderError(
-                    "NOT_EXPRESSIBLE", "grubby keeps one value of an argument only, so not %s" % describe(name, setting.values)
-                )
+            _check_single(name, setting.values)
         everything = self.entries()
         entries = _affected(everything, kernels)
         if not entries:
             raise BootloaderError("KERNEL_NOT_FOUND", "grubby knows of no kernel %s" % kernels)
         record = read_record(self._files)
         main = next((entry for entry in entries if entry.is_default), entries[0])
-        others = [entry for entry in everything if entry not in entries]
-        # What is taken back from some kernels only is still set for the rest.
-        made = {name: setting for name, setting in settings.items() if setting.values or not _has_own(others, name, record)}
-        after = updated(record, made, {name: values_of(main.cmdline, name) for name in made})
-        unwanted: List[str] = []
-        added: List[str] = []
-        expected: Dict[str, Dict[str, Tuple[str, ...]]] = {entry.source: {} for entry in entries}
-        same = True
-        for name, setting in settings.items():
-            there = {entry: values_of(entry.cmdline, name) for entry in entries}
-            wanted = {entry: values_after(name, setting, values, record) for entry, values in there.items()}
-            for entry, values in wanted.items():
-                expected[entry.source][name] = values
-            same = same and len(set(wanted.values())) == 1
-            if there == wanted:
-                continue
-            for values in wanted.values():
-                if len(values) > 1:
-                    raise BootloaderError(
-                        "NOT_EXPRESSIBLE", "grubby keeps one value of an argument only, so not %s" % describe(name, values)
-                    )
-            gone = {value for entry in entries for value in there[entry] if value not in wanted[entry]}
-            unwanted.extend("%s=%s" % (name, value) for value in sorted(gone))
-            new = {value for entry in entries for value in wanted[entry] if value not in there[entry]}
-            added.extend("%s=%s" % (name, value) for value in sorted(new))
-        if same:
-            expected = {ANY_ENTRY: expected[main.source]}
-        if not unwanted and not added and after == record:
-            return Plan(expected=expected, kernels=kernels)
-        command = [self._grubby(), "--update-kernel=%s" % _target(kernels, main)]
-        if unwanted:
-            command.append("--remove-args=%s" % " ".join(unwanted))
-        if added:
-            command.append("--args=%s" % " ".join(added))
-        commands = (tuple(command),) if unwanted or added else ()
+        after = _updated(record, settings, main, [entry for entry in everything if entry not in entries])
+        wanted = {name: _wanted(name, setting, entries, record) for name, setting in settings.items()}
+        expected = _expected(entries, wanted)
+        command = self._command(_target(kernels, main), wanted)
+        if not command and after == record:
+            return BootloaderPlan(expected=expected, kernels=kernels)
         self.check_writable([os.path.join(_ENTRIES, "entry"), *(path for path in _FILES if self._files.exists(path))])
-        return Plan((record_change(self._files, after),), commands, expected, kernels)
+        return BootloaderPlan((record_change(self._files, after),), (command,) if command else (), expected, kernels)
+
+    def _command(self, target: str, wanted: Mapping[str, EntryValues]) -> Tuple[str, ...]:
+        """The call of grubby that makes values of arguments what is wanted; empty if they are so.
+
+        :raises BootloaderError: C(NOT_EXPRESSIBLE).
+        """
+        changes = [_changed(name, values) for name, values in wanted.items()]
+        removed = [argument for gone, _new in changes for argument in gone]
+        added = [argument for _gone, new in changes for argument in new]
+        if not removed and not added:
+            return ()
+        return (
+            self._grubby(),
+            "--update-kernel=%s" % target,
+            *(["--remove-args=%s" % " ".join(removed)] if removed else []),
+            *(["--args=%s" % " ".join(added)] if added else []),
+        )
+
+
+def _check_single(name: str, values: Sequence[str]) -> None:
+    if len(values) > 1:
+        raise BootloaderError("NOT_EXPRESSIBLE", "grubby keeps one value of an argument only, so not %s" % describe(name, values))
+
+
+def _updated(record: SettingsRecord, settings: Mapping[str, Setting], main: Entry, others: Sequence[Entry]) -> SettingsRecord:
+    """The record once settings are made.
+
+    :param others: entries that settings are not for. What is taken back from some kernels only is still set for those.
+    """
+    made = {name: setting for name, setting in settings.items() if setting.values or not _has_own(others, name, record)}
+    return updated(record, made, {name: values_of(main.cmdline, name) for name in made})
+
+
+def _wanted(name: str, setting: Setting, entries: Sequence[Entry], record: SettingsRecord) -> EntryValues:
+    """Values of an argument that entries have once a setting is made."""
+    return {entry: values_after(name, setting, values_of(entry.cmdline, name), record) for entry in entries}
+
+
+def _changed(name: str, wanted: EntryValues) -> Tuple[List[str], List[str]]:
+    """Arguments of a name that have to go from any entry, and those that have to come.
+
+    :raises BootloaderError: C(NOT_EXPRESSIBLE).
+    """
+    there = {entry: values_of(entry.cmdline, name) for entry in wanted}
+    if there == wanted:
+        return [], []
+    for values in wanted.values():
+        _check_single(name, values)
+    return _surplus(name, there, wanted), _surplus(name, wanted, there)
+
+
+def _surplus(name: str, values: EntryValues, others: EntryValues) -> List[str]:
+    """Arguments that an entry has by some values and has not by others."""
+    found = {value for entry in values for value in values[entry] if value not in others[entry]}
+    return ["%s=%s" % (name, value) for value in sorted(found)]
+
+
+def _expected(entries: Sequence[Entry], wanted: Mapping[str, EntryValues]) -> Dict[str, Values]:
+    """What is wanted, by entry; once for any entry where it is the same for all."""
+    expected: List[Values] = [{name: values[entry] for name, values in wanted.items()} for entry in entries]
+    if all(each == expected[0] for each in expected):
+        return {ANY_ENTRY: expected[0]}
+    return {entry.source: each for entry, each in zip(entries, expected)}
 
 
 def _affected(entries: Sequence[Entry], kernels: str) -> List[Entry]:
@@ -148,7 +183,7 @@ def _affected(entries: Sequence[Entry], kernels: str) -> List[Entry]:
     return [entry for entry in entries if entry.release == kernels]
 
 
-def _has_own(entries: Sequence[Entry], name: str, record: Record) -> bool:
+def _has_own(entries: Sequence[Entry], name: str, record: SettingsRecord) -> bool:
     """Whether an entry has what we have set."""
     own = record.settings.get(name)
     return own is not None and any(foreign(values, own) != values for values in (values_of(e.cmdline, name) for e in entries))

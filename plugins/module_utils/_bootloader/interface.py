@@ -15,9 +15,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
+from .._cmdline import values_of
 from .._command import Runner
 from .._host.files import HostFiles
-from .arguments import values_of
 from .changes import FileChange, Snapshot, make_change
 from .errors import BootloaderError
 
@@ -72,7 +72,7 @@ class Setter:
 
 
 @dataclass(frozen=True)
-class Plan:
+class BootloaderPlan:
     """What has to be done for settings.
 
     :ivar changes: of files, in this order.
@@ -125,7 +125,7 @@ class Bootloader(ABC):
         """Who else sets an argument, those that are overruled left out."""
 
     @abstractmethod
-    def plan(self, settings: Mapping[str, Setting], kernels: str) -> Plan:
+    def plan(self, settings: Mapping[str, Setting], kernels: str) -> BootloaderPlan:
         """What has to be done for settings; changes nothing.
 
         :param kernels: :data:`ALL`, :data:`DEFAULT`, or a release.
@@ -142,7 +142,7 @@ class Bootloader(ABC):
         """The entry that is booted where nobody chooses; None if that can't be told."""
         return next((entry for entry in self.entries() if entry.is_default), None)
 
-    def apply(self, plan: Plan) -> None:
+    def apply(self, plan: BootloaderPlan) -> None:
         """Carry out a plan. Where that fails everything is as it was before.
 
         :raises BootloaderError: C(BOOTLOADER_FAILED) or C(BOOTLOADER_MISMATCH).
@@ -171,7 +171,7 @@ class Bootloader(ABC):
         """Where entries don't have the values that are expected, in words."""
         return _differences(self.affected(kernels), expected)
 
-    def _verify(self, plan: Plan) -> None:
+    def _verify(self, plan: BootloaderPlan) -> None:
         entries = self.affected(plan.kernels)
         if not entries:
             raise BootloaderError("BOOTLOADER_MISMATCH", "%s has no entry that could take it" % self.NAME)

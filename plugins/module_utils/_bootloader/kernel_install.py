@@ -17,14 +17,14 @@ import re
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from .._cmdline import values_of, with_values, without
 from .._command import find_executable
-from .._kexec.cmdline import Edits, base_line
-from .arguments import values_of, with_values, without
+from .._one_boot_args import lasting_arguments
 from .bls import BlsEntry, parse_bls
 from .changes import FileChange
 from .errors import BootloaderError
-from .interface import ALL, Entry, Plan, Setter, Setting
-from .record import Origin, Record, digest, read_record, record_change
+from .interface import ALL, BootloaderPlan, Entry, Setter, Setting
+from .record import Origin, SettingsRecord, digest, read_record, record_change
 from .recorded import RecordedBootloader, foreign, updated, values_after
 
 CMDLINE = "/etc/kernel/cmdline"
@@ -109,7 +109,7 @@ class KernelInstall(RecordedBootloader):
         """Command line of the default entry, for kernels that are installed later; None if there are no entries.
 
         :raises BootloaderError: C(BOOTLOADER_CONFIG_INVALID) or C(BOOTLOADER_UNSUPPORTED).
-        :raises KexecError: C(CMDLINE_INVALID): it can't be understood.
+        :raises CmdlineError: C(CMDLINE_INVALID): it can't be understood.
         """
         entries = self._read()
         return _for_later(self._main(entries)) if entries else None
@@ -141,7 +141,7 @@ class KernelInstall(RecordedBootloader):
         """See :class:`Bootloader`."""
         return ()
 
-    def plan(self, settings: Mapping[str, Setting], kernels: str) -> Plan:
+    def plan(self, settings: Mapping[str, Setting], kernels: str) -> BootloaderPlan:
         """See :class:`Bootloader`."""
         if kernels != ALL:
             raise BootloaderError(
@@ -163,7 +163,7 @@ class KernelInstall(RecordedBootloader):
         changes = [(path, old, new) for path, old, new in texts if old != new]
         expected = {path: self._expected(path, entry, settings, record, after) for path, entry in entries}
         if not changes and after == record:
-            return Plan(expected=expected)
+            return BootloaderPlan(expected=expected)
         origins = self._origins(record, after, changes)
         self.check_writable([*(path for path, _old, _new in changes), CMDLINE])
         kept = record_change(self._files, replace(after, origins=origins))
@@ -172,9 +172,11 @@ class KernelInstall(RecordedBootloader):
             for path, old, new in changes
         ]
         # The record tells of changes before they are made, and until they are taken back.
-        return Plan((kept, *files) if kept.after is not None else (*files, kept), (), expected)
+        return BootloaderPlan((kept, *files) if kept.after is not None else (*files, kept), (), expected)
 
-    def _after(self, path: str, entry: BlsEntry, settings: Mapping[str, Setting], record: Record, after: Record) -> str:
+    def _after(
+        self, path: str, entry: BlsEntry, settings: Mapping[str, Setting], record: SettingsRecord, after: SettingsRecord
+    ) -> str:
         """The text of an entry file with settings made."""
         original = _original(path, entry.text, record, after)
         if original is not None and original.text is not None:
@@ -183,7 +185,7 @@ class KernelInstall(RecordedBootloader):
         return entry.text if cmdline == entry.cmdline else entry.with_cmdline(cmdline)
 
     def _expected(
-        self, path: str, entry: BlsEntry, settings: Mapping[str, Setting], record: Record, after: Record
+        self, path: str, entry: BlsEntry, settings: Mapping[str, Setting], record: SettingsRecord, after: SettingsRecord
     ) -> Dict[str, Tuple[str, ...]]:
         """Values that an entry has then. What it had before need not be what the others had."""
         original = _original(path, entry.text, record, after)
@@ -193,7 +195,7 @@ class KernelInstall(RecordedBootloader):
         return {name: values_after(name, setting, values_of(entry.cmdline, name), record) for name, setting in settings.items()}
 
     def _cmdline_file(
-        self, main: BlsEntry, settings: Mapping[str, Setting], record: Record, after: Record
+        self, main: BlsEntry, settings: Mapping[str, Setting], record: SettingsRecord, after: SettingsRecord
     ) -> Tuple[str, Optional[str], Optional[str]]:
         """C(/etc/kernel/cmdline) before and after: what kernels have that are installed later."""
         there = self._files.read_bytes(CMDLINE)
@@ -212,7 +214,7 @@ class KernelInstall(RecordedBootloader):
         return CMDLINE, None, _with_settings(base, settings, record) + "\n"
 
     def _origins(
-        self, record: Record, after: Record, changes: Sequence[Tuple[str, Optional[str], Optional[str]]]
+        self, record: SettingsRecord, after: SettingsRecord, changes: Sequence[Tuple[str, Optional[str], Optional[str]]]
     ) -> Dict[str, Origin]:
         origins = dict(record.origins)
         for path, old, new in changes:
@@ -230,7 +232,7 @@ def _for_later(entry: BlsEntry) -> str:
 
     An entry that was made after a kexec may have got the latter.
     """
-    return base_line(without(entry.cmdline, _OWN_ARGUMENT), Edits())
+    return " ".join(each.text for each in lasting_arguments(without(entry.cmdline, _OWN_ARGUMENT)).arguments)
 
 
 def _id_of(path: str) -> str:
@@ -238,7 +240,7 @@ def _id_of(path: str) -> str:
     return _TRIES.sub("", os.path.basename(path))
 
 
-def _original(path: str, text: Optional[str], record: Record, after: Record) -> Optional[Origin]:
+def _original(path: str, text: Optional[str], record: SettingsRecord, after: SettingsRecord) -> Optional[Origin]:
     """What a file held before the first change, if it is to be put back: all is taken back, and nobody has touched it."""
     origin = record.origins.get(path)
     return (
@@ -255,7 +257,7 @@ def _has(line: Optional[str], settings: Mapping[str, Setting]) -> bool:
     return any(setting.values and values_of(line or "", name) for name, setting in settings.items())
 
 
-def _with_settings(line: str, settings: Mapping[str, Setting], record: Record) -> str:
+def _with_settings(line: str, settings: Mapping[str, Setting], record: SettingsRecord) -> str:
     for name, setting in settings.items():
         values = values_of(line, name)
         wanted = values_after(name, setting, values, record)

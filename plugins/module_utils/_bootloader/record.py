@@ -13,12 +13,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from .._host.fast_images import DIRECTORY
 from .._host.files import HostFiles
+from .._paths import STATE_DIRECTORY
 from .changes import FileChange
 from .interface import Setting
 
-PATH = DIRECTORY + "/reservations.json"
+PATH = STATE_DIRECTORY + "/reservations.json"
 _FORMAT = 1
 _MODE = 0o600
 
@@ -36,7 +36,7 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Record:
+class SettingsRecord:
     """All that was set.
 
     :ivar settings: by argument.
@@ -61,27 +61,27 @@ class Record:
         return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
 
-def parse_record(text: str) -> Record:
+def parse_record(text: str) -> SettingsRecord:
     """Parse the file; one that is none counts as empty, and so as set by others."""
     try:
         values = json.loads(text)
         if values["format"] != _FORMAT:
-            return Record()
-        return Record(
+            return SettingsRecord()
+        return SettingsRecord(
             {name: Setting(tuple(each["values"]), bool(each["overrule"])) for name, each in values["settings"].items()},
             {name: tuple(each) for name, each in values["before"].items()},
             {path: Origin(each["text"], each["left_sha256"]) for path, each in values["origins"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        return Record()
+        return SettingsRecord()
 
 
-def read_record(files: HostFiles) -> Record:
+def read_record(files: HostFiles) -> SettingsRecord:
     """What was set on this host."""
     return parse_record(files.read_text(PATH) or "")
 
 
-def record_change(files: HostFiles, record: Record) -> FileChange:
+def record_change(files: HostFiles, record: SettingsRecord) -> FileChange:
     """The change that writes a record, or removes it once nothing is set any more."""
     after = record.to_json().encode("utf-8") if record.settings else None
     return FileChange(PATH, files.read_bytes(PATH), after, _MODE, with_directory=True)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Dict, List, Mapping, Tuple
 
-from .arguments import values_of
+from .._cmdline import values_of
 from .interface import Bootloader, Entry, Setter, Setting
-from .record import Record, read_record
+from .record import SettingsRecord, read_record
 
 
 class RecordedBootloader(Bootloader):
@@ -42,7 +42,7 @@ def foreign(values: Tuple[str, ...], own: Setting | None) -> Tuple[str, ...]:
     return values[: len(values) - len(mine)] if mine and values[len(values) - len(mine) :] == mine else values
 
 
-def updated(record: Record, settings: Mapping[str, Setting], found: Mapping[str, Tuple[str, ...]]) -> Record:
+def updated(record: SettingsRecord, settings: Mapping[str, Setting], found: Mapping[str, Tuple[str, ...]]) -> SettingsRecord:
     """A record once settings are made.
 
     :param found: values of the arguments as they are now.
@@ -53,10 +53,10 @@ def updated(record: Record, settings: Mapping[str, Setting], found: Mapping[str,
         for name, setting in kept.items()
         if setting.overrule
     }
-    return Record(kept, before, record.origins)
+    return SettingsRecord(kept, before, record.origins)
 
 
-def values_after(name: str, setting: Setting, values: Tuple[str, ...], record: Record) -> Tuple[str, ...]:
+def values_after(name: str, setting: Setting, values: Tuple[str, ...], record: SettingsRecord) -> Tuple[str, ...]:
     """Values of an argument once a setting is made, from those that are there.
 
     :param record: as it is before.

@@ -9,10 +9,11 @@ import json
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
+from .._paths import STATE_DIRECTORY
 from .atomic import write_atomically
 from .files import HostFiles
 
-PATH = "/var/lib/fleet-kexec/history.jsonl"
+PATH = STATE_DIRECTORY + "/history.jsonl"
 #: As many boots are kept.
 KEPT = 100
 # A hundred timelines have a tenth of it. What is larger was not written by this.

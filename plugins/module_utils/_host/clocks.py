@@ -1,16 +1,14 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clocks of a host, laid on the one axis that a kexec leaves alone: the TSC.
+"""The clocks of a host, laid on the one axis that a kexec leaves alone: the processor's cycle counter.
 
-The time-stamp counter runs on while one kernel hands over to the next. What
-the old system stamped and what the new one says of its own beginning can be
-subtracted, if the new kernel's clock zero is known as a TSC value.
+The counter runs on while one kernel hands over to the next. What the old
+system stamped and what the new one says of its own beginning can be
+subtracted, if the new kernel's clock zero is known as a value of the counter.
 
-Clock zero is where C(sched_clock()) reads 0: on x86 early in C(setup_arch()),
-as soon as the frequency of the TSC is known (arch/x86/kernel/tsc.c,
-C(cyc2ns_init_boot_cpu()); arch/x86/kernel/kvmclock.c on kvm-clock). The times
-of the kernel log count from there.
+Clock zero is where C(sched_clock()) reads 0: early in C(setup_arch()), as soon
+as the counter's frequency is known. The times of the kernel log count from there.
 """
 
 from __future__ import annotations
@@ -19,21 +17,19 @@ import ctypes
 import errno
 import mmap
 import os
-import platform
 import re
 import struct
 import time
 from dataclasses import dataclass
 from typing import Callable, Iterable, Optional, Tuple
 
+from .._arch.architectures import own_architecture
+from .._arch.interface import CycleCounter
 from .._native import NativeCode
 from .files import HostFiles
 
 PERF_PAGE = "perf_page"
 BOOTTIME = "boottime"
-
-# lfence; rdtsc; shl $32,%rdx; or %rdx,%rax; ret. The fence keeps the read from running ahead.
-_RDTSC = bytes.fromhex("0faee8 0f31 48c1e220 4809d0 c3")
 
 # linux/perf_event.h: struct perf_event_attr, first published size, and struct perf_event_mmap_page.
 _ATTR_SIZE = 64
@@ -41,7 +37,6 @@ _PERF_TYPE_SOFTWARE = 1
 _PERF_COUNT_SW_DUMMY = 9
 _PERF_FLAG_FD_CLOEXEC = 8
 _DISABLED_EXCLUDE_KERNEL_EXCLUDE_HV = 1 << 0 | 1 << 5 | 1 << 6
-_SYS_PERF_EVENT_OPEN = 298
 _PAGE_LOCK = struct.Struct("<8xI")
 _PAGE_CLOCK = struct.Struct("<40xQ2xHIQQ")
 _PAGE_BYTES = 80
@@ -55,11 +50,11 @@ _STAMP_TRIES = 8
 _KMSG_RECORD_BYTES = 8192
 _KMSG_RECORDS = 200_000
 
-# How far CLOCK_BOOTTIME was seen off in the first seconds, before the TSC is its source: -30 ms on
+# How far CLOCK_BOOTTIME was seen off in the first seconds, before the counter is its source: -30 ms on
 # kvm-clock, 240 ms in a virtual machine under TCG, which gets timer ticks too many.
 UNKNOWN_OFFSET_NS = 300_000_000
 # The kernel steers its clocks by no more than this (MAXFREQ, linux/timex.h); a first calibration
-# of the TSC is hardly worse.
+# of the counter is hardly worse.
 _STEERING_PPM = 500
 # The log gives frequencies in kHz.
 _LOG_RESOLUTION_HZ = 1000
@@ -72,19 +67,19 @@ _LOG_RESOLUTION_HZ = 1000
 class Stamp:
     """One moment on several clocks.
 
-    :ivar width_cycles: from the TSC read before the clocks to the one read
+    :ivar width_cycles: from the counter read before the clocks to the one read
         after them; the stamp's error is half of it.
     """
 
-    tsc_cycles: int
+    cycles: int
     realtime_ns: int
     boottime_ns: int
     width_cycles: int
 
 
 @dataclass(frozen=True)
-class TscClock:
-    """How the kernel turns the TSC into its C(local_clock()): C(zero_ns + (tsc * mult >> shift)), modulo 2^64.
+class CycleClock:
+    """The kernel's conversion of cycles to its C(local_clock()): C(zero_ns + (cycles * mult >> shift)), modulo 2^64.
 
     Fields of struct perf_event_mmap_page (linux/perf_event.h). Valid until
     the kernel calibrates anew, which it does once, a second or two after its start.
@@ -95,28 +90,28 @@ class TscClock:
     shift: int
 
     @property
-    def tsc_hz(self) -> float:
+    def hz(self) -> float:
         """Cycles per second."""
         return 1e9 * (1 << self.shift) / self.mult
 
-    def local_clock_ns(self, tsc_cycles: int) -> int:
-        """The kernel's clock at a TSC value; negative before its beginning."""
-        return _signed64(self.zero_ns + (tsc_cycles * self.mult >> self.shift))
+    def local_clock_ns(self, cycles: int) -> int:
+        """The kernel's clock at a value of the counter; negative before its beginning."""
+        return _signed64(self.zero_ns + (cycles * self.mult >> self.shift))
 
-    def tsc_cycles(self, local_clock_ns: int) -> int:
-        """The TSC at a reading of the kernel's clock."""
+    def cycles(self, local_clock_ns: int) -> int:
+        """The counter at a reading of the kernel's clock."""
         return ((local_clock_ns - _signed64(self.zero_ns)) << self.shift) // self.mult
 
 
 @dataclass(frozen=True)
 class ClockLog:
-    """What the kernel log says of the kernel's clocks. A line that is not there leaves None.
+    """The kernel's clocks, as its log tells of them. A line that is not there leaves None.
 
     :ivar gtod_ns: CLOCK_MONOTONIC at the tick before C(sched_clock: Marking stable).
     :ivar raw_ns: C(sched_clock()) at that tick.
     :ivar offset_ns: what C(local_clock()) has since been ahead of C(sched_clock()).
-    :ivar detected_hz: the TSC as it was first calibrated.
-    :ivar refined_hz: the TSC as it was calibrated later.
+    :ivar detected_hz: the counter as it was first calibrated.
+    :ivar refined_hz: the counter as it was calibrated later.
     :ivar refined_at_ns: when that was.
     """
 
@@ -130,13 +125,13 @@ class ClockLog:
 
 @dataclass(frozen=True)
 class ClockZero:
-    """The running kernel's clock zero on the TSC.
+    """The running kernel's clock zero on the cycle counter.
 
     :ivar source: C(perf_page) or C(boottime).
     """
 
-    tsc_cycles: int
-    tsc_hz: float
+    cycles: int
+    hz: float
     error_ns: int
     source: str
 
@@ -149,10 +144,11 @@ def _signed64(value: int) -> int:
 # --- arithmetics -------------------------------------------------------------------------
 
 
-def parse_clock_log(records: Iterable[str]) -> ClockLog:
+def parse_clock_log(records: Iterable[str], counter: Optional[CycleCounter]) -> ClockLog:
     """Pick the lines about clocks out of C(/dev/kmsg).
 
     :param records: C(PRIORITY,SEQUENCE,MICROSECONDS,FLAGS;MESSAGE) each (Documentation/ABI/testing/dev-kmsg).
+    :param counter: whose calibrations are picked; None for none.
     """
     stable: Tuple[Optional[int], ...] = (None, None, None)
     detected_hz = refined_hz = refined_at_ns = None
@@ -163,25 +159,23 @@ def parse_clock_log(records: Iterable[str]) -> ClockLog:
         found = re.match(r"sched_clock: Marking stable \((-?\d+), (-?\d+)\)->\((-?\d+), (-?\d+)\)", message)
         if found:
             stable = (int(found.group(1)), int(found.group(3)), int(found.group(4)))
-        # arch/x86/kernel/tsc.c; "MHz processor" when calibrated, "MHz TSC" when the CPU's clock differs.
-        found = re.match(r"tsc: (Detected|Refined TSC clocksource calibration:) (\d+)\.(\d{3}) MHz( TSC|)", message)
-        if found and found.group(1) == "Detected":
-            if detected_hz is None or found.group(4):
-                detected_hz = int(found.group(2) + found.group(3)) * 1000
-        elif found:
-            refined_hz = int(found.group(2) + found.group(3)) * 1000
+        calibration = counter.parse_calibration(message) if counter else None
+        if calibration and calibration.refined:
+            refined_hz = calibration.hz
             refined_at_ns = int(prefix.split(",")[2]) * 1000
+        elif calibration and (detected_hz is None or calibration.exact):
+            detected_hz = calibration.hz
     return ClockLog(stable[0], stable[1], stable[2], detected_hz, refined_hz, refined_at_ns)
 
 
-def zero_from_perf_page(clock: TscClock, log: ClockLog) -> ClockZero:
+def zero_from_perf_page(clock: CycleClock, log: ClockLog) -> ClockZero:
     """Clock zero by the kernel's own conversion.
 
     C(local_clock()) is C(sched_clock()) plus the offset of the log's "Marking
     stable" line. Until the calibration was refined C(sched_clock()) ran at
     the rate detected first; the page knows only the refined one.
     """
-    zero_cycles = clock.tsc_cycles(log.offset_ns or 0)
+    zero_cycles = clock.cycles(log.offset_ns or 0)
     error_ns = UNKNOWN_OFFSET_NS if log.offset_ns is None else 0
     if log.refined_at_ns and log.refined_hz:
         if log.detected_hz:
@@ -190,11 +184,11 @@ def zero_from_perf_page(clock: TscClock, log: ClockLog) -> ClockZero:
             error_ns += log.refined_at_ns * _LOG_RESOLUTION_HZ // log.refined_hz
         else:
             error_ns += log.refined_at_ns * _STEERING_PPM // 10**6
-    return ClockZero(zero_cycles, clock.tsc_hz, error_ns, PERF_PAGE)
+    return ClockZero(zero_cycles, clock.hz, error_ns, PERF_PAGE)
 
 
-def zero_from_boottime(stamp: Stamp, tsc_hz: int, log: ClockLog) -> ClockZero:
-    """Clock zero without the kernel's conversion (kvm-clock, an unstable TSC).
+def zero_from_boottime(stamp: Stamp, hz: int, log: ClockLog) -> ClockZero:
+    """Clock zero without the kernel's conversion (kvm-clock, an unstable counter).
 
     CLOCK_MONOTONIC and CLOCK_BOOTTIME are made to start at clock zero
     (kernel/time/timekeeping.c, C(read_persistent_wall_and_boot_offset())), which
@@ -208,19 +202,19 @@ def zero_from_boottime(stamp: Stamp, tsc_hz: int, log: ClockLog) -> ClockZero:
         error_ns += UNKNOWN_OFFSET_NS
     else:
         since_zero_ns += log.raw_ns - log.gtod_ns
-    return ClockZero(stamp.tsc_cycles - since_zero_ns * tsc_hz // 10**9, float(tsc_hz), error_ns, BOOTTIME)
+    return ClockZero(stamp.cycles - since_zero_ns * hz // 10**9, float(hz), error_ns, BOOTTIME)
 
 
-def parse_perf_page(page: bytes) -> Optional[TscClock]:
+def parse_perf_page(page: bytes) -> Optional[CycleClock]:
     """The conversion in a struct perf_event_mmap_page; None where the kernel offers none."""
     capabilities, shift, mult, _offset, zero_ns = _PAGE_CLOCK.unpack_from(page)
-    return TscClock(zero_ns, mult, shift) if capabilities & _CAP_USER_TIME_ZERO and mult else None
+    return CycleClock(zero_ns, mult, shift) if capabilities & _CAP_USER_TIME_ZERO and mult else None
 
 
 def tightest_stamp(read: Callable[[], Tuple[int, int, int, int]]) -> Stamp:
     """The best of several tries: the one that nothing came between.
 
-    :param read: TSC, CLOCK_REALTIME, CLOCK_BOOTTIME and the TSC again.
+    :param read: the counter, CLOCK_REALTIME, CLOCK_BOOTTIME and the counter again.
     """
     tries = [read() for _try in range(_STAMP_TRIES)]
     before, realtime_ns, boottime_ns, after = min(tries, key=lambda found: found[3] - found[0])
@@ -230,20 +224,19 @@ def tightest_stamp(read: Callable[[], Tuple[int, int, int, int]]) -> Stamp:
 # --- reading -----------------------------------------------------------------------------
 
 
-class Tsc:
-    """The time-stamp counter of this machine.
+class CounterReader:
+    """Reads the cycle counter of this machine.
 
-    :raises OSError: not an x86-64 process, or no executable memory to be had.
+    :raises OSError: it has none that this process can read, or no executable memory is to be had.
     """
 
     def __init__(self) -> None:
-        _require_x86_64()
-        self._code = NativeCode(_RDTSC)
-        self._rdtsc = self._code.function(0, ctypes.c_uint64)
+        self._code = NativeCode(_own_counter().code)
+        self._read = self._code.function(0, ctypes.c_uint64)
 
     def read_cycles(self) -> int:
         """The counter now."""
-        return int(self._rdtsc())
+        return int(self._read())
 
     def stamp(self) -> Stamp:
         """The counter and the system's clocks at one moment."""
@@ -257,18 +250,20 @@ class Tsc:
         )
 
 
-def _require_x86_64() -> None:
-    if platform.machine() != "x86_64" or struct.calcsize("P") != 8:
-        raise OSError(errno.ENOSYS, "not an x86-64 process")
+def _own_counter() -> CycleCounter:
+    counter = own_architecture().counter
+    if counter is None:
+        raise OSError(errno.ENOSYS, "this process has no cycle counter that runs on across a kexec")
+    return counter
 
 
-def read_tsc_clock() -> Optional[TscClock]:
-    """The running kernel's conversion of the TSC, from the page of a perf event that counts nothing.
+def read_cycle_clock() -> Optional[CycleClock]:
+    """The running kernel's conversion of cycles, from the page of a perf event that counts nothing.
 
-    :returns: None where the kernel's clock is not the TSC (kvm-clock), or not reliably so.
+    :returns: None where the kernel's clock is not the counter (kvm-clock), or not reliably so.
     :raises OSError: no perf events, or not for this user.
     """
-    _require_x86_64()
+    perf_event_open = _own_counter().perf_event_open
     attributes = ctypes.create_string_buffer(_ATTR_SIZE)
     struct.pack_into("<IIQ", attributes, 0, _PERF_TYPE_SOFTWARE, _ATTR_SIZE, _PERF_COUNT_SW_DUMMY)
     struct.pack_into("<Q", attributes, 40, _DISABLED_EXCLUDE_KERNEL_EXCLUDE_HV)
@@ -276,7 +271,7 @@ def read_tsc_clock() -> Optional[TscClock]:
     libc.syscall.restype = ctypes.c_long
     # This process, on any CPU, in no group.
     arguments = [ctypes.c_long(number) for number in (0, -1, -1, _PERF_FLAG_FD_CLOEXEC)]
-    descriptor = libc.syscall(ctypes.c_long(_SYS_PERF_EVENT_OPEN), attributes, *arguments)
+    descriptor = libc.syscall(ctypes.c_long(perf_event_open), attributes, *arguments)
     if descriptor < 0:
         number = ctypes.get_errno()
         raise OSError(number, "perf_event_open: " + os.strerror(number))
@@ -287,10 +282,10 @@ def read_tsc_clock() -> Optional[TscClock]:
         os.close(descriptor)
 
 
-def find_tsc_clock() -> Optional[TscClock]:
-    """As :func:`read_tsc_clock`; None as well where it is not to be had for this process."""
+def find_cycle_clock() -> Optional[CycleClock]:
+    """As :func:`read_cycle_clock`; None as well where it is not to be had for this process."""
     try:
-        return read_tsc_clock()
+        return read_cycle_clock()
     except OSError:
         return None
 
@@ -331,11 +326,11 @@ def read_clock_zero(files: HostFiles, stamp: Stamp) -> Optional[ClockZero]:
     """The running kernel's clock zero, by the best way this host has.
 
     :param stamp: of now.
-    :returns: None if there is no way: neither a perf page nor a TSC frequency in the log.
+    :returns: None if there is no way: neither a perf page nor the counter's frequency in the log.
     """
-    log = parse_clock_log(read_kernel_log(files))
-    clock = find_tsc_clock()
+    log = parse_clock_log(read_kernel_log(files), own_architecture().counter)
+    clock = find_cycle_clock()
     if clock is not None:
         return zero_from_perf_page(clock, log)
-    tsc_hz = log.refined_hz or log.detected_hz
-    return zero_from_boottime(stamp, tsc_hz, log) if tsc_hz else None
+    hz = log.refined_hz or log.detected_hz
+    return zero_from_boottime(stamp, hz, log) if hz else None

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional
 
+from .._cmdline import parse_cmdline, values_of
 from .clocks import read_kernel_log
 from .files import HostFiles
 
@@ -22,7 +23,8 @@ _DEFAULT_BAUD = 9600
 _BITS_A_CHARACTER = 10
 _SERIAL = re.compile(r"tty[A-Z]+\d+")
 # CONSOLE_LOGLEVEL_QUIET, _DEBUG and _MOTORMOUTH, include/linux/printk.h.
-_QUIET, _DEBUG, _EVERYTHING = 4, 10, 15
+_SWITCHES = {"quiet": 4, "debug": 10}
+_EVERYTHING = 15
 _LOGLEVEL_DEFAULT = 7
 
 # "[    0.000000] " and a carriage return with the line feed.
@@ -65,10 +67,9 @@ class Console:
 def rates_of(cmdline: str) -> Dict[str, int]:
     """Serial lines of C(console=) with their rates."""
     rates = {}
-    for arg in cmdline.split():
-        name, equals, value = arg.partition("=")
+    for value in values_of(cmdline, "console"):
         device, _comma, options = value.partition(",")
-        if name != "console" or not equals or not _SERIAL.fullmatch(device):
+        if not _SERIAL.fullmatch(device):
             continue
         digits = re.match(r"\d+", options)
         rates[device] = int(digits.group()) if digits and int(digits.group()) else _DEFAULT_BAUD
@@ -81,13 +82,13 @@ def loglevel_of(cmdline: str, default: int) -> int:
     :param default: that of the kernel's configuration.
     """
     level = default
-    for arg in cmdline.split():
-        value = re.fullmatch(r"loglevel=(\d+)", arg)
-        if value:
-            level = int(value.group(1))
-        elif arg in ("quiet", "debug"):
-            level = _QUIET if arg == "quiet" else _DEBUG
-    return _EVERYTHING if "ignore_loglevel" in cmdline.split() else level
+    arguments = parse_cmdline(cmdline).kernel
+    for argument in arguments:
+        if argument.name == "loglevel" and re.fullmatch(r"[0-9]+", argument.value or ""):
+            level = int(argument.value or "")
+        elif argument.name in _SWITCHES:
+            level = _SWITCHES[argument.name]
+    return _EVERYTHING if any(each.is_named("ignore_loglevel") for each in arguments) else level
 
 
 def printed_bytes(records: Iterable[str], loglevel: int) -> Optional[int]:

@@ -5,86 +5,11 @@
 
 from __future__ import annotations
 
-import ctypes
-from dataclasses import dataclass, replace
-from typing import Callable, Dict, Optional
-
-from .._native import NativeCode
+from .._arch.architectures import own_architecture
+from .._arch.interface import Cpu
 from .files import HostFiles
 
-# What a guest sees of the technology that keeps its memory from its host.
-# Hosts that offer it to their guests show some of these too, but they do not
-# run under a hypervisor.
-_CONFIDENTIAL_FLAGS = ("sev_snp", "sev_es", "sev", "tdx_guest")
-_SEV_DEVICE = "/dev/sev-guest"
 
-# push %rbx; mov %edi,%eax; xor %ecx,%ecx; cpuid; pop %rbx; ret
-_CPUID_EAX = bytes.fromhex("5389f831c90fa25bc3")
-# AMD's Programmer's Manual, volume 3, appendix E: the highest extended leaf,
-# and that of encrypted memory, with SEV as bit 1 of EAX.
-_LEAF_HIGHEST = 0x80000000
-_LEAF_ENCRYPTION = 0x8000001F
-_SEV = 1 << 1
-
-
-@dataclass(frozen=True)
-class Cpu:
-    """The first processor; the others are taken to be alike.
-
-    :ivar model: its name; figures measured on another one do not hold.
-    :ivar sse42: whether it has the C(crc32) instruction.
-    :ivar five_level_paging: whether it may run with five-level page tables.
-    :ivar confidential: what encrypts the memory of this guest, or None.
-    :ivar own_code: whether a process may run code of its own making, which
-        is how sums are made.
-    """
-
-    model: str
-    sse42: bool
-    five_level_paging: bool
-    confidential: Optional[str]
-    own_code: bool = True
-
-
-def parse_cpuinfo(text: Optional[str]) -> Cpu:
-    """Parse the first block of C(/proc/cpuinfo)."""
-    values: Dict[str, str] = {}
-    for line in (text or "").split("\n\n")[0].splitlines():
-        name, _colon, value = line.partition(":")
-        values[name.strip()] = value.strip()
-    flags = values.get("flags", "").split()
-    guest = "hypervisor" in flags
-    return Cpu(
-        model=values.get("model name", ""),
-        sse42="sse4_2" in flags,
-        five_level_paging="la57" in flags,
-        confidential=next((flag for flag in _CONFIDENTIAL_FLAGS if guest and flag in flags), None),
-    )
-
-
-def cpuid_eax(leaf: int) -> int:
-    """EAX of a CPUID leaf.
-
-    :raises OSError: this process may not run code of its own making.
-    """
-    code = NativeCode(_CPUID_EAX)
-    return int(code.function(0, ctypes.c_uint32, ctypes.c_uint32)(leaf))
-
-
-def read_cpu(files: HostFiles, cpuid: Callable[[int], int] = cpuid_eax) -> Cpu:
-    """The host's processor.
-
-    :param cpuid: EAX of a leaf. The flags of an SEV guest do not tell:
-        the kernel drops them where the hypervisor hides a register.
-    """
-    text = files.read_text("/proc/cpuinfo")
-    cpu = parse_cpuinfo(text)
-    try:
-        highest = cpuid(_LEAF_HIGHEST)
-    except OSError:
-        cpu, highest = replace(cpu, own_code=False), 0
-    if cpu.confidential is None and "hypervisor" in (text or "").split():
-        by_leaf = highest >= _LEAF_ENCRYPTION and cpuid(_LEAF_ENCRYPTION) & _SEV
-        if by_leaf or files.exists(_SEV_DEVICE):
-            return replace(cpu, confidential="sev")
-    return cpu
+def read_cpu(files: HostFiles) -> Cpu:
+    """Read the host's processor."""
+    return own_architecture().parse_cpu(files.read_text("/proc/cpuinfo") or "", files.exists)

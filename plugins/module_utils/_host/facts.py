@@ -9,9 +9,10 @@ import os
 from dataclasses import dataclass
 from typing import List, Optional
 
+from .._arch.interface import Cpu
 from .._command import Runner
 from .container import read_container
-from .cpu import Cpu, read_cpu
+from .cpu import read_cpu
 from .devices import virtio_reset_on_shutdown
 from .files import HostFiles
 from .installed import InstalledKernel, list_installed
@@ -31,9 +32,6 @@ class HostFacts:
     :ivar container: its manager, or None on a machine.
     :ivar systemd: whether systemd is PID 1.
     :ivar tools: None if kexec-tools is not installed.
-    :ivar sysv_kexec: whether kexec-tools' init scripts are there. They run
-        C(kexec -e) in the middle of a shutdown, whatever else is still
-        running (Debian 12 and older).
     """
 
     kernel: RunningKernel
@@ -44,7 +42,6 @@ class HostFacts:
     container: Optional[str]
     systemd: bool
     tools: Optional[KexecTools]
-    sysv_kexec: bool
     installed: List[InstalledKernel]
 
 
@@ -64,6 +61,5 @@ def gather(files: HostFiles, run: Runner) -> HostFacts:
         container=read_container(files),
         systemd=files.exists("/run/systemd/system"),
         tools=find_kexec_tools(files, run),
-        sysv_kexec=files.exists("/etc/init.d/kexec"),
         installed=list_installed(files),
     )

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fast images installed on the host, by their manifests.
 
-One directory a release below :data:`DIRECTORY`, root's alone:
-C(image) (see C(_image/fast.py)), C(relocations) (the table as it lay in the
+One directory a release below C(/var/lib/fleet-kexec), root's alone:
+C(image) (see C(_arch/interface.py)), C(relocations) (the table as it lay in the
 payload), C(initrd) if it was uncompressed too, and C(manifest.json), which
 is written last and vouches for the others.
 """
@@ -16,9 +16,10 @@ import os
 from dataclasses import asdict, dataclass
 from typing import List, Optional
 
+from .._arch.interface import FastLayout
+from .._paths import STATE_DIRECTORY
 from .files import HostFiles
 
-DIRECTORY = "/var/lib/fleet-kexec"
 MANIFEST = "manifest.json"
 IMAGE = "image"
 RELOCATIONS = "relocations"
@@ -43,16 +44,14 @@ class FastImage:
     """Manifest of a fast image.
 
     :ivar release: of the kernel.
-    :ivar source: the bzImage it was made from.
+    :ivar source: the kernel file it was made from.
     :ivar image: the fast image.
     :ivar relocations: its relocation table.
     :ivar initrd: the uncompressed initrd; None if the host's own is used.
     :ivar initrd_source: what it was made from.
-    :ivar payload_format: how the bzImage was packed: C(gzip), C(xz), C(lz4), C(zstd).
+    :ivar payload_format: how that file was packed: C(gzip), C(xz), C(lz4), C(zstd).
     :ivar unpacked_bytes: size of its payload once unpacked.
-    :ivar setup_bytes: see C(_image.fast.Layout), as the next two.
-    :ivar linked_at: virtual address that the kernel is linked for.
-    :ivar memory_bytes: memory it takes from its first byte on.
+    :ivar setup_bytes: this and the next four are those of its :attr:`layout`.
     :ivar stub_sha256: of the stub that was put in.
     :ivar built_at: UTC, ISO 8601.
     :ivar build_ms: how long building took.
@@ -76,6 +75,11 @@ class FastImage:
     build_ms: int
 
     @property
+    def layout(self) -> FastLayout:
+        """How the kernel lies in it."""
+        return FastLayout(self.setup_bytes, self.kernel_bytes, self.kernel_entry, self.linked_at, self.memory_bytes)
+
+    @property
     def initrd_mode(self) -> str:
         """C(uncompressed) or C(keep)."""
         return "uncompressed" if self.initrd else "keep"
@@ -87,7 +91,7 @@ class FastImage:
 
 def directory_of(release: str) -> str:
     """Where the fast image of a release lies."""
-    return os.path.join(DIRECTORY, release)
+    return os.path.join(STATE_DIRECTORY, release)
 
 
 def read_fast_image(files: HostFiles, release: str) -> Optional[FastImage]:
@@ -106,5 +110,5 @@ def read_fast_image(files: HostFiles, release: str) -> Optional[FastImage]:
 
 def list_fast_images(files: HostFiles) -> List[FastImage]:
     """All fast images of the host."""
-    found = (read_fast_image(files, release) for release in files.listdir(DIRECTORY))
+    found = (read_fast_image(files, release) for release in files.listdir(STATE_DIRECTORY))
     return [image for image in found if image is not None]

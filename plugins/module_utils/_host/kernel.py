@@ -10,11 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Dict, Optional
 
+from .._cmdline import values_of
 from .files import HostFiles
-
-# Documentation/arch/x86/boot.rst, "type_of_loader": 0xD is kexec-tools and
-# kexec_file_load; the low nibble is the loader's version.
-BOOTLOADER_KEXEC = 0xD
 
 _CONFIG_KEYS = (
     "CRASH_DUMP",
@@ -32,8 +29,8 @@ class RunningKernel:
     """State of the running kernel.
 
     :ivar boot_id: changes with every boot, whichever way it happened.
-    :ivar bootloader_type: number of the loader that started it; see
-        :data:`BOOTLOADER_KEXEC`. None where the architecture has none.
+    :ivar bootloader_type: number of the loader that started it, which
+        C(_arch) can name. None where the architecture has none.
     :ivar config: its settings that matter here, as C(y) or C(n); empty if the
         configuration of this kernel is nowhere to be read.
     :ivar lockdown: C(none), C(integrity) or C(confidentiality).
@@ -99,7 +96,7 @@ def read_config(files: HostFiles, release: str) -> Dict[str, str]:
 
 def _handover(cmdline: str, config: Dict[str, str]) -> bool:
     """Whether kexec handover is on: C(kho=), see Documentation/admin-guide/kernel-parameters.txt."""
-    values = [arg[len("kho=") :] for arg in cmdline.split() if arg.startswith("kho=")]
+    values = values_of(cmdline, "kho")
     return values[-1].lower() in ("on", "1", "y", "yes") if values else config.get("KEXEC_HANDOVER_ENABLE_DEFAULT") == "y"
 
 

@@ -11,9 +11,8 @@ import shutil
 from dataclasses import dataclass, field
 from typing import Dict, Optional
 
+from .._paths import LAST_STOP_DIRECTORY
 from .files import HostFiles
-
-DIRECTORY = "/var/lib/fleet-kexec/last-stop"
 
 # The reboot was asked for; and all services that do not ask for another order had been stopped.
 BEGAN = "began"
@@ -74,7 +73,7 @@ def read_last_stop(files: HostFiles) -> Optional[LastStop]:
     """What was left; None if nothing was, or without privileges."""
 
     def read(name: str) -> Optional[str]:
-        return files.read_text("%s/%s" % (DIRECTORY, name))
+        return files.read_text("%s/%s" % (LAST_STOP_DIRECTORY, name))
 
     token, boot_id = read("token"), read("boot_id")
     if not token or not boot_id:
@@ -89,4 +88,4 @@ def drop_last_stop(files: HostFiles) -> None:
     :raises OSError: it can't be removed.
     """
     with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(files.path(DIRECTORY))
+        shutil.rmtree(files.path(LAST_STOP_DIRECTORY))

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The unpacked payload: an ELF file of the kernel with its relocations behind it.
+"""A kernel as an ELF file, with whatever follows it in the payload.
 
-Source: the ELF-64 specification; arch/x86/kernel/vmlinux.lds.S and
-arch/x86/boot/compressed/Makefile of the kernel (C(vmlinux.bin.all)).
+Source: the ELF-64 specification.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ _MAGIC = b"\x7fELF"
 _CLASS_64 = 2
 _LITTLE_ENDIAN = 1
 _ET_EXEC = 2
-_EM_X86_64 = 62
 _PT_LOAD = 1
 # e_type, e_machine, e_version, e_entry, e_phoff, e_shoff, e_flags, e_ehsize,
 # e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx
@@ -29,8 +27,8 @@ _HEADER = struct.Struct("<16xHHIQQQIHHHHHH")
 # p_type, p_flags, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 
-# KERNEL_IMAGE_SIZE is 512 MiB, or 1 GiB with KASLR (page_64_types.h).
-IMAGE_MAX_BYTES = 1 << 30
+# No kernel takes more memory; one that claims to is damaged.
+_IMAGE_MAX_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -78,18 +76,22 @@ def _invalid(message: str) -> ImageError:
     return ImageError("PAYLOAD_INVALID", "the unpacked kernel " + message)
 
 
-def parse_vmlinux(content: Content) -> Vmlinux:
+def parse_vmlinux(content: Content, machine: int, machine_name: str) -> Vmlinux:
     """Parse an unpacked payload.
 
+    :param machine: C(e_machine) of the architecture, which is of 64 bits and little-endian.
+    :param machine_name: the architecture, for messages.
     :raises ImageError: C(PAYLOAD_INVALID) or C(WRONG_ARCH).
     """
     if len(content) < _HEADER.size or content[:4] != _MAGIC:
         raise _invalid("is not an ELF file")
-    kind, machine, _version, entry, phoff, shoff, _flags, _ehsize, phentsize, phnum, shentsize, shnum, _shstrndx = (
+    kind, built_for, _version, entry, phoff, shoff, _flags, _ehsize, phentsize, phnum, shentsize, shnum, _shstrndx = (
         _HEADER.unpack_from(content)
     )
-    if machine != _EM_X86_64 or content[4] != _CLASS_64 or content[5] != _LITTLE_ENDIAN:
-        raise ImageError("WRONG_ARCH", "the unpacked kernel is an ELF file for machine %d, not for x86_64" % machine)
+    if built_for != machine or content[4] != _CLASS_64 or content[5] != _LITTLE_ENDIAN:
+        raise ImageError(
+            "WRONG_ARCH", "the unpacked kernel is an ELF file for machine %d, not for %s" % (built_for, machine_name)
+        )
     if kind != _ET_EXEC:
         raise _invalid("is an ELF file of type %d, not an executable" % kind)
     if phentsize != _SEGMENT.size or phoff + phnum * phentsize > len(content):
@@ -131,7 +133,7 @@ def _place_segments(headers: List[Tuple[int, ...]], end: int) -> Tuple[Segment, 
         if place < taken:
             raise _invalid("has segments that overlap at %#x" % address)
         taken = place + memory_bytes
-        if taken > IMAGE_MAX_BYTES:
+        if taken > _IMAGE_MAX_BYTES:
             raise _invalid("has a segment at %#x, more than 1 GiB from its start" % address)
         segments.append(Segment(offset, place, file_bytes, memory_bytes, virtual))
     return tuple(segments)

@@ -1,12 +1,11 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The compressed kernel within a bzImage, and unpacking it.
+"""The compressed kernel within a kernel file, and unpacking it.
 
-Source: Documentation/arch/x86/boot.rst, C(payload_offset) and
-C(payload_length); scripts/Makefile.lib of the kernel for the formats
-(C(size_append): the unpacked size follows the compressed data, little endian;
-gzip has it as its own last word).
+Source: scripts/Makefile.lib of the kernel for the formats (C(size_append): the
+unpacked size follows the compressed data, little endian; gzip has it as its
+own last word).
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from dataclasses import dataclass
 from typing import IO, Any, Callable, Dict, List, Optional, cast
 
 from .._command import find_executable, tool_environment
-from .bzimage import BzImage
 from .errors import ImageError
+from .kernel_file import KernelFile
 from .lz4 import Lz4Error, unpack_legacy
 
 GZIP = "gzip"
@@ -35,7 +34,7 @@ ZSTD = "zstd"
 _MAGICS = ((b"\x1f\x8b", GZIP), (b"\xfd7zXZ\0", XZ), (b"\x02\x21\x4c\x18", LZ4), (b"\x28\xb5\x2f\xfd", ZSTD))
 _SIZE_BYTES = 4
 
-# KERNEL_IMAGE_SIZE of the kernel is 1 GiB at most; nothing larger could run.
+# No kernel is larger; one that claims to be is damaged.
 _UNPACKED_MAX_BYTES = 1 << 30
 # scripts/xz_wrap.sh asks for a dictionary of 32 MiB.
 _XZ_MEMORY_MAX_BYTES = 128 << 20
@@ -45,11 +44,11 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Payload:
-    """The payload of a bzImage, still packed.
+    """The payload of a kernel file, still packed.
 
     :ivar format: C(gzip), C(xz), C(lz4) or C(zstd).
     :ivar data: the compressed stream alone.
-    :ivar unpacked_bytes: its size once unpacked, as the bzImage claims it.
+    :ivar unpacked_bytes: its size once unpacked, as the file claims it.
     """
 
     format: str
@@ -57,26 +56,28 @@ class Payload:
     unpacked_bytes: int
 
 
-def payload_of(image: memoryview, header: BzImage, name: str = "the kernel") -> Payload:
-    """Find the payload of a bzImage.
+def payload_of(image: memoryview, header: KernelFile, name: str = "the kernel") -> Payload:
+    """Find the payload of a kernel file.
+
+    :param image: content of the file.
 
     :raises ImageError: C(PAYLOAD_INVALID) if the header's claims can't be
         true, C(PAYLOAD_FORMAT) if it is packed in no known way.
     """
-    begin = header.setup_bytes + header.payload_offset
+    begin = header.payload_begin
     end = begin + header.payload_bytes
-    if header.payload_bytes <= _SIZE_BYTES or end > min(len(image), header.setup_bytes + header.protected_mode_bytes):
+    if header.payload_bytes <= _SIZE_BYTES or end > min(len(image), header.image_bytes):
         raise ImageError(
             "PAYLOAD_INVALID",
             "%s has no payload of %d bytes at %#x, as its header says" % (name, header.payload_bytes, begin),
         )
     data = image[begin:end]
     (unpacked_bytes,) = struct.unpack("<I", data[-_SIZE_BYTES:])
-    if not 0 < unpacked_bytes <= min(header.init_size_bytes, _UNPACKED_MAX_BYTES):
+    if not 0 < unpacked_bytes <= min(header.memory_bytes, _UNPACKED_MAX_BYTES):
         raise ImageError(
             "PAYLOAD_INVALID",
             "the payload of %s claims %d bytes unpacked, the kernel needs %d to run"
-            % (name, unpacked_bytes, header.init_size_bytes),
+            % (name, unpacked_bytes, header.memory_bytes),
         )
     for magic, kind in _MAGICS:
         if data[: len(magic)] == magic:

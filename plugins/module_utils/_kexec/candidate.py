@@ -11,40 +11,36 @@ import os
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
+from .._arch.interface import Architecture
+from .._cmdline import early_words
 from .._host.fast_images import INITRD, Digest, FastImage, directory_of, read_fast_image
 from .._host.files import HostFiles
-from .._image.bzimage import BzImage, read_bzimage
 from .._image.errors import ImageError
-from .._image.fast import HEAD_BYTES
+from .._image.kernel_file import KernelFile
 from .._image.payload import payload_of
-from .._image.stub_code import CODE
 from .._reasons import Reason, reason
 from .errors import KexecError
 from .preferences import FAST
-
-MEM_ENCRYPT_ON = "mem_encrypt=on"
-NO_FIVE_LEVEL_PAGING = "no5lvl"
-DECOMPRESSOR_ARGS = (MEM_ENCRYPT_ON, NO_FIVE_LEVEL_PAGING)
-
-STUB_SHA256 = hashlib.sha256(CODE).hexdigest()
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A kernel, its initrd, and its fast image if there is one.
 
-    :ivar kernel: path of the bzImage.
+    :ivar architecture: of the host.
+    :ivar kernel: path of the kernel file.
     :ivar initrd: path of the initrd; None for none.
     :ivar payload_format: how it is packed; empty if that is not known.
     :ivar unpacked_bytes: size of its payload once unpacked; 0 if it is not known.
     :ivar decompressor_args: arguments on its command line that only its
         decompressor heeds.
-    :ivar fast: its fast image, made from this very bzImage; None if there is none.
+    :ivar fast: its fast image, made from this very file; None if there is none.
     :ivar fast_obstacle: why there is none.
     """
 
+    architecture: Architecture
     kernel: str
-    header: BzImage
+    header: KernelFile
     initrd: Optional[str]
     initrd_bytes: int
     payload_format: str
@@ -64,10 +60,10 @@ class Candidate:
         return uncompressed.size_bytes if uncompressed else self.initrd_bytes
 
     def segment_bytes_of(self, image: str) -> int:
-        """Memory that the loaded kernel takes; most of a bzImage's is empty."""
-        if image == FAST and self.fast is not None:
-            return HEAD_BYTES + max(self.fast.kernel_bytes, self.fast.memory_bytes)
-        return self.header.init_size_bytes
+        """Memory that the loaded kernel takes; most of a compressed one's is empty."""
+        if image == FAST and self.fast is not None and self.architecture.fast is not None:
+            return self.architecture.fast.head_bytes + max(self.fast.kernel_bytes, self.fast.memory_bytes)
+        return self.header.memory_bytes
 
     def file_bytes_of(self, image: str) -> int:
         """Size of the file that is loaded."""
@@ -96,16 +92,17 @@ def map_file(descriptor: int) -> memoryview:
     return memoryview(mmap.mmap(descriptor, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE))
 
 
-def read_candidate(files: HostFiles, kernel: str, initrd: Optional[str], cmdline: str) -> Candidate:
+def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, initrd: Optional[str], cmdline: str) -> Candidate:
     """Look at a kernel.
 
+    :param architecture: of the host.
     :param cmdline: that it would get.
     :raises KexecError: C(KERNEL_NOT_FOUND): it can't be read.
     :raises ImageError: it is no good.
     """
     try:
         with open(files.path(kernel), "rb") as stream:
-            header = read_bzimage(stream, kernel)
+            header = architecture.read_kernel(stream, kernel)
             content = map_file(stream.fileno())
     except OSError as error:
         raise KexecError("KERNEL_NOT_FOUND", "the kernel %s can't be read: %s" % (kernel, error.strerror)) from error
@@ -115,39 +112,42 @@ def read_candidate(files: HostFiles, kernel: str, initrd: Optional[str], cmdline
     except ImageError:
         # The kernel unpacks itself; it need not be in a format that is known here.
         payload_format, unpacked_bytes = "", 0
-    fast = read_fast_image(files, header.release) if header.release else None
-    if fast is None:
+    fast = read_fast_image(files, header.release) if header.release and architecture.fast is not None else None
+    if fast is None or architecture.fast is None:
         obstacle: Optional[Reason] = reason("FAST_IMAGE_MISSING", "no fast image of %s is installed" % (header.release or kernel))
     else:
-        obstacle = _staleness(fast, files, kernel, content, initrd)
+        obstacle = _staleness(fast, files, kernel, content, initrd, stub_sha256=architecture.fast.stub_sha256)
     return Candidate(
+        architecture=architecture,
         kernel=kernel,
         header=header,
         initrd=initrd,
         initrd_bytes=os.path.getsize(files.path(initrd)) if initrd else 0,
         payload_format=payload_format,
         unpacked_bytes=unpacked_bytes,
-        decompressor_args=tuple(arg for arg in cmdline.split() if arg in DECOMPRESSOR_ARGS),
+        decompressor_args=tuple(word for word in early_words(cmdline) if word in architecture.decompressor_args),
         fast=None if obstacle else fast,
         fast_obstacle=obstacle,
     )
 
 
-def payload_format(files: HostFiles, kernel: str) -> Optional[str]:
+def payload_format(files: HostFiles, architecture: Architecture, kernel: str) -> Optional[str]:
     """How a kernel is packed, by its header and the first bytes of its payload; None if that can't be told."""
     try:
         with open(files.path(kernel), "rb") as stream:
-            header = read_bzimage(stream, kernel)
+            header = architecture.read_kernel(stream, kernel)
             return payload_of(map_file(stream.fileno()), header, kernel).format
     except (OSError, ImageError):
         return None
 
 
-def _staleness(fast: FastImage, files: HostFiles, kernel: str, content: memoryview, initrd: Optional[str]) -> Optional[Reason]:
+def _staleness(
+    fast: FastImage, files: HostFiles, kernel: str, content: memoryview, initrd: Optional[str], *, stub_sha256: str
+) -> Optional[Reason]:
     """Why a fast image is not that of a kernel and its initrd; None if it is."""
     if fast.source.size_bytes != len(content) or fast.source.sha256 != hashlib.sha256(content).hexdigest():
         return reason("FAST_IMAGE_STALE", "the fast image of %s was made from another kernel than %s" % (fast.release, kernel))
-    if fast.stub_sha256 != STUB_SHA256:
+    if fast.stub_sha256 != stub_sha256:
         return reason("FAST_IMAGE_STALE", "the fast image of %s was made by another version of the collection" % fast.release)
     for digest in (fast.image, fast.relocations, fast.initrd):
         if digest is not None and files.size_bytes(digest.path) != digest.size_bytes:

@@ -12,9 +12,9 @@ import configparser
 from typing import Dict, List, Mapping
 
 from .._host.files import HostFiles
+from .._paths import CONFIG_FILE
 from .errors import KexecError
 
-PATH = "/etc/fleet-kexec.conf"
 STAGE = "stage"
 POLICY = "policy"
 SECTIONS = (STAGE, POLICY)
@@ -27,14 +27,15 @@ def parse_section(text: str, section: str) -> Dict[str, str]:
     """
     parser = configparser.ConfigParser(interpolation=None)
     try:
-        parser.read_string(text, PATH)
+        parser.read_string(text, CONFIG_FILE)
     except configparser.Error as error:
-        raise KexecError("CONFIG_INVALID", "%s can't be understood: %s" % (PATH, " ".join(str(error).split()))) from error
+        raise KexecError("CONFIG_INVALID", "%s can't be understood: %s" % (CONFIG_FILE, " ".join(str(error).split()))) from error
     unknown = [name for name in parser.sections() if name not in SECTIONS]
     if unknown:
         raise KexecError(
             "CONFIG_INVALID",
-            "%s has a section [%s]; there are only %s" % (PATH, unknown[0], " and ".join("[%s]" % name for name in SECTIONS)),
+            "%s has a section [%s]; there are only %s"
+            % (CONFIG_FILE, unknown[0], " and ".join("[%s]" % name for name in SECTIONS)),
         )
     return dict(parser.items(section)) if parser.has_section(section) else {}
 
@@ -44,7 +45,7 @@ def read_section(files: HostFiles, section: str) -> Dict[str, str]:
 
     :raises KexecError: C(CONFIG_INVALID).
     """
-    return parse_section(files.read_text(PATH) or "", section)
+    return parse_section(files.read_text(CONFIG_FILE) or "", section)
 
 
 def without_section(text: str, section: str) -> str:

@@ -9,6 +9,8 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional
 
+from .._arch.architectures import architecture_of
+from .._arch.interface import StubStamps
 from .._command import Runner
 from .._host.boot_history import Timeline, read_history
 from .._host.facts import HostFacts, gather
@@ -16,16 +18,16 @@ from .._host.fast_images import FastImage, list_fast_images
 from .._host.files import HostFiles
 from .._host.installed import newest
 from .._host.kernel import RunningKernel, read_running_kernel
+from .._host.stub_stamps import read_stub_stamps
 from .._host.surroundings import Surroundings, read_surroundings
 from .._host.watchdog import Watchdogs
-from .._image.stub_stamps import StubStamps, read_stub_stamps
+from .._one_boot_args import token_of
 from .._reasons import Reason
 from .candidate import Candidate, payload_format
-from .cmdline import token_of
 from .policy import Policy, read_policy
 from .preferences import LOADERS, Preferences, read_preferences
 from .proof import Evidence
-from .record import Record
+from .record import StagedRecord
 from .reservation import ReservationFacts, read_reservation_facts
 from .risks import risks
 from .staging import current_record, newest_candidate
@@ -61,7 +63,7 @@ def present_fast_image(fast: FastImage) -> Dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Reading:
+class HostReading:
     """A host with all that the collection knows of it, as far as it was asked for.
 
     :ivar subsets: what was asked for.
@@ -80,7 +82,7 @@ class Reading:
     kernel: RunningKernel
     facts: Optional[HostFacts]
     payload_formats: Dict[str, Optional[str]]
-    record: Optional[Record]
+    record: Optional[StagedRecord]
     candidate: Optional[Candidate]
     preferences: Preferences
     fast_images: List[FastImage]
@@ -104,7 +106,7 @@ class Reading:
 
 def read(
     files: HostFiles, run: Runner, subsets: FrozenSet[str] = SUBSETS, wanted_policy: Optional[Mapping[str, Any]] = None
-) -> Reading:
+) -> HostReading:
     """Read the host.
 
     :param subsets: see C(subsets.py).
@@ -112,20 +114,22 @@ def read(
     :raises KexecError: C(CONFIG_INVALID), C(POLICY_INVALID).
     """
     facts = gather(files, run) if subsets & HOST_SUBSETS else None
+    kernel = facts.kernel if facts else read_running_kernel(files, os.uname().machine)
+    architecture = architecture_of(kernel.machine)
     judging = VERDICT in subsets
     candidate = newest_candidate(facts.installed, facts.kernel, files) if facts and judging else None
-    return Reading(
+    return HostReading(
         subsets=subsets,
-        kernel=facts.kernel if facts else read_running_kernel(files, os.uname().machine),
+        kernel=kernel,
         facts=facts,
-        payload_formats={each.kernel: payload_format(files, each.kernel) for each in facts.installed}
+        payload_formats={each.kernel: payload_format(files, architecture, each.kernel) for each in facts.installed}
         if facts and "kernels" in subsets
         else {},
         record=current_record(files) if "kexec" in subsets else None,
         candidate=candidate,
         preferences=read_preferences(files) if judging or "defaults" in subsets else Preferences(),
         fast_images=list_fast_images(files) if "fast_images" in subsets else [],
-        stub=read_stub_stamps(files) if "boot" in subsets else None,
+        stub=read_stub_stamps(files, kernel.machine) if "boot" in subsets else None,
         surroundings=read_surroundings(files, run, surroundings_of(subsets)),
         reservations=read_reservation_facts(files, run) if facts and (judging or "reservations" in subsets) else None,
         policy=(read_policy(files) if judging else Policy()).override(wanted_policy or {}, "policy"),
@@ -133,7 +137,7 @@ def read(
     )
 
 
-def present(reading: Reading) -> Dict[str, Any]:
+def present(reading: HostReading) -> Dict[str, Any]:
     """The facts as plain values: those that were asked for."""
     presented: Dict[str, Any] = {}
     if "boot" in reading.subsets:
@@ -151,7 +155,7 @@ def present(reading: Reading) -> Dict[str, Any]:
     return presented
 
 
-def _present_boot(reading: Reading) -> Dict[str, Any]:
+def _present_boot(reading: HostReading) -> Dict[str, Any]:
     return {
         "boot_id": reading.kernel.boot_id,
         "path": reading.evidence.path,
@@ -177,7 +181,7 @@ def _present_kernel(kernel: RunningKernel) -> Dict[str, Any]:
     }
 
 
-def _present_host(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
+def _present_host(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
     """The subsets that take the host as a whole."""
     groups: Dict[str, Callable[[], Dict[str, Any]]] = {
         "kernels": lambda: _present_kernels(reading, facts),
@@ -201,7 +205,7 @@ def _present_host(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
     return presented
 
 
-def _present_kernels(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
+def _present_kernels(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
     latest = newest(facts.installed, facts.kernel.release)
     return {
         "kernels": [
@@ -212,7 +216,7 @@ def _present_kernels(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
     }
 
 
-def _present_kexec(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
+def _present_kexec(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
     record, loaded = reading.record, facts.kernel.loaded
     return {
         "kexec_tools": asdict(facts.tools) if facts.tools else None,
@@ -222,7 +226,7 @@ def _present_kexec(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
     }
 
 
-def _present_verdict(reading: Reading, facts: HostFacts) -> Dict[str, Any]:
+def _present_verdict(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
     verdict = decide(facts, reading.candidate, reading.preferences, reading.risks, reading.policy)
     return {
         "verdict": dict(

@@ -14,13 +14,11 @@ import hashlib
 import mmap
 import os
 from dataclasses import dataclass
-from typing import Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional
 
+from .._arch.interface import FastFormat
 from .._host.fast_images import Digest, FastImage
 from .._host.files import HostFiles
-from .._image.fast import Layout
-from .._image.relocation import draw_move, parse_relocations, relocate
-from .._image.stub import Checksummer, StubConfig, assemble
 from .candidate import map_file
 from .errors import KexecError
 
@@ -44,50 +42,38 @@ def _read_verified(files: HostFiles, digest: Digest, target: Optional[memoryview
 
 
 @dataclass(frozen=True)
-class Preparation:
-    """What is to be made of a fast image.
+class ImagePreparation:
+    """A fast image, and how it is to be made ready.
 
+    :ivar fast_format: of the image.
     :ivar initrd: path of the initrd that will be loaded with it.
     :ivar check: whether the stub is to check both.
     :ivar kaslr: whether to move the kernel to a random address.
     """
 
     fast: FastImage
+    fast_format: FastFormat[Any]
     initrd: Optional[str]
     check: bool
     kaslr: bool
 
 
-def _configure(files: HostFiles, memory: memoryview, wanted: Preparation, random: Callable[[int], bytes]) -> None:
+def _make_ready(files: HostFiles, memory: memoryview, wanted: ImagePreparation, random: Callable[[int], bytes]) -> None:
     fast = wanted.fast
     if fast.initrd is not None and fast.initrd.path == wanted.initrd:
         _read_verified(files, fast.initrd)
-    layout = Layout(fast.setup_bytes, fast.kernel_bytes, fast.kernel_entry)
-    kernel = memory[layout.kernel_offset :]
-    relocated = False
-    if wanted.kaslr:
-        table = _read_verified(files, fast.relocations)
-        relocations = parse_relocations(table, fast.linked_at, fast.kernel_bytes, fast.memory_bytes)
-        relocate(kernel, relocations, draw_move(relocations, random))
-        relocated = True
-    config = StubConfig(fast.kernel_bytes, fast.kernel_entry, relocated)
-    if wanted.check:
-        checksummer = _checksummer()
-        initrd_content = _map(files, wanted.initrd) if wanted.initrd else memoryview(bytearray())
-        config = StubConfig(
-            fast.kernel_bytes,
-            fast.kernel_entry,
-            relocated,
-            check=True,
-            kernel_sums=checksummer.sums(kernel),
-            initrd_bytes=len(initrd_content),
-            initrd_sums=checksummer.sums(initrd_content),
-        )
-    stub = assemble(config)
-    memory[layout.stub_offset : layout.stub_offset + len(stub)] = stub
+    relocations = _read_verified(files, fast.relocations) if wanted.kaslr else None
+    checked_initrd = _map_initrd(files, wanted.initrd) if wanted.check else None
+    try:
+        wanted.fast_format.make_ready(memory, fast.layout, relocations, checked_initrd, random)
+    except OSError as error:
+        raise KexecError("INTEGRITY_UNAVAILABLE", "the host lets no process run code of its own making: %s" % error) from error
 
 
-def _map(files: HostFiles, path: str) -> memoryview:
+def _map_initrd(files: HostFiles, path: Optional[str]) -> memoryview:
+    """An initrd in memory; empty for none."""
+    if path is None:
+        return memoryview(bytearray())
     try:
         with open(files.path(path), "rb") as stream:
             return map_file(stream.fileno())
@@ -95,15 +81,8 @@ def _map(files: HostFiles, path: str) -> memoryview:
         raise KexecError("INITRD_NOT_FOUND", "the initrd %s can't be read: %s" % (path, error.strerror)) from error
 
 
-def _checksummer() -> Checksummer:
-    try:
-        return Checksummer()
-    except OSError as error:
-        raise KexecError("INTEGRITY_UNAVAILABLE", "the host lets no process run code of its own making: %s" % error) from error
-
-
 @contextlib.contextmanager
-def prepared(files: HostFiles, wanted: Preparation, random: Callable[[int], bytes]) -> Iterator[str]:
+def prepared(files: HostFiles, wanted: ImagePreparation, random: Callable[[int], bytes]) -> Iterator[str]:
     """A fast image ready to be loaded, as a path that is good as long as the context lasts.
 
     :param random: gives so many random bytes.
@@ -115,7 +94,7 @@ def prepared(files: HostFiles, wanted: Preparation, random: Callable[[int], byte
         shared = mmap.mmap(descriptor, wanted.fast.image.size_bytes)
         with memoryview(shared) as memory:
             _read_verified(files, wanted.fast.image, memory)
-            _configure(files, memory, wanted, random)
+            _make_ready(files, memory, wanted, random)
         # kexec_file_load refuses a file that somebody could still write to.
         shared.close()
         readable = os.open("/proc/self/fd/%d" % descriptor, os.O_RDONLY)

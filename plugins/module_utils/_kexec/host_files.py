@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import Optional, Tuple
 
 from .._host.atomic import sync_directory, write_atomically
-from .._host.fast_images import DIRECTORY
 from .._host.files import HostFiles
-from .record import PATH as RECORD_PATH
+from .._paths import STAGED_RECORD, STATE_DIRECTORY
 
 COMMAND_PATH = "/usr/local/sbin/fleet-kexec"
 # Run with the release when a kernel is installed, upgraded or removed: kernel
@@ -33,7 +32,7 @@ if grep -qsF "\\"release\\": \\"$1\\"" %s; then
     [ "$(cat /sys/kernel/kexec_loaded)" = 1 ] || rm -f %s
 fi
 exit 0
-""" % (DIRECTORY, RECORD_PATH, RECORD_PATH)
+""" % (STATE_DIRECTORY, STAGED_RECORD, STAGED_RECORD)
 
 
 @dataclass(frozen=True)

@@ -12,18 +12,18 @@ import os
 import re
 import time
 from dataclasses import dataclass
-from typing import Callable, Optional, Tuple
+from typing import Any, Callable, Optional, Tuple
 
+from .._arch.interface import FastFormat
 from .._host.atomic import replacing, sync_directory, write_atomically
-from .._host.fast_images import DIRECTORY, IMAGE, INITRD, MANIFEST, RELOCATIONS, Digest, FastImage, directory_of
+from .._host.fast_images import IMAGE, INITRD, MANIFEST, RELOCATIONS, Digest, FastImage, directory_of
 from .._host.files import HostFiles
-from .._image.elf import Content, parse_vmlinux
+from .._image.elf import Content
 from .._image.errors import ImageError
-from .._image.fast import HEAD_BYTES, write_fast_image
 from .._image.initrd import split_initrd, uncompress_initrd
 from .._image.payload import Unpacker, payload_of
-from .._image.relocation import relocations_of
-from .candidate import STUB_SHA256, Candidate, digest_of_file, map_file
+from .._paths import STATE_DIRECTORY
+from .candidate import Candidate, digest_of_file, map_file
 from .errors import KexecError
 
 KEEP = "keep"
@@ -89,9 +89,10 @@ class ImageStore:
         """Refuse what could not be built; changes nothing.
 
         :param available_bytes: memory that can be had.
-        :raises KexecError: C(NO_SPACE), C(NO_MEMORY), C(INITRD_NOT_FOUND).
+        :raises KexecError: C(NO_SPACE), C(NO_MEMORY), C(INITRD_NOT_FOUND), C(ARCH_UNSUPPORTED).
         :raises ImageError: kernel or initrd are no good, or can't be unpacked here.
         """
+        head_bytes = _format_of(candidate).head_bytes
         if not _RELEASE.fullmatch(candidate.header.release):
             raise ImageError("KERNEL_INVALID", "%s names its release %r" % (candidate.kernel, candidate.header.release))
         payload = payload_of(self._read(candidate.kernel), candidate.header, candidate.kernel)
@@ -105,10 +106,10 @@ class ImageStore:
         needed = 2 * payload.unpacked_bytes
         if needed > available_bytes:
             raise KexecError("NO_MEMORY", "building needs %d MiB, %d MiB are available" % (needed >> 20, available_bytes >> 20))
-        self._check_space(HEAD_BYTES + payload.unpacked_bytes)
+        self._check_space(head_bytes + payload.unpacked_bytes)
 
     def _check_space(self, size_bytes: int) -> None:
-        directory = DIRECTORY
+        directory = STATE_DIRECTORY
         while not self._files.exists(directory):
             directory = os.path.dirname(directory)
         status = os.statvfs(self._files.path(directory))
@@ -117,7 +118,7 @@ class ImageStore:
             raise KexecError(
                 "NO_SPACE",
                 "a fast image takes %d MiB in %s, %d MiB are free"
-                % ((size_bytes + _SLACK_BYTES) >> 20, DIRECTORY, free_bytes >> 20),
+                % ((size_bytes + _SLACK_BYTES) >> 20, STATE_DIRECTORY, free_bytes >> 20),
             )
 
     def build(self, candidate: Candidate, initrd_mode: str) -> Built:
@@ -126,23 +127,21 @@ class ImageStore:
         The old manifest goes first and the new one comes last: in between
         what lies there is no image.
 
-        :raises KexecError: C(NO_SPACE) or C(BUILD_FAILED); nothing is left behind.
+        :raises KexecError: C(NO_SPACE), C(BUILD_FAILED) or C(ARCH_UNSUPPORTED); nothing is left behind.
         :raises ImageError: kernel or initrd are no good.
         """
         begin = self._clock()
-        header = candidate.header
+        header, fast_format = candidate.header, _format_of(candidate)
         source = self._read(candidate.kernel)
         payload = payload_of(source, header, candidate.kernel)
         content = memoryview(self._unpacker.unpack(payload))
         unpack_ms = self._unpacker.took_ms if self._unpacker.representative else None
-        vmlinux = parse_vmlinux(content)
-        # Parsed to know that it will be found good when it is needed.
-        relocations_of(content, vmlinux)
+        vmlinux = fast_format.parse(content)
         directory = directory_of(header.release)
         try:
             self._prepare_directory(directory)
             with replacing(self._files.path(os.path.join(directory, IMAGE)), _MODE) as out:
-                layout = write_fast_image(out, source[: header.setup_bytes], header, content, vmlinux)
+                layout = fast_format.write(out, source, header, content, vmlinux)
                 image = _digest_of_stream(out.fileno(), os.path.join(directory, IMAGE), out.flush)
             relocations = self._write(os.path.join(directory, RELOCATIONS), content[vmlinux.end :])
             del content
@@ -159,9 +158,9 @@ class ImageStore:
                 setup_bytes=layout.setup_bytes,
                 kernel_bytes=layout.kernel_bytes,
                 kernel_entry=layout.kernel_entry,
-                linked_at=vmlinux.virtual,
-                memory_bytes=vmlinux.memory_bytes,
-                stub_sha256=STUB_SHA256,
+                linked_at=layout.linked_at,
+                memory_bytes=layout.memory_bytes,
+                stub_sha256=fast_format.stub_sha256,
                 built_at=self._now().strftime("%Y-%m-%dT%H:%M:%SZ"),
                 build_ms=round((self._clock() - begin) * 1000),
             )
@@ -202,7 +201,7 @@ class ImageStore:
         return Digest(path, sum(map(len, parts)), digest.hexdigest())
 
     def _prepare_directory(self, directory: str) -> None:
-        os.makedirs(self._files.path(DIRECTORY), mode=0o700, exist_ok=True)
+        os.makedirs(self._files.path(STATE_DIRECTORY), mode=0o700, exist_ok=True)
         os.makedirs(self._files.path(directory), mode=0o700, exist_ok=True)
         # From here on it is no image any more. Gone are also the manifest of the one that was there,
         # and what a build that was killed has left.
@@ -212,7 +211,7 @@ class ImageStore:
 
     def releases(self) -> Tuple[str, ...]:
         """Releases that have a fast image, or the rest of one."""
-        return tuple(name for name in self._files.listdir(DIRECTORY) if os.path.isdir(self._files.path(directory_of(name))))
+        return tuple(name for name in self._files.listdir(STATE_DIRECTORY) if os.path.isdir(self._files.path(directory_of(name))))
 
     def remove(self, release: str) -> bool:
         """Remove a fast image; the manifest goes first, so that nobody takes what is left for one.
@@ -226,8 +225,18 @@ class ImageStore:
         for name in sorted(names, key=lambda name: name != MANIFEST):
             os.unlink(self._files.path(os.path.join(directory, name)))
         os.rmdir(self._files.path(directory))
-        sync_directory(self._files.path(DIRECTORY))
+        sync_directory(self._files.path(STATE_DIRECTORY))
         return True
+
+
+def _format_of(candidate: Candidate) -> FastFormat[Any]:
+    """The format of a kernel's fast image.
+
+    :raises KexecError: C(ARCH_UNSUPPORTED).
+    """
+    if candidate.architecture.fast is None:
+        raise KexecError("ARCH_UNSUPPORTED", "no fast image can be made for %s" % candidate.architecture.machine)
+    return candidate.architecture.fast
 
 
 def _digest_of_stream(descriptor: int, path: str, flush: Callable[[], None]) -> Digest:

@@ -10,25 +10,26 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from .._arch.architectures import architecture_of
 from .._host.facts import HostFacts
 from .._host.fast_images import FastImage, read_fast_image
 from .._host.files import HostFiles
 from .._host.installed import find_initrd
 from .._host.throughput import PATH as THROUGHPUT_PATH
-from .._host.throughput import measure, with_unpacking, write_throughput
+from .._paths import CONFIG_FILE, STATE_DIRECTORY
 from .candidate import Candidate, read_candidate
-from .config import PATH as CONFIG_PATH
 from .errors import KexecError
 from .host_files import COMMAND_PATH, WantedFile, differs, ensure, hook_files
 from .image_store import KEEP, Built, ImageStore
 from .lock import exclusive
+from .measurement import measure, with_unpacking, write_throughput
 from .policy import render_policy
 from .preferences import Preferences, render_preferences
 from .staging import NEWEST, current_record, find_kernel
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedInstallation:
     """What is asked for.
 
     :ivar present: whether there should be an image.
@@ -48,7 +49,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Change:
+class InstallationPlan:
     """What has to be done.
 
     :ivar candidate: kernel whose image has to be built; None if none has to.
@@ -83,7 +84,7 @@ class Installation:
         self._store = store
         self._unstage = unstage
 
-    def plan(self, wanted: Wanted) -> Change:
+    def plan(self, wanted: WantedInstallation) -> InstallationPlan:
         """What has to be done; changes nothing.
 
         :raises KexecError: it can't be done.
@@ -91,7 +92,7 @@ class Installation:
         """
         return self._plan_presence(wanted) if wanted.present else self._plan_absence(wanted)
 
-    def _plan_presence(self, wanted: Wanted) -> Change:
+    def _plan_presence(self, wanted: WantedInstallation) -> InstallationPlan:
         candidate = self.candidate(wanted.release)
         build = not self._store.is_current(candidate, wanted.initrd_mode)
         if build:
@@ -101,7 +102,7 @@ class Installation:
         existing = read_fast_image(self._files, release)
         after = {"release": release, "initrd": wanted.initrd_mode, "built": "anew"} if build else _outline(existing)
         installed = [kernel.release for kernel in self._facts.installed]
-        return Change(
+        return InstallationPlan(
             candidate=candidate if build else None,
             # Of kernels that are gone, wherever no hook told.
             removed=tuple(name for name in self._store.releases() if name != release and name not in installed),
@@ -110,18 +111,18 @@ class Installation:
             after=dict(_will_be(changed), fast_image=after),
         )
 
-    def _config(self, wanted: Wanted) -> List[WantedFile]:
+    def _config(self, wanted: WantedInstallation) -> List[WantedFile]:
         """C(/etc/fleet-kexec.conf), where anything is wanted of it."""
         if wanted.defaults is None and wanted.policy is None:
             return []
-        text = self._files.read_text(CONFIG_PATH) or ""
+        text = self._files.read_text(CONFIG_FILE) or ""
         if wanted.defaults is not None:
             text = render_preferences(wanted.defaults, text)
         if wanted.policy is not None:
             text = render_policy(wanted.policy, text)
-        return [WantedFile(CONFIG_PATH, text.encode("utf-8") if text else None, 0o644)]
+        return [WantedFile(CONFIG_FILE, text.encode("utf-8") if text else None, 0o644)]
 
-    def _plan_absence(self, wanted: Wanted) -> Change:
+    def _plan_absence(self, wanted: WantedInstallation) -> InstallationPlan:
         there = self._store.releases()
         gone = tuple(release for release in there if wanted.release in (None, release))
         files: List[WantedFile] = []
@@ -129,7 +130,7 @@ class Installation:
             files = [WantedFile(path, None, 0) for path in (COMMAND_PATH, THROUGHPUT_PATH)]
             files.extend(hook_files(False))
         changed = self._differing(files)
-        return Change(
+        return InstallationPlan(
             removed=gone,
             files=changed,
             before=self._state([_outline(read_fast_image(self._files, release)) for release in gone], changed),
@@ -145,9 +146,12 @@ class Installation:
         if release is not None and "/" in release:
             raise KexecError("KERNEL_NOT_FOUND", "%s is not the release of an installed kernel" % release)
         kernel = find_kernel(release or NEWEST, self._facts, self._files)
-        return read_candidate(self._files, kernel, find_initrd(self._files, kernel), self._facts.kernel.cmdline)
+        running = self._facts.kernel
+        return read_candidate(
+            self._files, architecture_of(running.machine), kernel, find_initrd(self._files, kernel), running.cmdline
+        )
 
-    def apply(self, change: Change, wanted: Wanted) -> Optional[FastImage]:
+    def apply(self, change: InstallationPlan, wanted: WantedInstallation) -> Optional[FastImage]:
         """Do it.
 
         :return: the image that was built, or None.
@@ -169,10 +173,10 @@ class Installation:
             elif wanted.release is None:
                 # Nothing of ours is left in it, unless it is somebody else's.
                 with contextlib.suppress(OSError):
-                    os.rmdir(self._files.path(os.path.dirname(THROUGHPUT_PATH)))
+                    os.rmdir(self._files.path(STATE_DIRECTORY))
         return built.image if built else None
 
-    def _unstage_removed(self, change: Change) -> None:
+    def _unstage_removed(self, change: InstallationPlan) -> None:
         """Unload a fast image that is to go: nobody would see to it any more."""
         record = current_record(self._files)
         if record is not None and record.image.fast is not None and record.image.release in change.removed:

@@ -11,8 +11,8 @@ import os
 from typing import Iterator
 
 from .._host.files import HostFiles
+from .._paths import RUN_DIRECTORY
 from .errors import KexecError
-from .record import DIRECTORY
 
 
 @contextlib.contextmanager
@@ -21,7 +21,7 @@ def exclusive(files: HostFiles) -> Iterator[None]:
 
     :raises KexecError: C(STAGE_BUSY).
     """
-    directory = files.path(DIRECTORY)
+    directory = files.path(RUN_DIRECTORY)
     os.makedirs(directory, mode=0o700, exist_ok=True)
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:

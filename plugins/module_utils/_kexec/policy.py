@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Sequence
 
 from .._host.files import HostFiles
+from .._paths import CONFIG_FILE
 from .._reasons import Reason
-from .config import PATH, POLICY, read_section, with_section
+from .config import POLICY, read_section, with_section
 from .errors import KexecError
 
 BLOCK = "block"
@@ -107,4 +108,4 @@ def read_policy(files: HostFiles) -> Policy:
     :raises KexecError: C(CONFIG_INVALID) or C(POLICY_INVALID).
     """
     section = read_section(files, POLICY)
-    return Policy().override({code.upper(): effect for code, effect in section.items()}, "[%s] of %s" % (POLICY, PATH))
+    return Policy().override({code.upper(): effect for code, effect in section.items()}, "[%s] of %s" % (POLICY, CONFIG_FILE))

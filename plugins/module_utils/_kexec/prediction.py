@@ -10,7 +10,7 @@ for every way, so it is in none of them.
 A segment is copied and hashed with all the memory that it takes, zeros
 included: C(kimage_load_normal_segment) in kernel/kexec_core.c,
 C(kexec_calculate_store_digests) in kernel/kexec_file.c, C(update_purgatory)
-in kexec-tools. For a kernel that is its C(init_size), packed or not.
+in kexec-tools. For a kernel that is all that its header asks for, packed or not.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Dict, Mapping
 
 from .._host.files import HostFiles
-from .config import PATH, STAGE, parse_section, with_section
+from .._paths import CONFIG_FILE
+from .config import STAGE, parse_section, with_section
 from .errors import KexecError
 
 AUTO = "auto"
@@ -73,7 +74,7 @@ def parse_preferences(text: str) -> Preferences:
         elif value in CHOICES.get(name, ()):
             values[name] = value
         else:
-            raise KexecError("CONFIG_INVALID", "%s says %s = %s, which means nothing" % (PATH, name, value))
+            raise KexecError("CONFIG_INVALID", "%s says %s = %s, which means nothing" % (CONFIG_FILE, name, value))
     return Preferences().override(values)
 
 
@@ -91,4 +92,4 @@ def read_preferences(files: HostFiles) -> Preferences:
 
     :raises KexecError: C(CONFIG_INVALID).
     """
-    return parse_preferences(files.read_text(PATH) or "")
+    return parse_preferences(files.read_text(CONFIG_FILE) or "")

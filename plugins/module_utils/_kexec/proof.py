@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional
 
-from .._host.kernel import BOOTLOADER_KEXEC
-from .cmdline import kexecs_of, token_of
+from .._arch.architectures import loader_name
+from .._arch.interface import LOADER_KEXEC
+from .._one_boot_args import kexecs_of, token_of
 
 PATH_KEXEC = "kexec"
 PATH_FIRMWARE = "firmware"
@@ -33,8 +34,7 @@ class Evidence:
     @property
     def path(self) -> str:
         """How it booted: C(kexec) or C(firmware)."""
-        kexec = self.bootloader_type is not None and self.bootloader_type >> 4 == BOOTLOADER_KEXEC
-        return PATH_KEXEC if kexec else PATH_FIRMWARE
+        return PATH_KEXEC if loader_name(self.bootloader_type) == LOADER_KEXEC else PATH_FIRMWARE
 
     @property
     def kexecs(self) -> Optional[int]:

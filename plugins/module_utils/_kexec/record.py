@@ -16,11 +16,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Dict, Optional
 
 from .._host.atomic import write_atomically
-from .._host.clocks import TscClock
+from .._host.clocks import CycleClock
 from .._host.files import HostFiles
+from .._paths import STAGED_RECORD
 
-DIRECTORY = "/run/fleet-kexec"
-PATH = DIRECTORY + "/staged.json"
 _FORMAT = 2
 
 
@@ -53,7 +52,7 @@ class StagedImage:
     :ivar loader: C(kexec_load) or C(kexec_file_load).
     :ivar integrity: C(crc32c), C(sha256) or C(none).
     :ivar kaslr: whether the kernel lies at a random address.
-    :ivar fast: the fast image's file; None for a bzImage.
+    :ivar fast: the fast image's file; None if that was not loaded.
     """
 
     kernel: FileIdentity
@@ -81,34 +80,34 @@ class StagedImage:
 
 
 @dataclass(frozen=True)
-class Record:
+class StagedRecord:
     """A staged image with what proves it later.
 
     :ivar token: the proof-of-path token on its command line.
     :ivar boot_id: of the boot it was staged in.
-    :ivar clock: of the kernel that staged it, to which the times in its log belong; None where it has none by the TSC.
+    :ivar clock: of the kernel that staged it, to which the times in its log belong; None where it has none by cycles.
     """
 
     image: StagedImage
     token: str
     boot_id: str
-    clock: Optional[TscClock] = None
+    clock: Optional[CycleClock] = None
 
 
-def read_record(files: HostFiles) -> Optional[Record]:
+def read_record(files: HostFiles) -> Optional[StagedRecord]:
     """The record of this boot; None if there is none or it can't be understood."""
-    record = parse_record(files.read_text(PATH) or "")
+    record = parse_record(files.read_text(STAGED_RECORD) or "")
     return record if record and record.boot_id == files.read_text("/proc/sys/kernel/random/boot_id") else None
 
 
-def parse_record(text: str) -> Optional[Record]:
+def parse_record(text: str) -> Optional[StagedRecord]:
     """A record as it was written, of whatever boot; None if it can't be understood."""
     try:
         values = json.loads(text)
         if values.pop("format") != _FORMAT:
             return None
         image, clock = values["image"], values.get("clock")
-        return Record(
+        return StagedRecord(
             image=StagedImage(
                 kernel=FileIdentity(**image.pop("kernel")),
                 initrd=_identity(image.pop("initrd")),
@@ -117,7 +116,7 @@ def parse_record(text: str) -> Optional[Record]:
             ),
             token=values["token"],
             boot_id=values["boot_id"],
-            clock=TscClock(**clock) if clock is not None else None,
+            clock=CycleClock(**clock) if clock is not None else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -127,16 +126,16 @@ def _identity(value: Optional[Dict[str, Any]]) -> Optional[FileIdentity]:
     return FileIdentity(**value) if value is not None else None
 
 
-def write_record(files: HostFiles, record: Record) -> None:
+def write_record(files: HostFiles, record: StagedRecord) -> None:
     """Write the record.
 
     :raises OSError: C(/run) does not take it.
     """
     content = json.dumps(dict(asdict(record), format=_FORMAT), sort_keys=True) + "\n"
-    write_atomically(files.path(PATH), content.encode("utf-8"), 0o600)
+    write_atomically(files.path(STAGED_RECORD), content.encode("utf-8"), 0o600)
 
 
 def drop_record(files: HostFiles) -> None:
     """Remove the record if there is one."""
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(files.path(PATH))
+        os.unlink(files.path(STAGED_RECORD))

@@ -13,15 +13,15 @@ import os
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .._bootloader.arguments import values_of
 from .._bootloader.cma import NAME as CMA
 from .._bootloader.cma import resolve_cma
 from .._bootloader.crashkernel import NAME as CRASHKERNEL
 from .._bootloader.crashkernel import resolve_crashkernel
 from .._bootloader.detection import detect
 from .._bootloader.errors import BootloaderError
-from .._bootloader.interface import ALL, ANY_ENTRY, Bootloader, Plan, Setting, describe
+from .._bootloader.interface import ALL, ANY_ENTRY, Bootloader, BootloaderPlan, Setting, describe
 from .._bootloader.sizes import MIB, format_size, round_up
+from .._cmdline import values_of
 from .._command import Runner
 from .._host.files import HostFiles
 from .._host.installed import list_installed
@@ -47,7 +47,7 @@ _CMA_SLACK_BYTES = 16 * MIB
 
 
 @dataclass(frozen=True)
-class Wish:
+class ReservationWish:
     """What is wanted of one reservation.
 
     :ivar present: whether it should be there.
@@ -60,7 +60,7 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Planned:
+class ReservationPlan:
     """What has to be done for wishes.
 
     :ivar plan: for the bootloader.
@@ -68,7 +68,7 @@ class Planned:
     :ivar shrink_to_bytes: what the running crash reservation has to be made; None to leave it.
     """
 
-    plan: Plan
+    plan: BootloaderPlan
     settings: Mapping[str, Setting]
     shrink_to_bytes: Optional[int] = None
 
@@ -89,7 +89,7 @@ def _image_bytes(candidate: Candidate) -> int:
 
 def auto_crashkernel_bytes(candidate: Candidate, ram_bytes: int) -> int:
     """Kernel, initrd packed and unpacked, a system to write the dump, and its tables of the memory."""
-    needed = candidate.header.init_size_bytes + _CRASH_INITRD_FACTOR * candidate.initrd_bytes
+    needed = candidate.header.memory_bytes + _CRASH_INITRD_FACTOR * candidate.initrd_bytes
     needed += _CRASH_SYSTEM_BYTES + ram_bytes // _CRASH_RAM_SHARE
     return round_up(needed, _CRASH_UNIT_BYTES)
 
@@ -101,7 +101,7 @@ def auto_cma_bytes(candidate: Candidate) -> int:
 
 
 def _minimum_bytes(name: str, candidate: Candidate) -> int:
-    return candidate.header.init_size_bytes + candidate.initrd_bytes if name == CRASHKERNEL else _image_bytes(candidate)
+    return candidate.header.memory_bytes + candidate.initrd_bytes if name == CRASHKERNEL else _image_bytes(candidate)
 
 
 def resolve(name: str, values: Sequence[str], ram_bytes: int) -> int:
@@ -163,7 +163,7 @@ def read_machine(files: HostFiles, bootloader: Bootloader, sizing: bool = True) 
     )
 
 
-def wanted_values(name: str, wish: Wish, machine: Machine) -> Tuple[str, ...]:
+def wanted_values(name: str, wish: ReservationWish, machine: Machine) -> Tuple[str, ...]:
     """Values of an argument for a wish.
 
     :raises BootloaderError: C(SIZE_INVALID), C(RESERVATION_TOO_LARGE),
@@ -228,14 +228,14 @@ def _check_room(values: Mapping[str, Tuple[str, ...]], machine: Machine) -> None
 
 
 def plan_reservations(
-    wishes: Mapping[str, Wish],
+    wishes: Mapping[str, ReservationWish],
     machine: Machine,
     bootloader: Bootloader,
     *,
     kernels: str = ALL,
     overrule: bool = False,
     shrink: bool = False,
-) -> Planned:
+) -> ReservationPlan:
     """What has to be done for wishes; changes nothing.
 
     :param overrule: whether values that others have set are to be replaced.
@@ -258,11 +258,11 @@ def plan_reservations(
                 "%s is set by %s" % (describe(name, others_values), ", ".join(dict.fromkeys(other.source for other in others))),
             )
         settings[name] = Setting(values, overrule=(bool(others) and overrule) or (overruled and (wish.present or overrule)))
-    plan = bootloader.plan(settings, kernels) if settings else Plan(kernels=kernels)
+    plan = bootloader.plan(settings, kernels) if settings else BootloaderPlan(kernels=kernels)
     values_then = _planned_values(plan, bootloader)
     if any(setting.values for setting in settings.values()):
         _check_room(values_then, machine)
-    return Planned(plan, settings, _shrink_to(values_then, machine) if shrink and CRASHKERNEL in wishes else None)
+    return ReservationPlan(plan, settings, _shrink_to(values_then, machine) if shrink and CRASHKERNEL in wishes else None)
 
 
 def _is_so(bootloader: Bootloader, name: str, values: Tuple[str, ...], kernels: str) -> bool:
@@ -270,7 +270,7 @@ def _is_so(bootloader: Bootloader, name: str, values: Tuple[str, ...], kernels: 
     return bool(bootloader.affected(kernels)) and not any(bootloader.mismatches({ANY_ENTRY: {name: values}}, kernels))
 
 
-def _planned_values(plan: Plan, bootloader: Bootloader) -> Dict[str, Tuple[str, ...]]:
+def _planned_values(plan: BootloaderPlan, bootloader: Bootloader) -> Dict[str, Tuple[str, ...]]:
     """Values that the default entry has once a plan is carried out."""
     affected = bootloader.affected(plan.kernels)
     entry = bootloader.default_entry() or next(iter(affected), None)
@@ -299,7 +299,7 @@ def _shrink_to(values: Mapping[str, Tuple[str, ...]], machine: Machine) -> Optio
     return wanted
 
 
-def apply_reservations(planned: Planned, bootloader: Bootloader, shrink: Callable[[int], int]) -> None:
+def apply_reservations(planned: ReservationPlan, bootloader: Bootloader, shrink: Callable[[int], int]) -> None:
     """Do what is planned.
 
     :param shrink: shrinks the running crash reservation and returns what is left.
@@ -320,7 +320,7 @@ def apply_reservations(planned: Planned, bootloader: Bootloader, shrink: Callabl
 
 
 @dataclass(frozen=True)
-class Status:
+class ReservationStatus:
     """One reservation. Values are those of arguments, sizes in bytes.
 
     :ivar configured: for the next boot.
@@ -352,25 +352,27 @@ class Status:
         }
 
 
-def read_statuses(bootloader: Bootloader, machine: Machine, planned: Optional[Planned] = None) -> Dict[str, Status]:
+def read_statuses(
+    bootloader: Bootloader, machine: Machine, planned: Optional[ReservationPlan] = None
+) -> Dict[str, ReservationStatus]:
     """Both reservations.
 
     :param planned: a plan that counts as carried out.
     :raises BootloaderError: the bootloader's configuration can't be read.
     """
-    configured = _planned_values(planned.plan if planned else Plan(), bootloader)
+    configured = _planned_values(planned.plan if planned else BootloaderPlan(), bootloader)
     own = dict(bootloader.own(), **(planned.settings if planned else {}))
     there = {CRASHKERNEL: machine.reservations.crash_bytes or 0, CMA: machine.reservations.cma_bytes}
     if planned and planned.shrink_to_bytes is not None:
         there[CRASHKERNEL] = planned.shrink_to_bytes
     ram_bytes = machine.reservations.ram_bytes
-    statuses: Dict[str, Status] = {}
+    statuses: Dict[str, ReservationStatus] = {}
     for name in NAMES:
         values, running = configured.get(name, ()), values_of(machine.cmdline, name)
         configured_bytes, running_bytes = _resolved(name, values, ram_bytes), _resolved(name, running, ram_bytes)
         setting = own.get(name)
         others = () if setting is not None and setting.overrule else tuple(other.source for other in bootloader.setters(name))
-        statuses[name] = Status(
+        statuses[name] = ReservationStatus(
             configured=values,
             configured_bytes=configured_bytes,
             running=running,
@@ -382,7 +384,7 @@ def read_statuses(bootloader: Bootloader, machine: Machine, planned: Optional[Pl
     return statuses
 
 
-def notes(statuses: Mapping[str, Status]) -> List[Reason]:
+def notes(statuses: Mapping[str, ReservationStatus]) -> List[Reason]:
     """What there is to say about reservations."""
     found: List[Reason] = []
     for name, status in statuses.items():
@@ -412,7 +414,7 @@ class ReservationFacts:
     """
 
     bootloader: Optional[str]
-    statuses: Mapping[str, Status]
+    statuses: Mapping[str, ReservationStatus]
     obstacle: Optional[Reason] = None
 
     @property

@@ -13,8 +13,9 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
 
+from .._arch.architectures import architecture_of
 from .._command import Runner
-from .._host.clocks import TscClock, find_tsc_clock
+from .._host.clocks import CycleClock, find_cycle_clock
 from .._host.facts import HostFacts
 from .._host.files import HostFiles
 from .._host.installed import InstalledKernel, find_initrd, newest
@@ -24,12 +25,12 @@ from .._image.initrd import MAGIC_BYTES, initrd_format
 from .candidate import Candidate, read_candidate
 from .cmdline import Edits, allows_kaslr, base_line, check_length, with_token
 from .errors import KexecError
-from .fast_staging import Preparation, prepared
+from .fast_staging import ImagePreparation, prepared
 from .kexec_tools import Kexec
 from .lock import exclusive
 from .preferences import AUTO, BZIMAGE, CRC32C, FAST, KEXEC_FILE_LOAD, SHA256, read_preferences
 from .proof import Evidence
-from .record import Record, StagedImage, drop_record, identify, read_record, write_record
+from .record import StagedImage, StagedRecord, drop_record, identify, read_record, write_record
 from .verdict import Choice, choose, host_blockers, memory_obstacle
 
 NEWEST = "newest"
@@ -40,7 +41,7 @@ TOKEN_BYTES = 8
 
 
 @dataclass(frozen=True)
-class Request:
+class StagingRequest:
     """What the user asks for.
 
     :ivar kernel: C(newest), C(running), a release, or an absolute path.
@@ -99,7 +100,7 @@ def check_initrd(request: Optional[str], kernel: str, files: HostFiles) -> Optio
 
 
 @dataclass(frozen=True)
-class Plan:
+class StagingPlan:
     """What staging would do.
 
     :ivar image: what would be loaded.
@@ -115,10 +116,11 @@ class Plan:
     kexecs: Optional[int]
 
 
-def plan(request: Request, facts: HostFacts, files: HostFiles) -> Plan:
+def plan(request: StagingRequest, facts: HostFacts, files: HostFiles) -> StagingPlan:
     """What staging would do.
 
     :raises KexecError: the host can't kexec, or the request can't be met.
+    :raises CmdlineError: C(CMDLINE_INVALID).
     :raises ImageError: the kernel is no good.
     """
     for obstacle in host_blockers(facts):
@@ -126,13 +128,15 @@ def plan(request: Request, facts: HostFacts, files: HostFiles) -> Plan:
     kernel_path = find_kernel(request.kernel, facts, files)
     preferences = read_preferences(files).override(request.preferences)
     cmdline = base_line(facts.kernel.cmdline, request.edits)
-    candidate = read_candidate(files, kernel_path, check_initrd(request.initrd, kernel_path, files), cmdline)
+    kernel, architecture = facts.kernel, architecture_of(facts.kernel.machine)
+    initrd_path = check_initrd(request.initrd, kernel_path, files)
+    candidate = read_candidate(files, architecture, kernel_path, initrd_path, cmdline)
     kaslr = preferences.kaslr and allows_kaslr(cmdline)
-    kernel = facts.kernel
     so_far = Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type).kexecs
     kexecs = so_far + 1 if so_far is not None else None
     # One token is as long as another.
-    check_length(with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs), candidate.header.cmdline_max_bytes)
+    line = with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs)
+    check_length(line, architecture.cmdline_max_bytes, candidate.header.cmdline_max_bytes)
     choice = choose(facts, candidate, preferences)
     too_much = memory_obstacle(facts, candidate, choice.way)
     if too_much is not None:
@@ -147,7 +151,7 @@ def plan(request: Request, facts: HostFacts, files: HostFiles) -> Plan:
         fast=identify(files, candidate.fast.image.path) if choice.way.image == FAST and candidate.fast else None,
         **choice.way._asdict(),
     )
-    return Plan(image, candidate, choice, kexecs)
+    return StagingPlan(image, candidate, choice, kexecs)
 
 
 class Stager:
@@ -156,7 +160,7 @@ class Stager:
     :param kexec: the host's kexec-tools; None where there are none, and so
         nothing to load with.
     :param random: gives so many random bytes.
-    :param clock: gives the running kernel's conversion of the TSC, if it has one.
+    :param clock: gives the running kernel's conversion of cycles, if it has one.
     """
 
     def __init__(
@@ -164,14 +168,14 @@ class Stager:
         files: HostFiles,
         kexec: Optional[Kexec],
         random: Callable[[int], bytes] = os.urandom,
-        clock: Callable[[], Optional[TscClock]] = find_tsc_clock,
+        clock: Callable[[], Optional[CycleClock]] = find_cycle_clock,
     ) -> None:
         self._files = files
         self._kexec = kexec
         self._random = random
         self._clock = clock
 
-    def stage(self, planned: Plan, boot_id: str) -> Record:
+    def stage(self, planned: StagingPlan, boot_id: str) -> StagedRecord:
         """Load an image, replacing whatever is loaded.
 
         :raises KexecError: C(LOAD_FAILED), C(LOAD_UNVERIFIED), C(STAGE_BUSY),
@@ -183,7 +187,7 @@ class Stager:
         with exclusive(self._files), self._loadable(planned) as kernel:
             drop_record(self._files)
             token = self._random(TOKEN_BYTES).hex()
-            record = Record(image, token, boot_id, self._clock())
+            record = StagedRecord(image, token, boot_id, self._clock())
             try:
                 self._kexec.load(
                     kernel,
@@ -205,14 +209,14 @@ class Stager:
             return record
 
     @contextlib.contextmanager
-    def _loadable(self, planned: Plan) -> Iterator[str]:
+    def _loadable(self, planned: StagingPlan) -> Iterator[str]:
         """Path to load the kernel from."""
-        image, fast = planned.image, planned.candidate.fast
-        if image.image != FAST or fast is None:
+        image, fast, fast_format = planned.image, planned.candidate.fast, planned.candidate.architecture.fast
+        if image.image != FAST or fast is None or fast_format is None:
             yield image.kernel.path
             return
         initrd = image.initrd.path if image.initrd else None
-        wanted = Preparation(fast, initrd, check=image.integrity == CRC32C, kaslr=image.kaslr)
+        wanted = ImagePreparation(fast, fast_format, initrd, check=image.integrity == CRC32C, kaslr=image.kaslr)
         with prepared(self._files, wanted, self._random) as path:
             yield path
 
@@ -250,8 +254,10 @@ def make_stager(files: HostFiles, facts: HostFacts, run: Runner) -> Stager:
     return Stager(files, Kexec(facts.tools.path, files, run) if facts.tools else None)
 
 
-def stage_planned(stager: Stager, planned: Plan, request: Request, facts: HostFacts, files: HostFiles) -> Tuple[Plan, Record]:
-    """Stage what was planned for a request; or its bzImage, if the fast image was chosen and is no good.
+def stage_planned(
+    stager: Stager, planned: StagingPlan, request: StagingRequest, facts: HostFacts, files: HostFiles
+) -> Tuple[StagingPlan, StagedRecord]:
+    """Stage what was planned for a request; or the kernel as it is, if the fast image was chosen and is no good.
 
     :raises KexecError: as :meth:`Stager.stage`, and :func:`plan`.
     """
@@ -270,13 +276,15 @@ def stage_planned(stager: Stager, planned: Plan, request: Request, facts: HostFa
 def newest_candidate(installed: List[InstalledKernel], running: RunningKernel, files: HostFiles) -> Optional[Candidate]:
     """The newest kernel with the initrd beside it; None if none is installed, or it is no good."""
     latest = newest(installed, running.release)
+    if latest is None:
+        return None
     try:
-        return read_candidate(files, latest.kernel, latest.initrd, running.cmdline) if latest else None
+        return read_candidate(files, architecture_of(running.machine), latest.kernel, latest.initrd, running.cmdline)
     except (ImageError, KexecError):
         return None
 
 
-def current_record(files: HostFiles) -> Optional[Record]:
+def current_record(files: HostFiles) -> Optional[StagedRecord]:
     """What is staged by the collection and still loaded, or None."""
     if files.read_int("/sys/kernel/kexec_loaded") != 1:
         return None

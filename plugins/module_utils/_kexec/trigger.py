@@ -12,10 +12,13 @@ never fails a reboot, and holds it up by seconds at most.
 
 from __future__ import annotations
 
-# become may come without the directories of root's own tools.
+from .._paths import LAST_STOP_DIRECTORY, RUN_DIRECTORY, STAGED_RECORD, STATE_DIRECTORY, stamp_unit, trigger_unit
+
+# Argument 1 of the scripts that begin with it: token. become may come without the directories of root's own tools.
 PROLOGUE = """
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 export PATH
+unit="%s"
 # logind may hold a reboot back for a while (inhibitors); by then there is no
 # unit of ours any more, and systemd itself has not begun to stop.
 preparing() {
@@ -28,7 +31,16 @@ going_down() {
 loaded() {
     [ "$(cat /sys/kernel/kexec_loaded 2>/dev/null)" = 1 ]
 }
-"""
+""" % trigger_unit("$1")
+
+_NAMES = """
+stamp_unit="%s"
+run_directory=%s
+staged_record=%s
+stamp=%s/stamp
+state_directory=%s
+last_stop=%s
+""" % (stamp_unit("$1"), RUN_DIRECTORY, STAGED_RECORD, RUN_DIRECTORY, STATE_DIRECTORY, LAST_STOP_DIRECTORY)
 
 # How TRIGGER ends on a host that somebody shuts down already.
 GOING_DOWN_RC = 3
@@ -36,45 +48,47 @@ GOING_DOWN_RC = 3
 # Arguments: token, name of the stamp. Adds a line to C(stamps): name, nanoseconds since 1970 before and after a message to the
 # kernel log; and puts the end of that log, which says when that was on the kernel's own clock, into C(log.NAME).
 #
-# The new system can tell that clock in cycles of the TSC, free of all that steers the others. A message of priority 7 goes to
+# The new system can tell that clock in cycles, free of all that steers the others. A message of priority 7 goes to
 # no console that is not asked for more than the default. SYSLOG_ACTION_READ_ALL with a small buffer (dmesg -S -s) gives the end
 # of the log, so that a long one takes no longer. There are as few processes as can be: all of this is downtime.
-_STAMP = """
+_STAMP = (
+    """
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LC_ALL=C
-cd /var/lib/fleet-kexec/last-stop || exit 0
+cd %s || exit 0
 read -r token < token
 [ "$token" = "$1" ] || exit 0
-before=$(date +%s%N)
+before=$(date +%%s%%N)
 echo "<7>fleet-kexec: stamp $2 $1" > /dev/kmsg
-after=$(date +%s%N)
+after=$(date +%%s%%N)
 echo "$2 $before $after" >> stamps
 exec dmesg -S -s 8192 > "log.$2"
 """
+    % LAST_STOP_DIRECTORY
+)
 
 # In TRIGGER, with its arguments. Ordered before sysinit.target, the unit is stopped after all services that do not say
 # otherwise, and before the file system it writes to is unmounted. systemd-shutdown syncs what it wrote.
 _STAMPING = (
     """
 stamping() {
-    directory=/var/lib/fleet-kexec/last-stop
-    rm -rf "$directory"
-    mkdir -p -m 700 /run/fleet-kexec /var/lib/fleet-kexec "$directory" || return
-    cat > /run/fleet-kexec/stamp <<'END'
+    rm -rf "$last_stop"
+    mkdir -p -m 700 "$run_directory" "$state_directory" "$last_stop" || return
+    cat > "$stamp" <<'END'
 """
     + _STAMP.lstrip()
     + """END
-    echo "$1" > "$directory/token"
-    echo "$5" > "$directory/boot_id"
-    uname -r > "$directory/release"
-    if [ "$2" = kexec ] && [ -e /run/fleet-kexec/staged.json ]; then
-        cp /run/fleet-kexec/staged.json "$directory/staged.json"
+    echo "$1" > "$last_stop/token"
+    echo "$5" > "$last_stop/boot_id"
+    uname -r > "$last_stop/release"
+    if [ "$2" = kexec ] && [ -e "$staged_record" ]; then
+        cp "$staged_record" "$last_stop/staged.json"
     fi
-    timeout 10 systemd-run --quiet --unit="fleet-kexec-stamp-$1" --description='Time stamp of fleet.kexec' \
+    timeout 10 systemd-run --quiet --unit="$stamp_unit" --description='Time stamp of fleet.kexec' \
         --service-type=oneshot --remain-after-exit \
         --property=DefaultDependencies=no --property=Conflicts=shutdown.target \
-        --property='Before=shutdown.target sysinit.target' --property=RequiresMountsFor="$directory" \
-        --property=TimeoutStopSec=15s --property="ExecStop=-/bin/sh /run/fleet-kexec/stamp $1 stopped" \
+        --property='Before=shutdown.target sysinit.target' --property=RequiresMountsFor="$last_stop" \
+        --property=TimeoutStopSec=15s --property="ExecStop=-/bin/sh $stamp $1 stopped" \
         /bin/true
 }
 """
@@ -89,10 +103,11 @@ stamping() {
 # before a plain reboot: they are masked until this boot ends.
 TRIGGER = (
     PROLOGUE
+    + _NAMES
     + _STAMPING
     + """
 reboot_after() {
-    systemd-run --quiet --unit="fleet-kexec-$1" --description='Reboot by fleet.kexec' \
+    systemd-run --quiet --unit="$unit" --description='Reboot by fleet.kexec' \
         --on-active="$3" --timer-property=AccuracySec=1ms \
         --setenv=SYSTEMCTL_SKIP_AUTO_KEXEC=1 \
         ${began:+"--property=$began"} \
@@ -114,7 +129,7 @@ for name in kexec kexec-load; do
 done
 began=
 if stamping "$@" > /dev/null 2>&1; then
-    began="ExecStartPre=-/usr/bin/timeout 15 /bin/sh /run/fleet-kexec/stamp $1 began"
+    began="ExecStartPre=-/usr/bin/timeout 15 /bin/sh $stamp $1 began"
 fi
 # A systemd that does not take the stamp reboots without it.
 reboot_after "$@" || { [ -n "$began" ] && began= && reboot_after "$@"; } || {
@@ -130,9 +145,10 @@ reboot_after "$@" || { [ -n "$began" ] && began= && reboot_after "$@"; } || {
 # unloads; fails without unloading if the host is going down already.
 CALL_OFF = (
     PROLOGUE
+    + _NAMES
     + """
 if [ -n "$1" ]; then
-    systemctl stop "fleet-kexec-$1.timer"
+    systemctl stop "$unit.timer"
 fi
 if going_down; then
     echo 'the host is going down' >&2
@@ -143,16 +159,16 @@ for name in kexec kexec-load; do
         systemctl unmask --runtime --quiet "$name.service"
     fi
 done
-systemctl reset-failed "fleet-kexec-$1.service" 2>/dev/null
+systemctl reset-failed "$unit.service" 2>/dev/null
 # Without its script the unit stamps nothing as it is stopped.
-rm -rf /run/fleet-kexec/stamp /var/lib/fleet-kexec/last-stop
-systemctl stop "fleet-kexec-stamp-$1.service" 2>/dev/null
+rm -rf "$stamp" "$last_stop"
+systemctl stop "$stamp_unit.service" 2>/dev/null
 if loaded; then
     kexec -s -u || kexec -c -u
 fi
 if loaded; then
     exit 1
 fi
-rm -f /run/fleet-kexec/staged.json
+rm -f "$staged_record"
 """
 )

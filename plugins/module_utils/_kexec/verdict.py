@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
+from .._arch.architectures import architecture_of
 from .._host.facts import HostFacts
 from .._reasons import Reason, reason
-from .candidate import MEM_ENCRYPT_ON, NO_FIVE_LEVEL_PAGING, Candidate
+from .candidate import Candidate
 from .errors import KexecError
 from .kernel_ways import loads_into_cma, may_skip_check
 from .policy import Policy, judge
@@ -57,7 +58,7 @@ HOST_CODES = frozenset(
 )
 
 
-class Way(NamedTuple):
+class KexecWay(NamedTuple):
     """A way to kexec.
 
     :ivar image: C(fast) or C(bzimage).
@@ -79,7 +80,7 @@ class Choice:
         and what an override costs.
     """
 
-    way: Way
+    way: KexecWay
     predicted_ms: Dict[str, float]
     notes: List[Reason] = field(default_factory=list)
 
@@ -110,7 +111,7 @@ class Verdict:
 
 
 def loader_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
-    """Why a loader can't load a distribution's signed bzImage on this host; None if it can."""
+    """Why a loader can't load a distribution's signed kernel on this host; None if it can."""
     kernel = facts.kernel
     option = "KEXEC" if loader == KEXEC_LOAD else "KEXEC_FILE"
     if kernel.config.get(option, "y") != "y":
@@ -123,10 +124,8 @@ def loader_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
 
 
 def _bzimage_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
-    if loader == KEXEC_FILE_LOAD and loads_into_cma(facts):
-        # The kernel puts the image into CMA at 1 MiB alignment; the
-        # decompressor moves itself up to 2 MiB and overruns its segment into
-        # the initrd: "Initramfs unpacking failed", then a panic.
+    if loader == KEXEC_FILE_LOAD and loads_into_cma(facts) and architecture_of(facts.kernel.machine).overruns_in_cma:
+        # It writes into the initrd behind it: "Initramfs unpacking failed", then a panic.
         return reason(
             "CMA_BZIMAGE",
             "the host has %d MiB of CMA, where kexec_file_load places a compressed kernel so that it destroys its initrd"
@@ -145,26 +144,25 @@ def _fast_obstacle(facts: HostFacts, candidate: Candidate, loader: str) -> Optio
     # The policy that only signed kernels run holds for both loaders, though the kernel asks one of them only.
     if kernel.config.get("KEXEC_SIG_FORCE", "n") == "y" or (loader == KEXEC_FILE_LOAD and kernel.lockdown != "none"):
         return reason("LOCKDOWN", "the running kernel loads signed images only, and a fast image has no signature")
-    if MEM_ENCRYPT_ON in candidate.decompressor_args:
-        return reason("CONFIDENTIAL_GUEST", "%s is heeded by the kernel's own decompressor only" % MEM_ENCRYPT_ON)
-    if facts.cpu.five_level_paging and (
-        not candidate.header.five_level_paging or NO_FIVE_LEVEL_PAGING in candidate.decompressor_args
-    ):
-        return reason(
-            "KERNEL_INVALID", "the host may run with five-level page tables, which only this kernel's own decompressor can end"
-        )
-    return candidate.fast_obstacle
+    fast = candidate.architecture.fast
+    own = fast.obstacle(candidate.header, facts.cpu, candidate.decompressor_args) if fast else None
+    return own or candidate.fast_obstacle
 
 
-def _integrity_obstacle(facts: HostFacts, way: Way) -> Optional[Reason]:
+def _stub_check_obstacle(facts: HostFacts, image: str) -> Optional[str]:
+    """Why an image can't be checked by a stub on this host; None if it can."""
+    fast = architecture_of(facts.kernel.machine).fast
+    if image == BZIMAGE or fast is None:
+        return "only a fast image can check crc32c"
+    own_code = "the host lets no process run code of its own making, which is what the sums for crc32c take"
+    return fast.check_obstacle(facts.cpu) or (None if facts.cpu.own_code else own_code)
+
+
+def _integrity_obstacle(facts: HostFacts, way: KexecWay) -> Optional[Reason]:
     why = None
     in_cma = loads_into_cma(facts)
-    if way.integrity == CRC32C and way.image == BZIMAGE:
-        why = "only a fast image can check crc32c"
-    elif way.integrity == CRC32C and not facts.cpu.sse42:
-        why = "the processor has no SSE 4.2, and so no instruction for crc32c"
-    elif way.integrity == CRC32C and not facts.cpu.own_code:
-        why = "the host lets no process run code of its own making, which is what the sums for crc32c take"
+    if way.integrity == CRC32C:
+        why = _stub_check_obstacle(facts, way.image)
     elif way.integrity == NO_CHECK and way.loader == KEXEC_FILE_LOAD and not (way.image == FAST and in_cma):
         why = "kexec_file_load has no way to leave out the kernel's own check"
     elif way.integrity == SHA256 and way.loader == KEXEC_FILE_LOAD and may_skip_check(facts):
@@ -172,7 +170,7 @@ def _integrity_obstacle(facts: HostFacts, way: Way) -> Optional[Reason]:
     return reason("INTEGRITY_UNAVAILABLE", why) if why else None
 
 
-def obstacle(facts: HostFacts, candidate: Candidate, way: Way) -> Optional[Reason]:
+def obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Optional[Reason]:
     """Why a way is not to be had for a kernel on this host; None if it is."""
     found = loader_obstacle(facts, way.loader)
     if found is None and way.image == BZIMAGE:
@@ -185,7 +183,7 @@ def obstacle(facts: HostFacts, candidate: Candidate, way: Way) -> Optional[Reaso
 # --- choosing ------------------------------------------------------------------------------
 
 
-def _ways(preferences: Preferences) -> List[Way]:
+def _ways(preferences: Preferences) -> List[KexecWay]:
     """The ways preferences allow, those first that are the better ones where all else is equal.
 
     kexec_file_load comes first: the kernel itself hands on what firmware told it.
@@ -194,7 +192,7 @@ def _ways(preferences: Preferences) -> List[Way]:
     loaders = (KEXEC_FILE_LOAD, KEXEC_LOAD) if preferences.loader == AUTO else (preferences.loader,)
     # Nothing is left out unless somebody says so.
     integrities = tuple(i for i in INTEGRITIES if i != NO_CHECK) if preferences.integrity == AUTO else (preferences.integrity,)
-    return [Way(*way) for way in product(images, loaders, integrities)]
+    return [KexecWay(*way) for way in product(images, loaders, integrities)]
 
 
 def _quickest(facts: HostFacts, candidate: Candidate, preferences: Preferences) -> Optional[Choice]:
@@ -245,7 +243,7 @@ def _notes(facts: HostFacts, candidate: Candidate, preferences: Preferences, cho
 _MEMORY_SLACK_BYTES = 32 << 20
 
 
-def memory_obstacle(facts: HostFacts, candidate: Candidate, way: Way) -> Optional[Reason]:
+def memory_obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Optional[Reason]:
     """Why kernel and initrd can't be loaded now for lack of memory; None if they can.
 
     While it is loaded each is there as read and as a segment; a fast image is
@@ -266,7 +264,7 @@ def host_blockers(facts: HostFacts) -> List[Reason]:
     found: List[Reason] = []
     if facts.container:
         found.append(reason("CONTAINER", "this is a %s container: it has no kernel of its own" % facts.container))
-    if kernel.machine != "x86_64":
+    if not architecture_of(kernel.machine).supported:
         found.append(reason("ARCH_UNSUPPORTED", "the host is %s" % kernel.machine))
     if not facts.systemd:
         found.append(reason("NO_SYSTEMD", "systemd is not PID 1"))

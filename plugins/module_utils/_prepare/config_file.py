@@ -10,15 +10,15 @@ from dataclasses import replace
 
 from .._bootloader.changes import FileChange
 from .._host.files import HostFiles
-from .._kexec.config import PATH
+from .._paths import CONFIG_FILE
 from .errors import PrepareError
-from .record import FileBefore, Record
+from .record import FileBefore, PreparationRecord
 from .steps import Step
 
 PART = "config_file"
 
 
-def plan_remembering(files: HostFiles, record: Record) -> Step:
+def plan_remembering(files: HostFiles, record: PreparationRecord) -> Step:
     """Remember it as it is, if that is not done yet.
 
     :raises PrepareError: C(PREPARE_FAILED) if it can't be read.
@@ -28,20 +28,20 @@ def plan_remembering(files: HostFiles, record: Record) -> Step:
 
 
 def _read(files: HostFiles) -> FileBefore:
-    content = files.read_bytes(PATH)
+    content = files.read_bytes(CONFIG_FILE)
     if content is None:
-        if files.exists(PATH):
-            raise PrepareError("PREPARE_FAILED", "%s can't be read, so it is not changed" % PATH)
+        if files.exists(CONFIG_FILE):
+            raise PrepareError("PREPARE_FAILED", "%s can't be read, so it is not changed" % CONFIG_FILE)
         return FileBefore(None)
-    found = os.stat(files.path(PATH))
+    found = os.stat(files.path(CONFIG_FILE))
     return FileBefore(content, found.st_mode & 0o7777, found.st_uid, found.st_gid)
 
 
-def plan_restoring(files: HostFiles, record: Record) -> Step:
+def plan_restoring(files: HostFiles, record: PreparationRecord) -> Step:
     """Put it back as it was."""
     wanted = record.config_file
     after = replace(record, config_file=None)
     if wanted is None or _read(files) == wanted:
         return Step(PART, record, record, after)
-    change = FileChange(PATH, files.read_bytes(PATH), wanted.content, wanted.mode)
-    return Step(PART, record, record, after, (change,), {PATH: wanted})
+    change = FileChange(CONFIG_FILE, files.read_bytes(CONFIG_FILE), wanted.content, wanted.mode)
+    return Step(PART, record, record, after, (change,), {CONFIG_FILE: wanted})

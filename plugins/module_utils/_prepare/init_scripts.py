@@ -15,8 +15,8 @@ from dataclasses import replace
 from typing import List, Sequence
 
 from .._host.files import HostFiles
-from .packages import Distribution
-from .record import Record
+from .packages import LinuxDistribution
+from .record import PreparationRecord
 from .steps import Step
 
 PART = "init_scripts"
@@ -39,13 +39,13 @@ def _is_masked(files: HostFiles, unit: str) -> bool:
     return files.link_name(_unit_path(unit)) == "null"
 
 
-def _may_come(distribution: Distribution, installed: Sequence[str]) -> bool:
+def _may_come(distribution: LinuxDistribution, installed: Sequence[str]) -> bool:
     """Whether the package is still to be installed, and may bring them."""
     knows_better = distribution.name == "debian" and (distribution.version or 0) >= _WITHOUT_SCRIPTS
     return _PACKAGE not in installed and not knows_better
 
 
-def to_mask(files: HostFiles, distribution: Distribution, installed: Sequence[str]) -> List[str]:
+def to_mask(files: HostFiles, distribution: LinuxDistribution, installed: Sequence[str]) -> List[str]:
     """Units that have to be masked."""
     if not distribution.is_debian_like:
         return []
@@ -57,14 +57,14 @@ def to_mask(files: HostFiles, distribution: Distribution, installed: Sequence[st
     return [unit for unit in UNITS.values() if not _is_masked(files, unit) and unit not in own]
 
 
-def plan_masking(files: HostFiles, record: Record, distribution: Distribution, installed: Sequence[str]) -> Step:
+def plan_masking(files: HostFiles, record: PreparationRecord, distribution: LinuxDistribution, installed: Sequence[str]) -> Step:
     """Mask them."""
     units = to_mask(files, distribution, installed)
     after = replace(record, masked=(*record.masked, *(unit for unit in units if unit not in record.masked)))
     return Step(PART, record, after, after, commands=(("systemctl", "mask", *units),) if units else ())
 
 
-def plan_unmasking(files: HostFiles, record: Record) -> Step:
+def plan_unmasking(files: HostFiles, record: PreparationRecord) -> Step:
     """Unmask those that were masked here."""
     units = [unit for unit in record.masked if _is_masked(files, unit)]
     commands = (("systemctl", "unmask", *units),) if units else ()

@@ -23,16 +23,16 @@ from .._bootloader.errors import BootloaderError
 from .._bootloader.kernel_install import CMDLINE, VENDOR_CMDLINE, KernelInstall
 from .._command import Runner, find_executable
 from .._host.files import HostFiles
-from .record import Record
+from .record import PreparationRecord
 from .steps import Step
 
 PART = "kernel_cmdline"
 
 
-def plan_writing(files: HostFiles, run: Runner, record: Record) -> Step:
+def plan_writing(files: HostFiles, run: Runner, record: PreparationRecord) -> Step:
     """Write the file, where it is missing, with what the bootloader boots by default.
 
-    :raises KexecError: C(CMDLINE_INVALID): that can't be understood.
+    :raises CmdlineError: C(CMDLINE_INVALID): that can't be understood.
     """
     content = _missing(files, run)
     if content is None:
@@ -62,7 +62,7 @@ def _missing(files: HostFiles, run: Runner) -> Optional[bytes]:
     return (cmdline + "\n").encode("utf-8", "surrogateescape") if cmdline is not None else None
 
 
-def plan_removing(files: HostFiles, record: Record) -> Step:
+def plan_removing(files: HostFiles, record: PreparationRecord) -> Step:
     """Remove the file, unless somebody has changed it since: then it is theirs."""
     directory = os.path.dirname(CMDLINE)
     after = replace(record, cmdline_sha256="", directories=tuple(path for path in record.directories if path != directory))

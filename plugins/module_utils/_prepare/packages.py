@@ -11,7 +11,7 @@ from typing import Dict, Optional, Sequence, Tuple
 
 from .._command import Runner
 from .._host.files import HostFiles
-from .record import Record
+from .record import PreparationRecord
 from .steps import Step, run_tool
 
 PART = "packages"
@@ -22,7 +22,7 @@ _INSTALLED = "installed"
 
 
 @dataclass(frozen=True)
-class Distribution:
+class LinuxDistribution:
     """Which one a host has.
 
     :ivar name: C(debian), C(ubuntu), …; empty if it does not say.
@@ -40,7 +40,7 @@ class Distribution:
         return "debian" in self.like
 
 
-def parse_distribution(text: str) -> Distribution:
+def parse_distribution(text: str) -> LinuxDistribution:
     """What C(os-release(5)) says."""
     values: Dict[str, str] = {}
     for line in text.splitlines():
@@ -54,10 +54,10 @@ def parse_distribution(text: str) -> Distribution:
             values[name] = value
     name = values.get("ID", "")
     major = values.get("VERSION_ID", "").partition(".")[0]
-    return Distribution(name, (name, *values.get("ID_LIKE", "").split()), int(major) if major.isdigit() else None)
+    return LinuxDistribution(name, (name, *values.get("ID_LIKE", "").split()), int(major) if major.isdigit() else None)
 
 
-def read_distribution(files: HostFiles) -> Distribution:
+def read_distribution(files: HostFiles) -> LinuxDistribution:
     """Which distribution a host has."""
     return parse_distribution(next(filter(None, map(files.read_text, _OS_RELEASE)), ""))
 
@@ -71,12 +71,12 @@ def list_packages(run: Runner) -> Tuple[str, ...]:
     return tuple(sorted({name for status, name in pairs if status == _INSTALLED}))
 
 
-def plan_remembering(record: Record, names: Sequence[str]) -> Step:
+def plan_remembering(record: PreparationRecord, names: Sequence[str]) -> Step:
     """Remember packages that are about to be installed, or that just were."""
     after = replace(record, packages=(*record.packages, *(name for name in names if name not in record.packages)))
     return Step(PART, record, after, after)
 
 
-def plan_forgetting(record: Record) -> Step:
+def plan_forgetting(record: PreparationRecord) -> Step:
     """Forget them: they were purged, or stay for others."""
     return Step(PART, record, record, replace(record, packages=()))

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 from .._command import Runner
 from .._host.files import HostFiles
 from . import config_file, init_scripts, kernel_cmdline, packages, watchdog
-from .record import RESERVATIONS, Record, read_record
+from .record import RESERVATIONS, PreparationRecord, read_record
 from .steps import Step, carry_out
 
 RESERVATION = "reservation"
@@ -20,7 +20,7 @@ PARTS = (init_scripts.PART, packages.PART, kernel_cmdline.PART, watchdog.PART, c
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedPreparation:
     """What is asked for.
 
     :ivar present: whether to prepare the host, or to put it back.
@@ -35,18 +35,18 @@ class Wanted:
     packages: Tuple[str, ...] = ()
     installed_before: Optional[Tuple[str, ...]] = None
     reservations: Tuple[str, ...] = ()
-    watchdog: watchdog.Wish = field(default_factory=watchdog.Wish)
+    watchdog: watchdog.WatchdogWish = field(default_factory=watchdog.WatchdogWish)
 
 
 @dataclass(frozen=True)
-class Found:
+class PreparationState:
     """The host as it is.
 
     :ivar installed: packages, sorted; None where dpkg does not have them, or was not asked.
     """
 
-    record: Record
-    distribution: packages.Distribution
+    record: PreparationRecord
+    distribution: packages.LinuxDistribution
     installed: Optional[Tuple[str, ...]]
 
     def missing(self, names: Sequence[str]) -> List[str]:
@@ -64,7 +64,7 @@ class Preparation:
         self._files = files
         self._run = run
 
-    def look(self, parts: Sequence[str] = PARTS) -> Found:
+    def look(self, parts: Sequence[str] = PARTS) -> PreparationState:
         """The host as it is.
 
         :param parts: what it is for.
@@ -73,9 +73,9 @@ class Preparation:
         distribution = packages.read_distribution(self._files)
         asked = distribution.is_debian_like and {packages.PART, init_scripts.PART}.intersection(parts)
         installed = packages.list_packages(self._run) if asked else None
-        return Found(read_record(self._files), distribution, installed)
+        return PreparationState(read_record(self._files), distribution, installed)
 
-    def plan(self, wanted: Wanted, found: Found) -> List[Step]:
+    def plan(self, wanted: WantedPreparation, found: PreparationState) -> List[Step]:
         """What has to be done, in this order; changes nothing.
 
         :raises CodedError: it can't be done.
@@ -89,7 +89,7 @@ class Preparation:
                 steps.append(step)
         return [step for step in steps if step.needed]
 
-    def _preparing(self, wanted: Wanted, found: Found) -> Dict[str, Callable[[Record], Step]]:
+    def _preparing(self, wanted: WantedPreparation, found: PreparationState) -> Dict[str, Callable[[PreparationRecord], Step]]:
         files, run = self._files, self._run
         installed = found.installed or ()
         missing = found.missing(wanted.packages)
@@ -104,7 +104,7 @@ class Preparation:
             RESERVATION: lambda record: _plan_reservations(record, wanted.reservations, True),
         }
 
-    def _putting_back(self) -> Dict[str, Callable[[Record], Step]]:
+    def _putting_back(self) -> Dict[str, Callable[[PreparationRecord], Step]]:
         files, run = self._files, self._run
         return {
             init_scripts.PART: lambda record: init_scripts.plan_unmasking(files, record),
@@ -124,7 +124,7 @@ class Preparation:
             carry_out(step, self._files, self._run)
 
 
-def _plan_reservations(record: Record, names: Sequence[str], made: bool) -> Step:
+def _plan_reservations(record: PreparationRecord, names: Sequence[str], made: bool) -> Step:
     """Remember those that are about to be made, or forget what was given back."""
     values: Dict[str, Any] = dict.fromkeys(names, made)
     after = replace(record, **values)

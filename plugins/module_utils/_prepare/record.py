@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from typing import Any, Dict, Optional, Tuple
 
 from .._host.atomic import sync_directory, write_atomically
-from .._host.fast_images import DIRECTORY
 from .._host.files import HostFiles
+from .._paths import STATE_DIRECTORY
 from .errors import PrepareError
 
-PATH = DIRECTORY + "/prepared.json"
+PATH = STATE_DIRECTORY + "/prepared.json"
 _MODE = 0o600
 _DIRECTORY_MODE = 0o700
 
@@ -50,7 +50,7 @@ class FileBefore:
 
 
 @dataclass(frozen=True)
-class Record:
+class PreparationRecord:
     """All that was changed.
 
     :ivar packages: names of those that were installed, with all that came along.
@@ -97,15 +97,15 @@ def _parse_file(values: Optional[Dict[str, Any]]) -> Optional[FileBefore]:
     return FileBefore(content, int(values["mode"], 8), int(values["uid"]), int(values["gid"]))
 
 
-def parse_record(text: str) -> Record:
+def parse_record(text: str) -> PreparationRecord:
     """Parse the file.
 
     :raises PrepareError: C(PREPARE_RECORD_INVALID).
     """
     try:
         # What an older version did not know of, it did not change.
-        values: Dict[str, Any] = {**Record().as_dict(), **json.loads(text)}
-        return Record(
+        values: Dict[str, Any] = {**PreparationRecord().as_dict(), **json.loads(text)}
+        return PreparationRecord(
             packages=tuple(map(str, values["packages"])),
             masked=tuple(map(str, values["masked"])),
             directories=tuple(map(str, values["directories"])),
@@ -121,24 +121,24 @@ def parse_record(text: str) -> Record:
         raise PrepareError("PREPARE_RECORD_INVALID", "%s can't be understood: %r" % (PATH, error)) from error
 
 
-def read_record(files: HostFiles) -> Record:
+def read_record(files: HostFiles) -> PreparationRecord:
     """What was changed on this host.
 
     :raises PrepareError: C(PREPARE_RECORD_INVALID).
     """
     if not files.exists(PATH):
-        return Record()
+        return PreparationRecord()
     return parse_record(files.read_text(PATH) or "")
 
 
-def write_record(files: HostFiles, record: Record) -> None:
+def write_record(files: HostFiles, record: PreparationRecord) -> None:
     """Keep a record; an empty one leaves no file, and no directory unless something else is in it.
 
     :raises OSError: it can't be written.
     """
     path = files.path(PATH)
     directory = os.path.dirname(path)
-    if record != Record():
+    if record != PreparationRecord():
         os.makedirs(directory, mode=_DIRECTORY_MODE, exist_ok=True)
         text = json.dumps(record.as_dict(), indent=2, sort_keys=True) + "\n"
         write_atomically(path, text.encode("utf-8"), _MODE)

@@ -13,7 +13,7 @@ from .._bootloader.changes import FileChange, make_change
 from .._command import Runner
 from .._host.files import HostFiles
 from .errors import PrepareError
-from .record import FileBefore, Record, write_record
+from .record import FileBefore, PreparationRecord, write_record
 
 # update-initramfs takes minutes on a machine that is emulated.
 _COMMAND_TIMEOUT_S = 900.0
@@ -32,9 +32,9 @@ class Step:
     """
 
     part: str
-    before: Record
-    remembered: Record
-    after: Record
+    before: PreparationRecord
+    remembered: PreparationRecord
+    after: PreparationRecord
     changes: Tuple[FileChange, ...] = ()
     restored: Mapping[str, FileBefore] = field(default_factory=dict)
     commands: Tuple[Tuple[str, ...], ...] = ()

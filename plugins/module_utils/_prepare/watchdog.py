@@ -19,7 +19,7 @@ from .._command import Runner, find_executable
 from .._host.files import HostFiles
 from .._host.installed import list_installed
 from .errors import PrepareError
-from .record import Record
+from .record import PreparationRecord
 from .steps import Step, run_tool
 
 PART = "watchdog"
@@ -56,7 +56,7 @@ _TIMESPAN = re.compile(r"off|default|infinity|[0-9]+|(?:[0-9]+(?:\.[0-9]+)? ?(?:
 
 
 @dataclass(frozen=True)
-class Wish:
+class WatchdogWish:
     """How the watchdog is wanted.
 
     :ivar enabled: None where that is up to the host: where it has one that nobody else feeds.
@@ -69,7 +69,7 @@ class Wish:
     kexec: str = "5min"
 
 
-def plan_configuring(files: HostFiles, run: Runner, record: Record, wish: Wish) -> Step:
+def plan_configuring(files: HostFiles, run: Runner, record: PreparationRecord, wish: WatchdogWish) -> Step:
     """Configure it, or take that back where it is not wanted any more.
 
     :raises PrepareError: C(TIMESPAN_INVALID); C(PREPARE_FAILED) if an initramfs can't be read.
@@ -91,14 +91,14 @@ def plan_configuring(files: HostFiles, run: Runner, record: Record, wish: Wish) 
     return Step(PART, record, replace(after, reload_pending=reload), after, changes, commands=commands)
 
 
-def _changes(files: HostFiles, wish: Wish) -> Iterator[FileChange]:
+def _changes(files: HostFiles, wish: WatchdogWish) -> Iterator[FileChange]:
     for path, text in ((SYSTEM_CONF, _SYSTEM_TEXT % (wish.runtime, wish.kexec)), (MODPROBE_CONF, _MODPROBE_TEXT)):
         before, after = files.read_bytes(path), text.encode("ascii")
         if before != after:
             yield FileChange(path, before, after, with_directory=True)
 
 
-def plan_removing(files: HostFiles, run: Runner, record: Record) -> Step:
+def plan_removing(files: HostFiles, run: Runner, record: PreparationRecord) -> Step:
     """Take back what was configured here.
 
     :raises PrepareError: C(PREPARE_FAILED) if an initramfs can't be read.

@@ -4,7 +4,7 @@
 """The axis that a timeline lies on, and how the clocks of old and new system and of the controller lie on it.
 
 The axis counts nanoseconds since 1970 as the host's clock has them when it is
-read, and runs by the TSC where the kernel's clock does: through the kexec, and
+read, and runs by the cycle counter where the kernel's clock does: through the kexec, and
 whatever has since been done to the host's clock. Without that it runs by
 CLOCK_MONOTONIC, in this boot alone; the old system then is placed by the
 controller, which measured the host's clock in both.
@@ -18,15 +18,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from .._host.clocks import UNKNOWN_OFFSET_NS, ClockLog, TscClock
+from .._host.clocks import UNKNOWN_OFFSET_NS, ClockLog, CycleClock
 from .._host.last_stop import StopStamp
 
-TSC = "tsc"
+CYCLES = "cycles"
 MONOTONIC = "monotonic"
 OLD_REALTIME = "old realtime"
 CONTROLLER = "controller"
 
-# Clocks are steered by no more than this (MAXFREQ, linux/timex.h). What a kernel takes for the frequency of the TSC is better.
+# Clocks are steered by no more than this (MAXFREQ, linux/timex.h). A kernel knows the counter's frequency better.
 _STEERING_PPM = 500
 _CALIBRATION_PPM = 100
 # Of times in the kernel log.
@@ -37,12 +37,12 @@ _LOG_ERROR_NS = 1000
 class Now:
     """One moment of this boot, on all of its clocks.
 
-    :ivar tsc_cycles: None where the TSC can't be read.
+    :ivar cycles: None where the counter can't be read.
     """
 
     realtime_ns: int
     monotonic_ns: int
-    tsc_cycles: Optional[int]
+    cycles: Optional[int]
 
 
 @dataclass(frozen=True)
@@ -67,54 +67,49 @@ class Moment:
     clock: str
     clock_error_ns: int
 
-    @property
-    def total_error_ns(self) -> int:
-        """To anything."""
-        return self.error_ns + self.clock_error_ns
-
 
 def distance_error_ns(first: Moment, last: Moment) -> int:
     """The error of the time from one moment to another."""
     error_ns = first.error_ns + last.error_ns
     if first.clock != last.clock:
         error_ns += first.clock_error_ns + last.clock_error_ns
-    rate_ppm = _CALIBRATION_PPM if first.clock == last.clock == TSC else _STEERING_PPM
+    rate_ppm = _CALIBRATION_PPM if first.clock == last.clock == CYCLES else _STEERING_PPM
     return error_ns + abs(last.at_ns - first.at_ns) * rate_ppm // 10**6
 
 
-class Axis:
+class TimeAxis:
     """Places readings on the axis.
 
-    :param clock: the running kernel's conversion of the TSC; None where it has none that can be relied on.
+    :param clock: the running kernel's conversion of cycles; None where it has none that can be relied on.
     :param log: what its log says of its clocks.
     :param before: measured before the reboot.
     :param after: measured in this boot.
     """
 
     def __init__(
-        self, now: Now, clock: Optional[TscClock], log: ClockLog, before: Optional[Offset], after: Optional[Offset]
+        self, now: Now, clock: Optional[CycleClock], log: ClockLog, before: Optional[Offset], after: Optional[Offset]
     ) -> None:
         self._now = now
-        self._clock = clock if now.tsc_cycles is not None else None
+        self._clock = clock if now.cycles is not None else None
         self._log = log
         self._before = before
         self._after = after
 
     @property
-    def runs_by_tsc(self) -> bool:
+    def runs_by_cycles(self) -> bool:
         """Whether it goes on into the system before a kexec."""
         return self._clock is not None
 
-    def tsc(self, cycles: int, error_ns: int = 0) -> Moment:
-        """A reading of the TSC.
+    def cycles(self, cycles: int, error_ns: int = 0) -> Moment:
+        """A reading of the cycle counter.
 
-        :raises ValueError: it does not run by the TSC.
+        :raises ValueError: it does not run by the counter.
         """
-        clock, now_cycles = self._clock, self._now.tsc_cycles
+        clock, now_cycles = self._clock, self._now.cycles
         if clock is None or now_cycles is None:
-            raise ValueError("there is no conversion of the TSC")
+            raise ValueError("there is no conversion of cycles")
         age_ns = clock.local_clock_ns(now_cycles) - clock.local_clock_ns(cycles)
-        return Moment(self._now.realtime_ns - age_ns, error_ns, TSC, 0)
+        return Moment(self._now.realtime_ns - age_ns, error_ns, CYCLES, 0)
 
     def log(self, log_ns: int) -> Moment:
         """A time of this boot's kernel log."""
@@ -131,7 +126,7 @@ class Axis:
             if log.gtod_ns is None or log.raw_ns is None:
                 return self.monotonic(at_ns, error_ns + UNKNOWN_OFFSET_NS)
             return self.monotonic(at_ns + log.gtod_ns - log.raw_ns, error_ns)
-        cycles = clock.tsc_cycles(at_ns + (log.offset_ns or 0))
+        cycles = clock.cycles(at_ns + (log.offset_ns or 0))
         error_ns += UNKNOWN_OFFSET_NS if log.offset_ns is None else 0
         # Up to the second calibration the clock ran at the rate of the first.
         left_ns = max(0, (log.refined_at_ns or 0) - at_ns)
@@ -140,12 +135,12 @@ class Axis:
             error_ns += left_ns * 1000 // log.refined_hz
         else:
             error_ns += left_ns * _STEERING_PPM // 10**6
-        return self.tsc(cycles, error_ns)
+        return self.cycles(cycles, error_ns)
 
     def monotonic(self, monotonic_ns: int, error_ns: int = 0) -> Moment:
         """A reading of this boot's CLOCK_MONOTONIC."""
         age_ns = self._now.monotonic_ns - monotonic_ns
-        steered_ns = abs(age_ns) * _STEERING_PPM // 10**6 if self.runs_by_tsc else 0
+        steered_ns = abs(age_ns) * _STEERING_PPM // 10**6 if self.runs_by_cycles else 0
         return Moment(self._now.realtime_ns - age_ns, error_ns, MONOTONIC, steered_ns)
 
     def controller(self, utc_ns: int, error_ns: int = 0) -> Optional[Moment]:
@@ -160,11 +155,11 @@ class Axis:
         """Back to the controller's clock, or to the host's if the controller is not known to have measured it."""
         return moment.at_ns - (self._after.offset_ns if self._after else 0)
 
-    def old_by_tsc(self, stamp: StopStamp, old_clock: TscClock) -> Optional[Moment]:
+    def old_by_cycles(self, stamp: StopStamp, old_clock: CycleClock) -> Optional[Moment]:
         """A stamp of the system before a kexec, by its kernel's own conversion; None without one on either side."""
-        if not self.runs_by_tsc or stamp.log_ns is None:
+        if not self.runs_by_cycles or stamp.log_ns is None:
             return None
-        return self.tsc(old_clock.tsc_cycles(stamp.log_ns), _LOG_ERROR_NS)
+        return self.cycles(old_clock.cycles(stamp.log_ns), _LOG_ERROR_NS)
 
     def old_by_realtime(self, stamp: StopStamp) -> Optional[Moment]:
         """A stamp of the system before, by its clock; None unless the controller measured that in both boots."""

@@ -8,20 +8,21 @@ from __future__ import annotations
 import os
 import time
 
+from .._arch.architectures import own_architecture
 from .._command import Runner
 from .._host.addresses import read_first_address
 from .._host.boot_log import parse_boot_log
-from .._host.clocks import Tsc, find_tsc_clock, parse_clock_log, read_kernel_log
+from .._host.clocks import CounterReader, find_cycle_clock, parse_clock_log, read_kernel_log
 from .._host.files import HostFiles
 from .._host.kernel import read_running_kernel
 from .._host.last_stop import BEGAN, read_last_stop
+from .._host.stub_stamps import read_stub_stamps
 from .._host.systemd_times import read_manager, read_previous_boot, read_stops, read_units
-from .._image.stub_stamps import read_stub_stamps
-from .._kexec.cmdline import token_of
 from .._kexec.proof import Evidence
 from .._kexec.record import parse_record
+from .._one_boot_args import token_of
 from .axis import Now
-from .timeline import Reading
+from .timeline import BootReading
 
 
 def read_now() -> Now:
@@ -29,34 +30,35 @@ def read_now() -> Now:
     # Two of them stand still to each other, but for the time that the machine slept.
     slept_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
     try:
-        stamp = Tsc().stamp()
+        stamp = CounterReader().stamp()
     except OSError:
         return Now(time.clock_gettime_ns(time.CLOCK_REALTIME), time.clock_gettime_ns(time.CLOCK_MONOTONIC), None)
-    return Now(stamp.realtime_ns, stamp.boottime_ns - slept_ns, stamp.tsc_cycles)
+    return Now(stamp.realtime_ns, stamp.boottime_ns - slept_ns, stamp.cycles)
 
 
-def gather(files: HostFiles, run: Runner) -> Reading:
+def gather(files: HostFiles, run: Runner) -> BootReading:
     """Read the host. What can't be read is left out."""
     # First of all, before time passes and the host's clock may be set.
-    now, clock = read_now(), find_tsc_clock()
+    now, clock, counter = read_now(), find_cycle_clock(), own_architecture().counter
     kernel = read_running_kernel(files, os.uname().machine)
     log = list(read_kernel_log(files))
     stop = read_last_stop(files)
     record = parse_record(stop.staged) if stop and stop.staged else None
     began = stop.stamps.get(BEGAN) if stop else None
-    return Reading(
+    return BootReading(
         boot_id=kernel.boot_id,
         release=kernel.release,
         path=Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type).path,
         token=token_of(kernel.cmdline),
         now=now,
+        counter=counter.name if counter else "",
         clock=clock,
-        clock_log=parse_clock_log(log),
+        clock_log=parse_clock_log(log, counter),
         boot_log=parse_boot_log(log),
         manager=read_manager(run),
         units=read_units(run),
         address=read_first_address(files),
-        stub=read_stub_stamps(files),
+        stub=read_stub_stamps(files, kernel.machine),
         last_stop=stop,
         old_clock=record.clock if record and stop and record.token == stop.token else None,
         stops=read_stops(run, stop.boot_id, began.realtime_ns) if stop and began else [],

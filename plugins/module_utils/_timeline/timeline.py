@@ -14,14 +14,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from .._arch.interface import StubStamps
 from .._host.addresses import FirstAddress
 from .._host.boot_log import BootLog
-from .._host.clocks import ClockLog, TscClock
+from .._host.clocks import ClockLog, CycleClock
 from .._host.last_stop import BEGAN, STOPPED, LastStop, StopStamp
 from .._host.systemd_times import ManagerTimes, UnitStop, UnitTimes
-from .._image.stub_stamps import StubStamps
 from .._kexec.proof import PATH_KEXEC
-from .axis import Axis, Moment, Now, Offset, distance_error_ns
+from .axis import Moment, Now, Offset, TimeAxis, distance_error_ns
 
 # Before it is known what the times count from.
 _Entry = Dict[str, Any]
@@ -35,19 +35,20 @@ _SSH_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 _INITRD_INITS = ("/init", "/linuxrc")
 
 # How a stamp of the old system is placed.
-_BY_TSC = "kernel log, by TSC"
+_BY_CYCLES = "kernel log, by %s"
 _BY_REALTIME = "host's clock"
 # Of what systemd notes.
 _US_NS = 1000
 
 
 @dataclass(frozen=True)
-class Reading:
+class BootReading:
     """What this boot tells, and what the one before it left.
 
     :ivar path: C(kexec) or C(firmware).
     :ivar token: on its command line.
-    :ivar clock: None where the kernel does not run by the TSC.
+    :ivar counter: name of the cycle counter; empty where there is none.
+    :ivar clock: None where the kernel does not run by the counter.
     :ivar last_stop: as it was found; it may be of another boot than the one before.
     :ivar old_clock: that of the kernel that left it.
     :ivar previous_boot_id: by the journal, without dashes; None if it does not tell.
@@ -58,7 +59,8 @@ class Reading:
     path: str
     token: Optional[str]
     now: Now
-    clock: Optional[TscClock]
+    counter: str
+    clock: Optional[CycleClock]
     clock_log: ClockLog
     boot_log: BootLog = field(default_factory=BootLog)
     manager: ManagerTimes = field(default_factory=ManagerTimes)
@@ -66,13 +68,13 @@ class Reading:
     address: Optional[FirstAddress] = None
     stub: Optional[StubStamps] = None
     last_stop: Optional[LastStop] = None
-    old_clock: Optional[TscClock] = None
+    old_clock: Optional[CycleClock] = None
     stops: List[UnitStop] = field(default_factory=list)
     previous_boot_id: Optional[str] = None
 
 
 @dataclass(frozen=True)
-class Span:
+class Interval:
     """Something the controller saw or did, in nanoseconds since 1970 by its clock.
 
     :ivar error_ns: by how much it may have been shorter, for an outage.
@@ -101,10 +103,10 @@ class Seen:
     combination: Optional[str] = None
     before: Optional[Offset] = None
     after: Optional[Offset] = None
-    drain: Optional[Span] = None
-    stage: Optional[Span] = None
-    outage: Optional[Span] = None
-    probe_outage: Optional[Span] = None
+    drain: Optional[Interval] = None
+    stage: Optional[Interval] = None
+    outage: Optional[Interval] = None
+    probe_outage: Optional[Interval] = None
     healthy_ns: Optional[int] = None
 
 
@@ -117,7 +119,7 @@ class _Mark:
     source: str
 
 
-def stop_of_the_boot_before(reading: Reading, seen: Seen) -> Optional[LastStop]:
+def stop_of_the_boot_before(reading: BootReading, seen: Seen) -> Optional[LastStop]:
     """What was left, if it is certain that the boot before this one left it."""
     stop = reading.last_stop
     if stop is None or stop.boot_id == reading.boot_id:
@@ -129,17 +131,18 @@ def stop_of_the_boot_before(reading: Reading, seen: Seen) -> Optional[LastStop]:
     return stop if told or not known.isdisjoint({stop.boot_id, stop.boot_id.replace("-", "")}) else None
 
 
-def assemble(reading: Reading, seen: Seen) -> Dict[str, Any]:
+def assemble(reading: BootReading, seen: Seen) -> Dict[str, Any]:
     """The timeline, as plain values."""
     return _Assembly(reading, seen).value()
 
 
 class _Assembly:
-    def __init__(self, reading: Reading, seen: Seen) -> None:
+    def __init__(self, reading: BootReading, seen: Seen) -> None:
         self._reading = reading
         self._seen = seen
-        self._axis = Axis(reading.now, reading.clock, reading.clock_log, seen.before, seen.after)
+        self._axis = TimeAxis(reading.now, reading.clock, reading.clock_log, seen.before, seen.after)
         self._stop = stop_of_the_boot_before(reading, seen)
+        self._by_cycles = _BY_CYCLES % reading.counter
         self._notes: List[str] = []
         self._agreement: Optional[Dict[str, float]] = None
 
@@ -193,21 +196,21 @@ class _Assembly:
 
     def _placing(self, stopped: StopStamp) -> Optional[Tuple[Moment, str]]:
         """Where the last stamp lies, and what that goes by: of two ways that contradict each other, the one that can be."""
-        by_tsc, by_realtime = self._place(stopped, _BY_TSC), self._place(stopped, _BY_REALTIME)
+        by_cycles, by_realtime = self._place(stopped, self._by_cycles), self._place(stopped, _BY_REALTIME)
         zero = self._axis.zero()
-        if by_tsc and by_realtime:
-            error_ns = distance_error_ns(by_tsc, by_realtime)
-            difference_ns = by_tsc.at_ns - by_realtime.at_ns
+        if by_cycles and by_realtime:
+            error_ns = distance_error_ns(by_cycles, by_realtime)
+            difference_ns = by_cycles.at_ns - by_realtime.at_ns
             self._agreement = {"difference_ms": _ms(difference_ns), "error_ms": _ms(error_ns)}
             if abs(difference_ns) > error_ns:
-                clocks = "the TSC and the clocks disagree on the reboot by %.1f ms: a clock was set, or the machine was moved"
-                self._notes.append(clocks % _ms(difference_ns))
-                can_be = [each for each in (by_tsc, by_realtime) if each.at_ns <= zero.at_ns + distance_error_ns(each, zero)]
+                clocks = "the %s and the clocks disagree on the reboot by %.1f ms: a clock was set, or the machine was moved"
+                self._notes.append(clocks % (self._reading.counter, _ms(difference_ns)))
+                can_be = [each for each in (by_cycles, by_realtime) if each.at_ns <= zero.at_ns + distance_error_ns(each, zero)]
                 if len(can_be) != 1:
                     return None
-                return (by_tsc, _BY_TSC) if can_be[0] is by_tsc else (by_realtime, _BY_REALTIME)
-        if by_tsc:
-            return by_tsc, _BY_TSC
+                return (by_cycles, self._by_cycles) if can_be[0] is by_cycles else (by_realtime, _BY_REALTIME)
+        if by_cycles:
+            return by_cycles, self._by_cycles
         return (by_realtime, _BY_REALTIME) if by_realtime else None
 
     def _place(self, stamp: StopStamp, source: str) -> Optional[Moment]:
@@ -216,7 +219,7 @@ class _Assembly:
         old_clock = self._reading.old_clock
         if self._reading.path != PATH_KEXEC or old_clock is None:
             return None
-        return self._axis.old_by_tsc(stamp, old_clock)
+        return self._axis.old_by_cycles(stamp, old_clock)
 
     def _firmware_marks(self, stopped: _Mark) -> List[_Mark]:
         """Firmware and boot loader, if they told, and what they told fits between the two systems.
@@ -239,7 +242,7 @@ class _Assembly:
 
     def _new_marks(self) -> List[_Mark]:
         reading, axis = self._reading, self._axis
-        by = "perf clock" if axis.runs_by_tsc else "CLOCK_MONOTONIC"
+        by = "perf clock" if axis.runs_by_cycles else "CLOCK_MONOTONIC"
         marks = [_Mark("kernel", axis.zero(), "clock zero by " + by)]
         log, manager = reading.boot_log, reading.manager
         if log.init_ns is not None:
@@ -311,26 +314,28 @@ class _Assembly:
         ]
         stub = self._reading.stub
         jump = next((phase for phase in phases if phase["name"] == "jump"), None)
-        if stub is not None and jump is not None and self._axis.runs_by_tsc:
-            entry, leave = self._axis.tsc(stub.entry_cycles), self._axis.tsc(stub.exit_cycles)
+        if stub is not None and jump is not None and self._axis.runs_by_cycles:
+            entry, leave = self._axis.cycles(stub.entry_cycles), self._axis.cycles(stub.exit_cycles)
             if jump["start_ns"] <= self._axis.utc_ns(entry) and leave.at_ns <= self._axis.zero().at_ns:
                 phases.append(_phase("stub", self._from_to(entry, leave), "stub's stamps", "jump"))
         return phases
 
-    def _from_to(self, first: Moment, last: Moment) -> Span:
-        return Span(self._axis.utc_ns(first), last.at_ns - first.at_ns, distance_error_ns(first, last))
+    def _from_to(self, first: Moment, last: Moment) -> Interval:
+        return Interval(self._axis.utc_ns(first), last.at_ns - first.at_ns, distance_error_ns(first, last))
 
     def _before_it(self) -> List[_Entry]:
         """What the controller did before the outage."""
         return [
-            _phase(name, span, "controller")
-            for name, span in (("drain", self._seen.drain), ("stage", self._seen.stage))
-            if span is not None and self._seen.after is not None
+            _phase(name, interval, "controller")
+            for name, interval in (("drain", self._seen.drain), ("stage", self._seen.stage))
+            if interval is not None and self._seen.after is not None
         ]
 
-    def _outage(self, span: Optional[Span]) -> Optional[_Entry]:
+    def _outage(self, interval: Optional[Interval]) -> Optional[_Entry]:
         """An outage; None where nothing tells where it lies."""
-        return dict(_lasting(span), seen_by=span.seen_by) if span is not None and self._seen.after is not None else None
+        return (
+            dict(_lasting(interval), seen_by=interval.seen_by) if interval is not None and self._seen.after is not None else None
+        )
 
     def _slowest_stops(self) -> List[Dict[str, Any]]:
         stops = self._reading.stops if self._stop else []
@@ -360,12 +365,12 @@ def _behind(last: _Mark, mark: _Mark) -> Optional[_Mark]:
     return replace(mark, moment=moment)
 
 
-def _lasting(span: Span) -> _Entry:
-    return {"start_ns": span.start_ns, "duration_ms": _ms(span.duration_ns), "error_ms": _ms(span.error_ns)}
+def _lasting(interval: Interval) -> _Entry:
+    return {"start_ns": interval.start_ns, "duration_ms": _ms(interval.duration_ns), "error_ms": _ms(interval.error_ns)}
 
 
-def _phase(name: str, span: Span, source: str, within: Optional[str] = None) -> _Entry:
-    return {"name": name, **_lasting(span), "source": source, "within": within}
+def _phase(name: str, interval: Interval, source: str, within: Optional[str] = None) -> _Entry:
+    return {"name": name, **_lasting(interval), "source": source, "within": within}
 
 
 def _relative(entry: _Entry, start_ns: int) -> Dict[str, Any]:

@@ -157,7 +157,7 @@ class Progress:
         state = self.state
         each_s = self._each_s()
         ends_s = sorted(
-            self._remaining_s(host, now, each_s or 0.0) for host in self.active.values() if host.in_flight_since is not None
+            self._remaining_s(host, now, each_s or 0.0) for host in self.active.values() if host.state.status is Status.IN_FLIGHT
         )
         longest_s = ends_s[-1] if ends_s else 0.0
         if state.stop_reason or state.ended or not self.to_go:

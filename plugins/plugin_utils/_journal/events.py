@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Events of the journal: one class each.
 
-C(docs/journal.md) describes events and fields, and a test compares it with this module. Fields are only ever added, with a
+C(docs/journal.md) says what each field holds, and a test compares it with this module. Fields are only ever added, with a
 default for journals that were written before: whoever reads a journal ignores events and fields that it does not know.
 
 A record is an event as plain values, C(event) first. Version, number and time are the journal's to add. No secret may enter
@@ -178,12 +178,7 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 
 @_event
 class RunStarted(Event):
-    """First event of every journal.
-
-    :ivar pid: process of the controller.
-    :ivar settings: options of the task, without secrets.
-    :ivar waves: C(name), C(hosts) and C(soak_s) of each.
-    """
+    """First event of every journal."""
 
     run_id: str
     controller: str
@@ -205,13 +200,7 @@ class RunResumed(Event):
 
 @_event
 class RunTerms(Event):
-    """Limits that the process goes by that has just begun or resumed the run, in numbers of hosts.
-
-    :ivar window: hosts that may be in flight at a time.
-    :ivar limits: each with C(of), in words, C(most), how many may be unavailable, and C(hosts), who counts.
-    :ivar forecast: as :meth:`Forecast.as_result` makes it, for the hosts that are left.
-    :ivar failure_budget: hosts that may fail in all.
-    """
+    """Limits that the process goes by that has just begun or resumed the run, in numbers of hosts."""
 
     window: int
     limits: tuple[Mapping[str, Any], ...]
@@ -228,11 +217,7 @@ class RunStopping(Event):
 
 @_event
 class RunEnded(Event):
-    """Controller process has come to its end.
-
-    :ivar counts: hosts by status.
-    :ivar duration_ms: of this process.
-    """
+    """Controller process has come to its end."""
 
     counts: Mapping[str, Any]
     duration_ms: int
@@ -250,13 +235,7 @@ class HostPreparing(HostEvent):
 
 @_event
 class HostPrepared(HostEvent):
-    """Host is ready to be triggered.
-
-    :ivar release: kernel that is staged; empty for a reboot through firmware.
-    :ivar staged: as M(fleet.kexec.stage) returns it.
-    :ivar predicted_ms: as :meth:`hosts.Prediction.as_ms` makes it.
-    :ivar combination: hardware and kernel; hosts with the same one are expected to take as long.
-    """
+    """Host is ready to be triggered."""
 
     leads_to = Phase.READY
     method: str
@@ -282,11 +261,7 @@ class HostDraining(HostEvent):
 
 @_event
 class HookEnded(HostEvent):
-    """Hook has ended, after its last attempt.
-
-    :ivar phase: C(before), C(after), C(on_failure) or C(power_hook).
-    :ivar message: its output or answer.
-    """
+    """Hook has ended, after its last attempt."""
 
     hook: str
     phase: str
@@ -318,10 +293,7 @@ class HostUndrained(HostEvent):
 
 @_event
 class HostUnstaged(HostEvent):
-    """Host is not rebooted after all, and nothing is left staged on it if C(ok).
-
-    :ivar told: whether it may have been told to reboot before that; None if the journal does not say.
-    """
+    """Host is not rebooted after all, and nothing is left staged on it if C(ok)."""
 
     ok: bool
     told: bool | None = None
@@ -341,11 +313,7 @@ class HostRefused(HostEvent):
 
 @_event
 class HostIntent(HostEvent):
-    """Host is about to be triggered: from here on it has to be asked what became of it.
-
-    :ivar unit: systemd unit that reboots it.
-    :ivar panic: C(panic_s) and C(panic_on_oops) of its kernel, to be put back after the reboot.
-    """
+    """Host is about to be triggered: from here on it has to be asked what became of it."""
 
     leads_to = Phase.INTENT
     in_flight = True
@@ -367,10 +335,7 @@ class HostTriggered(HostEvent):
 
 @_event
 class HostDown(HostEvent):
-    """Host does not answer any more.
-
-    :ivar down_at: since when, as :func:`file.utc` writes it.
-    """
+    """Host does not answer any more."""
 
     leads_to = Phase.DOWN
     down_at: str | None = None
@@ -378,11 +343,7 @@ class HostDown(HostEvent):
 
 @_event
 class HostBack(HostEvent):
-    """Host answers with another boot_id.
-
-    :ivar outage_ms: as seen from the controller; None where nobody watched.
-    :ivar detected_by: C(banner), C(connection) or C(resume).
-    """
+    """Host answers with another boot_id."""
 
     leads_to = Phase.BACK
     outage_ms: int | None
@@ -392,12 +353,7 @@ class HostBack(HostEvent):
 
 @_event
 class HostProbed(HostEvent):
-    """Service of the host answers again, or is not waited for any longer.
-
-    :ivar probe_seen_by: the kind of probe and its port or URL, without secrets.
-    :ivar probe_outage_ms: as seen from the controller; None if it can't be told, and C(note) says why.
-    :ivar probe_down_at: time of its last good answer, as :func:`file.utc` writes it.
-    """
+    """Service of the host answers again, or is not waited for any longer."""
 
     probe_seen_by: str
     probe_outage_ms: int | None
@@ -408,11 +364,7 @@ class HostProbed(HostEvent):
 
 @_event
 class HostUnproven(HostEvent):
-    """Host came back with another system than it should have.
-
-    :ivar path: C(kexec) or C(firmware).
-    :ivar proof: with the signs that are missing; empty for a host that should have come back through firmware.
-    """
+    """Host came back with another system than it should have."""
 
     path: str
     proof: Mapping[str, Any]
@@ -422,12 +374,7 @@ class HostUnproven(HostEvent):
 
 @_event
 class HostVerified(HostEvent):
-    """Host came back with the system that it should have.
-
-    :ivar path: C(kexec) or C(firmware).
-    :ivar login_ms: from its first answer to the first command on it.
-    :ivar reasons: why it was not rebooted by kexec, and what it took to bring it back.
-    """
+    """Host came back with the system that it should have."""
 
     leads_to = Phase.VERIFIED
     path: str
@@ -448,10 +395,7 @@ class HostHealthy(HostEvent):
 
 @_event
 class HostReleased(HostEvent):
-    """Host is done, and available again.
-
-    :ivar duration_ms: for how long it was not.
-    """
+    """Host is done, and available again."""
 
     leads_to = Phase.RELEASED
     in_flight = False
@@ -460,21 +404,14 @@ class HostReleased(HostEvent):
 
 @_event
 class HostTimeline(HostEvent):
-    """Phases of a host's reboot; the host is done or given up by then.
-
-    :ivar timeline: as M(fleet.kexec.timeline) returns it.
-    """
+    """Phases of a host's reboot; the host is done or given up by then."""
 
     timeline: Mapping[str, Any]
 
 
 @_event
 class HostFailed(HostEvent):
-    """Host is given up.
-
-    :ivar down: whether it has to be taken for down, so that it stays unavailable.
-    :ivar phase: in which it failed, one of :class:`phases.Phase`.
-    """
+    """Host is given up."""
 
     leads_to = Phase.FAILED
     in_flight = False

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._errors import RolloutError
-from .._reboot.last_boot import last_boot_facts
+from .._reboot.result import DONE, UNFINISHED, BootedKernel, OutageMs, ProbedOutage, RebootResult, with_last_boot
 from .._schedule.hosts import ENDED, Status
 from .events import Record, RunResumed
 from .file import READ_BYTES, failed, open_regular
@@ -23,37 +23,36 @@ def status_of(host: HostState) -> str:
     if host.phase is Phase.WAITING:
         return Status.SKIPPED.value
     status = PHASES[host.phase].status
-    return status.value if status in ENDED else "unfinished"
+    return status.value if status in ENDED else UNFINISHED
 
 
-def outcome_of(host: HostState) -> dict[str, Any]:
-    """What is known of a host, as plain values; what is not known is left out."""
-    known: dict[str, Any] = {
-        "status": status_of(host),
-        "method": host.method,
-        "path": host.path,
-        "staged": host.staged,
-        "proof": host.proof or None,
-        "reasons": [{"code": each.code, "message": each.message, "hint": each.hint} for each in host.reasons],
-        "outage_ms": host.outage_ms,
-        "outage_error_ms": host.outage_error_ms,
-        "probe_seen_by": host.probe_seen_by,
-        "probe_outage_ms": host.probe_outage_ms,
-        "probe_outage_error_ms": host.probe_outage_error_ms,
-        "notes": list(host.notes) or None,
-        "detected_by": host.detected_by,
-        "login_ms": host.login_ms,
-        "elapsed_ms": host.total_ms,
-        "down": host.down if host.phase is Phase.FAILED else None,
-        "timeline": host.timeline,
-    }
-    if host.boot_id:
-        known["before"] = {"boot_id": host.boot_id, "release": host.release_before}
-    if host.boot_id_after:
-        known["after"] = {"boot_id": host.boot_id_after, "release": host.release_after}
-    if host.reason is not None:
-        known.update(code=host.reason.code, msg=host.reason.message, hint=host.reason.hint)
-    return {name: value for name, value in known.items() if value not in (None, "")}
+def outcome_of(host: HostState) -> RebootResult:
+    """A host's reboot, as far as its journal knows it."""
+    return RebootResult(
+        status=status_of(host),
+        method=host.method or None,
+        path=host.path or None,
+        staged=host.staged,
+        proof=host.proof or None,
+        reasons=host.reasons,
+        notes=host.notes or None,
+        before=BootedKernel(host.boot_id, host.release_before) if host.boot_id else None,
+        after=BootedKernel(host.boot_id_after, host.release_after) if host.boot_id_after else None,
+        detected_by=host.detected_by or None,
+        outage=_outage(host.outage_ms, host.outage_error_ms),
+        probe=ProbedOutage(host.probe_seen_by, _outage(host.probe_outage_ms, host.probe_outage_error_ms))
+        if host.probe_seen_by
+        else None,
+        login_ms=host.login_ms,
+        elapsed_ms=host.total_ms,
+        down=host.down if host.phase is Phase.FAILED else None,
+        failure=host.reason,
+        timeline=host.timeline,
+    )
+
+
+def _outage(duration_ms: int | None, error_ms: int | None) -> OutageMs | None:
+    return None if duration_ms is None or error_ms is None else OutageMs(duration_ms, error_ms)
 
 
 _RESUMED = b'"event":"%s"' % RunResumed.name.encode("ascii")
@@ -85,16 +84,16 @@ def read_host(journal: str, name: str) -> HostState:
         raise RolloutError("JOURNAL_DAMAGED", "%s can't be read: %r" % (journal, error)) from error
 
 
-def outcome_result(outcome: dict[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+def outcome_result(outcome: RebootResult, task_vars: Mapping[str, Any]) -> dict[str, Any]:
     """The result of M(fleet.kexec.outcome) for a host.
 
-    :param facts: C(fleet_kexec) as it is known already; the rest of it stays.
+    :param task_vars: of the task, with the facts that are known already.
     """
-    result: dict[str, Any] = {"changed": False, "status": outcome["status"], "outcome": outcome}
-    if "path" in outcome:
-        result["ansible_facts"] = last_boot_facts(facts, outcome)
-    if outcome["status"] != "done":
-        message = outcome.get("msg", "its turn never came")
-        result.update(failed=True, msg="%s: %s" % (outcome["status"], message))
-        result.update({name: outcome[name] for name in ("code", "hint") if name in outcome})
+    known = outcome.as_outcome()
+    result: dict[str, Any] = {"changed": False, "status": outcome.status, "outcome": known}
+    if outcome.path is not None:
+        result.update(with_last_boot(known, task_vars))
+    if outcome.status != DONE:
+        result.update(failed=True, msg="%s: %s" % (outcome.status, known.get("msg", "its turn never came")))
+        result.update({name: known[name] for name in ("code", "hint") if name in known})
     return result

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
@@ -23,18 +23,6 @@ from .events import Event, HostEvent, Record, event_of
 from .phases import PHASES, Phase, Resume, Stage
 
 _LEFT = frozenset({Status.WAITING, Status.PREPARING, Status.READY, Status.IN_FLIGHT})
-
-
-@dataclass(slots=True)
-class HookRun:
-    """Course of a hook; the last of its name and phase, if it ran again."""
-
-    hook: str
-    phase: str
-    attempts: int
-    ok: bool
-    duration_ms: int
-    message: str
 
 
 @dataclass(slots=True)
@@ -55,6 +43,7 @@ class HostState:
     :ivar intended_at: UTC, as the journal writes it.
     :ivar outage_ms: as seen from the controller.
     :ivar probe_seen_by: kind of probe of its service; empty if there is none, or it has not come to an end.
+    :ivar hooks: by phase and name, the last run of each.
     :ivar timeline: phases of its reboot; None unless timelines are kept.
     """
 
@@ -95,7 +84,7 @@ class HostState:
     total_ms: int | None = None
     reasons: tuple[Reason, ...] = ()
     notes: tuple[Mapping[str, Any], ...] = ()
-    hooks: dict[tuple[str, str], HookRun] = field(default_factory=dict)
+    hooks: dict[tuple[str, str], events.HookEnded] = field(default_factory=dict)
     timeline: Mapping[str, Any] | None = None
 
     @property
@@ -113,7 +102,7 @@ class HostState:
         """Use of its time just now; None if there is none to draw."""
         if self.phase is Phase.FAILED:
             return Stage.GIVEN_UP if self.down else None
-        if self.stale:
+        if self.stale or (self.status is Status.IN_FLIGHT and not self.in_flight):
             return None
         if self.called_off:
             return Stage.UNDOING if self.in_flight else None
@@ -258,9 +247,7 @@ class RunState:
             self._see(event.host, up=not event.down)
         elif isinstance(event, events.HostSeen):
             self._see(event.host, event.up)
-        fold = _HOST_FOLDS.get(type(event))
-        if fold is not None:
-            fold(host, event, at)
+        _fold(host, event, at)
         if isinstance(event, events.HostTimeline) and self._timelines:
             host.timeline = event.timeline
         change.over = self._count(host, status)
@@ -350,20 +337,26 @@ def damaged(record: Record, error: Exception) -> RolloutError:
     return RolloutError("JOURNAL_DAMAGED", "line %s, %s, can't be used: %r" % (line, record["event"], error), line=line)
 
 
-# What events carry, host by host.
+# What events of a host change, beyond its phase.
 
-_Folded = TypeVar("_Folded", bound=HostEvent)
-_HOST_FOLDS: dict[type[Event], Callable[[HostState, Any, str], None]] = {}
-
-
-def _folds(
-    event: type[_Folded],
-) -> Callable[[Callable[[HostState, _Folded, str], None]], Callable[[HostState, _Folded, str], None]]:
-    def enter(fold: Callable[[HostState, _Folded, str], None]) -> Callable[[HostState, _Folded, str], None]:
-        _HOST_FOLDS[event] = fold
-        return fold
-
-    return enter
+# Fields of an event that are kept, each as the field of HostState that has its name, or the one behind the colon.
+_KEPT: Mapping[type[Event], str] = {
+    events.HostPrepared: "method token release staged boot_id release_before predicted_ms reasons notes combination"
+    " duration_ms:prepare_ms",
+    events.HostDrained: "duration_ms:drain_ms",
+    events.HostRefused: "reason",
+    events.HostIntent: "boot_id token method release reboot_timeout_s panic",
+    events.HostBack: "outage_ms outage_error_ms detected_by",
+    events.HostProbed: "probe_seen_by probe_outage_ms probe_outage_error_ms",
+    events.HostUnproven: "path proof boot_id:boot_id_after release:release_after",
+    events.HostVerified: "path proof boot_id:boot_id_after release:release_after login_ms",
+    events.HostHealthy: "duration_ms:after_ms",
+    events.HostReleased: "duration_ms:total_ms",
+    events.HostFailed: "reason",
+}
+_KEPT_AS = {
+    event: [(name.partition(":")[0], name.partition(":")[2] or name) for name in names.split()] for event, names in _KEPT.items()
+}
 
 
 def _anew(host: HostState) -> HostState:
@@ -377,46 +370,37 @@ def _anew(host: HostState) -> HostState:
     )
 
 
-@_folds(events.HostPrepared)
-def _prepared(host: HostState, event: events.HostPrepared, _at: str) -> None:
-    host.method = event.method
-    host.token = event.token
-    host.release = event.release
-    host.staged = event.staged
-    host.boot_id = event.boot_id
-    host.release_before = event.release_before
-    host.predicted_ms = event.predicted_ms
-    host.reasons = event.reasons
-    host.notes = event.notes
-    host.prepare_ms = event.duration_ms
-    host.combination = event.combination
-    host.maybe_staged = event.staged is not None
+def _fold(host: HostState, event: HostEvent, at: str) -> None:
+    for name, kept_as in _KEPT_AS.get(type(event), ()):
+        setattr(host, kept_as, getattr(event, name))
+    match event:
+        case events.HostPrepared():
+            host.maybe_staged = event.staged is not None
+        case events.HostDraining():
+            host.maybe_drained = True
+        case events.HookEnded():
+            host.hooks[(event.phase, event.hook)] = event
+        case events.HostUndrained():
+            host.maybe_drained = not event.ok
+        case events.HostUnstaged():
+            _unstaged(host, event)
+        case events.HostRefused() | events.HostBack():
+            # After a reboot, what was loaded is gone with the kernel that held it.
+            host.maybe_staged = False
+        case events.HostIntent():
+            host.called_off = False
+            host.intended_at = at
+            # A second one follows a boot that was not as asked. How that one came is not how this one does.
+            host.path, host.proof, host.boot_id_after, host.release_after = "", None, "", ""
+        case events.HostProbed() if event.note is not None:
+            host.notes = (*host.notes, event.note.as_dict())
+        case events.HostVerified():
+            host.reasons = event.reasons or host.reasons
+        case events.HostHealthy() | events.HostReleased():
+            host.maybe_drained = False
 
 
-@_folds(events.HostDraining)
-def _draining(host: HostState, _event: events.HostDraining, _at: str) -> None:
-    host.maybe_drained = True
-
-
-@_folds(events.HookEnded)
-def _hook(host: HostState, event: events.HookEnded, _at: str) -> None:
-    host.hooks[(event.phase, event.hook)] = HookRun(
-        event.hook, event.phase, event.attempts, event.ok, event.duration_ms, event.message
-    )
-
-
-@_folds(events.HostDrained)
-def _drained(host: HostState, event: events.HostDrained, _at: str) -> None:
-    host.drain_ms = event.duration_ms
-
-
-@_folds(events.HostUndrained)
-def _undrained(host: HostState, event: events.HostUndrained, _at: str) -> None:
-    host.maybe_drained = not event.ok
-
-
-@_folds(events.HostUnstaged)
-def _unstaged(host: HostState, event: events.HostUnstaged, _at: str) -> None:
+def _unstaged(host: HostState, event: events.HostUnstaged) -> None:
     host.maybe_staged = not event.ok
     host.called_off, host.stale = True, False
     # Where no hook drained anything there is nothing to wait for.
@@ -425,80 +409,6 @@ def _unstaged(host: HostState, event: events.HostUnstaged, _at: str) -> None:
     untold = host.phase is Phase.INTENT and event.told is False
     if untold or (host.resume is Resume.ANEW and host.phase is not Phase.REFUSED):
         host.phase = Phase.DISCARDED
-
-
-@_folds(events.HostRefused)
-def _refused(host: HostState, event: events.HostRefused, _at: str) -> None:
-    host.reason = event.reason
-    host.maybe_staged = False
-
-
-@_folds(events.HostIntent)
-def _intent(host: HostState, event: events.HostIntent, at: str) -> None:
-    host.called_off = False
-    host.boot_id = event.boot_id
-    host.token = event.token
-    host.method = event.method
-    host.release = event.release
-    host.reboot_timeout_s = float(event.reboot_timeout_s)
-    host.panic = event.panic
-    host.intended_at = at
-    # A second one follows a boot that was not as asked. How that one came is not how this one does.
-    host.path, host.proof, host.boot_id_after, host.release_after = "", None, "", ""
-
-
-@_folds(events.HostBack)
-def _back(host: HostState, event: events.HostBack, _at: str) -> None:
-    host.outage_ms = event.outage_ms
-    host.outage_error_ms = event.outage_error_ms
-    host.detected_by = event.detected_by
-    # What was loaded is gone with the kernel that held it.
-    host.maybe_staged = False
-
-
-@_folds(events.HostProbed)
-def _probed(host: HostState, event: events.HostProbed, _at: str) -> None:
-    host.probe_seen_by = event.probe_seen_by
-    host.probe_outage_ms = event.probe_outage_ms
-    host.probe_outage_error_ms = event.probe_outage_error_ms
-    if event.note is not None:
-        host.notes = (*host.notes, event.note.as_dict())
-
-
-@_folds(events.HostUnproven)
-def _unproven(host: HostState, event: events.HostUnproven, _at: str) -> None:
-    _came_back_as(host, event)
-
-
-@_folds(events.HostVerified)
-def _verified(host: HostState, event: events.HostVerified, _at: str) -> None:
-    _came_back_as(host, event)
-    host.login_ms = event.login_ms
-    host.reasons = event.reasons or host.reasons
-
-
-def _came_back_as(host: HostState, event: events.HostUnproven | events.HostVerified) -> None:
-    host.path = event.path
-    host.proof = event.proof
-    host.boot_id_after = event.boot_id
-    host.release_after = event.release
-
-
-@_folds(events.HostHealthy)
-def _healthy(host: HostState, event: events.HostHealthy, _at: str) -> None:
-    host.after_ms = event.duration_ms
-    host.maybe_drained = False
-
-
-@_folds(events.HostReleased)
-def _released(host: HostState, event: events.HostReleased, _at: str) -> None:
-    host.total_ms = event.duration_ms
-    host.maybe_drained = False
-
-
-@_folds(events.HostFailed)
-def _failed(host: HostState, event: events.HostFailed, _at: str) -> None:
-    host.reason = event.reason
 
 
 _RUN_FOLDS: Mapping[type[Event], Callable[[RunState, Any, str], None]] = {

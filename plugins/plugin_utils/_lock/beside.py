@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lock that is asked beside an event loop."""
+"""Calls of a lock beside an event loop."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from .._transport.bounded import CallAbandoned, bounded_call
-from .model import Holder, LockError, SlotLock
-from .options import MAX_TTL_S
+from .model import MAX_LEASE_S, Holder, LockError, SlotLock
 
 # Requests are bounded by the lock itself. This is for the case that they are not.
 TIMEOUT_S = 120.0
 # An earlier process of the run may have to be waited for as long as its lease lasts.
-OPEN_TIMEOUT_S = MAX_TTL_S + TIMEOUT_S
+OPEN_TIMEOUT_S = MAX_LEASE_S + TIMEOUT_S
 # Requests that one thread takes with it.
 BATCH = 32
 
@@ -108,7 +107,7 @@ async def _bounded(ask: Callable[[], Answer], timeout_s: float) -> Answer:
 
 
 def _ask(batch: list[Callable[[], Any]]) -> list[Any]:
-    """Answers and exceptions, in order."""
+    """Ask in order; exceptions take the place of answers."""
     answers: list[Any] = []
     unavailable: LockError | None = None
     for ask in batch:

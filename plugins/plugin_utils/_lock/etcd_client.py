@@ -3,10 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """etcd by its JSON gateway, bounded in time.
 
-The gateway (etcd 3.4 and later, C(/v3/…)) takes and gives the messages of
-etcd's gRPC interface (api/etcdserverpb/rpc.proto) as JSON: keys and values in
-base64, 64-bit numbers as strings, and what has its default value left out.
-
 Not by C(open_url) of Ansible: that sets the whole process's opener for each
 request, so with several threads a request may go out with the certificates
 of another. Only its TLS context is used. Proxies, redirects and C(.netrc) have no
@@ -15,19 +11,19 @@ part in this.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import http.client
 import json
 import queue
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .etcd_messages import TransactionAnswer, key_range
 from .model import LockError
-from .options import Endpoint, EtcdOptions
 
 # More than ten thousand slots and their records.
 MAX_ANSWER_BYTES = 16 << 20
@@ -43,7 +39,40 @@ _TOKEN_OLD = "revision of auth store is old"
 
 
 class _TokenRefused(Exception):
-    """The token has run out, or the member was started anew."""
+    """Raised when a token has run out, or the member was started anew."""
+
+
+@dataclass(frozen=True)
+class EtcdEndpoint:
+    """Address that a member of etcd listens at.
+
+    :ivar path: what its gateway lies below, without a slash at the end; mostly empty.
+    """
+
+    tls: bool
+    host: str
+    port: int
+    path: str
+
+    def __str__(self) -> str:
+        host = "[%s]" % self.host if ":" in self.host else self.host
+        return "%s://%s:%d%s" % ("https" if self.tls else "http", host, self.port, self.path)
+
+
+@dataclass(frozen=True)
+class EtcdAccess:
+    """Way to an etcd.
+
+    :ivar timeout_s: for an answer of each endpoint.
+    :ivar context: of endpoints with TLS; None if there are none.
+    :ivar username: None without authentication, as the password is.
+    """
+
+    endpoints: tuple[EtcdEndpoint, ...]
+    timeout_s: float
+    context: ssl.SSLContext | None = None
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -55,76 +84,26 @@ class _Request:
     timeout_s: float
 
 
-@dataclass(frozen=True)
-class KeyValue:
-    """One key of etcd.
-
-    :ivar mod_revision: of its last change; no two changes have the same.
-    :ivar lease: 0 for none.
-    """
-
-    key: str
-    value: str
-    mod_revision: int
-    lease: int
-
-    def parsed(self) -> Any:
-        """The value as JSON; None if it is none."""
-        try:
-            return json.loads(self.value)
-        except ValueError:
-            return None
-
-
-@dataclass(frozen=True)
-class Found:
-    """What a range of keys holds.
-
-    :ivar count: of all, also where only the count was asked for.
-    """
-
-    count: int
-    keys: tuple[KeyValue, ...]
-
-    @property
-    def first(self) -> KeyValue | None:
-        """The key, where one was asked for."""
-        return self.keys[0] if self.keys else None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a transaction did.
-
-    :ivar found: one for each operation of the branch that was taken; empty for those that write.
-    :ivar revision: of the store after it; the C(mod_revision) of what it wrote.
-    """
-
-    succeeded: bool
-    found: tuple[Found, ...]
-    revision: int
-
-
 class EtcdClient:
     """Requests to whichever member answers.
 
     :param clock: seconds.
     """
 
-    def __init__(self, options: EtcdOptions, clock: Callable[[], float]) -> None:
-        self._options = options
+    def __init__(self, access: EtcdAccess, clock: Callable[[], float]) -> None:
+        self._access = access
         self._clock = clock
         self._preferred = 0
         self._token: str | None = None
 
     def deadline(self) -> float:
-        """When something that begins now has to end: time for every endpoint, and once more."""
-        return self._clock() + self._options.timeout_s * (len(self._options.endpoints) + 1)
+        """Time by which something that begins now has to end: enough for every endpoint, and once more."""
+        return self._clock() + self._access.timeout_s * (len(self._access.endpoints) + 1)
 
     @property
     def endpoints(self) -> int:
-        """How many there are."""
-        return len(self._options.endpoints)
+        """Number of endpoints."""
+        return len(self._access.endpoints)
 
     def transact(
         self,
@@ -132,27 +111,27 @@ class EtcdClient:
         compare: Sequence[Mapping[str, Any]],
         success: Sequence[Mapping[str, Any]],
         failure: Sequence[Mapping[str, Any]] = (),
-    ) -> Answer:
-        """One transaction.
+    ) -> TransactionAnswer:
+        """Carry out a transaction.
 
         :raises LockError: C(LOCK_UNAVAILABLE); it may or may not have been done.
         """
         body = {"compare": list(compare), "success": list(success), "failure": list(failure)}
         answer = self.call("/v3/kv/txn", body, deadline)
         try:
-            found = tuple(_found(response.get("response_range", {})) for response in answer.get("responses", ()))
-            return Answer(bool(answer.get("succeeded")), found, int(answer["header"]["revision"]))
+            found = tuple(key_range(response.get("response_range", {})) for response in answer.get("responses", ()))
+            return TransactionAnswer(bool(answer.get("succeeded")), found, int(answer["header"]["revision"]))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LockError("LOCK_UNAVAILABLE", "etcd gave an answer to a transaction that makes no sense") from error
 
     def call(self, path: str, body: Mapping[str, Any], deadline: float, timeout_s: float | None = None) -> dict[str, Any]:
-        """One request, authenticated where a user is given.
+        """Make a request, authenticated where a user is given.
 
         :param timeout_s: for each endpoint, instead of the option's.
         :raises LockError: C(LOCK_UNAVAILABLE).
         """
-        request = _Request(path, json.dumps(body).encode(), deadline, timeout_s or self._options.timeout_s)
-        if self._options.username is None:
+        request = _Request(path, json.dumps(body).encode(), deadline, timeout_s or self._access.timeout_s)
+        if self._access.username is None:
             return self._ask(request)
         try:
             return self._ask(request, self._token or self._authenticate(request))
@@ -164,19 +143,19 @@ class EtcdClient:
             raise LockError("LOCK_UNAVAILABLE", "etcd refuses the token that it gave: %s" % refused) from refused
 
     def _authenticate(self, request: _Request) -> str:
-        content = json.dumps({"name": self._options.username, "password": self._options.password}).encode()
+        content = json.dumps({"name": self._access.username, "password": self._access.password}).encode()
         token = self._ask(replace(request, path="/v3/auth/authenticate", content=content)).get("token")
         if not isinstance(token, str):
-            raise LockError("LOCK_UNAVAILABLE", "etcd gave no token to user %s" % self._options.username)
+            raise LockError("LOCK_UNAVAILABLE", "etcd gave no token to user %s" % self._access.username)
         self._token = token
         return token
 
-    def _in_turn(self) -> Iterator[tuple[int, Endpoint]]:
+    def _in_turn(self) -> Iterator[tuple[int, EtcdEndpoint]]:
         # The one that answered last comes first, so that one that is dead costs its timeout once only.
         start = self._preferred
         for step in range(self.endpoints):
             index = (start + step) % self.endpoints
-            yield index, self._options.endpoints[index]
+            yield index, self._access.endpoints[index]
 
     def _ask(self, request: _Request, token: str | None = None) -> dict[str, Any]:
         failures = []
@@ -203,11 +182,13 @@ class EtcdClient:
             failures.append("%s: %s" % (endpoint, message))
         raise LockError("LOCK_UNAVAILABLE", "etcd can't be reached: " + "; ".join(failures))
 
-    def _exchange(self, endpoint: Endpoint, request: _Request, token: str | None, timeout_s: float) -> tuple[int, dict[str, Any]]:
+    def _exchange(
+        self, endpoint: EtcdEndpoint, request: _Request, token: str | None, timeout_s: float
+    ) -> tuple[int, dict[str, Any]]:
         connection: http.client.HTTPConnection
         if endpoint.tls:
             connection = http.client.HTTPSConnection(
-                endpoint.host, endpoint.port, timeout=timeout_s, context=self._options.context
+                endpoint.host, endpoint.port, timeout=timeout_s, context=self._access.context
             )
         else:
             connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout_s)
@@ -263,57 +244,3 @@ def _within(timeout_s: float, function: Callable[[], tuple[int, bytes]], give_up
     if isinstance(result, BaseException):
         raise result
     return result
-
-
-# --- messages of etcd --------------------------------------------------------------------
-
-
-def lives(key: str, lease: int) -> dict[str, Any]:
-    """True if the key is there with this lease."""
-    return {"key": _b64(key), "target": "LEASE", "result": "EQUAL", "lease": str(lease)}
-
-
-def unchanged(key: str, mod_revision: int) -> dict[str, Any]:
-    """True if the key is as it was at this revision; 0 for not there."""
-    return {"key": _b64(key), "target": "MOD", "result": "EQUAL", "mod_revision": str(mod_revision)}
-
-
-def get(key: str) -> dict[str, Any]:
-    """Read one key."""
-    return {"request_range": {"key": _b64(key)}}
-
-
-def get_below(prefix: str, count_only: bool = False) -> dict[str, Any]:
-    """Read all keys that begin so."""
-    return {"request_range": {"key": _b64(prefix), "range_end": _b64(_end(prefix)), "count_only": count_only}}
-
-
-def put(key: str, value: str, lease: int = 0) -> dict[str, Any]:
-    """Write one key."""
-    return {"request_put": {"key": _b64(key), "value": _b64(value), "lease": str(lease)}}
-
-
-def delete(key: str) -> dict[str, Any]:
-    """Remove one key."""
-    return {"request_delete_range": {"key": _b64(key)}}
-
-
-def _end(prefix: str) -> str:
-    # The first key that does not begin so; prefixes end with a slash here.
-    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
-
-
-def _b64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-def _text(data: str) -> str:
-    return base64.b64decode(data).decode("utf-8", "replace")
-
-
-def _found(answer: Mapping[str, Any]) -> Found:
-    keys = tuple(
-        KeyValue(_text(item["key"]), _text(item.get("value", "")), int(item["mod_revision"]), int(item.get("lease", 0)))
-        for item in answer.get("kvs", ())
-    )
-    return Found(int(answer.get("count", 0)), keys)

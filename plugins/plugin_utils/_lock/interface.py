@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock as the rest of the collection uses it."""
+"""The lock as the rest of the collection uses it, and the registry of its backends."""
 
 from __future__ import annotations
 
@@ -12,17 +12,55 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .._transport.controller import state_directory
-from .etcd import EtcdLock
-from .etcd_client import EtcdClient
-from .local import LocalLock
-from .model import Holder, LockError, SlotLock
-from .options import check_name, lock_argument_spec, lock_options
+from .._values import Options, Value
+from .etcd import ETCD
+from .local import LOCAL
+from .model import LockContext, SlotLock
+from .options import ARGUMENTS, Backend, LockOptions, invalid, plain_name
 
-__all__ = ["Holder", "LockError", "SlotLock", "lock_argument_spec", "lock_options", "make_lock"]
+#: A backend is added here; the documentation of the option lists them, too.
+BACKENDS: Mapping[str, Backend] = {backend.name: backend for backend in (LOCAL, ETCD)}
+
+
+def lock_argument_spec() -> dict[str, Any]:
+    """Argument specification of the lock.
+
+    Only types and choices: what options mean together is judged by
+    :func:`lock_options`, so that it has a code.
+    """
+    return {"lock": {"type": "dict", "options": _options_spec()}}
+
+
+def _options_spec() -> dict[str, Any]:
+    spec: dict[str, Any] = {"backend": {"type": "str", "choices": list(BACKENDS), "default": LOCAL.name}, **ARGUMENTS}
+    for backend in BACKENDS.values():
+        spec.update(backend.arguments)
+    return spec
+
+
+def lock_options(given: Mapping[str, Any]) -> LockOptions:
+    """Check what the user says.
+
+    :param given: the user's dictionary C(lock), as given or as validated; empty for the default.
+    :raises LockError: C(LOCK_INVALID).
+    """
+    options = Value(given, "lock", invalid).options(_options_spec())
+    backend = BACKENDS[options.get("backend", LOCAL.name).choice(BACKENDS)]
+    for other in BACKENDS.values():
+        _refuse_stray(options, backend, other)
+    return backend.read(options)
+
+
+def _refuse_stray(options: Options, backend: Backend, other: Backend) -> None:
+    """Refuse options of another backend: somebody who only forgot to name it would believe that slots are shared there."""
+    for option, spec in other.arguments.items():
+        # Those with a default are there though nobody has given them.
+        if option in options and option not in backend.arguments and "default" not in spec:
+            raise options[option].misplaced("with backend %s; it belongs to backend %s" % (backend.name, other.name))
 
 
 def make_lock(
-    options: Mapping[str, Any],
+    options: LockOptions,
     run_id: str,
     controller: str,
     *,
@@ -31,43 +69,22 @@ def make_lock(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     progress: Callable[[str], None] = lambda text: None,
 ) -> SlotLock:
-    """The lock that the user asks for. Nothing is touched before it is opened.
+    """Make the lock that the user asks for. Nothing is touched before it is opened.
 
-    :param options: the user's dictionary C(lock), as given or as validated; empty for the default.
-    :param run_id: one process at a time can have it open.
-    :param controller: who that is, for people.
-    :param directory: of the local backend; by default below the XDG state directory.
-    :param clock: seconds that go on while the machine is suspended.
-    :param progress: told when opening has to wait.
-    :raises LockError: C(LOCK_INVALID).
+    :param directory: for backends that keep files on the controller; by default below the XDG state directory.
+    :raises LockError: C(LOCK_INVALID): the run's name is no good.
     """
-    checked = lock_options(options)
-    check_name("run_id", run_id)
-    if checked.etcd is None:
-        return LocalLock(
-            directory=os.path.join(directory or default_directory(os.environ), checked.name),
-            name=checked.name,
-            slots=checked.slots,
-            timeout_s=checked.timeout_s,
-            run_id=run_id,
-            controller=controller,
-            clock=clock,
-            now=now,
-        )
-    return EtcdLock(
-        client=EtcdClient(checked.etcd, clock),
-        prefix=checked.etcd.prefix,
-        name=checked.name,
-        slots=checked.etcd.slots,
-        ttl_s=checked.etcd.ttl_s,
-        run_id=run_id,
+    context = LockContext(
+        run_id=plain_name(Value(run_id, "run_id", invalid)),
         controller=controller,
+        directory=directory or default_directory(os.environ),
         clock=clock,
         now=now,
         progress=progress,
     )
+    return options.lock(context)
 
 
 def default_directory(environ: Mapping[str, str]) -> str:
-    """Where the local backend keeps its records."""
+    """Directory for the locks of backends that keep files on the controller."""
     return state_directory(environ, "locks")

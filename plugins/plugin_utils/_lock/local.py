@@ -1,14 +1,14 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A budget shared by the runs of one controller, kept in a directory.
+"""Slots that the runs of one controller share, kept in a directory.
 
 C(slots/HOST.json): a slot that is taken, which stays when its run dies.
 
 C(runs/RUN_ID): locked (flock) by the process that has this run open; that is the
 lease, and it falls with the process.
 
-C(budget.json): the number of slots.
+C(total.json): the number of slots.
 
 C(guard): locked for the moment in which any of them is read or changed.
 
@@ -25,53 +25,62 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import sync_directory, write_atomically
 
-from .model import Holder, LockError, in_use, mismatch, utc_text
-from .options import check_host
+from .._values import Options
+from .model import Holder, LockContext, LockError, SlotLock, in_use, mismatch, utc_text
+from .options import Backend, LockOptions, check_host, read_name, read_timeout_s
 
 _POLL_S = 0.01
 _SUFFIX = ".json"
 
 
+@dataclass(frozen=True, kw_only=True)
+class LocalOptions(LockOptions):
+    """Options of the backend C(local), which has none of its own."""
+
+    def lock(self, context: LockContext) -> SlotLock:
+        """See :meth:`LockOptions.lock`."""
+        return LocalLock(self, context)
+
+
+def _read(given: Options) -> LocalOptions:
+    return LocalOptions(
+        name=read_name(given),
+        slots=given["slots"].count(1) if "slots" in given else None,
+        timeout_s=read_timeout_s(given),
+    )
+
+
+LOCAL = Backend("local", {}, _read)
+
+
 class LocalLock:
     """See :class:`model.SlotLock`. Each method ends within timeout_s, if the disk answers.
 
-    :param directory: made on opening, and the directories above it as well.
-    :param slots: None for no limit.
+    Its directory is made on opening, and the directories above it as well.
     """
 
     # The guard is one.
     at_once = 1
 
-    def __init__(
-        self,
-        *,
-        directory: str,
-        name: str,
-        slots: int | None,
-        timeout_s: float,
-        run_id: str,
-        controller: str,
-        clock: Callable[[], float],
-        now: Callable[[], datetime],
-    ) -> None:
-        self._directory = directory
-        self._name = name
-        self._slots = slots
+    def __init__(self, options: LocalOptions, context: LockContext) -> None:
+        self._directory = os.path.join(context.directory, options.name)
+        self._name = options.name
+        self._slots = options.slots
         # Without a limit no slot that was lost with the power lets anybody take one too many, and the journal of its run is
         # still there. Two syncs are most of what a slot costs.
-        self._lasting = slots is not None
-        self._timeout_s = timeout_s
-        self._run_id = run_id
-        self._controller = controller
-        self._clock = clock
-        self._now = now
+        self._lasting = options.slots is not None
+        self._timeout_s = options.timeout_s
+        self._run_id = context.run_id
+        self._controller = context.controller
+        self._clock = context.clock
+        self._now = context.now
         self._lease: int | None = None
         self._threads = threading.Lock()
 
@@ -106,7 +115,7 @@ class LocalLock:
                     # It may change while it means nothing to anybody.
                     if recorded is not None and (taken or runs):
                         raise mismatch(self._name, recorded.get("slots"), self._slots, in_use(taken, runs))
-                    write_atomically(self._path("budget" + _SUFFIX), _json(self._asked()))
+                    write_atomically(self._path("total" + _SUFFIX), _json(self._asked()))
                 self._lease, lease = lease, -1
             finally:
                 if lease >= 0:
@@ -114,7 +123,7 @@ class LocalLock:
         return True
 
     def _other_runs(self) -> int:
-        """How many live; what dead ones have left is removed."""
+        """Count the other runs that live, and remove what dead ones have left."""
         count = 0
         for name in os.listdir(self._path("runs")):
             if name != self._run_id:
@@ -200,7 +209,7 @@ class LocalLock:
                     sync_directory(self._path("slots"))
 
     def holders(self) -> list[Holder]:
-        """All slots that are taken.
+        """List the slots that are taken.
 
         :raises LockError: C(LOCK_UNAVAILABLE).
         """
@@ -248,7 +257,7 @@ class LocalLock:
 
     def _recorded(self) -> dict[str, Any] | None:
         try:
-            recorded = _read_json(self._path("budget" + _SUFFIX))
+            recorded = _read_json(self._path("total" + _SUFFIX))
         except FileNotFoundError:
             return None
         return recorded if isinstance(recorded, dict) else {"slots": 0}

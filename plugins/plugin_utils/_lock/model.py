@@ -1,31 +1,35 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who may reboot now: what every backend of the shared budget offers."""
+"""Slots that several runs share: what every backend of the lock offers, and what it needs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 
+#: A lease lasts no longer, so nobody waits longer for that of an earlier process.
+MAX_LEASE_S = 3600
+
 
 class LockError(CodedError):
-    """The shared budget can't be used.
+    """Raised when the shared slots can't be used.
 
     C(LOCK_INVALID): an option is no good. C(LOCK_UNAVAILABLE): the backend
     can't be reached or refuses; it may be asked again. C(LOCK_LOST): the lease
     or the slot is gone or somebody else's; nothing may be triggered, and the
-    lock does not recover. C(LOCK_MISMATCH): others use the same budget with
+    lock does not recover. C(LOCK_MISMATCH): others use the same lock with
     another number of slots.
     """
 
 
 @dataclass(frozen=True)
 class Holder:
-    """One slot that is taken.
+    """Slot that is taken.
 
     :ivar run_id: empty, like what follows, if the record can't be read; it counts all the same.
     :ivar since: UTC, ISO 8601 with seconds; by the clock of that controller, so for people only.
@@ -37,18 +41,38 @@ class Holder:
     since: str
 
     def record(self) -> dict[str, str]:
-        """What is kept in the backend, as JSON."""
+        """The record that the backend keeps of it, as JSON."""
         return {"host": self.host, "run_id": self.run_id, "controller": self.controller, "since": self.since}
 
     @classmethod
     def from_record(cls, host: str, record: Any) -> Holder:
-        """The slot of a host, whatever is kept there."""
+        """Slot of a host, whatever is kept there."""
         known = record if isinstance(record, dict) else {}
         return cls(host, *(str(known.get(name, "")) for name in ("run_id", "controller", "since")))
 
 
+@dataclass(frozen=True)
+class LockContext:
+    """The run that a lock is for, and what a backend needs of the controller.
+
+    :ivar run_id: one process at a time can have the lock of a run open.
+    :ivar controller: who that is, for people.
+    :ivar directory: for backends that keep files on the controller.
+    :ivar clock: seconds that go on while the machine is suspended.
+    :ivar now: the time of day.
+    :ivar progress: told when opening has to wait.
+    """
+
+    run_id: str
+    controller: str
+    directory: str
+    clock: Callable[[], float]
+    now: Callable[[], datetime]
+    progress: Callable[[str], None]
+
+
 class SlotLock(Protocol):
-    """A budget of slots that several runs share; a host that is or may be down takes one.
+    """Slots that several runs share; a host that is or may be down takes one.
 
     All methods may be called from several threads, end in time and raise
     :class:`LockError`. A slot stays until it is released, whatever becomes of
@@ -88,19 +112,19 @@ class SlotLock(Protocol):
         """Give back the slot of a host that is proven back, or given up. No error if it is not held."""
 
     def holders(self) -> list[Holder]:
-        """All slots that are taken, of all runs, by host."""
+        """Slots that are taken, of all runs, by host."""
 
     def close(self) -> None:
         """Give up the lease. Slots that were not released stay."""
 
 
 def utc_text(now: datetime) -> str:
-    """A moment as records have it."""
+    """Moment as records have it."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def mismatch(name: str, recorded: int | None, asked: int | None, because: str) -> LockError:
-    """The error for another number of slots than others use."""
+    """Error for another number of slots than others use."""
     return LockError(
         "LOCK_MISMATCH",
         "lock %s has %s recorded, but this run asks for %s; %s" % (name, _slots_text(recorded), _slots_text(asked), because),
@@ -108,7 +132,7 @@ def mismatch(name: str, recorded: int | None, asked: int | None, because: str) -
 
 
 def in_use(taken: int, runs: int) -> str:
-    """Why the number can't be replaced."""
+    """Reason why the number of slots can't be replaced."""
     return "slots taken: %d, other runs that live: %d" % (taken, runs)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import Evidence
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import PROLOGUE
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import trigger_unit
 
 # Argument: token. Reading only, and no privileges needed.
 STATE = (
@@ -25,8 +26,8 @@ echo "release=$(cat osrelease)"
 echo "bootloader_type=$(cat bootloader_type 2>/dev/null)"
 echo "panic_s=$(cat panic)"
 echo "panic_on_oops=$(cat panic_on_oops)"
-echo "timer=$(systemctl show --property=ActiveState --value "fleet-kexec-$1.timer" 2>/dev/null)"
-echo "trigger=$(systemctl show --property=ActiveState --value "fleet-kexec-$1.service" 2>/dev/null)"
+echo "timer=$(systemctl show --property=ActiveState --value "$unit.timer" 2>/dev/null)"
+echo "trigger=$(systemctl show --property=ActiveState --value "$unit.service" 2>/dev/null)"
 echo "system=$(systemctl is-system-running 2>/dev/null)"
 echo "preparing=$(preparing)"
 echo "cmdline=$(cat /proc/cmdline)"
@@ -48,13 +49,13 @@ echo "$2" > /proc/sys/kernel/panic_on_oops
 
 # Argument: token. The last words of a trigger that failed.
 TRIGGER_LOG = """
-journalctl --quiet --no-pager --output=cat --lines=5 --unit="fleet-kexec-$1.service"
-"""
+journalctl --quiet --no-pager --output=cat --lines=5 --unit="%s.service"
+""" % trigger_unit("$1")
 
 
 @dataclass(frozen=True)
-class HostState:
-    """What STATE tells.
+class HostAnswer:
+    """Answer of a host to STATE: the boot it runs, and whether a reboot is about to happen.
 
     :ivar timer: state of the timer that fires the trigger: C(active) until then.
     :ivar trigger: state of the unit that triggers the reboot: C(inactive)
@@ -81,7 +82,7 @@ class HostState:
         )
 
 
-def parse_state(text: str) -> HostState | None:
+def parse_state(text: str) -> HostAnswer | None:
     """Parse what STATE printed; None if it is not complete."""
     values = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
     if not values.get("boot_id") or not values.get("release") or "cmdline" not in values:
@@ -91,7 +92,7 @@ def parse_state(text: str) -> HostState | None:
         value = values.get(name, "")
         return int(value) if value.lstrip("-").isdigit() else None
 
-    return HostState(
+    return HostAnswer(
         evidence=Evidence(values["boot_id"], values["release"], values["cmdline"], number("bootloader_type")),
         panic_s=number("panic_s") or 0,
         panic_on_oops=number("panic_on_oops") or 0,

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""By how much a host's clock is ahead of this machine's, and what else of here a timeline is made of.
+"""What is seen of a reboot from here, for its timeline, and by how much the host's clock is ahead of this machine's.
 
-As NTP does it (RFC 5905, section 8): the host reads its clock some time
+The latter as NTP does it (RFC 5905, section 8): the host reads its clock some time
 between question and answer. Where the answer's way is short and the
 question's is long, as on a connection that has to be made first, the middle
 between the two bounds is off by at most half of their distance.
@@ -11,6 +11,7 @@ between the two bounds is off by at most half of their distance.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -18,12 +19,37 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
-from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Span
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._transport.session import SessionLost
+from .host_track import HostOutage
+from .service_track import ServiceOutage
 
 # The first may have to connect.
 ROUNDS = 3
+
+
+class WallClock:
+    """Nanoseconds since 1970 by the event loop's clock, which nobody can set.
+
+    :param utc_ns: this machine's clock; asked once, for the beginning.
+    """
+
+    def __init__(self, utc_ns: Callable[[], int]) -> None:
+        self.now = asyncio.get_running_loop().time
+        self._epoch_ns = utc_ns() - round(self.now() * 1e9)
+
+    def utc_ns(self, at: float | None = None) -> int:
+        """A moment of the event loop; now, if none is given."""
+        return self._epoch_ns + round((self.now() if at is None else at) * 1e9)
+
+    def since(self, began: float) -> Interval:
+        """From a moment of the event loop to now."""
+        return Interval(self.utc_ns(began), round((self.now() - began) * 1e9))
+
+    def span(self, began: float, outage: HostOutage | ServiceOutage, seen_by: str) -> Interval:
+        """An outage from a moment of the event loop on."""
+        return Interval(self.utc_ns(began), outage.duration_ms * 10**6, outage.error_ms * 10**6, seen_by)
 
 
 @dataclass
@@ -31,10 +57,10 @@ class Sights:
     """What was seen of one reboot from here; None for what was not."""
 
     before: Offset | None = None
-    stage: Span | None = None
-    outage: Span | None = None
-    drain: Span | None = None
-    probe_outage: Span | None = None
+    stage: Interval | None = None
+    outage: Interval | None = None
+    drain: Interval | None = None
+    probe_outage: Interval | None = None
     healthy_ns: int | None = None
     words: dict[str, str] = field(default_factory=dict)
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import write_atomically
@@ -16,21 +15,6 @@ from .errors import ReportError
 
 # Largest text that is shown as a difference; Ansible's own limit.
 _DIFF_MAX_BYTES = 104_448
-
-
-def parse_mode(value: Any) -> int | None:
-    """Read permissions as users write them: C('0644'), or the number that YAML makes of C(0644).
-
-    :raises ReportError: they are something else.
-    """
-    if value is None:
-        return None
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o777:
-        return value
-    text = str(value).removeprefix("0o")
-    if not re.fullmatch(r"0?[0-7]{3}", text):
-        raise ReportError("REPORT_FAILED", "mode is %r, but has to be octal permissions, such as '0644'" % (value,))
-    return int(text, 8)
 
 
 def write_file(path: str, content: bytes, mode: int | None, *, new_mode: int, check: bool) -> tuple[bool, dict[str, Any] | None]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from .._errors import RolloutError
@@ -18,6 +17,7 @@ from .errors import ReportError
 from .figures import Figures, figures_of, firmware_outages
 from .files import write_file
 from .metrics import as_metrics
+from .options import ReportRequest
 from .page import render
 from .read import HostReport, RunReport, read_run
 from .sentences import headline
@@ -32,33 +32,11 @@ _PAGE = "report.html"
 
 # Permissions of new files: the node exporter reads metrics as another user; page and JSON have what hosts and hooks said.
 _MODES = {"html": 0o600, "json": 0o600, "metrics": 0o644}
-#: Formats of a report.
-FORMATS = tuple(_MODES)
 
 # Most earlier runs that are searched for reboots through firmware, and the number of reboots that is enough: reading a
 # journal of 10,000 hosts takes seconds.
 _RUNS_COMPARED = 20
 _REBOOTS_COMPARED = 1000
-
-
-@dataclass(frozen=True)
-class ReportRequest:
-    """Options of a report.
-
-    :ivar run_id: name of the run, or C(latest).
-    :ivar compare: name of another run to compare it with, or None.
-    :ivar paths: format → path of the file; without any, the page goes beside the journal.
-    :ivar ways: name of a way → its runs, to compare ways in place of reporting on one run.
-    :ivar mode: permissions of the files; None to keep those that they have.
-    :ivar check: write nothing.
-    """
-
-    run_id: str
-    compare: str | None
-    paths: Mapping[str, str]
-    ways: Mapping[str, Sequence[str]] | None = None
-    mode: int | None = None
-    check: bool = False
 
 
 def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
@@ -95,8 +73,6 @@ def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
 
 def _ways_report(store: RunStore, request: ReportRequest, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Make a report that compares ways."""
-    if not names or not all(names.values()):
-        raise ReportError("REPORT_FAILED", "ways has to name runs for each way")
     if "metrics" in request.paths or not request.paths:
         raise ReportError("REPORT_FAILED", "ways are compared in html or json, and it has to be said where those go")
     groups = {name: [read_run(store.open(run_id).journal) for run_id in run_ids] for name, run_ids in names.items()}

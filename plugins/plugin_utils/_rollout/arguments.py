@@ -10,9 +10,9 @@ from typing import Any
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, policy_argument_spec
 
 from .._lock.interface import lock_argument_spec
-from .._reboot.rebooter import METHOD_AUTO, METHODS
+from .._reboot.methods import AUTO, REQUESTS
 from .._schedule.settings import ORDER_INVENTORY, ORDERS
-from .host_run import FALLBACK_NONE, FALLBACKS
+from .fallbacks import FALLBACK_NONE, FALLBACKS
 
 FAILURES_FAIL = "fail"
 FAILURES_REPORT = "report"
@@ -27,7 +27,7 @@ def rolling_argument_spec() -> dict[str, Any]:
         **image_argument_spec(),
         **policy_argument_spec(),
         **lock_argument_spec(),
-        "method": {"type": "str", "choices": list(METHODS), "default": METHOD_AUTO},
+        "method": {"type": "str", "choices": list(REQUESTS), "default": AUTO},
         "fallback": {"type": "str", "choices": list(FALLBACKS), "default": FALLBACK_NONE},
         "reboot_timeout": {"type": "int", "default": 600, "aliases": ["reboot_timeout_sec"]},
         "connect_timeout": {"type": "int", "aliases": ["connect_timeout_sec"]},

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
@@ -22,6 +22,7 @@ from .._journal.events import Event
 from .._journal.phases import Resume
 from .._journal.run_state import HostState, RunState
 from .._journal.writer import Recorder
+from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec, Status
 from .._schedule.plan import Plan
 from .._schedule.scheduler import Discard, Go, Prepare, Scheduler
@@ -112,7 +113,7 @@ class Conductor:
         self._up = dict.fromkeys(down, False)
         self._sshds: dict[str, Sshd] = {}
         self._told_stop = False
-        self.results: dict[str, dict[str, Any]] = {}
+        self.results: dict[str, RebootResult] = {}
 
     # The rollout.
 
@@ -271,7 +272,7 @@ class Conductor:
         self._scheduler.seen(name, up, self._now())
         self._happened()
 
-    # What hosts ask and tell; see host_run.Desk.
+    # What hosts ask and tell; see desk.Desk.
 
     def record(self, event: Event) -> None:
         """Write an event soon."""

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import re
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,22 +19,28 @@ from ansible.errors import AnsibleError, AnsibleValueOmittedError
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
 
 from .._errors import RolloutError
-from .._hooks.hooks import Hook, parse_hooks
+from .._hooks.hook import PHASES, Hook
+from .._hooks.parse import parse_hooks
 from .._hooks.runner import HookRunner
+from .._reboot.errors import RebootError
+from .._reboot.host_reboot import HostReboot
 from .._reboot.probe_options import parse_probe
-from .._reboot.rebooter import HostReboot, RebootError, RebootRequest
+from .._reboot.request import RebootRequest
 from .._reboot.service_watch import Service, ServiceWatch
 from .._schedule.hosts import HostSpec
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, Sshd
 from .._transport.session import ActionSession, Session, SessionLost
-from .host_run import Desk, Hooks, HostRun
+from .._values import setting
+from .desk import Desk
+from .host_hooks import Hooks
+from .host_run import HostRun
 
 # A host that takes longer to run nothing does not serve.
 ANSWER_TIMEOUT_S = 30.0
 
 # What is templated for each host by itself. Before that it may be anything.
-PER_HOST = ("domains", "combination", "before", "after", "on_failure", "power_hook", "probe")
+PER_HOST = ("domains", "combination", *PHASES, "power_hook", "probe")
 
 # An option of ssh_config(5) that names a machine on the way; upper and lower case are the same there.
 _PROXY = re.compile(r"(proxyjump|proxycommand)\s*[=\s]\s*(.*)", re.IGNORECASE | re.DOTALL)
@@ -120,15 +127,16 @@ class PlayFleet:
             connection = {
                 variable: str(template(variable, variables[variable]) or "") for variable in _CONNECTION if variable in variables
             }
-            hooks = {field: _hooks(given.get(option), option, name) for option, field in _HOOKS}
-            self._options[name] = HostOptions(
-                domains=_domains(given.get("domains"), name),
-                combination=_combination(given.get("combination"), variables),
-                hooks=Hooks(**hooks) if with_hooks else Hooks(),
-                address=connection.get("ansible_host") or name,
-                local=connection.get("ansible_connection") == "local",
-                service=_service(given.get("probe"), name) if with_hooks else None,
-            )
+            with _named(name):
+                hooks = {field: _hooks(given.get(option), option) for option, field in _HOOKS.items()}
+                self._options[name] = HostOptions(
+                    domains=_domains(given.get("domains")),
+                    combination=_combination(given.get("combination"), variables),
+                    hooks=Hooks(**hooks) if with_hooks else Hooks(),
+                    address=connection.get("ansible_host") or name,
+                    local=connection.get("ansible_connection") == "local",
+                    service=parse_probe(given.get("probe")) if with_hooks else None,
+                )
             for variable in _SSH_ARGUMENTS:
                 self._jumps.update(_jump_hosts(connection.get(variable, "")))
 
@@ -201,33 +209,30 @@ class PlayFleet:
 
 _SSH_ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args")
 _CONNECTION = ("ansible_connection", "ansible_host", *_SSH_ARGUMENTS)
-_HOOKS = (("before", "before"), ("after", "after"), ("on_failure", "on_failure"), ("power_hook", "power"))
+# By option: the field of Hooks.
+_HOOKS = {**{phase: phase for phase in PHASES}, "power_hook": "power"}
 
 
-def _hooks(value: Any, option: str, name: str) -> tuple[Hook, ...]:
+@contextlib.contextmanager
+def _named(host: str) -> Iterator[None]:
+    """Have what is said to a value that makes no sense name the host."""
     try:
-        # One hook may stand for itself.
-        return parse_hooks([value] if isinstance(value, Mapping) else value, option) if value is not None else ()
-    except RolloutError as error:
-        raise RolloutError(error.reason.code, "%s (for %s)" % (error.reason.message, name)) from error
+        yield
+    except (RolloutError, RebootError) as error:
+        raise type(error)(error.reason.code, "%s (for %s)" % (error.reason.message, host)) from error
 
 
-def _service(value: Any, name: str) -> Service | None:
-    try:
-        return parse_probe(value)
-    except RebootError as error:
-        raise RebootError(error.reason.code, "%s (for %s)" % (error.reason.message, name)) from error
+def _hooks(value: Any, option: str) -> tuple[Hook, ...]:
+    # One hook may stand for itself.
+    return parse_hooks([value] if isinstance(value, Mapping) else value, option)
 
 
-def _domains(value: Any, name: str) -> dict[str, str]:
+def _domains(value: Any) -> dict[str, str]:
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
-        raise RolloutError(
-            "SETTINGS_INVALID", "domains of %s is %r, but has to be a dictionary: dimension to domain" % (name, value)
-        )
+    given = setting(value, "domains").entries("a dictionary of dimensions and the host's domain in each")
     # A host without a domain in a dimension is in none.
-    return {str(dimension): str(domain) for dimension, domain in value.items() if domain not in (None, "")}
+    return {dimension: str(domain.raw) for dimension, domain in given.items() if domain.raw != ""}
 
 
 def _combination(value: Any, variables: Mapping[str, Any]) -> str:

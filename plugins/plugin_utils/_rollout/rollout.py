@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from ansible.errors import AnsibleError
 
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
 
 from .._errors import RolloutError
 from .._journal.events import RunTerms
@@ -21,7 +21,9 @@ from .._journal.outcome import outcome_of
 from .._journal.phases import PHASES, Phase, Resume
 from .._journal.run_state import RunState
 from .._journal.run_store import RunStore
-from .._reboot.rebooter import HostReboot, RebootRequest
+from .._reboot.host_reboot import HostReboot
+from .._reboot.request import RebootRequest
+from .._reboot.result import RebootResult
 from .._schedule.forecast import Forecast
 from .._schedule.history import History
 from .._schedule.hosts import Bystander, HostSpec, Phases, Status
@@ -104,32 +106,25 @@ def done_before(state: RunState) -> dict[str, Status]:
 # The plan.
 
 
-@dataclass(frozen=True)
-class Looked:
-    """What looking at a host came to.
+async def look_at(
+    names: Sequence[str], reboot_of: Callable[[str], HostReboot], request: RebootRequest
+) -> dict[str, RebootResult]:
+    """Have every host say how it would be rebooted; to be run in check mode, so that nothing is staged.
 
-    :ivar refused: why it can't be rebooted as asked; None if it can.
-    :ivar known: how it would be, as check mode of M(fleet.kexec.reboot) returns it.
+    :return: with the reason why it can't be as asked, if it can't.
     """
 
-    refused: Reason | None
-    known: dict[str, Any]
-
-
-async def look_at(names: Sequence[str], reboot_of: Callable[[str], HostReboot], request: RebootRequest) -> dict[str, Looked]:
-    """Have every host say how it would be rebooted; to be run in check mode, so that nothing is staged."""
-
-    async def look(name: str) -> Looked:
+    async def look(name: str) -> RebootResult:
         try:
             host = reboot_of(name)
             await host.prepare(request)
         except SessionLost as error:
-            return Looked(reason("UNREACHABLE", "the host could not be reached: %s" % error), {})
+            return RebootResult(failure=reason("UNREACHABLE", "the host could not be reached: %s" % error))
         except CodedError as error:
-            return Looked(error.reason, {})
+            return RebootResult(failure=error.reason)
         except AnsibleError as error:
-            return Looked(reason("CONNECTION_FAILED", "the host can't be used as it is told: %s" % error), {})
-        return Looked(None, host.known)
+            return RebootResult(failure=reason("CONNECTION_FAILED", "the host can't be used as it is told: %s" % error))
+        return host.result
 
     looked = await asyncio.gather(*map(look, names))
     return dict(zip(names, looked, strict=True))
@@ -158,41 +153,39 @@ def terms_of(plan: Plan, settings: Settings, forecast: Forecast) -> RunTerms:
     )
 
 
-def plan_hosts(hosts: Sequence[HostSpec], looked: Mapping[str, Looked]) -> dict[str, dict[str, Any]]:
+def plan_hosts(hosts: Sequence[HostSpec], looked: Mapping[str, RebootResult]) -> dict[str, dict[str, Any]]:
     """What is planned with each host, as plain values."""
     planned: dict[str, dict[str, Any]] = {}
     for host in hosts:
-        seen = looked[host.name]
-        if seen.refused:
-            planned[host.name] = {"status": Status.REFUSED.value, **_told(seen.refused)}
+        result = looked[host.name]
+        refused = result.failure
+        if refused:
+            told = {"code": refused.code, "msg": refused.message, "hint": refused.hint}
+            planned[host.name] = {"status": Status.REFUSED.value, **told}
         else:
             planned[host.name] = {
                 "status": "planned",
-                "method": seen.known["method"],
-                "reasons": seen.known["reasons"],
+                "method": result.method,
+                "reasons": [each.as_dict() for each in result.reasons],
                 "predicted_ms": host.predicted.as_ms(),
-                "predicted_jump_ms": seen.known.get("predicted_ms"),
+                "predicted_jump_ms": result.predicted_ms,
             }
     return planned
-
-
-def _told(why: Reason) -> dict[str, str]:
-    return {"code": why.code, "msg": why.message, "hint": why.hint}
 
 
 # What it came to.
 
 
-def hosts_result(state: RunState, statuses: Mapping[str, Status], results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def hosts_result(state: RunState, statuses: Mapping[str, Status], results: Mapping[str, RebootResult]) -> dict[str, Any]:
     """What became of each host, as plain values.
 
-    :param results: what this process knows beyond the journal.
+    :param results: of the hosts that this process had under way.
     """
     found = {}
     for name, host in state.hosts.items():
-        known = dict(outcome_of(host), status=statuses[name].value)
-        for extra in ("notes", "elapsed_ms"):
-            if extra in results.get(name, {}):
-                known[extra] = results[name][extra]
-        found[name] = known
+        outcome = replace(outcome_of(host), status=statuses[name].value)
+        if name in results:
+            # In full, where a journal bounds texts.
+            outcome.notes = results[name].notes
+        found[name] = outcome.as_outcome()
     return found

@@ -8,16 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import gc
 import json
 import os
-import resource
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
 
@@ -32,7 +29,8 @@ from .._journal.run_state import Change, RunState
 from .._journal.run_store import Run, RunStore, default_directory
 from .._lock.beside import LockBeside
 from .._lock.interface import lock_options, make_lock
-from .._reboot.rebooter import RebootRequest
+from .._reboot.request import RebootRequest
+from .._reboot.result import RebootResult
 from .._schedule.deadline import seconds_until
 from .._schedule.forecast import Forecast, forecast
 from .._schedule.history import History
@@ -48,6 +46,7 @@ from .._transport.prober import Prober, service_sockets
 from .arguments import FAILURES_FAIL
 from .conductor import Conductor
 from .fleet import PlayFleet
+from .process import allow_all_descriptors, short_collections, while_parent_lives
 from .rollout import (
     bystanders_of,
     done_before,
@@ -63,8 +62,6 @@ from .rollout import (
 
 # A disk that takes longer than this to sync is as good as full.
 COMMIT_TIMEOUT_S = 60.0
-# How often a worker looks whether the playbook that it belongs to is still there.
-PARENT_CHECK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -87,10 +84,6 @@ class Controller:
     columns: int
     glyphs: Glyphs
     view: Callable[[RunState, Mapping[str, Prediction]], View]
-
-
-class Orphaned(Exception):
-    """The playbook is gone; whoever resumes the run goes on."""
 
 
 class Probers(NamedTuple):
@@ -141,7 +134,7 @@ class Rolling:
         self._settings = settings_from(
             {**options, "deadline": options["deadline"] and seconds_until(options["deadline"], datetime.now().astimezone())}
         )
-        lock_options(options["lock"] or {})
+        self._lock = lock_options(options["lock"] or {})
         # Drawn once, so that a plan is the same however often it is made.
         self._seed = int(controller.random(4), 16)
 
@@ -162,7 +155,7 @@ class Rolling:
             ended = done_before(before) if before else {}
             left = [host for host in planned.plan.hosts if host.name not in ended]
             looked = await look_at([host.name for host in left], planned.fleet.reboot_of, self._request)
-            refused = {name: seen.refused for name, seen in looked.items() if seen.refused is not None}
+            refused = {name: result.failure for name, result in looked.items() if result.failure is not None}
             planned = self._left(planned, [*ended, *refused])
             foreseen = self._foresee(planned)
             self._say(plan_text(planned.plan, foreseen, refused, **self._layout()))
@@ -183,11 +176,11 @@ class Rolling:
         :raises CodedError: it is refused as a whole.
         :raises Orphaned: the playbook is gone.
         """
-        _allow_all_descriptors()
+        allow_all_descriptors()
         state = RunState()
         before: RunState | None = None
         async with _probers() as probers, contextlib.AsyncExitStack() as opened:
-            opened.enter_context(_short_collections())
+            opened.enter_context(short_collections())
             first: Event
             if self._options["resume"]:
                 run = self._store.open(self._options["resume"])
@@ -213,9 +206,7 @@ class Rolling:
             opening = [first, terms_of(planned.plan, self._settings, foreseen)]
             await commit(opening)
             changes = [state.apply(event, utc(time.time())) for event in opening]
-            lock = LockBeside(
-                make_lock(self._options["lock"] or {}, run.run_id, self._controller.name, progress=self._controller.say)
-            )
+            lock = LockBeside(make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say))
             await lock.open()
             opened.push_async_callback(lock.close)
             if before is not None:
@@ -277,7 +268,7 @@ class Rolling:
         )
         try:
             with Interrupts(lambda: conductor.stop(reason("INTERRUPTED", "the playbook was interrupted"))):
-                await _while_parent_lives(conductor.run(), lambda: scheduler.stopped is not None)
+                await while_parent_lives(conductor.run(), lambda: scheduler.stopped is not None)
                 counts = {status.value: count for status, count in scheduler.counts().items() if count}
                 ended = events.RunEnded(counts=counts, duration_ms=round((now() - began) * 1000))
                 with contextlib.suppress(CodedError):
@@ -287,16 +278,14 @@ class Rolling:
             view.close()
         self._say(summary(state, journal=run.journal, forecast=foreseen, **self._layout()))
         return {
-            "changed": any("path" in known for known in conductor.results.values()),
+            "changed": any(each.path is not None for each in conductor.results.values()),
             "run_id": run.run_id,
             "journal": run.journal,
             "forecast": forecast_result(foreseen),
             **self._result(state, {host.name: scheduler.status(host.name) for host in plan.hosts}, conductor.results),
         }
 
-    def _result(
-        self, state: RunState, statuses: Mapping[str, Status], results: Mapping[str, Mapping[str, Any]]
-    ) -> dict[str, Any]:
+    def _result(self, state: RunState, statuses: Mapping[str, Status], results: Mapping[str, RebootResult]) -> dict[str, Any]:
         """What became of the hosts, and whether that fails the task."""
         stopped = state.stop_reason
         result: dict[str, Any] = {
@@ -351,7 +340,7 @@ class Rolling:
         around = [*others, *self._unavailable, *self._hosts.members(self._settings.min_available)]
         bystanders = [name for name in dict.fromkeys(around) if name not in set(names)]
         fleet.read([name for name in bystanders if name not in others], with_hooks=False)
-        hosts = specs_of(names, fleet, groups, history, _machines_of(self._options["lock"]))
+        hosts = specs_of(names, fleet, groups, history, self._lock.machines)
         plan = make_plan(hosts, bystanders_of(bystanders, fleet, groups), self._settings, self._seed)
         return _Planned(plan, fleet, history)
 
@@ -416,15 +405,6 @@ def _waves(plan: Plan) -> list[dict[str, Any]]:
     return [{"name": wave.name, "hosts": [host.name for host in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves]
 
 
-def _machines_of(lock: Mapping[str, Any] | None) -> list[str]:
-    """The machines that hold the lock."""
-    found = []
-    for endpoint in (lock or {}).get("endpoints") or ():
-        with contextlib.suppress(ValueError):
-            found.append(urlsplit(str(endpoint)).hostname or "")
-    return [name for name in found if name]
-
-
 async def _release_ended(lock: LockBeside, run_id: str, before: RunState) -> None:
     """Give back what a controller that was killed could not: slots of hosts that had ended."""
     ended = done_before(before)
@@ -437,46 +417,3 @@ async def _release_ended(lock: LockBeside, run_id: str, before: RunState) -> Non
 async def _probers() -> AsyncIterator[Probers]:
     with contextlib.closing(Prober()) as hosts, contextlib.closing(Prober(sockets=service_sockets())) as services:
         yield Probers(hosts, services)
-
-
-async def _while_parent_lives(work: Any, may_outlive: Callable[[], bool]) -> None:
-    """Do something, and stop in the middle of it if the parent process dies.
-
-    Who was told to stop finishes what is under way, though, and then nobody need be there.
-
-    :raises Orphaned: it did.
-    """
-    parent = os.getppid()
-    task = asyncio.ensure_future(work)
-    try:
-        while not (await asyncio.wait([task], timeout=PARENT_CHECK_S))[0]:
-            if os.getppid() != parent and not may_outlive():
-                raise Orphaned
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])
-    task.result()
-
-
-@contextlib.contextmanager
-def _short_collections() -> Iterator[None]:
-    """Keep the garbage collector from going through all that Ansible has loaded, again and again.
-
-    That stops the event loop for a tenth of a second each time, and most often when many hosts come back at once.
-    """
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
-def _allow_all_descriptors() -> None:
-    """A window of a thousand hosts takes more than most shells allow, and less than the system does."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(
-            resource.RLIMIT_NOFILE, (min(hard, max(soft, 65536)) if hard != resource.RLIM_INFINITY else 65536, hard)
-        )

@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-from .._errors import RolloutError
+from .._values import Value
 
 _COUNT = re.compile(r"[0-9]+")
 _PERCENTAGE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
@@ -41,14 +40,13 @@ class Amount:
         return "%g%%" % float(self.number) if self.is_percentage else "%d" % self.number
 
 
-def parse_amount(value: Any, option: str, least: int = 0) -> Amount:
+def parse_amount(value: Value, least: int = 0) -> Amount:
     """Read an amount as users write it: C(3), C("3"), C("25%") or C("0.5 %").
 
-    :param option: where it stands, for the error.
     :param least: a smaller number is an error; a percentage has to be more than 0 if this is.
     :raises RolloutError: C(SETTINGS_INVALID).
     """
-    text = "" if isinstance(value, bool) else str(value).strip()
+    text = "" if isinstance(value.raw, bool) else str(value.raw).strip()
     percentage = _PERCENTAGE.fullmatch(text)
     if percentage:
         amount = Amount(Fraction(percentage[1]), is_percentage=True)
@@ -59,6 +57,6 @@ def parse_amount(value: Any, option: str, least: int = 0) -> Amount:
     else:
         valid = False
     if not valid:
-        wanted = "a count of at least %d, or a percentage %s 100%%" % (least, "above 0 and up to" if least else "from 0 to")
-        raise RolloutError("SETTINGS_INVALID", "%s is %r, but has to be %s" % (option, value, wanted))
+        percentages = "above 0 and up to" if least else "from 0 to"
+        raise value.wrong("a whole number of at least %d, or a percentage %s 100%%" % (least, percentages))
     return amount

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime, timedelta
 
-from .._errors import RolloutError
+from .._values import Value, setting
 
 _TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
@@ -21,25 +22,23 @@ def seconds_until(text: str, now: datetime) -> float:
     :param now: with a time zone.
     :raises RolloutError: C(SETTINGS_INVALID): it is none of these, or past.
     """
-    text = text.strip()
-    time_of_day = _TIME_OF_DAY.fullmatch(text)
+    given = setting(text, "deadline")
+    time_of_day = _TIME_OF_DAY.fullmatch(text.strip())
     if time_of_day:
         then = now.replace(hour=int(time_of_day[1]), minute=int(time_of_day[2]), second=0, microsecond=0)
-        seconds = ((then if then > now else then + timedelta(days=1)) - now).total_seconds()
-    else:
-        try:
-            seconds = float(text)
-        except ValueError:
-            seconds = (_point(text, now) - now).total_seconds()
-    if not 0 < seconds < float("inf"):
-        raise RolloutError("SETTINGS_INVALID", "deadline %s is past, or none" % text)
+        return ((then if then > now else then + timedelta(days=1)) - now).total_seconds()
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = (_point(given, now) - now).total_seconds()
+    if not 0 < seconds < math.inf:
+        raise given.wrong("a time that is still to come")
     return seconds
 
 
-def _point(text: str, now: datetime) -> datetime:
+def _point(given: Value, now: datetime) -> datetime:
     try:
-        point = datetime.fromisoformat(text)
+        point = datetime.fromisoformat(given.raw.strip())
     except ValueError as error:
-        wanted = "seconds, HH:MM, or a point in time such as 2026-11-24T15:00:00Z"
-        raise RolloutError("SETTINGS_INVALID", "deadline is %r, but has to be %s" % (text, wanted)) from error
+        raise given.wrong("seconds, HH:MM, or a point in time such as 2026-11-24T15:00:00Z") from error
     return point if point.tzinfo else point.replace(tzinfo=now.tzinfo)

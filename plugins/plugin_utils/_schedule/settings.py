@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from .._errors import RolloutError
+from .._values import Value, setting
 from .amounts import Amount, parse_amount
 
 ORDER_INVENTORY = "inventory"
@@ -106,119 +105,81 @@ def settings_from(params: Mapping[str, Any]) -> Settings:
         C(deadline) (from the start), C(stop_on_regression) (C(margin), C(samples)), C(stall_timeout).
     :raises RolloutError: C(SETTINGS_INVALID).
     """
-    given = _without_none(params)
     made: dict[str, Any] = {}
-    for option, name, read in (
-        ("window", "window", _at_least_one),
-        ("max_unavailable", "max_unavailable", _max_unavailable),
-        ("min_available", "min_available", _amounts),
-        ("canaries", "canaries", _canaries),
-        ("waves", "waves", _waves),
-        ("wave_soak", "wave_soak_s", _seconds),
-        ("failure_budget", "failure_budget", _failure_budget),
-        ("order", "order", _order),
-        ("deadline", "deadline_s", _seconds),
-        ("stop_on_regression", "regression", _regression),
-        ("stall_timeout", "stall_s", _seconds),
-    ):
-        if option in given:
-            made[name] = read(given[option], option)
+    for option, name, read in _READERS:
+        if params.get(option) is not None:
+            made[name] = read(setting(params[option], option))
     return Settings(**made)
 
 
-def _without_none(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in params.items() if value is not None}
+def _at_least_one(value: Value) -> Amount:
+    return parse_amount(value, least=1)
 
 
-def _invalid(option: str, value: Any, wanted: str) -> RolloutError:
-    return RolloutError("SETTINGS_INVALID", "%s is %r, but has to be %s" % (option, value, wanted))
+def _amounts(value: Value) -> dict[str, Amount]:
+    return {name: parse_amount(each) for name, each in value.entries().items()}
 
 
-def _mapping(value: Any, option: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _invalid(option, value, "a dictionary")
-    return _without_none(value)
+def _max_unavailable(value: Value) -> dict[str, Amount]:
+    return _amounts(value) if isinstance(value.raw, Mapping) else {EVERYTHING: parse_amount(value)}
 
 
-def _known(value: Any, option: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """A dictionary with no other keys than these."""
-    found = _mapping(value, option)
-    for name in found:
-        if name not in names:
-            raise RolloutError("SETTINGS_INVALID", "%s has no %r; it takes %s" % (option, name, ", ".join(names)))
-    return found
-
-
-def _at_least_one(value: Any, option: str) -> Amount:
-    return parse_amount(value, option, least=1)
-
-
-def _amounts(value: Any, option: str) -> dict[str, Amount]:
-    return {name: parse_amount(each, "%s.%s" % (option, name)) for name, each in _mapping(value, option).items()}
-
-
-def _max_unavailable(value: Any, option: str) -> dict[str, Amount]:
-    if isinstance(value, Mapping):
-        return _amounts(value, option)
-    return {EVERYTHING: parse_amount(value, option)}
-
-
-def _count(value: Any, option: str, least: int = 0) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise _invalid(option, value, "a count of at least %d" % least)
-    return value
-
-
-def _seconds(value: Any, option: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-        raise _invalid(option, value, "a number of seconds, 0 or more")
-    return float(value)
-
-
-def _canaries(value: Any, option: str) -> Canaries:
-    given = _known(value, option, ("count", "each_combination", "soak"))
+def _canaries(value: Value) -> Canaries:
+    given = value.options(("count", "each_combination", "soak"))
     return Canaries(
-        count=_count(given.get("count", 0), option + ".count"),
-        each_combination=bool(given.get("each_combination", False)),
-        soak_s=_seconds(given.get("soak", 0), option + ".soak"),
+        count=given.get("count", 0).count(),
+        each_combination=given.get("each_combination", False).boolean(),
+        soak_s=given.get("soak", 0).seconds(),
     )
 
 
-def _waves(value: Any, option: str) -> tuple[Amount, ...]:
-    if isinstance(value, (str, Mapping)) or not hasattr(value, "__iter__"):
-        raise _invalid(option, value, "a list of amounts")
-    waves = tuple(parse_amount(each, option, least=1) for each in value)
+def _waves(value: Value) -> tuple[Amount, ...]:
+    waves = tuple(map(_at_least_one, value.items("a list of amounts")))
     for one, other in pairwise(waves):
         # A count and a percentage compare only once the hosts are known.
         if one.is_percentage == other.is_percentage and one.number >= other.number:
-            raise RolloutError("SETTINGS_INVALID", "%s are cumulative, so %s can't follow %s" % (option, other, one))
+            raise value.wrong("cumulative, so %s can't follow %s" % (other, one))
     return waves
 
 
-def _failure_budget(value: Any, option: str) -> FailureBudget:
-    if not isinstance(value, Mapping):
-        return FailureBudget(total=parse_amount(value, option))
-    given = _known(value, option, ("total", "consecutive", "each_domain"))
-    if given and "total" not in given:
+def _failure_budget(value: Value) -> FailureBudget:
+    if not isinstance(value.raw, Mapping):
+        return FailureBudget(total=parse_amount(value))
+    given = value.options(("total", "consecutive", "each_domain"))
+    if "consecutive" in given or "each_domain" in given:
         # Its default, none at all, would leave the others without effect.
-        raise RolloutError("SETTINGS_INVALID", "%s needs a total, too; 100%% leaves it to the others" % option)
-    each_domain = _mapping(given.get("each_domain", {}), option + ".each_domain")
+        given.required("total", "100% leaves it to the others")
     return FailureBudget(
-        total=parse_amount(given.get("total", 0), option + ".total"),
-        consecutive=_count(given["consecutive"], option + ".consecutive") if "consecutive" in given else None,
-        each_domain={name: _count(each, "%s.each_domain.%s" % (option, name)) for name, each in each_domain.items()},
+        total=parse_amount(given.get("total", 0)),
+        consecutive=given["consecutive"].count() if "consecutive" in given else None,
+        each_domain={name: each.count() for name, each in given.get("each_domain", {}).entries().items()},
     )
 
 
-def _order(value: Any, option: str) -> str:
-    if value not in ORDERS:
-        raise _invalid(option, value, "one of " + ", ".join(ORDERS))
-    return str(value)
+def _order(value: Value) -> str:
+    return value.choice(ORDERS)
 
 
-def _regression(value: Any, option: str) -> Regression:
-    given = _known(value, option, ("margin", "samples"))
-    margin = parse_amount(given.get("margin", "50%"), option + ".margin")
-    if not margin.is_percentage:
-        raise _invalid(option + ".margin", given["margin"], "a percentage")
-    return Regression(margin, _count(given.get("samples", 5), option + ".samples", least=1))
+def _regression(value: Value) -> Regression:
+    given = value.options(("margin", "samples"))
+    margin = given.get("margin", "50%")
+    amount = parse_amount(margin)
+    if not amount.is_percentage:
+        raise margin.wrong("a percentage")
+    return Regression(amount, given.get("samples", 5).count(1))
+
+
+# By option: the field of Settings, and how it is read.
+_READERS: tuple[tuple[str, str, Callable[[Value], Any]], ...] = (
+    ("window", "window", _at_least_one),
+    ("max_unavailable", "max_unavailable", _max_unavailable),
+    ("min_available", "min_available", _amounts),
+    ("canaries", "canaries", _canaries),
+    ("waves", "waves", _waves),
+    ("wave_soak", "wave_soak_s", Value.seconds),
+    ("failure_budget", "failure_budget", _failure_budget),
+    ("order", "order", _order),
+    ("deadline", "deadline_s", Value.seconds),
+    ("stop_on_regression", "regression", _regression),
+    ("stall_timeout", "stall_s", Value.seconds),
+)

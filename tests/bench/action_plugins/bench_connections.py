@@ -17,9 +17,11 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hooks import Hook, parse_hooks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hook import Hook
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import FACTS, MODULE_TIMEOUT_S, HostReboot
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.preparing import FACTS, MODULE_TIMEOUT_S
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import CONNECTIONS
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober

@@ -13,6 +13,9 @@ Result = TypeVar("Result")
 #: Beyond this a test hangs.
 LIMIT_S = 24 * 3600.0
 
+#: What a turn of the loop takes.
+TURN_S = 1e-6
+
 
 class _Clock(selectors.SelectSelector):
     """Never waits: time passes instead, if nothing is ready."""
@@ -24,7 +27,7 @@ class _Clock(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         # A turn of the loop takes a moment, as it really does.
-        self.now += 1e-6
+        self.now += TURN_S
         if not ready:
             assert timeout is not None, "everybody waits, and nothing will happen"
             self.now += max(0.0, timeout)

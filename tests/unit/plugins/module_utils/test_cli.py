@@ -48,7 +48,7 @@ class Host:
     def __call__(self, *arguments: str) -> str:
         out = io.StringIO()
         args = _cli.parse(arguments)
-        getattr(_cli.Command(self.files, self.run, out), args.command)(args)
+        getattr(_cli.ConsoleCommand(self.files, self.run, out), args.command)(args)
         return out.getvalue()
 
     @property
@@ -163,7 +163,7 @@ def test_the_file_is_the_same_each_time_and_complete() -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         names = archive.namelist()
         assert not any(b"ansible.module_utils" in archive.read(name) for name in names)
-    assert "fleet_kexec/_image/stub_code.py" in names
+    assert "fleet_kexec/_arch/x86/stub_code.py" in names
     assert "fleet_kexec/_module.py" not in names
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An etcd for the tests of the lock and of rollouts that share a budget."""
+"""An etcd for the tests of the lock and of rollouts that share slots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .etcd_server import EtcdServer, running
 
 TTL_S = 2
 
-_names = ("budget%d" % number for number in itertools.count())
+_names = ("lock%d" % number for number in itertools.count())
 
 
 @pytest.fixture(scope="session")
@@ -25,5 +25,5 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EtcdServer]:
 
 @pytest.fixture
 def etcd_options(etcd: EtcdServer) -> dict[str, Any]:
-    """A budget of two, new to each test."""
+    """Two slots of a lock that is new to each test."""
     return {"backend": "etcd", "endpoints": [etcd.url], "name": next(_names), "slots": 2, "ttl_s": TTL_S}

@@ -68,6 +68,8 @@ class Host:
         self.verb = ""
         # What hooks and tests answer, by their last argument: exit code and output.
         self.answers: dict[str, tuple[int, str]] = {}
+        # Those of them that are answered while it is down, too: they stand for hooks that run on the controller.
+        self.beside: set[str] = set()
         # By how much its clock is ahead, and what its timeline is; None: the module fails.
         self.ahead_s = 0.0
         self.timeline: dict[str, Any] | None = {"phases": []}
@@ -181,7 +183,7 @@ class Host:
 
     def _answer(self, script: str, args: Sequence[str], become: bool) -> CommandResult | None:  # noqa: PLR0911, PLR0912  # one answer a script
         assert become is (script not in (scripts.STATE, scripts.CLOCK)), "asking takes no privileges, everything else does"
-        if not self.up:
+        if not self.up and not (args and args[-1] in self.beside):
             return None
         if script == TRIGGER:
             if self.lost_triggers:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.arguments import values_of
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.debian_grub import (
     GRUB_CFG,
     DebianGrub,
@@ -16,6 +15,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.debian_gru
     render_drop_in,
 )
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.interface import Setter, Setting
+from ansible_collections.fleet.kexec.plugins.module_utils._cmdline import values_of
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 
 from ....conftest import RELEASE, write_tree

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.arguments import values_of
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.interface import Setter, Setting
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.kernel_install import CMDLINE, KernelInstall
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.record import PATH, parse_record
+from ansible_collections.fleet.kexec.plugins.module_utils._cmdline import values_of
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 

@@ -11,7 +11,6 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._host.last_stop import (
-    DIRECTORY,
     LastStop,
     StopStamp,
     drop_last_stop,
@@ -19,6 +18,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.last_stop import
     read_last_stop,
 )
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import LAST_STOP_DIRECTORY
 
 TOKEN = "a9d169940372fbef"
 BOOT_ID = "5cf62992-371f-4b70-820f-710376c903c4"
@@ -40,9 +40,9 @@ def files(tmp_path: Path) -> HostFiles:
 
 
 def leave(files: HostFiles, **content: str) -> None:
-    os.makedirs(files.path(DIRECTORY))
+    os.makedirs(files.path(LAST_STOP_DIRECTORY))
     for name, text in content.items():
-        Path(files.path(DIRECTORY), name.replace("__", ".")).write_text(text)
+        Path(files.path(LAST_STOP_DIRECTORY), name.replace("__", ".")).write_text(text)
 
 
 def test_stamps_on_both_clocks() -> None:
@@ -78,7 +78,7 @@ def test_a_machine_that_was_reset_left_no_stamps(files: HostFiles) -> None:
 
 
 def test_the_scripts_use_this_directory() -> None:
-    assert TRIGGER.count(DIRECTORY) == 2 and CALL_OFF.count(DIRECTORY) == 1
+    assert TRIGGER.count(LAST_STOP_DIRECTORY) == 2 and CALL_OFF.count(LAST_STOP_DIRECTORY) == 1
 
 
 def test_the_script_leaves_what_is_read(files: HostFiles, tmp_path: Path) -> None:
@@ -89,7 +89,11 @@ def test_the_script_leaves_what_is_read(files: HostFiles, tmp_path: Path) -> Non
     dmesg.chmod(0o755)
     leave(files, token=TOKEN + "\n", boot_id=BOOT_ID + "\n")
     script = TRIGGER.split("<<'END'\n")[1].split("END\n")[0]
-    for path, other in ((DIRECTORY, files.path(DIRECTORY)), ("/dev/kmsg", str(log)), ("PATH=", "PATH=%s:" % tmp_path)):
+    for path, other in (
+        (LAST_STOP_DIRECTORY, files.path(LAST_STOP_DIRECTORY)),
+        ("/dev/kmsg", str(log)),
+        ("PATH=", "PATH=%s:" % tmp_path),
+    ):
         assert path in script
         script = script.replace(path, other)
     for token, name in ((TOKEN, "stopped"), ("another", "began")):

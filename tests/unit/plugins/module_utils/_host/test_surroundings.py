@@ -404,6 +404,7 @@ KMSG = """\
         ("console=ttyS1", {"ttyS1": 9600}),
         ("console=ttyS1,n8", {"ttyS1": 9600}),
         ("console=hvc0 console=uart8250,io,0x3f8", {}),
+        ('"console=ttyS0,115200" a="b console=ttyS1" -- console=ttyS2', {"ttyS0": 115200}),
         ("", {}),
     ],
 )
@@ -421,6 +422,9 @@ def test_rates_of_serial_consoles(cmdline: str, rates: dict[str, int]) -> None:
         ("debug", 10),
         ("quiet ignore_loglevel", 15),
         ("loglevel=x", 7),
+        ('a="b quiet c" "loglevel=5"', 5),
+        ("ignore-loglevel", 15),
+        ("-- quiet", 7),
     ],
 )
 def test_the_level_of_the_boot_that_comes(cmdline: str, level: int) -> None:

@@ -25,6 +25,21 @@ def test_formats() -> None:
     assert initrd_format(b"<html>") is None
 
 
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (b"070701", "cpio"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"\x28\xb5\x2f\xfd", "zstd"),
+        (b"", None),
+        (b"hello", None),
+        (bytes(6), None),
+    ],
+)
+def test_formats_by_their_first_bytes(head: bytes, name: str | None) -> None:
+    assert initrd_format(head) == name
+
+
 @pytest.mark.parametrize("padding", [0, 4, 500, 4096, 10_000])
 def test_archives_in_front_are_passed_over(padding: int) -> None:
     front = EARLY + bytes(padding)

@@ -10,16 +10,16 @@ from types import SimpleNamespace
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage import parse_bzimage
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.fast import parse_unpacked
 from ansible_collections.fleet.kexec.plugins.module_utils._image import payload as payload_module
-from ansible_collections.fleet.kexec.plugins.module_utils._image.bzimage import parse_bzimage
-from ansible_collections.fleet.kexec.plugins.module_utils._image.elf import parse_vmlinux
 from ansible_collections.fleet.kexec.plugins.module_utils._image.errors import ImageError
 from ansible_collections.fleet.kexec.plugins.module_utils._image.lz4 import unpack_legacy
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Payload, Unpacker, payload_of
 
 from ....bzimages import PACKINGS, make_content, make_kernel, make_payload, pack_stream
 from ....outcomes import code_of, peak_bytes
-from .conftest import REAL_KERNELS, RealKernel
+from ..conftest import REAL_KERNELS, RealKernel
 
 CONTENT = make_content()
 
@@ -275,15 +275,13 @@ def test_a_real_kernel_packed_with_gzip(kernel: RealKernel) -> None:
         image = make_kernel(gzip.compress(kernel.content, 1), init_size=64 << 20)
         content = unpack(image)
         assert content == kernel.content
-        assert parse_vmlinux(content) == kernel.vmlinux
+        assert parse_unpacked(content) == kernel.vmlinux
 
 
 @pytest.mark.parametrize("parts", [0.0, 0.5, 0.999999])
 def test_a_real_kernel_cut_off(kernel: RealKernel, parts: float) -> None:
     """Truncated within its payload; the same once the header has been made to fit."""
-    image = memoryview(kernel.image)[
-        : kernel.header.setup_bytes + kernel.header.payload_offset + int(len(kernel.payload.data) * parts)
-    ]
+    image = memoryview(kernel.image)[: kernel.header.payload_begin + int(len(kernel.payload.data) * parts)]
     assert code_of(parse_bzimage, bytes(image[: 65 * 512]), len(image)) == "KERNEL_TRUNCATED"
     assert code_of(payload_of, image, kernel.header) == "PAYLOAD_INVALID"
     if parts:

@@ -13,30 +13,31 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.architecture import X86_64
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub import ENTRY_OFFSET, StubChecksummer
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub_code import CODE, CONFIG_OFFSET
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts, gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import directory_of, list_fast_images, read_fast_image
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import read_throughput
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
-from ansible_collections.fleet.kexec.plugins.module_utils._image.stub import ENTRY_OFFSET, Checksummer
-from ansible_collections.fleet.kexec.plugins.module_utils._image.stub_code import CODE, CONFIG_OFFSET
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, payload_format, read_candidate
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.config import PATH as CONFIG_PATH
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import COMMAND_PATH, HOOK_PATHS
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, UNCOMPRESSED, ImageStore
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, Wanted
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, WantedInstallation
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.lock import exclusive
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy, read_policy
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences, read_preferences
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
-    Request,
     Stager,
+    StagingRequest,
     current_record,
     plan,
     stage_planned,
 )
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
 
 from ....bzimages import make_content, make_kernel, make_payload
 from ....conftest import RELEASE, HostTree
@@ -77,7 +78,7 @@ class Host:
 
     @property
     def candidate(self) -> Candidate:
-        return read_candidate(self.files, KERNEL, INITRD, "")
+        return read_candidate(self.files, X86_64, KERNEL, INITRD, "")
 
     def facts(self) -> HostFacts:
         facts = gather(self.files, self.run)
@@ -87,7 +88,7 @@ class Host:
         self.store.build(self.candidate, initrd_mode)
 
     def stage(self, **preferences: object) -> None:
-        request, facts = Request(preferences=preferences), self.facts()
+        request, facts = StagingRequest(preferences=preferences), self.facts()
         stage_planned(self.stager(), plan(request, facts, self.files), request, facts, self.files)
 
     def stager(self) -> Stager:
@@ -117,6 +118,17 @@ def test_building(host: Host) -> None:
     assert sorted(os.listdir(host.path("."))) == ["image", "manifest.json", "relocations"]
     assert {host.path(name).stat().st_mode & 0o777 for name in os.listdir(host.path("."))} == {0o600}
     assert host.path(".").stat().st_mode & 0o777 == 0o700
+
+
+def test_an_architecture_without_fast_images(host: Host) -> None:
+    host.build()
+    without = replace(X86_64, fast=None)
+    candidate = read_candidate(host.files, without, KERNEL, INITRD, "")
+    assert candidate.fast is None
+    assert candidate.fast_obstacle is not None and candidate.fast_obstacle.code == "FAST_IMAGE_MISSING"
+    assert code_of(host.store.check, candidate, KEEP, 1 << 40) == "ARCH_UNSUPPORTED"
+    assert code_of(host.store.build, candidate, KEEP) == "ARCH_UNSUPPORTED"
+    assert host.store.is_current(host.candidate, KEEP), "what is there stays"
 
 
 @pytest.mark.parametrize("name", ["image", "relocations"])
@@ -207,7 +219,7 @@ def test_staging_puts_the_sums_of_kernel_and_initrd_into_the_stub(host: Host) ->
     flags, kernel_bytes, _entry, initrd_bytes, *sums = config_of(host.loaded_image)
     kernel, initrd = kernel_of(host.loaded_image), Path(host.files.path(INITRD)).read_bytes()
     assert (flags, kernel_bytes, initrd_bytes) == (3, len(kernel), len(initrd))
-    checksummer = Checksummer()
+    checksummer = StubChecksummer()
     assert tuple(sums) == checksummer.sums(bytearray(kernel)) + checksummer.sums(bytearray(initrd))
 
 
@@ -254,7 +266,7 @@ def test_ways_of_loading(host: Host, preferences: dict[str, object], arguments: 
 def test_the_hosts_own_defaults(host: Host) -> None:
     host.build()
     Path(host.files.path("/etc")).mkdir(exist_ok=True)
-    Path(host.files.path(CONFIG_PATH)).write_text("[stage]\nimage = fast\nintegrity = sha256\n")
+    Path(host.files.path(CONFIG_FILE)).write_text("[stage]\nimage = fast\nintegrity = sha256\n")
     host.stage()
     record = current_record(host.files)
     assert record is not None
@@ -263,7 +275,7 @@ def test_the_hosts_own_defaults(host: Host) -> None:
     record = current_record(host.files)
     assert record is not None
     assert record.image.integrity == "none"
-    Path(host.files.path(CONFIG_PATH)).write_text("[stage]\nimage = quick\n")
+    Path(host.files.path(CONFIG_FILE)).write_text("[stage]\nimage = quick\n")
     assert code_of(host.stage) == "CONFIG_INVALID"
 
 
@@ -276,9 +288,9 @@ def test_too_little_room_is_refused_before_anything_is_written(host: Host, monke
 
 
 def test_the_format_of_a_kernel_is_told_by_its_first_bytes(host: Host) -> None:
-    assert payload_format(host.files, KERNEL) == "gzip"
-    assert payload_format(host.files, INITRD) is None
-    assert payload_format(host.files, "/boot/vmlinuz-gone") is None
+    assert payload_format(host.files, X86_64, KERNEL) == "gzip"
+    assert payload_format(host.files, X86_64, INITRD) is None
+    assert payload_format(host.files, X86_64, "/boot/vmlinuz-gone") is None
 
 
 def test_too_little_memory_is_refused(host: Host) -> None:
@@ -302,7 +314,7 @@ def test_a_build_that_fails_leaves_nothing(host: Host) -> None:
 # --- the whole installation ----------------------------------------------------------------
 
 
-def install(host: Host, wanted: Wanted) -> bool:
+def install(host: Host, wanted: WantedInstallation) -> bool:
     """Plan and apply; whether there was anything to do."""
     installation = Installation(host.files, host.facts(), host.store, host.stager().unstage)
     change = installation.plan(wanted)
@@ -311,7 +323,7 @@ def install(host: Host, wanted: Wanted) -> bool:
     return change.needed
 
 
-PRESENT = Wanted(command=b"the command", defaults=Preferences(image="fast"))
+PRESENT = WantedInstallation(command=b"the command", defaults=Preferences(image="fast"))
 
 
 def test_installing_is_idempotent_and_can_be_taken_back(host: Host) -> None:
@@ -324,16 +336,16 @@ def test_installing_is_idempotent_and_can_be_taken_back(host: Host) -> None:
     assert not install(host, PRESENT)
     assert install(host, replace(PRESENT, command=None))
     assert not host.files.exists(COMMAND_PATH)
-    absent = Wanted(present=False)
+    absent = WantedInstallation(present=False)
     assert install(host, absent)
     assert not install(host, absent)
-    os.unlink(host.files.path(CONFIG_PATH))
+    os.unlink(host.files.path(CONFIG_FILE))
     assert host.tree() == before
 
 
 def test_a_policy_stays_when_defaults_are_written(host: Host) -> None:
     Path(host.files.path("/etc")).mkdir(exist_ok=True)
-    config = Path(host.files.path(CONFIG_PATH))
+    config = Path(host.files.path(CONFIG_FILE))
     config.write_text("[stage]\nimage = bzimage\n\n# Ours come back.\n[policy]\nDRIVER_RISK = allow\n")
     assert install(host, PRESENT)
     assert config.read_text().endswith("\n\n# Ours come back.\n[policy]\nDRIVER_RISK = allow\n")
@@ -343,34 +355,34 @@ def test_a_policy_stays_when_defaults_are_written(host: Host) -> None:
 
 
 def test_the_hosts_own_policy(host: Host) -> None:
-    config = Path(host.files.path(CONFIG_PATH))
-    own = Wanted(policy={"NO_WATCHDOG": "block", "DRIVER_RISK": "allow"})
+    config = Path(host.files.path(CONFIG_FILE))
+    own = WantedInstallation(policy={"NO_WATCHDOG": "block", "DRIVER_RISK": "allow"})
     assert install(host, own)
     assert not install(host, own)
     assert read_policy(host.files) == Policy().override(own.policy or {}, "")
     alone = config.read_text()
     assert install(host, replace(own, defaults=Preferences(image="fast")))
     assert config.read_text().endswith("\n\n" + alone)
-    assert install(host, Wanted(policy={"NO_WATCHDOG": "warn"}))
+    assert install(host, WantedInstallation(policy={"NO_WATCHDOG": "warn"}))
     assert read_policy(host.files) == Policy()
     assert read_preferences(host.files) == Preferences(image="fast")
-    assert install(host, Wanted(policy={}))
+    assert install(host, WantedInstallation(policy={}))
     assert "policy" not in config.read_text()
     assert read_preferences(host.files) == Preferences(image="fast")
 
 
 def test_no_policy_needs_no_file(host: Host) -> None:
-    install(host, Wanted())
-    assert not install(host, Wanted(policy={}))
-    install(host, Wanted(policy={"NO_WATCHDOG": "block"}))
-    assert install(host, Wanted(policy={}))
-    assert not host.files.exists(CONFIG_PATH)
+    install(host, WantedInstallation())
+    assert not install(host, WantedInstallation(policy={}))
+    install(host, WantedInstallation(policy={"NO_WATCHDOG": "block"}))
+    assert install(host, WantedInstallation(policy={}))
+    assert not host.files.exists(CONFIG_FILE)
 
 
 def test_a_policy_that_means_nothing_changes_nothing(host: Host) -> None:
     before = host.tree()
-    assert code_of(install, host, Wanted(policy={"NO_WATCHDOG": "maybe"})) == "POLICY_INVALID"
-    assert code_of(install, host, Wanted(policy={"LOCKDOWN": "allow"})) == "POLICY_INVALID"
+    assert code_of(install, host, WantedInstallation(policy={"NO_WATCHDOG": "maybe"})) == "POLICY_INVALID"
+    assert code_of(install, host, WantedInstallation(policy={"LOCKDOWN": "allow"})) == "POLICY_INVALID"
     assert host.tree() == before
 
 
@@ -393,7 +405,7 @@ def test_what_a_killed_build_left_is_cleared_away(host: Host) -> None:
 def test_an_image_that_is_removed_is_unloaded_too(host: Host) -> None:
     install(host, PRESENT)
     host.stage(image="fast")
-    install(host, Wanted(present=False))
+    install(host, WantedInstallation(present=False))
     assert host.files.read_int("/sys/kernel/kexec_loaded") == 0
     assert current_record(host.files) is None
 
@@ -428,5 +440,5 @@ def test_a_command_that_somebody_else_put_there_is_replaced(host: Host, monkeypa
 
 
 def test_a_release_that_is_not_installed(host: Host) -> None:
-    assert code_of(lambda: install(host, Wanted(release="9.9"))) == "KERNEL_NOT_FOUND"
-    assert code_of(lambda: install(host, Wanted(release="/boot/vmlinuz-" + RELEASE))) == "KERNEL_NOT_FOUND"
+    assert code_of(lambda: install(host, WantedInstallation(release="9.9"))) == "KERNEL_NOT_FOUND"
+    assert code_of(lambda: install(host, WantedInstallation(release="/boot/vmlinuz-" + RELEASE))) == "KERNEL_NOT_FOUND"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.config import PATH
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import DEFAULTS, RISK_CODES, Policy, judge, read_policy
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import HOST_CODES
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 
 from ....conftest import HostTree
@@ -30,7 +30,7 @@ def test_the_default_is_the_safe_one() -> None:
 
 
 def test_the_host_has_its_own_and_a_task_goes_before_it(host_tree: HostTree) -> None:
-    files = host_tree({PATH: "[stage]\nimage = auto\n[policy]\nDRIVER_RISK = warn\nno_watchdog = block\n"})
+    files = host_tree({CONFIG_FILE: "[stage]\nimage = auto\n[policy]\nDRIVER_RISK = warn\nno_watchdog = block\n"})
     own = read_policy(files)
     assert codes(own) == (["NO_WATCHDOG"], ["DRIVER_RISK", "GUESTS_RUNNING"])
     assert codes(own.override({"NO_WATCHDOG": "allow"}, "policy")) == ([], ["DRIVER_RISK", "GUESTS_RUNNING"])
@@ -52,9 +52,9 @@ def test_a_host_without_a_file(host_tree: HostTree) -> None:
 )
 def test_what_means_nothing_is_refused(host_tree: HostTree, text: str) -> None:
     with pytest.raises(KexecError) as caught:
-        read_policy(host_tree({PATH: text}))
+        read_policy(host_tree({CONFIG_FILE: text}))
     assert caught.value.reason.code == "POLICY_INVALID"
-    assert PATH in caught.value.reason.message
+    assert CONFIG_FILE in caught.value.reason.message
 
 
 @pytest.mark.parametrize("wanted", [{"NONE": "warn"}, {"driver_risk": "warn"}, {"DRIVER_RISK": True}, {"DRIVER_RISK": "Block"}])

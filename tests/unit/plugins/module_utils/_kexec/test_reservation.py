@@ -27,9 +27,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.reservations imp
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.reservation import (
     Machine,
-    Planned,
-    Status,
-    Wish,
+    ReservationPlan,
+    ReservationStatus,
+    ReservationWish,
     apply_reservations,
     auto_cma_bytes,
     auto_crashkernel_bytes,
@@ -48,7 +48,7 @@ MIB = 1 << 20
 CONFIG = "/boot/config-" + RELEASE
 INITRD_BYTES = 20 * MIB
 RAM_KIB = 4 << 20
-GONE = Wish(False)
+GONE = ReservationWish(False)
 
 
 class Scene:
@@ -84,10 +84,10 @@ class Scene:
         assert candidate is not None
         return candidate
 
-    def plan(self, wishes: dict[str, Wish], **options: Any) -> Planned:
+    def plan(self, wishes: dict[str, ReservationWish], **options: Any) -> ReservationPlan:
         return plan_reservations(wishes, self.machine, self.host.bootloader(), **options)
 
-    def do(self, wishes: dict[str, Wish], **options: Any) -> bool:
+    def do(self, wishes: dict[str, ReservationWish], **options: Any) -> bool:
         planned = self.plan(wishes, **options)
         apply_reservations(planned, self.host.bootloader(), self.shrink)
         return planned.needed
@@ -97,7 +97,7 @@ class Scene:
         self.write({CRASH_SIZE: ""})
         return shrink_crash_reservation(self.host.files, size_bytes)
 
-    def statuses(self, planned: Planned | None = None) -> dict[str, Status]:
+    def statuses(self, planned: ReservationPlan | None = None) -> dict[str, ReservationStatus]:
         return read_statuses(self.host.bootloader(), self.machine, planned)
 
     def boot(self, crash_bytes: int | None = None, cma_bytes: int | None = None) -> None:
@@ -129,8 +129,8 @@ def test_auto_is_computed_from_kernel_initrd_and_memory(scene: Scene) -> None:
     # 84, a quarter of it, and 16: 121.
     assert auto_cma_bytes(scene.candidate) == 128 * MIB
     machine = scene.machine
-    assert wanted_values(CRASHKERNEL, Wish(True, "auto"), machine) == ("224M",)
-    assert wanted_values(CMA, Wish(True, "auto"), machine) == ("128M",)
+    assert wanted_values(CRASHKERNEL, ReservationWish(True, "auto"), machine) == ("224M",)
+    assert wanted_values(CMA, ReservationWish(True, "auto"), machine) == ("128M",)
 
 
 def test_auto_makes_room_for_the_fast_image_where_that_is_larger(scene: Scene) -> None:
@@ -142,8 +142,8 @@ def test_auto_makes_room_for_the_fast_image_where_that_is_larger(scene: Scene) -
 
 def test_auto_takes_a_kernel(scene: Scene) -> None:
     machine = replace(scene.machine, candidate=None)
-    assert code_of(wanted_values, CMA, Wish(True, "auto"), machine) == "NO_KERNEL"
-    assert wanted_values(CMA, Wish(True, "4M"), machine) == ("4M",)
+    assert code_of(wanted_values, CMA, ReservationWish(True, "auto"), machine) == "NO_KERNEL"
+    assert wanted_values(CMA, ReservationWish(True, "4M"), machine) == ("4M",)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_auto_takes_a_kernel(scene: Scene) -> None:
     ],
 )
 def test_sizes_that_are_given(scene: Scene, name: str, size: str, values: tuple[str, ...]) -> None:
-    assert wanted_values(name, Wish(True, size), scene.machine) == values
+    assert wanted_values(name, ReservationWish(True, size), scene.machine) == values
 
 
 @pytest.mark.parametrize(
@@ -181,17 +181,17 @@ def test_sizes_that_are_given(scene: Scene, name: str, size: str, values: tuple[
     ],
 )
 def test_sizes_that_are_refused(scene: Scene, name: str, size: str, code: str) -> None:
-    assert code_of(wanted_values, name, Wish(True, size), scene.machine) == code
+    assert code_of(wanted_values, name, ReservationWish(True, size), scene.machine) == code
 
 
 @pytest.mark.parametrize(("name", "option"), [(CRASHKERNEL, "CRASH_DUMP"), (CMA, "DMA_CMA")])
 def test_a_kernel_that_would_ignore_it(scene: Scene, name: str, option: str) -> None:
     scene.write({CONFIG: "CONFIG_CRASH_DUMP=y\nCONFIG_DMA_CMA=y\n".replace("CONFIG_%s=y" % option, "")})
-    assert code_of(scene.plan, {name: Wish(True, "auto")}) == "RESERVATION_UNSUPPORTED"
+    assert code_of(scene.plan, {name: ReservationWish(True, "auto")}) == "RESERVATION_UNSUPPORTED"
     # Nor does it hinder that it is taken away.
     assert not scene.plan({name: GONE}).needed
     (scene.host.root / CONFIG.lstrip("/")).unlink()
-    assert scene.plan({name: Wish(True, "auto")}).needed
+    assert scene.plan({name: ReservationWish(True, "auto")}).needed
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_kernel_that_would_ignore_it(scene: Scene, name: str, option: str) -> 
     ],
 )
 def test_the_system_keeps_256_mib(scene: Scene, wishes: dict[str, str], fits: bool) -> None:
-    asked = {name: Wish(True, size) for name, size in wishes.items()}
+    asked = {name: ReservationWish(True, size) for name, size in wishes.items()}
     if fits:
         assert scene.plan(asked).needed
     else:
@@ -217,10 +217,10 @@ def test_the_system_keeps_256_mib(scene: Scene, wishes: dict[str, str], fits: bo
 
 
 def test_what_is_set_already_counts(scene: Scene) -> None:
-    scene.do({CRASHKERNEL: Wish(True, "2G")})
-    assert code_of(scene.plan, {CMA: Wish(True, "2G")}) == "RESERVATION_TOO_LARGE"
-    assert scene.plan({CMA: Wish(True, "1G")}).needed
-    assert scene.plan({CMA: Wish(True, "2G"), CRASHKERNEL: GONE}).needed
+    scene.do({CRASHKERNEL: ReservationWish(True, "2G")})
+    assert code_of(scene.plan, {CMA: ReservationWish(True, "2G")}) == "RESERVATION_TOO_LARGE"
+    assert scene.plan({CMA: ReservationWish(True, "1G")}).needed
+    assert scene.plan({CMA: ReservationWish(True, "2G"), CRASHKERNEL: GONE}).needed
 
 
 # --- what has to be set ------------------------------------------------------------------
@@ -228,34 +228,34 @@ def test_what_is_set_already_counts(scene: Scene) -> None:
 
 def test_from_wish_to_reboot_and_back(scene: Scene) -> None:
     before = scene.statuses()
-    assert before[CMA] == Status((), 0, (), 0, 0, (), False)
-    wishes = {CMA: Wish(True, "256M"), CRASHKERNEL: Wish(True, "1G,high")}
+    assert before[CMA] == ReservationStatus((), 0, (), 0, 0, (), False)
+    wishes = {CMA: ReservationWish(True, "256M"), CRASHKERNEL: ReservationWish(True, "1G,high")}
     planned = scene.plan(wishes)
     assert planned.settings == {CMA: Setting(("256M",)), CRASHKERNEL: Setting(("1G,high",))}
     told = scene.statuses(planned)
     assert scene.statuses() == before
     assert scene.do(wishes)
     assert scene.statuses() == told
-    assert told[CMA] == Status(("256M",), 256 * MIB, (), 0, 0, ("fleet.kexec",), True)
-    assert told[CRASHKERNEL] == Status(("1G,high",), 1280 * MIB, (), 0, 0, ("fleet.kexec",), True)
+    assert told[CMA] == ReservationStatus(("256M",), 256 * MIB, (), 0, 0, ("fleet.kexec",), True)
+    assert told[CRASHKERNEL] == ReservationStatus(("1G,high",), 1280 * MIB, (), 0, 0, ("fleet.kexec",), True)
     assert [note.code for note in notes(told)] == ["RESERVATION_PENDING", "RESERVATION_PENDING"]
     assert not scene.do(wishes)
     scene.boot()
     booted = scene.statuses()
-    assert booted[CMA] == Status(("256M",), 256 * MIB, ("256M",), 256 * MIB, 256 * MIB, ("fleet.kexec",), False)
+    assert booted[CMA] == ReservationStatus(("256M",), 256 * MIB, ("256M",), 256 * MIB, 256 * MIB, ("fleet.kexec",), False)
     assert notes(booted) == []
     assert not scene.do(wishes)
     assert scene.do({CMA: GONE, CRASHKERNEL: GONE})
     gone = scene.statuses()
-    assert gone[CMA] == Status((), 0, ("256M",), 256 * MIB, 256 * MIB, (), True)
+    assert gone[CMA] == ReservationStatus((), 0, ("256M",), 256 * MIB, 256 * MIB, (), True)
     scene.boot()
     assert scene.statuses() == before
 
 
 def test_other_values_of_the_same_size_take_no_reboot(scene: Scene) -> None:
-    scene.do({CMA: Wish(True, "256M")})
+    scene.do({CMA: ReservationWish(True, "256M")})
     scene.boot()
-    assert scene.do({CMA: Wish(True, "0x10000000")})
+    assert scene.do({CMA: ReservationWish(True, "0x10000000")})
     assert not scene.statuses()[CMA].reboot_required
 
 
@@ -268,17 +268,17 @@ def test_what_others_have_set(scene: Scene) -> None:
     scene.host.write(KDUMP_PATH, KDUMP)
     status = scene.statuses()[CRASHKERNEL]
     assert (status.configured, status.configured_bytes, status.set_by) == (("384M-:128M",), 128 * MIB, (KDUMP_PATH,))
-    assert code_of(scene.plan, {CRASHKERNEL: Wish(True, "256M")}) == "RESERVATION_FOREIGN"
+    assert code_of(scene.plan, {CRASHKERNEL: ReservationWish(True, "256M")}) == "RESERVATION_FOREIGN"
     # It is as wanted, or to be left alone.
-    assert not scene.plan({CRASHKERNEL: Wish(True, "384M-:128M")}).needed
+    assert not scene.plan({CRASHKERNEL: ReservationWish(True, "384M-:128M")}).needed
     assert not scene.plan({CRASHKERNEL: GONE}).needed
-    assert scene.plan({CMA: Wish(True, "256M")}).needed
-    assert scene.do({CRASHKERNEL: Wish(True, "256M")}, overrule=True)
+    assert scene.plan({CMA: ReservationWish(True, "256M")}).needed
+    assert scene.do({CRASHKERNEL: ReservationWish(True, "256M")}, overrule=True)
     status = scene.statuses()[CRASHKERNEL]
     assert (status.configured, status.set_by) == (("256M",), ("fleet.kexec",))
     # Overruled they stay, asked for or not.
-    assert not scene.do({CRASHKERNEL: Wish(True, "256M")})
-    assert scene.do({CRASHKERNEL: Wish(True, "512M")})
+    assert not scene.do({CRASHKERNEL: ReservationWish(True, "256M")})
+    assert scene.do({CRASHKERNEL: ReservationWish(True, "512M")})
     assert scene.statuses()[CRASHKERNEL].configured == ("512M",)
     assert scene.do({CRASHKERNEL: GONE}, overrule=True)
     assert scene.statuses()[CRASHKERNEL].configured == ()
@@ -290,7 +290,7 @@ def test_what_others_have_set(scene: Scene) -> None:
 def test_what_others_have_written_and_not_made_use_of(scene: Scene) -> None:
     scene.write({KDUMP_PATH: KDUMP})
     assert scene.statuses()[CRASHKERNEL].configured == ()
-    assert code_of(scene.plan, {CRASHKERNEL: Wish(True, "384M-:128M")}) == "RESERVATION_FOREIGN"
+    assert code_of(scene.plan, {CRASHKERNEL: ReservationWish(True, "384M-:128M")}) == "RESERVATION_FOREIGN"
 
 
 def test_values_of_others_that_are_no_good(scene: Scene) -> None:
@@ -299,7 +299,7 @@ def test_values_of_others_that_are_no_good(scene: Scene) -> None:
     status = scene.statuses()[CRASHKERNEL]
     assert (status.configured, status.configured_bytes, status.running_bytes) == (("auto",), None, None)
     assert not status.reboot_required
-    assert scene.plan({CMA: Wish(True, "256M")}).needed
+    assert scene.plan({CMA: ReservationWish(True, "256M")}).needed
 
 
 def test_all_entries_of_systemd_boot_have_it_from_others(tmp_path: Path, scene: Scene) -> None:
@@ -310,27 +310,27 @@ def test_all_entries_of_systemd_boot_have_it_from_others(tmp_path: Path, scene: 
         return CommandResult(0, "/boot" if "--print-boot-path" in argv else "[]", "")
 
     bootloader = KernelInstall(scene.host.files, run)
-    assert not plan_reservations({CMA: Wish(True, "256M")}, scene.machine, bootloader).needed
+    assert not plan_reservations({CMA: ReservationWish(True, "256M")}, scene.machine, bootloader).needed
     scene.write({"/boot/loader/entries/6.1.conf": entry.replace(" cma=256M", "") % "6.1"})
     with pytest.raises(Exception, match="cma=256M is set by"):
-        plan_reservations({CMA: Wish(True, "256M")}, scene.machine, bootloader)
+        plan_reservations({CMA: ReservationWish(True, "256M")}, scene.machine, bootloader)
 
 
 # --- giving memory back ------------------------------------------------------------------
 
 
 def test_shrinking_at_once(scene: Scene) -> None:
-    scene.do({CRASHKERNEL: Wish(True, "512M")})
+    scene.do({CRASHKERNEL: ReservationWish(True, "512M")})
     scene.boot()
-    assert not scene.plan({CRASHKERNEL: Wish(True, "512M")}, shrink=True).needed
-    planned = scene.plan({CRASHKERNEL: Wish(True, "256M")}, shrink=True)
+    assert not scene.plan({CRASHKERNEL: ReservationWish(True, "512M")}, shrink=True).needed
+    planned = scene.plan({CRASHKERNEL: ReservationWish(True, "256M")}, shrink=True)
     assert planned.shrink_to_bytes == 256 * MIB
-    assert scene.plan({CRASHKERNEL: Wish(True, "256M")}).shrink_to_bytes is None
+    assert scene.plan({CRASHKERNEL: ReservationWish(True, "256M")}).shrink_to_bytes is None
     told = scene.statuses(planned)[CRASHKERNEL]
     assert (told.effective_bytes, told.reboot_required) == (256 * MIB, False)
-    assert scene.do({CRASHKERNEL: Wish(True, "256M")}, shrink=True)
+    assert scene.do({CRASHKERNEL: ReservationWish(True, "256M")}, shrink=True)
     assert scene.statuses()[CRASHKERNEL] == told
-    assert not scene.do({CRASHKERNEL: Wish(True, "256M")}, shrink=True)
+    assert not scene.do({CRASHKERNEL: ReservationWish(True, "256M")}, shrink=True)
     assert scene.do({CRASHKERNEL: GONE}, shrink=True)
     gone = scene.statuses()[CRASHKERNEL]
     assert (gone.configured, gone.effective_bytes, gone.reboot_required) == ((), 0, False)
@@ -345,14 +345,14 @@ def test_shrinking_leaves_what_others_have_set(scene: Scene) -> None:
 
 
 def test_shrinking_keeps_the_area_below_4_gib(scene: Scene) -> None:
-    scene.do({CRASHKERNEL: Wish(True, "1G,high")})
+    scene.do({CRASHKERNEL: ReservationWish(True, "1G,high")})
     scene.boot()
     iomem = "00100000-1ffffffff : System RAM\n  50000000-5fffffff : Crash kernel\n  100000000-13fffffff : Crash kernel\n"
     scene.write({"/proc/iomem": iomem})
-    assert not scene.plan({CRASHKERNEL: Wish(True, "1G,high")}, shrink=True).needed
+    assert not scene.plan({CRASHKERNEL: ReservationWish(True, "1G,high")}, shrink=True).needed
     # As the kernel does of itself where the area has no place below.
-    assert not scene.plan({CRASHKERNEL: Wish(True, "1G")}, shrink=True).shrink_to_bytes
-    assert scene.plan({CRASHKERNEL: Wish(True, "512M,high")}, shrink=True).shrink_to_bytes == 768 * MIB
+    assert not scene.plan({CRASHKERNEL: ReservationWish(True, "1G")}, shrink=True).shrink_to_bytes
+    assert scene.plan({CRASHKERNEL: ReservationWish(True, "512M,high")}, shrink=True).shrink_to_bytes == 768 * MIB
     assert scene.plan({CRASHKERNEL: GONE}, shrink=True).shrink_to_bytes == 0
 
 
@@ -364,7 +364,7 @@ def test_what_is_no_reservation_is_not_shrunk(scene: Scene) -> None:
 
 
 def test_a_crash_kernel_that_is_loaded_is_not_shrunk(scene: Scene) -> None:
-    scene.do({CRASHKERNEL: Wish(True, "512M")})
+    scene.do({CRASHKERNEL: ReservationWish(True, "512M")})
     scene.boot()
     scene.write({"/sys/kernel/kexec_crash_loaded": "1\n"})
     assert code_of(lambda: scene.plan({CRASHKERNEL: GONE}, shrink=True)) == "SHRINK_FAILED"
@@ -377,7 +377,7 @@ def refuse(size_bytes: int) -> int:
 
 @pytest.mark.parametrize("shrink", [refuse, lambda size_bytes: size_bytes + 4096])
 def test_a_kernel_that_does_not_shrink_it(scene: Scene, shrink: Callable[[int], int]) -> None:
-    scene.do({CRASHKERNEL: Wish(True, "512M")})
+    scene.do({CRASHKERNEL: ReservationWish(True, "512M")})
     scene.boot()
     planned = scene.plan({CRASHKERNEL: GONE}, shrink=True)
     assert code_of(apply_reservations, planned, scene.host.bootloader(), shrink) == "SHRINK_FAILED"
@@ -389,7 +389,7 @@ def test_a_kernel_that_does_not_shrink_it(scene: Scene, shrink: Callable[[int], 
 
 
 def test_a_reservation_that_was_not_made(scene: Scene) -> None:
-    scene.do({CMA: Wish(True, "256M"), CRASHKERNEL: Wish(True, "256M")})
+    scene.do({CMA: ReservationWish(True, "256M"), CRASHKERNEL: ReservationWish(True, "256M")})
     scene.boot(crash_bytes=0, cma_bytes=0)
     statuses = scene.statuses()
     assert not any(status.reboot_required for status in statuses.values())
@@ -406,7 +406,7 @@ def test_what_modules_return(scene: Scene) -> None:
         "set_by": [],
         "reboot_required": False,
     }
-    scene.do({CRASHKERNEL: Wish(True, "1G,high 128M,low")})
+    scene.do({CRASHKERNEL: ReservationWish(True, "1G,high 128M,low")})
     told = scene.statuses()[CRASHKERNEL].as_dict()
     assert (told["configured"], told["set_by"]) == ("1G,high 128M,low", ["fleet.kexec"])
 

@@ -20,12 +20,12 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.pending import P
 from ansible_collections.fleet.kexec.plugins.module_utils._host.surroundings import Surroundings
 from ansible_collections.fleet.kexec.plugins.module_utils._host.tpm_disks import TpmDisks
 from ansible_collections.fleet.kexec.plugins.module_utils._host.watchdog import Watchdog, Watchdogs
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.config import PATH
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.doubtful_drivers import DOUBTS
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import Reading, present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import HostReading, present, read
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.risks import risks
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.watchdog_jump import across_jump
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
 
 from ....conftest import HostTree
 
@@ -160,7 +160,7 @@ def test_a_watchdog_across_the_jump(watchdogs: Watchdogs, runs: bool | None, why
 def judged(host_tree: HostTree, changes: dict[str, str], policy: dict[str, str] | None = None) -> dict[str, Any]:
     """Facts of a host with a Xen below and a container within."""
     tree = {"/proc/xen/capabilities": "control_d\n", "/sys/fs/cgroup/lxc.payload.db/x": "", **changes}
-    reading: Reading = read(host_tree(tree), lambda argv, timeout_s: CommandResult(0, "", ""), wanted_policy=policy)
+    reading: HostReading = read(host_tree(tree), lambda argv, timeout_s: CommandResult(0, "", ""), wanted_policy=policy)
     assert reading.facts is not None
     facts = replace(reading.facts, kernel=replace(reading.facts.kernel, machine="x86_64"))
     return present(replace(reading, facts=facts))
@@ -188,7 +188,7 @@ def test_a_dictionary_decides(host_tree: HostTree) -> None:
 
 
 def test_the_hosts_own_policy_decides(host_tree: HostTree) -> None:
-    facts = judged(host_tree, {PATH: "[policy]\nXEN_DOM0 = allow\nNO_WATCHDOG = block\n"})
+    facts = judged(host_tree, {CONFIG_FILE: "[policy]\nXEN_DOM0 = allow\nNO_WATCHDOG = block\n"})
     assert named(facts["blockers"]) == ["NO_WATCHDOG"]
     assert judged(host_tree, {}, {"NO_WATCHDOG": "allow"})["verdict"]["method"] == "kexec"
 

@@ -14,18 +14,19 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
-from ansible_collections.fleet.kexec.plugins.module_utils._host.clocks import TscClock
+from ansible_collections.fleet.kexec.plugins.module_utils._host.clocks import CycleClock
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts, gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import Edits
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import PATH, parse_record
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import parse_record
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
-    Request,
     Stager,
+    StagingRequest,
     current_record,
     plan,
 )
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import STAGED_RECORD
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 
 from ....bzimages import make_bzimage
@@ -44,7 +45,7 @@ class Host:
         self.fails = False
         self.lies = False
         self.stuck = False
-        self.clock: TscClock | None = None
+        self.clock: CycleClock | None = None
         self.after_load: Callable[[], None] = lambda: None
 
     def run(self, argv: Sequence[str], timeout_s: float) -> CommandResult:
@@ -78,7 +79,7 @@ class Host:
             self.files, Kexec("/usr/sbin/kexec", self.files, self.run), lambda count: b"\xab" * count, lambda: self.clock
         )
 
-    def stage(self, request: Request) -> str:
+    def stage(self, request: StagingRequest) -> str:
         return self.stager().stage(plan(request, self.facts(), self.files), BOOT_ID).token
 
 
@@ -87,7 +88,7 @@ def host(host_tree: HostTree) -> Host:
     return Host(host_tree({}))
 
 
-def code_of(host: Host, request: Request) -> str:
+def code_of(host: Host, request: StagingRequest) -> str:
     before = snapshot(host)
     with pytest.raises(CodedError) as caught:
         host.stage(request)
@@ -96,11 +97,11 @@ def code_of(host: Host, request: Request) -> str:
 
 
 def snapshot(host: Host) -> tuple[bool, bool]:
-    return host.loaded, host.files.exists(PATH)
+    return host.loaded, host.files.exists(STAGED_RECORD)
 
 
 def test_staging_loads_with_the_system_call_by_name(host: Host) -> None:
-    token = host.stage(Request())
+    token = host.stage(StagingRequest())
     assert token == "ab" * 8
     assert host.commands == [
         [
@@ -114,7 +115,7 @@ def test_staging_loads_with_the_system_call_by_name(host: Host) -> None:
     record = current_record(host.files)
     assert record is not None
     assert (record.token, record.image.release, record.image.loader) == (token, RELEASE, "kexec_file_load")
-    assert os.stat(host.files.path(PATH)).st_mode & 0o777 == 0o600
+    assert os.stat(host.files.path(STAGED_RECORD)).st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize(
@@ -133,19 +134,19 @@ def test_kexecs_are_counted_from_the_last_boot_through_firmware(
 ) -> None:
     Path(host.files.path("/proc/sys/kernel/bootloader_type")).write_text("%d\n" % bootloader_type)
     Path(host.files.path("/proc/cmdline")).write_text(cmdline + "\n")
-    host.stage(Request())
+    host.stage(StagingRequest())
     line = host.commands[-1][-1].partition("=")[2]
     own = ["fleet_kexec.token=" + "ab" * 8, *([count] if count else []), "panic=10", "oops=panic"]
     assert line.split() == ["ro", *own]
 
 
-@pytest.mark.parametrize("clock", [None, TscClock(18446744066422816574, 827188077, 31)])
-def test_the_clock_of_the_kernel_is_kept_for_the_next_one(host: Host, clock: TscClock | None) -> None:
+@pytest.mark.parametrize("clock", [None, CycleClock(18446744066422816574, 827188077, 31)])
+def test_the_clock_of_the_kernel_is_kept_for_the_next_one(host: Host, clock: CycleClock | None) -> None:
     host.clock = clock
-    host.stage(Request())
+    host.stage(StagingRequest())
     record = current_record(host.files)
     assert record is not None and record.clock == clock
-    text = Path(host.files.path(PATH)).read_text()
+    text = Path(host.files.path(STAGED_RECORD)).read_text()
     assert parse_record(text) == record
     # As one was written before there were clocks in it.
     values = json.loads(text)
@@ -155,29 +156,29 @@ def test_the_clock_of_the_kernel_is_kept_for_the_next_one(host: Host, clock: Tsc
 
 
 def test_kexec_load_and_no_initrd(host: Host) -> None:
-    host.stage(Request(preferences={"loader": "kexec_load"}, initrd="none", edits=Edits(replace="root=/dev/vda1")))
+    host.stage(StagingRequest(preferences={"loader": "kexec_load"}, initrd="none", edits=Edits(replace="root=/dev/vda1")))
     assert host.commands[0][:3] == ["-c", "-l", KERNEL]
     assert not any(argument.startswith("--initrd") for argument in host.commands[0])
 
 
 def test_the_same_image_is_recognised_until_something_changes(host: Host) -> None:
-    host.stage(Request())
+    host.stage(StagingRequest())
 
-    def staged_is(request: Request) -> bool:
+    def staged_is(request: StagingRequest) -> bool:
         record = current_record(host.files)
         return record is not None and record.image == plan(request, host.facts(), host.files).image
 
-    assert staged_is(Request())
-    assert staged_is(Request(kernel=RELEASE))
-    assert staged_is(Request(kernel=KERNEL))
-    assert not staged_is(Request(preferences={"loader": "kexec_load"}))
-    assert not staged_is(Request(edits=Edits(append=["quiet"])))
+    assert staged_is(StagingRequest())
+    assert staged_is(StagingRequest(kernel=RELEASE))
+    assert staged_is(StagingRequest(kernel=KERNEL))
+    assert not staged_is(StagingRequest(preferences={"loader": "kexec_load"}))
+    assert not staged_is(StagingRequest(edits=Edits(append=["quiet"])))
     Path(host.files.path(INITRD)).write_text("070701 another")
-    assert not staged_is(Request())
+    assert not staged_is(StagingRequest())
 
 
 def test_a_record_counts_only_while_its_image_is_loaded_in_its_boot(host: Host) -> None:
-    host.stage(Request())
+    host.stage(StagingRequest())
     host.set_loaded(0)
     assert current_record(host.files) is None
     host.set_loaded(1)
@@ -190,14 +191,14 @@ def test_a_record_counts_only_while_its_image_is_loaded_in_its_boot(host: Host) 
     "text", ["", "{", "[]", "{}", '{"format": 1}', '{"format": 2, "image": {}}', '{"format": 1, "image": {"kernel": 1}}']
 )
 def test_a_damaged_record_is_no_record(host: Host, text: str) -> None:
-    host.stage(Request())
-    Path(host.files.path(PATH)).write_text(text)
+    host.stage(StagingRequest())
+    Path(host.files.path(STAGED_RECORD)).write_text(text)
     assert current_record(host.files) is None
 
 
 def test_unstaging(host: Host) -> None:
     assert host.stager().unstage() is False
-    host.stage(Request())
+    host.stage(StagingRequest())
     assert host.stager().unstage() is True
     assert snapshot(host) == (False, False)
 
@@ -218,10 +219,10 @@ def test_an_image_that_will_not_go(host: Host) -> None:
 
 
 def test_a_failed_load_leaves_nothing_loaded_not_even_the_old_image(host: Host) -> None:
-    host.stage(Request())
+    host.stage(StagingRequest())
     host.fails = True
     with pytest.raises(CodedError) as caught:
-        host.stage(Request(preferences={"loader": "kexec_load"}))
+        host.stage(StagingRequest(preferences={"loader": "kexec_load"}))
     assert caught.value.reason.code == "LOAD_FAILED"
     assert "Exec format error" in caught.value.reason.message
     assert snapshot(host) == (False, False)
@@ -229,7 +230,7 @@ def test_a_failed_load_leaves_nothing_loaded_not_even_the_old_image(host: Host) 
 
 def test_a_kexec_that_lies_is_found_out(host: Host) -> None:
     host.lies = True
-    assert code_of(host, Request()) == "LOAD_UNVERIFIED"
+    assert code_of(host, StagingRequest()) == "LOAD_UNVERIFIED"
 
 
 def test_only_one_stages_at_a_time(host: Host) -> None:
@@ -237,16 +238,16 @@ def test_only_one_stages_at_a_time(host: Host) -> None:
     other = os.open(host.files.path("/run/fleet-kexec"), os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX)
     try:
-        assert code_of(host, Request()) == "STAGE_BUSY"
+        assert code_of(host, StagingRequest()) == "STAGE_BUSY"
     finally:
         os.close(other)
-    assert host.stage(Request())
+    assert host.stage(StagingRequest())
 
 
 def test_a_record_that_cannot_be_written_undoes_the_load(host: Host) -> None:
     host.after_load = lambda: shutil.rmtree(host.files.path("/run/fleet-kexec"))
     with pytest.raises(CodedError) as caught:
-        host.stage(Request())
+        host.stage(StagingRequest())
     assert caught.value.reason.code == "LOAD_FAILED"
     assert not host.loaded
 
@@ -257,12 +258,12 @@ def test_the_record_is_its_owners_alone_and_no_link_is_followed(host: Host, tmp_
     bystander.chmod(0o644)
     before = os.umask(0)
     try:
-        host.stage(Request())
-        record = Path(host.files.path(PATH))
+        host.stage(StagingRequest())
+        record = Path(host.files.path(STAGED_RECORD))
         assert (record.parent.stat().st_mode & 0o777, record.stat().st_mode & 0o777) == (0o700, 0o600)
         record.unlink()
         record.symlink_to(bystander)
-        host.stage(Request())
+        host.stage(StagingRequest())
     finally:
         os.umask(before)
     assert not record.is_symlink()
@@ -273,24 +274,24 @@ def test_the_record_is_its_owners_alone_and_no_link_is_followed(host: Host, tmp_
 @pytest.mark.parametrize(
     ("path", "content", "request_", "code"),
     [
-        ("/x", b"", Request(kernel="/boot/vmlinuz-none"), "KERNEL_NOT_FOUND"),
-        ("/x", b"", Request(kernel="5.10"), "KERNEL_NOT_FOUND"),
-        (KERNEL, b"text", Request(), "KERNEL_INVALID"),
-        (KERNEL, make_bzimage()[:-100], Request(), "KERNEL_TRUNCATED"),
-        (KERNEL, make_bzimage(xloadflags=0), Request(), "WRONG_ARCH"),
-        (INITRD, b"", Request(), "INITRD_INVALID"),
-        (INITRD, b"<html>", Request(), "INITRD_INVALID"),
-        ("/x", b"", Request(initrd="/boot/initrd-none"), "INITRD_NOT_FOUND"),
-        ("/boot/vmlinuz-9.9", make_bzimage(), Request(kernel="9.9"), "INITRD_NOT_FOUND"),
-        ("/x", b"", Request(edits=Edits(append=["x" * 2048])), "CMDLINE_TOO_LONG"),
-        ("/x", b"", Request(edits=Edits(replace='a="b')), "CMDLINE_INVALID"),
-        ("/proc/meminfo", b"MemTotal: 60000 kB\nMemAvailable: 20000 kB\n", Request(), "NO_MEMORY"),
-        ("/proc/sys/kernel/kexec_load_disabled", b"1\n", Request(), "KEXEC_LOAD_DISABLED"),
-        ("/sys/kernel/security/lockdown", b"none [integrity]", Request(preferences={"loader": "kexec_load"}), "LOCKDOWN"),
-        ("/run/systemd/container", b"docker", Request(), "CONTAINER"),
+        ("/x", b"", StagingRequest(kernel="/boot/vmlinuz-none"), "KERNEL_NOT_FOUND"),
+        ("/x", b"", StagingRequest(kernel="5.10"), "KERNEL_NOT_FOUND"),
+        (KERNEL, b"text", StagingRequest(), "KERNEL_INVALID"),
+        (KERNEL, make_bzimage()[:-100], StagingRequest(), "KERNEL_TRUNCATED"),
+        (KERNEL, make_bzimage(xloadflags=0), StagingRequest(), "WRONG_ARCH"),
+        (INITRD, b"", StagingRequest(), "INITRD_INVALID"),
+        (INITRD, b"<html>", StagingRequest(), "INITRD_INVALID"),
+        ("/x", b"", StagingRequest(initrd="/boot/initrd-none"), "INITRD_NOT_FOUND"),
+        ("/boot/vmlinuz-9.9", make_bzimage(), StagingRequest(kernel="9.9"), "INITRD_NOT_FOUND"),
+        ("/x", b"", StagingRequest(edits=Edits(append=["x" * 2048])), "CMDLINE_TOO_LONG"),
+        ("/x", b"", StagingRequest(edits=Edits(replace='a="b')), "CMDLINE_INVALID"),
+        ("/proc/meminfo", b"MemTotal: 60000 kB\nMemAvailable: 20000 kB\n", StagingRequest(), "NO_MEMORY"),
+        ("/proc/sys/kernel/kexec_load_disabled", b"1\n", StagingRequest(), "KEXEC_LOAD_DISABLED"),
+        ("/sys/kernel/security/lockdown", b"none [integrity]", StagingRequest(preferences={"loader": "kexec_load"}), "LOCKDOWN"),
+        ("/run/systemd/container", b"docker", StagingRequest(), "CONTAINER"),
     ],
 )
-def test_bad_input(host: Host, path: str, content: bytes, request_: Request, code: str) -> None:
+def test_bad_input(host: Host, path: str, content: bytes, request_: StagingRequest, code: str) -> None:
     target = Path(host.files.path(path))
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
@@ -300,4 +301,4 @@ def test_bad_input(host: Host, path: str, content: bytes, request_: Request, cod
 
 def test_without_kexec_tools(host: Host) -> None:
     os.unlink(host.files.path("/usr/sbin/kexec"))
-    assert code_of(host, Request()) == "NO_KEXEC_TOOLS"
+    assert code_of(host, StagingRequest()) == "NO_KEXEC_TOOLS"

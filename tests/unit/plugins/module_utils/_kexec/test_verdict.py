@@ -5,16 +5,17 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage import BzImage
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts
 from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import Digest, FastImage
 from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import Throughput
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import Reading, present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import HostReading, present, read
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import Evidence, prove
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import Choice, Verdict, Way, choose, decide
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import Choice, KexecWay, Verdict, choose, decide
 
 from ....conftest import BOOT_ID, RELEASE, HostTree
 
@@ -32,22 +33,27 @@ MIB = 1 << 20
 AUTO = Preferences()
 
 
-def read_host(host_tree: HostTree, changes: dict[str, str]) -> Reading:
+def read_host(host_tree: HostTree, changes: dict[str, str]) -> HostReading:
     reading = read(host_tree(changes), lambda argv, timeout_s: CommandResult(0, "kexec-tools 2.0.29\n", ""))
     facts = facts_of(reading)
     return replace(reading, facts=replace(facts, kernel=replace(facts.kernel, machine="x86_64")))
 
 
-def facts_of(reading: Reading) -> HostFacts:
+def facts_of(reading: HostReading) -> HostFacts:
     assert reading.facts is not None
     return reading.facts
 
 
-def verdict_of(reading: Reading, preferences: Preferences = AUTO) -> Verdict:
+def verdict_of(reading: HostReading, preferences: Preferences = AUTO) -> Verdict:
     return decide(facts_of(reading), reading.candidate, preferences)
 
 
-def with_fast_image(reading: Reading, initrd_bytes: int = 28 * MIB) -> tuple[HostFacts, Candidate]:
+def bzimage_of(candidate: Candidate) -> BzImage:
+    assert isinstance(candidate.header, BzImage)
+    return candidate.header
+
+
+def with_fast_image(reading: HostReading, initrd_bytes: int = 28 * MIB) -> tuple[HostFacts, Candidate]:
     """The host with a fast image, of a kernel as large as Debian's, on a machine that was measured."""
     digest = Digest("/var/lib/fleet-kexec/image", 52 * MIB, "00")
     fast = FastImage(
@@ -61,7 +67,7 @@ def with_fast_image(reading: Reading, initrd_bytes: int = 28 * MIB) -> tuple[Hos
         payload_format="zstd",
         unpacked_bytes=55 * MIB,
         initrd_bytes=initrd_bytes,
-        header=replace(reading.candidate.header, five_level_paging=True, init_size_bytes=56 * MIB),
+        header=replace(bzimage_of(reading.candidate), five_level_paging=True, memory_bytes=56 * MIB),
     )
     speed = Throughput("a CPU", copy=5e9, crc32c=10e9, sha256=0.3e9, unpack={"zstd": 0.5e9})
     facts = facts_of(reading)
@@ -84,7 +90,7 @@ def test_a_host_without_a_fast_image(host_tree: HostTree, changes: dict[str, str
     verdict = verdict_of(read_host(host_tree, changes))
     assert (verdict.method, verdict.reasons) == ("kexec", [])
     assert verdict.choice is not None
-    assert verdict.choice.way == Way("bzimage", loader, "sha256")
+    assert verdict.choice.way == KexecWay("bzimage", loader, "sha256")
     assert [note.code for note in verdict.choice.notes] == ["LOCKDOWN" if changes == LOCKED else "FAST_IMAGE_MISSING"]
 
 
@@ -124,29 +130,29 @@ def choose_on(host_tree: HostTree, changes: dict[str, str], preferences: Prefere
     ("changes", "preferences", "way"),
     [
         # The check at memory speed, by the loader that can leave out the slow one.
-        ({}, Preferences(), Way("fast", "kexec_load", "crc32c")),
+        ({}, Preferences(), KexecWay("fast", "kexec_load", "crc32c")),
         # Into CMA nothing has to be copied, and since 7.3 nothing is hashed.
-        (CMA_7_3, Preferences(), Way("fast", "kexec_file_load", "crc32c")),
-        (CMA, Preferences(), Way("fast", "kexec_load", "crc32c")),
-        (CMA_7_3, Preferences(image="bzimage"), Way("bzimage", "kexec_load", "sha256")),
+        (CMA_7_3, Preferences(), KexecWay("fast", "kexec_file_load", "crc32c")),
+        (CMA, Preferences(), KexecWay("fast", "kexec_load", "crc32c")),
+        (CMA_7_3, Preferences(image="bzimage"), KexecWay("bzimage", "kexec_load", "sha256")),
         # Only signed images.
-        (LOCKED, Preferences(), Way("bzimage", "kexec_file_load", "sha256")),
+        (LOCKED, Preferences(), KexecWay("bzimage", "kexec_file_load", "sha256")),
         # Where everything is hashed, empty memory included, what is uncompressed has less of it.
-        ({}, Preferences(integrity="sha256"), Way("fast", "kexec_file_load", "sha256")),
-        ({}, Preferences(loader="kexec_file_load"), Way("fast", "kexec_file_load", "sha256")),
+        ({}, Preferences(integrity="sha256"), KexecWay("fast", "kexec_file_load", "sha256")),
+        ({}, Preferences(loader="kexec_file_load"), KexecWay("fast", "kexec_file_load", "sha256")),
         # Handover leaves the hash out, from 7.3 on, and nobody else checks a bzImage.
-        ({**RUNS_7_3, "/proc/cmdline": "ro kho=on\n"}, Preferences(image="bzimage"), Way("bzimage", "kexec_load", "sha256")),
-        ({"/proc/cmdline": "ro kho=on\n"}, Preferences(image="bzimage"), Way("bzimage", "kexec_file_load", "sha256")),
+        ({**RUNS_7_3, "/proc/cmdline": "ro kho=on\n"}, Preferences(image="bzimage"), KexecWay("bzimage", "kexec_load", "sha256")),
+        ({"/proc/cmdline": "ro kho=on\n"}, Preferences(image="bzimage"), KexecWay("bzimage", "kexec_file_load", "sha256")),
         # Signatures that are enforced.
-        ({CONFIG: SIGNED}, Preferences(), Way("bzimage", "kexec_file_load", "sha256")),
-        ({}, Preferences(integrity="none"), Way("fast", "kexec_load", "none")),
-        ({}, Preferences(image="bzimage", integrity="none"), Way("bzimage", "kexec_load", "none")),
-        (CMA_7_3, Preferences(integrity="none"), Way("fast", "kexec_file_load", "none")),
-        ({}, Preferences(image="fast", loader="kexec_file_load"), Way("fast", "kexec_file_load", "sha256")),
+        ({CONFIG: SIGNED}, Preferences(), KexecWay("bzimage", "kexec_file_load", "sha256")),
+        ({}, Preferences(integrity="none"), KexecWay("fast", "kexec_load", "none")),
+        ({}, Preferences(image="bzimage", integrity="none"), KexecWay("bzimage", "kexec_load", "none")),
+        (CMA_7_3, Preferences(integrity="none"), KexecWay("fast", "kexec_file_load", "none")),
+        ({}, Preferences(image="fast", loader="kexec_file_load"), KexecWay("fast", "kexec_file_load", "sha256")),
     ],
 )
 def test_the_quickest_way_with_a_check_is_taken(
-    host_tree: HostTree, changes: dict[str, str], preferences: Preferences, way: Way
+    host_tree: HostTree, changes: dict[str, str], preferences: Preferences, way: KexecWay
 ) -> None:
     assert choose_on(host_tree, changes, preferences).way == way
 
@@ -182,7 +188,7 @@ def test_where_no_crc32c_can_be_had_it_is_sha256(host_tree: HostTree, lacking: d
     facts, candidate = with_fast_image(read_host(host_tree, {}))
     old = replace(facts, cpu=replace(facts.cpu, sse42=lacking.get("sse42", True), own_code=lacking.get("own_code", True)))
     assert choose(old, candidate, Preferences()).way.integrity == "sha256"
-    assert choose(old, candidate, Preferences(image="fast")).way == Way("fast", "kexec_file_load", "sha256")
+    assert choose(old, candidate, Preferences(image="fast")).way == KexecWay("fast", "kexec_file_load", "sha256")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +200,7 @@ def test_what_only_the_decompressor_can_do_is_left_to_it(
 ) -> None:
     facts, candidate = with_fast_image(read_host(host_tree, {}))
     facts = replace(facts, cpu=replace(facts.cpu, confidential=confidential, five_level_paging=five_level_paging))
-    candidate = replace(candidate, header=replace(candidate.header, five_level_paging=False))
+    candidate = replace(candidate, header=replace(bzimage_of(candidate), five_level_paging=False))
     choice = choose(facts, candidate, Preferences())
     assert (choice.way.image, [note.code for note in choice.notes]) == ("bzimage", [code])
     with pytest.raises(KexecError) as caught:

@@ -14,20 +14,20 @@ import pytest
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.kernel_install import CMDLINE
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.config import PATH as CONFIG_PATH
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare import config_file, init_scripts, kernel_cmdline, watchdog
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.packages import PART as PACKAGES
-from ansible_collections.fleet.kexec.plugins.module_utils._prepare.packages import Distribution, parse_distribution
-from ansible_collections.fleet.kexec.plugins.module_utils._prepare.preparation import RESERVATION, Preparation, Wanted
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.packages import LinuxDistribution, parse_distribution
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.preparation import RESERVATION, Preparation, WantedPreparation
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.record import (
     PATH,
     FileBefore,
-    Record,
+    PreparationRecord,
     parse_record,
     read_record,
     write_record,
 )
-from ansible_collections.fleet.kexec.plugins.module_utils._prepare.watchdog import MODPROBE_CONF, SYSTEM_CONF, Wish
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.watchdog import MODPROBE_CONF, SYSTEM_CONF, WatchdogWish
 
 from ....conftest import write_tree
 from ....outcomes import code_of
@@ -43,8 +43,8 @@ OS_RELEASES = {
     "rhel": 'ID="rhel"\nID_LIKE="fedora centos"\nVERSION_ID="9.4"\n',
 }
 # What is needed for it counts, not what a test leaves out.
-ALL = Wanted(present=True, packages=("kexec-tools", "zstd"), reservations=("cma",))
-NOTHING = Wanted(present=False)
+ALL = WantedPreparation(present=True, packages=("kexec-tools", "zstd"), reservations=("cma",))
+NOTHING = WantedPreparation(present=False)
 
 Listing = dict[str, tuple[bytes, int]]
 
@@ -129,14 +129,14 @@ class Host:
     def preparation(self) -> Preparation:
         return Preparation(self.files, self.run)
 
-    def put(self, wanted: Wanted) -> list[str]:
+    def put(self, wanted: WantedPreparation) -> list[str]:
         """Plan and apply: the parts that had to be seen to."""
         steps = self.preparation.plan(wanted, self.preparation.look(wanted.parts))
         self.preparation.apply(steps)
         return [step.part for step in steps]
 
     @property
-    def record(self) -> Record:
+    def record(self) -> PreparationRecord:
         return read_record(self.files)
 
     def listing(self) -> Listing:
@@ -166,7 +166,7 @@ def test_all_of_it_is_idempotent_and_can_be_taken_back(tmp_path: Path) -> None:
         "systemctl daemon-reload",
         "update-initramfs -u -k " + RELEASE,
     ]
-    assert host.record == Record(
+    assert host.record == PreparationRecord(
         packages=("kexec-tools",),
         masked=("kexec.service", "kexec-load.service"),
         directories=(os.path.dirname(SYSTEM_CONF),),
@@ -198,7 +198,7 @@ def test_planning_changes_nothing(host: Host) -> None:
 
 def test_only_the_parts_that_are_asked_for(host: Host) -> None:
     assert host.put(replace(ALL, parts=(config_file.PART,))) == [config_file.PART]
-    assert host.record == Record(config_file=FileBefore(None))
+    assert host.record == PreparationRecord(config_file=FileBefore(None))
     assert host.put(replace(NOTHING, parts=(watchdog.PART,))) == []
     assert host.put(NOTHING) == [config_file.PART]
     assert not host.files.exists(os.path.dirname(PATH))
@@ -211,7 +211,7 @@ def test_what_fails_half_way_is_repeated_or_taken_back(tmp_path: Path, fails: st
     host.fails = fails
     assert code_of(host.put, ALL) == "PREPARE_FAILED"
     half = host.record
-    assert half != Record()
+    assert half != PreparationRecord()
     host.fails = ""
     host.put(NOTHING)
     assert host.listing() == before
@@ -257,19 +257,19 @@ def test_packages_of_others_are_not_known(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("bookworm", Distribution("debian", ("debian",), 12)),
-        ("sid", Distribution("debian", ("debian",), None)),
-        ("noble", Distribution("ubuntu", ("ubuntu", "debian"), 24)),
-        ("rhel", Distribution("rhel", ("rhel", "fedora", "centos"), 9)),
+        ("bookworm", LinuxDistribution("debian", ("debian",), 12)),
+        ("sid", LinuxDistribution("debian", ("debian",), None)),
+        ("noble", LinuxDistribution("ubuntu", ("ubuntu", "debian"), 24)),
+        ("rhel", LinuxDistribution("rhel", ("rhel", "fedora", "centos"), 9)),
     ],
 )
-def test_distributions(name: str, expected: Distribution) -> None:
+def test_distributions(name: str, expected: LinuxDistribution) -> None:
     assert parse_distribution("# comment\n\n" + OS_RELEASES[name]) == expected
     assert expected.is_debian_like is (name != "rhel")
 
 
 def test_a_distribution_that_says_nothing() -> None:
-    assert parse_distribution("") == parse_distribution("nonsense\n") == Distribution("", ("",), None)
+    assert parse_distribution("") == parse_distribution("nonsense\n") == LinuxDistribution("", ("",), None)
     assert parse_distribution('ID="debian\n').name == '"debian'
 
 
@@ -321,8 +321,8 @@ def test_masks_and_units_of_others_stay(tmp_path: Path) -> None:
 # --- watchdog -------------------------------------------------------------------------------------
 
 
-def only_watchdog(enabled: bool | None = None, **spans: str) -> Wanted:
-    return Wanted(present=True, parts=(watchdog.PART,), watchdog=Wish(enabled, **spans))
+def only_watchdog(enabled: bool | None = None, **spans: str) -> WantedPreparation:
+    return WantedPreparation(present=True, parts=(watchdog.PART,), watchdog=WatchdogWish(enabled, **spans))
 
 
 def test_the_watchdog_is_left_to_whoever_feeds_it(host: Host) -> None:
@@ -383,7 +383,7 @@ def test_what_is_no_time_span_is_refused(host: Host, span: str) -> None:
 
 # --- /etc/kernel/cmdline --------------------------------------------------------------------------
 
-ONLY_CMDLINE = Wanted(present=True, parts=(kernel_cmdline.PART,))
+ONLY_CMDLINE = WantedPreparation(present=True, parts=(kernel_cmdline.PART,))
 
 
 def test_later_kernels_get_what_the_bootloader_boots(host: Host) -> None:
@@ -416,7 +416,7 @@ def test_a_file_that_was_changed_since_is_not_ours(host: Host) -> None:
     assert host.put(ONLY_CMDLINE) == []
     assert host.put(NOTHING) == [kernel_cmdline.PART]
     assert host.files.read_text(CMDLINE) == "root=/dev/vda3 ro quiet crashkernel=256M"
-    assert host.record == Record()
+    assert host.record == PreparationRecord()
 
 
 def test_a_directory_that_was_not_there(host: Host) -> None:
@@ -442,11 +442,11 @@ def test_hosts_that_boot_otherwise(host: Host, missing: str) -> None:
 
 
 def test_the_hosts_own_defaults_come_back_with_mode_and_owner(host: Host) -> None:
-    write_tree(host.root, {CONFIG_PATH: "[stage]\nimage = fast\n"})
-    path = Path(host.files.path(CONFIG_PATH))
+    write_tree(host.root, {CONFIG_FILE: "[stage]\nimage = fast\n"})
+    path = Path(host.files.path(CONFIG_FILE))
     path.chmod(0o640)
     before = host.listing()
-    only = Wanted(present=True, parts=(config_file.PART,))
+    only = WantedPreparation(present=True, parts=(config_file.PART,))
     host.put(only)
     path.write_text("[stage]\nimage = auto\n")
     path.chmod(0o644)
@@ -457,8 +457,8 @@ def test_the_hosts_own_defaults_come_back_with_mode_and_owner(host: Host) -> Non
 
 def test_defaults_that_were_not_there_go(host: Host) -> None:
     before = host.listing()
-    host.put(Wanted(present=True, parts=(config_file.PART,)))
-    write_tree(host.root, {CONFIG_PATH: "[stage]\nimage = auto\n"})
+    host.put(WantedPreparation(present=True, parts=(config_file.PART,)))
+    write_tree(host.root, {CONFIG_FILE: "[stage]\nimage = auto\n"})
     host.put(NOTHING)
     assert host.listing() == before
 
@@ -467,7 +467,7 @@ def test_defaults_that_were_not_there_go(host: Host) -> None:
 
 
 def test_a_record_is_read_as_it_was_written(host: Host) -> None:
-    record = Record(
+    record = PreparationRecord(
         packages=("kexec-tools",),
         masked=("kexec.service",),
         directories=("/etc/kernel",),
@@ -481,7 +481,7 @@ def test_a_record_is_read_as_it_was_written(host: Host) -> None:
     write_record(host.files, record)
     assert host.record == record
     assert os.stat(host.files.path(PATH)).st_mode & 0o7777 == 0o600
-    assert parse_record("{}") == Record()
+    assert parse_record("{}") == PreparationRecord()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"packages": 1}', '{"config_file": {"content": "!"}}', '{"config_file": {}}'])
@@ -492,10 +492,10 @@ def test_a_damaged_record_is_not_taken_for_none(host: Host, text: str) -> None:
 
 
 def test_reservations_are_remembered_and_forgotten(host: Host) -> None:
-    only = Wanted(present=True, parts=(RESERVATION,))
+    only = WantedPreparation(present=True, parts=(RESERVATION,))
     assert host.put(only) == []
     assert host.put(replace(only, reservations=("cma",))) == [RESERVATION]
     assert host.put(replace(only, reservations=("crashkernel",))) == [RESERVATION]
     assert (host.record.crashkernel, host.record.cma) == (True, True)
     assert host.put(replace(only, present=False)) == [RESERVATION]
-    assert host.record == Record()
+    assert host.record == PreparationRecord()

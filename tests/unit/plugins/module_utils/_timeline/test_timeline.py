@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.interface import StubStamps
 from ansible_collections.fleet.kexec.plugins.module_utils._host.addresses import FirstAddress
 from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_log import BootLog, Initcall
-from ansible_collections.fleet.kexec.plugins.module_utils._host.clocks import ClockLog, TscClock
+from ansible_collections.fleet.kexec.plugins.module_utils._host.clocks import ClockLog, CycleClock
 from ansible_collections.fleet.kexec.plugins.module_utils._host.last_stop import LastStop, StopStamp
 from ansible_collections.fleet.kexec.plugins.module_utils._host.systemd_times import ManagerTimes, UnitStop, UnitTimes
-from ansible_collections.fleet.kexec.plugins.module_utils._image.stub_stamps import StubStamps
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Now, Offset
-from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Reading, Seen, Span, assemble
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import BootReading, Interval, Seen, assemble
 
 MS, S = 10**6, 10**9
 TOKEN = "ab" * 8
@@ -28,8 +28,8 @@ BEFORE, AFTER = Offset(3 * S, 20 * MS), Offset(-250 * MS, 5 * MS)
 JUMP = 1500 * MS
 
 
-def tsc_clock(zero: int) -> TscClock:
-    return TscClock(-zero % (1 << 64), 1 << 31, 31)
+def cycle_clock(zero: int) -> CycleClock:
+    return CycleClock(-zero % (1 << 64), 1 << 31, 31)
 
 
 def stamp(before_zero_ns: int, step_ns: int = 0) -> StopStamp:
@@ -42,14 +42,15 @@ def monotonic_us(after_zero_ms: int) -> int:
 
 
 LAST_STOP = LastStop(TOKEN, "old", "1", None, {"began": stamp(JUMP + 4 * S), "stopped": stamp(JUMP)})
-READING = Reading(
+READING = BootReading(
     boot_id="new",
     release="2",
     path="kexec",
     token=TOKEN,
     # A minute later.
     now=Now(ZERO_UTC + 60 * S + AFTER.offset_ns, 60 * S, NEW_ZERO + 60 * S),
-    clock=tsc_clock(NEW_ZERO),
+    counter="TSC",
+    clock=cycle_clock(NEW_ZERO),
     clock_log=ClockLog(gtod_ns=0, raw_ns=0, offset_ns=0),
     boot_log=BootLog(
         "/init", 900 * MS, [Initcall("quick", 1), *(Initcall("slow%d" % each, each * 1000) for each in range(1, 15))]
@@ -65,7 +66,7 @@ READING = Reading(
     address=FirstAddress(4 * S, 14 * MS),
     stub=StubStamps(NEW_ZERO - 300 * MS, NEW_ZERO - 250 * MS, NEW_ZERO - 200 * MS, 0, True, True, False),
     last_stop=LAST_STOP,
-    old_clock=tsc_clock(OLD_ZERO),
+    old_clock=cycle_clock(OLD_ZERO),
     stops=[UnitStop("cron.service", 10_000), UnitStop("ssh.service", 2_000_000)],
 )
 SEEN = Seen(
@@ -74,9 +75,9 @@ SEEN = Seen(
     release_before="1",
     before=BEFORE,
     after=AFTER,
-    drain=Span(ZERO_UTC - 9 * S, 2 * S),
-    stage=Span(ZERO_UTC - 20 * S, 10 * S),
-    outage=Span(ZERO_UTC - 5 * S, 5 * S + 5600 * MS, 50 * MS, "ssh"),
+    drain=Interval(ZERO_UTC - 9 * S, 2 * S),
+    stage=Interval(ZERO_UTC - 20 * S, 10 * S),
+    outage=Interval(ZERO_UTC - 5 * S, 5 * S + 5600 * MS, 50 * MS, "ssh"),
     healthy_ns=ZERO_UTC + 8 * S,
 )
 CHAIN = ["stop_units", "jump", "kernel", "initrd", "userspace", "network", "ssh", "healthy"]
@@ -180,7 +181,7 @@ def test_without_the_tsc_and_without_a_controller_the_old_system_is_left_out() -
 
 def test_a_tsc_that_was_reset_is_not_believed() -> None:
     """The machine was moved: the old system's stamps lie after the new kernel's beginning."""
-    moved = replace(READING, old_clock=tsc_clock(OLD_ZERO + 3600 * S))
+    moved = replace(READING, old_clock=cycle_clock(OLD_ZERO + 3600 * S))
     timeline = assemble(moved, SEEN)
     assert abs(durations(timeline)["jump"] - 1500) < 100
     assert timeline["agreement"]["difference_ms"] == 3600000.0
@@ -262,7 +263,7 @@ def test_what_is_not_known_goes_into_the_phase_before(change: dict[str, Any], go
 
 def test_marks_within_their_error_share_a_place() -> None:
     """The banner came before the address was there, by less than anybody can tell."""
-    seen = replace(SEEN, outage=Span(ZERO_UTC - 5 * S, 5 * S + 3995 * MS, 50 * MS, "ssh"))
+    seen = replace(SEEN, outage=Interval(ZERO_UTC - 5 * S, 5 * S + 3995 * MS, 50 * MS, "ssh"))
     timeline = assemble(READING, seen)
     assert durations(timeline)["ssh"] == 0.0
     assert next(phase for phase in timeline["phases"] if phase["name"] == "ssh")["error_ms"] >= 5

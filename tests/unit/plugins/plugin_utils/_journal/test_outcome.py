@@ -37,7 +37,7 @@ def test_one_host_is_read_as_if_all_were(journal: Path) -> None:
         whole.read(json.loads(line))
     for name, host in whole.hosts.items():
         assert read_host(path, name) == host
-    assert [outcome_of(host)["status"] for host in whole.hosts.values()] == [
+    assert [outcome_of(host).status for host in whole.hosts.values()] == [
         "done",
         "failed",
         "unfinished",
@@ -55,18 +55,18 @@ def test_what_others_print_says_nothing_of_a_host(journal: Path) -> None:
     ).as_record()
     noted = {"event": "later", "host": "web2", "about": {"host": "web1"}, "list": [{"host": "web1"}]}
     state = read_host(write(journal, [started(["web1", "web2"]), *way("web1")[:3], hook, noted]), "web1")
-    assert outcome_of(state)["status"] == "unfinished"
+    assert outcome_of(state).status == "unfinished"
 
 
 @pytest.mark.parametrize("name", ["wéb ß", 'a"b', "a\\b", "fe80::1%eth0", "\u202e"])
 def test_names_that_json_writes_otherwise(journal: Path, name: str) -> None:
-    assert outcome_of(read_host(write(journal, [started([name]), *way(name)]), name))["status"] == "done"
+    assert outcome_of(read_host(write(journal, [started([name]), *way(name)]), name)).status == "done"
 
 
 def test_a_line_that_is_still_being_written_is_left_out(journal: Path) -> None:
     write(journal, [started(["web1"]), *way("web1")])
     journal.write_bytes(journal.read_bytes()[:-1])
-    assert outcome_of(read_host(str(journal), "web1"))["status"] == "unfinished"
+    assert outcome_of(read_host(str(journal), "web1")).status == "unfinished"
 
 
 def test_a_host_of_another_run(journal: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_journal_that_is_a_link_or_not_there(journal: Path) -> None:
 
 def test_the_result_of_a_host() -> None:
     hosts = RunState.from_records(night()).hosts
-    done = outcome_result(outcome_of(hosts["web1"]), {"boot": {"boot_id": "old"}})
+    done = outcome_result(outcome_of(hosts["web1"]), {"ansible_facts": {"fleet_kexec": {"boot": {"boot_id": "old"}}}})
     assert "failed" not in done
     facts = done["ansible_facts"]["fleet_kexec"]
     assert facts["boot"] == {"boot_id": "old"} and facts["last_boot"]["path"] == "kexec"
@@ -127,8 +127,8 @@ def test_the_timeline_of_one_host_and_of_no_other_is_kept(journal: Path) -> None
     """A resume of 10,000 hosts has no use for theirs."""
     path = write(journal, night())
     outcome = outcome_of(read_host(path, "web1"))
-    assert outcome["timeline"] == TIMELINE
-    assert "timeline" not in outcome_of(read_host(path, "web2"))
+    assert outcome.timeline == TIMELINE
+    assert outcome_of(read_host(path, "web2")).timeline is None
     assert RunState.from_records(night()).hosts["web1"].timeline is None
     facts = outcome_result(outcome, {})["ansible_facts"]["fleet_kexec"]
-    assert facts["last_boot"]["timeline"] == outcome["timeline"]
+    assert facts["last_boot"]["timeline"] == outcome.timeline

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import LockError, SlotLock, make_lock
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import lock_options, make_lock
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError, SlotLock
 
 HOLD_S = 0.004
 ASK_AGAIN_S = 0.003
@@ -82,7 +83,7 @@ def churn(lock: SlotLock, prefix: str, hosts: int, threads: int) -> list[tuple[f
 def main() -> None:
     """The process."""
     options, run_id, directory = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
-    lock = make_lock(options, run_id, "controller of " + run_id, directory=directory)
+    lock = make_lock(lock_options(options), run_id, "controller of " + run_id, directory=directory)
     for line in sys.stdin:
         name, *words = json.loads(line)
         try:

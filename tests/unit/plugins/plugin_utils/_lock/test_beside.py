@@ -13,7 +13,8 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock import beside
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.beside import LockBeside
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import Holder, LockError, make_lock
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import lock_options, make_lock
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import Holder, LockError
 
 
 class Asked:
@@ -92,7 +93,7 @@ def test_who_asks_again_at_once_is_answered_again(hosts: int) -> None:
 
 
 def test_the_local_lock_serves_more_hosts_than_its_time_limit_has_room_for(tmp_path: Path) -> None:
-    lock = make_lock({"timeout_s": 0.05, "slots": 400}, "run", "ctl", directory=str(tmp_path / "locks"))
+    lock = make_lock(lock_options({"timeout_s": 0.05, "slots": 400}), "run", "ctl", directory=str(tmp_path / "locks"))
     lock.open()
     answers = asyncio.run(acquire_all(LockBeside(lock), HOSTS))
     assert answers == [True] * 400 + [False] * 100

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import LockError, SlotLock, default_directory, make_lock
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import default_directory, lock_options, make_lock
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError, SlotLock
 
 from .contender import Contender
 
 
 def local(directory: Path, run_id: str = "run", **options: Any) -> SlotLock:
-    return make_lock({"timeout_s": 0.2, **options}, run_id, "ctl", directory=str(directory))
+    return make_lock(lock_options({"timeout_s": 0.2, **options}), run_id, "ctl", directory=str(directory))
 
 
 def test_no_limit_unless_asked_for(tmp_path: Path) -> None:
@@ -73,7 +74,7 @@ def test_files_are_private(tmp_path: Path) -> None:
     assert list((tmp_path / "locks/default/runs").iterdir()) == []
 
 
-@pytest.mark.parametrize("link", ["default", "default/slots", "default/guard", "default/budget.json", "default/runs/run"])
+@pytest.mark.parametrize("link", ["default", "default/slots", "default/guard", "default/total.json", "default/runs/run"])
 def test_links_are_not_followed(tmp_path: Path, link: str) -> None:
     locks, elsewhere = tmp_path / "locks", tmp_path / "elsewhere"
     path = locks / link

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import Holder, LockError, SlotLock, make_lock
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import lock_options, make_lock
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import Holder, LockError, SlotLock
 
 from ..etcd_server import EtcdServer
 from .conftest import Start
@@ -18,7 +19,7 @@ from .conftest import Start
 @pytest.fixture
 def lock_for(options: dict[str, Any], tmp_path: Path) -> Callable[..., SlotLock]:
     def make(run_id: str, **changes: Any) -> SlotLock:
-        return make_lock({**options, **changes}, run_id, "ctl of " + run_id, directory=str(tmp_path / "locks"))
+        return make_lock(lock_options({**options, **changes}), run_id, "ctl of " + run_id, directory=str(tmp_path / "locks"))
 
     return make
 
@@ -105,7 +106,7 @@ def test_another_number_of_slots(lock_for: Callable[..., SlotLock]) -> None:
     five.close()
 
 
-def test_the_budget_is_never_exceeded(start: Start, options: dict[str, Any], request: pytest.FixtureRequest) -> None:
+def test_the_slots_are_never_exceeded(start: Start, options: dict[str, Any], request: pytest.FixtureRequest) -> None:
     """Three processes at once, of which one dies by SIGKILL; counted by when each says it held a slot, and in etcd's history."""
     server: EtcdServer | None = request.getfixturevalue("etcd") if options["backend"] == "etcd" else None
     first_revision = server.revision() if server is not None else 0

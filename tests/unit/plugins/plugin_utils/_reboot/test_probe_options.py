@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import Service
 
 
@@ -65,9 +65,9 @@ def test_what_there_is_to_say_of_a_url() -> None:
     [
         ("443", "probe has to be a dictionary"),
         ([443], "probe has to be a dictionary"),
-        ({}, "either port or url"),
-        ({"port": None}, "either port or url"),
-        ({"port": 80, "url": "http://a/"}, "either port or url"),
+        ({}, "needs exactly one of port, url"),
+        ({"port": None}, "needs exactly one of port, url"),
+        ({"port": 80, "url": "http://a/"}, "needs exactly one of port, url"),
         ({"port": 80, "interval": 1}, "'interval'"),
         ({"port": 0}, "probe.port"),
         ({"port": 65536}, "probe.port"),
@@ -90,7 +90,7 @@ def test_what_there_is_to_say_of_a_url() -> None:
         ({"url": "http://a:99999/geheim"}, "probe.url"),
         ({"url": "http://a/geheim x"}, "probe.url"),
         ({"url": "http://a/geheim\r\nX: y"}, "probe.url"),
-        ({"url": "http://.a/"}, "probe.url"),
+        ({"url": "http://.a/"}, "probe.url has to be a URL whose host is a name or an address"),
         ({"url": "http://a/", "status": []}, "probe.status"),
         ({"url": "http://a/", "status": "OK"}, "probe.status"),
         ({"url": "http://a/", "status": 100}, "probe.status"),

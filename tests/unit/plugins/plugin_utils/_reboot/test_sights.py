@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a host's clock is from this machine's, and the fact of a reboot."""
+"""How far a host's clock is from this machine's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.last_boot import with_last_boot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.sights import ROUNDS, measure, offset_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
 
@@ -76,16 +75,3 @@ def test_a_host_that_stops_answering(answers_first: bool) -> None:
 )
 def test_a_host_that_cannot_tell(answer: CommandResult) -> None:
     assert measured([(1, answer)] * ROUNDS) is None
-
-
-def test_the_fact_of_a_reboot_leaves_the_others() -> None:
-    result = {"rebooted": True, "path": "kexec", "outage_ms": 5, "proof": None, "timeline": {"phases": []}, "changed": True}
-    facts = with_last_boot(result, {"ansible_facts": {"fleet_kexec": {"boot": {}}}})["ansible_facts"]["fleet_kexec"]
-    assert facts == {
-        "boot": {},
-        "last_boot": {"status": "done", "path": "kexec", "outage_ms": 5, "timeline": {"phases": []}},
-    }
-
-
-def test_no_reboot_is_no_fact() -> None:
-    assert with_last_boot({"rebooted": False, "changed": True}, {}) == {"rebooted": False, "changed": True}

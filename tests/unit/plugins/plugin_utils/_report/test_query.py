@@ -31,7 +31,7 @@ TIMELINES = [record["timeline"] for record in RECORDS if record["event"] == "hos
 TIMELINE = next(each for each in TIMELINES if each["path"] == "kexec")
 
 PAGE = (Path(__file__).resolve().parents[5] / "docs/queries.md").read_text()
-OF_JOURNALS, OF_ONE = PAGE.split("## Of one timeline")
+OF_JOURNALS, OF_ONE = PAGE.split("## Queries of one timeline")
 
 
 def documented(text: str) -> list[str]:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.files import parse_mode
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import ReportRequest, make_report
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.options import ReportRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import make_report
 
 from ....outcomes import code_of
 from .journals import Night, records_of, write_journal
@@ -92,16 +92,6 @@ def test_modes(report: Report, tmp_path: Path) -> None:
     assert report(html=str(path), mode=0o600)["changed"] and mode_of(path) == 0o600
     path.write_text("")
     assert report(html=str(path))["changed"] and mode_of(path) == 0o600
-
-
-@pytest.mark.parametrize(("value", "mode"), [(None, None), ("0644", 0o644), ("644", 0o644), ("0o600", 0o600), (0o640, 0o640)])
-def test_modes_as_users_write_them(value: Any, mode: int | None) -> None:
-    assert parse_mode(value) == mode
-
-
-@pytest.mark.parametrize("value", ["u=rw", "0888", "", "64", 0o7777 + 1, True, [6]])
-def test_modes_that_are_none(value: Any) -> None:
-    assert code_of(parse_mode, value) == "REPORT_FAILED"
 
 
 def test_check_mode_writes_nothing_and_shows_the_difference(report: Report, tmp_path: Path) -> None:

@@ -3,235 +3,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import copy
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, reason
-from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hooks import parse_hooks
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Event, Record
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import time_of, utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import Resume
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import LockError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import HostReboot, RebootError, RebootRequest
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import Hooks, HostRun
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import done_before
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import DEFAULT
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Bystander, HostSpec, Status
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan, make_plan
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import Scheduler
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings, settings_from
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Status
 
-from ...virtual_time import run
-from ..simulated import Host, Network
-
-
-class Killed(BaseException):
-    """The controller dies: nothing it would still do is done."""
-
-
-class Budget:
-    """A shared budget that always has room, unless told otherwise."""
-
-    def __init__(self) -> None:
-        self.held: set[str] = set()
-        self.taken_by_others: set[str] = set()
-        self.lost = False
-
-    async def acquire(self, host: str) -> bool:
-        if self.lost:
-            raise LockError("LOCK_LOST", "the lease ran out")
-        await asyncio.sleep(0.01)
-        if host in self.taken_by_others:
-            return False
-        self.held.add(host)
-        return True
-
-    async def confirm(self, host: str) -> None:
-        assert host in self.held
-        if self.lost:
-            raise LockError("LOCK_LOST", "the lease ran out")
-
-    async def release(self, host: str) -> None:
-        self.held.discard(host)
-
-
-class World:
-    """Hosts, a journal on a disk, and controllers that come and go."""
-
-    def __init__(self, *names: str, hooks: Mapping[str, Any] | None = None, fallback: str = "none", **options: Any) -> None:
-        self.hosts = {name: Host(name) for name in names}
-        self.domains: dict[str, dict[str, str]] = {}
-        # Machines that are not rebooted, and hosts that there is no way to.
-        self.bystanders: dict[str, Host] = {}
-        self.down_at_start: list[str] = []
-        self.no_way_to: set[str] = set()
-        self.hooks = hooks or {}
-        self.fallback = fallback
-        self.options = options
-        self.method = "kexec"
-        self.budget = Budget()
-        self.disk: list[Record] = []
-        self.disk_full = False
-        self.kill_after: int | None = None
-        self.now = 1000.0
-        self.reboot_timeout_s = 120.0
-        self.probe: dict[str, Any] | None = None
-        self.statuses: dict[str, Status] = {}
-        self.stopped: str | None = None
-        self.actions: list[tuple[float, Any]] = []
-        self.most_down = 0
-
-    # What the conductor needs.
-
-    async def commit(self, batch: Sequence[Event]) -> None:
-        await asyncio.sleep(0.002)
-        if self.disk_full:
-            raise RolloutError("JOURNAL_FAILED", "no space left on device")
-        for event in batch:
-            self.disk.append(dict(event.as_record(), at=utc(self.hosts_now())))
-            if self.kill_after is not None and len(self.disk) >= self.kill_after:
-                raise Killed
-
-    def hosts_now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
-        if host.name in self.no_way_to:
-            raise RebootError("CONTROL_NODE", "the connection is local")
-        session = self.hosts[host.name]
-        service = parse_probe(self.probe)
-        network: Any = self.network
-        return HostRun(
-            host,
-            reboot=HostReboot(
-                session=session,
-                prober=network,
-                own_boot_id="mine",
-                new_token=lambda: "cd" * 8,
-                progress=lambda text: None,
-                service=ServiceWatch(service, network) if service else None,
-            ),
-            runner=HookRunner(session, session),
-            hooks=Hooks(**{phase: parse_hooks(value, phase) for phase, value in self.hooks.items()}),
-            request=RebootRequest(self.method, self.reboot_timeout_s, "true", "m"),
-            fallback=self.fallback,
-            desk=desk,
-            now_utc=self.hosts_now,
-        )
-
-    async def sshd(self, name: str) -> Sshd | None:
-        return await {**self.hosts, **self.bystanders}[name].sshd()
-
-    async def answers(self, name: str) -> bool:
-        return {**self.hosts, **self.bystanders}[name].up
-
-    # A controller's life.
-
-    def conduct(self, *, resume: bool = False, kill_after: int | None = None) -> World:
-        """Run a controller to its end, whichever that is."""
-        self.kill_after = kill_after
-        state = RunState.from_records(self.disk) if resume else None
-        with contextlib.suppress(Killed):
-            run(self._conduct(copy.deepcopy(state)), start=self.now)
-        return self
-
-    async def _conduct(self, before: RunState | None) -> None:
-        loop = asyncio.get_running_loop()
-        self.network = Network(*self.hosts.values(), *self.bystanders.values())
-        settings = settings_from(self.options)
-        plan = self._plan(settings)
-        first: Event = (
-            events.RunResumed(controller="c", pid=2)
-            if before
-            else events.RunStarted(
-                run_id="r",
-                controller="c",
-                collection_version="1",
-                hosts=tuple(self.hosts),
-                bystanders=(),
-                settings={},
-                waves=(),
-            )
-        )
-        await self.commit([first])
-        scheduler = Scheduler(plan, settings, loop.time(), done=done_before(before) if before else None)
-        conductor = Conductor(
-            plan=plan,
-            scheduler=scheduler,
-            fleet=self,
-            prober=self.network,  # type: ignore[arg-type]  # simulated
-            budget=self.budget,
-            commit=self.commit,
-            before=before,
-            down=self.down_at_start,
-            tick=lambda now: self._count_down(),
-        )
-        for after_s, action in self.actions:
-            loop.call_at(self.now + after_s, action, conductor)
-        self.actions = []
-        task = asyncio.create_task(conductor.run())
-        try:
-            await task
-        finally:
-            self.now = loop.time()
-        self.statuses = {name: scheduler.status(name) for name in self.hosts}
-        self.stopped = scheduler.stopped.code if scheduler.stopped else None
-        assert scheduler.finished(loop.time())
-        assert conductor.results.keys() <= self.hosts.keys()
-        assert self.network.probing == 0
-
-    def _count_down(self) -> None:
-        self.most_down = max(self.most_down, sum(not host.up for host in self.hosts.values()))
-
-    def _plan(self, settings: Settings) -> Plan:
-        specs = [
-            HostSpec(
-                name=name,
-                domains=self.domains.get(name, {}),
-                groups=frozenset({"all"}),
-                combination="",
-                last=False,
-                predicted=DEFAULT,
-            )
-            for name in self.hosts
-        ]
-        bystanders = [Bystander(name, self.domains.get(name, {}), frozenset({"all"})) for name in self.bystanders]
-        return make_plan(specs, bystanders, settings, 1)
-
-    # What is to be seen.
-
-    def triggers(self, name: str) -> int:
-        return sum(line.startswith("trigger") for line in self.hosts[name].log)
-
-    def events(self, name: str) -> list[str]:
-        return [record["event"] for record in self.disk if record.get("host") == name]
-
-    def code(self, name: str) -> str | None:
-        state = RunState.from_records(self.disk).hosts[name]
-        if state.reason is not None:
-            assert state.reason.code in CATALOGUE
-        return state.reason.code if state.reason else None
-
-
-def command(*argv: str, **options: Any) -> dict[str, Any]:
-    return {"command": list(argv), **options}
-
-
-HOOKS = {"before": [command("lb", "drain")], "after": [command("lb", "undrain")], "on_failure": [command("page", "someone")]}
+from ..simulated import Host
+from .worlds import HOOKS, World, command, lose_after
 
 
 def test_three_hosts_one_after_the_other() -> None:
@@ -443,7 +227,7 @@ def test_a_host_that_boots_something_else_fails_and_is_not_undrained() -> None:
     assert world.code("a") == "NOT_PROVEN"
     assert world.hosts["a"].log[-1] == "run page someone"
     assert "run lb undrain" not in world.hosts["a"].log
-    found = outcome_of(RunState.from_records(world.disk).hosts["a"])
+    found = outcome_of(RunState.from_records(world.disk).hosts["a"]).as_outcome()
     assert (found["status"], found["path"], found["proof"]["missing"]) == ("failed", "kexec", ["token", "release"])
     assert found["after"]["boot_id"] != found["before"]["boot_id"]
 
@@ -469,22 +253,10 @@ def test_a_power_hook_is_called_once() -> None:
     world = World("a", fallback="power_hook", hooks={"power": [command("ipmi", "cycle")]})
     host = world.hosts["a"]
     host.outage_s, host.boots = 150.0, "firmware"
-    host.answers["cycle"] = (0, "")
-    original = host.run
-
-    async def reachable(script: str, args: Sequence[str], become: bool, timeout_s: float) -> Any:
-        # In place of a command on the controller.
-        if args and args[-1] == "cycle":
-            host.log.append("power")
-            from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult  # noqa: PLC0415
-
-            return CommandResult(0, "", "")
-        return await original(script, args, become, timeout_s)
-
-    host.run = reachable  # type: ignore[method-assign]
+    host.beside = {"cycle"}
     world.conduct()
     assert world.statuses == {"a": Status.DONE}
-    assert host.log.count("power") == 1
+    assert host.log.count("run ipmi cycle") == 1
     state = RunState.from_records(world.disk).hosts["a"]
     assert state.path == "firmware"
     assert [each.code for each in state.reasons] == ["POWER_CYCLED"]
@@ -532,17 +304,6 @@ def test_a_lost_lock_stops_the_rollout() -> None:
     assert world.statuses["a"] is Status.DISCARDED
     assert world.triggers("a") == 0
     assert "run lb undrain" in world.hosts["a"].log
-
-
-def lose_after(world: World, event: str) -> None:
-    """Have the lease run out while a record is written."""
-    commit = world.commit
-
-    async def slow(batch: Sequence[Event]) -> None:
-        await commit(batch)
-        world.budget.lost = world.budget.lost or any(each.name == event for each in batch)
-
-    world.commit = slow  # type: ignore[method-assign]
 
 
 def test_a_lock_that_is_lost_while_the_intent_is_written_triggers_nobody() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hooks import Command
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootError, RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import CommandOnHost
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
 
 from .inventory import Inventory, trusted
@@ -121,7 +122,7 @@ def test_options_are_each_host_s_own() -> None:
     assert found.options("b").domains == {"rack": "r2"}, "an empty domain is none"
     assert [found.options(name).combination for name in "ab"] == ["r1-model", "r2-model"]
     (drain,) = found.options("b").hooks.before
-    assert drain.action == Command(("drain", "b"), "host"), "one hook stands for itself"
+    assert drain.action == CommandOnHost(("drain", "b")), "one hook stands for itself"
     assert len(found.options("a").hooks.after) == 1
 
 
@@ -144,7 +145,8 @@ def test_a_connection_that_can_t_be_templated_is_named_with_its_host(variable: s
 
 
 def test_what_makes_no_sense_is_named_with_its_host() -> None:
-    assert "domains of b is 'r1'" in refusal(fleet({"b": {}}, domains="r1"), "b")
+    told = refusal(fleet({"b": {}}, domains="r1"), "b")
+    assert told.startswith("domains is 'r1', but has to be a dictionary") and told.endswith("(for b)")
     assert "(for b)" in refusal(fleet({"b": {}}, before=[{"comand": ["x"]}]), "b")
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import PARENT_CHECK_S
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.process import PARENT_CHECK_S
 
 from ..etcd_server import EtcdServer
 from .worker import OUTAGE_S, POLL_S, Worker, ending, most_at_once, outages, staged
@@ -24,8 +24,10 @@ Start = Callable[..., Worker]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """Starts rollouts, which end with the test."""
+    # The lock of whoever else runs these tests has runs of the same names.
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     workers: list[Worker] = []
 
     def make(hosts: Sequence[str], *, with_parent: bool = False, **options: Any) -> Worker:
@@ -55,7 +57,7 @@ def events(worker: Worker, event: str) -> list[str]:
 
 
 class Shared:
-    """The budget, as etcd has it."""
+    """The shared slots, as etcd has them."""
 
     def __init__(self, etcd: EtcdServer, name: str) -> None:
         self._etcd = etcd
@@ -108,7 +110,7 @@ def statuses(result: dict[str, Any]) -> dict[str, str]:
     return {name: host["status"] for name, host in result["hosts"].items()}
 
 
-def test_three_controllers_share_a_budget_while_one_is_killed_and_one_stopped(
+def test_three_controllers_share_slots_while_one_is_killed_and_one_stopped(
     etcd: EtcdServer, etcd_options: dict[str, Any], start: Start, tmp_path: Path
 ) -> None:
     shared = Shared(etcd, etcd_options["name"])

@@ -15,7 +15,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import rollout as rollout_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as run_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
@@ -144,18 +144,3 @@ def test_the_version_is_that_of_what_is_installed(tmp_path: Path, monkeypatch: p
     for content, version in (({"collection_info": {"version": "1.2.3"}}, "1.2.3"), ({}, ""), ([], ""), ("", "")):
         manifest.write_text(json.dumps(content))
         assert run_module.collection_version() == version
-
-
-@pytest.mark.parametrize(
-    ("lock", "machines"),
-    [
-        (None, []),
-        ({"backend": "local"}, []),
-        (
-            {"endpoints": ["https://etcd1.example:2379", "http://[2001:db8::1]:2379/x", "http://[", "nonsense"]},
-            ["etcd1.example", "2001:db8::1"],
-        ),
-    ],
-)
-def test_the_machines_of_the_lock(lock: dict[str, Any] | None, machines: list[str]) -> None:
-    assert run_module._machines_of(lock) == machines

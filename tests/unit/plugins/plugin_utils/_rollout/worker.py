@@ -26,11 +26,12 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.rebooter import RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import host_run
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.process import Orphaned
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 
 from ..simulated import Host, Network
@@ -254,7 +255,7 @@ async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) ->
         return await rollout.run()
     except CodedError as error:
         return {**error.as_result(), "failed": True}
-    except rolling.Orphaned:
+    except Orphaned:
         return {"failed": True, "code": "ORPHANED"}
 
 

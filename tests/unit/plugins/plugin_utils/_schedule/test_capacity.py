@@ -23,7 +23,7 @@ def test_the_limit_that_forbids_one_more() -> None:
     counted.seen("c", up=False)
     assert counted.blocked("d") is FLEET
     assert list(counted.unavailable(FLEET)) == ["a", "c"]
-    assert counted.out == 1
+    assert counted.in_flight == 1
 
 
 def test_out_and_down_counts_once() -> None:
@@ -40,7 +40,7 @@ def test_who_stays_down_goes_on_to_count() -> None:
     counted = capacity()
     counted.take("a")
     assert counted.give_back("a", down=True) == ()
-    assert counted.out == 0
+    assert counted.in_flight == 0
     assert counted.blocked("b") is RACK
     assert counted.seen("a", up=True) == (RACK, FLEET)
     assert counted.blocked("b") is None

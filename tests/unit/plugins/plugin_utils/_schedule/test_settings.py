@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.amounts import parse_amount
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.amounts import Amount, parse_amount
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import (
     Canaries,
     FailureBudget,
@@ -16,6 +16,11 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings imp
     Settings,
     settings_from,
 )
+from ansible_collections.fleet.kexec.plugins.plugin_utils._values import setting
+
+
+def amount(written: Any) -> Amount:
+    return parse_amount(setting(written, "x"))
 
 
 def test_what_is_not_given_has_its_default() -> None:
@@ -41,26 +46,38 @@ def test_everything() -> None:
             "stall_timeout": 120,
         }
     )
-    amount = parse_amount("20%", "")
     assert settings == Settings(
-        window=parse_amount("10%", ""),
-        max_unavailable={"rack": parse_amount(1, ""), "all": amount},
-        min_available={"web": parse_amount("80%", "")},
+        window=amount("10%"),
+        max_unavailable={"rack": amount(1), "all": amount("20%")},
+        min_available={"web": amount("80%")},
         canaries=Canaries(2, True, 60.0),
-        waves=(parse_amount(1, ""), parse_amount("10%", ""), parse_amount("50%", "")),
+        waves=(amount(1), amount("10%"), amount("50%")),
         wave_soak_s=30.0,
-        failure_budget=FailureBudget(parse_amount("5%", ""), 2, {"rack": 1}),
+        failure_budget=FailureBudget(amount("5%"), 2, {"rack": 1}),
         order="spread",
         deadline_s=3600.0,
-        regression=Regression(amount, 3),
+        regression=Regression(amount("20%"), 3),
         stall_s=120.0,
     )
 
 
 def test_bare_amounts() -> None:
     settings = settings_from({"max_unavailable": "10%", "failure_budget": 3})
-    assert settings.max_unavailable == {"all": parse_amount("10%", "")}
-    assert settings.failure_budget == FailureBudget(total=parse_amount(3, ""))
+    assert settings.max_unavailable == {"all": amount("10%")}
+    assert settings.failure_budget == FailureBudget(total=amount(3))
+
+
+def test_variables_from_a_command_line_are_text() -> None:
+    settings = settings_from(
+        {
+            "canaries": {"count": "2", "each_combination": "no", "soak": "60"},
+            "failure_budget": {"total": "3", "consecutive": "2"},
+            "stop_on_regression": {"samples": "3"},
+        }
+    )
+    assert settings.canaries == Canaries(2, False, 60.0)
+    assert settings.failure_budget == FailureBudget(amount(3), 2)
+    assert settings.regression == Regression(samples=3)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +94,7 @@ def test_bare_amounts() -> None:
         ({"canaries": {"count": -1}}, "canaries.count"),
         ({"canaries": {"count": True}}, "canaries.count"),
         ({"canaries": {"soak": -1}}, "canaries.soak"),
+        ({"canaries": {"each_combination": "perhaps"}}, "canaries.each_combination"),
         ({"waves": "10%"}, "waves"),
         ({"waves": 10}, "waves"),
         ({"waves": [0, 5]}, "waves"),
@@ -86,7 +104,7 @@ def test_bare_amounts() -> None:
         ({"wave_soak": float("inf")}, "wave_soak"),
         ({"failure_budget": "lots"}, "failure_budget"),
         ({"failure_budget": {"total": -1}}, "failure_budget.total"),
-        ({"failure_budget": {"consecutive": 2}}, "failure_budget needs a total"),
+        ({"failure_budget": {"consecutive": 2}}, "failure_budget needs total: 100%"),
         ({"failure_budget": {"total": 1, "consecutive": 1.5}}, "failure_budget.consecutive"),
         ({"failure_budget": {"total": 1, "each_domain": 1}}, "failure_budget.each_domain"),
         ({"failure_budget": {"total": 1, "each_domain": {"rack": "5%"}}}, "failure_budget.each_domain.rack"),

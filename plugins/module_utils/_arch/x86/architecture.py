@@ -1,0 +1,42 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The architecture x86_64."""
+
+from __future__ import annotations
+
+from ..interface import LOADER_EXTLINUX, LOADER_GRUB, LOADER_KEXEC, Architecture
+from .bzimage import read_bzimage
+from .fast import DECOMPRESSOR_ARGS, FastBzImages
+from .processor import read_processor
+from .tsc import TSC
+
+# Documentation/arch/x86/boot.rst, "type_of_loader". 0x2 is missing: it is the kernel's own
+# EFI entry, which systemd-boot uses and GRUB may. 0xD is kexec-tools and kexec_file_load.
+_LOADER_NAMES = {
+    0x0: "LILO",
+    0x1: "Loadlin",
+    0x3: LOADER_EXTLINUX,
+    0x4: "iPXE",
+    0x5: "ELILO",
+    0x7: LOADER_GRUB,
+    0x8: "U-Boot",
+    0x9: "Xen",
+    0xB: "QEMU",
+    0xD: LOADER_KEXEC,
+}
+
+X86_64 = Architecture(
+    machine="x86_64",
+    read_kernel=read_bzimage,
+    parse_cpu=read_processor,
+    # kexec-tools keeps the command line in 2048 bytes (COMMAND_LINE_SIZE in
+    # kexec/arch/i386/x86-linux-setup.c); the kernel's own limit is the same.
+    cmdline_max_bytes=2047,
+    decompressor_args=DECOMPRESSOR_ARGS,
+    # CMA aligns it to 1 MiB; the decompressor moves itself up to 2 MiB, and so into the initrd.
+    overruns_in_cma=True,
+    loader_names=_LOADER_NAMES,
+    counter=TSC,
+    fast=FastBzImages(),
+)

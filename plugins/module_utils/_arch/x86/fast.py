@@ -1,0 +1,195 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A fast image: a bzImage that needs no decompressor.
+
+Its real-mode part is the distribution's own, so that every loader of
+bzImages takes it and hands on what it hands on to a kernel: EFI, DMI, ACPI.
+Its protected-mode part is a head of 2 MiB with the stub (C(stub.S)), then the
+kernel as it lies in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import replace
+from typing import BinaryIO, Callable, Optional, Sequence
+
+from ..._image.elf import Content, Vmlinux, parse_vmlinux
+from ..._image.errors import ImageError
+from ..._reasons import Reason, reason
+from ..interface import Checksummer, Cpu, FastFormat, FastLayout, StubStamps
+from .bzimage import (
+    OFFSET_HANDOVER_OFFSET,
+    OFFSET_INIT_SIZE,
+    OFFSET_PAYLOAD_LENGTH,
+    OFFSET_PAYLOAD_OFFSET,
+    OFFSET_PREF_ADDRESS,
+    OFFSET_SYSSIZE,
+    OFFSET_XLOADFLAGS,
+    XLF_EFI_HANDOVER_32,
+    XLF_EFI_HANDOVER_64,
+    BzImage,
+)
+from .relocation import draw_move, parse_relocations, relocate, relocations_of
+from .stub import ENTRY_OFFSET, StubChecksummer, StubConfig, assemble
+from .stub_code import CODE
+from .stub_stamps import BOOT_PARAMS, parse_boot_params
+
+#: KERNEL_OFFSET of the stub.
+HEAD_BYTES = 2 << 20
+_PAGE_BYTES = 4096
+_PARAGRAPH_BYTES = 16
+
+
+# e_machine of the ELF specification.
+_EM_X86_64 = 62
+_NAME = "x86_64"
+
+_MEM_ENCRYPT_ON = "mem_encrypt=on"
+_NO_FIVE_LEVEL_PAGING = "no5lvl"
+#: Arguments that only the kernel's own decompressor heeds, and so none that a fast image does.
+DECOMPRESSOR_ARGS = (_MEM_ENCRYPT_ON, _NO_FIVE_LEVEL_PAGING)
+
+
+def stub_offset(layout: FastLayout) -> int:
+    """Offset of the stub in the file."""
+    return layout.setup_bytes + ENTRY_OFFSET
+
+
+def kernel_offset(layout: FastLayout) -> int:
+    """Offset of the flat image in the file."""
+    return layout.setup_bytes + HEAD_BYTES
+
+
+def file_bytes(layout: FastLayout) -> int:
+    """Size of the file."""
+    return kernel_offset(layout) + layout.kernel_bytes
+
+
+def _pages(size_bytes: int) -> int:
+    return -(-size_bytes // _PAGE_BYTES) * _PAGE_BYTES
+
+
+def layout_of(header: BzImage, vmlinux: Vmlinux) -> FastLayout:
+    """Layout of the fast image that will come of a kernel.
+
+    :raises ImageError: C(KERNEL_INVALID): this kernel can't be moved in memory;
+        C(PAYLOAD_INVALID): it is not the one that the header speaks of.
+    """
+    if vmlinux.memory_bytes > header.memory_bytes:
+        raise ImageError(
+            "PAYLOAD_INVALID",
+            "the unpacked kernel takes %d bytes of memory, its header says %d" % (vmlinux.memory_bytes, header.memory_bytes),
+        )
+    if not header.alignment or HEAD_BYTES % header.alignment:
+        raise ImageError("KERNEL_INVALID", "the kernel asks for an alignment of %#x, not 2 MiB" % header.alignment)
+    return FastLayout(header.setup_bytes, _pages(vmlinux.flat_bytes), vmlinux.entry, vmlinux.virtual, vmlinux.memory_bytes)
+
+
+def make_setup(image: Content, header: BzImage, layout: FastLayout) -> bytes:
+    """Make the real-mode part of a fast image from that of its bzImage."""
+    made = bytearray(image[: header.setup_bytes])
+    protected_mode_bytes = file_bytes(layout) - layout.setup_bytes
+    struct.pack_into("<I", made, OFFSET_SYSSIZE, protected_mode_bytes // _PARAGRAPH_BYTES)
+    struct.pack_into("<I", made, OFFSET_INIT_SIZE, HEAD_BYTES + _pages(max(layout.memory_bytes, layout.kernel_bytes)))
+    struct.pack_into("<Q", made, OFFSET_PREF_ADDRESS, max(header.pref_address - HEAD_BYTES, HEAD_BYTES))
+    struct.pack_into("<I", made, OFFSET_PAYLOAD_OFFSET, 0)
+    struct.pack_into("<I", made, OFFSET_PAYLOAD_LENGTH, 0)
+    # There is no EFI stub in it any more, so firmware must not take it for a program.
+    made[:2] = b"\0\0"
+    (flags,) = struct.unpack_from("<H", made, OFFSET_XLOADFLAGS)
+    struct.pack_into("<H", made, OFFSET_XLOADFLAGS, flags & ~(XLF_EFI_HANDOVER_32 | XLF_EFI_HANDOVER_64))
+    struct.pack_into("<I", made, OFFSET_HANDOVER_OFFSET, 0)
+    return bytes(made)
+
+
+def parse_unpacked(content: Content) -> Vmlinux:
+    """Parse an unpacked payload of x86_64.
+
+    :raises ImageError: C(PAYLOAD_INVALID) or C(WRONG_ARCH).
+    """
+    return parse_vmlinux(content, _EM_X86_64, _NAME)
+
+
+class FastBzImages(FastFormat[BzImage]):
+    """Fast images of x86_64: bzImages with a stub in the decompressor's place."""
+
+    head_bytes = HEAD_BYTES
+    stub_sha256 = hashlib.sha256(CODE).hexdigest()
+    stamps_path = BOOT_PARAMS
+
+    def obstacle(self, kernel: BzImage, cpu: Cpu, decompressor_args: Sequence[str]) -> Optional[Reason]:
+        """Why a kernel has to start by its own decompressor on such a processor; None if it need not."""
+        if _MEM_ENCRYPT_ON in decompressor_args:
+            return reason("CONFIDENTIAL_GUEST", "%s is heeded by the kernel's own decompressor only" % _MEM_ENCRYPT_ON)
+        if cpu.five_level_paging and (not kernel.five_level_paging or _NO_FIVE_LEVEL_PAGING in decompressor_args):
+            return reason(
+                "KERNEL_INVALID",
+                "the host may run with five-level page tables, which only this kernel's own decompressor can end",
+            )
+        return None
+
+    def check_obstacle(self, cpu: Cpu) -> Optional[str]:
+        """Why a processor can't make and compare sums; None if it can."""
+        return None if cpu.sse42 else "the processor has no SSE 4.2, and so no instruction for crc32c"
+
+    def parse(self, content: Content) -> Vmlinux:
+        """Parse an unpacked payload, relocations included."""
+        vmlinux = parse_unpacked(content)
+        # Parsed to know that they will be found good when they are needed.
+        relocations_of(content, vmlinux)
+        return vmlinux
+
+    def write(self, out: BinaryIO, image: Content, kernel: BzImage, content: Content, vmlinux: Vmlinux) -> FastLayout:
+        """Write a fast image into an empty file.
+
+        As it is written, it boots with any bzImage loader, without KASLR and
+        without a check; :meth:`make_ready` adds both.
+        """
+        layout = layout_of(kernel, vmlinux)
+        stub = assemble(StubConfig(layout.kernel_bytes, layout.kernel_entry))
+        out.write(make_setup(image, kernel, layout))
+        out.seek(stub_offset(layout))
+        out.write(stub)
+        view = memoryview(content)
+        for segment in vmlinux.segments:
+            out.seek(kernel_offset(layout) + segment.place)
+            out.write(view[segment.offset : segment.offset + segment.file_bytes])
+        out.truncate(file_bytes(layout))
+        return layout
+
+    def make_ready(
+        self,
+        image: memoryview,
+        layout: FastLayout,
+        relocations: Optional[Content],
+        initrd: Optional[memoryview],
+        random: Callable[[int], bytes],
+    ) -> None:
+        """Make a fast image ready for one jump, in place: a random address, the sums."""
+        flat = image[kernel_offset(layout) :]
+        if relocations is not None:
+            parsed = parse_relocations(relocations, layout.linked_at, layout.kernel_bytes, layout.memory_bytes)
+            relocate(flat, parsed, draw_move(parsed, random))
+        config = StubConfig(layout.kernel_bytes, layout.kernel_entry, relocated=relocations is not None)
+        if initrd is not None:
+            checksummer = self.checksummer()
+            config = replace(
+                config,
+                check=True,
+                kernel_sums=checksummer.sums(flat),
+                initrd_bytes=len(initrd),
+                initrd_sums=checksummer.sums(initrd),
+            )
+        stub = assemble(config)
+        image[stub_offset(layout) : stub_offset(layout) + len(stub)] = stub
+
+    def checksummer(self) -> Checksummer:
+        """The stub's own code, run in this process."""
+        return StubChecksummer()
+
+    def parse_stamps(self, content: bytes) -> Optional[StubStamps]:
+        """The stamps in struct boot_params; None if this boot was not through a stub."""
+        return parse_boot_params(content)

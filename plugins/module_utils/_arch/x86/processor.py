@@ -1,0 +1,71 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The processor, as far as it matters to a kexec."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import replace
+from typing import Callable, Dict
+
+from ..._native import NativeCode
+from ..interface import Cpu
+
+# Flags of a guest whose memory is kept from its host. Hosts that offer it to their
+# guests show some of these too, but they do not run under a hypervisor.
+_CONFIDENTIAL_FLAGS = ("sev_snp", "sev_es", "sev", "tdx_guest")
+_SEV_DEVICE = "/dev/sev-guest"
+
+# push %rbx; mov %edi,%eax; xor %ecx,%ecx; cpuid; pop %rbx; ret
+_CPUID_EAX = bytes.fromhex("5389f831c90fa25bc3")
+# AMD's Programmer's Manual, volume 3, appendix E: the highest extended leaf,
+# and that of encrypted memory, with SEV as bit 1 of EAX.
+_LEAF_HIGHEST = 0x80000000
+_LEAF_ENCRYPTION = 0x8000001F
+_SEV = 1 << 1
+
+
+def parse_cpuinfo(text: str) -> Cpu:
+    """Parse the first block of C(/proc/cpuinfo)."""
+    values: Dict[str, str] = {}
+    for line in text.split("\n\n", maxsplit=1)[0].splitlines():
+        name, _colon, value = line.partition(":")
+        values[name.strip()] = value.strip()
+    flags = values.get("flags", "").split()
+    guest = "hypervisor" in flags
+    return Cpu(
+        model=values.get("model name", ""),
+        sse42="sse4_2" in flags,
+        five_level_paging="la57" in flags,
+        confidential=next((flag for flag in _CONFIDENTIAL_FLAGS if guest and flag in flags), None),
+    )
+
+
+def cpuid_eax(leaf: int) -> int:
+    """EAX of a CPUID leaf.
+
+    :raises OSError: this process may not run code of its own making.
+    """
+    code = NativeCode(_CPUID_EAX)
+    return int(code.function(0, ctypes.c_uint32, ctypes.c_uint32)(leaf))
+
+
+def read_processor(cpuinfo: str, exists: Callable[[str], bool], cpuid: Callable[[int], int] = cpuid_eax) -> Cpu:
+    """Read the host's processor.
+
+    :param cpuinfo: content of C(/proc/cpuinfo).
+    :param exists: whether there is a file on the host.
+    :param cpuid: EAX of a leaf. The flags of an SEV guest do not tell:
+        the kernel drops them where the hypervisor hides a register.
+    """
+    cpu = parse_cpuinfo(cpuinfo)
+    try:
+        highest = cpuid(_LEAF_HIGHEST)
+    except OSError:
+        cpu, highest = replace(cpu, own_code=False), 0
+    if cpu.confidential is None and "hypervisor" in cpuinfo.split():
+        by_leaf = highest >= _LEAF_ENCRYPTION and cpuid(_LEAF_ENCRYPTION) & _SEV
+        if by_leaf or exists(_SEV_DEVICE):
+            return replace(cpu, confidential="sev")
+    return cpu

@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stub of a fast image: its configuration, and its sums.
+
+The stub is C(stub.S); C(stub_code.py) holds it assembled.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from dataclasses import dataclass
+from typing import Tuple, Union
+
+from ..._native import NativeCode
+from ..interface import Checksummer
+from .stub_code import CODE, CONFIG_OFFSET, SUMS_OFFSET
+
+Sums = Tuple[int, int, int, int]
+NO_SUMS: Sums = (0, 0, 0, 0)
+
+#: Where the 64-bit boot protocol enters the protected-mode part.
+ENTRY_OFFSET = 0x200
+
+_CHECK = 1 << 0
+_RELOCATED = 1 << 1
+# flags, kernel_bytes, kernel_entry, initrd_bytes, kernel_sums, initrd_sums
+_CONFIG = struct.Struct("<QQQQ4I4I")
+
+
+@dataclass(frozen=True)
+class StubConfig:
+    """Configuration of a stub.
+
+    :ivar kernel_bytes: size of the flat image.
+    :ivar kernel_entry: offset of its first instruction.
+    :ivar relocated: whether it was moved to a random virtual address.
+    :ivar check: whether to compare the sums. The sizes and sums of the kernel
+        and the initrd have no meaning otherwise.
+    """
+
+    kernel_bytes: int
+    kernel_entry: int
+    relocated: bool = False
+    check: bool = False
+    kernel_sums: Sums = NO_SUMS
+    initrd_bytes: int = 0
+    initrd_sums: Sums = NO_SUMS
+
+    def pack(self) -> bytes:
+        """As the stub reads it, C(config) in C(stub.S)."""
+        flags = (_CHECK if self.check else 0) | (_RELOCATED if self.relocated else 0)
+        return _CONFIG.pack(flags, self.kernel_bytes, self.kernel_entry, self.initrd_bytes, *self.kernel_sums, *self.initrd_sums)
+
+
+def assemble(config: StubConfig) -> bytes:
+    """The stub with its configuration."""
+    return CODE[:CONFIG_OFFSET] + config.pack()
+
+
+class StubChecksummer(Checksummer):
+    """Makes the sums with the very code that will check them: CRC-32C in four streams, see C(stub.S).
+
+    :raises OSError: this process may not run machine code of its own.
+    """
+
+    def __init__(self) -> None:
+        code = NativeCode(CODE)
+        self._code = code
+        self._sums = code.function(SUMS_OFFSET, None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p)
+
+    def sums(self, data: Union[bytearray, memoryview]) -> Sums:
+        """Sums of writable memory. The CPU has to have SSE 4.2."""
+        out = (ctypes.c_uint32 * 4)()
+        if len(data):
+            begin = ctypes.c_char.from_buffer(data)
+            self._sums(ctypes.addressof(begin), len(data), ctypes.addressof(out))
+        else:
+            self._sums(None, 0, ctypes.addressof(out))
+        return (out[0], out[1], out[2], out[3])

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Arguments that a kexec adds to the command line: the token, the count of kexecs, and the one-boot arguments.
+
+They stand together in this order at the end of what is for the kernel. The
+same arguments elsewhere on the line are the host's own.
+"""
+
+from __future__ import annotations
+
+from typing import List, Optional, Sequence
+
+from ._cmdline import Argument, CommandLine, check_cmdline, parse_cmdline
+
+# A name with a dot is taken for a module parameter: the kernel neither
+# complains about it nor hands it on to init.
+TOKEN_NAME = "fleet_kexec.token"
+# How many kexecs it will have been since firmware booted the machine; stands right behind the token.
+KEXECS_NAME = "fleet_kexec.kexecs"
+
+# A new kernel that panics has to come back by itself: with kernel.panic=0,
+# the default of Debian, it would hang for ever.
+PANIC_S = 10
+ONE_BOOT_ARGS = ("panic=%d" % PANIC_S, "oops=panic")
+# The kernel's own switch, and so the only one: whoever sets it is obeyed.
+NO_KASLR = "nokaslr"
+
+# What earlier bootloaders added for themselves, with their separator.
+_LOADER_NAMES = ("BOOT_IMAGE", "initrd")
+
+
+def token_of(line: str) -> Optional[str]:
+    """The proof-of-path token on a command line, or None."""
+    tokens = [each.value for each in parse_cmdline(line).kernel if each.name == TOKEN_NAME and each.value]
+    return tokens[-1] if tokens else None
+
+
+def kexecs_of(line: str) -> Optional[int]:
+    """The count of kexecs on a command line, or None."""
+    counts = [each.value for each in parse_cmdline(line).kernel if each.name == KEXECS_NAME and each.value]
+    counts = [count for count in counts if count.isdecimal()]
+    return int(counts[-1]) if counts else None
+
+
+def has_one_boot_args(line: str) -> bool:
+    """Whether a line carries our one-boot arguments, right behind a token."""
+    arguments = [each for each in parse_cmdline(line).kernel if each.name != KEXECS_NAME]
+    texts = [each.text for each in arguments]
+    return any(
+        each.name == TOKEN_NAME and tuple(texts[index + 1 : index + 1 + len(ONE_BOOT_ARGS)]) == ONE_BOOT_ARGS
+        for index, each in enumerate(arguments)
+    )
+
+
+def _without_own(arguments: Sequence[Argument]) -> List[Argument]:
+    """Drop the token, the count, and the one-boot arguments that stand right behind them."""
+    kept: List[Argument] = []
+    in_tail = False
+    for argument in arguments:
+        if argument.name in (TOKEN_NAME, KEXECS_NAME):
+            in_tail = True
+        elif not (in_tail and argument.text in (*ONE_BOOT_ARGS, NO_KASLR)):
+            in_tail = False
+            kept.append(argument)
+    return kept
+
+
+def lasting_arguments(line: str) -> CommandLine:
+    """A command line without what a kexec or a bootloader added for one boot.
+
+    :raises CmdlineError: C(CMDLINE_INVALID).
+    """
+    check_cmdline(line)
+    parsed = parse_cmdline(line)
+    kept = (each for each in _without_own(parsed.kernel) if each.name not in _LOADER_NAMES)
+    return parsed._replace(kernel=tuple(kept))

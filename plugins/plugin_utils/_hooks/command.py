@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hooks that are commands, on the host or on the controller. There is no shell; any exit code but 0 is a failure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import posixpath
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ansible.errors import AnsibleError
+
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+
+from .._transport.session import SessionLost
+from .._values import Value
+from .hook import HookAttempt, HookSessions
+
+# Replaces the arguments, so that what they hold is never read by a shell.
+HOST_SCRIPT = 'exec "$@"'
+
+# Kept of what a command on the controller says.
+_OUTPUT_MAX_BYTES = 16 * 1024
+# As much as a pipe holds.
+_PIPE_BYTES = 64 * 1024
+# What is killed is gone at once, or hangs in the kernel.
+_KILLED_S = 1.0
+
+
+@dataclass(frozen=True)
+class CommandOnHost:
+    """A command on the host."""
+
+    argv: tuple[str, ...] = field(repr=False)
+
+    @classmethod
+    def parse(cls, value: Value) -> CommandOnHost:
+        """Read the option C(command)."""
+        return cls(_argv(value))
+
+    @property
+    def label(self) -> str:
+        """See :class:`HookAction`; of the command only the program."""
+        return "command " + _program(self.argv)
+
+    async def attempt(self, sessions: HookSessions, timeout_s: float) -> HookAttempt:
+        """See :class:`HookAction`. A command that a connection plugin left running on the host is not in its hands."""
+        try:
+            result = await sessions.host.run(HOST_SCRIPT, self.argv, True, timeout_s)
+        except (SessionLost, AnsibleError) as error:
+            return HookAttempt(False, str(error))
+        return _judged(result)
+
+
+@dataclass(frozen=True)
+class CommandOnController:
+    """A command on the controller."""
+
+    argv: tuple[str, ...] = field(repr=False)
+
+    @classmethod
+    def parse(cls, value: Value) -> CommandOnController:
+        """Read the option C(controller_command)."""
+        return cls(_argv(value))
+
+    @property
+    def label(self) -> str:
+        """See :class:`HookAction`; of the command only the program."""
+        return "controller_command " + _program(self.argv)
+
+    async def attempt(self, _sessions: HookSessions, timeout_s: float) -> HookAttempt:
+        """See :class:`HookAction`. A process that has not ended by itself is killed with its children."""
+        try:
+            with _Output() as output:
+                process = await _started(self.argv, output.sink)
+                output.close_sink()
+                try:
+                    async with asyncio.timeout(timeout_s):
+                        rc = await process.wait()
+                except TimeoutError:
+                    await _end(process)
+                    return HookAttempt(False, "no end within %g s: %s" % (timeout_s, _said(0, output).last_words()))
+                except asyncio.CancelledError:
+                    await _end(process)
+                    raise
+                return _judged(_said(rc, output))
+        # Not there, not to be executed, too long, or out of file descriptors.
+        except (OSError, ValueError) as error:
+            return HookAttempt(False, str(error))
+
+
+def _argv(value: Value) -> tuple[str, ...]:
+    words = value.items("a list of a program and its arguments")
+    argv = tuple(word.text() for word in words)
+    if not argv or not argv[0]:
+        raise value.wrong("a list that begins with a program")
+    for word, text in zip(words, argv, strict=True):
+        if "\0" in text:
+            raise word.wrong("without null characters")
+    return argv
+
+
+def _program(argv: tuple[str, ...]) -> str:
+    return posixpath.basename(argv[0]) or argv[0]
+
+
+def _judged(result: CommandResult) -> HookAttempt:
+    words = result.last_words()
+    if result.rc == 0:
+        return HookAttempt(True, words)
+    ended = "signal %d" % -result.rc if result.rc < 0 else "exit code %d" % result.rc
+    return HookAttempt(False, "%s: %s" % (ended, words))
+
+
+# Processes on the controller.
+
+
+async def _started(argv: Iterable[str], sink: int) -> asyncio.subprocess.Process:
+    """Start a process in a session of its own, so that it can be ended with all its children, and no Ctrl-C reaches it."""
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True)
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # It may run already, and have children.
+        with contextlib.suppress(OSError, ValueError):
+            await _end(await starting)
+        raise
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End a process that runs, and its children."""
+    # Those of another user, by sudo, are not ours to kill.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_KILLED_S):
+            await process.wait()
+
+
+class _Output:
+    """Last part of what a process says, with a pipe that is ours.
+
+    A pipe of asyncio's makes waiting for the process wait for whatever it left
+    in the background, too. Here it has ended when it has ended.
+    """
+
+    def __init__(self) -> None:
+        self._source, self.sink = os.pipe()
+        os.set_blocking(self._source, False)
+        self._kept = bytearray()
+        self._loop = asyncio.get_running_loop()
+
+    def __enter__(self) -> _Output:
+        self._loop.add_reader(self._source, self._read)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._loop.remove_reader(self._source)
+        os.close(self._source)
+        self.close_sink()
+
+    def close_sink(self) -> None:
+        """Leave the pipe to the process."""
+        if self.sink >= 0:
+            os.close(self.sink)
+            self.sink = -1
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._source, _PIPE_BYTES)
+        except BlockingIOError:
+            return
+        if not data:
+            self._loop.remove_reader(self._source)
+            return
+        self._kept += data
+        del self._kept[:-_OUTPUT_MAX_BYTES]
+
+    def text(self) -> str:
+        """Last part of what was said."""
+        # What the process wrote right before it ended, and no more: what it left in the background may go on writing.
+        self._read()
+        return self._kept.decode("utf-8", "replace")
+
+
+def _said(rc: int, output: _Output) -> CommandResult:
+    return CommandResult(rc, output.text(), "")

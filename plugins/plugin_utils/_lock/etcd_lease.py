@@ -1,0 +1,179 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lease of a run in etcd, which proves that its controller lives."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+from collections.abc import Callable
+
+from . import etcd_messages as etcd
+from .etcd_client import EtcdClient
+from .etcd_messages import KeyRange
+from .model import LockContext, LockError
+
+# The lease is renewed so many times while it lasts, and sooner again when that failed.
+_RENEWALS = 3
+_RENEWALS_FAILING = 10
+# How often an earlier process's lease is looked at.
+_POLL_S = 0.2
+
+#: Tries to write the key of a run with this lease, until a time; False if somebody else changed something meanwhile.
+Register = Callable[[int, float], bool]
+
+
+class EtcdLease:
+    """Lease of a run, renewed in the background until it is closed or lost.
+
+    :param key: of the run in etcd, which goes away with the lease.
+    """
+
+    def __init__(self, client: EtcdClient, key: str, ttl_s: int, context: LockContext) -> None:
+        self._client = client
+        self._key = key
+        self._ttl_s = ttl_s
+        self._run_id = context.run_id
+        self._clock = context.clock
+        self._progress = context.progress
+        self._state = threading.Lock()
+        self._id = 0
+        self._valid_until = 0.0
+        self._lost = ""
+        self._closing = threading.Event()
+
+    @property
+    def id(self) -> int:
+        """The lease as etcd calls it; 0 before it is opened."""
+        return self._id
+
+    def open(self, register: Register) -> None:
+        """Take the lease; waits for an earlier process's to run out.
+
+        :raises LockError: see :meth:`model.SlotLock.open`.
+        """
+        if self._id:
+            self.require()
+            return
+        if self._closing.is_set():
+            raise LockError("LOCK_LOST", "the lock of run %s was closed" % self._run_id)
+        deadline = self._await_earlier_process()
+        sent_at = self._clock()
+        granted = self._client.call("/v3/lease/grant", {"TTL": str(self._ttl_s)}, deadline)
+        try:
+            lease, ttl_s = int(granted["ID"]), int(granted["TTL"])
+        except (KeyError, ValueError) as error:
+            raise LockError(
+                "LOCK_UNAVAILABLE", "etcd granted no lease: %s" % granted.get("error", "it does not say why")
+            ) from error
+        while not register(lease, deadline):
+            pass
+        self._id, self._ttl_s, self._valid_until = lease, ttl_s, sent_at + ttl_s
+        threading.Thread(target=self._keep_alive, name="lease", daemon=True).start()
+
+    def _await_earlier_process(self) -> float:
+        """Wait until no other process has the run.
+
+        :returns: until when the requests that follow have time.
+        """
+        patience_until = None
+        while True:
+            deadline = self._client.deadline()
+            answer = self._client.transact(deadline, [], [etcd.get(self._key)])
+            earlier = answer.found[0].first
+            if earlier is None:
+                return deadline
+            if patience_until is None:
+                # What the lease was granted for, and what its revocation may take; not what is left of it,
+                # which a new leader among etcd's members sets back.
+                lasts = self._client.call("/v3/lease/timetolive", {"ID": str(earlier.lease)}, deadline)
+                wait_s = int(lasts.get("grantedTTL", 0)) + 2
+                patience_until = self._clock() + wait_s
+                self._progress("waiting up to %d s for the lease of an earlier process of run %s" % (wait_s, self._run_id))
+            if self._clock() >= patience_until:
+                record = earlier.parsed()
+                who = record.get("controller") if isinstance(record, dict) else None
+                raise LockError("LOCK_LOST", "run %s is alive on %s" % (self._run_id, who or "another controller"))
+            self._closing.wait(_POLL_S)
+
+    def _keep_alive(self) -> None:
+        wait_s = self._ttl_s / _RENEWALS
+        while not self._closing.wait(wait_s):
+            try:
+                self._renew(math.inf)
+                wait_s = self._ttl_s / _RENEWALS
+            except LockError as error:
+                if error.reason.code == "LOCK_LOST":
+                    return
+                wait_s = self._ttl_s / _RENEWALS_FAILING
+
+    def _renew(self, deadline: float) -> None:
+        sent_at = self._clock()
+        deadline = min(deadline, sent_at + self._ttl_s / _RENEWALS)
+        timeout_s = self._ttl_s / _RENEWALS / self._client.endpoints
+        # A stream of answers, of which there is one.
+        answer = self._client.call("/v3/lease/keepalive", {"ID": str(self._id)}, deadline, timeout_s).get("result")
+        if not isinstance(answer, dict):
+            raise LockError("LOCK_UNAVAILABLE", "etcd gave an answer about the lease that makes no sense")
+        ttl_s = int(answer.get("TTL", 0))
+        if ttl_s <= 0:
+            raise self._lose("the lease of run %s ran out" % self._run_id)
+        with self._state:
+            self._valid_until = max(self._valid_until, sent_at + ttl_s)
+
+    def renew_if_old(self, deadline: float) -> None:
+        """Renew the lease if it may have run out since etcd last answered about it.
+
+        :raises LockError: it did, or etcd does not answer.
+        """
+        if self._clock() >= self._valid_until:
+            self._renew(deadline)
+
+    def require_young(self, host: str) -> None:
+        """See that what etcd answered about a host still holds: the process may have been stopped since.
+
+        :raises LockError: C(LOCK_LOST).
+        """
+        if self._clock() >= self._valid_until:
+            raise self._lose("the answer of etcd about %s is older than the lease of run %s" % (host, self._run_id))
+        self.require()
+
+    def require(self) -> None:
+        """See that the lease is open, and not known to be lost.
+
+        :raises LockError: C(LOCK_LOST).
+        """
+        if self._lost:
+            raise LockError("LOCK_LOST", self._lost)
+        if not self._id or self._closing.is_set():
+            raise LockError("LOCK_LOST", "the lock of run %s is not open" % self._run_id)
+
+    def lives(self) -> dict[str, object]:
+        """Condition of a transaction: the run has this lease."""
+        return etcd.lives(self._key, self._id)
+
+    def judge(self, run: KeyRange) -> None:
+        """See that the run has this lease, by its key as etcd has it.
+
+        :raises LockError: C(LOCK_LOST).
+        """
+        if run.first is None:
+            raise self._lose("the lease of run %s ran out" % self._run_id)
+        if run.first.lease != self._id:
+            raise self._lose("run %s was taken up by another process" % self._run_id)
+
+    def _lose(self, message: str) -> LockError:
+        with self._state:
+            self._lost = self._lost or message
+            return LockError("LOCK_LOST", self._lost)
+
+    def close(self) -> None:
+        """Give up the lease. If etcd can't be reached it runs out by itself."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        if self._id and not self._lost:
+            with contextlib.suppress(LockError):
+                self._client.call("/v3/lease/revoke", {"ID": str(self._id)}, self._client.deadline())

@@ -1,0 +1,285 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Slots that several controllers share, kept in etcd.
+
+Keys below C(PREFIX/NAME/):
+
+C(slots/HOST): a slot that is taken. Without a lease, so that it outlives its
+controller, as the host's outage does.
+
+C(runs/RUN_ID): a run whose controller lives; goes away with its lease.
+
+C(generation): written by everything that changes who holds what. Whoever
+takes a slot counts first, and writes only if no generation came between; so
+of two that count the same one has to count again, and a request that arrives
+late does nothing.
+
+C(total): the number of slots.
+
+No clock of one controller is compared with that of another: leases are timed
+by etcd, and order is that of its revisions.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+
+from . import etcd_messages as etcd
+from .etcd_client import EtcdClient
+from .etcd_lease import EtcdLease
+from .etcd_messages import KeyRange
+from .model import Holder, LockContext, LockError, in_use, mismatch, utc_text
+from .options import check_host
+
+
+class EtcdLock:
+    """See :class:`model.SlotLock`. Each method but C(open) ends within timeout_s for every endpoint, and once more.
+
+    :param root: what the keys of this lock begin with, a slash at the end.
+    :param name: of the lock, for people.
+    """
+
+    # A request is mostly waiting.
+    at_once = 8
+
+    def __init__(self, client: EtcdClient, *, root: str, name: str, slots: int, ttl_s: int, context: LockContext) -> None:
+        self._client = client
+        self._name = name
+        self._slots = slots
+        self._run_id = context.run_id
+        self._controller = context.controller
+        self._clock = context.clock
+        self._now = context.now
+        self._slots_prefix = root + "slots/"
+        self._runs_prefix = root + "runs/"
+        self._run_key = self._runs_prefix + context.run_id
+        self._generation_key = root + "generation"
+        self._total_key = root + "total"
+        self._lease = EtcdLease(client, self._run_key, ttl_s, context)
+        # One at a time of this process takes a slot: others would only make it count again.
+        self._acquiring = threading.Lock()
+        self._state = threading.Lock()
+        # Slots that this process has taken, by the revision that wrote them.
+        self._ours: dict[str, int] = {}
+        # Hosts whose release began, and is not known to be done.
+        self._releasing: set[str] = set()
+        self._writes = itertools.count()
+
+    def open(self) -> None:
+        """Take the lease; waits for an earlier process's to run out.
+
+        :raises LockError: see :class:`model.SlotLock`.
+        """
+        self._lease.open(self._register)
+
+    def _register(self, lease: int, deadline: float) -> bool:
+        """Try to write the key of the run.
+
+        :returns: False if somebody else changed something meanwhile.
+        """
+        total, generation, runs, slots = self._client.transact(
+            deadline,
+            [],
+            [
+                etcd.get(self._total_key),
+                etcd.get(self._generation_key),
+                etcd.get_below(self._runs_prefix),
+                etcd.get_below(self._slots_prefix, count_only=True),
+            ],
+        ).found
+        own = next((run for run in runs.keys if run.key == self._run_key), None)
+        if own is not None:
+            # Ours if the answer to an earlier try was lost.
+            if own.lease == lease:
+                return True
+            raise LockError("LOCK_LOST", "run %s was taken up by another process at the same time" % self._run_id)
+        writes = [self._put_generation(), etcd.put(self._run_key, self._run_record(), lease)]
+        if self._recorded(total) != self._slots:
+            # It may change while it means nothing to anybody.
+            if total.keys and (slots.count or runs.count):
+                raise mismatch(self._name, self._recorded(total), self._slots, in_use(slots.count, runs.count))
+            writes.append(etcd.put(self._total_key, json.dumps({"slots": self._slots})))
+        checks = [
+            etcd.unchanged(self._run_key, 0),
+            _as_found(self._generation_key, generation),
+            _as_found(self._total_key, total),
+        ]
+        return self._client.transact(deadline, checks, writes).succeeded
+
+    def close(self) -> None:
+        """Give up the lease. If etcd can't be reached it runs out by itself."""
+        self._lease.close()
+
+    # --- slots ---
+
+    def acquire(self, host: str) -> bool:
+        """Take a slot; False, too, if others were quicker until the time was up.
+
+        :raises LockError: see :class:`model.SlotLock`.
+        """
+        self._lease.require()
+        check_host(host)
+        deadline = self._client.deadline()
+        if not self._acquiring.acquire(timeout=max(0.0, deadline - self._clock())):
+            return False
+        try:
+            taken = None
+            while taken is None and self._clock() < deadline:
+                taken = self._try_acquire(host, deadline)
+            return bool(taken)
+        finally:
+            self._acquiring.release()
+
+    def _try_acquire(self, host: str, deadline: float) -> bool | None:
+        """Try once to take a slot.
+
+        :returns: None if somebody else changed something meanwhile.
+        """
+        slot_key = self._slots_prefix + host
+        run, total, generation, slot, slots = self._client.transact(
+            deadline,
+            [],
+            [
+                etcd.get(self._run_key),
+                etcd.get(self._total_key),
+                etcd.get(self._generation_key),
+                etcd.get(slot_key),
+                etcd.get_below(self._slots_prefix, count_only=True),
+            ],
+        ).found
+        self._lease.judge(run)
+        if self._recorded(total) != self._slots:
+            raise mismatch(self._name, self._recorded(total), self._slots, "it was changed under this run")
+        since = utc_text(self._now())
+        if slot.first is not None:
+            holder = Holder.from_record(host, slot.first.parsed())
+            if holder.run_id != self._run_id:
+                return False
+            if slot.first.mod_revision == self._ours.get(host) and host not in self._releasing:
+                return True
+            # Of an earlier process of this run, or of a try whose answer was lost. Written anew, so that the
+            # earlier process no longer holds it, and a release that is still on its way misses it.
+            since = holder.since
+        elif slots.count >= self._slots:
+            return False
+        record = self._record(host, since)
+        checks = [
+            self._lease.lives(),
+            _as_found(self._total_key, total),
+            _as_found(self._generation_key, generation),
+            _as_found(slot_key, slot),
+        ]
+        answer = self._client.transact(
+            deadline, checks, [etcd.put(slot_key, record), self._put_generation()], [etcd.get(slot_key)]
+        )
+        revision = answer.revision
+        if not answer.succeeded:
+            written = answer.found[0].first
+            # Sent twice, because the first answer was lost?
+            if written is None or written.value != record:
+                return None
+            revision = written.mod_revision
+        with self._state:
+            self._ours[host] = revision
+            self._releasing.discard(host)
+        return True
+
+    def confirm(self, host: str) -> None:
+        """Ask etcd whether the lease lives and the slot is ours, in one transaction.
+
+        :raises LockError: see :class:`model.SlotLock`.
+        """
+        self._lease.require()
+        with self._state:
+            revision = self._ours.get(host)
+        if revision is None:
+            raise LockError("LOCK_LOST", "run %s has taken no slot for %s" % (self._run_id, host))
+        deadline = self._client.deadline()
+        self._lease.renew_if_old(deadline)
+        slot_key = self._slots_prefix + host
+        # Read in both branches: a transaction that reads nothing is answered by a member from what it
+        # knows, and it may be behind (etcd, server/etcdserver/v3_server.go, isTxnSerializable).
+        reads = [etcd.get(self._run_key), etcd.get(slot_key)]
+        answer = self._client.transact(deadline, [self._lease.lives(), etcd.unchanged(slot_key, revision)], reads, reads)
+        if not answer.succeeded:
+            run, slot = answer.found
+            self._lease.judge(run)
+            raise LockError("LOCK_LOST", "the slot of %s is %s" % (host, "somebody else's" if slot.keys else "gone"))
+        self._lease.require_young(host)
+
+    def release(self, host: str) -> None:
+        """Give back a slot.
+
+        One that this process took is given back even when the lease is lost, unless another process
+        has taken it over.
+
+        :raises LockError: see :class:`model.SlotLock`.
+        """
+        check_host(host)
+        deadline = self._client.deadline()
+        with self._state:
+            self._releasing.add(host)
+        while self._clock() < deadline:
+            if self._try_release(host, deadline):
+                with self._state:
+                    self._ours.pop(host, None)
+                    self._releasing.discard(host)
+                return
+        raise LockError("LOCK_UNAVAILABLE", "others were quicker than the release of %s until the time was up" % host)
+
+    def _try_release(self, host: str, deadline: float) -> bool:
+        slot_key = self._slots_prefix + host
+        (slot,) = self._client.transact(deadline, [], [etcd.get(slot_key)]).found
+        checks = [_as_found(slot_key, slot)]
+        writes = [self._put_generation()]
+        if slot.first is not None:
+            if Holder.from_record(host, slot.first.parsed()).run_id != self._run_id:
+                return True
+            writes.append(etcd.delete(slot_key))
+            with self._state:
+                revision = self._ours.get(host)
+            if slot.first.mod_revision != revision:
+                self._lease.require()
+                checks.append(self._lease.lives())
+        # Where there is no slot the generation alone is written: a request for it that is still on its way
+        # comes too late then.
+        answer = self._client.transact(deadline, checks, writes, [etcd.get(self._run_key)])
+        if not answer.succeeded and len(checks) > 1:
+            (run,) = answer.found
+            self._lease.judge(run)
+        return answer.succeeded
+
+    def holders(self) -> list[Holder]:
+        """List the slots that are taken.
+
+        :raises LockError: C(LOCK_UNAVAILABLE).
+        """
+        (slots,) = self._client.transact(self._client.deadline(), [], [etcd.get_below(self._slots_prefix)]).found
+        return [Holder.from_record(slot.key[len(self._slots_prefix) :], slot.parsed()) for slot in slots.keys]
+
+    # --- what is written ---
+
+    def _record(self, host: str, since: str) -> str:
+        holder = Holder(host, self._run_id, self._controller, since)
+        # Each is different, so that what was written can be recognised.
+        return json.dumps({**holder.record(), "write": "%x-%d" % (self._lease.id, next(self._writes))})
+
+    def _run_record(self) -> str:
+        return json.dumps({"controller": self._controller, "since": utc_text(self._now())})
+
+    def _put_generation(self) -> dict[str, object]:
+        # That it is written matters, not what.
+        return etcd.put(self._generation_key, self._run_id)
+
+    @staticmethod
+    def _recorded(total: KeyRange) -> int:
+        record = total.first.parsed() if total.first is not None else None
+        slots = record.get("slots") if isinstance(record, dict) else None
+        return slots if isinstance(slots, int) else 0
+
+
+def _as_found(key: str, found: KeyRange) -> dict[str, object]:
+    return etcd.unchanged(key, found.first.mod_revision if found.first is not None else 0)

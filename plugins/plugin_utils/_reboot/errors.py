@@ -1,0 +1,23 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Errors of one host's reboot."""
+
+from __future__ import annotations
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+
+
+class RebootError(CodedError):
+    """Raised when a reboot was refused, or did not end as it should; the code says which."""
+
+
+class NotRebooted(RebootError):
+    """Raised when a host was triggered and has not been seen to reboot.
+
+    :ivar called_off: whether it is certain that it has not rebooted and will not.
+    """
+
+    def __init__(self, code: str, message: str, *, called_off: bool) -> None:
+        super().__init__(code, message, rebooted=False if called_off else None, changed=not called_off)
+        self.called_off = called_off

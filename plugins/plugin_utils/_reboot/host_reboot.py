@@ -1,0 +1,290 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Steps of one host's reboot, for whoever has something to do between them.
+
+Until the trigger everything is undone again if anything goes wrong. After it the host is committed, and all that is left is
+to watch, and to say truly how it ended.
+
+Time is the running event loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
+from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
+
+from .._transport.prober import Prober, Sshd
+from .._transport.session import Session
+from . import scripts
+from .errors import NotRebooted, RebootError
+from .host_track import HostTrack
+from .host_watch import HostWatch
+from .preparing import Preparing
+from .request import Intent, RebootRequest
+from .result import BootedKernel, OutageMs, ProbedOutage, RebootResult
+from .service_watch import Probed, ServiceWatch
+from .shell import ASK_TIMEOUT_S, COMMAND_TIMEOUT_S, HostShell
+from .sights import Sights, WallClock
+
+# The answer to the trigger has to get out before the network goes.
+TRIGGER_GRACE_S = 0.5
+
+# Making a timeline takes the journal of the boot before, on a host that is up and may be busy.
+TIMELINE_TIMEOUT_S = 180.0
+
+
+class HostReboot:
+    """The steps of one host's reboot.
+
+    :param own_boot_id: of the machine this runs on, which is never rebooted.
+    :param new_token: draws a token for reboots that stage nothing.
+    :param progress: told in a few words what happens.
+    :param utc_ns: nanoseconds since 1970; asked once, from where the event loop's clock goes on, so that nobody can set it.
+    :param service: of the user's, to be watched beside the host's sshd.
+    :ivar result: what is known of the reboot so far, whether it ends well or not.
+    :ivar probed: told what came of watching the service, once that is known.
+    :ivar touched: whether an image may be staged on the host.
+    :ivar deadline: monotonic seconds, until when the reboot should be over; known after :meth:`watch`.
+    """
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        prober: Prober,
+        own_boot_id: str,
+        new_token: Callable[[], str],
+        progress: Callable[[str], None],
+        utc_ns: Callable[[], int] = time.time_ns,
+        service: ServiceWatch | None = None,
+    ) -> None:
+        self._session = session
+        self._prober = prober
+        self._own_boot_id = own_boot_id
+        self._new_token = new_token
+        self._progress = progress
+        self._now = asyncio.get_running_loop().time
+        self._clock = WallClock(utc_ns)
+        self._shell = HostShell(session, progress)
+        self._service = service
+        if service is not None:
+            service.ended = self._probed
+        self._token = ""
+        # As far as it can be reached from here; known after unsharing.
+        self._sshd: Sshd | None = None
+        # How it looked in the last watch that came to nothing.
+        self._timed_out: HostTrack | None = None
+        self._sights = Sights()
+        self.result = RebootResult(notes=())
+        self.probed: Callable[[Probed], None] = lambda probed: None
+        self.touched = False
+        self.deadline = 0.0
+
+    # Before the trigger.
+
+    async def prepare(self, request: RebootRequest) -> Intent:
+        """Settle the method, and have the right image loaded for it, or none; see :meth:`Preparing.prepare`."""
+        self._sights = Sights()
+        preparing = Preparing(
+            self._session,
+            request,
+            own_boot_id=self._own_boot_id,
+            new_token=self._new_token,
+            progress=self._progress,
+            result=self.result,
+            sights=self._sights,
+            clock=self._clock,
+        )
+        try:
+            intent = await preparing.prepare()
+        finally:
+            self.touched = self.touched or preparing.touched
+        self._token = intent.token
+        return intent
+
+    def adopt(self, intent: Intent, release_before: str, staged: Mapping[str, Any] | None) -> None:
+        """Go on with a host that somebody else has prepared, and may have triggered."""
+        self._token = intent.token
+        self.touched = staged is not None
+        self.result.before = BootedKernel(intent.boot_id, release_before)
+        self.result.method, self.result.staged, self.result.reasons = intent.method.name, staged, ()
+
+    async def call_off(self) -> bool:
+        """Stop the trigger, if there is one, and unload the image.
+
+        :return: whether both are certain.
+        """
+        return await self._shell.call_off(self._token)
+
+    async def unshare(self) -> None:
+        """Find the host's sshd, and use connections of its own from here on."""
+        # While there is a connection: one that has to be made first tells less well what time it is at its other end.
+        await self.read_clock()
+        await self._session.unshare()
+        self._sshd = await self._session.sshd()
+
+    async def read_clock(self) -> None:
+        """Find out how far the host's clock is from ours, as the system that is to end has it."""
+        self._sights.before = await self._shell.clock_offset(self._clock.utc_ns)
+
+    # From the trigger on.
+
+    async def trigger(self, intent: Intent, message: str, delay_s: float, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
+        """Have the host reboot after a delay.
+
+        :raises NotRebooted: C(TRIGGER_FAILED).
+        """
+        if self._service is not None:
+            self._service.begin(self._sshd.address if self._sshd else None)
+        await self._shell.trigger(intent, message, delay_s, timeout_s)
+
+    async def ask(self, token: str, timeout_s: float = ASK_TIMEOUT_S) -> scripts.HostAnswer | None:
+        """Ask the host which boot it runs; None if there is no answer, or none that makes sense."""
+        return await self._shell.ask(token, timeout_s)
+
+    async def watch(
+        self,
+        intent: Intent,
+        due: float,
+        timeout_s: float,
+        *,
+        again: Callable[[float], Awaitable[None]] | None = None,
+        went_down: Callable[[], None] = lambda: None,
+        ask_at: float | None = None,
+    ) -> scripts.HostAnswer:
+        """Watch until the host has rebooted, and note how it came back.
+
+        :param due: when the reboot is due.
+        :param timeout_s: from then on, or from now on if that is later.
+        :param again: triggers again within so many seconds, for a host that has not heard of it. None for a host that went
+            down in an earlier watch, and is watched on.
+        :param went_down: called when the host is first seen to be gone.
+        :raises NotRebooted: C(REBOOT_TIMEOUT), C(NOT_REBOOTED) or C(TRIGGER_FAILED).
+        """
+        before = self._timed_out if again is None else None
+        deadline = max(due, self._now()) + timeout_s
+        track = HostTrack(due, deadline, probing=self._sshd is not None, ask_at=ask_at, before=before)
+        if self._service is not None and self._sshd is None:
+            # Nobody else sees it go.
+            asyncio.get_running_loop().call_at(due, self._service.host_goes)
+        watch = HostWatch(
+            self._shell,
+            self._prober,
+            self._sshd,
+            intent,
+            track,
+            service=self._service,
+            again=again,
+            went_down=went_down,
+            progress=self._progress,
+        )
+        try:
+            answer = await watch.until_back()
+        except NotRebooted:
+            self._timed_out = track
+            raise
+        finally:
+            watch.end()
+        self.deadline = track.deadline
+        self._came_back(answer, track)
+        return answer
+
+    def _came_back(self, answer: scripts.HostAnswer, track: HostTrack) -> None:
+        outage, back_at, evidence = track.outage, track.back_at, answer.evidence
+        self._sights.outage = self._clock.span(outage.began_at, outage, "ssh") if outage else None
+        if self._service is not None:
+            self._service.host_is_back(self._now() if back_at is None else back_at)
+        result = self.result
+        result.rebooted, result.path, result.proof = True, evidence.path, None
+        result.after = BootedKernel(evidence.boot_id, evidence.release)
+        result.detected_by = "banner" if self._sshd else "connection"
+        result.outage = OutageMs.of(outage)
+        result.login_ms = round((self._now() - back_at) * 1000) if back_at is not None else None
+        self._progress("back by %s with %s" % (evidence.path, evidence.release))
+
+    def end_probe(self) -> None:
+        """Have the service watched no longer."""
+        if self._service is not None:
+            self._service.end()
+
+    def _probed(self, probed: Probed) -> None:
+        self.result.probe = ProbedOutage(probed.seen_by, OutageMs.of(probed.outage))
+        if probed.outage is not None:
+            self._sights.probe_outage = self._clock.span(probed.outage.last_good, probed.outage, probed.seen_by)
+        if probed.note is not None:
+            self.result.notes = (*(self.result.notes or ()), probed.note.as_dict())
+            self._progress(probed.note.message)
+        self.probed(probed)
+
+    # Once the host is back.
+
+    def verify(self, intent: Intent, answer: scripts.HostAnswer) -> None:
+        """Hold the new boot against what was asked for.
+
+        :raises RebootError: C(NOT_PROVEN).
+        """
+        verification = intent.method.verify(intent, answer.evidence)
+        self.result.proof = verification.proof.as_dict() if verification.proof else None
+        if verification.objection is None:
+            return
+        unproven = reason("NOT_PROVEN", verification.objection)
+        others = (method for method in intent.allowed if method is not intent.method)
+        if not any(method.accepts(intent, answer.evidence) for method in others):
+            raise RebootError(unproven.code, unproven.message)
+        self.result.reasons = (*self.result.reasons, unproven)
+
+    async def restore_panic(self, intent: Intent, answer: scripts.HostAnswer, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
+        """Put back what our one-boot arguments set, unless the host has settings of its own by now."""
+        await self._shell.restore_panic(intent, answer, timeout_s)
+
+    async def test(self, command: str, deadline: float) -> None:
+        """Run the user's test until it succeeds.
+
+        :raises RebootError: C(TEST_COMMAND_FAILED).
+        """
+        await self._shell.test(command, deadline)
+
+    def restore(self) -> None:
+        """Let later tasks connect as they did before."""
+        self._session.restore()
+
+    # How it went.
+
+    def since(self, began: float) -> Interval:
+        """From a moment of the event loop to now."""
+        return self._clock.since(began)
+
+    async def timeline(
+        self, intent: Intent, *, healthy_at: float | None = None, drain: Interval | None = None, combination: str | None = None
+    ) -> dict[str, Any] | None:
+        """Where the time of the reboot went, as M(fleet.kexec.timeline) tells it; what keeps that from telling is no failure.
+
+        :param healthy_at: when the host was found to be as it should.
+        :return: None if it can't be told.
+        """
+        sights, before = self._sights, self.result.before
+        sights.drain = drain
+        sights.healthy_ns = self._clock.utc_ns(healthy_at) if healthy_at is not None else None
+        sights.words = {
+            "token": intent.token,
+            "boot_id_before": intent.boot_id,
+            "release_before": before.release if before else "",
+            "combination": combination or "",
+        }
+        try:
+            after = await self._shell.clock_offset(self._clock.utc_ns)
+            answer = await self._session.module("fleet.kexec.timeline", {"seen": sights.as_args(after)}, TIMELINE_TIMEOUT_S)
+            if "timeline" in answer:
+                timeline: dict[str, Any] = answer["timeline"]
+                return timeline
+            said = str(answer.get("msg", "no message"))
+        except Exception as error:  # it is about a reboot that is over, and went well or not without it
+            said = str(error) or type(error).__name__
+        self._progress("no timeline: %s" % said)
+        return None

@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preparing one host for its reboot: its facts, the method, and the image that goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import HOST_CODES
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
+
+from .._transport.session import Session
+from .errors import RebootError
+from .methods import RebootMethod
+from .request import Intent, RebootRequest
+from .result import BootedKernel, RebootResult
+from .sights import Sights, WallClock
+
+# Subsets of M(fleet.kexec.boot_facts) that the method depends on.
+FACTS = ["min", "container", "kexec", "verdict"]
+
+# Before the trigger the host is up, and slow at worst.
+MODULE_TIMEOUT_S = 300.0
+
+
+class _HostRefuses(Exception):
+    """Raised when the host is why no image can be staged, so that a method without one may do.
+
+    :ivar reasons: what speaks against an image.
+    :ivar error: to be raised if there is no such method.
+    """
+
+    def __init__(self, reasons: list[Reason], error: RebootError) -> None:
+        super().__init__(error.reason.message)
+        self.reasons = reasons
+        self.error = error
+
+
+class Preparing:
+    """Preparation of one host.
+
+    :param own_boot_id: of the machine this runs on, which is never rebooted.
+    :param new_token: draws a token for reboots that stage nothing.
+    :param progress: told in a few words what happens.
+    :param result: takes in what comes to be known, whether it ends well or not.
+    :param sights: takes in how long staging took.
+    :ivar touched: whether an image may be staged on the host.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        request: RebootRequest,
+        *,
+        own_boot_id: str,
+        new_token: Callable[[], str],
+        progress: Callable[[str], None],
+        result: RebootResult,
+        sights: Sights,
+        clock: WallClock,
+    ) -> None:
+        self._session = session
+        self._request = request
+        self._own_boot_id = own_boot_id
+        self._new_token = new_token
+        self._progress = progress
+        self._result = result
+        self._sights = sights
+        self._clock = clock
+        self.touched = False
+
+    async def prepare(self) -> Intent:
+        """Settle the method, and have the right image loaded for it, or none.
+
+        In check mode nothing is loaded, and the intent is what it would be.
+
+        :raises RebootError: the host, or what is asked for, can't be.
+        :raises SessionLost: the host could not be reached.
+        """
+        facts = await self._facts()
+        boot_id, kernel = facts["boot"]["boot_id"], facts["kernel"]
+        if boot_id == self._own_boot_id:
+            raise RebootError("CONTROL_NODE", "this host is the machine that runs the playbook")
+        self._result.before = BootedKernel(boot_id, kernel["release"])
+        blockers = [Reason(**blocker) for blocker in facts["blockers"]]
+        if facts["container"]:
+            raise RebootError(blockers[0].code, blockers[0].message)
+        method, staged, reasons = await self._settle(facts, blockers)
+        self._result.method, self._result.staged, self._result.reasons = method.name, staged, tuple(reasons)
+        return Intent(
+            boot_id=boot_id,
+            token=(staged["token"] or "") if staged else self._new_token(),
+            release=staged["release"] if staged else "",
+            method=method,
+            panic=(kernel["panic_s"], kernel["panic_on_oops"]),
+            allowed=self._request.methods,
+        )
+
+    async def _facts(self) -> dict[str, Any]:
+        policy = {"policy": dict(self._request.policy)} if self._request.policy else {}
+        result = await self._module("fleet.kexec.boot_facts", {"gather_subset": FACTS, **policy})
+        if result.get("failed"):
+            raise RebootError(result.get("code", "FACTS_UNREADABLE"), "boot_facts failed: %s" % _said(result))
+        facts: dict[str, Any] = result["ansible_facts"]["fleet_kexec"]
+        return facts
+
+    async def _module(self, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
+        return await self._session.module(name, args, MODULE_TIMEOUT_S)
+
+    async def _settle(
+        self, facts: dict[str, Any], blockers: list[Reason]
+    ) -> tuple[RebootMethod, dict[str, Any] | None, list[Reason]]:
+        """The first method that is possible, the image that is staged for it, or would be, and why it is no method before it."""
+        *preferred, last = self._request.methods
+        reasons: list[Reason] = []
+        for method in preferred:
+            try:
+                return method, await self._loaded(method, facts, blockers), reasons
+            except _HostRefuses as refused:
+                reasons += refused.reasons
+                self._progress("no %s: %s" % (method.name, "; ".join(each.message for each in refused.reasons)))
+        try:
+            return last, await self._loaded(last, facts, blockers), reasons
+        except _HostRefuses as refused:
+            raise refused.error from None
+
+    async def _loaded(self, method: RebootMethod, facts: dict[str, Any], blockers: list[Reason]) -> dict[str, Any] | None:
+        """Have loaded what the method needs."""
+        if method.stages:
+            return await self._stage(facts, blockers)
+        unstaged = await self._module("fleet.kexec.stage", {"state": "unstaged"})
+        if unstaged.get("failed"):
+            raise RebootError(unstaged.get("code", "UNLOAD_FAILED"), "unstaging failed: %s" % _said(unstaged))
+        return None
+
+    async def _stage(self, facts: dict[str, Any], blockers: list[Reason]) -> dict[str, Any]:
+        risks = [blocker for blocker in blockers if blocker.code in RISK_CODES]
+        if risks:
+            raise _HostRefuses(blockers, RebootError(risks[0].code, "; ".join(risk.message for risk in risks)))
+        for warning in facts.get("warnings", []):
+            self._progress("warning: %s" % warning["message"])
+        self.touched = True
+        if facts["staged"] and not self._request.image:
+            result: dict[str, Any] = {"staged": facts["staged"]}
+        else:
+            began = self._clock.now()
+            # Blockers of loaders are judged by stage, for the loader asked for.
+            result = await self._module("fleet.kexec.stage", self._request.image)
+            self._sights.stage = self._clock.since(began)
+        if not result.get("failed"):
+            staged: dict[str, Any] = result["staged"]
+            self._result.notes, self._result.predicted_ms = tuple(result.get("notes", ())), result.get("predicted_ms")
+            self._progress("staged %s by %s" % (staged["release"], staged["loader"]))
+            return staged
+        if "code" not in result:
+            raise RebootError("FACTS_UNREADABLE", "stage failed: %s" % _said(result))
+        error = RebootError(result["code"], result["msg"])
+        if result["code"] not in HOST_CODES:
+            raise error
+        raise _HostRefuses(blockers or [reason(result["code"], result["msg"])], error)
+
+
+def _said(result: Mapping[str, Any]) -> str:
+    """Words of a module that failed."""
+    return str(result.get("msg", "no message"))

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One host's reboot as it is asked for, and as it is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .methods import Expectation, RebootMethod, allowed_by
+
+
+@dataclass(frozen=True)
+class RebootRequest:
+    """Options of the user.
+
+    :ivar method: one of :data:`methods.REQUESTS`.
+    :ivar image: options of M(fleet.kexec.stage) that were given; empty if none were.
+    :ivar policy: what risks lead to, by code, where it is not left to the host.
+    """
+
+    method: str
+    reboot_timeout_s: float
+    test_command: str
+    message: str
+    pre_reboot_delay_s: float = 0.0
+    post_reboot_delay_s: float = 0.0
+    image: Mapping[str, Any] = field(default_factory=dict)
+    policy: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def methods(self) -> tuple[RebootMethod, ...]:
+        """The methods that it allows, in the order in which they are tried."""
+        return allowed_by(self.method)
+
+
+@dataclass(frozen=True)
+class Intent(Expectation):
+    """Reboot of a host that is ready for its trigger: all that whoever goes on with it has to know.
+
+    :ivar panic: C(kernel.panic) and C(kernel.panic_on_oops), to be put back.
+    :ivar allowed: the methods that the request allows; coming back as another one of them would have is good enough, too.
+    """
+
+    method: RebootMethod
+    panic: tuple[int, int]
+    allowed: tuple[RebootMethod, ...]

@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Result of one host's reboot, as far as it is known, and the shapes in which tasks return it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
+
+from .host_track import HostOutage
+from .service_track import ServiceOutage
+
+DONE = "done"
+UNFINISHED = "unfinished"
+
+
+@dataclass(frozen=True)
+class BootedKernel:
+    """One boot of a host.
+
+    :ivar release: of its kernel.
+    """
+
+    boot_id: str
+    release: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Plain values, for results."""
+        return {"boot_id": self.boot_id, "release": self.release}
+
+
+@dataclass(frozen=True)
+class OutageMs:
+    """Length of an outage as probes saw it.
+
+    :ivar error_ms: by how much it may have been shorter.
+    """
+
+    duration_ms: int
+    error_ms: int
+
+    @classmethod
+    def of(cls, seen: HostOutage | ServiceOutage | None) -> OutageMs | None:
+        """The length of an outage; None if none was seen."""
+        return None if seen is None else cls(seen.duration_ms, seen.error_ms)
+
+
+@dataclass(frozen=True)
+class ProbedOutage:
+    """Outage of the service that was probed beside sshd.
+
+    :ivar seen_by: what was probed; without secrets.
+    :ivar outage: None if it could not be told.
+    """
+
+    seen_by: str
+    outage: OutageMs | None
+
+
+@dataclass
+class RebootResult:
+    """One host's reboot; None for what is not known, or not yet.
+
+    :ivar status: how it ended: C(done), C(unfinished), or how a rollout says it.
+    :ivar rebooted: whether the host was rebooted; None before that is decided.
+    :ivar method: name of the method that was chosen.
+    :ivar path: how the host came back by its own account, C(kexec) or C(firmware).
+    :ivar staged: as M(fleet.kexec.stage) returns it.
+    :ivar predicted_ms: as M(fleet.kexec.stage) returns it.
+    :ivar proof: sign by sign; None if the method has none.
+    :ivar reasons: why it is not the method that was asked for first, and what it took to bring the host back.
+    :ivar notes: as M(fleet.kexec.stage) returns them, and why a probe has no outage.
+    :ivar detected_by: what the host's return was noticed by.
+    :ivar login_ms: from the first answer of sshd to the first command.
+    :ivar elapsed_ms: from before the trigger, or in a rollout the drain, until the host was healthy.
+    :ivar down: for a host that a rollout has given up, whether it has to be taken for down.
+    :ivar failure: why it is not done.
+    :ivar timeline: as M(fleet.kexec.timeline) returns it.
+    """
+
+    status: str = UNFINISHED
+    rebooted: bool | None = None
+    method: str | None = None
+    path: str | None = None
+    staged: Mapping[str, Any] | None = None
+    predicted_ms: Mapping[str, Any] | None = None
+    proof: Mapping[str, Any] | None = None
+    reasons: tuple[Reason, ...] = ()
+    notes: tuple[Mapping[str, Any], ...] | None = None
+    before: BootedKernel | None = None
+    after: BootedKernel | None = None
+    detected_by: str | None = None
+    outage: OutageMs | None = None
+    probe: ProbedOutage | None = None
+    login_ms: int | None = None
+    elapsed_ms: int | None = None
+    down: bool | None = None
+    failure: Reason | None = None
+    timeline: Mapping[str, Any] | None = None
+
+    def as_result(self) -> dict[str, Any]:
+        """The result of M(fleet.kexec.reboot), or as much of it as its steps have come to; null is what can't be told."""
+        result: dict[str, Any] = {"notes": list(self.notes or ())}
+        if self.before is not None:
+            result["before"] = self.before.as_dict()
+        if self.staged is not None:
+            result["predicted_ms"] = self.predicted_ms
+        if self.method is not None:
+            result.update(method=self.method, reasons=self._reasons(), staged=self.staged)
+        if self.path is not None:
+            result.update(
+                path=self.path,
+                proof=self.proof,
+                after=self.after.as_dict() if self.after else None,
+                detected_by=self.detected_by,
+                login_ms=self.login_ms,
+                **_named("outage", self.outage),
+            )
+        if self.probe is not None:
+            result.update(probe_seen_by=self.probe.seen_by, **_named("probe_outage", self.probe.outage))
+        if self.elapsed_ms is not None:
+            result["elapsed_ms"] = self.elapsed_ms
+        if self.status == DONE:
+            result["timeline"] = self.timeline
+        if self.rebooted is not None:
+            # A host that is not is one that would be: check mode.
+            result.update(rebooted=self.rebooted, changed=True)
+        return result
+
+    def as_outcome(self) -> dict[str, Any]:
+        """All that is known, in one flat dictionary, as M(fleet.kexec.rolling_reboot) and M(fleet.kexec.outcome) return it."""
+        known = {
+            "status": self.status,
+            "method": self.method,
+            "path": self.path,
+            "staged": self.staged,
+            "proof": self.proof,
+            "reasons": self._reasons(),
+            **_named("outage", self.outage),
+            "probe_seen_by": self.probe.seen_by if self.probe else None,
+            **_named("probe_outage", self.probe.outage if self.probe else None),
+            "notes": None if self.notes is None else list(self.notes),
+            "detected_by": self.detected_by,
+            "login_ms": self.login_ms,
+            "elapsed_ms": self.elapsed_ms,
+            "down": self.down,
+            "timeline": self.timeline,
+            "before": self.before.as_dict() if self.before else None,
+            "after": self.after.as_dict() if self.after else None,
+        }
+        if self.failure is not None:
+            known.update(code=self.failure.code, msg=self.failure.message, hint=self.failure.hint)
+        return {name: value for name, value in known.items() if value not in (None, "")}
+
+    def as_facts(self, task_vars: Mapping[str, Any]) -> dict[str, Any]:
+        """C(ansible_facts) of M(fleet.kexec.reboot) with the fact C(fleet_kexec.last_boot); empty without a reboot."""
+        if not self.rebooted:
+            return {}
+        # Notes are about the staging, and in the result.
+        return with_last_boot({name: value for name, value in self.as_outcome().items() if name != "notes"}, task_vars)
+
+    def _reasons(self) -> list[dict[str, str]]:
+        return [each.as_dict() for each in self.reasons]
+
+
+def with_last_boot(last_boot: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
+    """C(ansible_facts) with the fact C(fleet_kexec.last_boot), beside what is known of C(fleet_kexec) already."""
+    known = (task_vars.get("ansible_facts") or {}).get("fleet_kexec") or {}
+    return {"ansible_facts": {"fleet_kexec": {**known, "last_boot": last_boot}}}
+
+
+def _named(name: str, outage: OutageMs | None) -> dict[str, int | None]:
+    """An outage in two values: C(NAME_ms) and C(NAME_error_ms)."""
+    return {
+        "%s_ms" % name: outage.duration_ms if outage else None,
+        "%s_error_ms" % name: outage.error_ms if outage else None,
+    }

@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of a report, as users write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from .._values import Value
+from .errors import ReportError
+
+FORMATS = ("html", "json", "metrics")
+
+
+@dataclass(frozen=True)
+class ReportRequest:
+    """Options of a report.
+
+    :ivar run_id: name of the run, or C(latest).
+    :ivar compare: name of another run to compare it with, or None.
+    :ivar paths: format → path of the file; without any, the page goes beside the journal.
+    :ivar ways: name of a way → its runs, to compare ways in place of reporting on one run.
+    :ivar mode: permissions of the files; None to keep those that they have.
+    :ivar check: write nothing.
+    """
+
+    run_id: str
+    compare: str | None
+    paths: Mapping[str, str]
+    ways: Mapping[str, Sequence[str]] | None = None
+    mode: int | None = None
+    check: bool = False
+
+
+def parse_mode(value: Any) -> int | None:
+    """Read permissions: C('0644'), or the number that YAML makes of C(0644).
+
+    :raises ReportError: the value is something else.
+    """
+    if value is None:
+        return None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0o777:
+        return value
+    text = str(value).removeprefix("0o")
+    if not re.fullmatch(r"0?[0-7]{3}", text):
+        raise _option(value, "mode").wrong("octal permissions, such as '0644'")
+    return int(text, 8)
+
+
+def parse_ways(value: Any) -> dict[str, list[str]] | None:
+    """Read the runs of each way: a name, or a list of names.
+
+    :raises ReportError: the value is something else, or a way has no runs.
+    """
+    if value is None:
+        return None
+    ways = _option(value, "ways")
+    given = ways.dictionary("a dictionary of ways and their runs")
+    if not given:
+        raise ways.wrong("a dictionary of at least one way")
+    return {
+        str(name): [run.text() for run in ways.below(".%s" % name, runs).one_or_more("a run, or a list of at least one")]
+        for name, runs in given.items()
+    }
+
+
+def _option(value: Any, name: str) -> Value:
+    return Value(value, name, partial(ReportError, "REPORT_FAILED"))

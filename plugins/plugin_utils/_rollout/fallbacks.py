@@ -1,0 +1,113 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fallbacks for a host that does not come back, or comes back otherwise than asked, as far as the user allows them."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
+
+from .._errors import RolloutError
+from .._reboot.errors import RebootError
+from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
+from .._reboot.methods import RebootMethod
+from .._reboot.request import Intent, RebootRequest
+from .._reboot.scripts import HostAnswer
+from .desk import Desk
+from .flight import Flight, GivenUp
+from .host_hooks import HostHooks
+
+FALLBACK_NONE = "none"
+FALLBACK_FIRMWARE = "firmware"
+FALLBACK_POWER_HOOK = "power_hook"
+FALLBACKS = (FALLBACK_NONE, FALLBACK_FIRMWARE, FALLBACK_POWER_HOOK)
+
+
+class Fallbacks:
+    """What is done for one host.
+
+    :param fallback: one of :data:`FALLBACKS`. All but C(none) allow the method's own; C(power_hook) allows the hook, too.
+    """
+
+    def __init__(
+        self,
+        fallback: str,
+        *,
+        name: str,
+        flight: Flight,
+        reboot: HostReboot,
+        request: RebootRequest,
+        hooks: HostHooks,
+        desk: Desk,
+    ) -> None:
+        self._fallback = fallback
+        self._name = name
+        self._flight = flight
+        self._reboot = reboot
+        self._request = request
+        self._hooks = hooks
+        self._desk = desk
+        self._now = asyncio.get_running_loop().time
+
+    async def until_back(self, intent: Intent, due: float, ask_at: float | None) -> tuple[Intent, HostAnswer]:
+        """Watch until the host is back and proven.
+
+        :return: the reboot that it came back from, which may be another one, and its answer.
+        :raises GivenUp: it is not, with all that is allowed.
+        """
+        try:
+            answer = await self._flight.watch(intent, due, ask_at)
+        except RebootError as error:
+            if error.reason.code != "REBOOT_TIMEOUT" or self._fallback != FALLBACK_POWER_HOOK or not self._hooks.has_power:
+                raise self._flight.failed(error) from error
+            return intent, await self._power_cycle(intent, error)
+        try:
+            self._flight.verify(intent, answer)
+        except RebootError as error:
+            other = intent.method.fallback
+            if self._fallback == FALLBACK_NONE or other is None or other.accepts(intent, answer.evidence):
+                # Not allowed, or of no use: the host is what it would come back as already.
+                raise GivenUp(error.reason, down=False) from error
+            return await self._reboot_by(other, intent, answer, error)
+        return intent, answer
+
+    async def _power_cycle(self, intent: Intent, error: RebootError) -> HostAnswer:
+        """Cycle the power of a host that stays away, once.
+
+        What comes back then need not be proven: it comes through firmware.
+        """
+        failed = await self._hooks.power()
+        if failed is not None:
+            raise GivenUp(reason(error.reason.code, "%s; %s" % (error.reason.message, failed.message)), down=True)
+        try:
+            answer = await self._flight.watch_on(intent)
+        except RebootError as again:
+            message = "%s; nor after its power was cycled" % error.reason.message
+            raise GivenUp(reason(again.reason.code, message), down=True) from again
+        result = self._reboot.result
+        result.reasons = (*result.reasons, reason("POWER_CYCLED", error.reason.message))
+        return answer
+
+    async def _reboot_by(
+        self, method: RebootMethod, intent: Intent, answer: HostAnswer, error: RebootError
+    ) -> tuple[Intent, HostAnswer]:
+        """Reboot a host that came back otherwise than asked by another method."""
+        prepared = await self._reboot.prepare(replace(self._request, method=method.name))
+        # The panic settings of now are those of the boot that is not as asked.
+        again = replace(prepared, boot_id=answer.evidence.boot_id, panic=intent.panic)
+        await self._reboot.read_clock()
+        await self._flight.declare(again)
+        try:
+            await self._desk.confirm_slot(self._name)
+        except RolloutError as lost:
+            raise GivenUp(error.reason, down=False) from lost
+        await self._flight.trigger(again)
+        try:
+            answer = await self._flight.watch(again, self._now() + TRIGGER_GRACE_S)
+            self._flight.verify(again, answer)
+        except RebootError as failed:
+            raise self._flight.failed(failed) from failed
+        return again, answer

@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One host's reboot in a rollout, from its intent until it is proven how it came back.
+
+Every step is in the journal, the intent before the host is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import trigger_unit
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
+
+from .._errors import RolloutError
+from .._journal import events
+from .._journal.file import utc
+from .._journal.phases import Phase
+from .._reboot.errors import NotRebooted, RebootError
+from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
+from .._reboot.request import Intent, RebootRequest
+from .._reboot.scripts import HostAnswer
+from .._reboot.service_watch import Probed
+from .desk import Desk
+
+
+class GivenUp(Exception):
+    """Raised when a host is given up.
+
+    :ivar down: whether it has to be taken for down.
+    """
+
+    def __init__(self, why: Reason, down: bool) -> None:
+        super().__init__(why.message)
+        self.reason = why
+        self.down = down
+
+
+class Flight:
+    """One host's reboot, or more than one, if the first does not end as it should.
+
+    :param now_utc: seconds since 1970, UTC.
+    :ivar phase: how far the host has come, before its intent, too.
+    :ivar triggered: whether it may have rebooted, or may yet.
+    :ivar told: whether a trigger was ever sent, though it may have been called off.
+    :ivar came_back_from: the reboot that it came back from last; None if it did not.
+    """
+
+    def __init__(self, name: str, reboot: HostReboot, request: RebootRequest, desk: Desk, now_utc: Callable[[], float]) -> None:
+        self._name = name
+        self._reboot = reboot
+        self._request = request
+        self._desk = desk
+        self._now_utc = now_utc
+        self._now = asyncio.get_running_loop().time
+        self.phase = Phase.PREPARING
+        self.triggered = False
+        self.told = False
+        self.came_back_from: Intent | None = None
+        reboot.probed = self._probed
+
+    async def declare(self, intent: Intent) -> None:
+        """Have it on disk that the host is about to be told, so that whoever comes after asks it."""
+        self._desk.record(
+            events.HostIntent(
+                host=self._name,
+                boot_id=intent.boot_id,
+                token=intent.token,
+                unit=trigger_unit(intent.token) + ".service",
+                method=intent.method.name,
+                release=intent.release,
+                reboot_timeout_s=self._request.reboot_timeout_s,
+                panic={"panic_s": intent.panic[0], "panic_on_oops": intent.panic[1]},
+            )
+        )
+        await self._desk.durable()
+
+    async def trigger(self, intent: Intent) -> None:
+        """Tell the host to reboot.
+
+        :raises GivenUp: it can't.
+        """
+        self.phase = Phase.INTENT
+        self.triggered = True
+        try:
+            await self._tell(intent)
+        except RebootError as error:
+            raise self.failed(error) from error
+        self.phase = Phase.TRIGGERED
+        self._desk.record(events.HostTriggered(host=self._name))
+
+    async def _tell(self, intent: Intent, timeout_s: float | None = None) -> None:
+        self.told = True
+        bound = {} if timeout_s is None else {"timeout_s": timeout_s}
+        await self._reboot.trigger(intent, self._request.message, TRIGGER_GRACE_S, **bound)
+
+    async def _tell_again(self, intent: Intent, timeout_s: float) -> None:
+        try:
+            await self._desk.confirm_slot(self._name)
+        except RolloutError:
+            # It has not begun. Without a slot it must not; it is undone where that is certain.
+            self.triggered = not await self._reboot.call_off()
+            raise
+        await self._tell(intent, timeout_s)
+
+    def failed(self, error: RebootError) -> GivenUp:
+        """The end of a host whose reboot failed: if it never began, and that is certain, the host serves on."""
+        not_rebooted = isinstance(error, NotRebooted)
+        self.triggered = not (isinstance(error, NotRebooted) and error.called_off)
+        return GivenUp(error.reason, down=not_rebooted and self.triggered)
+
+    async def watch(self, intent: Intent, due: float, ask_at: float | None = None) -> HostAnswer:
+        """Watch until the host is back; see :meth:`HostReboot.watch`."""
+
+        def went_down() -> None:
+            self.phase = Phase.DOWN
+            self._desk.record(events.HostDown(host=self._name, down_at=utc(self._now_utc())))
+
+        answer = await self._reboot.watch(
+            intent,
+            due,
+            self._request.reboot_timeout_s,
+            again=lambda timeout_s: self._tell_again(intent, timeout_s),
+            went_down=went_down,
+            ask_at=ask_at,
+        )
+        self._came_back(intent)
+        return answer
+
+    async def watch_on(self, intent: Intent) -> HostAnswer:
+        """Watch a host that has been down for too long already."""
+        answer = await self._reboot.watch(intent, self._now(), self._request.reboot_timeout_s)
+        self._came_back(intent)
+        return answer
+
+    def _came_back(self, intent: Intent) -> None:
+        self.came_back_from = intent
+        self.phase = Phase.BACK
+        outage = self._reboot.result.outage
+        self._desk.record(
+            events.HostBack(
+                host=self._name,
+                outage_ms=outage.duration_ms if outage else None,
+                outage_error_ms=outage.error_ms if outage else None,
+                detected_by=self._reboot.result.detected_by or "",
+            )
+        )
+
+    def _probed(self, probed: Probed) -> None:
+        outage = probed.outage
+        self._desk.record(
+            events.HostProbed(
+                host=self._name,
+                probe_seen_by=probed.seen_by,
+                probe_outage_ms=outage.duration_ms if outage else None,
+                probe_outage_error_ms=outage.error_ms if outage else None,
+                probe_down_at=utc(self._now_utc() - self._now() + outage.last_good) if outage else None,
+                note=probed.note,
+            )
+        )
+
+    def verify(self, intent: Intent, answer: HostAnswer) -> None:
+        """Hold what runs against what was asked for, and keep what it is where it is something else.
+
+        :raises RebootError: C(NOT_PROVEN).
+        """
+        try:
+            self._reboot.verify(intent, answer)
+        except RebootError:
+            self._desk.record(events.HostUnproven(host=self._name, **self._came_back_as(answer)))
+            raise
+
+    def verified(self, answer: HostAnswer) -> None:
+        """Note that the host came back as it should, or as somebody allows."""
+        self.phase = Phase.VERIFIED
+        result = self._reboot.result
+        self._desk.record(
+            events.HostVerified(host=self._name, **self._came_back_as(answer), login_ms=result.login_ms, reasons=result.reasons)
+        )
+
+    def _came_back_as(self, answer: HostAnswer) -> dict[str, Any]:
+        evidence = answer.evidence
+        return {
+            "path": evidence.path,
+            "proof": self._reboot.result.proof or {},
+            "boot_id": evidence.boot_id,
+            "release": evidence.release,
+        }

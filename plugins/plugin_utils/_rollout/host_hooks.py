@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hooks around one host's reboot, run one after the other and journalled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
+
+from .._hooks.hook import Hook
+from .._hooks.runner import HookRunner
+from .._journal import events
+from .._journal.events import Event
+
+ON_FAILURE = "on_failure"
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """Hooks of one host.
+
+    :ivar power: power-cycles a host that does not come back.
+    """
+
+    before: tuple[Hook, ...] = ()
+    after: tuple[Hook, ...] = ()
+    on_failure: tuple[Hook, ...] = ()
+    power: tuple[Hook, ...] = ()
+
+
+class HostHooks:
+    """One host's hooks, ready to run."""
+
+    def __init__(self, name: str, hooks: Hooks, runner: HookRunner, record: Callable[[Event], None]) -> None:
+        self._name = name
+        self._hooks = hooks
+        self._runner = runner
+        self._record = record
+
+    @property
+    def drains(self) -> bool:
+        """Whether there are hooks that may have to be made up for."""
+        return bool(self._hooks.before)
+
+    @property
+    def has_power(self) -> bool:
+        """Whether the host can be power-cycled."""
+        return bool(self._hooks.power)
+
+    async def before(self) -> Reason | None:
+        """Drain the host.
+
+        :return: why the first hook failed that did; None if none did.
+        """
+        return await self._run("before", self._hooks.before)
+
+    async def after(self) -> Reason | None:
+        """Put the host back into service; see :meth:`before`."""
+        return await self._run("after", self._hooks.after)
+
+    async def power(self) -> Reason | None:
+        """Power-cycle the host; see :meth:`before`."""
+        return await self._run("power_hook", self._hooks.power)
+
+    async def on_failure(self) -> None:
+        """Tell whom it concerns that the host is given up."""
+        await self._run(ON_FAILURE, self._hooks.on_failure)
+
+    async def _run(self, phase: str, hooks: Sequence[Hook]) -> Reason | None:
+        failed: Reason | None = None
+        for hook in hooks:
+            outcome = await self._runner.run(hook)
+            self._record(
+                events.HookEnded(
+                    host=self._name,
+                    hook=hook.name,
+                    phase=phase,
+                    attempts=outcome.attempts,
+                    ok=outcome.ok,
+                    duration_ms=outcome.duration_ms,
+                    message=outcome.message,
+                )
+            )
+            if not outcome.ok:
+                failed = failed or reason("HOOK_FAILED", "%s hook %s: %s" % (phase, hook.name, outcome.message))
+                # Whoever is to be told of a failure is told, whether others could be or not.
+                if phase != ON_FAILURE:
+                    break
+        return failed

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Simulated hosts with a journal, and controllers that roll over them: the real conductor and host runs, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
+from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import parse_hooks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Event, Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import utc
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import RebootResult
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_hooks import Hooks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import HostRun
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import done_before
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import DEFAULT
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Bystander, HostSpec, Status
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan, make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import Scheduler
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings, settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
+
+from ...virtual_time import run
+from ..simulated import Host, Network
+
+
+class Killed(BaseException):
+    """The controller dies: nothing it would still do is done."""
+
+
+class Budget:
+    """A shared budget that always has room, unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.held: set[str] = set()
+        self.taken_by_others: set[str] = set()
+        self.lost = False
+
+    async def acquire(self, host: str) -> bool:
+        if self.lost:
+            raise LockError("LOCK_LOST", "the lease ran out")
+        await asyncio.sleep(0.01)
+        if host in self.taken_by_others:
+            return False
+        self.held.add(host)
+        return True
+
+    async def confirm(self, host: str) -> None:
+        assert host in self.held
+        if self.lost:
+            raise LockError("LOCK_LOST", "the lease ran out")
+
+    async def release(self, host: str) -> None:
+        self.held.discard(host)
+
+
+class World:
+    """Hosts, a journal on a disk, and controllers that come and go."""
+
+    def __init__(self, *names: str, hooks: Mapping[str, Any] | None = None, fallback: str = "none", **options: Any) -> None:
+        self.hosts = {name: Host(name) for name in names}
+        self.domains: dict[str, dict[str, str]] = {}
+        self.combination = ""
+        # Machines that are not rebooted, and hosts that there is no way to.
+        self.bystanders: dict[str, Host] = {}
+        self.down_at_start: list[str] = []
+        self.no_way_to: set[str] = set()
+        self.hooks = hooks or {}
+        self.fallback = fallback
+        self.options = options
+        self.method = "kexec"
+        self.budget = Budget()
+        self.disk: list[Record] = []
+        self.disk_full = False
+        self.commit_s = 0.002
+        self.kill_after: int | None = None
+        self.now = 1000.0
+        self.reboot_timeout_s = 120.0
+        self.probe: dict[str, Any] | None = None
+        self.statuses: dict[str, Status] = {}
+        self.results: dict[str, RebootResult] = {}
+        self.stopped: str | None = None
+        self.actions: list[tuple[float, Any]] = []
+        self.most_down = 0
+
+    # What the conductor needs.
+
+    async def commit(self, batch: Sequence[Event]) -> None:
+        await asyncio.sleep(self.commit_s)
+        if self.disk_full:
+            raise RolloutError("JOURNAL_FAILED", "no space left on device")
+        for event in batch:
+            self.write(event.as_record())
+            if self.kill_after is not None and len(self.disk) >= self.kill_after:
+                raise Killed
+
+    def write(self, record: Record) -> None:
+        """Have a record on the disk."""
+        self.disk.append(dict(record, at=utc(self.hosts_now())))
+
+    def hosts_now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
+        if host.name in self.no_way_to:
+            raise RebootError("CONTROL_NODE", "the connection is local")
+        session = self.hosts[host.name]
+        service = parse_probe(self.probe)
+        network: Any = self.network
+        return HostRun(
+            host,
+            reboot=HostReboot(
+                session=session,
+                prober=network,
+                own_boot_id="mine",
+                new_token=lambda: "cd" * 8,
+                progress=lambda text: None,
+                utc_ns=lambda: round(self.hosts_now() * 1e9),
+                service=ServiceWatch(service, network) if service else None,
+            ),
+            runner=HookRunner(session, session),
+            hooks=Hooks(**{phase: parse_hooks(value, phase) for phase, value in self.hooks.items()}),
+            request=RebootRequest(self.method, self.reboot_timeout_s, "true", "m"),
+            fallback=self.fallback,
+            desk=desk,
+            now_utc=self.hosts_now,
+        )
+
+    async def sshd(self, name: str) -> Sshd | None:
+        return await {**self.hosts, **self.bystanders}[name].sshd()
+
+    async def answers(self, name: str) -> bool:
+        return {**self.hosts, **self.bystanders}[name].up
+
+    # A controller's life.
+
+    def conduct(self, *, resume: bool = False, kill_after: int | None = None) -> World:
+        """Run a controller to its end, whichever that is."""
+        self.kill_after = kill_after
+        state = RunState.from_records(self.disk) if resume else None
+        with contextlib.suppress(Killed):
+            run(self._conduct(copy.deepcopy(state)), start=self.now)
+        return self
+
+    async def _conduct(self, before: RunState | None) -> None:
+        loop = asyncio.get_running_loop()
+        self.network = Network(*self.hosts.values(), *self.bystanders.values())
+        settings = settings_from(self.options)
+        plan = self._plan(settings)
+        await self.commit(self.first_events(plan, settings, before))
+        self.scheduler = Scheduler(plan, settings, loop.time(), done=done_before(before) if before else None)
+        conductor = Conductor(
+            plan=plan,
+            scheduler=self.scheduler,
+            fleet=self,
+            prober=self.network,  # type: ignore[arg-type]  # simulated
+            budget=self.budget,
+            commit=self.commit,
+            before=before,
+            down=self.down_at_start,
+            shown=self.show,
+            tick=self.tick,
+        )
+        for after_s, action in self.actions:
+            loop.call_at(self.now + after_s, action, conductor)
+        self.actions = []
+        task = asyncio.create_task(conductor.run())
+        try:
+            await task
+        finally:
+            self.now = loop.time()
+        self.statuses = {name: self.scheduler.status(name) for name in self.hosts}
+        self.results = conductor.results
+        self.stopped = self.scheduler.stopped.code if self.scheduler.stopped else None
+        assert self.scheduler.finished(loop.time())
+        assert conductor.results.keys() <= self.hosts.keys()
+        assert self.network.probing == 0
+
+    def first_events(self, plan: Plan, settings: Settings, before: RunState | None) -> list[Event]:
+        """What a controller writes before anything else."""
+        if before:
+            return [events.RunResumed(controller="c", pid=2)]
+        hosts = list(self.hosts)
+        return [
+            events.RunStarted(
+                run_id="r", controller="c", collection_version="1", hosts=tuple(hosts), bystanders=(), settings={}, waves=()
+            )
+        ]
+
+    def show(self, event: Event) -> None:
+        """Take in an event before it is on the disk."""
+
+    def tick(self, now: float) -> None:
+        """Look at the hosts, twice a second."""
+        self.most_down = max(self.most_down, sum(not host.up for host in self.hosts.values()))
+
+    def _plan(self, settings: Settings) -> Plan:
+        specs = [
+            HostSpec(
+                name=name,
+                domains=self.domains.get(name, {}),
+                groups=frozenset({"all"}),
+                combination=self.combination,
+                last=False,
+                predicted=DEFAULT,
+            )
+            for name in self.hosts
+        ]
+        bystanders = [Bystander(name, self.domains.get(name, {}), frozenset({"all"})) for name in self.bystanders]
+        return make_plan(specs, bystanders, settings, 1)
+
+    # What is to be seen.
+
+    def triggers(self, name: str) -> int:
+        return sum(line.startswith("trigger") for line in self.hosts[name].log)
+
+    def events(self, name: str) -> list[str]:
+        return [record["event"] for record in self.disk if record.get("host") == name]
+
+    def code(self, name: str) -> str | None:
+        state = RunState.from_records(self.disk).hosts[name]
+        if state.reason is not None:
+            assert state.reason.code in CATALOGUE
+        return state.reason.code if state.reason else None
+
+
+def command(*argv: str, **options: Any) -> dict[str, Any]:
+    return {"command": list(argv), **options}
+
+
+HOOKS = {"before": [command("lb", "drain")], "after": [command("lb", "undrain")], "on_failure": [command("page", "someone")]}
+
+
+def lose_after(world: World, event: str) -> None:
+    """Have the lease run out while a record is written."""
+    commit = world.commit
+
+    async def slow(batch: Sequence[Event]) -> None:
+        await commit(batch)
+        world.budget.lost = world.budget.lost or any(each.name == event for each in batch)
+
+    world.commit = slow  # type: ignore[method-assign]
