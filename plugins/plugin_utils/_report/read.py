@@ -172,12 +172,11 @@ class _Reader:
                 self._host(event, change)
 
     def _host(self, event: events.HostEvent, change: Change) -> None:
-        host = change.host
+        host, at_s = change.host, self._now_s
+        if isinstance(event, events.HostDown) and event.down_at:
+            # It is written when it was noticed.
+            at_s = min(at_s, max(0.0, time_of(event.down_at) - self._started_s))
         if host is not None and host.stage is not change.stage_before:
-            at_s = self._now_s
-            if isinstance(event, events.HostDown) and event.down_at:
-                # It is written when it was noticed.
-                at_s = min(at_s, max(0.0, time_of(event.down_at) - self._started_s))
             self._go_on(host.host, host.stage, at_s)
         in_flight = host is not None and host.in_flight
         self._capacity.count(self._now_s, event.host, in_flight=in_flight, down=event.host in self._state.down)
