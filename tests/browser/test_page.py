@@ -77,7 +77,7 @@ def test_the_rows_are_there(browser: Browser, pages: dict[str, Path]) -> None:
     assert apart[2] < 2
 
 
-def test_the_scale_of_what_is_missing_is_there(browser: Browser, pages: dict[str, Path]) -> None:
+def test_the_scale_of_unavailable_hosts_is_there(browser: Browser, pages: dict[str, Path]) -> None:
     browser.open(pages["forty"])
     places = browser.ask(
         """

@@ -66,10 +66,10 @@ def ways_of(groups: Mapping[str, Sequence[RunReport]]) -> list[MeasuredWay]:
     :param groups: name of a way → its runs.
     """
     pooled = {name: [host for run in runs for host in run.hosts] for name, runs in groups.items()}
-    spreads = {
-        name: spread_of(host.state.outage_ms for host in hosts if host.state.outage_ms is not None)
-        for name, hosts in pooled.items()
-    }
+    spreads: dict[str, Spread | None] = {}
+    for name, hosts in pooled.items():
+        outages_ms = [host.state.outage_ms for host in hosts if host.state.outage_ms is not None]
+        spreads[name] = spread_of(outages_ms) if outages_ms else None
     longest_ms = max((spread.p50_ms for spread in spreads.values() if spread), default=0.0)
     ways = []
     for name, hosts in pooled.items():

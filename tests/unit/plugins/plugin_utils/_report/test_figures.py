@@ -16,7 +16,6 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._report.figures import
     figures_of,
     firmware_outages,
 )
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.outages import spread_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import RunReport, run_from_records
 
 from .journals import host_timeline, stamped
@@ -80,12 +79,6 @@ def run_of(*hosts: list[Record], terms: Record | None = None, bystanders: Any = 
 
 def figures(*hosts: list[Record], earlier: dict[str, list[float]] | None = None, **more: Any) -> Figures:
     return figures_of(run_of(*hosts, **more), earlier or {})
-
-
-def test_how_values_are_spread() -> None:
-    spread = spread_of(range(100, 0, -1))
-    assert (spread.count, spread.total_ms, spread.least_ms, spread.longest_ms) == (100, 5050, 1, 100)
-    assert (spread.p25_ms, spread.p50_ms, spread.p75_ms, spread.p95_ms) == (25, 50, 75, 95)
 
 
 def test_the_headline_figures() -> None:

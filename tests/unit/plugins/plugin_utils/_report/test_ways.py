@@ -18,6 +18,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.ways import ways_of
 
 from ....outcomes import code_of
+from .. import stories
 from .journals import Night, records_of, write_journal
 
 NIGHT = Night(hosts=4, firmware=0.0, failures=0, refusals=0)
@@ -80,6 +81,13 @@ def test_hosts_that_could_not_go_a_way_are_counted(store: RunStore, tmp_path: Pa
     page = (tmp_path / "ways.html").read_text()
     assert re.search(r"<td>[1-4] refused ", page)
     assert 'class="problem refused"' in page
+
+
+def test_a_way_by_which_nothing_was_rebooted_has_no_figures(store: RunStore, tmp_path: Path) -> None:
+    write_journal(tmp_path / "runs", [(0.0, stories.started(["web1"]))], run_id="nobody")
+    made = report(store, {"fast": ["fast0"], "none": ["nobody"]}, html=str(tmp_path / "ways.html"))
+    assert "none: no outage was seen" in made["headline"]
+    assert '<td class="n" colspan="3">n/a</td>' in (tmp_path / "ways.html").read_text()
 
 
 @pytest.mark.parametrize(

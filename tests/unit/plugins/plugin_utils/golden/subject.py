@@ -26,6 +26,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state imp
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import RebootResult
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.capacity import RecordedForecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import HostReport, RunReport, read_run
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import FAILURES_FAIL
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import (
@@ -211,23 +212,33 @@ def _report(run: RunReport) -> dict[str, Any]:
         ],
         "started_s": _rounded(run.started_s),
         "end_s": _rounded(run.end_s),
-        "levels": ["%.3f: %d out, %d unavailable" % (each.at_s, each.out, each.unavailable) for each in run.levels],
+        "levels": ["%.3f: %d out, %d unavailable" % (each.at_s, each.in_flight, each.unavailable) for each in run.levels],
         "terms": [
             {
                 "at_s": _rounded(each.at_s),
                 "window": each.window,
-                "most_unavailable": each.most_unavailable,
+                "most_unavailable": each.max_unavailable,
                 "limits": each.limits,
-                "foreseen": _line(_plain(each.foreseen)),
+                "foreseen": _line(_foreseen(each.forecast)),
             }
             for each in run.terms
         ],
         "breaches": [
-            "%.3f: %s, %d missing of %s, at most %d" % (each.at_s, each.host, each.missing, each.of, each.most)
+            "%.3f: %s, %d missing of %s, at most %d" % (each.at_s, each.host, each.unavailable, each.of, each.most)
             for each in run.breaches
         ],
         "absences": [[_rounded(began_s), _rounded(ended_s)] for began_s, ended_s in run.absences],
         "torn": run.torn,
+    }
+
+
+def _foreseen(forecast: RecordedForecast | None) -> dict[str, Any] | None:
+    if forecast is None:
+        return None
+    return {
+        "out_over_time": _plain(forecast.in_flight_over_time),
+        "total_p50_s": forecast.total_p50_s,
+        "total_p95_s": forecast.total_p95_s,
     }
 
 
@@ -237,7 +248,7 @@ def _host_report(host: HostReport) -> dict[str, Any]:
         "wave": host.wave,
         "combination": host.combination,
         "stretches": ["%s %.3f to %.3f" % (each.stage.value, each.start_s, each.end_s) for each in host.stretches],
-        "boot": _line(_plain(host.boot)) if host.boot else None,
+        "boot": _line(_plain(host.timeline)) if host.timeline else None,
     }
 
 
