@@ -6,14 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: report
-short_description: Show what came of a rolling reboot, as a page, JSON and metrics
+short_description: Report on a rolling reboot, as a page, JSON and metrics
 version_added: 0.1.0
 author:
   - fleet.kexec contributors (@fleet-kexec)
 description:
   - Reads the journal of a run of M(fleet.kexec.rolling_reboot), while it lasts or after, and makes a report of it. The report
-    says who was rebooted and by which path, how long hosts were out, where the seconds went, whether the budget was held, how
-    good the forecast was, and what failed and why.
+    says which hosts were rebooted and by which path, how long the outages lasted, where the seconds went, whether all limits of
+    capacity were kept, how good the forecast was, and what failed and why.
   - The page is one file that loads nothing and runs no script. It can be mailed, archived and printed.
   - Runs once, on the controller, for all hosts. Nothing is connected to; all is in the journal.
   - Files are replaced in one step, and only if they would change.
@@ -106,8 +106,8 @@ headline:
   returned: success
   type: str
   sample: >-
-    38 of 40 hosts rebooted (2 failed); 38 by kexec; outage p50 12 s, p95 15 s, longest 17 s; host-hours saved against firmware
-    n/a; budget held; took 7m15s.
+    38 of 40 hosts rebooted (2 failed); 38 via kexec; outage p50 12.1 s, p95 15.0 s, longest 17.3 s; host-hours saved against
+    firmware n/a; capacity within limits; took 7m15s.
 html:
   description: Path of the page.
   returned: if one was asked for
@@ -131,19 +131,19 @@ paths:
   type: dict
   sample: {kexec: 38}
 outage_p50_ms:
-  description: Half of the hosts were out no longer; null if no outage was seen.
+  description: Median outage; null if no outage was seen.
   returned: unless ways are compared
   type: float
 outage_p95_ms:
-  description: 95 of 100 hosts were out no longer.
+  description: Outage that 95 of 100 hosts did not exceed.
   returned: unless ways are compared
   type: float
 outage_longest_ms:
-  description: No host was out longer.
+  description: Longest outage.
   returned: unless ways are compared
   type: float
 budget_held:
-  description: Whether no more hosts were missing than might be; null if that can't be told.
+  description: Whether all limits of unavailable hosts were kept; null if the journal does not have them all.
   returned: unless ways are compared
   type: bool
 ended:
