@@ -206,7 +206,7 @@ class PlayFleet:
         try:
             action, variables = self._hosts.connect(name)
         except AnsibleError as error:
-            raise RebootError("CONNECTION_FAILED", "the host can't be used as it is told: %s" % error) from error
+            raise RebootError("CONNECTION_FAILED", "the host can't be connected to as configured: %s" % error) from error
         return ActionSession(action, variables, self._connect_timeout_s, self._at_once)
 
     async def sshd(self, name: str) -> Sshd | None:

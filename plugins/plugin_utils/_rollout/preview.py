@@ -37,7 +37,7 @@ async def look_at(
         except CodedError as error:
             return RebootResult(failure=error.reason)
         except AnsibleError as error:
-            return RebootResult(failure=reason("CONNECTION_FAILED", "the host can't be used as it is told: %s" % error))
+            return RebootResult(failure=reason("CONNECTION_FAILED", "the host can't be connected to as configured: %s" % error))
         return host.result
 
     looked = await asyncio.gather(*map(look, names))
