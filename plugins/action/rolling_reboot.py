@@ -56,7 +56,7 @@ class ActionModule(ActionBase):
         names = list(task_vars["ansible_play_hosts"])
         try:
             if list(task_vars["ansible_play_batch"]) != names:
-                raise RolloutError("SERIAL", "the play has serial, so that this task would see a part of its hosts at a time")
+                raise RolloutError("SERIAL", "the play has serial, so this task would see only a part of its hosts at a time")
             rolling = Rolling(
                 options=options,
                 raw=raw,

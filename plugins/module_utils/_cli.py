@@ -127,7 +127,7 @@ class ConsoleCommand:
         raise CodedError(
             "TRIGGER_FAILED",
             "the reboot could not be triggered: %s%s"
-            % (result.last_words(), "" if undone else "; nor could it be called off, so an image may be loaded"),
+            % (result.last_words(), "" if undone else "; it could not be called off either, so an image may be loaded"),
         )
 
     def _stager(self, facts: HostFacts) -> Stager:

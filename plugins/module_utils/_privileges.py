@@ -16,4 +16,4 @@ def require_root() -> None:
     :raises CodedError: C(NOT_ROOT).
     """
     if os.geteuid() != 0:
-        raise CodedError("NOT_ROOT", "this takes root, and runs as uid %d" % os.geteuid())
+        raise CodedError("NOT_ROOT", "this needs root, but runs as uid %d" % os.geteuid())

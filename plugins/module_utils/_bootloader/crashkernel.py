@@ -70,7 +70,7 @@ class CrashKernel:
             if range_.holds(rounded):
                 return range_.size_bytes
             if range_.size_bytes >= rounded:
-                raise ValueError("the kernel stops at %s, which is all memory there is" % format_size(range_.size_bytes))
+                raise ValueError("the kernel stops at %s, which is all of its memory" % format_size(range_.size_bytes))
         return 0
 
 
@@ -101,7 +101,7 @@ def _parse_ranges(value: str) -> CrashKernel:
     for text in listed.split(","):
         start, at = take_size(text)
         if text[at : at + 1] != "-":
-            raise ValueError("a range is start-[end]:size, which %r is not" % text)
+            raise ValueError("%r is not a range (start-[end]:size)" % text)
         end: Optional[int] = None
         if text[at + 1 : at + 2] != ":":
             end, at = take_size(text, at + 1)
@@ -110,7 +110,7 @@ def _parse_ranges(value: str) -> CrashKernel:
         else:
             at += 1
         if text[at : at + 1] != ":":
-            raise ValueError("a range is start-[end]:size, which %r is not" % text)
+            raise ValueError("%r is not a range (start-[end]:size)" % text)
         size, at = take_size(text, at + 1)
         if at != len(text):
             raise ValueError("%r can't follow a range" % text[at:])
@@ -153,7 +153,7 @@ def resolve_crashkernel(values: Sequence[str], ram_bytes: int) -> CrashReservati
         return CrashReservation(last[""].size_on(ram_bytes), 0, cma)
     if HIGH not in last:
         if last:
-            raise ValueError("%s and %s go with a size or with %s only" % (LOW, CMA, HIGH))
+            raise ValueError("%s and %s take a plain size or %s" % (LOW, CMA, HIGH))
         return CrashReservation()
     high = last[HIGH].size_on(ram_bytes)
     low = last[LOW].size_on(ram_bytes) if LOW in last else _DEFAULT_LOW_BYTES

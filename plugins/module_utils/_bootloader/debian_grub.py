@@ -160,7 +160,7 @@ class DebianGrub(Bootloader):
             )
         update = find_executable("update-grub", self._files.root)
         if update is None:
-            raise BootloaderError("BOOTLOADER_FAILED", "there is no update-grub on the host")
+            raise BootloaderError("BOOTLOADER_FAILED", "the host has no update-grub")
         before = self._files.read_bytes(DROP_IN)
         text = (before or b"").decode("utf-8", "replace")
         wanted = dict(parse_drop_in(text), **settings)

@@ -62,11 +62,10 @@ def detect_name(files: HostFiles) -> str:
     if len(possible) == 1:
         return possible[0]
     if not possible:
-        raise BootloaderError("BOOTLOADER_UNKNOWN", "no bootloader was found that could have started this host")
+        raise BootloaderError("BOOTLOADER_UNKNOWN", "found no bootloader that could have started this host")
     raise BootloaderError(
         "BOOTLOADER_AMBIGUOUS",
-        "found %s, and nothing tells which of them started this host"
-        % " and ".join("%s (%s)" % (name, found[name]) for name in possible),
+        "found %s, but not which of them started this host" % " and ".join("%s (%s)" % (name, found[name]) for name in possible),
     )
 
 

@@ -99,7 +99,7 @@ class Grubby(RecordedBootloader):
         everything = self.entries()
         entries = _affected(everything, kernels)
         if not entries:
-            raise BootloaderError("KERNEL_NOT_FOUND", "grubby knows of no kernel %s" % kernels)
+            raise BootloaderError("KERNEL_NOT_FOUND", "grubby knows no kernel %s" % kernels)
         record = read_record(self._files)
         main = next((entry for entry in entries if entry.is_default), entries[0])
         after = _updated(record, settings, main, [entry for entry in everything if entry not in entries])
@@ -131,7 +131,9 @@ class Grubby(RecordedBootloader):
 
 def _check_single(name: str, values: Sequence[str]) -> None:
     if len(values) > 1:
-        raise BootloaderError("NOT_EXPRESSIBLE", "grubby keeps one value of an argument only, so not %s" % describe(name, values))
+        raise BootloaderError(
+            "NOT_EXPRESSIBLE", "grubby keeps only one value of an argument, so it can't keep %s" % describe(name, values)
+        )
 
 
 def _updated(record: SettingsRecord, settings: Mapping[str, Setting], main: Entry, others: Sequence[Entry]) -> SettingsRecord:

@@ -174,7 +174,7 @@ class Bootloader(ABC):
     def _verify(self, plan: BootloaderPlan) -> None:
         entries = self.affected(plan.kernels)
         if not entries:
-            raise BootloaderError("BOOTLOADER_MISMATCH", "%s has no entry that could take it" % self.NAME)
+            raise BootloaderError("BOOTLOADER_MISMATCH", "%s has no entry to set it in" % self.NAME)
         for difference in _differences(entries, plan.expected):
             raise BootloaderError("BOOTLOADER_MISMATCH", "%s did not take it: %s" % (self.NAME, difference))
 

@@ -33,13 +33,13 @@ def take_size(text: str, at: int = 0) -> Tuple[int, int]:
         number = int(digits, 16)
     elif digits.startswith("0") and len(digits) > 1:
         if not set(digits) <= set("01234567"):
-            raise ValueError("%s begins with 0, so it is octal, and has a digit that is not" % digits)
+            raise ValueError("%s begins with 0, so it is octal, but has a digit above 7" % digits)
         number = int(digits, 8)
     else:
         number = int(digits)
     size = number << _SHIFTS[suffix.upper()]
     if size >= _LIMIT:
-        raise ValueError("%s is more than 64 bits hold" % match.group())
+        raise ValueError("%s does not fit into 64 bits" % match.group())
     return size, match.end()
 
 

@@ -253,7 +253,7 @@ class CounterReader:
 def _own_counter() -> CycleCounter:
     counter = own_architecture().counter
     if counter is None:
-        raise OSError(errno.ENOSYS, "this process has no cycle counter that runs on across a kexec")
+        raise OSError(errno.ENOSYS, "this process has no cycle counter that keeps running across a kexec")
     return counter
 
 

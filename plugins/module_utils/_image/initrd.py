@@ -70,7 +70,7 @@ def split_initrd(data: memoryview, name: str = "the initrd") -> Tuple[int, Optio
             return position, None
         kind = initrd_format(bytes(data[position : position + MAGIC_BYTES]))
         if kind is None:
-            raise ImageError("INITRD_INVALID", "%s has something at %#x that is no archive" % (name, position))
+            raise ImageError("INITRD_INVALID", "%s has data at %#x that is no archive" % (name, position))
         if kind != _CPIO:
             return position, kind
         position = _archive_end(data, position, name)
@@ -118,6 +118,6 @@ def uncompress_initrd(data: memoryview, unpacker: Unpacker, limit: int, name: st
         return [data]
     content = unpacker.unpack_stream(kind, data[begin:], limit)
     if initrd_format(content[:MAGIC_BYTES]) != _CPIO:
-        raise ImageError("INITRD_INVALID", "what is compressed in %s is no archive" % name)
+        raise ImageError("INITRD_INVALID", "the compressed data in %s is no archive" % name)
     # The kernel looks for an archive at multiples of four bytes.
     return [data[:begin], bytes(_align(begin) - begin), content]

@@ -201,7 +201,7 @@ def _check_end(content: bytes, limit: int, ended: bool, rest: bytes) -> None:
     if len(content) <= limit and not ended:
         raise _StreamError("it is cut off")
     if rest.strip(b"\0"):
-        raise _StreamError("something follows its end")
+        raise _StreamError("data follows its end")
 
 
 class _StreamError(Exception):

@@ -151,7 +151,7 @@ def _staleness(
         return reason("FAST_IMAGE_STALE", "the fast image of %s was made by another version of the collection" % fast.release)
     for digest in (fast.image, fast.relocations, fast.initrd):
         if digest is not None and files.size_bytes(digest.path) != digest.size_bytes:
-            return reason("FAST_IMAGE_DAMAGED", "%s is not what its manifest says" % digest.path)
+            return reason("FAST_IMAGE_DAMAGED", "%s differs from its manifest" % digest.path)
     source = fast.initrd_source
     if source is not None and source.path == initrd and source.sha256 != digest_of_file(files.path(initrd)):
         return reason("FAST_IMAGE_STALE", "the initrd %s has changed since the fast image was made" % initrd)

@@ -87,4 +87,4 @@ def check_length(line: str, max_bytes: int, kernel_max_bytes: int) -> None:
     limit = min(kernel_max_bytes or max_bytes, max_bytes)
     length = len(line.encode("utf-8"))
     if length > limit:
-        raise KexecError("CMDLINE_TOO_LONG", "the command line has %d bytes, %d are possible" % (length, limit))
+        raise KexecError("CMDLINE_TOO_LONG", "the command line has %d bytes; at most %d are possible" % (length, limit))

@@ -29,12 +29,12 @@ def parse_section(text: str, section: str) -> Dict[str, str]:
     try:
         parser.read_string(text, CONFIG_FILE)
     except configparser.Error as error:
-        raise KexecError("CONFIG_INVALID", "%s can't be understood: %s" % (CONFIG_FILE, " ".join(str(error).split()))) from error
+        raise KexecError("CONFIG_INVALID", "%s can't be parsed: %s" % (CONFIG_FILE, " ".join(str(error).split()))) from error
     unknown = [name for name in parser.sections() if name not in SECTIONS]
     if unknown:
         raise KexecError(
             "CONFIG_INVALID",
-            "%s has a section [%s]; there are only %s"
+            "%s has a section [%s]; known sections are %s"
             % (CONFIG_FILE, unknown[0], " and ".join("[%s]" % name for name in SECTIONS)),
         )
     return dict(parser.items(section)) if parser.has_section(section) else {}

@@ -37,7 +37,7 @@ def _read_verified(files: HostFiles, digest: Digest, target: Optional[memoryview
     except OSError as error:
         raise KexecError("FAST_IMAGE_DAMAGED", "%s can't be read: %s" % (digest.path, error.strerror)) from error
     if not complete or hashlib.sha256(target).hexdigest() != digest.sha256:
-        raise KexecError("FAST_IMAGE_DAMAGED", "%s is not what its manifest says" % digest.path)
+        raise KexecError("FAST_IMAGE_DAMAGED", "%s differs from its manifest" % digest.path)
     return target
 
 
@@ -67,7 +67,9 @@ def _make_ready(files: HostFiles, memory: memoryview, wanted: ImagePreparation, 
     try:
         wanted.fast_format.make_ready(memory, fast.layout, relocations, checked_initrd, random)
     except OSError as error:
-        raise KexecError("INTEGRITY_UNAVAILABLE", "the host lets no process run code of its own making: %s" % error) from error
+        raise KexecError(
+            "INTEGRITY_UNAVAILABLE", "the host does not allow a process to run generated code: %s" % error
+        ) from error
 
 
 def _map_initrd(files: HostFiles, path: Optional[str]) -> memoryview:

@@ -94,10 +94,10 @@ class ImageStore:
         """
         head_bytes = _format_of(candidate).head_bytes
         if not _RELEASE.fullmatch(candidate.header.release):
-            raise ImageError("KERNEL_INVALID", "%s names its release %r" % (candidate.kernel, candidate.header.release))
+            raise ImageError("KERNEL_INVALID", "%s has the release %r" % (candidate.kernel, candidate.header.release))
         payload = payload_of(self._read(candidate.kernel), candidate.header, candidate.kernel)
         if initrd_mode == UNCOMPRESSED and candidate.initrd is None:
-            raise KexecError("INITRD_NOT_FOUND", "no initrd lies beside %s" % candidate.kernel)
+            raise KexecError("INITRD_NOT_FOUND", "there is no initrd beside %s" % candidate.kernel)
         self._unpacker.check(payload.format)
         if initrd_mode == UNCOMPRESSED and candidate.initrd is not None:
             _begin, kind = split_initrd(self._read(candidate.initrd), candidate.initrd)
@@ -105,7 +105,9 @@ class ImageStore:
         # The unpacked kernel, and what the tool that unpacks it needs.
         needed = 2 * payload.unpacked_bytes
         if needed > available_bytes:
-            raise KexecError("NO_MEMORY", "building needs %d MiB, %d MiB are available" % (needed >> 20, available_bytes >> 20))
+            raise KexecError(
+                "NO_MEMORY", "building needs %d MiB of memory, %d MiB are available" % (needed >> 20, available_bytes >> 20)
+            )
         self._check_space(head_bytes + payload.unpacked_bytes)
 
     def _check_space(self, size_bytes: int) -> None:

@@ -66,7 +66,7 @@ class Policy:
         for code, effect in wanted.items():
             if code not in DEFAULTS:
                 known = ", ".join(sorted(DEFAULTS))
-                raise KexecError("POLICY_INVALID", "%s has %s, which is no risk; there are %s" % (origin, code, known))
+                raise KexecError("POLICY_INVALID", "%s has %s, which is no risk; known risks are %s" % (origin, code, known))
             if effect not in EFFECTS:
                 raise KexecError("POLICY_INVALID", "%s has %s: %s; it can be %s" % (origin, code, effect, ", ".join(EFFECTS)))
         return replace(self, effects={**self.effects, **wanted})

@@ -74,7 +74,7 @@ def parse_preferences(text: str) -> Preferences:
         elif value in CHOICES.get(name, ()):
             values[name] = value
         else:
-            raise KexecError("CONFIG_INVALID", "%s says %s = %s, which means nothing" % (CONFIG_FILE, name, value))
+            raise KexecError("CONFIG_INVALID", "%s sets %s = %s, which is no valid value" % (CONFIG_FILE, name, value))
     return Preferences().override(values)
 
 

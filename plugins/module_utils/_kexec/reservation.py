@@ -392,7 +392,7 @@ def notes(statuses: Mapping[str, ReservationStatus]) -> List[Reason]:
             found.append(
                 reason(
                     "RESERVATION_PENDING",
-                    "%s is configured, %s runs: a reboot is due, and not one by kexec with the running command line"
+                    "%s is configured, %s runs: it takes effect with a reboot, but not with a kexec of the running command line"
                     % (describe(name, status.configured), describe(name, status.running)),
                 )
             )

@@ -55,7 +55,7 @@ def _of_devices(devices: List[PciDevice]) -> Iterable[Reason]:
         yield reason("SRIOV_IN_USE", "devices have virtual functions in use: %s" % _named(shared))
     lent = [device.address for device in devices if device.driver == VFIO]
     if lent:
-        yield reason("VFIO_IN_USE", "devices are in the hands of vfio-pci: %s" % _named(lent))
+        yield reason("VFIO_IN_USE", "devices are bound to vfio-pci: %s" % _named(lent))
 
 
 def _of_guests(guests: Guests) -> Iterable[Reason]:
@@ -81,7 +81,7 @@ def _of_hypervisor(hypervisor: Hypervisor) -> Iterable[Reason]:
         yield reason("XEN_DOM0", "this is the control domain of a Xen host, and kexec would replace Xen")
     cloud = _CLOUDS.get(hypervisor.cloud or "")
     if cloud is not None:
-        yield reason("CLOUD_RISK", "this is %s, and such were seen stuck after a kexec (%s)" % cloud)
+        yield reason("CLOUD_RISK", "this is %s, where guests have got stuck after a kexec (%s)" % cloud)
 
 
 def _of_watchdog(watchdogs: Watchdogs) -> Iterable[Reason]:

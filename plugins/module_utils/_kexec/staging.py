@@ -88,7 +88,7 @@ def check_initrd(request: Optional[str], kernel: str, files: HostFiles) -> Optio
         return None
     initrd = request or find_initrd(files, kernel)
     if initrd is None:
-        raise KexecError("INITRD_NOT_FOUND", "no initrd lies beside %s" % kernel)
+        raise KexecError("INITRD_NOT_FOUND", "there is no initrd beside %s" % kernel)
     try:
         with open(files.path(initrd), "rb") as stream:
             head = stream.read(MAGIC_BYTES)

@@ -40,9 +40,7 @@ def resolve(wanted: Iterable[str]) -> FrozenSet[str]:
         name = word[1:] if word.startswith("!") else word
         if name not in SUBSETS and name not in (_ALL, _MIN):
             known = ", ".join([_ALL, _MIN, *sorted(SUBSETS)])
-            raise KexecError(
-                "SUBSET_INVALID", "there is no subset %s of the facts; there are %s" % (name or "without a name", known)
-            )
+            raise KexecError("SUBSET_INVALID", "the facts have no subset %s; subsets are %s" % (name or "without a name", known))
         meant = {_ALL: SUBSETS, _MIN: MINIMUM}.get(name, frozenset((name,)))
         if word.startswith("!"):
             excluded |= meant - MINIMUM if name == _ALL else meant

@@ -118,7 +118,7 @@ def parse_record(text: str) -> PreparationRecord:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         # To go on without it would make what was changed here the host's own.
-        raise PrepareError("PREPARE_RECORD_INVALID", "%s can't be understood: %r" % (PATH, error)) from error
+        raise PrepareError("PREPARE_RECORD_INVALID", "%s can't be parsed: %r" % (PATH, error)) from error
 
 
 def read_record(files: HostFiles) -> PreparationRecord:

@@ -76,7 +76,7 @@ def plan_configuring(files: HostFiles, run: Runner, record: PreparationRecord, w
     """
     for span in (wish.runtime, wish.kexec):
         if not _TIMESPAN.fullmatch(span):
-            raise PrepareError("TIMESPAN_INVALID", "%r is no time span of systemd" % span)
+            raise PrepareError("TIMESPAN_INVALID", "%r is not a systemd time span" % span)
     if wish.enabled is False:
         return plan_removing(files, run, record)
     state = files.read_text(_STATE)

@@ -20,6 +20,10 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
+from .._schedule.forecast import Forecast
+from .._schedule.limits import Limit
+from .._schedule.plan import Plan
+from .._schedule.settings import Settings
 from .phases import Phase
 
 Record = dict[str, Any]
@@ -206,6 +210,20 @@ class RunTerms(Event):
     limits: tuple[Mapping[str, Any], ...]
     forecast: Mapping[str, Any] | None = None
     failure_budget: int = 0
+
+    @classmethod
+    def of(cls, plan: Plan, settings: Settings, forecast: Forecast) -> RunTerms:
+        """Terms of a plan."""
+        members: dict[Limit, list[str]] = {}
+        for name, limits in plan.limits.items():
+            for limit in limits:
+                members.setdefault(limit, []).append(name)
+        return cls(
+            window=plan.window,
+            limits=tuple({"of": limit.of, "most": limit.most, "hosts": names} for limit, names in members.items()),
+            forecast=forecast.as_result(),
+            failure_budget=settings.failure_budget.total.of(len(plan.hosts)),
+        )
 
 
 @_event

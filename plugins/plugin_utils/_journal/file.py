@@ -102,9 +102,11 @@ def require_own(descriptor: int, path: str) -> None:
     """
     status = os.fstat(descriptor)
     if status.st_uid != os.geteuid():
-        raise RolloutError("JOURNAL_FAILED", "%s belongs to uid %d, and this is uid %d" % (path, status.st_uid, os.geteuid()))
+        raise RolloutError(
+            "JOURNAL_FAILED", "%s belongs to uid %d, but this process runs as uid %d" % (path, status.st_uid, os.geteuid())
+        )
     if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise RolloutError("JOURNAL_FAILED", "%s can be written by others (mode %04o)" % (path, stat.S_IMODE(status.st_mode)))
+        raise RolloutError("JOURNAL_FAILED", "%s is writable by others (mode %04o)" % (path, stat.S_IMODE(status.st_mode)))
 
 
 def failed(path: str, error: OSError) -> RolloutError:
@@ -359,7 +361,7 @@ class Journal:
         if not status.st_nlink:
             raise RolloutError("JOURNAL_FAILED", "%s was removed" % self._path)
         if status.st_size != size:
-            raise RolloutError("JOURNAL_FAILED", "%s was changed by somebody else" % self._path)
+            raise RolloutError("JOURNAL_FAILED", "%s was changed by another process" % self._path)
 
     def _take_back(self, size: int) -> None:
         """Cut off what was not acknowledged."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .._errors import RolloutError
@@ -97,3 +98,18 @@ def outcome_result(outcome: RebootResult, task_vars: Mapping[str, Any]) -> dict[
         result.update(failed=True, msg="%s: %s" % (outcome.status, known.get("msg", "its turn never came")))
         result.update({name: known[name] for name in ("code", "hint") if name in known})
     return result
+
+
+def outcomes_of(state: RunState, statuses: Mapping[str, Status], results: Mapping[str, RebootResult]) -> dict[str, Any]:
+    """Plain values for the end of each host of a run.
+
+    :param results: of the hosts that this process had in flight.
+    """
+    found = {}
+    for name, host in state.hosts.items():
+        outcome = replace(outcome_of(host), status=statuses[name].value)
+        if name in results:
+            # In full, where a journal bounds texts.
+            outcome.notes = results[name].notes
+        found[name] = outcome.as_outcome()
+    return found

@@ -217,6 +217,10 @@ class RunState:
         """Hosts that a resume treats in this way, in the order of the run."""
         return [host for host in self.hosts.values() if host.resume is resume]
 
+    def settled(self) -> dict[str, Status]:
+        """Final statuses of the hosts that a resume leaves alone."""
+        return {host.host: host.status for host in self.with_resume(Resume.DONE)}
+
     def retry(self, names: Iterable[str]) -> None:
         """Take hosts for such as have not been begun."""
         for name in names:

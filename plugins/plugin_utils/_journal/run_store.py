@@ -77,7 +77,7 @@ class RunStore:
                 else:
                     _make_run(run_id, store_fd)
         except FileExistsError as error:
-            raise RolloutError("RUN_EXISTS", "there is a run %s in %s already" % (run_id, self._directory)) from error
+            raise RolloutError("RUN_EXISTS", "run %s already exists in %s" % (run_id, self._directory)) from error
         except OSError as error:
             raise failed(self._directory, error) from error
         return self._run(run_id, utc(now))
@@ -89,7 +89,7 @@ class RunStore:
             with contextlib.suppress(FileExistsError):
                 _make_run(run_id, store_fd)
                 return run_id
-        raise RolloutError("RUN_EXISTS", "no name is left for another run at %s" % stamp)
+        raise RolloutError("RUN_EXISTS", "there is no free name for another run at %s" % stamp)
 
     def open(self, run_id: str) -> Run:
         """The run of a name, or the newest one for C(latest).

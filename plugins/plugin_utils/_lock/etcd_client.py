@@ -122,7 +122,7 @@ class EtcdClient:
             found = tuple(key_range(response.get("response_range", {})) for response in answer.get("responses", ()))
             return TransactionAnswer(bool(answer.get("succeeded")), found, int(answer["header"]["revision"]))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise LockError("LOCK_UNAVAILABLE", "etcd gave an answer to a transaction that makes no sense") from error
+            raise LockError("LOCK_UNAVAILABLE", "etcd answered a transaction with nonsense") from error
 
     def call(self, path: str, body: Mapping[str, Any], deadline: float, timeout_s: float | None = None) -> dict[str, Any]:
         """Make a request, authenticated where a user is given.
@@ -140,13 +140,13 @@ class EtcdClient:
         try:
             return self._ask(request, self._authenticate(request))
         except _TokenRefused as refused:
-            raise LockError("LOCK_UNAVAILABLE", "etcd refuses the token that it gave: %s" % refused) from refused
+            raise LockError("LOCK_UNAVAILABLE", "etcd rejects the token that it issued: %s" % refused) from refused
 
     def _authenticate(self, request: _Request) -> str:
         content = json.dumps({"name": self._access.username, "password": self._access.password}).encode()
         token = self._ask(replace(request, path="/v3/auth/authenticate", content=content)).get("token")
         if not isinstance(token, str):
-            raise LockError("LOCK_UNAVAILABLE", "etcd gave no token to user %s" % self._access.username)
+            raise LockError("LOCK_UNAVAILABLE", "etcd issued no token to user %s" % self._access.username)
         self._token = token
         return token
 
@@ -216,7 +216,7 @@ class EtcdClient:
         if isinstance(parsed, dict):
             return status, parsed
         if status == 200:
-            raise ValueError("an answer that is no JSON")
+            raise ValueError("an answer that is not JSON")
         # A proxy, another service, or an etcd without its gateway.
         return status, {}
 

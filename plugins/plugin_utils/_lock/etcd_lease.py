@@ -116,7 +116,7 @@ class EtcdLease:
         # A stream of answers, of which there is one.
         answer = self._client.call("/v3/lease/keepalive", {"ID": str(self._id)}, deadline, timeout_s).get("result")
         if not isinstance(answer, dict):
-            raise LockError("LOCK_UNAVAILABLE", "etcd gave an answer about the lease that makes no sense")
+            raise LockError("LOCK_UNAVAILABLE", "etcd answered a question about the lease with nonsense")
         ttl_s = int(answer.get("TTL", 0))
         if ttl_s <= 0:
             raise self._lose("the lease of run %s ran out" % self._run_id)

@@ -95,7 +95,7 @@ class EtcdLock:
             # Ours if the answer to an earlier try was lost.
             if own.lease == lease:
                 return True
-            raise LockError("LOCK_LOST", "run %s was taken up by another process at the same time" % self._run_id)
+            raise LockError("LOCK_LOST", "another process took over run %s at the same time" % self._run_id)
         writes = [self._put_generation(), etcd.put(self._run_key, self._run_record(), lease)]
         if self._recorded(total) != self._slots:
             # It may change while it means nothing to anybody.
@@ -228,7 +228,7 @@ class EtcdLock:
                     self._ours.pop(host, None)
                     self._releasing.discard(host)
                 return
-        raise LockError("LOCK_UNAVAILABLE", "others were quicker than the release of %s until the time was up" % host)
+        raise LockError("LOCK_UNAVAILABLE", "the release of %s kept losing to other transactions until the timeout" % host)
 
     def _try_release(self, host: str, deadline: float) -> bool:
         slot_key = self._slots_prefix + host

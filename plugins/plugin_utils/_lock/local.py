@@ -193,7 +193,7 @@ class LocalLock:
             if not os.path.lexists(self._slot_path(host)):
                 raise LockError("LOCK_LOST", "the slot of %s is gone, or was never taken" % host)
             if self._holder(host).run_id != self._run_id:
-                raise LockError("LOCK_LOST", "the slot of %s is somebody else's" % host)
+                raise LockError("LOCK_LOST", "the slot of %s belongs to another run" % host)
 
     def release(self, host: str) -> None:
         """Give back a slot.

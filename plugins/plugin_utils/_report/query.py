@@ -25,7 +25,7 @@ def query(source: Any, expression: Any, run_directory: str) -> Any:
     :raises CodedError: C(QUERY_INVALID) or C(QUERY_LIBRARY_MISSING), or that the journal can't be read.
     """
     if not isinstance(expression, str):
-        raise ReportError("QUERY_INVALID", "the expression is %r, but has to be a text" % (expression,))
+        raise ReportError("QUERY_INVALID", "the expression is %r, but has to be text" % (expression,))
     search = _compiled(str.__str__(expression))
     if not isinstance(source, str):
         return search(_plain(source))

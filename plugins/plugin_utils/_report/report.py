@@ -74,7 +74,7 @@ def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
 def _ways_report(store: RunStore, request: ReportRequest, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Make a report that compares ways."""
     if "metrics" in request.paths or not request.paths:
-        raise ReportError("REPORT_FAILED", "ways are compared in html or json, and it has to be said where those go")
+        raise ReportError("REPORT_FAILED", "ways takes html or json: give the path of at least one")
     groups = {name: [read_run(store.open(run_id).journal) for run_id in run_ids] for name, run_ids in names.items()}
     ways = ways_of(groups)
     runs = [run for group in groups.values() for run in group]

@@ -1,11 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A whole rollout in one event loop: the scheduler decides, hosts do, the journal knows.
-
-What takes time is done by a coroutine for each host, of which there are as
-many as are under way. Time is the loop's.
-"""
+"""Conductor of a rollout, in one event loop: the scheduler decides, one coroutine for each host acts, the journal records."""
 
 from __future__ import annotations
 
@@ -40,41 +36,41 @@ _LOOKUPS = 16
 Answer = TypeVar("Answer")
 
 
-class Budget(Protocol):
-    """The budget that is shared with other controllers; see :class:`SlotLock`, whose methods these are."""
+class Slots(Protocol):
+    """Slots shared with other controllers; the methods of :class:`SlotLock` that a rollout needs."""
 
     async def acquire(self, host: str) -> bool:
         """Take a slot."""
 
     async def confirm(self, host: str) -> None:
-        """Make sure of it."""
+        """Make sure that a slot is still held."""
 
     async def release(self, host: str) -> None:
-        """Give it back."""
+        """Give a slot back."""
 
 
 class Fleet(Protocol):
-    """Where the conductor gets at hosts."""
+    """Access of the conductor to hosts."""
 
     def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
-        """What takes a host through the rollout.
+        """Course of a host through the rollout.
 
-        :raises CodedError: it can't be connected to as it is told.
+        :raises CodedError: there is no way to connect to it as configured.
         """
 
     async def sshd(self, name: str) -> Sshd | None:
-        """The sshd of a host or bystander; None if it gives no answer, or can't be reached from here."""
+        """Find the sshd of a host or bystander; None if it does not answer, or can't be reached from here."""
 
     async def answers(self, name: str) -> bool:
         """Whether a host or bystander answers over its own connection."""
 
 
 class Conductor:
-    """One rollout, from the first host to the last.
+    """Conductor of one rollout.
 
     :param prober: for hosts that are not being rebooted.
-    :param before: of the run that is resumed.
-    :param down: hosts and bystanders that are down as far as is known.
+    :param before: state of the run that is resumed.
+    :param down: hosts and bystanders that are known to be down.
     :param shown: takes every event, for the live view.
     :param tick: called about twice a second, for the live view.
     """
@@ -86,7 +82,7 @@ class Conductor:
         scheduler: Scheduler,
         fleet: Fleet,
         prober: Prober,
-        budget: Budget,
+        slots: Slots,
         commit: Callable[[Sequence[Event]], Awaitable[None]],
         before: RunState | None = None,
         down: Collection[str] = (),
@@ -97,7 +93,7 @@ class Conductor:
         self._scheduler = scheduler
         self._fleet = fleet
         self._prober = prober
-        self._budget = budget
+        self._lock = slots
         self._before = before
         self._tick = tick
         self._now = asyncio.get_running_loop().time
@@ -118,7 +114,7 @@ class Conductor:
     # The rollout.
 
     async def run(self) -> None:
-        """Run it to its end."""
+        """Run the rollout to its end."""
         background = [asyncio.create_task(self._tick_for_ever())]
         try:
             for name in self._up:
@@ -204,7 +200,7 @@ class Conductor:
     # Resuming.
 
     def _adopt(self) -> None:
-        """Take over the hosts that the run before had under way."""
+        """Take over the hosts that were in flight when the run was left."""
         if self._before is None:
             return
         for state in self._before.with_resume(Resume.ASK):
@@ -213,7 +209,7 @@ class Conductor:
                 self._begin(self._hosts[state.host], state)
 
     async def _clean_up_after_before(self) -> None:
-        """Undo what the run before left on hosts that are not to go any more."""
+        """Undo what an earlier process left on hosts that will not go any more."""
         if self._before is None:
             return
         for state in self._before.with_resume(Resume.ANEW):
@@ -225,7 +221,7 @@ class Conductor:
     # Hosts that are not being rebooted.
 
     async def _watch_bystanders(self) -> None:
-        """Look at all hosts that some limit depends on, as long as they are not under way."""
+        """Watch all hosts that some limit depends on, while they are not active."""
         names = [name for name, limits in self._plan.limits.items() if limits]
         at_once = asyncio.Semaphore(_LOOKUPS)
 
@@ -238,17 +234,17 @@ class Conductor:
         await asyncio.gather(*map(find, names))
 
     async def _find(self, name: str, at_once: asyncio.Semaphore) -> bool:
-        """Find out whether a host is up, and how to look at it from here on.
+        """Find out whether a host is up, and how to watch it from here on.
 
-        :return: whether there is nothing more to find out. A host that is up and can't be probed from here, behind a jump
-            host say, is not looked at again.
+        :return: whether there is nothing more to find out. A host that is up and can't be probed from here, for example behind
+            a jump host, is not looked at again.
         """
         try:
             async with at_once:
                 sshd = await self._fleet.sshd(name)
                 up = sshd is not None or await self._fleet.answers(name)
         except CodedError:
-            # There is no way to it that could be looked along.
+            # It can't be connected to, so there is no way to watch it.
             return True
         if name in self._runs:
             return False
@@ -291,36 +287,36 @@ class Conductor:
         return await waiting
 
     def may_trigger(self, host: str) -> Reason | None:
-        """The last check."""
+        """Check once more before the trigger; see :meth:`Scheduler.may_trigger`."""
         return self._scheduler.may_trigger(host, self._now())
 
     async def change(self, timeout_s: float | None = None) -> None:
-        """Wait until anything happens, or for so long."""
+        """Wait until anything happens, or until a timeout."""
         await asyncio.wait([self._changed], timeout=timeout_s)
 
     async def take_slot(self, host: str) -> bool:
-        """Take a slot of the shared budget."""
-        taken = await self._asked(self._budget.acquire(host))
+        """Take a slot."""
+        taken = await self._asked(self._lock.acquire(host))
         if taken:
             self._slots.add(host)
         return taken
 
     async def confirm_slot(self, host: str) -> None:
-        """Make sure of it right before the trigger."""
-        await self._asked(self._budget.confirm(host))
+        """Make sure, right before the trigger, that the slot is still held."""
+        await self._asked(self._lock.confirm(host))
 
     async def give_slot_back(self, host: str) -> None:
-        """Give it back, if the host may have one; what can't be given back now is left to a resume."""
+        """Give a slot back, if the host may hold one. A resume gives back what can't be given back now."""
         resumed = self._before is not None and host in self._before.hosts
         if host in self._slots or resumed:
             self._slots.discard(host)
             with contextlib.suppress(CodedError):
-                await self._budget.release(host)
+                await self._lock.release(host)
 
     async def _asked(self, answer: Awaitable[Answer]) -> Answer:
-        """What the budget says; without it nothing new may start.
+        """Await an answer of the lock, and stop the rollout if there is none.
 
-        :raises RolloutError: it can't be asked, or is lost.
+        :raises RolloutError: the lock can't be asked, or is lost.
         """
         try:
             return await answer
@@ -329,29 +325,29 @@ class Conductor:
             raise RolloutError(error.reason.code, error.reason.message) from error
 
     def refused(self, host: str, why: Reason) -> None:
-        """A host is not to be rebooted."""
+        """Take in that a host is not to be rebooted."""
         self._scheduler.refused(host, why, self._now())
         self._happened()
 
     def failed(self, host: str, why: Reason, down: bool) -> None:
-        """A host is given up."""
+        """Take in that a host is given up."""
         self._up[host] = not down
         self._scheduler.failed(host, self._now(), why, down)
         self._happened()
 
     def discarded(self, host: str) -> None:
-        """What was begun on a host is undone."""
+        """Take in that everything begun on a host is undone."""
         self._scheduler.discarded(host)
         self._happened()
 
     def released(self, host: str, outage_s: float | None) -> None:
-        """A host is back in service."""
+        """Take in that a host is back in service."""
         self._up[host] = True
         self._scheduler.released(host, self._now(), outage_s)
         self._happened()
 
     def stop(self, why: Reason) -> None:
-        """Start nothing any more."""
+        """Start nothing more."""
         self._scheduler.stop(why, self._now())
         self._happened()
 

@@ -27,7 +27,8 @@ from .._reboot.host_reboot import HostReboot
 from .._reboot.probe_options import parse_probe
 from .._reboot.request import RebootRequest
 from .._reboot.service_watch import Service, ServiceWatch
-from .._schedule.hosts import HostSpec
+from .._schedule.history import History
+from .._schedule.hosts import Bystander, HostSpec
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, Sshd
 from .._transport.session import ActionSession, Session, SessionLost
@@ -144,6 +145,25 @@ class PlayFleet:
         """What is known of a host that was read."""
         return self._options[name]
 
+    def hosts(self, names: Iterable[str], history: History, lock_machines: Iterable[str]) -> list[HostSpec]:
+        """Hosts to reboot, for the plan."""
+        machines = tuple(lock_machines)
+        return [
+            HostSpec(
+                name=name,
+                domains=self._options[name].domains,
+                groups=self._hosts.groups(name),
+                combination=self._options[name].combination,
+                last=self.goes_last(name, machines),
+                predicted=history.prediction(self._options[name].combination),
+            )
+            for name in names
+        ]
+
+    def bystanders(self, names: Iterable[str]) -> list[Bystander]:
+        """Hosts that count for limits and are not rebooted, for the plan."""
+        return [Bystander(name, self._options[name].domains, self._hosts.groups(name)) for name in names]
+
     def goes_last(self, name: str, also: Iterable[str]) -> bool:
         """Whether others need a host: to be reached through it, or because it is one of C(also), the machines of the lock."""
         return not {name, self._options[name].address}.isdisjoint({*self._jumps, *also})
@@ -186,7 +206,7 @@ class PlayFleet:
         try:
             action, variables = self._hosts.connect(name)
         except AnsibleError as error:
-            raise RebootError("CONNECTION_FAILED", "the host can't be used as it is told: %s" % error) from error
+            raise RebootError("CONNECTION_FAILED", "the host can't be connected to as configured: %s" % error) from error
         return ActionSession(action, variables, self._connect_timeout_s, self._at_once)
 
     async def sshd(self, name: str) -> Sshd | None:

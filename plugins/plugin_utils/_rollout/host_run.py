@@ -143,7 +143,10 @@ class HostRun:
                 self._desk.refused(self._name, why)
                 return
         except AnsibleError as error:
-            why, down = reason("CONNECTION_FAILED", "the host can't be used as it is told: %s" % error), self._flight.triggered
+            why, down = (
+                reason("CONNECTION_FAILED", "the host can't be connected to as configured: %s" % error),
+                self._flight.triggered,
+            )
         except Exception as error:
             why, down = reason("INTERNAL_ERROR", "%s: %s" % (type(error).__name__, error)), self._flight.triggered
         await self._fail(why, down)
@@ -152,7 +155,9 @@ class HostRun:
         self._reboot.end_probe()
         # One that rebooted and is not as it should be stays drained: on_failure says so to whom it concerns.
         if not self._flight.triggered and not await self._undo():
-            why = reason(why.code, "%s; an image may be loaded on it still, which makes a kexec of its next reboot" % why.message)
+            why = reason(
+                why.code, "%s; an image may still be loaded on it, which turns its next reboot into a kexec" % why.message
+            )
         await self._hooks.on_failure()
         if self._flight.triggered:
             await self._desk.give_slot_back(self._name)

@@ -22,11 +22,13 @@ from .._console.lines import View
 from .._console.summary import plan_text, summary
 from .._errors import RolloutError
 from .._journal import events
-from .._journal.events import Event
+from .._journal.events import Event, RunTerms
 from .._journal.file import Journal, replay, utc
+from .._journal.outcome import outcomes_of
 from .._journal.phases import Phase
 from .._journal.run_state import Change, RunState
 from .._journal.run_store import Run, RunStore, default_directory
+from .._journal.samples import outages_of, samples_of
 from .._lock.beside import LockBeside
 from .._lock.interface import lock_options, make_lock
 from .._reboot.request import RebootRequest
@@ -46,19 +48,8 @@ from .._transport.prober import Prober, service_sockets
 from .arguments import FAILURES_FAIL
 from .conductor import Conductor
 from .fleet import PlayFleet
+from .preview import look_at, previews
 from .process import allow_all_descriptors, short_collections, while_parent_lives
-from .rollout import (
-    bystanders_of,
-    done_before,
-    forecast_result,
-    hosts_result,
-    look_at,
-    outages_of,
-    plan_hosts,
-    samples_of,
-    specs_of,
-    terms_of,
-)
 
 # A disk that takes longer than this to sync is as good as full.
 COMMIT_TIMEOUT_S = 60.0
@@ -152,20 +143,20 @@ class Rolling:
                 replay(self._store.open(self._options["resume"]).journal, before.read)
                 self._retry(before)
             planned = self._planned(probers, before)
-            ended = done_before(before) if before else {}
+            ended = before.settled() if before else {}
             left = [host for host in planned.plan.hosts if host.name not in ended]
             looked = await look_at([host.name for host in left], planned.fleet.reboot_of, self._request)
             refused = {name: result.failure for name, result in looked.items() if result.failure is not None}
             planned = self._left(planned, [*ended, *refused])
             foreseen = self._foresee(planned)
             self._say(plan_text(planned.plan, foreseen, refused, **self._layout()))
-            told = plan_hosts(left, looked)
+            told = previews(left, looked)
             told.update({name: {"status": status.value} for name, status in ended.items()})
             return {
                 "changed": bool(planned.plan.hosts),
                 "waves": _waves(planned.plan),
                 "hosts": told,
-                "forecast": forecast_result(foreseen),
+                "forecast": foreseen.as_result(),
             }
 
     # The rollout.
@@ -187,7 +178,7 @@ class Rolling:
                 journal = opened.enter_context(Journal(run.journal, replay=state.read))
                 before = copy.deepcopy(self._retry(state))
                 planned = self._planned(probers, before, but=run.run_id)
-                foreseen = self._foresee(self._left(planned, list(done_before(before))))
+                foreseen = self._foresee(self._left(planned, list(before.settled())))
                 first = events.RunResumed(controller=self._controller.name, pid=os.getpid())
             else:
                 planned = self._planned(probers, None)
@@ -203,7 +194,7 @@ class Rolling:
                 except CallAbandoned as error:
                     raise RolloutError("JOURNAL_FAILED", "%s: %s" % (run.journal, error)) from error
 
-            opening = [first, terms_of(planned.plan, self._settings, foreseen)]
+            opening = [first, RunTerms.of(planned.plan, self._settings, foreseen)]
             await commit(opening)
             changes = [state.apply(event, utc(time.time())) for event in opening]
             lock = LockBeside(make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say))
@@ -244,7 +235,7 @@ class Rolling:
             self._settings,
             began,
             outages_of(planned.history.samples),
-            done={name: status for name, status in done_before(before).items() if name in plan.limits} if before else None,
+            done={name: status for name, status in before.settled().items() if name in plan.limits} if before else None,
         )
         view = self._controller.view(state, {host.name: host.predicted for host in plan.hosts})
         # They were made before there was anything to show them.
@@ -259,7 +250,7 @@ class Rolling:
             scheduler=scheduler,
             fleet=planned.fleet,
             prober=prober,
-            budget=lock,
+            slots=lock,
             commit=commit,
             before=before,
             down=self._down(before),
@@ -281,7 +272,7 @@ class Rolling:
             "changed": any(each.path is not None for each in conductor.results.values()),
             "run_id": run.run_id,
             "journal": run.journal,
-            "forecast": forecast_result(foreseen),
+            "forecast": foreseen.as_result(),
             **self._result(state, {host.name: scheduler.status(host.name) for host in plan.hosts}, conductor.results),
         }
 
@@ -291,7 +282,7 @@ class Rolling:
         result: dict[str, Any] = {
             "counts": state.counts,
             "stopped": {"code": stopped.code, "message": stopped.message, "hint": stopped.hint} if stopped else None,
-            "hosts": hosts_result(state, statuses, results),
+            "hosts": outcomes_of(state, statuses, results),
             "duration_ms": state.duration_ms,
         }
         left = [name for name, status in statuses.items() if status is not Status.DONE]
@@ -336,12 +327,11 @@ class Rolling:
         return self._make_plan(fleet, names, [], history)
 
     def _make_plan(self, fleet: PlayFleet, names: Sequence[str], others: Sequence[str], history: History) -> _Planned:
-        groups = self._hosts.groups
         around = [*others, *self._unavailable, *self._hosts.members(self._settings.min_available)]
         bystanders = [name for name in dict.fromkeys(around) if name not in set(names)]
         fleet.read([name for name in bystanders if name not in others], with_hooks=False)
-        hosts = specs_of(names, fleet, groups, history, self._lock.machines)
-        plan = make_plan(hosts, bystanders_of(bystanders, fleet, groups), self._settings, self._seed)
+        hosts = fleet.hosts(names, history, self._lock.machines)
+        plan = make_plan(hosts, fleet.bystanders(bystanders), self._settings, self._seed)
         return _Planned(plan, fleet, history)
 
     def _left(self, planned: _Planned, others: Sequence[str]) -> _Planned:
@@ -407,7 +397,7 @@ def _waves(plan: Plan) -> list[dict[str, Any]]:
 
 async def _release_ended(lock: LockBeside, run_id: str, before: RunState) -> None:
     """Give back what a controller that was killed could not: slots of hosts that had ended."""
-    ended = done_before(before)
+    ended = before.settled()
     for holder in await lock.holders():
         if holder.run_id == run_id and holder.host in ended:
             await lock.release(holder.host)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 from .history import History
 from .hosts import HostSpec
@@ -35,6 +36,14 @@ class Forecast:
     total_p95_s: float
     course: Course
     draws: int
+
+    def as_result(self) -> dict[str, Any]:
+        """Plain values for results and the journal."""
+        return {
+            "total_p50_s": round(self.total_p50_s, 1),
+            "total_p95_s": round(self.total_p95_s, 1),
+            "out_over_time": [[round(at, 1), out] for at, out in self.course.out_over_time],
+        }
 
 
 def forecast(plan: Plan, settings: Settings, history: History, seed: int) -> Forecast:

@@ -123,7 +123,7 @@ class FastBzImages(FastFormat[BzImage]):
     def obstacle(self, kernel: BzImage, cpu: Cpu, decompressor_args: Sequence[str]) -> Optional[Reason]:
         """Why a kernel has to start by its own decompressor on such a processor; None if it need not."""
         if _MEM_ENCRYPT_ON in decompressor_args:
-            return reason("CONFIDENTIAL_GUEST", "%s is heeded by the kernel's own decompressor only" % _MEM_ENCRYPT_ON)
+            return reason("CONFIDENTIAL_GUEST", "only the kernel's own decompressor honours %s" % _MEM_ENCRYPT_ON)
         if cpu.five_level_paging and (not kernel.five_level_paging or _NO_FIVE_LEVEL_PAGING in decompressor_args):
             return reason(
                 "KERNEL_INVALID",

@@ -14,7 +14,6 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import time_of, utc
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import terms_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.forecast import Forecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import HostSpec, Phases, Prediction, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
@@ -132,7 +131,7 @@ def records_of(night: Night) -> list[Timed]:
     ended = events.RunEnded(
         counts={str(status): count for status, count in course.counts.items()}, duration_ms=round(last_s * 1000)
     ).as_record()
-    terms = terms_of(plan, settings, Forecast(0.9 * course.total_s, 1.1 * course.total_s, course, 1)).as_record()
+    terms = events.RunTerms.of(plan, settings, Forecast(0.9 * course.total_s, 1.1 * course.total_s, course, 1)).as_record()
     return [(0.0, first), (0.0, terms), *timed, (last_s, ended)]
 
 

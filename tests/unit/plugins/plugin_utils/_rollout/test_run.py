@@ -13,13 +13,13 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import samples as samples_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED, samples_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import rollout as rollout_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as run_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import RUNS_REMEMBERED, samples_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 
@@ -128,7 +128,7 @@ def test_runs_of_long_ago_are_forgotten(tmp_path: Path) -> None:
 
 
 def test_no_more_runs_are_read_than_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rollout_module, "HOSTS_REMEMBERED", 3)
+    monkeypatch.setattr(samples_module, "HOSTS_REMEMBERED", 3)
     store = RunStore(str(tmp_path / "runs"))
     for number in range(5):
         begun(store, "run%02d" % number, started(["a", "b"]), *way("a"), *way("b"), at_s=NOON_S + number)

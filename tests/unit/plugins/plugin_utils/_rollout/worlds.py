@@ -27,7 +27,6 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_hooks import Hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import HostRun
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import done_before
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import DEFAULT
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Bystander, HostSpec, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan, make_plan
@@ -163,13 +162,13 @@ class World:
         settings = settings_from(self.options)
         plan = self._plan(settings)
         await self.commit(self.first_events(plan, settings, before))
-        self.scheduler = Scheduler(plan, settings, loop.time(), done=done_before(before) if before else None)
+        self.scheduler = Scheduler(plan, settings, loop.time(), done=before.settled() if before else None)
         conductor = Conductor(
             plan=plan,
             scheduler=self.scheduler,
             fleet=self,
             prober=self.network,  # type: ignore[arg-type]  # simulated
-            budget=self.budget,
+            slots=self.budget,
             commit=self.commit,
             before=before,
             down=self.down_at_start,

@@ -40,7 +40,6 @@ from .subject import (
     forecast,
     rolling_result,
     summary_of,
-    terms_of,
     told_of,
     utc,
 )
@@ -150,7 +149,7 @@ class Golden(World):
                     {"name": wave.name, "hosts": [host.name for host in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves
                 ),
             )
-        opening = [first, terms_of(plan, settings, self._foreseen)]
+        opening = [first, events.RunTerms.of(plan, settings, self._foreseen)]
         for event in opening:
             self.show(event)
         return opening

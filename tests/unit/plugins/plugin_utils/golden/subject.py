@@ -24,16 +24,12 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome impor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import Resume
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import Change, HostState, RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import samples_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import RebootResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.capacity import RecordedForecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import HostReport, RunReport, read_run
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import FAILURES_FAIL
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.rollout import (
-    forecast_result,
-    samples_of,
-    terms_of,
-)
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.forecast import Forecast, forecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import History
@@ -67,7 +63,6 @@ __all__ = (
     "events",
     "forecast",
     "task_result",
-    "terms_of",
     "utc",
 )
 
@@ -296,7 +291,7 @@ def rolling_result(
     return {
         "changed": any(known.path is not None for known in results.values()),
         "run_id": state.run_id,
-        "forecast": _line(forecast_result(foreseen)),
+        "forecast": _line(foreseen.as_result()),
         **rolling._result(state, statuses, results),
     }
 

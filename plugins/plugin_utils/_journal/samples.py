@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Durations of hosts in earlier runs, as their journals have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .._errors import RolloutError
+from .._schedule.hosts import Phases
+from .file import replay
+from .phases import Phase
+from .run_state import RunState
+from .run_store import RunStore
+
+# Newest runs that are read, and hosts that are enough: to read a journal of 10,000 takes seconds.
+RUNS_REMEMBERED = 20
+HOSTS_REMEMBERED = 10_000
+
+
+def samples_of(store: RunStore, but: str | None = None) -> dict[str, list[Phases]]:
+    """Durations of hosts that were done, by combination. Journals that can't be read are passed over.
+
+    :param but: a run that is left out.
+    """
+    samples: dict[str, list[Phases]] = {}
+    for run in store.list()[:RUNS_REMEMBERED]:
+        if sum(map(len, samples.values())) >= HOSTS_REMEMBERED:
+            break
+        state = RunState()
+        try:
+            if run.run_id != but:
+                replay(run.journal, state.read)
+        except RolloutError:
+            continue
+        for host in state.hosts.values():
+            if host.phase is Phase.RELEASED and host.outage_ms is not None:
+                times_ms = (host.prepare_ms or 0, host.drain_ms or 0, host.outage_ms, host.after_ms or 0)
+                samples.setdefault(host.combination or "", []).append(Phases(*(each / 1000 for each in times_ms)))
+    return samples
+
+
+def outages_of(samples: Mapping[str, Sequence[Phases]]) -> dict[str, list[float]]:
+    """Outages among samples, in seconds, by combination."""
+    return {combination: [phases.outage_s for phases in values] for combination, values in samples.items()}

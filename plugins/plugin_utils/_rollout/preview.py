@@ -1,0 +1,64 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preview of a rollout: how each host would be rebooted, without touching it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleError
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
+
+from .._reboot.host_reboot import HostReboot
+from .._reboot.request import RebootRequest
+from .._reboot.result import RebootResult
+from .._schedule.hosts import HostSpec, Status
+from .._transport.session import SessionLost
+
+
+async def look_at(
+    names: Sequence[str], reboot_of: Callable[[str], HostReboot], request: RebootRequest
+) -> dict[str, RebootResult]:
+    """Have every host say how it would be rebooted. Call it in check mode, so that nothing is staged.
+
+    :return: by host; with a failure for a host that can't be rebooted as asked.
+    """
+
+    async def look(name: str) -> RebootResult:
+        try:
+            host = reboot_of(name)
+            await host.prepare(request)
+        except SessionLost as error:
+            return RebootResult(failure=reason("UNREACHABLE", "the host could not be reached: %s" % error))
+        except CodedError as error:
+            return RebootResult(failure=error.reason)
+        except AnsibleError as error:
+            return RebootResult(failure=reason("CONNECTION_FAILED", "the host can't be connected to as configured: %s" % error))
+        return host.result
+
+    looked = await asyncio.gather(*map(look, names))
+    return dict(zip(names, looked, strict=True))
+
+
+def previews(hosts: Sequence[HostSpec], looked: Mapping[str, RebootResult]) -> dict[str, dict[str, Any]]:
+    """Plain values for the plan of each host."""
+    planned: dict[str, dict[str, Any]] = {}
+    for host in hosts:
+        result = looked[host.name]
+        refused = result.failure
+        if refused:
+            told = {"code": refused.code, "msg": refused.message, "hint": refused.hint}
+            planned[host.name] = {"status": Status.REFUSED.value, **told}
+        else:
+            planned[host.name] = {
+                "status": "planned",
+                "method": result.method,
+                "reasons": [each.as_dict() for each in result.reasons],
+                "predicted_ms": host.predicted.as_ms(),
+                "predicted_jump_ms": result.predicted_ms,
+            }
+    return planned
