@@ -179,7 +179,7 @@ def test_nobody_answers(etcd_options: dict[str, Any]) -> None:
     [
         (b"HTTP/1.0 404 Not Found\r\n\r\n404 page not found", "HTTP status 404"),
         (b"HTTP/1.0 200 OK\r\n\r\n<html>", "an answer that is not JSON"),
-        (b"HTTP/1.0 200 OK\r\n\r\n{}", "makes no sense"),
+        (b"HTTP/1.0 200 OK\r\n\r\n{}", "nonsense"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH-2.0"),
     ],
 )

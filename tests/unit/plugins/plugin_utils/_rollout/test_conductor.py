@@ -124,7 +124,7 @@ def test_an_image_that_can_not_be_unloaded_is_told() -> None:
     world.conduct()
     assert world.code("a") == "HOOK_FAILED"
     failed = next(record for record in world.disk if record["event"] == "host_failed")
-    assert "an image may be loaded" in failed["reason"]["message"]
+    assert "an image may still be loaded" in failed["reason"]["message"]
     assert next(record for record in world.disk if record["event"] == "host_unstaged")["ok"] is False
 
 
