@@ -22,7 +22,7 @@ class Firmware:
     """The machine's firmware.
 
     :ivar type: C(uefi) or C(bios).
-    :ivar secure_boot: whether it booted verified code only; None if that can't be read.
+    :ivar secure_boot: whether Secure Boot is on; None if unknown.
     """
 
     type: str
@@ -30,7 +30,7 @@ class Firmware:
 
 
 def read_firmware(files: HostFiles) -> Firmware:
-    """The firmware, by what it left in C(/sys)."""
+    """Read the firmware type and Secure Boot state from C(/sys)."""
     if not files.exists(_EFI):
         return Firmware(BIOS, False)
     value = read_efi_variable(files, "SecureBoot")
