@@ -36,8 +36,6 @@ _MESSAGE = "Reboot by fleet-kexec"
 
 
 class ConsoleCommand:
-    """The command's actions on a host."""
-
     def __init__(self, files: HostFiles, run: Runner, out: TextIO) -> None:
         self._files = files
         self._run = run
@@ -59,7 +57,6 @@ class ConsoleCommand:
             self._say("warning  %s: %s" % (each["code"], each["message"]))
 
     def stage(self, args: argparse.Namespace) -> None:
-        """Load a kernel for the next kexec."""
         require_root()
         facts = gather(self._files, self._run)
         planned = plan(_request(args), facts, self._files)

@@ -41,7 +41,6 @@ class Argument(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Position after its last character."""
         return self.start + len(self.text)
 
     @property
@@ -55,18 +54,13 @@ class Argument(NamedTuple):
 
 
 class CommandLine(NamedTuple):
-    """A command line.
-
-    :ivar kernel: arguments for the kernel.
-    :ivar init: C(--) and init's arguments after it; empty without C(--).
-    """
+    """A command line; C(init) is C(--) and init's arguments after it, or empty."""
 
     kernel: Tuple[Argument, ...]
     init: Tuple[Argument, ...]
 
     @property
     def arguments(self) -> Tuple[Argument, ...]:
-        """All arguments, in order."""
         return self.kernel + self.init
 
 

@@ -16,10 +16,7 @@ SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 
 @dataclass(frozen=True)
 class CommandResult:
-    """Outcome of a command.
-
-    :ivar rc: exit code; 127 if the command can't be started, 124 if it was killed at its timeout.
-    """
+    """Outcome of a command; C(rc) is 127 if it can't be started, 124 if it was killed at its timeout."""
 
     rc: int
     stdout: str
@@ -36,7 +33,6 @@ Runner = Callable[[Sequence[str], float], CommandResult]
 
 
 def tool_environment() -> Dict[str, str]:
-    """Environment that tools run in."""
     return {"PATH": SEARCH_PATH, "LC_ALL": "C", "LANG": "C"}
 
 

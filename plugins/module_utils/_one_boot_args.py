@@ -29,13 +29,11 @@ _LOADER_NAMES = ("BOOT_IMAGE", "initrd")
 
 
 def token_of(line: str) -> Optional[str]:
-    """Proof-of-path token on a command line, or None."""
     tokens = [each.value for each in parse_cmdline(line).kernel if each.name == TOKEN_NAME and each.value]
     return tokens[-1] if tokens else None
 
 
 def kexecs_of(line: str) -> Optional[int]:
-    """Count of kexecs on a command line, or None."""
     counts = [each.value for each in parse_cmdline(line).kernel if each.name == KEXECS_NAME and each.value]
     counts = [count for count in counts if count.isdecimal()]
     return int(counts[-1]) if counts else None
@@ -65,10 +63,7 @@ def _without_own(arguments: Sequence[Argument]) -> List[Argument]:
 
 
 def lasting_arguments(line: str) -> CommandLine:
-    """Remove what a kexec or a boot loader added for one boot.
-
-    :raises CmdlineError: C(CMDLINE_INVALID).
-    """
+    """Remove what a kexec or a boot loader added for one boot; errors are those of :func:`check_cmdline`."""
     check_cmdline(line)
     parsed = parse_cmdline(line)
     kept = (each for each in _without_own(parsed.kernel) if each.name not in _LOADER_NAMES)

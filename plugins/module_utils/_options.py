@@ -14,7 +14,6 @@ from ._kexec.staging import NEWEST, StagingRequest
 
 
 def image_argument_spec() -> Dict[str, Any]:
-    """Argument specification of the image to boot."""
     return {
         "kernel": {"type": "str", "default": NEWEST},
         "initrd": {"type": "str"},
@@ -48,7 +47,6 @@ def policy_argument_spec() -> Dict[str, Any]:
 
 
 def image_request(params: Mapping[str, Any]) -> StagingRequest:
-    """Build the staging request from validated parameters."""
     edits = params.get("cmdline") or {}
     return StagingRequest(
         kernel=params["kernel"],

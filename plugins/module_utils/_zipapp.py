@@ -60,7 +60,6 @@ def _imports(module: str, source: str) -> Iterator[str]:
 
 
 def _sources() -> Dict[str, str]:
-    """Sources of C(_cli) and everything it imports, by module."""
     found: Dict[str, str] = {}
     waiting = [_cli.__name__]
     while waiting:
@@ -72,7 +71,6 @@ def _sources() -> Dict[str, str]:
 
 
 def build_command() -> bytes:
-    """Build the content of C(fleet-kexec)."""
     files = {"__main__.py": _MAIN, _NAME + "/__init__.py": ""}
     for module, source in _sources().items():
         path = os.path.join(_NAME, *module[len(_PACKAGE) + 1 :].split("."))

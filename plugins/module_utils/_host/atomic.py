@@ -46,7 +46,7 @@ def replacing(path: str, mode: int = 0o600, lasting: bool = True) -> Iterator[Bi
 
 
 def write_atomically(path: str, content: bytes, mode: int = 0o600, lasting: bool = True) -> None:
-    """Replace a file's content as :func:`replacing` does, with the same arguments and errors."""
+    """Replace a file's content as :func:`replacing` does."""
     with replacing(path, mode, lasting) as stream:
         stream.write(content)
 

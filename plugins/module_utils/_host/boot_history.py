@@ -55,10 +55,7 @@ def with_timeline(history: List[Timeline], timeline: Timeline) -> Tuple[List[Tim
 
 
 def write_history(files: HostFiles, history: List[Timeline]) -> None:
-    """Replace the history.
-
-    :raises OSError: it could not be written; the old one is unchanged.
-    """
+    """Replace the history, or leave it unchanged on an OSError."""
     path = files.path(PATH)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     lines = [json.dumps(timeline, sort_keys=True, separators=(",", ":")) + "\n" for timeline in history]

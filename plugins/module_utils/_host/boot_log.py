@@ -15,8 +15,6 @@ _INITCALL = re.compile(r"initcall (\S+?)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])? r
 
 
 class Initcall(NamedTuple):
-    """A kernel initialisation function and its run time."""
-
     name: str
     duration_us: int
 

@@ -63,10 +63,7 @@ _LOG_RESOLUTION_HZ = 1000
 
 @dataclass(frozen=True)
 class Stamp:
-    """One moment on several clocks.
-
-    :ivar width_cycles: cycles between the counter readings before and after the clocks'; the stamp's error is half of it.
-    """
+    """One moment on several clocks, exact to half of C(width_cycles): the cycles that reading all of them took."""
 
     cycles: int
     realtime_ns: int
@@ -95,7 +92,6 @@ class CycleClock:
         return _signed64(self.zero_ns + (cycles * self.mult >> self.shift))
 
     def cycles(self, local_clock_ns: int) -> int:
-        """Counter value at a reading of the kernel's clock."""
         return ((local_clock_ns - _signed64(self.zero_ns)) << self.shift) // self.mult
 
 
@@ -120,10 +116,7 @@ class ClockLog:
 
 @dataclass(frozen=True)
 class ClockZero:
-    """The running kernel's clock zero on the cycle counter.
-
-    :ivar source: C(perf_page) or C(boottime).
-    """
+    """The running kernel's clock zero on the cycle counter, derived from C(perf_page) or C(boottime)."""
 
     cycles: int
     hz: float
@@ -217,10 +210,7 @@ def tightest_stamp(read: Callable[[], Tuple[int, int, int, int]]) -> Stamp:
 
 
 class CounterReader:
-    """Reader of this machine's cycle counter.
-
-    :raises OSError: this process can't read a counter, or can't get executable memory.
-    """
+    """Reader of this machine's cycle counter; OSError if this process can't read one or can't get executable memory."""
 
     def __init__(self) -> None:
         self._code = NativeCode(_own_counter().code)

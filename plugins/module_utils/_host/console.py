@@ -34,10 +34,7 @@ _BOOT_US = 60_000_000
 
 @dataclass(frozen=True)
 class ConsoleLine:
-    """A console: C(ttyS0), C(tty0), C(hvc0), ...
-
-    :ivar baud: rate of a serial line; None if unknown.
-    """
+    """A console, such as C(ttyS0), C(tty0) or C(hvc0); C(baud) is None if it is unknown or not a serial line's."""
 
     name: str
     serial: bool
@@ -72,10 +69,7 @@ def rates_of(cmdline: str) -> Dict[str, int]:
 
 
 def loglevel_of(cmdline: str, default: int) -> int:
-    """Console log level that a command line results in.
-
-    :param default: the kernel configuration's level.
-    """
+    """Console log level that a command line results in, where C(default) is the kernel configuration's."""
     level = default
     arguments = parse_cmdline(cmdline).kernel
     for argument in arguments:
@@ -87,10 +81,7 @@ def loglevel_of(cmdline: str, default: int) -> int:
 
 
 def printed_bytes(records: Iterable[str], loglevel: int) -> Optional[int]:
-    """Bytes of kernel messages that a boot prints; None if the log has lost its beginning.
-
-    :param records: of C(/dev/kmsg): C(PRIORITY,SEQUENCE,MICROSECONDS,FLAGS;MESSAGE).
-    """
+    """Bytes of kernel messages from C(/dev/kmsg) that a boot prints; None if the log has lost its beginning."""
     total_bytes = None
     for record in records:
         prefix, separator, message = record.partition(";")

@@ -17,10 +17,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def virtio_reset_on_shutdown(files: HostFiles) -> Optional[bool]:
-    """Whether the running kernel resets virtio devices before a kexec; None if the host has none.
-
-    A device that is not reset may still write into memory after the jump.
-    """
+    """Whether the running kernel resets virtio devices before a kexec; None if the host has none."""
     if not files.listdir(_VIRTIO):
         return None
     try:

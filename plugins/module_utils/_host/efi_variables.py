@@ -34,5 +34,4 @@ def read_efi_string(files: HostFiles, name: str, vendor: str) -> Optional[str]:
 
 
 def has_efi_variables(files: HostFiles) -> bool:
-    """Whether EFI variables can be read at all."""
     return bool(files.listdir(_DIRECTORY))

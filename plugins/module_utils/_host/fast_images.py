@@ -100,6 +100,5 @@ def read_fast_image(files: HostFiles, release: str) -> Optional[FastImage]:
 
 
 def list_fast_images(files: HostFiles) -> List[FastImage]:
-    """List all fast images of the host."""
     found = (read_fast_image(files, release) for release in files.listdir(STATE_DIRECTORY))
     return [image for image in found if image is not None]

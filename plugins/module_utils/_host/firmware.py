@@ -19,18 +19,13 @@ _EFI = "/sys/firmware/efi"
 
 @dataclass(frozen=True)
 class Firmware:
-    """The machine's firmware.
-
-    :ivar type: C(uefi) or C(bios).
-    :ivar secure_boot: whether Secure Boot is on; None if unknown.
-    """
+    """The machine's firmware, C(uefi) or C(bios); C(secure_boot) is None if it can't be read."""
 
     type: str
     secure_boot: Optional[bool]
 
 
 def read_firmware(files: HostFiles) -> Firmware:
-    """Read the firmware type and Secure Boot state from C(/sys)."""
     if not files.exists(_EFI):
         return Firmware(BIOS, False)
     value = read_efi_variable(files, "SecureBoot")

@@ -35,11 +35,7 @@ _CGROUP_DEPTH = 8
 
 @dataclass(frozen=True)
 class Guests:
-    """Guests of the host.
-
-    :ivar vms: by name, or by process name if they have none.
-    :ivar containers: by name, or by the start of their ID.
-    """
+    """Guests by name; else virtual machines by process name, containers by the start of their ID."""
 
     vms: List[str]
     containers: List[str]

@@ -49,7 +49,6 @@ def cloud_of(vendor: Optional[str], product: Optional[str], asset_tag: Optional[
 
 
 def read_hypervisor(files: HostFiles, run: Runner) -> Hypervisor:
-    """Read the platform from systemd, DMI and Xen."""
     said = run(["systemd-detect-virt", "--vm"], _TIMEOUT_S).stdout.strip()
     vm = said if re.fullmatch(r"[a-z][a-z0-9_-]*", said) and said != "none" else None
     vendor, product, asset_tag = (

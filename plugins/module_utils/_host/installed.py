@@ -37,7 +37,6 @@ class InstalledKernel:
 
     @property
     def size_bytes(self) -> int:
-        """Size of kernel and initrd together."""
         return self.kernel_bytes + (self.initrd_bytes or 0)
 
 

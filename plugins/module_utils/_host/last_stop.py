@@ -83,9 +83,6 @@ def read_last_stop(files: HostFiles) -> Optional[LastStop]:
 
 
 def drop_last_stop(files: HostFiles) -> None:
-    """Remove the traces, if any.
-
-    :raises OSError: they can't be removed.
-    """
+    """Remove the traces, if any; OSError if they can't be removed."""
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(files.path(LAST_STOP_DIRECTORY))

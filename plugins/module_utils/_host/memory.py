@@ -13,10 +13,7 @@ from .files import HostFiles
 
 @dataclass(frozen=True)
 class Memory:
-    """Figures of C(/proc/meminfo).
-
-    :ivar cma_total_bytes: size of the contiguous memory area; 0 if there is none.
-    """
+    """Figures of C(/proc/meminfo); C(cma_total_bytes), the contiguous memory area, is 0 if there is none."""
 
     total_bytes: int
     available_bytes: int

@@ -92,5 +92,4 @@ def _efi_capsules(files: HostFiles) -> List[PendingReason]:
 
 
 def read_pending(files: HostFiles) -> List[PendingReason]:
-    """Read everything that waits for a reboot."""
     return [*_reboot_required(files), *_newer_kernel(files), *_firmware_updates(files), *_efi_capsules(files)]

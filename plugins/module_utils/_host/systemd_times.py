@@ -67,14 +67,11 @@ class UnitTimes:
 
 @dataclass(frozen=True)
 class UnitStop:
-    """Time a unit took to stop."""
-
     unit: str
     duration_us: int
 
 
 def parse_manager(text: str) -> ManagerTimes:
-    """Parse the properties of PID 1 from C(systemctl show)."""
     values = _properties(text)
     return ManagerTimes(*(_time(values, name) for name in _MANAGER))
 
@@ -96,10 +93,7 @@ def parse_units(text: str) -> List[UnitTimes]:
 
 
 def parse_stops(lines: Iterator[str]) -> List[UnitStop]:
-    """Parse stop times of units from the journal's JSON lines (journalctl(1), C(--output=json)).
-
-    Units whose stop has no beginning or no end in the journal are left out.
-    """
+    """Parse stop times from the journal's JSON lines (journalctl(1), C(--output=json)); incomplete stops are left out."""
     began: Dict[str, int] = {}
     stops = []
     for line in lines:
@@ -128,10 +122,7 @@ def read_units(run: Runner) -> List[UnitTimes]:
 
 
 def read_stops(run: Runner, boot_id: str, since_ns: int) -> List[UnitStop]:
-    """Read an earlier boot's unit stops; empty if the journal is not persistent.
-
-    :param since_ns: nanoseconds since 1970 on that boot's clock.
-    """
+    """Read an earlier boot's unit stops from a Unix time of its own clock on; empty if the journal is not persistent."""
     # Rounded down to a second, to miss nothing that began with the stop.
     since = "--since=@%d" % (since_ns // 10**9)
     argv = ["journalctl", "--quiet", "--no-pager", "--output=json", "--boot=" + boot_id.replace("-", ""), since]

@@ -17,18 +17,13 @@ VERSION_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class KexecTools:
-    """An installed kexec-tools.
-
-    :ivar path: the C(kexec) program.
-    :ivar version: such as C(2.0.29); empty if unknown.
-    """
+    """An installed kexec-tools; the version is such as C(2.0.29), or empty if unknown."""
 
     path: str
     version: str
 
 
 def find_kexec_tools(files: HostFiles, run: Runner) -> Optional[KexecTools]:
-    """Find kexec-tools and ask for its version (C(kexec-tools 2.0.29))."""
     path = find_executable("kexec", files.root)
     if path is None:
         return None

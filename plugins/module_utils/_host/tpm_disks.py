@@ -33,11 +33,7 @@ _HEADER_MAX_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class TpmDisks:
-    """Encrypted disks that involve a TPM.
-
-    :ivar bound: names of disks that it unlocks depending on measurements.
-    :ivar unreadable: encrypted disks whose header can't be read, for lack of privileges for example.
-    """
+    """Encrypted disks that a TPM unlocks depending on measurements, and those whose header can't be read."""
 
     bound: List[str]
     unreadable: List[str]
@@ -93,7 +89,6 @@ def bound_to_tpm(header: bytes) -> Optional[bool]:
 
 
 def _encrypted_devices(files: HostFiles) -> List[str]:
-    """Paths of block devices on which udev found a LUKS header."""
     found = []
     for name in files.listdir(_UDEV):
         if (
@@ -108,13 +103,11 @@ def _encrypted_devices(files: HostFiles) -> List[str]:
 
 
 def _named_in_crypttab(files: HostFiles) -> List[str]:
-    """Names that C(/etc/crypttab) unlocks with a TPM."""
     lines = [line.split() for line in (files.read_text(_CRYPTTAB) or "").splitlines() if not line.lstrip().startswith("#")]
     return [words[0] for words in lines if len(words) > 3 and any(o.startswith("tpm2-device=") for o in words[3].split(","))]
 
 
 def read_tpm_disks(files: HostFiles) -> TpmDisks:
-    """Read which encrypted disks depend on measurements."""
     bound: List[str] = []
     unreadable: List[str] = []
     for device in _encrypted_devices(files):

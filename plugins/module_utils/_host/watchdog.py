@@ -86,7 +86,6 @@ def _read_watchdog(files: HostFiles, name: str) -> Watchdog:
 
 
 def read_watchdogs(files: HostFiles, run: Runner) -> Watchdogs:
-    """Read the kernel's watchdogs and systemd's settings, the latter with C(run)."""
     devices = [_read_watchdog(files, name) for name in files.listdir(_CLASS) if name.startswith("watchdog")]
     shown = run(["systemctl", "show", *("--property=" + name for name in _PROPERTIES)], _TIMEOUT_S)
     said = parse_systemd_watchdogs(shown.stdout if shown.rc == 0 else "")

@@ -22,10 +22,7 @@ class Lz4Error(Exception):
 
 
 def unpack_legacy(data: Union[bytes, memoryview], limit: int) -> bytes:
-    """Unpack a legacy frame, stopping after the block that exceeds C(limit) bytes.
-
-    :raises Lz4Error: it is damaged.
-    """
+    """Unpack a legacy frame, stopping after the block that exceeds C(limit) bytes; Lz4Error if it is damaged."""
     content = bytearray()
     data = bytes(data)
     try:

@@ -84,11 +84,7 @@ def payload_of(image: memoryview, header: KernelFile, name: str = "the kernel") 
 
 
 class Unpacker:
-    """Decompressor that uses what the host offers.
-
-    :param root: directory that stands for C(/) in the search for tools.
-    :param clock: monotonic, in seconds.
-    """
+    """Decompressor that uses Python or the host's tools below C(root), and times itself by a monotonic clock in seconds."""
 
     def __init__(self, root: str = "/", clock: Callable[[], float] = time.perf_counter) -> None:
         self._root = root

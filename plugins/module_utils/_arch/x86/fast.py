@@ -100,10 +100,6 @@ def make_setup(image: Content, header: BzImage, layout: FastLayout) -> bytes:
 
 
 def parse_unpacked(content: Content) -> Vmlinux:
-    """Parse an unpacked x86_64 payload.
-
-    :raises ImageError: C(PAYLOAD_INVALID) or C(WRONG_ARCH).
-    """
     return parse_vmlinux(content, _EM_X86_64, _NAME)
 
 

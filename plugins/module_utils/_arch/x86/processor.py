@@ -40,10 +40,7 @@ def parse_cpuinfo(text: str) -> Cpu:
 
 
 def cpuid_eax(leaf: int) -> int:
-    """Read EAX of a CPUID leaf.
-
-    :raises OSError: this process can't run generated code.
-    """
+    """Read EAX of a CPUID leaf; OSError if this process can't run generated code."""
     code = NativeCode(_CPUID_EAX)
     return int(code.function(0, ctypes.c_uint32, ctypes.c_uint32)(leaf))
 

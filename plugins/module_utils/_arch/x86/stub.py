@@ -28,13 +28,7 @@ _CONFIG = struct.Struct("<QQQQ4I4I")
 
 @dataclass(frozen=True)
 class StubConfig:
-    """Configuration of a stub.
-
-    :ivar kernel_bytes: size of the flat image.
-    :ivar kernel_entry: offset of its first instruction.
-    :ivar relocated: whether it was moved to a random virtual address.
-    :ivar check: whether to verify sums; without it, all sums and C(initrd_bytes) are ignored.
-    """
+    """Configuration of a stub; all sums and C(initrd_bytes) are ignored without C(check)."""
 
     kernel_bytes: int
     kernel_entry: int
@@ -55,10 +49,7 @@ def assemble(config: StubConfig) -> bytes:
 
 
 class StubChecksummer(Checksummer):
-    """Calculator that runs the stub's own code: CRC-32C in four streams, see C(stub.S).
-
-    :raises OSError: this process can't run machine code of its own.
-    """
+    """Calculator that runs the stub's own code: CRC-32C in four streams, see C(stub.S)."""
 
     def __init__(self) -> None:
         code = NativeCode(CODE)
