@@ -1,10 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""C(fleet-kexec): what the modules do, on the host's own console.
-
-The command is a zip file of this package, see C(_zipapp.py).
-"""
+"""C(fleet-kexec): the modules' functions as a command on the host; see C(_zipapp.py) for its packaging."""
 
 from __future__ import annotations
 
@@ -28,29 +25,24 @@ from ._kexec.trigger import CALL_OFF, TRIGGER
 from ._privileges import require_root
 from ._reasons import CodedError
 
-# Exit codes: 2 is argparse's own.
+# argparse itself exits with 2.
 EXIT_OK = 0
 EXIT_REFUSED = 1
 
 _TRIGGER_TIMEOUT_S = 60.0
-# In seconds: time to say what is about to happen.
+# Seconds until the reboot, which leave time for the output.
 _DELAY = "1"
 _MESSAGE = "Reboot by fleet-kexec"
 
 
 class ConsoleCommand:
-    """The command, over a host.
-
-    :param out: where results go.
-    """
-
     def __init__(self, files: HostFiles, run: Runner, out: TextIO) -> None:
         self._files = files
         self._run = run
         self._out = out
 
     def status(self, args: argparse.Namespace) -> None:
-        """How the host booted, what is staged, and how it should reboot."""
+        """Show how the host booted, what is staged, and how it should reboot."""
         presented = present(read(self._files, self._run))
         if args.json:
             self._say(json.dumps(presented, indent=1, sort_keys=True))
@@ -65,7 +57,6 @@ class ConsoleCommand:
             self._say("warning  %s: %s" % (each["code"], each["message"]))
 
     def stage(self, args: argparse.Namespace) -> None:
-        """Load a kernel for the next kexec."""
         require_root()
         facts = gather(self._files, self._run)
         planned = plan(_request(args), facts, self._files)
@@ -78,7 +69,7 @@ class ConsoleCommand:
         self._explain(planned, "would be " if args.dry_run else "")
 
     def unstage(self, args: argparse.Namespace) -> None:
-        """Unload whatever is loaded."""
+        """Unload the loaded image, if any."""
         require_root()
         facts = gather(self._files, self._run)
         if args.dry_run:
@@ -87,7 +78,7 @@ class ConsoleCommand:
         self._say("unstaged %s" % ("what was loaded" if self._stager(facts).unstage() else "nothing was loaded"))
 
     def reboot(self, args: argparse.Namespace) -> None:
-        """Reboot by kexec, into what is staged or else into what is asked for."""
+        """Reboot by kexec, into the staged image unless another is asked for."""
         require_root()
         self._heed_risks()
         facts = gather(self._files, self._run)
@@ -105,9 +96,9 @@ class ConsoleCommand:
             self._trigger(record)
 
     def _heed_risks(self) -> None:
-        """Refuse what the host's policy blocks.
+        """Refuse risks that the host's policy blocks.
 
-        :raises KexecError: with the code of the first such risk.
+        :raises KexecError: with the code of the first one.
         """
         reading = read(self._files, self._run, frozenset((VERDICT,)))
         judged = judge(reading.risks, reading.policy)
@@ -117,7 +108,7 @@ class ConsoleCommand:
             self._say("warning  %s: %s" % (risk.code, risk.message))
 
     def _trigger(self, record: StagedRecord) -> None:
-        """Have PID 1 reboot the host, by the same scripts as from afar."""
+        """Have PID 1 reboot the host, by the same scripts as from the controller."""
         boot_id = self._files.read_text("/proc/sys/kernel/random/boot_id") or ""
         arguments = [record.token, "kexec", _DELAY, _MESSAGE, boot_id]
         result = self._run(["/bin/sh", "-c", TRIGGER, "fleet-kexec", *arguments], _TRIGGER_TIMEOUT_S)
@@ -180,7 +171,6 @@ def _request(args: argparse.Namespace) -> StagingRequest:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command line."""
     parser = argparse.ArgumentParser(
         prog="fleet-kexec", description="Reboot this host by kexec, as the collection fleet.kexec does."
     )
@@ -208,7 +198,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run a command; its exit code."""
+    """Run a command and return its exit code."""
     args = parse(sys.argv[1:] if arguments is None else arguments)
     command = ConsoleCommand(HostFiles(), run_command, sys.stdout)
     actions: Dict[str, Callable[[argparse.Namespace], None]] = {

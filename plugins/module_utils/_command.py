@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Running the host's own tools: bounded, without a shell, in the C locale."""
+"""Running the host's own tools: with a timeout, without a shell, in the C locale."""
 
 from __future__ import annotations
 
@@ -10,39 +10,34 @@ import subprocess
 from dataclasses import dataclass
 from typing import Callable, Dict, Optional, Sequence
 
-# /usr/sbin is missing from the path of some non-login sessions.
+# Some non-login sessions lack /usr/sbin in their path.
 SEARCH_PATH = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
 
 
 @dataclass(frozen=True)
 class CommandResult:
-    """What a command left behind.
-
-    :ivar rc: exit code; 127 if the command is not there, 124 if it was ended
-        after its timeout.
-    """
+    """Outcome of a command; C(rc) is 127 if it can't be started, 124 if it was killed at its timeout."""
 
     rc: int
     stdout: str
     stderr: str
 
     def last_words(self) -> str:
-        """The end of what the command said, on one line, for messages."""
+        """The last lines of its output joined into one, for messages."""
         said = (self.stderr.strip() or self.stdout.strip()).splitlines()
         return "; ".join(line.strip() for line in said[-3:]) or "no output"
 
 
-# Runs an argument list for at most so many seconds.
+# Runs an argument list, with a timeout in seconds.
 Runner = Callable[[Sequence[str], float], CommandResult]
 
 
 def tool_environment() -> Dict[str, str]:
-    """The environment that tools are run in."""
     return {"PATH": SEARCH_PATH, "LC_ALL": "C", "LANG": "C"}
 
 
 def run_command(argv: Sequence[str], timeout_s: float) -> CommandResult:
-    """Run a command to its end or its timeout; never raises for its failure."""
+    """Run a command to its end or its timeout; failures never raise."""
     try:
         done = subprocess.run(
             list(argv),
@@ -64,7 +59,7 @@ def run_command(argv: Sequence[str], timeout_s: float) -> CommandResult:
 
 
 def find_executable(name: str, root: str = "/") -> Optional[str]:
-    """Path of an executable below root, or None. The path is the host's own (without root)."""
+    """Find an executable below C(root); the path returned is as seen by the host."""
     for directory in SEARCH_PATH.split(":"):
         inside = os.path.join(root, directory.lstrip("/"), name)
         if os.path.isfile(inside) and os.access(inside, os.X_OK):

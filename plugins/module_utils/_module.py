@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a module meets the rest: coded errors become failed results here and nowhere else."""
+"""Entry point of modules: the only place where coded errors become failed results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._reasons import CodedError
 
 
 def run_module(module: AnsibleModule, work: Callable[[], Dict[str, Any]]) -> None:
-    """Run a module's work and end the module with its result."""
+    """Run a module's work and exit with its result."""
     try:
         result = work()
     except CodedError as error:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Arguments that a kexec adds to the command line: the token, the count of kexecs, and the one-boot arguments.
 
-They stand together in this order at the end of what is for the kernel. The
-same arguments elsewhere on the line are the host's own.
+They stand together, in this order, at the end of the kernel's arguments. Elsewhere on the line, the same arguments are the
+host's own.
 """
 
 from __future__ import annotations
@@ -13,38 +13,34 @@ from typing import List, Optional, Sequence
 
 from ._cmdline import Argument, CommandLine, check_cmdline, parse_cmdline
 
-# A name with a dot is taken for a module parameter: the kernel neither
-# complains about it nor hands it on to init.
+# The dot makes it a module parameter: the kernel does not complain about it and does not pass it to init.
 TOKEN_NAME = "fleet_kexec.token"
-# How many kexecs it will have been since firmware booted the machine; stands right behind the token.
+# Number of kexecs since firmware booted the machine, this one included; follows the token.
 KEXECS_NAME = "fleet_kexec.kexecs"
 
-# A new kernel that panics has to come back by itself: with kernel.panic=0,
-# the default of Debian, it would hang for ever.
+# A new kernel that panics has to reset by itself: with kernel.panic=0, Debian's default, it would hang forever.
 PANIC_S = 10
 ONE_BOOT_ARGS = ("panic=%d" % PANIC_S, "oops=panic")
-# The kernel's own switch, and so the only one: whoever sets it is obeyed.
+# The kernel's own switch, and the only one there is: it is obeyed whoever set it.
 NO_KASLR = "nokaslr"
 
-# What earlier bootloaders added for themselves, with their separator.
+# Arguments that boot loaders added for themselves.
 _LOADER_NAMES = ("BOOT_IMAGE", "initrd")
 
 
 def token_of(line: str) -> Optional[str]:
-    """The proof-of-path token on a command line, or None."""
     tokens = [each.value for each in parse_cmdline(line).kernel if each.name == TOKEN_NAME and each.value]
     return tokens[-1] if tokens else None
 
 
 def kexecs_of(line: str) -> Optional[int]:
-    """The count of kexecs on a command line, or None."""
     counts = [each.value for each in parse_cmdline(line).kernel if each.name == KEXECS_NAME and each.value]
     counts = [count for count in counts if count.isdecimal()]
     return int(counts[-1]) if counts else None
 
 
 def has_one_boot_args(line: str) -> bool:
-    """Whether a line carries our one-boot arguments, right behind a token."""
+    """Whether a line has our one-boot arguments right after a token."""
     arguments = [each for each in parse_cmdline(line).kernel if each.name != KEXECS_NAME]
     texts = [each.text for each in arguments]
     return any(
@@ -54,7 +50,7 @@ def has_one_boot_args(line: str) -> bool:
 
 
 def _without_own(arguments: Sequence[Argument]) -> List[Argument]:
-    """Drop the token, the count, and the one-boot arguments that stand right behind them."""
+    """Drop the token, the count, and the one-boot arguments right after them."""
     kept: List[Argument] = []
     in_tail = False
     for argument in arguments:
@@ -67,10 +63,7 @@ def _without_own(arguments: Sequence[Argument]) -> List[Argument]:
 
 
 def lasting_arguments(line: str) -> CommandLine:
-    """A command line without what a kexec or a bootloader added for one boot.
-
-    :raises CmdlineError: C(CMDLINE_INVALID).
-    """
+    """Remove what a kexec or a boot loader added for one boot; errors are those of :func:`check_cmdline`."""
     check_cmdline(line)
     parsed = parse_cmdline(line)
     kept = (each for each in _without_own(parsed.kernel) if each.name not in _LOADER_NAMES)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that more than one plugin takes; documented in C(doc_fragments/image.py)."""
+"""Options shared by several plugins; documented in C(doc_fragments/image.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from ._kexec.staging import NEWEST, StagingRequest
 
 
 def image_argument_spec() -> Dict[str, Any]:
-    """Argument specification of what to boot."""
     return {
         "kernel": {"type": "str", "default": NEWEST},
         "initrd": {"type": "str"},
@@ -31,24 +30,23 @@ def image_argument_spec() -> Dict[str, Any]:
 
 
 def preferences_argument_spec() -> Dict[str, Any]:
-    """Argument specification of how to stage; what is left out is up to the host."""
+    """Argument specification of the staging preferences; the host decides about those omitted."""
     spec: Dict[str, Any] = {name: {"type": "str", "choices": list(choices)} for name, choices in CHOICES.items()}
     return dict(spec, kaslr={"type": "bool"})
 
 
 def defaults_argument_spec() -> Dict[str, Any]:
-    """The same as the host's defaults, where everything has a value."""
+    """Argument specification of the host's default preferences, each with a default."""
     defaults = asdict(Preferences())
     return {name: dict(option, default=defaults[name]) for name, option in preferences_argument_spec().items()}
 
 
 def policy_argument_spec() -> Dict[str, Any]:
-    """Argument specification of what risks lead to; documented in C(doc_fragments/policy.py)."""
+    """Argument specification of the risk policy; documented in C(doc_fragments/policy.py)."""
     return {"policy": {"type": "dict"}}
 
 
 def image_request(params: Mapping[str, Any]) -> StagingRequest:
-    """What the user asks for, from validated parameters."""
     edits = params.get("cmdline") or {}
     return StagingRequest(
         kernel=params["kernel"],

@@ -1,20 +1,20 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files and systemd units of this collection on a host that more than one part of it knows by name.
+"""Names of files and systemd units on a host that several parts of this collection share.
 
-Shell scripts take them from here as well: a token may be C($1).
+Shell scripts are built with them too, with C($1) for the token.
 """
 
 from __future__ import annotations
 
 CONFIG_FILE = "/etc/fleet-kexec.conf"
 
-# Gone with the boot.
+# Gone after a reboot.
 RUN_DIRECTORY = "/run/fleet-kexec"
 STAGED_RECORD = RUN_DIRECTORY + "/staged.json"
 
-# Kept from boot to boot. Fast images lie in it, in a directory each.
+# Persistent. Each fast image has a directory in it.
 STATE_DIRECTORY = "/var/lib/fleet-kexec"
 LAST_STOP_DIRECTORY = STATE_DIRECTORY + "/last-stop"
 
@@ -25,5 +25,5 @@ def trigger_unit(token: str) -> str:
 
 
 def stamp_unit(token: str) -> str:
-    """Name of the unit that notes when the system stops, without C(.service)."""
+    """Name of the unit that records when the system stops, without C(.service)."""
     return "fleet-kexec-stamp-" + token

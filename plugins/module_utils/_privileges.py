@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What takes root."""
+"""The check for root privileges."""
 
 from __future__ import annotations
 
@@ -11,9 +11,6 @@ from ._reasons import CodedError
 
 
 def require_root() -> None:
-    """Refuse to go on without privileges.
-
-    :raises CodedError: C(NOT_ROOT).
-    """
+    """Refuse to continue without root; raises CodedError with C(NOT_ROOT)."""
     if os.geteuid() != 0:
         raise CodedError("NOT_ROOT", "this needs root, but runs as uid %d" % os.geteuid())

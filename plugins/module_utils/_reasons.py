@@ -1,11 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Catalogue of every refusal and failure of the collection, by code.
+"""Catalogue of all refusals and failures of the collection, by code.
 
-A reason is a code, a message and a hint. Codes and their fixed hints live in
-one catalogue, and a test compares it with C(docs/codes.md), so that the
-documentation lists exactly the codes that exist.
+A reason is a code, a message and a hint. A test compares the catalogue with C(docs/codes.md).
 """
 
 from __future__ import annotations
@@ -147,7 +145,7 @@ class Reason:
 
     :ivar code: key of :data:`CATALOGUE`.
     :ivar message: one sentence with the details of this case.
-    :ivar hint: what the user can do about it.
+    :ivar hint: what the user can do.
     """
 
     code: str
@@ -155,24 +153,16 @@ class Reason:
     hint: str
 
     def as_dict(self) -> Dict[str, str]:
-        """Return the reason as plain values, for results and facts."""
         return asdict(self)
 
 
 def reason(code: str, message: str) -> Reason:
-    """Make a reason with the hint that the catalogue has for its code.
-
-    :raises KeyError: the code is not in the catalogue.
-    """
+    """Make a reason, with its code's hint from the catalogue; raises KeyError for an unknown code."""
     return Reason(code, message, CATALOGUE[code])
 
 
 class CodedError(Exception):
-    """Base class of each layer's exception type.
-
-    Modules and action plugins turn it into a failed result in one place; see
-    C(_module.py) and C(action/).
-    """
+    """Base class of each layer's exception type, turned into a failed result in C(_module.py) and C(action/)."""
 
     def __init__(self, code: str, message: str, **details: Any) -> None:
         super().__init__(message)
@@ -180,7 +170,7 @@ class CodedError(Exception):
         self.details = details
 
     def as_result(self) -> Dict[str, Any]:
-        """Return the result of a failed task: C(msg), C(code), C(hint) and details."""
+        """Build the result of a failed task: C(msg), C(code), C(hint) and details."""
         result: Dict[str, Any] = dict(self.details)
         result.update(msg=self.reason.message, code=self.reason.code, hint=self.reason.hint)
         return result

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command C(fleet-kexec) as one file: a zip of the very code that runs the modules.
+"""The command C(fleet-kexec) as one file: a zip of the same code that runs in the modules.
 
 Source: C(zipapp) of Python's standard library for the format.
 """
@@ -23,7 +23,7 @@ _PACKAGE = _cli.__name__.rpartition(".")[0]
 _NAME = "fleet_kexec"
 _INTERPRETER = "/usr/bin/python3"
 _TIMEOUT_S = 30.0
-# The same sources make the same bytes.
+# Fixed, so that the same sources yield the same bytes.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _MAIN = (
     """\
@@ -38,9 +38,9 @@ sys.exit(main())
 
 
 def _source(module: str) -> str:
-    """Source of a module, wherever it was imported from: a directory, or the zip file that Ansible sends."""
+    """Source of a module imported from a directory or from the zip file that Ansible sends."""
     spec = importlib.util.find_spec(module)
-    # Both loaders have it; the one of zip files is registered with no base class.
+    # Both loaders have get_source(); zipimporter is not registered with the base class that declares it.
     loader: Any = spec.loader if spec else None
     source: Optional[str] = loader.get_source(module) if loader else None
     if source is None:
@@ -49,7 +49,7 @@ def _source(module: str) -> str:
 
 
 def _imports(module: str, source: str) -> Iterator[str]:
-    """Modules of this package that a module imports; all such imports are relative."""
+    """Modules of this package that a module imports; such imports are always relative."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = module.rsplit(".", node.level)[0]
@@ -60,7 +60,6 @@ def _imports(module: str, source: str) -> Iterator[str]:
 
 
 def _sources() -> Dict[str, str]:
-    """Sources of C(_cli) and of all that it needs, by module."""
     found: Dict[str, str] = {}
     waiting = [_cli.__name__]
     while waiting:
@@ -72,14 +71,13 @@ def _sources() -> Dict[str, str]:
 
 
 def build_command() -> bytes:
-    """The content of the file C(fleet-kexec)."""
     files = {"__main__.py": _MAIN, _NAME + "/__init__.py": ""}
     for module, source in _sources().items():
         path = os.path.join(_NAME, *module[len(_PACKAGE) + 1 :].split("."))
         files[path + ".py"] = source
         files[os.path.join(os.path.dirname(path), "__init__.py")] = ""
     out = io.BytesIO()
-    # The interpreter that a distribution keeps under this name outlives the one of today.
+    # A distribution keeps this path across upgrades of Python; that of the running interpreter may vanish.
     current = run_command([_INTERPRETER, "-c", "import sys; sys.exit(sys.version_info < (3, 8))"], _TIMEOUT_S).rc == 0
     out.write(("#!%s\n" % (_INTERPRETER if current else sys.executable)).encode("utf-8"))
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:

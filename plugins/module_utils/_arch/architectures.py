@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The architectures there are."""
+"""The supported architectures."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ ARCHITECTURES: Dict[str, Architecture] = {each.machine: each for each in (X86_64
 
 
 def architecture_of(machine: str) -> Architecture:
-    """Architecture by its name, as C(uname -m) says it; an unsupported one has none of the abilities.
+    """Architecture by its name in C(uname -m); an unsupported one offers nothing.
 
-    Its kernel files go to the reader of x86, whose error names the architecture that they were built for.
+    Its kernel files go to the x86 reader, whose error names the architecture that they were built for.
     """
     return ARCHITECTURES.get(machine) or Architecture(machine, X86_64.read_kernel, supported=False)
 
@@ -29,9 +29,9 @@ def own_architecture() -> Architecture:
 
 
 def loader_name(bootloader_type: Optional[int]) -> Optional[str]:
-    """The loader that started a kernel, by the sysctl of that name; None if the number means none, or there is none.
+    """Boot loader that started the kernel, by the sysctl C(bootloader_type); None if the number is unknown or missing.
 
-    Where the sysctl exists its numbers mean the same, 32-bit kernels included: the machine need not be known.
+    The numbers mean the same wherever the sysctl exists, 32-bit kernels included, so the machine is not needed.
     """
     names = (each.loader_names.get(bootloader_type >> 4) for each in ARCHITECTURES.values() if bootloader_type is not None)
     return next((name for name in names if name is not None), None)

@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The interface to a machine architecture: all that the collection asks of one.
+"""The interface to a machine architecture.
 
-An architecture is a folder beside this file and a line in C(architectures.py).
-It lies below C(_host), which reads its counter and its processor, and so knows
-no host: it is handed bytes and text, and returns values.
+An architecture is a directory beside this file and a line in C(architectures.py). It sits below C(_host), which uses it to read
+the cycle counter and the processor, so it knows no host: it takes bytes and text and returns values.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from .._image.elf import Content, Vmlinux
 from .._image.kernel_file import KernelFile
 from .._reasons import Reason
 
-#: Names of loaders that mean something elsewhere; any other is only told to users.
+#: Loader names that other code compares with; all others are only shown to users.
 LOADER_EXTLINUX = "extlinux"
 LOADER_GRUB = "GRUB"
 LOADER_KEXEC = "kexec"
@@ -26,14 +25,13 @@ LOADER_KEXEC = "kexec"
 
 @dataclass(frozen=True)
 class Cpu:
-    """The first processor; the others are taken to be alike.
+    """The first processor, which stands for all.
 
-    :ivar model: its name; figures measured on another one do not hold.
-    :ivar sse42: whether it has the C(crc32) instruction of x86.
-    :ivar five_level_paging: whether it may run with five-level page tables of x86.
-    :ivar confidential: technology that encrypts the memory of this guest, or None.
-    :ivar own_code: whether a process may run code of its own making, which
-        is how sums are made.
+    :ivar model: measurements from another model do not apply.
+    :ivar sse42: whether it has the x86 C(crc32) instruction.
+    :ivar five_level_paging: whether it may be using x86 five-level page tables.
+    :ivar confidential: technology that encrypts this guest's memory; None without one.
+    :ivar own_code: whether processes may run code they generate, which checksums need.
     """
 
     model: str
@@ -44,7 +42,7 @@ class Cpu:
 
 
 def _parse_cpu_name(cpuinfo: str, _exists: Callable[[str], bool]) -> Cpu:
-    """Take the name, and nothing else, from C(/proc/cpuinfo)."""
+    """Parse only the model name in C(/proc/cpuinfo)."""
     names = (line.partition(":") for line in cpuinfo.split("\n\n", maxsplit=1)[0].splitlines())
     return Cpu(next((value.strip() for name, _colon, value in names if name.strip() == "model name"), ""), own_code=False)
 
@@ -54,11 +52,10 @@ def _parse_cpu_name(cpuinfo: str, _exists: Callable[[str], bool]) -> Cpu:
 
 @dataclass(frozen=True)
 class Calibration:
-    """A frequency that the kernel's log gives for the cycle counter.
+    """A frequency of the cycle counter from the kernel log.
 
-    :ivar refined: whether this was the second, better calibration.
-    :ivar exact: whether a first calibration is of the counter itself, where it
-        has another frequency than the processor.
+    :ivar refined: whether it comes from the second, better calibration.
+    :ivar exact: whether a first calibration is the counter's own, where processor and counter differ in frequency.
     """
 
     hz: int
@@ -68,12 +65,12 @@ class Calibration:
 
 @dataclass(frozen=True)
 class CycleCounter:
-    """A counter that any process can read, and that runs on across a kexec.
+    """A counter that any process can read and that keeps running across a kexec.
 
-    :ivar name: for users.
-    :ivar code: machine code of a function without arguments that returns it.
+    :ivar name: for display.
+    :ivar code: machine code of a function that takes no arguments and returns the counter.
     :ivar perf_event_open: number of that system call.
-    :ivar parse_calibration: takes a message of the kernel's log; None if it is about something else.
+    :ivar parse_calibration: parses a kernel log message; None if it is about something else.
     """
 
     name: str
@@ -87,12 +84,12 @@ class CycleCounter:
 
 @dataclass(frozen=True)
 class FastLayout:
-    """How a kernel lies in the file of a fast image, and in memory.
+    """Layout of a kernel in a fast image's file and in memory.
 
-    :ivar setup_bytes: size of what the loader reads, in front.
-    :ivar kernel_bytes: size of the flat image, whole pages.
+    :ivar setup_bytes: size of the part for the loader, at the front.
+    :ivar kernel_bytes: size of the flat image, in whole pages.
     :ivar kernel_entry: offset of its first instruction.
-    :ivar linked_at: virtual address that it is linked for.
+    :ivar linked_at: virtual address it is linked for.
     :ivar memory_bytes: memory it takes from its first byte on.
     """
 
@@ -105,14 +102,14 @@ class FastLayout:
 
 @dataclass(frozen=True)
 class StubStamps:
-    """The run of a fast image's stub.
+    """Stamps of a fast image's stub.
 
-    :ivar entry_cycles: cycle counter when it began.
-    :ivar moved_cycles: when the kernel lay where it has to.
-    :ivar exit_cycles: when it jumped into the kernel.
-    :ivar load_address: physical address it was loaded at.
-    :ivar checked: whether it compared the sums, and they were right.
-    :ivar relocated: whether the kernel had been moved to a random address.
+    :ivar entry_cycles: cycle counter at its start.
+    :ivar moved_cycles: cycle counter once the kernel was in its place.
+    :ivar exit_cycles: cycle counter at the jump into the kernel.
+    :ivar load_address: physical address the stub was loaded at.
+    :ivar checked: whether it compared checksums; they matched.
+    :ivar relocated: whether the kernel was at a random virtual address.
     :ivar moved: whether the kernel had to be moved in memory.
     """
 
@@ -126,22 +123,22 @@ class StubStamps:
 
 
 class Checksummer(ABC):
-    """Makes the sums that a stub compares."""
+    """Calculator of the checksums that a stub verifies."""
 
     @abstractmethod
     def sums(self, data: Union[bytearray, memoryview]) -> Tuple[int, int, int, int]:
-        """Sums of writable memory."""
+        """Calculate the sums of writable memory."""
 
 
 Kernel = TypeVar("Kernel", bound=KernelFile)
 
 
 class FastFormat(ABC, Generic[Kernel]):
-    """How fast images of an architecture are made, and made ready to be loaded.
+    """Builder of an architecture's fast images, which also prepares them for loading.
 
     :cvar head_bytes: memory in front of the kernel; in the file it follows the setup part.
-    :cvar stub_sha256: of the stub, hexadecimal; another one makes another image.
-    :cvar stamps_path: file that shows what the stub left behind.
+    :cvar stub_sha256: hexadecimal; an image with another stub is stale.
+    :cvar stamps_path: file that shows the stub's stamps.
     """
 
     head_bytes: int
@@ -150,14 +147,14 @@ class FastFormat(ABC, Generic[Kernel]):
 
     @abstractmethod
     def obstacle(self, kernel: Kernel, cpu: Cpu, decompressor_args: Sequence[str]) -> Optional[Reason]:
-        """Why a kernel has to start by its own decompressor on such a processor; None if it need not.
+        """Reason why a kernel needs its own decompressor on a processor; None if it does not.
 
-        :param decompressor_args: those of :attr:`Architecture.decompressor_args` on its command line.
+        :param decompressor_args: the :attr:`Architecture.decompressor_args` on its command line.
         """
 
     @abstractmethod
     def check_obstacle(self, cpu: Cpu) -> Optional[str]:
-        """Why a processor can't make and compare sums; None if it can."""
+        """Reason why a processor can't calculate checksums; None if it can."""
 
     @abstractmethod
     def parse(self, content: Content) -> Vmlinux:
@@ -168,7 +165,7 @@ class FastFormat(ABC, Generic[Kernel]):
 
     @abstractmethod
     def write(self, out: BinaryIO, image: Content, kernel: Kernel, content: Content, vmlinux: Vmlinux) -> FastLayout:
-        """Write a fast image into an empty file; it boots as it is, without KASLR and without a check.
+        """Write a fast image into an empty file; it can boot as is, without KASLR and without a check.
 
         :param image: content of the kernel file.
         :param content: its unpacked payload.
@@ -184,27 +181,25 @@ class FastFormat(ABC, Generic[Kernel]):
         initrd: Optional[memoryview],
         random: Callable[[int], bytes],
     ) -> None:
-        """Make a fast image ready for one jump, in place.
+        """Prepare a fast image for one jump, in place.
 
-        :param relocations: table by which to move the kernel to a random
-            address; None to leave it where it is.
-        :param initrd: writable content of the initrd, to have the stub check it
-            and the kernel; None for no check.
-        :param random: gives so many random bytes.
+        :param relocations: table for moving the kernel to a random address; None to leave it in place.
+        :param initrd: writable content of the initrd, for the stub to check with the kernel; None for no check.
+        :param random: returns the number of random bytes asked for.
         :raises ImageError: C(PAYLOAD_INVALID): the table is damaged.
-        :raises OSError: this process may not run the code that makes sums.
+        :raises OSError: this process can't run the checksum code.
         """
 
     @abstractmethod
     def checksummer(self) -> Checksummer:
-        """The sums that the stub makes, at the speed at which it makes them.
+        """Make a calculator that runs the stub's own checksum code, at the stub's speed.
 
-        :raises OSError: this process may not run code of its own making.
+        :raises OSError: this process can't run generated code.
         """
 
     @abstractmethod
     def parse_stamps(self, content: bytes) -> Optional[StubStamps]:
-        """The stamps in the content of :attr:`stamps_path`; None if this boot was not through a stub."""
+        """Parse the content of :attr:`stamps_path`; None if this boot did not pass through a stub."""
 
 
 # --- the architecture --------------------------------------------------------------------
@@ -214,21 +209,17 @@ class FastFormat(ABC, Generic[Kernel]):
 class Architecture:
     """A machine architecture.
 
-    :ivar machine: its name, as C(uname -m) says it.
-    :ivar read_kernel: reads the header of an open kernel file, which it calls by
-        the name given; raises ImageError.
-    :ivar supported: whether its hosts are rebooted by kexec.
-    :ivar parse_cpu: takes C(/proc/cpuinfo), and whether a file exists on the host.
-    :ivar cmdline_max_bytes: longest command line that kexec-tools and the kernels
-        take, without the final zero.
-    :ivar decompressor_args: arguments of a command line that only a kernel's own
-        decompressor heeds.
-    :ivar overruns_in_cma: whether a compressed kernel that the running one places in
-        CMA writes past its end.
-    :ivar loader_names: what started a kernel, by C(bootloader_type) without its low
-        nibble; empty where there is no such sysctl, and so nothing that tells a kexec.
-    :ivar counter: None where there is none that runs on across a kexec.
-    :ivar fast: None where no fast image can be made.
+    :ivar machine: its name in C(uname -m).
+    :ivar read_kernel: parses the header of an open kernel file; takes the file's name for messages and raises ImageError.
+    :ivar supported: whether its hosts can be rebooted by kexec.
+    :ivar parse_cpu: takes the content of C(/proc/cpuinfo), and a function that tells whether a file exists on the host.
+    :ivar cmdline_max_bytes: longest command line that kexec-tools and the kernel accept, without the final zero.
+    :ivar decompressor_args: kernel arguments that only a kernel's own decompressor acts on.
+    :ivar overruns_in_cma: whether a compressed kernel that was placed in CMA writes past its end.
+    :ivar loader_names: boot loaders by C(bootloader_type) without its low nibble; empty if there is no such sysctl, and so no
+        way to recognise a kexec.
+    :ivar counter: None if none keeps running across a kexec.
+    :ivar fast: None if fast images can't be built.
     """
 
     machine: str

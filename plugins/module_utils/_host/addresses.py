@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When this host got its first network address, by the kernel's own note of it.
+"""Time at which this host got its first network address, as the kernel recorded it.
 
-The note is a field of netlink's answer (struct ifa_cacheinfo, linux/if_addr.h):
-hundredths of a second, counted in jiffies since the boot (net/ipv4/devinet.c,
-C(cstamp_delta())). How jiffies and CLOCK_MONOTONIC lie is in C(/proc/timer_list).
+Netlink reports it in struct ifa_cacheinfo (linux/if_addr.h): hundredths of a second, counted in jiffies since boot
+(net/ipv4/devinet.c, C(cstamp_delta())). C(/proc/timer_list) relates jiffies to CLOCK_MONOTONIC.
 """
 
 from __future__ import annotations
@@ -33,16 +32,13 @@ _TIMEOUT_S = 5.0
 
 # CONFIG_HZ of x86 (kernel/Kconfig.hz).
 _HZ = (100, 250, 300, 1000)
-# How well jiffies and CLOCK_MONOTONIC agree: what a virtual machine makes up for ticks it got too late, and more.
+# Tolerance between jiffies and CLOCK_MONOTONIC: more than a virtual machine makes up for late timer ticks.
 _AGREE_NS = 2 * 10**9
 
 
 @dataclass(frozen=True)
 class FirstAddress:
-    """The first address beyond this host and its links.
-
-    :ivar monotonic_ns: of CLOCK_MONOTONIC.
-    """
+    """The first address of global scope, on CLOCK_MONOTONIC."""
 
     monotonic_ns: int
     error_ns: int
@@ -50,11 +46,7 @@ class FirstAddress:
 
 @dataclass(frozen=True)
 class Jiffies:
-    """How jiffies and CLOCK_MONOTONIC lie.
-
-    :ivar elapsed: since the boot.
-    :ivar hz: per second.
-    """
+    """Jiffies since boot at a reading of CLOCK_MONOTONIC, and their rate."""
 
     monotonic_ns: int
     elapsed: int
@@ -62,10 +54,10 @@ class Jiffies:
 
 
 def parse_jiffies(timer_list: str) -> Optional[Jiffies]:
-    """From C(/proc/timer_list); None if it does not tell, or leaves open how many there are in a second.
+    """Parse C(/proc/timer_list); None if values are missing or more than one tick rate fits.
 
-    They begin at minus five minutes in 32 bits (INITIAL_JIFFIES, linux/jiffies.h), so the number alone tells how many
-    are in a second, except at an uptime about as long as that.
+    The counter starts five minutes before its 32-bit wrap (INITIAL_JIFFIES, linux/jiffies.h), so its value alone gives away
+    the tick rate, except at an uptime of about five minutes.
     """
     now = re.search(r"^now at (\d+) nsecs", timer_list, re.MULTILINE)
     jiffies = re.search(r"^jiffies: (\d+)", timer_list, re.MULTILINE)
@@ -81,7 +73,7 @@ def parse_jiffies(timer_list: str) -> Optional[Jiffies]:
 
 
 def parse_addresses(data: bytes) -> List[int]:
-    """When each address of global scope was made, in hundredths of a second of jiffies, from answers to RTM_GETADDR."""
+    """Creation times of the global addresses in RTM_GETADDR answers, in hundredths of a second of jiffies."""
     made = []
     offset = 0
     while offset + _HEADER.size <= len(data):
@@ -109,16 +101,15 @@ def _created(data: bytes, offset: int, end: int) -> Optional[int]:
 
 
 def first_address(made_cs: List[int], jiffies: Jiffies) -> Optional[FirstAddress]:
-    """The first of the addresses; None if there is none."""
     if not made_cs:
         return None
     age_ns = jiffies.elapsed * 10**9 // jiffies.hz - min(made_cs) * 10**7
-    # Hundredths are cut off, and so are jiffies, on both ends.
+    # Hundredths and jiffies are both truncated, at both ends.
     return FirstAddress(jiffies.monotonic_ns - age_ns, 10**7 + 2 * 10**9 // jiffies.hz)
 
 
 def dump_addresses() -> bytes:
-    """The kernel's answer to RTM_GETADDR; empty where it can't be asked."""
+    """Ask the kernel for all addresses (RTM_GETADDR); empty if it can't be asked."""
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as link:
             link.settimeout(_TIMEOUT_S)
@@ -145,6 +136,6 @@ def _ends(part: bytes) -> bool:
 
 
 def read_first_address(files: HostFiles, dump: Callable[[], bytes] = dump_addresses) -> Optional[FirstAddress]:
-    """The first address; None if there is none, or its age can't be told (without privileges, say)."""
+    """Read the first address; None if there is none, or its age is unknown (without privileges, for example)."""
     jiffies = parse_jiffies(files.read_text("/proc/timer_list") or "")
     return first_address(parse_addresses(dump()), jiffies) if jiffies else None

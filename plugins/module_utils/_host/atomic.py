@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writing files so that a reader finds the old content or the new, never a part."""
+"""Atomic file writes: a reader sees the old content or the new, never a mix."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import BinaryIO, Iterator
 
 @contextlib.contextmanager
 def replacing(path: str, mode: int = 0o600, lasting: bool = True) -> Iterator[BinaryIO]:
-    """A file to write, which replaces the one at the path once all went well.
+    """Open a file that replaces the one at C(path) when the block ends without an error.
 
-    Temporary file beside it, fsync, rename, fsync of the directory. An
-    existing file keeps its mode and owner; a new one gets the mode given.
-    Nothing is left behind if it fails.
+    Writes a temporary file beside it, then fsync, rename, fsync of the directory. An existing file keeps its mode and owner. On
+    failure nothing is left behind.
 
-    :param lasting: whether it has to survive a loss of power. Without that there is no fsync.
+    :param mode: for a new file.
+    :param lasting: whether the file has to survive a power failure; without it there is no fsync.
     :raises OSError: it could not be written.
     """
     directory = os.path.dirname(path)
@@ -46,16 +46,13 @@ def replacing(path: str, mode: int = 0o600, lasting: bool = True) -> Iterator[Bi
 
 
 def write_atomically(path: str, content: bytes, mode: int = 0o600, lasting: bool = True) -> None:
-    """Replace a file's content, see :func:`replacing`.
-
-    :raises OSError: it could not be written.
-    """
+    """Replace a file's content as :func:`replacing` does."""
     with replacing(path, mode, lasting) as stream:
         stream.write(content)
 
 
 def sync_directory(path: str) -> None:
-    """Make renames and removals in a directory last."""
+    """Flush renames and removals in a directory to disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

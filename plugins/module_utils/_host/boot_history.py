@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The timelines of a host's last boots, on the host: a line of JSON each, oldest first."""
+"""Timelines of the host's latest boots, stored on the host as JSON lines, oldest first."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from .atomic import write_atomically
 from .files import HostFiles
 
 PATH = STATE_DIRECTORY + "/history.jsonl"
-#: As many boots are kept.
+#: Number of boots kept.
 KEPT = 100
-# A hundred timelines have a tenth of it. What is larger was not written by this.
+# A hundred timelines take a tenth of this; a larger file is not ours.
 _MAX_BYTES = 16 << 20
 
 Timeline = Dict[str, Any]
 
 
 def parse_history(text: str) -> List[Timeline]:
-    """Timelines, oldest first; lines that can't be understood are left out."""
+    """Parse timelines; lines that can't be parsed are skipped."""
     found = []
     for line in text.splitlines():
         try:
@@ -36,16 +36,16 @@ def parse_history(text: str) -> List[Timeline]:
 
 
 def read_history(files: HostFiles) -> List[Timeline]:
-    """Timelines, oldest first; none without privileges."""
+    """Read the timelines; empty without privileges."""
     content = files.read_bytes(PATH, _MAX_BYTES)
     return parse_history(content.decode("utf-8", "replace")) if content else []
 
 
 def with_timeline(history: List[Timeline], timeline: Timeline) -> Tuple[List[Timeline], Timeline]:
-    """The history with one more boot, and what it has of that boot.
+    """Add a boot to the history; returns the new history and the timeline it holds for that boot.
 
-    Of two timelines of a boot the one that says more is kept: what the system
-    before left is read only once. If both say as much, the later one is.
+    The longer of two timelines of one boot is kept, the later one if they are equal: the traces of the previous system are
+    read only once, so a second timeline may lack them.
     """
     before: Optional[Timeline] = next((each for each in history if each["boot_id"] == timeline["boot_id"]), None)
     if before is not None and len(before["phases"]) > len(timeline["phases"]):
@@ -55,10 +55,7 @@ def with_timeline(history: List[Timeline], timeline: Timeline) -> Tuple[List[Tim
 
 
 def write_history(files: HostFiles, history: List[Timeline]) -> None:
-    """Replace the history.
-
-    :raises OSError: it could not be written; the old one is as it was.
-    """
+    """Replace the history, or leave it unchanged on an OSError."""
     path = files.path(PATH)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     lines = [json.dumps(timeline, sort_keys=True, separators=(",", ":")) + "\n" for timeline in history]

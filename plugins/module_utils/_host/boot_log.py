@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the kernel log says of the way into userspace."""
+"""The kernel log's lines about initcalls and the start of userspace."""
 
 from __future__ import annotations
 
@@ -15,19 +15,17 @@ _INITCALL = re.compile(r"initcall (\S+?)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])? r
 
 
 class Initcall(NamedTuple):
-    """A function that the kernel called to initialise a part of itself."""
-
     name: str
     duration_us: int
 
 
 @dataclass(frozen=True)
 class BootLog:
-    """The kernel log of this boot.
+    """Boot events found in the kernel log.
 
-    :ivar init: path of the first program the kernel started; None if the log no longer says.
-    :ivar init_ns: when, on the log's clock.
-    :ivar initcalls: in the order of the log; none without C(initcall_debug).
+    :ivar init: path of the first program the kernel started; None if that line has left the log.
+    :ivar init_ns: time of its start, on the log's clock.
+    :ivar initcalls: in log order; empty without C(initcall_debug).
     """
 
     init: Optional[str] = None
@@ -36,7 +34,7 @@ class BootLog:
 
 
 def parse_boot_log(records: Iterable[str]) -> BootLog:
-    """Read records of C(/dev/kmsg), each as in Documentation/ABI/testing/dev-kmsg."""
+    """Parse records of C(/dev/kmsg) (Documentation/ABI/testing/dev-kmsg)."""
     init, init_ns = None, None
     initcalls = []
     for record in records:
@@ -46,7 +44,7 @@ def parse_boot_log(records: Iterable[str]) -> BootLog:
             initcalls.append(Initcall(found.group(1), int(found.group(2))))
             continue
         found = _INIT.match(message) if init is None else None
-        # From the kernel alone: anybody who is root may write into its log.
+        # Only from the kernel itself: root can write to its log too.
         if found and prefix.split(",")[0].isdigit() and int(prefix.split(",")[0]) < 8:
             init, init_ns = found.group(1), int(prefix.split(",")[2]) * 1000
     return BootLog(init, init_ns, initcalls)

@@ -1,14 +1,13 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clocks of a host, laid on the one axis that a kexec leaves alone: the processor's cycle counter.
+"""The host's clocks, related to the one clock that a kexec leaves alone: the processor's cycle counter.
 
-The counter runs on while one kernel hands over to the next. What the old
-system stamped and what the new one says of its own beginning can be
-subtracted, if the new kernel's clock zero is known as a value of the counter.
+The counter keeps running while one kernel hands over to the next. Stamps of the old system and times that the new kernel counts
+from its own start can be subtracted once the new kernel's clock zero is known as a counter value.
 
-Clock zero is where C(sched_clock()) reads 0: early in C(setup_arch()), as soon
-as the counter's frequency is known. The times of the kernel log count from there.
+Clock zero is where C(sched_clock()) reads 0: early in C(setup_arch()), as soon as the counter's frequency is known. Kernel log
+times count from there.
 """
 
 from __future__ import annotations
@@ -46,15 +45,14 @@ _PAGE_TRIES = 100
 
 _STAMP_TRIES = 8
 
-# printk's own limit of one record of /dev/kmsg, and more records than a log holds.
+# printk's limit for one record of /dev/kmsg, and more records than a log holds.
 _KMSG_RECORD_BYTES = 8192
 _KMSG_RECORDS = 200_000
 
-# How far CLOCK_BOOTTIME was seen off in the first seconds, before the counter is its source: -30 ms on
-# kvm-clock, 240 ms in a virtual machine under TCG, which gets timer ticks too many.
+# Largest error of CLOCK_BOOTTIME seen in the first seconds, before the counter becomes its source: -30 ms on kvm-clock, 240 ms
+# in a virtual machine under TCG, which gets too many timer ticks.
 UNKNOWN_OFFSET_NS = 300_000_000
-# The kernel steers its clocks by no more than this (MAXFREQ, linux/timex.h); a first calibration
-# of the counter is hardly worse.
+# The kernel steers its clocks by this at most (MAXFREQ, linux/timex.h); a first calibration is hardly worse.
 _STEERING_PPM = 500
 # The log gives frequencies in kHz.
 _LOG_RESOLUTION_HZ = 1000
@@ -65,11 +63,7 @@ _LOG_RESOLUTION_HZ = 1000
 
 @dataclass(frozen=True)
 class Stamp:
-    """One moment on several clocks.
-
-    :ivar width_cycles: from the counter read before the clocks to the one read
-        after them; the stamp's error is half of it.
-    """
+    """One moment on several clocks, exact to half of C(width_cycles): the cycles that reading all of them took."""
 
     cycles: int
     realtime_ns: int
@@ -79,10 +73,10 @@ class Stamp:
 
 @dataclass(frozen=True)
 class CycleClock:
-    """The kernel's conversion of cycles to its C(local_clock()): C(zero_ns + (cycles * mult >> shift)), modulo 2^64.
+    """The kernel's conversion of cycles to C(local_clock()): C(zero_ns + (cycles * mult >> shift)), modulo 2^64.
 
-    Fields of struct perf_event_mmap_page (linux/perf_event.h). Valid until
-    the kernel calibrates anew, which it does once, a second or two after its start.
+    Fields of struct perf_event_mmap_page (linux/perf_event.h). Valid until the kernel recalibrates, which it does once, a
+    second or two after its start.
     """
 
     zero_ns: int
@@ -91,28 +85,25 @@ class CycleClock:
 
     @property
     def hz(self) -> float:
-        """Cycles per second."""
         return 1e9 * (1 << self.shift) / self.mult
 
     def local_clock_ns(self, cycles: int) -> int:
-        """The kernel's clock at a value of the counter; negative before its beginning."""
+        """Kernel clock at a counter value; negative before clock zero."""
         return _signed64(self.zero_ns + (cycles * self.mult >> self.shift))
 
     def cycles(self, local_clock_ns: int) -> int:
-        """The counter at a reading of the kernel's clock."""
         return ((local_clock_ns - _signed64(self.zero_ns)) << self.shift) // self.mult
 
 
 @dataclass(frozen=True)
 class ClockLog:
-    """The kernel's clocks, as its log tells of them. A line that is not there leaves None.
+    """Clock lines of the kernel log; None for each line that is missing.
 
     :ivar gtod_ns: CLOCK_MONOTONIC at the tick before C(sched_clock: Marking stable).
     :ivar raw_ns: C(sched_clock()) at that tick.
-    :ivar offset_ns: what C(local_clock()) has since been ahead of C(sched_clock()).
-    :ivar detected_hz: the counter as it was first calibrated.
-    :ivar refined_hz: the counter as it was calibrated later.
-    :ivar refined_at_ns: when that was.
+    :ivar offset_ns: how far C(local_clock()) has been ahead of C(sched_clock()) since.
+    :ivar detected_hz: counter frequency as first calibrated.
+    :ivar refined_hz: counter frequency as calibrated later, at C(refined_at_ns).
     """
 
     gtod_ns: Optional[int] = None
@@ -125,10 +116,7 @@ class ClockLog:
 
 @dataclass(frozen=True)
 class ClockZero:
-    """The running kernel's clock zero on the cycle counter.
-
-    :ivar source: C(perf_page) or C(boottime).
-    """
+    """The running kernel's clock zero on the cycle counter, derived from C(perf_page) or C(boottime)."""
 
     cycles: int
     hz: float
@@ -145,10 +133,10 @@ def _signed64(value: int) -> int:
 
 
 def parse_clock_log(records: Iterable[str], counter: Optional[CycleCounter]) -> ClockLog:
-    """Pick the lines about clocks out of C(/dev/kmsg).
+    """Extract the clock lines from C(/dev/kmsg).
 
     :param records: C(PRIORITY,SEQUENCE,MICROSECONDS,FLAGS;MESSAGE) each (Documentation/ABI/testing/dev-kmsg).
-    :param counter: whose calibrations are picked; None for none.
+    :param counter: recognises its calibration messages; None to skip them.
     """
     stable: Tuple[Optional[int], ...] = (None, None, None)
     detected_hz = refined_hz = refined_at_ns = None
@@ -169,18 +157,17 @@ def parse_clock_log(records: Iterable[str], counter: Optional[CycleCounter]) -> 
 
 
 def zero_from_perf_page(clock: CycleClock, log: ClockLog) -> ClockZero:
-    """Clock zero by the kernel's own conversion.
+    """Derive clock zero from the kernel's own conversion.
 
-    C(local_clock()) is C(sched_clock()) plus the offset of the log's "Marking
-    stable" line. Until the calibration was refined C(sched_clock()) ran at
-    the rate detected first; the page knows only the refined one.
+    C(local_clock()) is C(sched_clock()) plus the offset in the log's "Marking stable" line. C(sched_clock()) ran at the
+    detected rate until the calibration was refined; the page only has the refined one.
     """
     zero_cycles = clock.cycles(log.offset_ns or 0)
     error_ns = UNKNOWN_OFFSET_NS if log.offset_ns is None else 0
     if log.refined_at_ns and log.refined_hz:
         if log.detected_hz:
             zero_cycles += log.refined_at_ns * (log.refined_hz - log.detected_hz) // 10**9
-            # Each of the two is rounded.
+            # Both rates are rounded.
             error_ns += log.refined_at_ns * _LOG_RESOLUTION_HZ // log.refined_hz
         else:
             error_ns += log.refined_at_ns * _STEERING_PPM // 10**6
@@ -188,13 +175,11 @@ def zero_from_perf_page(clock: CycleClock, log: ClockLog) -> ClockZero:
 
 
 def zero_from_boottime(stamp: Stamp, hz: int, log: ClockLog) -> ClockZero:
-    """Clock zero without the kernel's conversion (kvm-clock, an unstable counter).
+    """Derive clock zero without the kernel's conversion (kvm-clock, an unstable counter).
 
-    CLOCK_MONOTONIC and CLOCK_BOOTTIME are made to start at clock zero
-    (kernel/time/timekeeping.c, C(read_persistent_wall_and_boot_offset())), which
-    CLOCK_MONOTONIC_RAW does not. By how much they missed it is in the log's
-    "Marking stable" line, which has both clocks at one tick. The error grows
-    with the uptime: read it early.
+    The kernel sets CLOCK_MONOTONIC and CLOCK_BOOTTIME to start at clock zero (kernel/time/timekeeping.c,
+    C(read_persistent_wall_and_boot_offset())), but not CLOCK_MONOTONIC_RAW. The log's "Marking stable" line gives both clocks
+    at one tick, and so how far they missed it. The error grows with the uptime: read it early.
     """
     since_zero_ns = stamp.boottime_ns
     error_ns = since_zero_ns * _STEERING_PPM // 10**6
@@ -206,15 +191,15 @@ def zero_from_boottime(stamp: Stamp, hz: int, log: ClockLog) -> ClockZero:
 
 
 def parse_perf_page(page: bytes) -> Optional[CycleClock]:
-    """The conversion in a struct perf_event_mmap_page; None where the kernel offers none."""
+    """Extract the conversion from a struct perf_event_mmap_page; None if the kernel offers none."""
     capabilities, shift, mult, _offset, zero_ns = _PAGE_CLOCK.unpack_from(page)
     return CycleClock(zero_ns, mult, shift) if capabilities & _CAP_USER_TIME_ZERO and mult else None
 
 
 def tightest_stamp(read: Callable[[], Tuple[int, int, int, int]]) -> Stamp:
-    """The best of several tries: the one that nothing came between.
+    """Take several stamps and keep the narrowest, as the one least disturbed by interrupts.
 
-    :param read: the counter, CLOCK_REALTIME, CLOCK_BOOTTIME and the counter again.
+    :param read: reads the counter, CLOCK_REALTIME, CLOCK_BOOTTIME and the counter again.
     """
     tries = [read() for _try in range(_STAMP_TRIES)]
     before, realtime_ns, boottime_ns, after = min(tries, key=lambda found: found[3] - found[0])
@@ -225,21 +210,17 @@ def tightest_stamp(read: Callable[[], Tuple[int, int, int, int]]) -> Stamp:
 
 
 class CounterReader:
-    """Reads the cycle counter of this machine.
-
-    :raises OSError: it has none that this process can read, or no executable memory is to be had.
-    """
+    """Reader of this machine's cycle counter; OSError if this process can't read one or can't get executable memory."""
 
     def __init__(self) -> None:
         self._code = NativeCode(_own_counter().code)
         self._read = self._code.function(0, ctypes.c_uint64)
 
     def read_cycles(self) -> int:
-        """The counter now."""
         return int(self._read())
 
     def stamp(self) -> Stamp:
-        """The counter and the system's clocks at one moment."""
+        """Read the counter and the system's clocks at one moment."""
         return tightest_stamp(
             lambda: (
                 self.read_cycles(),
@@ -258,10 +239,10 @@ def _own_counter() -> CycleCounter:
 
 
 def read_cycle_clock() -> Optional[CycleClock]:
-    """The running kernel's conversion of cycles, from the page of a perf event that counts nothing.
+    """Read the running kernel's cycle conversion from the page of a dummy perf event.
 
-    :returns: None where the kernel's clock is not the counter (kvm-clock), or not reliably so.
-    :raises OSError: no perf events, or not for this user.
+    :returns: None if the kernel's clock is not the counter (kvm-clock), or not reliably so.
+    :raises OSError: perf events don't exist or are denied to this user.
     """
     perf_event_open = _own_counter().perf_event_open
     attributes = ctypes.create_string_buffer(_ATTR_SIZE)
@@ -283,7 +264,7 @@ def read_cycle_clock() -> Optional[CycleClock]:
 
 
 def find_cycle_clock() -> Optional[CycleClock]:
-    """As :func:`read_cycle_clock`; None as well where it is not to be had for this process."""
+    """Read the cycle conversion as :func:`read_cycle_clock` does, but return None on errors too."""
     try:
         return read_cycle_clock()
     except OSError:
@@ -291,7 +272,7 @@ def find_cycle_clock() -> Optional[CycleClock]:
 
 
 def _consistent(read: Callable[[], bytes]) -> bytes:
-    # The kernel makes the lock odd while it writes, and another number when it has written.
+    # The lock is odd while the kernel writes, and changes with every write.
     for _try in range(_PAGE_TRIES):
         page = read()
         (lock,) = _PAGE_LOCK.unpack_from(page)
@@ -301,7 +282,7 @@ def _consistent(read: Callable[[], bytes]) -> bytes:
 
 
 def read_kernel_log(files: HostFiles) -> Iterable[str]:
-    """Records of C(/dev/kmsg), oldest first; none where it can't be read."""
+    """Yield the records of C(/dev/kmsg), oldest first; nothing if it can't be read."""
     try:
         descriptor = os.open(files.path("/dev/kmsg"), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -313,7 +294,7 @@ def read_kernel_log(files: HostFiles) -> Iterable[str]:
             except BlockingIOError:
                 return
             except BrokenPipeError:
-                # Overwritten before it was read: the next read has the oldest there is.
+                # Overwritten before it was read: the next read returns the oldest record left.
                 continue
             if not record:
                 return
@@ -323,10 +304,10 @@ def read_kernel_log(files: HostFiles) -> Iterable[str]:
 
 
 def read_clock_zero(files: HostFiles, stamp: Stamp) -> Optional[ClockZero]:
-    """The running kernel's clock zero, by the best way this host has.
+    """Find the running kernel's clock zero in the best way this host offers.
 
-    :param stamp: of now.
-    :returns: None if there is no way: neither a perf page nor the counter's frequency in the log.
+    :param stamp: taken just now.
+    :returns: None without both a perf page and the counter's frequency in the log.
     """
     log = parse_clock_log(read_kernel_log(files), own_architecture().counter)
     clock = find_cycle_clock()

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Consoles, and what printing the kernel's messages on them costs a boot.
+"""Consoles, and the boot time that printing kernel messages on them costs.
 
-Source: Documentation/admin-guide/serial-console.rst and
-kernel-parameters.txt (C(console=), C(quiet), C(loglevel=)) of the kernel.
+Source: Documentation/admin-guide/serial-console.rst and kernel-parameters.txt (C(console=), C(quiet), C(loglevel=)).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from .._cmdline import parse_cmdline, values_of
 from .clocks import read_kernel_log
 from .files import HostFiles
 
-# A console= without a rate.
+# Rate of a console= without one.
 _DEFAULT_BAUD = 9600
 # Start, eight bits, stop.
 _BITS_A_CHARACTER = 10
@@ -29,18 +28,13 @@ _LOGLEVEL_DEFAULT = 7
 
 # "[    0.000000] " and a carriage return with the line feed.
 _AROUND_BYTES = 17
-# What comes later is hardly about the boot any more.
+# Later messages are hardly part of the boot.
 _BOOT_US = 60_000_000
 
 
 @dataclass(frozen=True)
 class ConsoleLine:
-    """A console.
-
-    :ivar name: C(ttyS0), C(tty0), C(hvc0), ...
-    :ivar serial: whether it is a serial line.
-    :ivar baud: of a serial line; None where it is not known.
-    """
+    """A console, such as C(ttyS0), C(tty0) or C(hvc0); C(baud) is None if it is unknown or not a serial line's."""
 
     name: str
     serial: bool
@@ -51,11 +45,9 @@ class ConsoleLine:
 class Console:
     """The consoles, and what a boot prints on them.
 
-    :ivar loglevel: messages below it are printed in the boot that comes.
-    :ivar message_bytes: what this boot would have printed with it; None if
-        its log can't be read, or has lost its beginning.
-    :ivar cost_ms: at most how long that takes on the slowest serial line;
-        an emulated one need not take that long. None if it is not known.
+    :ivar loglevel: the next boot prints messages below this level.
+    :ivar message_bytes: what this boot would have printed at that level; None if its log is unreadable or lost its beginning.
+    :ivar cost_ms: upper limit of the time this takes on the slowest serial line (emulated ones are faster); None if unknown.
     """
 
     consoles: List[ConsoleLine]
@@ -65,7 +57,7 @@ class Console:
 
 
 def rates_of(cmdline: str) -> Dict[str, int]:
-    """Serial lines of C(console=) with their rates."""
+    """Serial lines named by C(console=), with their rates."""
     rates = {}
     for value in values_of(cmdline, "console"):
         device, _comma, options = value.partition(",")
@@ -77,10 +69,7 @@ def rates_of(cmdline: str) -> Dict[str, int]:
 
 
 def loglevel_of(cmdline: str, default: int) -> int:
-    """The console log level that a command line makes.
-
-    :param default: that of the kernel's configuration.
-    """
+    """Console log level that a command line results in, where C(default) is the kernel configuration's."""
     level = default
     arguments = parse_cmdline(cmdline).kernel
     for argument in arguments:
@@ -92,15 +81,12 @@ def loglevel_of(cmdline: str, default: int) -> int:
 
 
 def printed_bytes(records: Iterable[str], loglevel: int) -> Optional[int]:
-    """How much a boot prints of its kernel's messages; None if the log does not have its beginning.
-
-    :param records: of C(/dev/kmsg): C(PRIORITY,SEQUENCE,MICROSECONDS,FLAGS;MESSAGE).
-    """
+    """Bytes of kernel messages from C(/dev/kmsg) that a boot prints; None if the log has lost its beginning."""
     total_bytes = None
     for record in records:
         prefix, separator, message = record.partition(";")
         fields = prefix.split(",")
-        # Lines that belong to the record before begin with a space.
+        # Continuation lines begin with a space.
         if not separator or record.startswith(" ") or len(fields) < 3 or not all(field.isdigit() for field in fields[:3]):
             continue
         priority, sequence, at_us = (int(field) for field in fields[:3])
@@ -115,7 +101,7 @@ def printed_bytes(records: Iterable[str], loglevel: int) -> Optional[int]:
 
 
 def cost_of(consoles: List[ConsoleLine], message_bytes: Optional[int]) -> Optional[int]:
-    """Milliseconds on the slowest serial line; 0 without any, None if it is not known."""
+    """Milliseconds that printing takes on the slowest serial line; 0 without one, None if unknown."""
     serial = [console for console in consoles if console.serial]
     if not serial:
         return 0
@@ -126,10 +112,9 @@ def cost_of(consoles: List[ConsoleLine], message_bytes: Optional[int]) -> Option
 
 
 def read_console(files: HostFiles) -> Console:
-    """Consoles of the running kernel, and the cost of its messages.
+    """Read the running kernel's consoles and the cost of its messages.
 
-    The level is that of the next boot: C(/proc/sys/kernel/printk) has the
-    configured one last, whatever was set since.
+    The level is the next boot's: the last field of C(/proc/sys/kernel/printk) is the configured one, whatever was set since.
     """
     cmdline = files.read_text("/proc/cmdline") or ""
     rates = rates_of(cmdline)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether this is a container, which has no kernel of its own to reboot."""
+"""Container detection: a container has no kernel of its own to reboot."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from .files import HostFiles
 
 
 def read_container(files: HostFiles) -> Optional[str]:
-    """Name of the container manager, or None on a real or virtual machine.
+    """Name of the container manager; None on a real or virtual machine.
 
-    Source: systemd's container interface (C(/run/systemd/container) and
-    C(container=) in the environment of PID 1), and the marker files of Docker
-    and Podman.
+    Source: systemd's container interface (C(/run/systemd/container), C(container=) in the environment of PID 1), and the marker
+    files of Docker and Podman.
     """
     named = files.read_text("/run/systemd/container")
     if named:

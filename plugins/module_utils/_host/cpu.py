@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The processor, as far as it matters to a kexec."""
+"""The host's processor."""
 
 from __future__ import annotations
 
@@ -11,5 +11,4 @@ from .files import HostFiles
 
 
 def read_cpu(files: HostFiles) -> Cpu:
-    """Read the host's processor."""
     return own_architecture().parse_cpu(files.read_text("/proc/cpuinfo") or "", files.exists)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Devices that matter to a kexec."""
+"""Virtio devices, which may keep writing into memory across a kexec."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from .files import HostFiles
 
 _VIRTIO = "/sys/bus/virtio/devices"
 _SYMBOLS = "/proc/kallsyms"
-# The function that resets virtio devices on shutdown. Kernels have had it
-# since 6.15, and some distributions have it in older ones.
+# Resets virtio devices on shutdown; in Linux since 6.15, and backported by some distributions.
 _RESET = b" virtio_dev_shutdown"
 _CHUNK_BYTES = 1 << 20
 
 
 def virtio_reset_on_shutdown(files: HostFiles) -> Optional[bool]:
-    """Whether the running kernel resets virtio devices before a kexec; None if the host has none.
-
-    Where it does not, a device may still write into memory after the jump.
-    """
+    """Whether the running kernel resets virtio devices before a kexec; None if the host has none."""
     if not files.listdir(_VIRTIO):
         return None
     try:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything the collection reads of a host, gathered once. Reading only: nothing is decided here."""
+"""Host facts for a kexec, gathered once. This module reads and decides nothing."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ from .tools import KexecTools, find_kexec_tools
 
 @dataclass(frozen=True)
 class HostFacts:
-    """A host as it is now.
+    """The host's current state.
 
-    :ivar throughput: how fast it is, measured or typical.
-    :ivar virtio_reset: whether its virtio devices are reset before a kexec;
-        None if it has none.
-    :ivar container: its manager, or None on a machine.
+    :ivar throughput: measured or typical.
+    :ivar virtio_reset: whether its virtio devices are reset before a kexec; None if it has none.
+    :ivar container: its container manager; None on a machine.
     :ivar systemd: whether systemd is PID 1.
     :ivar tools: None if kexec-tools is not installed.
     """
@@ -46,11 +45,7 @@ class HostFacts:
 
 
 def gather(files: HostFiles, run: Runner) -> HostFacts:
-    """Read the host.
-
-    :param files: its file system.
-    :param run: runs its own tools; used for versions only.
-    """
+    """Gather the facts; C(run) is only used to ask tools for their version."""
     cpu = read_cpu(files)
     return HostFacts(
         kernel=read_running_kernel(files, os.uname().machine),

@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fast images installed on the host, by their manifests.
 
-One directory a release below C(/var/lib/fleet-kexec), root's alone:
-C(image) (see C(_arch/interface.py)), C(relocations) (the table as it lay in the
-payload), C(initrd) if it was uncompressed too, and C(manifest.json), which
-is written last and vouches for the others.
+Each kernel release has a directory in C(/var/lib/fleet-kexec), accessible to root only: C(image) (see C(_arch/interface.py)),
+C(relocations) (the table as found in the payload), C(initrd) if that was uncompressed too, and C(manifest.json), which is
+written last and vouches for the others.
 """
 
 from __future__ import annotations
@@ -29,10 +28,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Digest:
-    """A file by its content.
-
-    :ivar sha256: hexadecimal.
-    """
+    """Path, size and SHA-256 (hexadecimal) of a file."""
 
     path: str
     size_bytes: int
@@ -43,18 +39,15 @@ class Digest:
 class FastImage:
     """Manifest of a fast image.
 
-    :ivar release: of the kernel.
-    :ivar source: the kernel file it was made from.
-    :ivar image: the fast image.
-    :ivar relocations: its relocation table.
+    :ivar source: kernel file it was made from.
+    :ivar image: the fast image itself.
     :ivar initrd: the uncompressed initrd; None if the host's own is used.
-    :ivar initrd_source: what it was made from.
-    :ivar payload_format: how that file was packed: C(gzip), C(xz), C(lz4), C(zstd).
-    :ivar unpacked_bytes: size of its payload once unpacked.
-    :ivar setup_bytes: this and the next four are those of its :attr:`layout`.
-    :ivar stub_sha256: of the stub that was put in.
+    :ivar initrd_source: initrd it was made from.
+    :ivar payload_format: compression of the kernel file: C(gzip), C(xz), C(lz4), C(zstd).
+    :ivar unpacked_bytes: size of the uncompressed payload.
+    :ivar setup_bytes: this and the next four make up :attr:`layout`.
+    :ivar stub_sha256: hash of the stub in the image.
     :ivar built_at: UTC, ISO 8601.
-    :ivar build_ms: how long building took.
     """
 
     release: str
@@ -76,7 +69,6 @@ class FastImage:
 
     @property
     def layout(self) -> FastLayout:
-        """How the kernel lies in it."""
         return FastLayout(self.setup_bytes, self.kernel_bytes, self.kernel_entry, self.linked_at, self.memory_bytes)
 
     @property
@@ -85,17 +77,16 @@ class FastImage:
         return "uncompressed" if self.initrd else "keep"
 
     def to_json(self) -> str:
-        """The manifest's text."""
         return json.dumps(dict(asdict(self), format=FORMAT), indent=1, sort_keys=True) + "\n"
 
 
 def directory_of(release: str) -> str:
-    """Where the fast image of a release lies."""
+    """Directory of a release's fast image."""
     return os.path.join(STATE_DIRECTORY, release)
 
 
 def read_fast_image(files: HostFiles, release: str) -> Optional[FastImage]:
-    """The manifest of a release's fast image; None if there is none that can be understood."""
+    """Read the manifest of a release's fast image; None if there is none or it can't be parsed."""
     text = files.read_text(os.path.join(directory_of(release), MANIFEST))
     try:
         values = json.loads(text or "")
@@ -109,6 +100,5 @@ def read_fast_image(files: HostFiles, release: str) -> Optional[FastImage]:
 
 
 def list_fast_images(files: HostFiles) -> List[FastImage]:
-    """All fast images of the host."""
     found = (read_fast_image(files, release) for release in files.listdir(STATE_DIRECTORY))
     return [image for image in found if image is not None]

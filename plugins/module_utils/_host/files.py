@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading a host's files below an injected root directory."""
+"""Access to a host's files below an injectable root directory."""
 
 from __future__ import annotations
 
@@ -10,20 +10,17 @@ from typing import List, Optional
 
 
 class HostFiles:
-    """The file system of a host, or a fixture tree that looks like one.
-
-    :param root: directory that stands for C(/).
-    """
+    """File system of a host, or of a fixture tree at C(root)."""
 
     def __init__(self, root: str = "/") -> None:
         self.root = root
 
     def path(self, path: str) -> str:
-        """Where an absolute path of the host really lies."""
+        """Real location of an absolute path of the host."""
         return os.path.join(self.root, path.lstrip("/"))
 
     def read_bytes(self, path: str, limit: int = -1) -> Optional[bytes]:
-        """The first bytes of a file, or all; not a byte more, for some are registers of devices. None if it can't be read."""
+        """Read a file's first C(limit) bytes, or all. Never reads ahead: some files are device registers. None on error."""
         try:
             with open(self.path(path), "rb", buffering=0) as stream:
                 return stream.read(limit)
@@ -31,12 +28,12 @@ class HostFiles:
             return None
 
     def read_text(self, path: str) -> Optional[str]:
-        """The content of a file without surrounding white space; None if it can't be read."""
+        """Read a file without surrounding white space; None if it can't be read."""
         content = self.read_bytes(path)
         return content.decode("utf-8", "replace").strip() if content is not None else None
 
     def read_int(self, path: str) -> Optional[int]:
-        """A file that holds one decimal number; None if it can't be read or is none."""
+        """Read a decimal number from a file; None if it can't be read or is no number."""
         text = self.read_text(path)
         try:
             return int(text) if text is not None else None
@@ -44,18 +41,17 @@ class HostFiles:
             return None
 
     def link_name(self, path: str) -> Optional[str]:
-        """Last part of what a symbolic link points to; None if there is none."""
+        """Last component of a symbolic link's target; None if there is no link."""
         try:
             return os.path.basename(os.readlink(self.path(path))) or None
         except OSError:
             return None
 
     def exists(self, path: str) -> bool:
-        """Whether anything is at the path."""
         return os.path.exists(self.path(path))
 
     def size_bytes(self, path: str) -> Optional[int]:
-        """Size of a file; None if there is none."""
+        """Size of a file; None if it does not exist."""
         try:
             return os.path.getsize(self.path(path))
         except OSError:

@@ -19,18 +19,13 @@ _EFI = "/sys/firmware/efi"
 
 @dataclass(frozen=True)
 class Firmware:
-    """The machine's firmware.
-
-    :ivar type: C(uefi) or C(bios).
-    :ivar secure_boot: whether it booted verified code only; None if that can't be read.
-    """
+    """The machine's firmware, C(uefi) or C(bios); C(secure_boot) is None if it can't be read."""
 
     type: str
     secure_boot: Optional[bool]
 
 
 def read_firmware(files: HostFiles) -> Firmware:
-    """The firmware, by what it left in C(/sys)."""
     if not files.exists(_EFI):
         return Firmware(BIOS, False)
     value = read_efi_variable(files, "SecureBoot")

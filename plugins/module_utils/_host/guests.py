@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Virtual machines and containers that run on the host. Names only: command lines may hold secrets."""
+"""Virtual machines and containers running on the host. Names only: command lines may hold secrets."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VM_PROCESS = re.compile(
     r"qemu-system-[\w-]*|qemu-kvm|kvm|firecracker|cloud-hypervis(?:or)?|crosvm|lkvm|VBoxHeadless|VirtualBoxVM|vmware-vmx"
 )
 
-# What container engines call their control groups; the digits of an ID say enough when cut.
+# Names of container engines' control groups; the first digits of an ID are enough.
 _ID_DIGITS = 12
 _SCOPE = re.compile(
     r"(?:docker|libpod|crio|cri-containerd|nerdctl)-(?P<id>[0-9a-f]{12,64})\.scope"
@@ -35,22 +35,18 @@ _CGROUP_DEPTH = 8
 
 @dataclass(frozen=True)
 class Guests:
-    """What else runs here.
-
-    :ivar vms: virtual machines by name, or by process where they have none.
-    :ivar containers: by name, or the start of their ID.
-    """
+    """Guests by name; else virtual machines by process name, containers by the start of their ID."""
 
     vms: List[str]
     containers: List[str]
 
 
 def _registered(files: HostFiles) -> Dict[str, List[str]]:
-    """Names by class (C(vm), C(container)) that systemd-machined knows."""
+    """Names that systemd-machined has registered, by class (C(vm), C(container))."""
     names: Dict[str, List[str]] = {}
     for name in files.listdir(_MACHINES):
         said = dict(line.partition("=")[::2] for line in (files.read_text("%s/%s" % (_MACHINES, name)) or "").splitlines())
-        # Links from units to machines lie there too.
+        # The directory also holds links from units to machines.
         if said.get("NAME") == name:
             names.setdefault(said.get("CLASS", ""), []).append(name)
     return names
@@ -69,7 +65,7 @@ def _vm_processes(files: HostFiles) -> List[str]:
 
 
 def _container_of(directory: str) -> str:
-    """Name of the container whose control group this is; empty if it is none."""
+    """Name of the container that a control group belongs to; empty if it is no container's."""
     match = _SCOPE.fullmatch(directory)
     if match:
         return (match.group("id") or match.group("bare") or "")[:_ID_DIGITS] or match.group("lxc") or match.group("nspawn") or ""
@@ -99,11 +95,11 @@ def _containers(files: HostFiles) -> List[str]:
 
 
 def read_guests(files: HostFiles) -> Guests:
-    """Virtual machines by process and registration, containers by control group and registration."""
+    """Find virtual machines by process and registration, containers by control group and registration."""
     registered = _registered(files)
     processes = _vm_processes(files)
     vms = registered.get("vm", [])
-    # A registered one is one of the processes.
+    # Registered machines are among the processes.
     vms = vms + processes[len(vms) :]
     containers = sorted(set(_containers(files)) | set(registered.get("container", [])))
     return Guests(vms, containers)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the machine runs on: a hypervisor, a cloud, Xen."""
+"""The platform under the machine: hypervisor, cloud, Xen."""
 
 from __future__ import annotations
 
@@ -24,13 +24,11 @@ _TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class Hypervisor:
-    """What the machine is.
+    """Platform of the machine.
 
-    :ivar vm: what C(systemd-detect-virt --vm) calls it (C(kvm), C(qemu),
-        C(microsoft), ...); None on hardware, or where it is not known.
+    :ivar vm: as named by C(systemd-detect-virt --vm) (C(kvm), C(qemu), C(microsoft), ...); None on hardware or if unknown.
     :ivar cloud: C(azure), C(google), C(amazon), or None.
-    :ivar vendor: as firmware tells it.
-    :ivar product: as firmware tells it.
+    :ivar vendor: as reported by firmware, like C(product).
     :ivar xen_dom0: whether this is the control domain of a Xen host.
     """
 
@@ -42,7 +40,7 @@ class Hypervisor:
 
 
 def cloud_of(vendor: Optional[str], product: Optional[str], asset_tag: Optional[str]) -> Optional[str]:
-    """The cloud that DMI strings give away, or None."""
+    """Recognise a cloud by its DMI strings; None if it is none of the known ones."""
     if asset_tag == _AZURE_ASSET_TAG:
         return AZURE
     if product == "Google Compute Engine":
@@ -51,7 +49,6 @@ def cloud_of(vendor: Optional[str], product: Optional[str], asset_tag: Optional[
 
 
 def read_hypervisor(files: HostFiles, run: Runner) -> Hypervisor:
-    """What systemd, DMI and Xen say of the machine."""
     said = run(["systemd-detect-virt", "--vm"], _TIMEOUT_S).stdout.strip()
     vm = said if re.fullmatch(r"[a-z][a-z0-9_-]*", said) and said != "none" else None
     vendor, product, asset_tag = (

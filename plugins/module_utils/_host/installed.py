@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kernels installed on the host, and which of them is the newest."""
+"""Kernels installed on the host, and the newest of them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import List, Optional, Tuple
 
 from .files import HostFiles
 
-# Where distributions put the initrd that belongs to a kernel release.
+# Initrd names that distributions derive from a kernel release.
 _INITRD_NAMES = ("initrd.img-%s", "initramfs-%s.img", "initrd-%s", "initrd-%s.img")
 
-# A release is a version, then a flavour: 6.12.117+deb13 and cloud-amd64, or
-# 5.14.0-503.el9.x86_64 and debug. "-rc3" and "+deb13" belong to the version.
+# A release is a version and a flavour: 6.12.117+deb13 and cloud-amd64, or 5.14.0-503.el9.x86_64 and debug.
+# "-rc3" and "+deb13" belong to the version.
 _RELEASE = re.compile(r"^(?P<version>.*?)(?:-(?P<flavour>(?!rc\d)[a-z][^~]*)|\+(?P<suffix>[a-z]+(?:-[a-z]+)*))?$")
 
-# Pieces that make a version older than the same one without them.
+# These make a version older than the same one without them.
 _PRERELEASE = ("~", "-rc")
 
 VersionKey = Tuple[Tuple[int, int, str], ...]
@@ -27,12 +27,7 @@ VersionKey = Tuple[Tuple[int, int, str], ...]
 
 @dataclass(frozen=True)
 class InstalledKernel:
-    """A kernel in C(/boot).
-
-    :ivar initrd: path of the initrd that belongs to it; None if there is none.
-    :ivar kernel_bytes: size of the kernel.
-    :ivar initrd_bytes: size of the initrd; None if there is none.
-    """
+    """A kernel in C(/boot), with its initrd if there is one."""
 
     release: str
     kernel: str
@@ -42,12 +37,11 @@ class InstalledKernel:
 
     @property
     def size_bytes(self) -> int:
-        """Size of both files."""
         return self.kernel_bytes + (self.initrd_bytes or 0)
 
 
 def split_release(release: str) -> Tuple[str, str]:
-    """A release as version and flavour; the flavour may be empty."""
+    """Split a release into version and flavour, which may be empty."""
     match = _RELEASE.match(release)
     if not match:
         return release, ""
@@ -55,7 +49,7 @@ def split_release(release: str) -> Tuple[str, str]:
 
 
 def version_key(version: str) -> VersionKey:
-    """A key that sorts versions as package managers do: C(6.9) < C(6.10), C(7.3~rc2) < C(7.3)."""
+    """Sort key that orders versions as package managers do: C(6.9) < C(6.10), C(7.3~rc2) < C(7.3)."""
     key: List[Tuple[int, int, str]] = []
     for piece in re.findall(r"~|-rc|\d+|[a-z]+", version.lower()):
         if piece in _PRERELEASE:
@@ -69,7 +63,7 @@ def version_key(version: str) -> VersionKey:
 
 
 def list_installed(files: HostFiles, boot: str = "/boot") -> List[InstalledKernel]:
-    """Kernels in C(/boot) with their initrds, oldest first."""
+    """List the kernels in C(/boot), oldest first."""
     names = files.listdir(boot)
     found = []
     for name in names:
@@ -86,7 +80,7 @@ def list_installed(files: HostFiles, boot: str = "/boot") -> List[InstalledKerne
 
 
 def find_initrd(files: HostFiles, kernel: str) -> Optional[str]:
-    """The initrd that lies beside a kernel named C(vmlinuz-RELEASE), or None."""
+    """Find the initrd beside a kernel named C(vmlinuz-RELEASE); None if there is none."""
     directory, name = os.path.split(kernel)
     if not name.startswith("vmlinuz-"):
         return None
@@ -98,9 +92,9 @@ def find_initrd(files: HostFiles, kernel: str) -> Optional[str]:
 
 
 def newest(kernels: List[InstalledKernel], running_release: str) -> Optional[InstalledKernel]:
-    """The newest kernel of the running kernel's flavour; the newest of all if none has it.
+    """Newest kernel of the running kernel's flavour, or the newest of all if no kernel has it.
 
-    A debug or realtime kernel that lies beside is no update of this one.
+    A debug or realtime kernel is not an update of a standard one.
     """
     flavour = split_release(running_release)[1]
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The running kernel: what it is, how it was booted, what it allows."""
+"""The running kernel: identity, command line, configuration and kexec restrictions."""
 
 from __future__ import annotations
 
@@ -28,17 +28,14 @@ _CONFIG_KEYS = (
 class RunningKernel:
     """State of the running kernel.
 
-    :ivar boot_id: changes with every boot, whichever way it happened.
-    :ivar bootloader_type: number of the loader that started it, which
-        C(_arch) can name. None where the architecture has none.
-    :ivar config: its settings that matter here, as C(y) or C(n); empty if the
-        configuration of this kernel is nowhere to be read.
+    :ivar bootloader_type: number of the boot loader, which C(_arch) can name; None if the architecture has none.
+    :ivar config: settings that matter for kexec, as C(y) or C(n); empty if its configuration can't be found.
     :ivar lockdown: C(none), C(integrity) or C(confidentiality).
     :ivar loaded: whether an image is loaded; None without kexec support.
     :ivar load_disabled: the C(kexec_load_disabled) sysctl.
     :ivar load_limit_reboot: loads still allowed, -1 for no limit; None before Linux 6.3.
-    :ivar load_limit_panic: the same of crash kernels.
-    :ivar kho: whether it may hand state on to the next one (kexec handover).
+    :ivar load_limit_panic: the same for crash kernels.
+    :ivar kho: whether it may pass state to the next kernel (kexec handover).
     :ivar panic_s: C(kernel.panic): seconds from a panic to a reset, 0 for never.
     """
 
@@ -59,18 +56,18 @@ class RunningKernel:
 
     @property
     def signed_images_only(self) -> bool:
-        """Whether it loads no image without a signature that it trusts."""
+        """Whether it only loads images with a signature it trusts."""
         return self.lockdown != "none" or self.config.get("KEXEC_SIG_FORCE") == "y"
 
 
 def parse_lockdown(text: Optional[str]) -> str:
-    """The mode in brackets of C(/sys/kernel/security/lockdown): C(none [integrity] confidentiality)."""
+    """Mode in brackets in C(/sys/kernel/security/lockdown): C(none [integrity] confidentiality)."""
     chosen = re.search(r"\[(\w+)\]", text or "")
     return chosen.group(1) if chosen else "none"
 
 
 def parse_config(text: str) -> Dict[str, str]:
-    """The lines of a kernel configuration that matter here, names without C(CONFIG_)."""
+    """Extract the kexec settings of a kernel configuration, with C(CONFIG_) stripped from names."""
     config = dict.fromkeys(_CONFIG_KEYS, "n")
     for line in text.splitlines():
         name, equals, value = line.partition("=")
@@ -80,7 +77,7 @@ def parse_config(text: str) -> Dict[str, str]:
 
 
 def read_config(files: HostFiles, release: str) -> Dict[str, str]:
-    """Configuration of an installed kernel; empty if it is nowhere to be read."""
+    """Read the configuration of an installed kernel; empty if it can't be found."""
     for path in ("/boot/config-" + release, "/usr/lib/modules/%s/config" % release, "/lib/modules/%s/config" % release):
         text = files.read_text(path)
         if text:
@@ -95,16 +92,13 @@ def read_config(files: HostFiles, release: str) -> Dict[str, str]:
 
 
 def _handover(cmdline: str, config: Dict[str, str]) -> bool:
-    """Whether kexec handover is on: C(kho=), see Documentation/admin-guide/kernel-parameters.txt."""
+    """Whether kexec handover is on (C(kho=), Documentation/admin-guide/kernel-parameters.txt)."""
     values = values_of(cmdline, "kho")
     return values[-1].lower() in ("on", "1", "y", "yes") if values else config.get("KEXEC_HANDOVER_ENABLE_DEFAULT") == "y"
 
 
 def read_running_kernel(files: HostFiles, machine: str) -> RunningKernel:
-    """Read the running kernel from C(/proc) and C(/sys).
-
-    :param machine: as uname tells it; it is in no file.
-    """
+    """Read the running kernel from C(/proc) and C(/sys); only C(machine), from uname(2), is in no file."""
     release = files.read_text("/proc/sys/kernel/osrelease") or ""
     cmdline = files.read_text("/proc/cmdline") or ""
     config = read_config(files, release)

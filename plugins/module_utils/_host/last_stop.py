@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the system before left on this host as it stopped; written by the scripts in C(_kexec/trigger.py)."""
+"""Traces that the previous system left while it stopped, written by the scripts in C(_kexec/trigger.py)."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from typing import Dict, Optional
 from .._paths import LAST_STOP_DIRECTORY
 from .files import HostFiles
 
-# The reboot was asked for; and all services that do not ask for another order had been stopped.
+# BEGAN: the reboot was requested. STOPPED: all services with default shutdown ordering had stopped.
 BEGAN = "began"
 STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
 class StopStamp:
-    """One moment of the old system, on its own clocks.
+    """A moment during the old system's stop, on its own clocks.
 
-    :ivar realtime_ns: since 1970, in the middle between two readings.
-    :ivar realtime_error_ns: half of the time between them.
+    :ivar realtime_ns: since 1970, halfway between two readings.
+    :ivar realtime_error_ns: half the time between them.
     :ivar log_ns: on the clock of its kernel's log; None if that could not be read.
     """
 
@@ -35,10 +35,10 @@ class StopStamp:
 
 @dataclass(frozen=True)
 class LastStop:
-    """The end of an earlier boot: of the one before this, if nothing else says otherwise.
+    """End of an earlier boot, normally the previous one.
 
-    :ivar release: of its kernel.
-    :ivar staged: what its record of the staged image said, as text; None if nothing was staged.
+    :ivar release: kernel release of that boot.
+    :ivar staged: its record of the staged image, as text; None if nothing was staged.
     :ivar stamps: by name, :data:`BEGAN` and :data:`STOPPED`.
     """
 
@@ -50,9 +50,9 @@ class LastStop:
 
 
 def parse_stamps(text: str, logs: Dict[str, str]) -> Dict[str, StopStamp]:
-    """The stamps by name; the last of each name, and none of a line that can't be understood.
+    """Parse stamps by name, keeping the last of each name; lines that can't be parsed are skipped.
 
-    :param logs: the end of the kernel log as it was after each stamp, by its name, as dmesg(1) prints it.
+    :param logs: end of the kernel log right after each stamp, by its name, as dmesg(1) prints it.
     """
     stamps = {}
     for line in text.splitlines():
@@ -70,7 +70,7 @@ def _time_in_log(log: str, name: str) -> Optional[int]:
 
 
 def read_last_stop(files: HostFiles) -> Optional[LastStop]:
-    """What was left; None if nothing was, or without privileges."""
+    """Read the traces; None if there are none, or without privileges."""
 
     def read(name: str) -> Optional[str]:
         return files.read_text("%s/%s" % (LAST_STOP_DIRECTORY, name))
@@ -83,9 +83,6 @@ def read_last_stop(files: HostFiles) -> Optional[LastStop]:
 
 
 def drop_last_stop(files: HostFiles) -> None:
-    """Remove what was left, if anything was.
-
-    :raises OSError: it can't be removed.
-    """
+    """Remove the traces, if any; OSError if they can't be removed."""
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(files.path(LAST_STOP_DIRECTORY))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Memory of the host."""
+"""The host's memory."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from .files import HostFiles
 
 @dataclass(frozen=True)
 class Memory:
-    """Figures of C(/proc/meminfo), in bytes.
-
-    :ivar cma_total_bytes: the contiguous memory area; 0 where there is none.
-    """
+    """Figures of C(/proc/meminfo); C(cma_total_bytes), the contiguous memory area, is 0 if there is none."""
 
     total_bytes: int
     available_bytes: int
@@ -24,7 +21,7 @@ class Memory:
 
 
 def parse_meminfo(text: Optional[str]) -> Memory:
-    """Parse C(/proc/meminfo); figures that are missing count as 0."""
+    """Parse C(/proc/meminfo); missing figures count as 0."""
     kib: Dict[str, int] = {}
     for line in (text or "").splitlines():
         name, _colon, value = line.partition(":")
@@ -39,5 +36,4 @@ def parse_meminfo(text: Optional[str]) -> Memory:
 
 
 def read_memory(files: HostFiles) -> Memory:
-    """Memory as it is now."""
     return parse_meminfo(files.read_text("/proc/meminfo"))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PCI devices that may write into memory, or are in the hands of others."""
+"""PCI devices that may write into memory or are assigned to guests."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _CLASS_BRIDGE = 0x06
 
 @dataclass(frozen=True)
 class PciDevice:
-    """A device that is not a bridge and has a driver.
+    """A device with a driver that is not a bridge.
 
     :ivar address: C(0000:3b:00.0).
     :ivar id: vendor and device, C(15b3:1013).
     :ivar bus_master: whether it may write into memory.
-    :ivar virtual_functions: how many it shares itself out as.
+    :ivar virtual_functions: number of SR-IOV functions in use.
     """
 
     address: str
@@ -57,6 +57,6 @@ def _read_device(files: HostFiles, address: str) -> Optional[PciDevice]:
 
 
 def read_pci_devices(files: HostFiles) -> List[PciDevice]:
-    """All of them, by address."""
+    """Read all such devices, by address."""
     found = (_read_device(files, address) for address in files.listdir(_DEVICES))
     return [device for device in found if device is not None]

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What waits for a reboot, and whether it takes one through firmware.
+"""Changes that wait for a reboot, and whether that has to go through firmware.
 
-Microcode is no reason for firmware: it lies in the initrd, and the new kernel
-loads it after a kexec as well.
+Microcode does not: it is in the initrd, and the new kernel loads it after a kexec too.
 """
 
 from __future__ import annotations
@@ -34,11 +33,10 @@ _FILE_CAPSULE_DELIVERY = 0x4
 
 @dataclass(frozen=True)
 class PendingReason:
-    """Something that waits for a reboot.
+    """A change that waits for a reboot.
 
     :ivar kind: C(reboot_required), C(newer_kernel), C(firmware_update) or C(efi_capsule).
-    :ivar cold: whether only a reboot through firmware will do.
-    :ivar message: what it is.
+    :ivar cold: whether it takes a reboot through firmware.
     """
 
     kind: str
@@ -69,12 +67,12 @@ def _firmware_updates(files: HostFiles) -> List[PendingReason]:
     if not files.exists(_FWUPD):
         return []
     try:
-        # Not every Python has it.
+        # Not every Python has this module.
         sqlite: Any = importlib.import_module("sqlite3")
     except ImportError:
         return []
     try:
-        # Immutable: reading must not make a journal.
+        # Immutable: reading must not create a journal file.
         uri = "file:%s?mode=ro&immutable=1" % quote(files.path(_FWUPD))
         with contextlib.closing(sqlite.connect(uri, uri=True)) as database:
             rows = database.execute(_FWUPD_QUERY).fetchall()
@@ -94,5 +92,4 @@ def _efi_capsules(files: HostFiles) -> List[PendingReason]:
 
 
 def read_pending(files: HostFiles) -> List[PendingReason]:
-    """All that waits."""
     return [*_reboot_required(files), *_newer_kernel(files), *_firmware_updates(files), *_efi_capsules(files)]

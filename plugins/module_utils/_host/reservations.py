@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Memory that the running kernel has reserved, and the memory there is."""
+"""Memory reserved by the running kernel, and total memory."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from .memory import read_memory
 CRASH_SIZE = "/sys/kernel/kexec_crash_size"
 _CRASH_LOADED = "/sys/kernel/kexec_crash_loaded"
 _SYSTEM_RAM = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) : System RAM$", re.MULTILINE)
-# Lies within the other, and so is indented.
+# Nested inside "System RAM", hence indented.
 _CRASH_KERNEL = re.compile(r"^ *([0-9a-f]+)-([0-9a-f]+) : Crash kernel$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Reservations:
-    """What is reserved, in bytes.
+    """Reserved memory.
 
-    :ivar crash_bytes: for a crash kernel; None if the kernel has no kexec.
-    :ivar crash_low_bytes: how much of that lies below 4 GiB, beside the area for the
-        kernel itself; 0 where it is not counted, as before Linux 6.5.
-    :ivar crash_loaded: whether a crash kernel is loaded.
-    :ivar cma_bytes: contiguous memory area.
-    :ivar ram_bytes: all memory, that which is reserved included.
+    :ivar crash_bytes: for a crash kernel; None if the kernel lacks kexec support.
+    :ivar crash_low_bytes: part of that below 4 GiB, in an area separate from the kernel's own; 0 if it is not counted, as
+        before Linux 6.5.
+    :ivar cma_bytes: size of the contiguous memory area.
+    :ivar ram_bytes: all memory, including what is reserved.
     """
 
     crash_bytes: Optional[int]
@@ -40,7 +39,7 @@ class Reservations:
 
 
 def read_reservations(files: HostFiles) -> Reservations:
-    """Reservations as they are now. Without privileges the size of memory is a little too small."""
+    """Read the current reservations. Without privileges, total memory comes out slightly too small."""
     memory = read_memory(files)
     crash_bytes = files.read_int(CRASH_SIZE)
     iomem = files.read_text("/proc/iomem") or ""
@@ -55,14 +54,13 @@ def read_reservations(files: HostFiles) -> Reservations:
 
 
 def _sizes(pattern: Pattern[str], iomem: str) -> List[int]:
-    """Sizes of areas, the lowest first. Addresses are all 0 for those who may not see them."""
+    """Sizes of areas, lowest address first. All addresses read as 0 without privileges."""
     return [int(end, 16) - int(start, 16) + 1 for start, end in pattern.findall(iomem) if int(end, 16)]
 
 
 def shrink_crash_reservation(files: HostFiles, size_bytes: int) -> int:
-    """Give memory back that is reserved for a crash kernel.
+    """Release memory reserved for a crash kernel; returns the bytes still reserved.
 
-    :return: what is still reserved, in bytes.
     :raises OSError: the kernel refused, as it does while a crash kernel is loaded.
     """
     descriptor = os.open(files.path(CRASH_SIZE), os.O_WRONLY)

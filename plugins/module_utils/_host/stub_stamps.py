@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stamps that the stub of a fast image left behind in this boot."""
+"""Stamps that the stub of a fast image left in this boot."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ from .files import HostFiles
 
 
 def read_stub_stamps(files: HostFiles, machine: str) -> Optional[StubStamps]:
-    """Read the stamps of this boot; None if it was not through a stub, or without privileges.
-
-    :param machine: as uname tells it.
-    """
+    """Read this boot's stamps; None if it did not pass through a stub, or without privileges."""
     fast = architecture_of(machine).fast
     content = files.read_bytes(fast.stamps_path) if fast else None
     return fast.parse_stamps(content) if fast and content is not None else None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a kernel runs in: firmware, devices, guests, consoles; each piece read only where it is asked for."""
+"""The kernel's surroundings: firmware, devices, guests, consoles; each part is only read on request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .watchdog import Watchdogs, read_watchdogs
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The pieces; None for what was not read."""
+    """Parts of the surroundings; None for those not read."""
 
     firmware: Optional[Firmware] = None
     watchdog: Optional[Watchdogs] = None
@@ -47,8 +47,5 @@ READERS: Dict[str, Callable[[HostFiles, Runner], Any]] = {
 
 
 def read_surroundings(files: HostFiles, run: Runner, names: Iterable[str] = tuple(READERS)) -> Surroundings:
-    """Read some pieces.
-
-    :param names: keys of :data:`READERS`.
-    """
+    """Read the parts named, which are keys of :data:`READERS`."""
     return Surroundings(**{name: READERS[name](files, run) for name in names})

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When systemd did what in this boot, and what it stopped in an earlier one.
+"""When systemd reached which point of this boot, and how long an earlier boot took to stop its units.
 
-Times of this boot are microseconds of CLOCK_MONOTONIC, as systemd's own
-properties have them (org.freedesktop.systemd1(5)).
+Times of this boot are microseconds of CLOCK_MONOTONIC, as in systemd's own properties (org.freedesktop.systemd1(5)).
 """
 
 from __future__ import annotations
@@ -28,14 +27,14 @@ _STOPPED = "9d1aaa27d60140bd96365438aad20286"
 
 @dataclass(frozen=True)
 class ManagerTimes:
-    """Where PID 1 was when. None for what it has not been, or not yet.
+    """Milestones of PID 1; None for those not reached, or not yet.
 
-    :ivar initrd_us: systemd began in the initrd.
-    :ivar userspace_us: systemd began in the real root.
-    :ivar finish_us: all that is started at boot had been.
-    :ivar firmware_us: how long before its kernel's clock began the firmware did, as the firmware or the boot loader
-        noted it: after a kexec it is still that of the boot before, and none of this one's.
-    :ivar loader_us: the same of the boot loader.
+    :ivar initrd_us: systemd started in the initrd.
+    :ivar userspace_us: systemd started in the real root.
+    :ivar finish_us: everything started at boot was up.
+    :ivar firmware_us: how long before the kernel's clock zero the firmware started, as it or the boot loader recorded; after a
+        kexec it is a leftover of an earlier boot.
+    :ivar loader_us: the same for the boot loader.
     """
 
     initrd_us: Optional[int] = None
@@ -47,11 +46,11 @@ class ManagerTimes:
 
 @dataclass(frozen=True)
 class UnitTimes:
-    """When a unit last started.
+    """A unit's last start.
 
     :ivar starting_us: it left the state inactive.
-    :ivar active_us: it was active; None if it has not been since.
-    :ivar inactive_us: it was inactive again, as one is that runs once; None if it has not been since.
+    :ivar active_us: it became active; None if it has not since.
+    :ivar inactive_us: it became inactive again, as a one-shot unit does; None if it has not since.
     """
 
     unit: str
@@ -61,34 +60,31 @@ class UnitTimes:
 
     @property
     def duration_us(self) -> Optional[int]:
-        """From the beginning of its start to the end of it; None if it never ended."""
+        """Time from the start of activation to its end; None if it did not end."""
         ends = [end for end in (self.active_us, self.inactive_us) if end is not None]
         return min(ends) - self.starting_us if ends else None
 
 
 @dataclass(frozen=True)
 class UnitStop:
-    """How long a unit took to stop."""
-
     unit: str
     duration_us: int
 
 
 def parse_manager(text: str) -> ManagerTimes:
-    """What C(systemctl show) says of PID 1."""
     values = _properties(text)
     return ManagerTimes(*(_time(values, name) for name in _MANAGER))
 
 
 def parse_units(text: str) -> List[UnitTimes]:
-    """What C(systemctl show) says of units, as far as they were ever started in this boot."""
+    """Parse units from C(systemctl show); units that did not start in this boot are left out."""
     units = []
     for block in text.split("\n\n"):
         values = _properties(block)
         starting = _time(values, "InactiveExit")
         if not values.get("Id") or starting is None:
             continue
-        # What is older than the start is of a start before.
+        # A time before the start belongs to an earlier start.
         active, inactive = (
             end if end is not None and end >= starting else None for end in (_time(values, name) for name in _UNIT[1:])
         )
@@ -97,10 +93,7 @@ def parse_units(text: str) -> List[UnitTimes]:
 
 
 def parse_stops(lines: Iterator[str]) -> List[UnitStop]:
-    """How long units took to stop, from the journal's lines as JSON (journalctl(1), C(--output=json)).
-
-    A unit that was not seen to begin, or not to end, is left out.
-    """
+    """Parse stop times from the journal's JSON lines (journalctl(1), C(--output=json)); incomplete stops are left out."""
     began: Dict[str, int] = {}
     stops = []
     for line in lines:
@@ -115,25 +108,22 @@ def parse_stops(lines: Iterator[str]) -> List[UnitStop]:
 
 
 def read_manager(run: Runner) -> ManagerTimes:
-    """Of this boot; all None where systemd can't be asked."""
+    """Read this boot's milestones; all None if systemd can't be asked."""
     names = ",".join("%sTimestampMonotonic" % name for name in _MANAGER)
     answer = run(["systemctl", "show", "--property=" + names], _TIMEOUT_S)
     return parse_manager(answer.stdout if answer.rc == 0 else "")
 
 
 def read_units(run: Runner) -> List[UnitTimes]:
-    """Services and sockets of this boot; none where systemd can't be asked."""
+    """Read this boot's services and sockets; empty if systemd can't be asked."""
     names = ",".join(["Id", *("%sTimestampMonotonic" % name for name in _UNIT)])
     answer = run(["systemctl", "show", "--property=" + names, "*.service", "*.socket"], _TIMEOUT_S)
     return parse_units(answer.stdout if answer.rc == 0 else "")
 
 
 def read_stops(run: Runner, boot_id: str, since_ns: int) -> List[UnitStop]:
-    """What an earlier boot stopped; none where the journal does not outlive a boot.
-
-    :param since_ns: nanoseconds since 1970 on that boot's clock.
-    """
-    # Of the last second before, so that rounding leaves nothing out that began with the stop.
+    """Read an earlier boot's unit stops from a Unix time of its own clock on; empty if the journal is not persistent."""
+    # Rounded down to a second, to miss nothing that began with the stop.
     since = "--since=@%d" % (since_ns // 10**9)
     argv = ["journalctl", "--quiet", "--no-pager", "--output=json", "--boot=" + boot_id.replace("-", ""), since]
     fields = "--output-fields=UNIT,MESSAGE_ID"
@@ -142,7 +132,7 @@ def read_stops(run: Runner, boot_id: str, since_ns: int) -> List[UnitStop]:
 
 
 def parse_boots(text: str) -> List[Tuple[int, str]]:
-    """Offset from the present boot and boot_id of each boot that the journal knows, from C(journalctl --list-boots)."""
+    """Parse offset from the current boot and boot_id of each boot in C(journalctl --list-boots)."""
     boots = []
     for line in text.splitlines():
         words = line.split()
@@ -153,7 +143,7 @@ def parse_boots(text: str) -> List[Tuple[int, str]]:
 
 
 def read_previous_boot(run: Runner) -> Optional[str]:
-    """The boot_id before this one, without dashes, by the journal; None if that does not outlive a boot."""
+    """Ask the journal for the previous boot_id, without dashes; None if the journal is not persistent."""
     answer = run(["journalctl", "--quiet", "--no-pager", "--list-boots"], _TIMEOUT_S)
     return dict(parse_boots(answer.stdout)).get(-1) if answer.rc == 0 else None
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How fast this host does what a reboot does, as it was measured once and kept."""
+"""Speed of this host at the work a reboot does, measured once and stored."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from .files import HostFiles
 PATH = STATE_DIRECTORY + "/throughput.json"
 _FORMAT = 1
 
-# Of a server CPU of today, for a host where nothing was measured yet. Copy and
-# check are bound by memory; the hash is the purgatory's, plain C at -Os; the
-# decompressors are the kernel's own, in bytes that come out.
+# Typical of a current server CPU, for hosts without measurements. Copying and checking are bound by memory; the hash is the
+# purgatory's, plain C at -Os; the decompressors are the kernel's own, in bytes of output.
 _TYPICAL_COPY = 5.0e9
 _TYPICAL_CRC32C = 8.0e9
 _TYPICAL_SHA256 = 0.3e9
@@ -28,13 +27,13 @@ _TYPICAL_UNPACK_OTHER = 0.1e9
 
 @dataclass(frozen=True)
 class Throughput:
-    """Bytes per second, on one core.
+    """Speeds in bytes per second, on one core.
 
-    :ivar cpu_model: the processor it was measured on; empty if nothing was.
-    :ivar copy: copying memory that is in no cache.
+    :ivar cpu_model: processor they were measured on; empty for typical figures.
+    :ivar copy: copying memory that is not cached.
     :ivar crc32c: the stub's check.
-    :ivar sha256: SHA-256 in plain C, which is what the purgatory does.
-    :ivar unpack: unpacking a kernel, by format, as far as it was done here.
+    :ivar sha256: SHA-256 in plain C, as in the purgatory.
+    :ivar unpack: decompressing a kernel, by format, for the formats measured here.
     """
 
     cpu_model: str = ""
@@ -45,20 +44,19 @@ class Throughput:
 
     @property
     def measured(self) -> bool:
-        """Whether these are figures of this host, not typical ones."""
+        """Whether the figures were measured on this host."""
         return bool(self.cpu_model)
 
     def unpacking(self, kind: str) -> float:
-        """Bytes per second that come out of a decompressor of a format."""
+        """Output speed of a format's decompressor."""
         return self.unpack.get(kind) or _TYPICAL_UNPACK.get(kind, _TYPICAL_UNPACK_OTHER)
 
     def to_json(self) -> str:
-        """The text of the file."""
         return json.dumps(dict(asdict(self), format=_FORMAT), sort_keys=True) + "\n"
 
 
 def read_throughput(files: HostFiles, cpu: Cpu) -> Throughput:
-    """What was measured on this processor, or typical figures."""
+    """Read what was measured on this processor, or return typical figures."""
     try:
         values = json.loads(files.read_text(PATH) or "")
         if values.pop("format") == _FORMAT and values["cpu_model"] == cpu.model:

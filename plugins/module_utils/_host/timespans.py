@@ -26,7 +26,7 @@ INFINITY_S = float("inf")
 
 
 def parse_timespan(text: str) -> Optional[float]:
-    """Seconds; :data:`INFINITY_S` for C(infinity), None for what is no time span."""
+    """Parse a time span to seconds; :data:`INFINITY_S` for C(infinity), None if it is not a time span."""
     text = text.strip()
     if text == "infinity":
         return INFINITY_S

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host's own tools that the collection drives."""
+"""kexec-tools as installed on the host."""
 
 from __future__ import annotations
 
@@ -17,18 +17,13 @@ VERSION_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True)
 class KexecTools:
-    """An installed kexec-tools.
-
-    :ivar path: of the C(kexec) program.
-    :ivar version: as C(2.0.29); empty if it did not say.
-    """
+    """An installed kexec-tools; the version is such as C(2.0.29), or empty if unknown."""
 
     path: str
     version: str
 
 
 def find_kexec_tools(files: HostFiles, run: Runner) -> Optional[KexecTools]:
-    """Find kexec-tools and ask for the version (C(kexec-tools 2.0.29))."""
     path = find_executable("kexec", files.root)
     if path is None:
         return None

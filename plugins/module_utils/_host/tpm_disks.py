@@ -1,14 +1,12 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Disks whose keys a TPM gives out by what was measured at boot.
+"""Encrypted disks whose keys a TPM releases only if boot measurements match.
 
-A kexec measures nothing and resets no register of the TPM, so what was bound
-to them may stay locked after it.
+A kexec measures nothing and resets no TPM register, so such disks may stay locked after it.
 
-Source: the LUKS2 On-Disk Format Specification for the header; the tokens are
-systemd's (src/shared/cryptsetup-tpm2.c) and clevis' (a JSON Web Encryption
-whose protected header has the configuration).
+Source: the LUKS2 On-Disk Format Specification; tokens of systemd (src/shared/cryptsetup-tpm2.c) and of clevis (a JSON Web
+Encryption with its configuration in the protected header).
 """
 
 from __future__ import annotations
@@ -29,25 +27,20 @@ _HEADER = struct.Struct(">6sHQ")
 _MAGIC = b"LUKS\xba\xbe"
 _VERSION = 2
 _JSON_OFFSET = 4096
-# The largest header that the specification allows.
+# The largest header size that the specification allows.
 _HEADER_MAX_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
 class TpmDisks:
-    """Encrypted disks that a TPM has to do with.
-
-    :ivar bound: names of those that it unlocks by measurements.
-    :ivar unreadable: encrypted ones whose header can't be read, without
-        privileges say.
-    """
+    """Encrypted disks that a TPM unlocks depending on measurements, and those whose header can't be read."""
 
     bound: List[str]
     unreadable: List[str]
 
 
 def _decode(part: Any) -> Dict[str, Any]:
-    """A part of a JSON Web Encryption; empty if it is none."""
+    """Decode a part of a JSON Web Encryption; empty if it is invalid."""
     text = str(part)
     try:
         value = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
@@ -57,7 +50,7 @@ def _decode(part: Any) -> Dict[str, Any]:
 
 
 def _clevis_uses_tpm(config: Any) -> bool:
-    """Whether a clevis pin, or one below it, asks a TPM."""
+    """Whether a clevis pin, or one nested in it, uses a TPM."""
     if not isinstance(config, dict):
         return False
     if config.get("pin") == "tpm2":
@@ -68,7 +61,7 @@ def _clevis_uses_tpm(config: Any) -> bool:
 
 
 def _systemd_is_bound(token: Dict[str, Any]) -> bool:
-    """Whether a token asks for measurements: without any, a kexec makes no difference."""
+    """Whether a token depends on measurements: without them a kexec changes nothing."""
     return bool(token.get("tpm2-pcrs", True) or token.get("tpm2_pubkey_pcrs") or token.get("tpm2_pcrlock"))
 
 
@@ -81,7 +74,7 @@ def _needs_measurements(token: Any) -> bool:
 
 
 def bound_to_tpm(header: bytes) -> Optional[bool]:
-    """Whether a LUKS header has a token that needs measurements; None if it can't be understood."""
+    """Whether a LUKS header has a token that depends on measurements; None if it can't be parsed."""
     magic, version, size_bytes = _HEADER.unpack_from(header) if len(header) >= _HEADER.size else (b"", 0, 0)
     if magic != _MAGIC:
         return None
@@ -96,7 +89,6 @@ def bound_to_tpm(header: bytes) -> Optional[bool]:
 
 
 def _encrypted_devices(files: HostFiles) -> List[str]:
-    """Paths of block devices that udev found a LUKS header on."""
     found = []
     for name in files.listdir(_UDEV):
         if (
@@ -111,13 +103,11 @@ def _encrypted_devices(files: HostFiles) -> List[str]:
 
 
 def _named_in_crypttab(files: HostFiles) -> List[str]:
-    """Names that C(/etc/crypttab) has a TPM unlock."""
     lines = [line.split() for line in (files.read_text(_CRYPTTAB) or "").splitlines() if not line.lstrip().startswith("#")]
     return [words[0] for words in lines if len(words) > 3 and any(o.startswith("tpm2-device=") for o in words[3].split(","))]
 
 
 def read_tpm_disks(files: HostFiles) -> TpmDisks:
-    """Encrypted disks and what unlocks them, as far as it may be read."""
     bound: List[str] = []
     unreadable: List[str] = []
     for device in _encrypted_devices(files):

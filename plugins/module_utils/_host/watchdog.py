@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hardware watchdogs, and what systemd does with them.
+"""Hardware watchdogs and systemd's settings for them.
 
-Source: Documentation/ABI/testing/sysfs-class-watchdog of the kernel, and
-systemd-system.conf(5).
+Source: Documentation/ABI/testing/sysfs-class-watchdog of the kernel, and systemd-system.conf(5).
 """
 
 from __future__ import annotations
@@ -17,11 +16,11 @@ from .files import HostFiles
 from .timespans import INFINITY_S, parse_timespan
 
 SOFTDOG = "softdog"
-# systemd's C(default) and C(infinity): whatever the device is set to.
+# systemd's C(default) and C(infinity): the device keeps its own timeout.
 DEVICE_DEFAULT_S = -1.0
 
 _CLASS = "/sys/class/watchdog"
-# A driver without a device behind it has no link to its name.
+# A driver without a device behind it has no driver link.
 _DRIVERS_BY_IDENTITY = {"Software Watchdog": SOFTDOG}
 _PROPERTIES = ("RuntimeWatchdogUSec", "KExecWatchdogUSec", "RebootWatchdogUSec")
 _TIMEOUT_S = 10.0
@@ -32,10 +31,9 @@ class Watchdog:
     """A watchdog of the kernel's watchdog core.
 
     :ivar device: C(/dev/watchdog0).
-    :ivar driver: name of its module, or of its driver where that is built in.
-    :ivar max_timeout_s: None where the kernel does not tell it.
-    :ivar active: whether it runs.
-    :ivar nowayout: whether it can't be stopped from userspace.
+    :ivar driver: name of its module, or of the driver if that is built in.
+    :ivar max_timeout_s: None if the kernel does not report it.
+    :ivar nowayout: whether userspace can't stop it.
     """
 
     device: str
@@ -49,16 +47,12 @@ class Watchdog:
 
 @dataclass(frozen=True)
 class Watchdogs:
-    """All of them, and how they are used.
+    """All watchdogs, and systemd's settings.
 
-    :ivar legacy: whether there is a C(/dev/watchdog) of a driver outside of
-        the core, of which nothing can be told.
-    :ivar stop_on_reboot: the core's module parameter: 0, 1, or -1 for the
-        driver's own choice; None if it can't be read.
-    :ivar runtime_s: C(RuntimeWatchdogSec); 0 is off, -1 the device's own
-        timeout, None unknown. The next two are alike.
-    :ivar kexec_s: C(KExecWatchdogSec).
-    :ivar reboot_s: C(RebootWatchdogSec).
+    :ivar legacy: whether there is a C(/dev/watchdog) of a driver outside the core, about which nothing can be read.
+    :ivar stop_on_reboot: the core's module parameter: 0, 1, or -1 for the driver's default; None if it can't be read.
+    :ivar runtime_s: C(RuntimeWatchdogSec), or 0 for off, -1 for the device's own timeout, None if unknown; C(kexec_s) and
+        C(reboot_s) likewise.
     """
 
     devices: List[Watchdog] = field(default_factory=list)
@@ -70,7 +64,7 @@ class Watchdogs:
 
 
 def parse_systemd_watchdogs(text: str) -> Dict[str, Optional[float]]:
-    """Seconds by property, from C(systemctl show); None for what it did not say."""
+    """Parse seconds by property from C(systemctl show); None for those missing."""
     said = dict(line.partition("=")[::2] for line in text.splitlines())
     seconds = {name: parse_timespan(said[name]) if name in said else None for name in _PROPERTIES}
     return {name: DEVICE_DEFAULT_S if value == INFINITY_S else value for name, value in seconds.items()}
@@ -92,10 +86,6 @@ def _read_watchdog(files: HostFiles, name: str) -> Watchdog:
 
 
 def read_watchdogs(files: HostFiles, run: Runner) -> Watchdogs:
-    """Watchdogs as the kernel shows them, and systemd's settings.
-
-    :param run: runs C(systemctl show).
-    """
     devices = [_read_watchdog(files, name) for name in files.listdir(_CLASS) if name.startswith("watchdog")]
     shown = run(["systemctl", "show", *("--property=" + name for name in _PROPERTIES)], _TIMEOUT_S)
     said = parse_systemd_watchdogs(shown.stdout if shown.rc == 0 else "")

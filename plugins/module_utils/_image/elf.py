@@ -1,10 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A kernel as an ELF file, with whatever follows it in the payload.
-
-Source: the ELF-64 specification.
-"""
+"""Parser for the kernel's ELF file in an unpacked payload. Source: the ELF-64 specification."""
 
 from __future__ import annotations
 
@@ -21,13 +18,13 @@ _CLASS_64 = 2
 _LITTLE_ENDIAN = 1
 _ET_EXEC = 2
 _PT_LOAD = 1
-# e_type, e_machine, e_version, e_entry, e_phoff, e_shoff, e_flags, e_ehsize,
-# e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx
+# e_type, e_machine, e_version, e_entry, e_phoff, e_shoff, e_flags, e_ehsize, e_phentsize, e_phnum, e_shentsize, e_shnum,
+# e_shstrndx
 _HEADER = struct.Struct("<16xHHIQQQIHHHHHH")
 # p_type, p_flags, p_offset, p_vaddr, p_paddr, p_filesz, p_memsz, p_align
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 
-# No kernel takes more memory; one that claims to is damaged.
+# No kernel takes more memory; a file that claims more is damaged.
 _IMAGE_MAX_BYTES = 1 << 30
 
 
@@ -35,10 +32,10 @@ _IMAGE_MAX_BYTES = 1 << 30
 class Segment:
     """A PT_LOAD segment.
 
-    :ivar offset: of its bytes within the payload.
-    :ivar place: where they go within the flat image.
-    :ivar file_bytes: how many there are.
-    :ivar memory_bytes: how much memory it takes; the kernel clears the rest.
+    :ivar offset: its position in the payload.
+    :ivar place: its position in the flat image.
+    :ivar file_bytes: size of its content in the payload.
+    :ivar memory_bytes: memory it takes; the kernel clears what goes beyond the content.
     :ivar virtual: address it is linked for.
     """
 
@@ -54,9 +51,9 @@ class Vmlinux:
     """A kernel as an ELF file.
 
     :ivar segments: by place, lowest first.
-    :ivar entry: offset of its first instruction within the flat image.
-    :ivar end: offset of what follows the ELF file in the payload.
-    :ivar flat_bytes: size of the flat image, as far as there is content.
+    :ivar entry: offset of its first instruction in the flat image.
+    :ivar end: end of the ELF file in the payload; relocations follow.
+    :ivar flat_bytes: size of the flat image, up to the end of its content.
     :ivar memory_bytes: memory it takes from its first byte on.
     """
 
@@ -68,7 +65,7 @@ class Vmlinux:
 
     @property
     def virtual(self) -> int:
-        """Address that the flat image is linked for. (Not the lowest of all: per-CPU data is linked for 0.)"""
+        """Address that the flat image is linked for (not the lowest address: per-CPU data is linked for 0)."""
         return self.segments[0].virtual
 
 
@@ -79,8 +76,8 @@ def _invalid(message: str) -> ImageError:
 def parse_vmlinux(content: Content, machine: int, machine_name: str) -> Vmlinux:
     """Parse an unpacked payload.
 
-    :param machine: C(e_machine) of the architecture, which is of 64 bits and little-endian.
-    :param machine_name: the architecture, for messages.
+    :param machine: C(e_machine) of the architecture, which must be 64-bit and little-endian.
+    :param machine_name: its name, for messages.
     :raises ImageError: C(PAYLOAD_INVALID) or C(WRONG_ARCH).
     """
     if len(content) < _HEADER.size or content[:4] != _MAGIC:

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Initrds: archives one after the other, the last of them compressed as a rule.
+"""Initrds: concatenated archives, of which usually the last is compressed.
 
-Source: Documentation/driver-api/early-userspace/buffer-format.rst of the
-kernel.
+Source: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from .elf import Content
 from .errors import ImageError
 from .payload import Unpacker
 
-# lib/decompress.c of the kernel for the compressed ones.
+# Compressed formats: lib/decompress.c of the kernel.
 _MAGICS = (
     (b"070701", "cpio"),
     (b"070702", "cpio"),
@@ -33,7 +32,7 @@ MAGIC_BYTES = max(len(magic) for magic, _name in _MAGICS)
 
 
 def initrd_format(head: bytes) -> Optional[str]:
-    """Format of an initrd from its first :data:`MAGIC_BYTES` bytes; None if the kernel would not take it."""
+    """Recognise an initrd by its first :data:`MAGIC_BYTES` bytes; None if the kernel would reject it."""
     for magic, name in _MAGICS:
         if head.startswith(magic):
             return name
@@ -41,7 +40,7 @@ def initrd_format(head: bytes) -> Optional[str]:
 
 
 _CPIO = "cpio"
-# Fields of a newc header: eight hexadecimal digits each, behind a magic of six.
+# A newc header has fields of eight hexadecimal digits each, after a magic of six.
 _HEADER_BYTES = 110
 _FIELD_FILESIZE = 6
 _FIELD_NAMESIZE = 11
@@ -50,18 +49,15 @@ _ALIGNMENT = 4
 
 
 def split_initrd(data: memoryview, name: str = "the initrd") -> Tuple[int, Optional[str]]:
-    """Where the compressed archive begins, and its format.
+    """Find the compressed archive: its offset and format, or the size and None if nothing is compressed.
 
-    What lies in front of it are uncompressed archives: microcode, which the
-    kernel looks for there and nowhere else, and whatever gains nothing from
-    compression.
+    Uncompressed archives precede it: microcode, which the kernel only looks for there, and content that does not compress.
 
-    :return: offset and format; the size and None if nothing is compressed.
     :raises ImageError: C(INITRD_INVALID): it is damaged.
     """
     position = 0
     while True:
-        # Archives are padded with zeros at will.
+        # There may be any number of zeros between archives.
         while data[position : position + 4096] and not any(data[position : position + 4096]):
             position = min(position + 4096, len(data))
         while position < len(data) and not data[position]:
@@ -77,7 +73,6 @@ def split_initrd(data: memoryview, name: str = "the initrd") -> Tuple[int, Optio
 
 
 def _archive_end(data: memoryview, position: int, name: str) -> int:
-    """Offset of what follows a cpio archive."""
 
     def field(number: int) -> int:
         digits = bytes(data[position + 6 + 8 * number : position + 14 + 8 * number])
@@ -92,7 +87,7 @@ def _archive_end(data: memoryview, position: int, name: str) -> int:
         except ValueError:
             raise ImageError("INITRD_INVALID", "%s has a damaged archive at %#x" % (name, begin)) from None
         entry = bytes(data[position + _HEADER_BYTES : position + _HEADER_BYTES + len(_TRAILER)])
-        # Offsets are aligned from the start of the archive.
+        # Alignment counts from the start of the archive.
         after_name = _align(position - begin + _HEADER_BYTES + name_bytes)
         position = begin + _align(after_name + file_bytes)
         if position > len(data) + _ALIGNMENT:
@@ -106,12 +101,11 @@ def _align(offset: int) -> int:
 
 
 def uncompress_initrd(data: memoryview, unpacker: Unpacker, limit: int, name: str = "the initrd") -> List[Content]:
-    """The same initrd with nothing compressed any more; archives in front stay as they are.
+    """Uncompress an initrd; archives in front of the compressed one are kept as they are.
 
-    :param limit: the most it may unpack to, in bytes.
-    :return: its parts, which are large enough not to be joined in memory.
-    :raises ImageError: C(INITRD_INVALID), C(PAYLOAD_INVALID),
-        C(PAYLOAD_FORMAT) or C(NO_DECOMPRESSOR).
+    :param limit: maximum uncompressed size in bytes.
+    :return: its parts, not joined because they are large.
+    :raises ImageError: C(INITRD_INVALID), C(PAYLOAD_INVALID), C(PAYLOAD_FORMAT) or C(NO_DECOMPRESSOR).
     """
     begin, kind = split_initrd(data, name)
     if kind is None:

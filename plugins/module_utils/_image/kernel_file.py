@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A kernel file, as far as its header says the same on every architecture."""
+"""Header fields of a kernel file that all architectures share."""
 
 from __future__ import annotations
 
@@ -10,16 +10,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class KernelFile:
-    """A kernel as distributions install it.
+    """A kernel file as distributions install it.
 
-    :ivar release: kernel release, as C(uname -r) will tell it; empty if the
-        file names none.
-    :ivar file_bytes: size of the file.
-    :ivar image_bytes: size of the kernel in it; a signature may follow.
-    :ivar memory_bytes: memory the kernel needs from its load address on
-        until it has parsed the memory map.
-    :ivar cmdline_max_bytes: longest command line, without the final zero; 0
-        if the file names no limit.
+    :ivar release: as shown by C(uname -r); empty if the file does not contain it.
+    :ivar image_bytes: size of the kernel in the file; a signature may follow.
+    :ivar memory_bytes: memory the kernel needs from its load address on until it has parsed the memory map.
+    :ivar cmdline_max_bytes: longest command line, without the final zero; 0 if the file gives no limit.
     :ivar payload_begin: offset of the compressed kernel in the file.
     :ivar payload_bytes: size of the compressed kernel; 0 if there is none.
     """

@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unpacking lz4 in its legacy frame, which kernels are packed with.
+"""Decompressor for lz4's legacy frame, the one used for kernels.
 
-Stock hosts have no C(lz4) program, Python has no module for it, and the
-format is small. Source: lz4_Frame_format.md ("Legacy frame") and
-lz4_Block_format.md of the lz4 project.
+Stock hosts have no C(lz4) program, Python has no module for it, and the format is small. Source: lz4_Frame_format.md ("Legacy
+frame") and lz4_Block_format.md of the lz4 project.
 """
 
 from __future__ import annotations
@@ -19,15 +18,11 @@ _MIN_MATCH = 4
 
 
 class Lz4Error(Exception):
-    """The data is damaged."""
+    """Raised when the data is damaged."""
 
 
 def unpack_legacy(data: Union[bytes, memoryview], limit: int) -> bytes:
-    """Unpack a legacy frame.
-
-    :param limit: unpack so many bytes and one block more at most.
-    :raises Lz4Error: it is damaged.
-    """
+    """Unpack a legacy frame, stopping after the block that exceeds C(limit) bytes; Lz4Error if it is damaged."""
     content = bytearray()
     data = bytes(data)
     try:
@@ -48,7 +43,7 @@ def unpack_legacy(data: Union[bytes, memoryview], limit: int) -> bytes:
 
 
 def _unpack_block(data: bytes, position: int, end: int, content: bytearray) -> None:
-    """Unpack one block; its matches reach back to its own first byte at most."""
+    """Unpack one block, whose matches can't reach back before its start."""
     begin = len(content)
     while True:
         token = data[position]
@@ -83,7 +78,7 @@ def _unpack_block(data: bytes, position: int, end: int, content: bytearray) -> N
         if distance == 0 or source < begin:
             raise Lz4Error("a match reaches back before its block")
         if length > distance:
-            # It overlaps what it makes: a repeated pattern.
+            # The match overlaps its own output: a repeated pattern.
             content += (content[source:] * (length // distance + 1))[:length]
         else:
             content += content[source : source + length]

@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The compressed kernel within a kernel file, and unpacking it.
+"""Unpacking of the compressed kernel in a kernel file.
 
-Source: scripts/Makefile.lib of the kernel for the formats (C(size_append): the
-unpacked size follows the compressed data, little endian; gzip has it as its
-own last word).
+Source: scripts/Makefile.lib of the kernel (C(size_append): the unpacked size, little endian, follows the compressed data; in
+gzip it is the format's own last word).
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ ZSTD = "zstd"
 _MAGICS = ((b"\x1f\x8b", GZIP), (b"\xfd7zXZ\0", XZ), (b"\x02\x21\x4c\x18", LZ4), (b"\x28\xb5\x2f\xfd", ZSTD))
 _SIZE_BYTES = 4
 
-# No kernel is larger; one that claims to be is damaged.
+# No kernel is larger; a file that claims more is damaged.
 _UNPACKED_MAX_BYTES = 1 << 30
-# scripts/xz_wrap.sh asks for a dictionary of 32 MiB.
+# scripts/xz_wrap.sh uses a dictionary of 32 MiB.
 _XZ_MEMORY_MAX_BYTES = 128 << 20
 _TOOL_TIMEOUT_S = 300.0
 _CHUNK_BYTES = 1 << 20
@@ -44,11 +43,10 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Payload:
-    """The payload of a kernel file, still packed.
+    """Compressed payload of a kernel file.
 
-    :ivar format: C(gzip), C(xz), C(lz4) or C(zstd).
-    :ivar data: the compressed stream alone.
-    :ivar unpacked_bytes: its size once unpacked, as the file claims it.
+    :ivar data: the compressed stream, without the size appended to it.
+    :ivar unpacked_bytes: uncompressed size that the file claims.
     """
 
     format: str
@@ -57,12 +55,9 @@ class Payload:
 
 
 def payload_of(image: memoryview, header: KernelFile, name: str = "the kernel") -> Payload:
-    """Find the payload of a kernel file.
+    """Find the payload in the content of a kernel file.
 
-    :param image: content of the file.
-
-    :raises ImageError: C(PAYLOAD_INVALID) if the header's claims can't be
-        true, C(PAYLOAD_FORMAT) if it is packed in no known way.
+    :raises ImageError: C(PAYLOAD_INVALID) if the header's claims can't be true, C(PAYLOAD_FORMAT) if the compression is unknown.
     """
     begin = header.payload_begin
     end = begin + header.payload_bytes
@@ -89,22 +84,18 @@ def payload_of(image: memoryview, header: KernelFile, name: str = "the kernel") 
 
 
 class Unpacker:
-    """Unpacks with what the host has.
-
-    :param root: directory that stands for C(/), where its tools are looked for.
-    :param clock: seconds that only go forward.
-    """
+    """Decompressor that uses Python or the host's tools below C(root), and times itself by a monotonic clock in seconds."""
 
     def __init__(self, root: str = "/", clock: Callable[[], float] = time.perf_counter) -> None:
         self._root = root
         self._clock = clock
-        #: How long the last call of :meth:`unpack` took.
+        #: Duration of the last :meth:`unpack`.
         self.took_ms = 0.0
-        #: Whether that is how fast such data can be unpacked: not in plain Python.
+        #: Whether its speed is typical of the format; it is not when done in pure Python.
         self.representative = True
 
     def check(self, kind: Optional[str]) -> None:
-        """Refuse a format that can't be unpacked on this host; None is nothing to unpack.
+        """Refuse a format that this host can't decompress; None stands for uncompressed data.
 
         :raises ImageError: C(PAYLOAD_FORMAT) or C(NO_DECOMPRESSOR).
         """
@@ -114,10 +105,10 @@ class Unpacker:
             raise ImageError("NO_DECOMPRESSOR", "it is packed with zstd, and there is no zstd program on the host")
 
     def unpack(self, payload: Payload) -> bytes:
-        """The unpacked payload; memory is only taken for bytes that really come out.
+        """Unpack a payload; memory is allocated only for the actual output, whatever size is claimed.
 
-        :raises ImageError: C(PAYLOAD_INVALID) if it is damaged or not as long
-            as claimed, C(NO_DECOMPRESSOR) if the host has nothing to unpack it.
+        :raises ImageError: C(PAYLOAD_INVALID) if it is damaged or not as long as claimed, C(NO_DECOMPRESSOR) if the host has no
+            decompressor.
         """
         begin = self._clock()
         content = self.unpack_stream(payload.format, payload.data, payload.unpacked_bytes)
@@ -131,10 +122,8 @@ class Unpacker:
         return content
 
     def unpack_stream(self, kind: str, data: memoryview, limit: int) -> bytes:
-        """Unpack a stream of unknown size.
+        """Unpack a stream of unknown size, to C(limit) bytes at most.
 
-        :param kind: C(gzip), C(xz), C(lz4) or C(zstd).
-        :param limit: the most it may unpack to, in bytes.
         :raises ImageError: C(PAYLOAD_INVALID), C(PAYLOAD_FORMAT) or C(NO_DECOMPRESSOR).
         """
         self.representative = True
@@ -163,7 +152,7 @@ class Unpacker:
     def _unzstd(self, data: memoryview, limit: int) -> bytes:
         zstd = _own_zstd()
         if zstd is None:
-            # It is there: see check().
+            # check() has made sure that it exists.
             return _run_tool([find_executable("zstd", self._root) or "zstd", "-dcq"], data, limit)
         stream = zstd.ZstdDecompressor()
         try:
@@ -175,7 +164,7 @@ class Unpacker:
 
 
 def _own_zstd() -> Any:
-    """Python's own zstd, from 3.14 on; None before."""
+    """Python's zstd module, available since 3.14; None before."""
     try:
         return importlib.import_module("compression.zstd")
     except ImportError:
@@ -197,7 +186,7 @@ def _unxz(data: memoryview, limit: int) -> bytes:
 
 
 def _check_end(content: bytes, limit: int, ended: bool, rest: bytes) -> None:
-    """Refuse a stream that is cut off, or has more than padding behind it."""
+    """Refuse a stream that is cut off or followed by anything but padding."""
     if len(content) <= limit and not ended:
         raise _StreamError("it is cut off")
     if rest.strip(b"\0"):
@@ -205,14 +194,13 @@ def _check_end(content: bytes, limit: int, ended: bool, rest: bytes) -> None:
 
 
 class _StreamError(Exception):
-    """A stream could not be unpacked."""
+    """Raised when a stream can't be decompressed."""
 
 
 def _run_tool(argv: List[str], data: memoryview, limit: int) -> bytes:
-    """Run a decompressor over data, for as much output as may be.
+    """Run a decompressor, and stop it once its output exceeds the limit.
 
-    The input goes through an anonymous file, so that reading the output is
-    all there is to do and neither side waits for the other.
+    Input comes from an anonymous file: with only the output to handle, neither side can block the other.
     """
     source = os.memfd_create("fleet-kexec-payload")
     try:
@@ -236,7 +224,7 @@ def _run_tool(argv: List[str], data: memoryview, limit: int) -> bytes:
 
 
 def _collect(tool: subprocess.Popen[bytes], name: str, limit: int) -> bytes:
-    # Pipes both, see above.
+    # Both are pipes, see _run_tool().
     out, err = cast(IO[bytes], tool.stdout), cast(IO[bytes], tool.stderr)
     content = bytearray()
     while len(content) <= limit:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The architecture x86_64."""
+"""The x86_64 architecture."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .fast import DECOMPRESSOR_ARGS, FastBzImages
 from .processor import read_processor
 from .tsc import TSC
 
-# Documentation/arch/x86/boot.rst, "type_of_loader". 0x2 is missing: it is the kernel's own
-# EFI entry, which systemd-boot uses and GRUB may. 0xD is kexec-tools and kexec_file_load.
+# Documentation/arch/x86/boot.rst, "type_of_loader". 0x2 is left out: the kernel's own EFI entry sets it, which systemd-boot uses
+# and GRUB may use. 0xD is kexec-tools and kexec_file_load.
 _LOADER_NAMES = {
     0x0: "LILO",
     0x1: "Loadlin",
@@ -30,11 +30,10 @@ X86_64 = Architecture(
     machine="x86_64",
     read_kernel=read_bzimage,
     parse_cpu=read_processor,
-    # kexec-tools keeps the command line in 2048 bytes (COMMAND_LINE_SIZE in
-    # kexec/arch/i386/x86-linux-setup.c); the kernel's own limit is the same.
+    # COMMAND_LINE_SIZE in kexec/arch/i386/x86-linux-setup.c of kexec-tools is 2048; the kernel's own limit is the same.
     cmdline_max_bytes=2047,
     decompressor_args=DECOMPRESSOR_ARGS,
-    # CMA aligns it to 1 MiB; the decompressor moves itself up to 2 MiB, and so into the initrd.
+    # CMA aligns to 1 MiB; the decompressor moves itself up to a multiple of 2 MiB, and so into the initrd.
     overruns_in_cma=True,
     loader_names=_LOADER_NAMES,
     counter=TSC,

@@ -1,11 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The x86 boot protocol's setup header, as a bzImage carries it.
+"""Parser for the x86 boot protocol's setup header in a bzImage. It only reads, and needs no privileges.
 
-Source: Documentation/arch/x86/boot.rst of the kernel, "The Real-Mode Kernel
-Header". Offsets are from the start of the file. Reading only; nothing here
-needs privileges.
+Source: Documentation/arch/x86/boot.rst of the kernel, "The Real-Mode Kernel Header". Offsets are from the start of the file.
 """
 
 from __future__ import annotations
@@ -20,11 +18,10 @@ from ..._image.kernel_file import KernelFile
 
 SECTOR_BYTES = 512
 
-# The header ends at 0x26c at most; the version string lies within the setup
-# part, which is 0x40 sectors at most.
+# The header ends at 0x26c at most; the version string is in the setup part, which has 0x40 sectors at most.
 _SETUP_MAX_BYTES = 65 * SECTOR_BYTES
 
-# Fields by their names in the boot protocol.
+# Named as in the boot protocol.
 OFFSET_SETUP_SECTS = 0x1F1
 OFFSET_SYSSIZE = 0x1F4
 OFFSET_BOOT_FLAG = 0x1FE
@@ -61,13 +58,11 @@ _PE_MACHINES = {0x014C: "i386", 0x01C0: "arm", 0x5064: "riscv64", 0x6264: "loong
 class BzImage(KernelFile):
     """A bzImage by its setup header.
 
-    :ivar protocol: version of the boot protocol, C(0x020f) for 2.15.
+    :ivar protocol: boot protocol version, C(0x020f) for 2.15.
     :ivar setup_bytes: size of the real-mode part, boot sector included.
-    :ivar pref_address: physical address it would like to be loaded at.
-    :ivar alignment: physical alignment that it needs; 0 if it can't be
-        relocated at all.
-    :ivar five_level_paging: whether it can take over with five-level page
-        tables live.
+    :ivar pref_address: preferred physical load address.
+    :ivar alignment: physical alignment it needs; 0 if it can't be relocated.
+    :ivar five_level_paging: whether it can be entered with five-level page tables active.
     """
 
     protocol: int
@@ -90,7 +85,7 @@ def _u64(head: bytes, offset: int) -> int:
 
 
 def _pe_machine(head: bytes) -> Optional[int]:
-    """Machine field of the PE header that an EFI stub kernel starts with, or None."""
+    """Machine field of an EFI stub kernel's PE header; None without one."""
     if head[:2] != b"MZ" or len(head) < 0x40:
         return None
     offset = _u32(head, 0x3C)
@@ -113,10 +108,10 @@ def _check_kind(head: bytes, name: str) -> None:
 def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzImage:
     """Parse the start of a bzImage.
 
-    :param head: its first 32.5 KiB, or all of it if it is shorter.
+    :param head: its first 32.5 KiB, or the whole file if that is shorter.
     :param file_bytes: size of the whole file.
-    :param name: what to call it in messages.
-    :raises ImageError: it is none, is cut off, or is for another architecture.
+    :param name: used in messages.
+    :raises ImageError: it is not a bzImage, is cut off, or is for another architecture.
     """
     if not head:
         raise ImageError("KERNEL_TRUNCATED", "%s is empty" % name)
@@ -129,10 +124,10 @@ def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzIma
     if not _u16(head, OFFSET_XLOADFLAGS) & XLF_KERNEL_64:
         raise ImageError("WRONG_ARCH", "%s is a 32-bit x86 kernel" % name)
 
-    # 0 means 4, for compatibility with ancient loaders.
+    # The protocol defines 0 as 4, for ancient loaders.
     setup_bytes = ((head[OFFSET_SETUP_SECTS] or 4) + 1) * SECTOR_BYTES
     image_bytes = setup_bytes + _u32(head, OFFSET_SYSSIZE) * 16
-    # syssize counts in units of 16 bytes, rounded up.
+    # syssize counts units of 16 bytes, rounded up.
     if file_bytes < image_bytes - 15:
         raise ImageError(
             "KERNEL_TRUNCATED",
@@ -164,10 +159,7 @@ def _release(head: bytes) -> str:
 
 
 def read_bzimage(stream: BinaryIO, name: str = "the file") -> BzImage:
-    """Read the setup header of an open kernel image.
-
-    :raises ImageError: as :func:`parse_bzimage`.
-    """
+    """Read the setup header of an open kernel image; errors are those of :func:`parse_bzimage`."""
     stream.seek(0, os.SEEK_END)
     file_bytes = stream.tell()
     stream.seek(0)

@@ -3,10 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A fast image: a bzImage that needs no decompressor.
 
-Its real-mode part is the distribution's own, so that every loader of
-bzImages takes it and hands on what it hands on to a kernel: EFI, DMI, ACPI.
-Its protected-mode part is a head of 2 MiB with the stub (C(stub.S)), then the
-kernel as it lies in memory.
+Its real-mode part is the distribution's own, so any bzImage loader accepts it and passes on what it passes to any kernel: EFI,
+DMI, ACPI. Its protected-mode part is a 2 MiB head with the stub (C(stub.S)), then the kernel as it lies in memory.
 """
 
 from __future__ import annotations
@@ -49,22 +47,19 @@ _NAME = "x86_64"
 
 _MEM_ENCRYPT_ON = "mem_encrypt=on"
 _NO_FIVE_LEVEL_PAGING = "no5lvl"
-#: Arguments that only the kernel's own decompressor heeds, and so none that a fast image does.
+#: Arguments that only the kernel's own decompressor acts on, so a fast image can't honour them.
 DECOMPRESSOR_ARGS = (_MEM_ENCRYPT_ON, _NO_FIVE_LEVEL_PAGING)
 
 
 def stub_offset(layout: FastLayout) -> int:
-    """Offset of the stub in the file."""
     return layout.setup_bytes + ENTRY_OFFSET
 
 
 def kernel_offset(layout: FastLayout) -> int:
-    """Offset of the flat image in the file."""
     return layout.setup_bytes + HEAD_BYTES
 
 
 def file_bytes(layout: FastLayout) -> int:
-    """Size of the file."""
     return kernel_offset(layout) + layout.kernel_bytes
 
 
@@ -73,10 +68,9 @@ def _pages(size_bytes: int) -> int:
 
 
 def layout_of(header: BzImage, vmlinux: Vmlinux) -> FastLayout:
-    """Layout of the fast image that will come of a kernel.
+    """Work out the layout of a kernel's fast image.
 
-    :raises ImageError: C(KERNEL_INVALID): this kernel can't be moved in memory;
-        C(PAYLOAD_INVALID): it is not the one that the header speaks of.
+    :raises ImageError: C(KERNEL_INVALID): the kernel can't be moved in memory; C(PAYLOAD_INVALID): it contradicts the header.
     """
     if vmlinux.memory_bytes > header.memory_bytes:
         raise ImageError(
@@ -89,7 +83,7 @@ def layout_of(header: BzImage, vmlinux: Vmlinux) -> FastLayout:
 
 
 def make_setup(image: Content, header: BzImage, layout: FastLayout) -> bytes:
-    """Make the real-mode part of a fast image from that of its bzImage."""
+    """Make a fast image's real-mode part from its bzImage's."""
     made = bytearray(image[: header.setup_bytes])
     protected_mode_bytes = file_bytes(layout) - layout.setup_bytes
     struct.pack_into("<I", made, OFFSET_SYSSIZE, protected_mode_bytes // _PARAGRAPH_BYTES)
@@ -97,7 +91,7 @@ def make_setup(image: Content, header: BzImage, layout: FastLayout) -> bytes:
     struct.pack_into("<Q", made, OFFSET_PREF_ADDRESS, max(header.pref_address - HEAD_BYTES, HEAD_BYTES))
     struct.pack_into("<I", made, OFFSET_PAYLOAD_OFFSET, 0)
     struct.pack_into("<I", made, OFFSET_PAYLOAD_LENGTH, 0)
-    # There is no EFI stub in it any more, so firmware must not take it for a program.
+    # The EFI stub is gone, so firmware must not take the image for an EFI program.
     made[:2] = b"\0\0"
     (flags,) = struct.unpack_from("<H", made, OFFSET_XLOADFLAGS)
     struct.pack_into("<H", made, OFFSET_XLOADFLAGS, flags & ~(XLF_EFI_HANDOVER_32 | XLF_EFI_HANDOVER_64))
@@ -106,22 +100,17 @@ def make_setup(image: Content, header: BzImage, layout: FastLayout) -> bytes:
 
 
 def parse_unpacked(content: Content) -> Vmlinux:
-    """Parse an unpacked payload of x86_64.
-
-    :raises ImageError: C(PAYLOAD_INVALID) or C(WRONG_ARCH).
-    """
     return parse_vmlinux(content, _EM_X86_64, _NAME)
 
 
 class FastBzImages(FastFormat[BzImage]):
-    """Fast images of x86_64: bzImages with a stub in the decompressor's place."""
+    """Fast images of x86_64: bzImages with a stub in place of the decompressor."""
 
     head_bytes = HEAD_BYTES
     stub_sha256 = hashlib.sha256(CODE).hexdigest()
     stamps_path = BOOT_PARAMS
 
     def obstacle(self, kernel: BzImage, cpu: Cpu, decompressor_args: Sequence[str]) -> Optional[Reason]:
-        """Why a kernel has to start by its own decompressor on such a processor; None if it need not."""
         if _MEM_ENCRYPT_ON in decompressor_args:
             return reason("CONFIDENTIAL_GUEST", "only the kernel's own decompressor honours %s" % _MEM_ENCRYPT_ON)
         if cpu.five_level_paging and (not kernel.five_level_paging or _NO_FIVE_LEVEL_PAGING in decompressor_args):
@@ -132,22 +121,15 @@ class FastBzImages(FastFormat[BzImage]):
         return None
 
     def check_obstacle(self, cpu: Cpu) -> Optional[str]:
-        """Why a processor can't make and compare sums; None if it can."""
         return None if cpu.sse42 else "the processor has no SSE 4.2, and so no instruction for crc32c"
 
     def parse(self, content: Content) -> Vmlinux:
-        """Parse an unpacked payload, relocations included."""
         vmlinux = parse_unpacked(content)
-        # Parsed to know that they will be found good when they are needed.
+        # Parsed now, so that damage shows before they are needed.
         relocations_of(content, vmlinux)
         return vmlinux
 
     def write(self, out: BinaryIO, image: Content, kernel: BzImage, content: Content, vmlinux: Vmlinux) -> FastLayout:
-        """Write a fast image into an empty file.
-
-        As it is written, it boots with any bzImage loader, without KASLR and
-        without a check; :meth:`make_ready` adds both.
-        """
         layout = layout_of(kernel, vmlinux)
         stub = assemble(StubConfig(layout.kernel_bytes, layout.kernel_entry))
         out.write(make_setup(image, kernel, layout))
@@ -168,7 +150,6 @@ class FastBzImages(FastFormat[BzImage]):
         initrd: Optional[memoryview],
         random: Callable[[int], bytes],
     ) -> None:
-        """Make a fast image ready for one jump, in place: a random address, the sums."""
         flat = image[kernel_offset(layout) :]
         if relocations is not None:
             parsed = parse_relocations(relocations, layout.linked_at, layout.kernel_bytes, layout.memory_bytes)
@@ -187,9 +168,7 @@ class FastBzImages(FastFormat[BzImage]):
         image[stub_offset(layout) : stub_offset(layout) + len(stub)] = stub
 
     def checksummer(self) -> Checksummer:
-        """The stub's own code, run in this process."""
         return StubChecksummer()
 
     def parse_stamps(self, content: bytes) -> Optional[StubStamps]:
-        """The stamps in struct boot_params; None if this boot was not through a stub."""
         return parse_boot_params(content)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The processor, as far as it matters to a kexec."""
+"""Detection of the processor features that matter to a kexec."""
 
 from __future__ import annotations
 
@@ -12,22 +12,19 @@ from typing import Callable, Dict
 from ..._native import NativeCode
 from ..interface import Cpu
 
-# Flags of a guest whose memory is kept from its host. Hosts that offer it to their
-# guests show some of these too, but they do not run under a hypervisor.
+# CPU flags of a guest whose memory is hidden from its host. Hosts of such guests show some of them too, but without "hypervisor".
 _CONFIDENTIAL_FLAGS = ("sev_snp", "sev_es", "sev", "tdx_guest")
 _SEV_DEVICE = "/dev/sev-guest"
 
 # push %rbx; mov %edi,%eax; xor %ecx,%ecx; cpuid; pop %rbx; ret
 _CPUID_EAX = bytes.fromhex("5389f831c90fa25bc3")
-# AMD's Programmer's Manual, volume 3, appendix E: the highest extended leaf,
-# and that of encrypted memory, with SEV as bit 1 of EAX.
+# AMD's Programmer's Manual, volume 3, appendix E: highest extended leaf, and the leaf of memory encryption (SEV: EAX bit 1).
 _LEAF_HIGHEST = 0x80000000
 _LEAF_ENCRYPTION = 0x8000001F
 _SEV = 1 << 1
 
 
 def parse_cpuinfo(text: str) -> Cpu:
-    """Parse the first block of C(/proc/cpuinfo)."""
     values: Dict[str, str] = {}
     for line in text.split("\n\n", maxsplit=1)[0].splitlines():
         name, _colon, value = line.partition(":")
@@ -43,21 +40,18 @@ def parse_cpuinfo(text: str) -> Cpu:
 
 
 def cpuid_eax(leaf: int) -> int:
-    """EAX of a CPUID leaf.
-
-    :raises OSError: this process may not run code of its own making.
-    """
+    """Read EAX of a CPUID leaf; OSError if this process can't run generated code."""
     code = NativeCode(_CPUID_EAX)
     return int(code.function(0, ctypes.c_uint32, ctypes.c_uint32)(leaf))
 
 
 def read_processor(cpuinfo: str, exists: Callable[[str], bool], cpuid: Callable[[int], int] = cpuid_eax) -> Cpu:
-    """Read the host's processor.
+    """Determine the host's processor from the content of C(/proc/cpuinfo) and from CPUID.
 
-    :param cpuinfo: content of C(/proc/cpuinfo).
-    :param exists: whether there is a file on the host.
-    :param cpuid: EAX of a leaf. The flags of an SEV guest do not tell:
-        the kernel drops them where the hypervisor hides a register.
+    The flags alone do not reveal every SEV guest: the kernel drops them if the hypervisor hides a register.
+
+    :param exists: whether a file exists on the host.
+    :param cpuid: returns EAX of a leaf.
     """
     cpu = parse_cpuinfo(cpuinfo)
     try:

@@ -1,13 +1,11 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel's relocations: moving it in its virtual addresses, which is what KASLR is.
+"""Relocation of a kernel to other virtual addresses, which is how KASLR works.
 
-Source: arch/x86/tools/relocs.c and handle_relocations() in
-arch/x86/boot/compressed/misc.c of the kernel. The table is made of 32-bit
-words and read backwards: 32-bit relocations until a zero; up to 6.14 inverse
-ones until a zero (per-CPU symbols, which count the other way); 64-bit ones
-until a zero. Each word is the low half of the virtual address to mend.
+Source: arch/x86/tools/relocs.c and handle_relocations() in arch/x86/boot/compressed/misc.c of the kernel. The table consists of
+32-bit words and is read backwards: 32-bit relocations until a zero; up to 6.14 inverse ones until a zero (per-CPU symbols, which
+shrink by the move); 64-bit ones until a zero. Each word is the low half of the virtual address to patch.
 """
 
 from __future__ import annotations
@@ -21,10 +19,10 @@ from typing import Callable, List
 from ..._image.elf import Content, Vmlinux
 from ..._image.errors import ImageError
 
-# The kernel's text mapping begins here (Documentation/arch/x86/x86_64/mm.rst).
+# Start of the kernel's text mapping (Documentation/arch/x86/x86_64/mm.rst).
 _MAP_BASE = 0xFFFFFFFF80000000
 _MAP_BYTES = 1 << 30
-# CONFIG_PHYSICAL_ALIGN of every distribution: the granularity of KASLR.
+# CONFIG_PHYSICAL_ALIGN of all distributions: the granularity of KASLR.
 MOVE_ALIGNMENT = 2 << 20
 
 _LOW_HALF = 0xFFFFFFFF
@@ -34,12 +32,12 @@ _LISTS = 2
 
 @dataclass(frozen=True)
 class Relocations:
-    """Where a kernel has to be mended when it moves; offsets into the flat image.
+    """Words of a kernel to patch when it moves, as offsets into the flat image.
 
-    :ivar words: 32-bit words that grow with the move.
-    :ivar inverse_words: 32-bit words that shrink with it.
-    :ivar quads: 64-bit words that grow with it.
-    :ivar linked_at: virtual address that the flat image is linked for.
+    :ivar words: 32-bit words to which the move is added.
+    :ivar inverse_words: 32-bit words from which it is subtracted.
+    :ivar quads: 64-bit words to which it is added.
+    :ivar linked_at: virtual address the flat image is linked for.
     :ivar memory_bytes: memory the kernel takes.
     """
 
@@ -51,16 +49,15 @@ class Relocations:
 
 
 def parse_relocations(table: Content, linked_at: int, flat_bytes: int, memory_bytes: int) -> Relocations:
-    """Parse a relocation table.
+    """Parse a relocation table, which follows the ELF file in the payload.
 
-    :param table: what follows the ELF file in the payload.
-    :param linked_at: virtual address that the flat image is linked for.
-    :raises ImageError: C(PAYLOAD_INVALID): there is none, an entry lies
-        outside the flat image, or that outside the kernel's range of addresses.
+    :param linked_at: virtual address the flat image is linked for.
+    :raises ImageError: C(PAYLOAD_INVALID): there is no table, an entry is outside the flat image, or the image is outside the
+        kernel's address range.
     """
     if not _MAP_BASE <= linked_at <= _MAP_BASE + _MAP_BYTES - memory_bytes:
         raise ImageError("PAYLOAD_INVALID", "the kernel is linked for %#x, where no kernel can be" % linked_at)
-    # Each word mends 4 bytes of its own, and there is a zero in front of each list.
+    # Each word patches 4 bytes of its own, and a zero precedes each list.
     if len(table) % 4 or not 0 < len(table) <= flat_bytes + 4 * _LISTS_WITH_INVERSE:
         raise ImageError("PAYLOAD_INVALID", "the kernel has a relocation table of %d bytes" % len(table))
     entries = array("I")
@@ -83,15 +80,12 @@ def parse_relocations(table: Content, linked_at: int, flat_bytes: int, memory_by
 
 
 def relocations_of(content: Content, vmlinux: Vmlinux) -> Relocations:
-    """The relocations of an unpacked payload.
-
-    :raises ImageError: as :func:`parse_relocations`.
-    """
+    """Parse the relocations of an unpacked payload; errors are those of :func:`parse_relocations`."""
     return parse_relocations(memoryview(content)[vmlinux.end :], vmlinux.virtual, vmlinux.flat_bytes, vmlinux.memory_bytes)
 
 
 def _split(entries: array[int]) -> List[array[int]]:
-    """The lists, each of which has a zero in front; of too many, one too many."""
+    """Split the table into its lists, each preceded by a zero; stops after one list too many."""
     lists: List[array[int]] = []
     begin = 1
     while len(lists) <= _LISTS_WITH_INVERSE:
@@ -112,25 +106,18 @@ def _offsets(entries: array[int], low: int, last: int) -> array[int]:
 
 
 def possible_moves(relocations: Relocations) -> int:
-    """How many places there are for the kernel, its own included."""
+    """Number of places where the kernel can be, its own included."""
     room = _MAP_BASE + _MAP_BYTES - relocations.linked_at - relocations.memory_bytes
     return max(0, room // MOVE_ALIGNMENT + 1)
 
 
 def draw_move(relocations: Relocations, random: Callable[[int], bytes]) -> int:
-    """A distance to move the kernel by, in bytes.
-
-    :param random: gives so many random bytes.
-    """
+    """Draw a random distance in bytes to move the kernel by; C(random) returns the number of bytes asked for."""
     return int.from_bytes(random(8), "little") % possible_moves(relocations) * MOVE_ALIGNMENT
 
 
 def relocate(flat: memoryview, relocations: Relocations, move: int) -> None:
-    """Move a kernel, in place.
-
-    :param flat: its flat image, linked for C(relocations.linked_at).
-    :param move: bytes to move it up by; see :func:`draw_move`.
-    """
+    """Move a kernel's flat image, linked for C(relocations.linked_at), up by C(move) bytes, in place."""
     if not move:
         return
     word, quad = struct.Struct("<I"), struct.Struct("<Q")

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, fleet.kexec contributors
 #
-# What stands in place of the decompressor in a fast image: it checks the kernel, sets it right
-# in memory, and jumps. `make stub` assembles it into stub_code.py; a test holds the two together.
+# Replaces the decompressor in a fast image: it verifies the kernel, moves it into place, and jumps.
+# `make stub` assembles it into stub_code.py; a test compares the two.
 #
 # Entered by the 64-bit boot protocol (Documentation/arch/x86/boot.rst, "64-bit Boot Protocol"):
-# %rsi points to boot_params, interrupts are off, all memory that matters is mapped to itself.
-# The code lies at 0x200 of the protected-mode part, the kernel 2 MiB from its start:
+# %rsi points to boot_params, interrupts are off, all memory that matters is identity-mapped.
+# The code is at 0x200 of the protected-mode part, the kernel 2 MiB from its start:
 #
 #     P            P+0x200   P+0x1000            P+2 MiB
 #     | nothing    | stub    | nothing           | flat image of the kernel, then the rest of init_size
 #                            ^ stack grows down
 #
-# A kernel has to lie at a multiple of 2 MiB, but CMA gives P at multiples of 1 MiB only. Then the
-# kernel is moved down to the multiple below, which is P + 4 KiB at the least, so it never meets
-# the stub, and never leaves the memory that the loader set aside.
+# A kernel must be aligned to 2 MiB, but CMA aligns P to 1 MiB only. If it is not aligned, it is moved
+# down to the multiple below, which is P + 4 KiB or higher: it never hits the stub, and never leaves
+# the memory that the loader reserved.
 
         .code64
         .text
@@ -26,7 +26,7 @@
         .set    RAMDISK_SIZE, 0x21c
         .set    EXT_RAMDISK_IMAGE, 0x0c0
         .set    EXT_RAMDISK_SIZE, 0x0c4
-        # _pad8, the 48 bytes before eddbuf, belongs to nobody and reaches /sys/kernel/boot_params/data.
+        # _pad8, the 48 bytes before eddbuf, is unused and shows up in /sys/kernel/boot_params/data.
         .set    STAMPS, 0xcd0
         .set    STAMP_MARK, STAMPS
         .set    STAMP_ENTRY, STAMPS + 8
@@ -80,7 +80,7 @@ entry:
         movq    %rbp, %rsi
         stamp   STAMP_MOVED
 
-        # Integrity, of the kernel where it will run and of the initrd where it will be read.
+        # Integrity of the kernel in its final place, and of the initrd.
         testb   $CHECK, %r15b
         jz      2f
         movq    %r14, %rdi
@@ -100,8 +100,8 @@ entry:
         leaq    initrd_sums(%rip), %r13
         call    verify
 2:
-        # Tell the kernel whether it was relocated to a random address; it then randomises the
-        # layout of its memory too. Done by the decompressor otherwise.
+        # Tell the kernel whether it is at a random address, as the decompressor does otherwise: if so,
+        # it randomises its memory layout too.
         movq    %rbp, %rsi
         andb    $~KASLR_FLAG, LOADFLAGS(%rsi)
         testb   $RELOCATED, %r15b
@@ -116,7 +116,7 @@ entry:
         addq    kernel_entry(%rip), %r14
         jmp     *%r14
 
-# Go on only if the sums of %rsi bytes at %rdi are those at %r13.
+# Return only if the sums of %rsi bytes at %rdi equal those at %r13.
 verify:
         subq    $16, %rsp
         movq    %rsp, %rdx
@@ -130,8 +130,8 @@ verify:
         addq    $16, %rsp
         ret
 
-# A kernel that must not run: back through firmware. Each way is one that some machine lacks, and
-# the kernel's own reboot takes (arch/x86/kernel/reboot.c).
+# Do not run this kernel: reset through firmware. No way works on all machines, so this tries the ones
+# that the kernel's own reboot uses (arch/x86/kernel/reboot.c).
 reset:
         movw    $0xcf9, %dx
         inb     %dx, %al
@@ -148,15 +148,14 @@ reset:
         lidt    no_idt(%rip)
         ud2
 
-# Some milliseconds; the time of a write to port 0x80 is about one microsecond on any PC.
+# Wait some milliseconds: a write to port 0x80 takes about one microsecond on any PC.
 pause:
         movl    $10000, %ecx
 1:      outb    %al, $0x80
         loop    1b
         ret
 
-# void move(void *to, const void *from, u64 bytes): to lies below from, and they may overlap. Whole
-# pages only.
+# void move(void *to, const void *from, u64 bytes): "to" is below "from", they may overlap. Whole pages only.
         .globl  move
 move:
         movq    %rdx, %rcx
@@ -164,7 +163,7 @@ move:
         rep movsq
         ret
 
-# The next 32 bytes, from an offset on.
+# Add the next 32 bytes, from an offset on.
         .macro  add_to_sums offset
         crc32q  \offset(%rdi), %r8
         crc32q  \offset+8(%rdi), %r9
@@ -172,9 +171,9 @@ move:
         crc32q  \offset+24(%rdi), %r11
         .endm
 
-# void sums(const void *data, u64 bytes, u32 sums[4]): CRC-32C in four interleaved streams, for
-# one alone would wait for its own result. Stream i takes the 8-byte words i, i+4, i+8 and so on;
-# the bytes after the last full 32 go to stream 0. Each begins with all ones, none is inverted.
+# void sums(const void *data, u64 bytes, u32 sums[4]): CRC-32C in four interleaved streams, because a
+# single one would wait for its own result. Stream i takes the 8-byte words i, i+4, i+8 and so on; the
+# bytes after the last full 32 go to stream 0. Each starts with all ones, none is inverted.
         .globl  sums
 sums:
         movl    $0xffffffff, %r8d
@@ -221,7 +220,7 @@ no_idt:
         .word   0
         .quad   0
 
-# Written when an image is built and when it is staged; see stub.py.
+# Filled in when an image is built, and again when it is staged; see stub.py.
         .balign 8
         .globl  config
 config:

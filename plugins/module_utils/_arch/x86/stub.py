@@ -1,10 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stub of a fast image: its configuration, and its sums.
-
-The stub is C(stub.S); C(stub_code.py) holds it assembled.
-"""
+"""Configuration and checksums of a fast image's stub, which is C(stub.S), assembled in C(stub_code.py)."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from .stub_code import CODE, CONFIG_OFFSET, SUMS_OFFSET
 Sums = Tuple[int, int, int, int]
 NO_SUMS: Sums = (0, 0, 0, 0)
 
-#: Where the 64-bit boot protocol enters the protected-mode part.
+#: Entry point of the 64-bit boot protocol in the protected-mode part.
 ENTRY_OFFSET = 0x200
 
 _CHECK = 1 << 0
@@ -31,14 +28,7 @@ _CONFIG = struct.Struct("<QQQQ4I4I")
 
 @dataclass(frozen=True)
 class StubConfig:
-    """Configuration of a stub.
-
-    :ivar kernel_bytes: size of the flat image.
-    :ivar kernel_entry: offset of its first instruction.
-    :ivar relocated: whether it was moved to a random virtual address.
-    :ivar check: whether to compare the sums. The sizes and sums of the kernel
-        and the initrd have no meaning otherwise.
-    """
+    """Configuration of a stub; all sums and C(initrd_bytes) are ignored without C(check)."""
 
     kernel_bytes: int
     kernel_entry: int
@@ -49,21 +39,17 @@ class StubConfig:
     initrd_sums: Sums = NO_SUMS
 
     def pack(self) -> bytes:
-        """As the stub reads it, C(config) in C(stub.S)."""
+        """Pack the values as C(config) in C(stub.S) has them."""
         flags = (_CHECK if self.check else 0) | (_RELOCATED if self.relocated else 0)
         return _CONFIG.pack(flags, self.kernel_bytes, self.kernel_entry, self.initrd_bytes, *self.kernel_sums, *self.initrd_sums)
 
 
 def assemble(config: StubConfig) -> bytes:
-    """The stub with its configuration."""
     return CODE[:CONFIG_OFFSET] + config.pack()
 
 
 class StubChecksummer(Checksummer):
-    """Makes the sums with the very code that will check them: CRC-32C in four streams, see C(stub.S).
-
-    :raises OSError: this process may not run machine code of its own.
-    """
+    """Calculator that runs the stub's own code: CRC-32C in four streams, see C(stub.S)."""
 
     def __init__(self) -> None:
         code = NativeCode(CODE)
@@ -71,7 +57,7 @@ class StubChecksummer(Checksummer):
         self._sums = code.function(SUMS_OFFSET, None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p)
 
     def sums(self, data: Union[bytearray, memoryview]) -> Sums:
-        """Sums of writable memory. The CPU has to have SSE 4.2."""
+        """Calculate the sums of writable memory. The CPU must have SSE 4.2."""
         out = (ctypes.c_uint32 * 4)()
         if len(data):
             begin = ctypes.c_char.from_buffer(data)

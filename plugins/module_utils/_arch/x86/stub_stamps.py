@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stamps that the stub of a fast image leaves in boot_params, readable in the new kernel.
+"""Parser for the stamps that the stub of a fast image leaves in boot_params.
 
-C(stub.S) writes them into C(_pad8) of struct boot_params
-(arch/x86/include/uapi/asm/bootparam.h), which the kernel keeps and shows to
-root as C(/sys/kernel/boot_params/data).
+C(stub.S) writes them into C(_pad8) of struct boot_params (arch/x86/include/uapi/asm/bootparam.h), which the kernel keeps and
+shows to root as C(/sys/kernel/boot_params/data).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ _MOVED = 1 << 2
 
 
 def parse_boot_params(data: bytes) -> Optional[StubStamps]:
-    """The stamps in a struct boot_params; None if this boot was not through a stub."""
+    """Parse the stamps in a struct boot_params; None if this boot did not pass through a stub."""
     if len(data) < _OFFSET + _STAMPS.size:
         return None
     mark, entry, moved, leave, address, _unused = _STAMPS.unpack_from(data, _OFFSET)

@@ -10,17 +10,17 @@ from typing import Optional
 
 from ..interface import Calibration, CycleCounter
 
-# lfence; rdtsc; shl $32,%rdx; or %rdx,%rax; ret. The fence keeps the read from running ahead.
+# lfence; rdtsc; shl $32,%rdx; or %rdx,%rax; ret. The fence keeps the CPU from reading the counter early.
 _RDTSC = bytes.fromhex("0faee8 0f31 48c1e220 4809d0 c3")
 # arch/x86/entry/syscalls/syscall_64.tbl
 _SYS_PERF_EVENT_OPEN = 298
 
-# arch/x86/kernel/tsc.c; "MHz processor" when calibrated, "MHz TSC" when the CPU's clock differs.
+# arch/x86/kernel/tsc.c; "MHz processor" when calibrated, "MHz TSC" if the CPU's clock differs.
 _CALIBRATION = re.compile(r"tsc: (Detected|Refined TSC clocksource calibration:) (\d+)\.(\d{3}) MHz( TSC|)")
 
 
 def parse_calibration(message: str) -> Optional[Calibration]:
-    """The TSC's frequency in a message of the kernel's log; None if the message is another."""
+    """Parse the TSC's frequency from a kernel log message; None if the message is another."""
     found = _CALIBRATION.match(message)
     if found is None:
         return None
