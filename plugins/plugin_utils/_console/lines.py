@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words for the events of a rollout, which live view and log share. Nothing in them can act on a terminal."""
+"""Lines of text about a rollout, shared by live view and log. They contain no terminal control sequences."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .progress import ActiveHost, Progress
 
 
 class View(Protocol):
-    """Display of a rollout while it runs. Times are seconds, of one clock."""
+    """Display of a rollout while it runs. All times are seconds of one clock."""
 
     def show(self, change: Change, now: float) -> None:
         """Take in a change of the run's state."""
 
     def tick(self, now: float, waiting: Reason | None = None) -> None:
-        """Take in that time passed; called about twice a second.
+        """Update the display; called about twice a second.
 
-        :param waiting: the scheduler's reason why no more hosts go just now: limits are not in the journal.
+        :param waiting: the scheduler's reason why no more hosts go now; the journal does not have it.
         """
 
     def close(self) -> None:
@@ -33,27 +33,23 @@ class View(Protocol):
 
 
 def begins(progress: Progress) -> str:
-    """First line of a run."""
     return "%s: %s in %s" % (clean(progress.state.run_id), counted(progress.total, "host"), _waves(progress))
 
 
 def resumes(progress: Progress) -> str:
-    """First line of a run that is resumed."""
     return "%s is resumed: %d of %d hosts to go" % (clean(progress.state.run_id), progress.to_go, progress.total)
 
 
 def wave_begins(wave: WaveState, progress: Progress) -> str:
-    """Line for a wave that begins."""
     return "%s%s begins: %s" % (clean(wave.name), position(progress), counted(len(wave.hosts), "host"))
 
 
 def wave_is_over(wave: WaveState) -> str:
-    """Line for a wave that is over."""
     return "%s is over%s" % (clean(wave.name), ", soaking for %s" % duration(wave.soak_s) if wave.soak_s else "")
 
 
 def position(progress: Progress) -> str:
-    """Number of the wave that began last, among the waves; empty if there is only one."""
+    """Position of the wave that began last, such as " (2 of 3)"; empty if there is only one wave."""
     waves = progress.state.waves
     return " (%d of %d)" % (progress.state.wave + 1, len(waves)) if len(waves) > 1 else ""
 
@@ -63,7 +59,7 @@ def _waves(progress: Progress) -> str:
 
 
 def counts(progress: Progress) -> list[str]:
-    """Numbers of hosts, the most important first."""
+    """Numbers of hosts by status, the most important first."""
     state, number = progress.state, progress.state.statuses
     window = "" if progress.window is None or state.ended else " of %d" % progress.window
     allowed = " of %d allowed" % progress.failure_budget if progress.failure_budget else ""
@@ -83,22 +79,20 @@ def counts(progress: Progress) -> list[str]:
 
 
 def waiting_for(progress: Progress, now: float, reason: Reason | None) -> str:
-    """Reason why no more hosts go just now. Events come first: what they tell is counted down from draw to draw."""
+    """Reason why no more hosts go now. One known from events takes precedence, because its countdown is current."""
     return progress.waiting_for(now) or (clipped(reason.message) if reason and not progress.state.stop_reason else "")
 
 
 def with_code(reason: Reason) -> str:
-    """Code and message."""
     return "%s: %s" % (clean(reason.code), clipped(reason.message))
 
 
 def not_rebooted(event: events.HostUnstaged) -> str:
-    """Words for a host that was begun and is not rebooted."""
     return "not rebooted" + ("" if event.ok else "; its image could not be unloaded")
 
 
 def way(host: ActiveHost, glyphs: Glyphs) -> str:
-    """Path by which a host came back, and its outage."""
+    """Path by which a host came back, and the length of its outage."""
     parts = [clean(host.state.path) or "rebooted"]
     if host.state.outage_ms is not None:
         parts.append(duration(host.state.outage_ms / 1000))

@@ -18,12 +18,11 @@ from .._text import UNICODE, Glyphs, clean, columns_of, duration, fit, gauge, pa
 from . import lines
 from .progress import ACTIVE, ActiveHost, Progress
 
-# A terminal is drawn no more often.
 _DRAW_EVERY_S = 0.2
 _NAME_MAX_COLUMNS = 30
 _GAUGE_CELLS = 12
 
-# ECMA-48: cursor up, erase to the end of the line, erase to the end of the screen; and select graphic rendition.
+# ECMA-48: cursor up, erase to the end of the line, erase to the end of the screen; select graphic rendition.
 _UP = "\x1b[%dA"
 _ERASE_LINE = "\x1b[K"
 _ERASE_BELOW = "\x1b[J"
@@ -35,10 +34,7 @@ _PHASE_COLUMNS = max(len(traits.words) for traits in PHASES.values() if traits.s
 
 @dataclass(frozen=True)
 class _Line:
-    """A line of clean text.
-
-    :ivar colour: of :data:`_COLOURS`; of the first character only if C(mark).
-    """
+    """Line of clean text in one of :data:`_COLOURS`; with C(mark), only its first character is coloured."""
 
     text: str
     colour: str = ""
@@ -46,16 +42,15 @@ class _Line:
 
 
 class LiveView:
-    """For a terminal: what ended is written once and scrolls away, and below it a block is redrawn in place.
+    """Display on a terminal: lines about hosts that ended scroll away, and a block below them is redrawn in place.
 
-    The block never has as many lines as the terminal, and no line is as long as the terminal is wide: writing into
-    the last column makes terminals differ. A terminal that is made narrower may leave lines of the old block above
-    the new one, since what was written before must not be erased.
+    The block is always shorter than the terminal, and its lines are narrower, because terminals differ in what they do after
+    a write to the last column. If a terminal is made narrower, lines of the old block may remain above the new one: text
+    above the block must not be erased.
 
-    :param size: columns and lines of the terminal; asked whenever it is drawn to.
-    :param colour: whether to use colours. They only repeat what is there in words.
-    :param state: of the run; see :class:`Progress`.
-    :param predictions: host → how long it will take.
+    :param size: columns and lines of the terminal; called before each drawing.
+    :param colour: whether to use colours, which only repeat what the words say.
+    :param state: see :class:`Progress`.
     """
 
     def __init__(
@@ -78,7 +73,7 @@ class LiveView:
         self._next_draw: float | None = None
 
     def show(self, change: Change, now: float) -> None:
-        """Take in a change; nothing is written yet."""
+        """Take in a change, to be drawn by the next :meth:`tick`."""
         host = self._progress.apply(change, now)
         self._say_of_run(change.event)
         if change.begun:
@@ -89,7 +84,7 @@ class LiveView:
             self._say(lines.wave_is_over(change.over))
 
     def tick(self, now: float, waiting: Reason | None = None) -> None:
-        """Draw, if it is time to."""
+        """Draw, unless the last drawing is recent."""
         if self._progress.begun_at is None:
             self._progress.begin(now)
         if self._next_draw is None or now >= self._next_draw:
@@ -98,11 +93,11 @@ class LiveView:
             self._draw(self._block(max(0, columns - 1), max(0, rows - 1), now, waiting), columns - 1, rows)
 
     def close(self) -> None:
-        """Leave only what scrolls away."""
+        """Erase the block."""
         columns, rows = self._size()
         self._draw([], columns - 1, rows)
 
-    # What scrolls away.
+    # Lines that scroll away.
 
     def _say_of_run(self, event: events.Event) -> None:
         match event:
@@ -165,7 +160,7 @@ class LiveView:
         return _Line(fit("waiting: " + why, columns, self._glyphs.more) if why else "", "faint")
 
     def _hosts(self, columns: int, room: int, now: float) -> list[_Line]:
-        # Those that went first are above; those that still serve are below.
+        # Hosts in flight come first, the longest in flight at the top.
         active = list(self._progress.active.values())
         in_flight = [host for host in active if host.in_flight_since is not None]
         hosts = sorted(in_flight, key=lambda host: host.in_flight_since or 0.0)
@@ -201,12 +196,10 @@ class LiveView:
             text += "  " + said
         return _Line(fit(text, columns, self._glyphs.more), "alert" if late else "")
 
-    # Drawing.
-
     def _draw(self, block: list[_Line], columns: int, rows: int) -> None:
         if not self._above and block == self._drawn:
             return
-        # What lies above the terminal's first line can't be reached any more.
+        # The cursor can't move above the first line of the terminal.
         up = min(len(self._drawn), max(0, rows - 1))
         above = [_Line(fit(line.text, columns, self._glyphs.more), line.colour, line.mark) for line in self._above]
         text = "".join(self._painted(line) + _ERASE_LINE + "\n" for line in above + block)
@@ -227,7 +220,7 @@ def _times(progress: Progress, now: float) -> str:
 
 
 def _fitting(parts: list[str], columns: int, between: str) -> str:
-    """As many of the first parts as fit."""
+    """Join as many leading parts as fit."""
     text = ""
     for part in parts:
         longer = text + between + part if text else part

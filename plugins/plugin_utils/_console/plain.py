@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Display of a rollout in a log: a line for everything that matters, and how it stands now and then."""
+"""Display of a rollout in a log: a line for each important event, and a regular summary."""
 
 from __future__ import annotations
 
@@ -17,16 +17,14 @@ from .._text import UNICODE, Glyphs, clean, clipped, duration, stamp
 from . import lines
 from .progress import ActiveHost, Progress
 
-#: How often a log says how far the rollout is.
 SUMMARY_EVERY_S = 30.0
 
 
 class PlainView:
-    """Display for logs. Each line has the time since the start.
+    """Display for logs. Each line begins with the time since the start.
 
-    :param state: of the run; see :class:`Progress`.
+    :param state: see :class:`Progress`.
     :param verbosity: from 1 on, every step of each host is shown.
-    :param predictions: host → how long it will take.
     """
 
     def __init__(
@@ -45,7 +43,7 @@ class PlainView:
         self._next_summary: float | None = None
 
     def show(self, change: Change, now: float) -> None:
-        """Write the line of a change, if it has one."""
+        """Write the lines for a change, if it has any."""
         progress = self._progress
         host = progress.apply(change, now)
         if self._next_summary is None:
@@ -65,7 +63,7 @@ class PlainView:
             self._say(lines.wave_is_over(change.over), now)
 
     def tick(self, now: float, waiting: Reason | None = None) -> None:
-        """Write how the rollout stands, if it is time to."""
+        """Write a summary, unless the last one is recent."""
         if self._next_summary is None:
             self._progress.begin(now)
             self._next_summary = now + SUMMARY_EVERY_S
@@ -80,7 +78,7 @@ class PlainView:
         self._say(", ".join(parts) + ("; waiting: " + why if why else ""), now)
 
     def close(self) -> None:
-        """Nothing is held back, so there is nothing to do."""
+        """Do nothing: every line was written at once."""
 
     def _say(self, text: str, now: float) -> None:
         self._write("%s  %s\n" % (stamp(self._progress.elapsed_s(now)), text))
@@ -98,7 +96,6 @@ class PlainView:
         return ""
 
     def _of_host(self, change: Change, host: ActiveHost) -> str:
-        """Words for what matters of a host."""
         event, text = change.event, ""
         match event:
             case events.HostDraining():
@@ -127,7 +124,7 @@ def _took(took_ms: int | None) -> str:
     return "" if took_ms is None else " in %s" % duration(took_ms / 1000)
 
 
-# Words for the steps between those that matter.
+# Words for the steps that only a verbose log shows.
 _STEPS: Mapping[type[events.Event], Callable[[Any], str]] = {
     events.HostPreparing: lambda event: "preparing",
     events.HostPrepared: lambda event: "prepared, %s%s" % (clean(event.method), _took(event.duration_ms)),

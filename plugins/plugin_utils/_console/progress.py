@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clocks beside the state of a run: since when its hosts are where they are, and how long the rollout will take yet."""
+"""Progress of a run: when each host entered its phase, and how much longer the rollout will take."""
 
 from __future__ import annotations
 
@@ -14,23 +14,21 @@ from .._journal.run_state import Change, HostState, RunState, WaveState
 from .._schedule.hosts import Prediction, Status
 from .._text import clean, columns_of, counted, duration
 
-# Hosts that have to be done before their times tell more than predictions.
+# Number of hosts that have to be done before the estimate uses their measured times instead of predictions.
 _DONE_TELLS = 5
 
 _BEFORE_GO = (Status.WAITING, Status.PREPARING, Status.READY)
-#: Statuses of hosts that were begun and have not ended.
 ACTIVE = frozenset({Status.PREPARING, Status.READY, Status.IN_FLIGHT})
 
 
 @dataclass(slots=True)
 class ActiveHost:
-    """Host that was begun and has not ended.
+    """Host that has begun and not ended. Times are seconds.
 
-    :ivar name: clean.
-    :ivar since: when its phase began; seconds, as every time here.
-    :ivar in_flight_since: since when it is unavailable because of the rollout; None if it is not.
-    :ivar triggered_at: when its outage began, as far as known.
-    :ivar predicted: how long it will take; None if that is not known.
+    :ivar name: name, cleaned for display.
+    :ivar since: time at which its phase began.
+    :ivar in_flight_since: time from which the rollout keeps it unavailable; None if it does not.
+    :ivar triggered_at: time at which its outage began; None if unknown.
     """
 
     state: HostState
@@ -42,27 +40,25 @@ class ActiveHost:
 
     @property
     def words(self) -> str:
-        """Phase, for people."""
         return PHASES[self.state.phase].words
 
     def outage_s(self, now: float) -> float | None:
-        """Length of its outage, so far or in the end; None while there is none, or if nobody watched."""
+        """Length of its outage, measured or so far; None if there is none yet, or if it was not observed."""
         if self.state.outage_ms is not None:
             return self.state.outage_ms / 1000
         return None if self.triggered_at is None else now - self.triggered_at
 
     def beyond_p95(self, now: float) -> bool:
-        """Whether its outage takes longer than 95 of 100 do."""
+        """Whether its outage exceeds the predicted 95th percentile."""
         outage_s = self.outage_s(now)
         return outage_s is not None and self.predicted is not None and outage_s > self.predicted.p95.outage_s
 
 
 class Progress:
-    """Clocks of a run. An event costs the same for each but the first of a process.
+    """Progress of a run. The cost of an event does not depend on the number of hosts, except for the first event.
 
-    :param state: of the run, which is changed by others; every change is told by :meth:`apply`.
-    :param predictions: host → how long it will take.
-    :ivar active: in the order in which they began.
+    :param state: updated by the caller, who passes every change to :meth:`apply`.
+    :ivar active: hosts in the order in which they began.
     """
 
     def __init__(self, state: RunState, predictions: Mapping[str, Prediction] | None = None) -> None:
@@ -72,13 +68,13 @@ class Progress:
         self.name_columns = 0
         self._last_end = 0.0
         self._predictions = predictions or {}
-        # Times of hosts from their Go on, predicted and taken, and time taken to prepare.
+        # Times from a host's Go to its release, predicted and measured, and measured times of preparation.
         self._predicted = _Mean()
         for prediction in self._predictions.values():
             self._predicted.add(prediction.p50.from_go_s)
         self._took = _Mean()
         self._prepare = _Mean()
-        # Hosts in flight while others wait, over time: what the limits really let go.
+        # Hosts in flight while others wait, integrated over time: how many the limits really allow.
         self._busy_s = 0.0
         self._busy_host_s = 0.0
         self._busy_at = 0.0
@@ -88,22 +84,20 @@ class Progress:
 
     @property
     def total(self) -> int:
-        """Hosts to reboot."""
         return len(self.state.hosts)
 
     @property
     def to_go(self) -> int:
-        """Hosts that are not in flight yet."""
+        """Number of hosts that are not in flight yet."""
         return sum(self.state.statuses[status] for status in _BEFORE_GO)
 
     @property
     def window(self) -> int | None:
-        """Hosts that may be in flight at a time; None if that is not known."""
+        """Number of hosts that may be in flight at once; None if unknown."""
         return self.state.terms.window if self.state.terms else None
 
     @property
     def failure_budget(self) -> int:
-        """Hosts that may fail."""
         return self.state.terms.failure_budget if self.state.terms else 0
 
     def elapsed_s(self, now: float) -> float:
@@ -111,34 +105,31 @@ class Progress:
         return 0.0 if self.begun_at is None else now - self.begun_at
 
     def in_wave(self) -> WaveState | None:
-        """Wave that began last."""
+        """Wave that began last; None before the first."""
         return self.state.waves[self.state.wave] if self.state.wave >= 0 else None
 
     def begin(self, now: float) -> None:
-        """Count time from here on, as the first event does, too."""
+        """Start the clock; the first event does so, too."""
         self.begun_at = self._busy_at = self._last_end = now
         self.name_columns = max((columns_of(clean(host)) for host in self.state.hosts), default=0)
         for host in self.active.values():
-            # Taken over from a journal, by another clock: it is watched from here on.
+            # The times of these hosts in the journal are of another clock, so theirs start now.
             host.since = host.in_flight_since = now
 
     def apply(self, change: Change, now: float) -> ActiveHost | None:
-        """Take in a change of the state.
-
-        :return: its host, as it is now or was when it ended.
-        """
+        """Take in a change of the state, and return its host, as it is now or was when it ended."""
         if self.begun_at is None:
             self.begin(now)
         host = self._follow(change, change.host, now) if change.host else None
         if isinstance(change.event, RunResumed):
-            # The scheduler soaks again, and hosts that were only begun wait again.
+            # The scheduler soaks again, and hosts that had not been triggered wait again.
             self._last_end = now
             self.active = {name: host for name, host in self.active.items() if not host.state.stale}
         self._count_busy(now)
         return host
 
     def waiting_for(self, now: float) -> str:
-        """Reason why no more hosts go just now, as far as events tell; empty if it is another, or there is none."""
+        """Reason why no more hosts go now; empty if there is none, or if it can't be told from events."""
         if self.state.stop_reason or not self.to_go:
             return ""
         soak_s = self._soak_left_s(now)
@@ -150,9 +141,9 @@ class Progress:
         return ""
 
     def left_s(self, now: float) -> float | None:
-        """Time that the rollout will take yet, by predictions and by what hosts took so far; None if neither is known.
+        """Estimated time until the rollout ends, from predictions and measured times; None if there are neither.
 
-        Hosts that are not in flight yet are expected to take the mean, so that a straggler at the end comes as a surprise.
+        Hosts that are not in flight yet count with the mean, so the estimate does not foresee stragglers at the end.
         """
         state = self.state
         each_s = self._each_s()
@@ -166,7 +157,7 @@ class Progress:
             return None
         parallel = self._parallel(each_s)
         wave = self.in_wave()
-        # All hosts in flight are of this wave: the next one begins when none is.
+        # All hosts in flight belong to this wave: the next one begins only when none is.
         to_go = wave.left - state.statuses[Status.IN_FLIGHT] if wave else 0
         left_s = max(longest_s, _last_end_s(ends_s, to_go, parallel, each_s))
         if to_go > 0 and not ends_s:
@@ -177,8 +168,6 @@ class Progress:
             left_s += soak_left_s if number == state.wave + 1 and soak_left_s else soak_s
             left_s += (self._prepare.value or 0.0) + _last_end_s([], state.waves[number].left, parallel, each_s)
         return left_s
-
-    # Inside.
 
     def _active(self, host: HostState, now: float) -> ActiveHost:
         return ActiveHost(host, clean(host.host), now, predicted=self._predictions.get(host.host))
@@ -209,7 +198,7 @@ class Progress:
         elif isinstance(event, HostReleased) and event.duration_ms is not None:
             self._took.add(event.duration_ms / 1000)
         elif active.state.phase is Phase.BACK:
-            # If nobody watched, nobody knows how long it was.
+            # Without a measured outage its length is unknown.
             active.triggered_at = None
 
     def _each_s(self) -> float | None:
@@ -260,9 +249,9 @@ class _Mean:
 
 
 def _last_end_s(ends_s: Sequence[float], to_go: int, parallel: int, each_s: float) -> float:
-    """When the last of some hosts ends that take equally long, each going as soon as one ends.
+    """Time until the last of C(to_go) hosts ends, if each takes equally long and goes as soon as another ends.
 
-    :param ends_s: when those that are in flight end, in order.
+    :param ends_s: times until the hosts in flight end, in ascending order.
     """
     if to_go <= 0:
         return 0.0

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a rollout is shown: the terminal that the playbook runs on, if it does.
+"""Output of a rollout: the playbook's terminal or log.
 
-An action runs in a worker without one; what it shows goes through Ansible's
-C(Display) to the playbook's process, whose standard output is looked at here.
+An action runs in a worker without a terminal. Its output goes through Ansible's C(Display) to the playbook's process, so it
+is that process's standard output that matters.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from .lines import View
 from .live import LiveView
 from .plain import PlainView
 
-# Of a log, or a terminal that does not tell.
+# Size of a log, or of a terminal whose size is unknown.
 COLUMNS = 80
 LINES = 24
 
 
 @dataclass(frozen=True)
 class Screen:
-    """What is known of where the output goes.
+    """Destination of the output.
 
-    :ivar terminal: a descriptor of the terminal; None if it is none, or nobody looks at it.
+    :ivar terminal: descriptor of the terminal; None if there is none, or nobody watches it.
     """
 
     terminal: int | None
     glyphs: Glyphs
 
     def size(self) -> tuple[int, int]:
-        """Columns and lines."""
+        """Columns and lines of the output."""
         if self.terminal is not None:
             try:
                 size = os.get_terminal_size(self.terminal)
@@ -50,11 +50,7 @@ class Screen:
         return COLUMNS, LINES
 
     def view(self, display: Any, state: RunState, predictions: Mapping[str, Prediction]) -> View:
-        """Display of a rollout here.
-
-        :param display: Ansible's.
-        :param state: of the run; see :class:`Progress`.
-        """
+        """View of a rollout that writes through Ansible's C(display)."""
 
         def write(text: str) -> None:
             display.display(text.removesuffix("\n"), newline=text.endswith("\n"))
@@ -68,9 +64,9 @@ class Screen:
 
 
 def screen_of(process: int, environ: Mapping[str, str]) -> Screen:
-    """Where a process's standard output goes.
+    """Find where a process's standard output goes.
 
-    ansible-runner, and AWX with it, gives a playbook a terminal and keeps what it writes; nobody looks at that.
+    The terminal that ansible-runner, and so AWX, gives a playbook does not count: its output is recorded, not watched.
     """
     encoding = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or ""
     glyphs = UNICODE if encoding.upper().replace("-", "").endswith("UTF8") else ASCII

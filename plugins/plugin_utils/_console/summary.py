@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said of a rollout before it begins, and after it ended."""
+"""Text about a rollout before it begins (its plan) and after it has ended (its summary)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from .._schedule.plan import Plan, Wave
 from .._schedule.simulation import Course
 from .._text import UNICODE, Glyphs, clean, clipped, columns_of, counted, duration, fit, pad
 
-# Hosts that are named of one reason, and of one wave, before it is only said how many there are.
+# Hosts named for one reason, and lines of names for one wave; the rest are only counted.
 _NAMED = 20
 _NAMED_LINES = 3
-# Up to so many hosts each has a line of predictions; of more, hosts alike have one.
+# Up to this number of hosts, each has a line of predictions; beyond it, each combination has one.
 _LINES_OF_HOSTS = 40
 _LABEL_COLUMNS = 10
 _NAME_MAX_COLUMNS = 30
@@ -36,11 +36,11 @@ def summary(
     columns: int = 80,
     glyphs: Glyphs = UNICODE,
 ) -> list[str]:
-    """What became of a rollout: lines without their ends.
+    """Summarize a rollout that has ended, in lines without newlines.
 
-    :param forecast: as it was before the rollout began.
-    :param journal: its path.
-    :param columns: longer lines are wrapped or cut.
+    :param forecast: forecast from before the rollout began.
+    :param journal: path of the journal.
+    :param columns: width at which lines are wrapped or cut.
     """
     by_phase: dict[Phase, list[HostState]] = {phase: [] for phase in Phase}
     for host in state.hosts.values():
@@ -62,7 +62,7 @@ def summary(
     lines += _by_reason("failed", ((host.host, host.reason, host.down) for host in failed), columns, glyphs, _NAMED)
     lines += _by_reason("refused", ((host.host, host.reason, False) for host in refused), columns, glyphs, _NAMED)
     left = [host for host in state.hosts.values() if host.resume is not Resume.DONE and host.phase is not Phase.REFUSED]
-    # A path is no use if it is cut or wrapped.
+    # The path is never cut or wrapped, so that it can be copied.
     lines += ["", _labelled("journal", clean(journal))]
     if left:
         lines += [*_wrapped("left", _left(left), columns), _labelled("go on by", "resume: %s" % clean(state.run_id))]
@@ -77,11 +77,11 @@ def plan_text(
     columns: int = 80,
     glyphs: Glyphs = UNICODE,
 ) -> list[str]:
-    """What a rollout would do, and what is to be expected of it: lines without their ends.
+    """Describe the plan of a rollout and its forecast, in lines without newlines.
 
-    :param plan: None if no host is left to reboot, as is its forecast.
-    :param refused: host → why it will not be rebooted.
-    :param columns: longer lines are wrapped or cut.
+    :param plan: None if no host is left to reboot; then the forecast is None, too.
+    :param refused: host → reason why it will not be rebooted.
+    :param columns: width at which lines are wrapped or cut.
     """
     lines = ["no host will be rebooted"]
     if plan is not None and plan.hosts:
@@ -94,11 +94,8 @@ def plan_text(
             lines += _wave(wave, columns, glyphs)
         lines += ["", *_predictions(plan.hosts, glyphs)]
     lines = [fit(line, columns, glyphs.more) for line in lines]
-    # Everybody who is left out is named: nobody should find out only afterwards.
+    # Every host that is left out is named, so that nobody finds out only afterwards.
     return lines + _by_reason("not rebooted", ((host, reason, False) for host, reason in refused.items()), columns, glyphs, None)
-
-
-# The end.
 
 
 def _ends(state: RunState, done: Sequence[HostState], failed: Sequence[HostState], refused: Sequence[HostState]) -> list[str]:
@@ -153,9 +150,6 @@ def _left(left: Sequence[HostState]) -> str:
     return "; ".join(parts)
 
 
-# The plan.
-
-
 def _expected(forecast: Forecast, columns: int, glyphs: Glyphs) -> list[str]:
     takes = "%s; in 95 of 100 cases up to %s" % (duration(forecast.total_p50_s), duration(forecast.total_p95_s))
     stopped = forecast.course.stopped
@@ -164,7 +158,6 @@ def _expected(forecast: Forecast, columns: int, glyphs: Glyphs) -> list[str]:
 
 
 def _wave(wave: Wave, columns: int, glyphs: Glyphs) -> list[str]:
-    """A wave and its hosts, of a large one the first."""
     soak = ", then a pause of %s" % duration(wave.soak_s) if wave.soak_s else ""
     names = [clean(host.name) for host in wave.hosts]
     return [
@@ -174,14 +167,14 @@ def _wave(wave: Wave, columns: int, glyphs: Glyphs) -> list[str]:
 
 
 def _listed(names: Sequence[str], indent: str, columns: int, glyphs: Glyphs) -> list[str]:
-    """Names in a few lines, and how many more there are."""
+    """List names in at most :data:`_NAMED_LINES` lines, and count the rest."""
     lines = [indent]
     for number, name in enumerate(names):
         rest = len(names) - number
         more = "%s and %d more" % (glyphs.more, rest)
         separator = "" if lines[-1] == indent else " "
         last_line = len(lines) == _NAMED_LINES
-        # On the last line there has to be room for how many more there are, unless this is the last name.
+        # The last line needs room for the number of the rest, unless this is the last name.
         reserve = len(more) + 1 if last_line and rest > 1 else 0
         if columns_of(lines[-1]) + len(separator) + columns_of(name) + reserve <= columns or lines[-1] == indent:
             lines[-1] += separator + name
@@ -194,7 +187,7 @@ def _listed(names: Sequence[str], indent: str, columns: int, glyphs: Glyphs) -> 
 
 
 def _predictions(hosts: Sequence[HostSpec], glyphs: Glyphs) -> list[str]:
-    """Seconds by phase, of each host or of hosts alike."""
+    """Table of predicted durations by phase, for each host or each combination."""
     rows: list[tuple[str, Prediction]]
     if len(hosts) <= _LINES_OF_HOSTS:
         title = "HOST"
@@ -230,14 +223,14 @@ def _cell(seconds: float) -> str:
 
 
 def _sketch(course: Course, columns: int, glyphs: Glyphs) -> list[str]:
-    """How many hosts are out over time: the most in each stretch of it."""
+    """Chart of the hosts in flight over time: the maximum in each interval."""
     cells = max(8, min(60, columns - _LABEL_COLUMNS - 14))
     peaks = _peaks(course, cells)
     peak = max(peaks)
     if not peak:
         return []
     top = len(glyphs.levels) - 1
-    # Something is never drawn as nothing.
+    # Round up, so that only 0 is drawn as nothing.
     chart = "".join(glyphs.levels[-(-top * value // peak)] for value in peaks)
     end = duration(course.total_s)
     scale = "0" + " " * (cells - 1 - len(end)) + end
@@ -245,7 +238,7 @@ def _sketch(course: Course, columns: int, glyphs: Glyphs) -> list[str]:
 
 
 def _peaks(course: Course, cells: int) -> list[int]:
-    """The most hosts that are out in each of so many equal stretches of time."""
+    """Maximum number of hosts in flight in each of C(cells) equal intervals."""
     peaks = [0] * cells
     if course.total_s <= 0:
         return peaks
@@ -254,23 +247,20 @@ def _peaks(course: Course, cells: int) -> list[int]:
         if until_s <= since_s:
             continue
         first = min(cells - 1, int(since_s / course.total_s * cells))
-        # A stretch that is only touched by an end does not count.
+        # An interval that begins where the span ends does not count.
         last = min(cells - 1, max(first, -int(-until_s / course.total_s * cells // 1) - 1))
         for cell in range(first, last + 1):
             peaks[cell] = max(peaks[cell], out)
     return peaks
 
 
-# Both.
-
-
 def _by_reason(
     what: str, hosts: Iterable[tuple[str, Reason | None, bool]], columns: int, glyphs: Glyphs, most: int | None
 ) -> list[str]:
-    """Hosts and what is said of each, under the code and hint that they have in common.
+    """List hosts with their messages, grouped by the code and hint that they share.
 
-    :param hosts: name, reason and whether it is down.
-    :param most: name no more hosts of one code.
+    :param hosts: (name, reason, whether the host is down).
+    :param most: number of hosts to name in each group; None for all.
     """
     groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for host, reason, down in hosts:
@@ -285,7 +275,7 @@ def _by_reason(
         named = [(clean(host), clipped(said)) for host, said in shown]
         names = min(_NAME_MAX_COLUMNS, max(columns_of(host) for host, _said in named))
         for host, said in named:
-            # The name is never cut: it is what has to be looked for.
+            # Names are never cut, so that they can be searched for.
             first = "  %s  " % (host + " " * (names - columns_of(host)))
             lines += wrap(said, columns, initial_indent=first, subsequent_indent=" " * (names + 4)) or [first.rstrip()]
         if len(shown) < len(members):

@@ -1,13 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Events of the journal: one class each.
+"""Events of the journal, one class each, documented in C(docs/journal.md); a test compares the two.
 
-C(docs/journal.md) says what each field holds, and a test compares it with this module. Fields are only ever added, with a
-default for journals that were written before: whoever reads a journal ignores events and fields that it does not know.
-
-A record is an event as plain values, C(event) first. Version, number and time are the journal's to add. No secret may enter
-an event: settings come in as they may be shown.
+Fields are only ever added, with a default for older journals; readers ignore events and fields that they do not know.
+A record is an event as plain values; the journal adds version, number and time. No event may carry a secret.
 """
 
 from __future__ import annotations
@@ -28,13 +25,13 @@ from .phases import Phase
 
 Record = dict[str, Any]
 
-# Kept of a text that others wrote, such as the output of a hook: its last words say most.
+# Limits for text from outside, such as the output of a hook. The tail gets most of the room because it says most.
 TEXT_MAX_CHARS = 4096
 TEXT_HEAD_CHARS = 1024
 
 
 def bounded(text: str) -> str:
-    """Text of at most :data:`TEXT_MAX_CHARS` characters: of a longer one its head and tail, and how much was left out."""
+    """Shorten a text to :data:`TEXT_MAX_CHARS` characters: its head, the number of characters left out, and its tail."""
     if len(text) <= TEXT_MAX_CHARS:
         return text
     gap = "\n[%d characters left out]\n"
@@ -44,13 +41,12 @@ def bounded(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Event of a run, whose :attr:`name` is that of its class in the journal's spelling."""
+    """Event of a run; :attr:`name` is the class name in snake case."""
 
     name: ClassVar[str]
     _fields: ClassVar[Mapping[str, Callable[[Any], Any]]]
 
     def as_record(self) -> Record:
-        """Plain values for the journal."""
         return {"event": self.name, **{field: _plain(getattr(self, field)) for field in self._fields}}
 
 
@@ -58,8 +54,8 @@ class Event:
 class HostEvent(Event):
     """Event of one host.
 
-    :cvar leads_to: the phase that begins with it; None if it depends on more than the event, or does not change.
-    :cvar in_flight: whether the rollout has made the host unavailable from here on; None if that does not change.
+    :cvar leads_to: phase that the event begins; None if the phase does not change or depends on more than the event.
+    :cvar in_flight: whether the rollout keeps the host unavailable from here on; None if the event does not change that.
     """
 
     leads_to: ClassVar[Phase | None] = None
@@ -67,7 +63,7 @@ class HostEvent(Event):
     host: str
 
 
-#: Every event, by its name.
+#: Event name → class.
 EVENTS: dict[str, type[Event]] = {}
 
 _Class = TypeVar("_Class", bound=type[Event])
@@ -75,7 +71,6 @@ _Class = TypeVar("_Class", bound=type[Event])
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def _event(cls: _Class) -> _Class:
-    """Make a class a frozen dataclass and enter it into :data:`EVENTS`."""
     made: Any = dataclass(frozen=True, slots=True, kw_only=True)(cls)
     made.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
     made._fields = {field.name: _READERS[str(field.type)] for field in fields(made)}
@@ -84,17 +79,14 @@ def _event(cls: _Class) -> _Class:
 
 
 def event_of(record: Record) -> Event | None:
-    """Event of a record; None if a later version of this collection has added it.
+    """Event of a record; None if the event comes from a later version of this collection.
 
-    :raises KeyError, TypeError, ValueError: a field is missing, or is not what it should be.
+    :raises KeyError, TypeError, ValueError: a field is missing or invalid.
     """
     made = EVENTS.get(record["event"])
     if made is None:
         return None
     return made(**{field: read(record[field]) for field, read in made._fields.items() if field in record})
-
-
-# Values of fields, as JSON has them and as events do.
 
 
 def _plain(value: Any) -> Any:
@@ -126,18 +118,18 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def number(value: Any) -> Any:
-    """Number as JSON has it.
+    """Require a finite number.
 
-    :raises TypeError: it is none, or infinite.
+    :raises TypeError: the value is something else.
     """
-    # JSON lets a number be larger than any.
+    # JSON allows numbers that overflow to infinity.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise TypeError("%r is no number" % (value,))
     return value
 
 
 def _reason(value: Any) -> Reason:
-    # Not by the catalogue: a later version may have codes that this one does not know.
+    # The catalogue is not consulted: a later version may have codes that this one does not know.
     return Reason(_text(value["code"]), _text(value["message"]), _text(value["hint"]))
 
 
@@ -158,7 +150,7 @@ def _each(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: tuple(map(read, _of_type(value, list)))
 
 
-# By the annotation of a field.
+# Annotation of a field → reader of its value.
 _READERS: Mapping[str, Callable[[Any], Any]] = {
     "str": _text,
     "str | None": _or_none(_text),
@@ -177,9 +169,6 @@ _READERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-# The run.
-
-
 @_event
 class RunStarted(Event):
     """First event of every journal."""
@@ -196,15 +185,13 @@ class RunStarted(Event):
 
 @_event
 class RunResumed(Event):
-    """Another controller process has taken over the run."""
-
     controller: str
     pid: int
 
 
 @_event
 class RunTerms(Event):
-    """Limits that the process goes by that has just begun or resumed the run, in numbers of hosts."""
+    """Limits, in numbers of hosts, of the process that has just begun or resumed the run."""
 
     window: int
     limits: tuple[Mapping[str, Any], ...]
@@ -228,20 +215,15 @@ class RunTerms(Event):
 
 @_event
 class RunStopping(Event):
-    """Nothing new starts from here on."""
+    """No more hosts are started from here on."""
 
     reason: Reason
 
 
 @_event
 class RunEnded(Event):
-    """Controller process has come to its end."""
-
     counts: Mapping[str, Any]
     duration_ms: int
-
-
-# A host, up to its trigger.
 
 
 @_event
@@ -271,7 +253,7 @@ class HostPrepared(HostEvent):
 
 @_event
 class HostDraining(HostEvent):
-    """Host counts as unavailable, and its C(before) hooks begin."""
+    """Host counts as unavailable, and its C(before) hooks start."""
 
     leads_to = Phase.DRAINING
     in_flight = True
@@ -279,8 +261,6 @@ class HostDraining(HostEvent):
 
 @_event
 class HookEnded(HostEvent):
-    """Hook has ended, after its last attempt."""
-
     hook: str
     phase: str
     attempts: int
@@ -289,7 +269,6 @@ class HookEnded(HostEvent):
     message: str = ""
 
     def as_record(self) -> Record:
-        """See :class:`Event`."""
         return {**Event.as_record(self), "message": bounded(self.message)}
 
 
@@ -311,7 +290,7 @@ class HostUndrained(HostEvent):
 
 @_event
 class HostUnstaged(HostEvent):
-    """Host is not rebooted after all, and nothing is left staged on it if C(ok)."""
+    """Host is not rebooted after all; if C(ok), nothing is left staged on it."""
 
     ok: bool
     told: bool | None = None
@@ -319,19 +298,16 @@ class HostUnstaged(HostEvent):
 
 @_event
 class HostRefused(HostEvent):
-    """Host can't be rebooted; whatever was done to it has been undone."""
+    """Host can't be rebooted; all changes to it have been undone."""
 
     leads_to = Phase.REFUSED
     in_flight = False
     reason: Reason
 
 
-# A host, from its trigger on.
-
-
 @_event
 class HostIntent(HostEvent):
-    """Host is about to be triggered: from here on it has to be asked what became of it."""
+    """Host is about to be triggered; from here on only the host can tell whether it has rebooted."""
 
     leads_to = Phase.INTENT
     in_flight = True
@@ -353,8 +329,6 @@ class HostTriggered(HostEvent):
 
 @_event
 class HostDown(HostEvent):
-    """Host does not answer any more."""
-
     leads_to = Phase.DOWN
     down_at: str | None = None
 
@@ -371,7 +345,7 @@ class HostBack(HostEvent):
 
 @_event
 class HostProbed(HostEvent):
-    """Service of the host answers again, or is not waited for any longer."""
+    """Service on the host answers again, or the wait for it has ended."""
 
     probe_seen_by: str
     probe_outage_ms: int | None
@@ -382,7 +356,7 @@ class HostProbed(HostEvent):
 
 @_event
 class HostUnproven(HostEvent):
-    """Host came back with another system than it should have."""
+    """Host came back with a system other than the expected one."""
 
     path: str
     proof: Mapping[str, Any]
@@ -392,7 +366,7 @@ class HostUnproven(HostEvent):
 
 @_event
 class HostVerified(HostEvent):
-    """Host came back with the system that it should have."""
+    """Host came back with the expected system."""
 
     leads_to = Phase.VERIFIED
     path: str
@@ -413,7 +387,7 @@ class HostHealthy(HostEvent):
 
 @_event
 class HostReleased(HostEvent):
-    """Host is done, and available again."""
+    """Host is done and available again."""
 
     leads_to = Phase.RELEASED
     in_flight = False
@@ -422,15 +396,13 @@ class HostReleased(HostEvent):
 
 @_event
 class HostTimeline(HostEvent):
-    """Phases of a host's reboot; the host is done or given up by then."""
+    """Phases of a host's reboot, recorded once the host is done or has failed."""
 
     timeline: Mapping[str, Any]
 
 
 @_event
 class HostFailed(HostEvent):
-    """Host is given up."""
-
     leads_to = Phase.FAILED
     in_flight = False
     reason: Reason
@@ -440,6 +412,6 @@ class HostFailed(HostEvent):
 
 @_event
 class HostSeen(HostEvent):
-    """Host that is not being rebooted, a bystander or one given up, was seen to be up or down."""
+    """Host that is not being rebooted (a bystander, or one that failed) was seen up or down."""
 
     up: bool

@@ -1,14 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The journal of a run: append-only JSON lines, the only state there is.
+"""Journal of a run: an append-only file of JSON lines that holds all state of the run. Format: C(docs/journal.md).
 
-What was appended is on disk before L(Journal.append) returns, so that whatever
-is decided can be acted on. One call costs one write and one fsync, however
-many records it has.
-
-The process that appends holds a lock on the file, and its end, however it
-comes, gives the lock back. The format is in C(docs/journal.md).
+Records are on disk before :meth:`Journal.append` returns; each call costs one write and one fsync.
+The appending process holds a lock on the file, which the kernel releases when the process ends.
 """
 
 from __future__ import annotations
@@ -28,14 +24,14 @@ from typing import Any, BinaryIO, NoReturn, TypeGuard
 from .._errors import RolloutError
 from .events import Record
 
-#: Major version of the format. A new one is for readers that would misread what old ones can't know.
+#: Major version of the format. It changes only if older readers would misread newer journals.
 VERSION = 1
 FIRST_EVENT = "run_started"
 
-# Far more than 10,000 hosts' names take; it keeps what is not a journal from filling the memory.
+# Far more than the names of 10,000 hosts need; it keeps a file that is no journal from filling the memory.
 LINE_MAX_BYTES = 64 * 1024 * 1024
 
-# Most of the time of reading goes into the lines themselves, if they are fetched by as much as this.
+# Buffer size; large enough that reading spends most of its time on decoding lines.
 READ_BYTES = 256 * 1024
 
 _RESERVED = frozenset(("v", "seq", "at"))
@@ -46,7 +42,7 @@ def _no_constant(name: str) -> NoReturn:
 
 
 def _is_number(value: object) -> TypeGuard[int]:
-    # To Python, true is 1.
+    # In Python, True is an int.
     return isinstance(value, int) and not isinstance(value, bool)
 
 
@@ -55,39 +51,32 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def utc(time_s: float) -> str:
-    """A time as the journal writes it.
-
-    :param time_s: seconds since 1970, UTC.
-    :return: such as C(2026-11-24T15:00:00.123Z).
-    """
+    """Format seconds since 1970 as the journal writes times: C(2026-11-24T15:00:00.123Z)."""
     return datetime.fromtimestamp(time_s, UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def time_of(text: str) -> float:
-    """Seconds since 1970 of a time as :func:`utc` writes it.
+    """Parse a time that :func:`utc` wrote into seconds since 1970.
 
-    :raises ValueError: it is none.
+    :raises ValueError: the text is no such time.
     """
     return datetime.fromisoformat(text).timestamp()
 
 
-# Files that nobody else can have put there.
-
-
 def open_directory(path: str, dir_fd: int | None = None) -> int:
-    """A descriptor of a directory that is no link.
+    """Open a directory.
 
-    :raises OSError: there is none, or it is a link.
+    :raises OSError: among others, the path is a symbolic link.
     """
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
 
 
 def open_regular(path: str, flags: int, dir_fd: int | None = None) -> int:
-    """A descriptor of a regular file that is no link; one that is created is its owner's alone.
+    """Open a regular file, or create one with mode 0600.
 
-    :raises OSError: there is none, or it is something else.
+    :raises OSError: among others, the path is a symbolic link or no regular file.
     """
-    # A FIFO would hold up the call without O_NONBLOCK; on a regular file it has no effect.
+    # Without O_NONBLOCK, opening a FIFO would block; regular files ignore the flag.
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=dir_fd)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -96,7 +85,7 @@ def open_regular(path: str, flags: int, dir_fd: int | None = None) -> int:
 
 
 def require_own(descriptor: int, path: str) -> None:
-    """Make sure that nobody else can write there, or could.
+    """Require a file or directory that this user owns and no other user can write to.
 
     :raises RolloutError: C(JOURNAL_FAILED).
     """
@@ -110,22 +99,18 @@ def require_own(descriptor: int, path: str) -> None:
 
 
 def failed(path: str, error: OSError) -> RolloutError:
-    """The error for what the file system refused."""
     text = error.strerror or str(error)
     if error.errno == errno.ELOOP:
         text = "it is a link, which is not followed"
     return RolloutError("JOURNAL_FAILED", "%s: %s" % (path, text))
 
 
-# Reading.
-
-
 class _Lines:
-    """The records of a journal, one by one.
+    """Iterator over the records of a journal.
 
-    :ivar count: how many there were so far.
+    :ivar count: number of records read so far.
     :ivar end: offset in bytes behind the last of them.
-    :ivar torn: whether something is left behind it, which a killed writer did not finish.
+    :ivar torn: whether an incomplete record follows, left by a writer that was killed.
     """
 
     def __init__(self, stream: BinaryIO, path: str) -> None:
@@ -176,9 +161,9 @@ class _Lines:
 
 
 def replay(path: str, apply: Callable[[Record], object]) -> bool:
-    """Hand all records of a journal on, one by one; somebody else may be appending to it.
+    """Pass the records of a journal to C(apply), one by one. Another process may be appending meanwhile.
 
-    :return: whether its last record is torn, which was left out.
+    :return: whether the journal ends with an incomplete record, which is skipped.
     :raises RolloutError: C(JOURNAL_DAMAGED), with C(line) among its details, or C(JOURNAL_FAILED).
     """
     try:
@@ -199,25 +184,20 @@ def replay(path: str, apply: Callable[[Record], object]) -> bool:
 
 
 def read(path: str) -> tuple[list[Record], bool]:
-    """All records of a journal; see :func:`replay`."""
     records: list[Record] = []
     torn = replay(path, records.append)
     return records, torn
 
 
-# Appending.
-
-
 def lock_holder(descriptor: int, locks: str) -> int | None:
-    """Who holds the lock on an open file.
+    """Process that holds the lock on an open file; None if it is not visible, for example on another machine.
 
-    :param locks: what C(/proc/locks) says; see proc_locks(5).
-    :return: a process, or None where it is not to be seen, such as on another machine.
+    :param locks: text of C(/proc/locks); see proc_locks(5).
     """
     status = os.fstat(descriptor)
     device = "%02x:%02x" % (os.major(status.st_dev), os.minor(status.st_dev))
     held = re.findall(r"^\d+: FLOCK +ADVISORY +WRITE +(\d+) +([0-9a-f]+:[0-9a-f]+):%d " % status.st_ino, locks, re.MULTILINE)
-    # File systems with devices of their own, such as btrfs, show another one there.
+    # On file systems with anonymous devices, such as btrfs, /proc/locks shows a device other than stat's.
     pids = [pid for pid, where in held if where == device] or [pid for pid, _where in held]
     return int(pids[0]) or None if len(pids) == 1 else None
 
@@ -230,8 +210,8 @@ def _locks() -> str:
         return ""
 
 
-# A lock made by flock(2) lives as long as any copy of its descriptor. Programs that are started lose theirs as they begin
-# (O_CLOEXEC). A child that only forks would keep the lock after its parent was killed, so it gives up its copy.
+# A lock of flock(2) lives as long as any copy of its descriptor. Executed programs lose their copy (O_CLOEXEC). A forked child
+# would keep the lock after its parent was killed, so it closes its copy.
 _open_journals: weakref.WeakSet[Journal] = weakref.WeakSet()
 
 
@@ -244,12 +224,12 @@ os.register_at_fork(after_in_child=_forked)
 
 
 class Journal:
-    """A journal that is appended to, by this process alone, one call at a time.
+    """Journal open for appending, by this process alone, one call at a time.
 
-    :param path: of a file that :meth:`runs.RunStore.new` made, or an earlier process wrote to.
-    :param clock: seconds since 1970, UTC.
-    :param replay: is handed the records that are there already, under the lock.
-    :ivar torn: whether a record that an earlier process did not finish was cut off.
+    :param path: an existing file; see :meth:`run_store.RunStore.new`.
+    :param clock: seconds since 1970.
+    :param replay: takes the existing records, one by one, while the lock is held.
+    :ivar torn: whether an incomplete record of an earlier process was cut off.
     :raises RolloutError: C(RUN_LOCKED), C(JOURNAL_DAMAGED) or C(JOURNAL_FAILED).
     """
 
@@ -263,7 +243,7 @@ class Journal:
         self._path = path
         self._clock = clock
         self._fd = -1
-        # Number of the last record and the offset behind it: of what is known to be on disk.
+        # Number of the last record that is known to be on disk, and the offset behind it.
         self._end = (0, 0)
         self._broken = ""
         self.torn = False
@@ -285,7 +265,7 @@ class Journal:
             self._fd = open_regular(os.path.basename(self._path), os.O_RDWR | os.O_APPEND, directory_fd)
             _open_journals.add(self)
             require_own(self._fd, self._path)
-            # Who was killed right after creating it may not have come to this.
+            # The process that created the file may have been killed before it did this.
             os.fsync(directory_fd)
         finally:
             os.close(directory_fd)
@@ -306,15 +286,15 @@ class Journal:
         self.torn = lines.torn
         if lines.torn:
             os.ftruncate(self._fd, lines.end)
-        # What is acted on now may never have been synced by the process that wrote it.
+        # The process that wrote these records may have been killed before it synced them.
         os.fsync(self._fd)
 
     def append(self, records: Sequence[Record]) -> None:
-        """Write records, all or none, and return when they are on disk.
+        """Write all of these records or none, and return when they are on disk.
 
-        :raises RolloutError: C(JOURNAL_FAILED): none of them is in the journal. After a full disk the call can be tried
-            again. After a failed fsync(2), which leaves open what is on disk, every later call fails, too.
-        :raises ValueError: a record is no JSON, has fields of the journal's own, or is the first and not C(run_started).
+        :raises RolloutError: C(JOURNAL_FAILED): no record was written. After a full disk the call can be repeated. After a
+            failed fsync(2), which leaves unknown what is on disk, every later call fails, too.
+        :raises ValueError: a record is no JSON, uses a reserved field, or is the first and not C(run_started).
         """
         if self._broken:
             raise RolloutError("JOURNAL_FAILED", self._broken)
@@ -340,7 +320,7 @@ class Journal:
             self._broken = error.reason.message
             raise
         except BaseException:
-            # An interrupt; what was not acknowledged does not stand.
+            # Such as an interrupt: records that were not acknowledged must not stay.
             self._take_back(size)
             raise
 
@@ -356,7 +336,7 @@ class Journal:
         return line
 
     def _require_untouched(self, size: int) -> None:
-        """A file that was removed or written to by others is no journal any more."""
+        """Require that nobody else has removed or changed the file."""
         status = os.fstat(self._fd)
         if not status.st_nlink:
             raise RolloutError("JOURNAL_FAILED", "%s was removed" % self._path)
@@ -364,7 +344,7 @@ class Journal:
             raise RolloutError("JOURNAL_FAILED", "%s was changed by another process" % self._path)
 
     def _take_back(self, size: int) -> None:
-        """Cut off what was not acknowledged."""
+        """Cut off records that were not acknowledged."""
         if self._end[1] != size:
             return
         try:
@@ -374,7 +354,7 @@ class Journal:
             self._broken = failed(self._path, error).reason.message
 
     def close(self) -> None:
-        """Give back the lock; in a forked child, this process' hold on it only."""
+        """Close the file. That releases the lock, except in a forked child, which only gives up its copy."""
         _open_journals.discard(self)
         if self._fd >= 0:
             descriptor, self._fd = self._fd, -1
@@ -390,6 +370,6 @@ class Journal:
 
 def _write(descriptor: int, data: bytes) -> None:
     written = os.write(descriptor, data)
-    # A disk that is nearly full takes a part first, and refuses the rest.
+    # A nearly full disk first takes a part, then refuses the rest.
     while written < len(data):
         written += os.write(descriptor, memoryview(data)[written:])

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What became of one host in a run, from the run's journal."""
+"""Outcome of one host, read from the run's journal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .run_state import HostState, RunState
 
 
 def status_of(host: HostState) -> str:
-    """End of a host; C(unfinished) if it has none, because its controller ended before."""
+    """Final status of a host; C(unfinished) if the controller ended before the host did."""
     if host.phase is Phase.WAITING:
         return Status.SKIPPED.value
     status = PHASES[host.phase].status
@@ -28,7 +28,7 @@ def status_of(host: HostState) -> str:
 
 
 def outcome_of(host: HostState) -> RebootResult:
-    """A host's reboot, as far as its journal knows it."""
+    """Result of a host's reboot, as far as the journal has it."""
     return RebootResult(
         status=status_of(host),
         method=host.method or None,
@@ -60,7 +60,7 @@ _RESUMED = b'"event":"%s"' % RunResumed.name.encode("ascii")
 
 
 def read_host(journal: str, name: str) -> HostState:
-    """One host of a run, without taking apart what the journal says of the others.
+    """State of one host of a run. Lines about other hosts are not decoded.
 
     :raises RolloutError: C(JOURNAL_FAILED), C(JOURNAL_DAMAGED), or C(HOST_NOT_IN_RUN).
     """
@@ -75,7 +75,7 @@ def read_host(journal: str, name: str) -> HostState:
             for line in stream:
                 if line.endswith(b"\n") and (own in line or _RESUMED in line):
                     record: Record = json.loads(line)
-                    # Others may speak of it, in what they printed.
+                    # The name may also occur in another host's output.
                     if record.get("host") == name or record["event"] == RunResumed.name:
                         state.read(record)
         return state.hosts[name]
@@ -86,10 +86,7 @@ def read_host(journal: str, name: str) -> HostState:
 
 
 def outcome_result(outcome: RebootResult, task_vars: Mapping[str, Any]) -> dict[str, Any]:
-    """The result of M(fleet.kexec.outcome) for a host.
-
-    :param task_vars: of the task, with the facts that are known already.
-    """
+    """Result of M(fleet.kexec.outcome) for a host. C(task_vars) holds the facts that are known already."""
     known = outcome.as_outcome()
     result: dict[str, Any] = {"changed": False, "status": outcome.status, "outcome": known}
     if outcome.path is not None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Phases of a host's way through a run, and what each of them means to everybody who asks: one table."""
+"""Phases of a host in a run, and one table of what each means to the scheduler, a resume, a report and the display."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .._schedule.hosts import Status
 
 
 class Phase(StrEnum):
-    """How far a host has come, by its last event. From C(INTENT) on it may have rebooted."""
+    """Phase of a host, given by its last event. From C(INTENT) on the host may have rebooted."""
 
     WAITING = "waiting"
     PREPARING = "preparing"
@@ -33,18 +33,18 @@ class Phase(StrEnum):
 
 
 class Resume(Enum):
-    """How a resume treats a host."""
+    """Treatment of a host by a resume."""
 
-    #: Leave it alone: it is released or given up.
+    #: Leave it alone: it was released or has failed.
     DONE = "done"
-    #: Ask it first, and never trigger it again unasked: it may have rebooted.
+    #: Ask it first, and never trigger it again before it answers: it may have rebooted.
     ASK = "ask"
-    #: Prepare it anew, or undo what was begun: it did not reboot.
+    #: Prepare it again, or undo its preparation: it did not reboot.
     ANEW = "anew"
 
 
 class Stage(StrEnum):
-    """How a report draws the time that a host spends, as seen from the controller."""
+    """Segment of a host's time in a report, as seen from the controller."""
 
     PREPARING = "preparing"
     READY = "ready"
@@ -62,10 +62,9 @@ class Stage(StrEnum):
 class PhaseTraits:
     """Meaning of a phase.
 
-    :ivar status: as the scheduler counts it.
-    :ivar resume: what a resume does with a host that was left in it.
-    :ivar stage: its colour in a report; None where there is nothing to draw.
-    :ivar words: for people who watch.
+    :ivar status: for the scheduler.
+    :ivar stage: for a report; None if there is nothing to draw.
+    :ivar words: for the display.
     """
 
     status: Status
@@ -80,7 +79,7 @@ PHASES: Mapping[Phase, PhaseTraits] = {
     Phase.READY: PhaseTraits(Status.READY, Resume.ANEW, Stage.READY, "ready"),
     Phase.DRAINING: PhaseTraits(Status.IN_FLIGHT, Resume.ANEW, Stage.DRAINING, "draining"),
     Phase.GATE: PhaseTraits(Status.IN_FLIGHT, Resume.ANEW, Stage.GATE, "drained"),
-    # What spoke against these two may have been put right by the time of a resume.
+    # The cause of these two may have been fixed by the time of a resume.
     Phase.DISCARDED: PhaseTraits(Status.DISCARDED, Resume.ANEW, None, "not rebooted"),
     Phase.REFUSED: PhaseTraits(Status.REFUSED, Resume.ANEW, None, "refused"),
     Phase.INTENT: PhaseTraits(Status.IN_FLIGHT, Resume.ASK, Stage.SHUTTING_DOWN, "triggering"),

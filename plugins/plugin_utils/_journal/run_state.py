@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""State of a run: the fold over its events that live view, report and resume share.
+"""State of a run, folded from its events; display, report and resume share it.
 
-It is pure, and tolerant of events and fields that a later minor version has added. An event costs the same however many
-hosts there are.
+The fold is pure and ignores events and fields that a later minor version added. The cost of an event does not depend on the
+number of hosts.
 """
 
 from __future__ import annotations
@@ -27,24 +27,19 @@ _LEFT = frozenset({Status.WAITING, Status.PREPARING, Status.READY, Status.IN_FLI
 
 @dataclass(slots=True)
 class HostState:
-    """Everything that the journal says of a host that is to be rebooted.
+    """State of a host to reboot, as the journal has it.
 
-    :ivar stale: whether its phase is that of a controller process that has ended, and a resume begins anew with it.
-    :ivar in_flight: whether the rollout has made it unavailable.
-    :ivar down: whether it was given up and has to be taken for down, and has not been seen up since.
-    :ivar called_off: whether its reboot was called off since it was prepared.
-    :ivar boot_id: of the system that was to be rebooted, empty before it is prepared.
-    :ivar release_before: kernel of that system.
-    :ivar release: kernel that was staged; empty for a reboot through firmware.
-    :ivar method: C(kexec) or C(firmware), as decided.
-    :ivar panic: settings of its kernel that have to be put back; None if none do.
-    :ivar maybe_staged: an image may be loaded on it that has to be unloaded if it is not rebooted.
-    :ivar maybe_drained: its C(before) hooks may have begun, and C(after) hooks have not made up for it.
-    :ivar intended_at: UTC, as the journal writes it.
-    :ivar outage_ms: as seen from the controller.
-    :ivar probe_seen_by: kind of probe of its service; empty if there is none, or it has not come to an end.
-    :ivar hooks: by phase and name, the last run of each.
-    :ivar timeline: phases of its reboot; None unless timelines are kept.
+    :ivar stale: whether the phase dates from a controller process that has ended, and a resume starts the host over.
+    :ivar down: whether the host failed, was down then, and has not been seen up since.
+    :ivar called_off: whether the reboot was called off since the host was prepared.
+    :ivar boot_id: boot ID of the system to reboot; empty before the host is prepared.
+    :ivar release: staged kernel; empty for a reboot through firmware.
+    :ivar panic: sysctl values to restore; None if there are none.
+    :ivar maybe_staged: whether an image may be loaded that has to be unloaded if the host is not rebooted.
+    :ivar maybe_drained: whether C(before) hooks may have started that C(after) hooks have not undone yet.
+    :ivar probe_seen_by: kind of service probe; empty if there is none, or if it has not ended.
+    :ivar hooks: (phase, name) → last run.
+    :ivar timeline: phases of the reboot; None unless timelines are kept.
     """
 
     host: str
@@ -89,17 +84,15 @@ class HostState:
 
     @property
     def resume(self) -> Resume:
-        """Treatment by a resume."""
         return PHASES[self.phase].resume
 
     @property
     def status(self) -> Status:
-        """Place on its way, as the controller process that runs now sees it."""
         return Status.WAITING if self.stale else PHASES[self.phase].status
 
     @property
     def stage(self) -> Stage | None:
-        """Use of its time just now; None if there is none to draw."""
+        """Current segment in a report; None if there is nothing to draw."""
         if self.phase is Phase.FAILED:
             return Stage.GIVEN_UP if self.down else None
         if self.stale or (self.status is Status.IN_FLIGHT and not self.in_flight):
@@ -111,11 +104,7 @@ class HostState:
 
 @dataclass(slots=True)
 class WaveState:
-    """Wave of a run.
-
-    :ivar waiting: hosts that have not begun.
-    :ivar left: hosts that have not ended.
-    """
+    """Wave of a run, with the numbers of hosts that have not begun (C(waiting)) and not ended (C(left))."""
 
     name: str
     hosts: tuple[str, ...]
@@ -126,13 +115,11 @@ class WaveState:
 
 @dataclass(slots=True)
 class Change:
-    """Difference that an event has made.
+    """Change of the state by an event.
 
-    :ivar host: its host as it is now; None for an event of the run or of a bystander.
-    :ivar phase_before: phase of that host before.
-    :ivar stage_before: stage of that host before.
-    :ivar begun: the wave that has begun with it.
-    :ivar over: the wave that has ended with it.
+    :ivar host: the host after the event; None for an event of the run or of a bystander.
+    :ivar begun: wave that the event began.
+    :ivar over: wave that the event ended.
     """
 
     event: Event
@@ -147,14 +134,11 @@ class RunState:
     """State of a run.
 
     :param timelines: whether to keep them; a resume needs none, and those of 10,000 hosts take a lot of memory.
-    :ivar hosts: in the order of the run.
-    :ivar statuses: how many hosts have each status.
-    :ivar down: hosts and bystanders that are down as far as is known.
+    :ivar down: hosts and bystanders known to be down.
     :ivar wave: index of the wave that began last; -1 before the first.
-    :ivar terms: limits that the current controller process goes by; None if the journal does not have them.
-    :ivar stop_reason: why nothing new is started any more; a resume clears it.
-    :ivar ended: whether the controller process came to an end of its own.
-    :ivar counts: hosts by status at that end.
+    :ivar terms: limits of the current controller process; None if the journal does not have them.
+    :ivar stop_reason: reason why no more hosts are started; a resume clears it.
+    :ivar ended: whether the controller process ended in an orderly way.
     """
 
     def __init__(self, *, timelines: bool = False) -> None:
@@ -179,7 +163,7 @@ class RunState:
 
     @classmethod
     def from_records(cls, records: Iterable[Record]) -> RunState:
-        """State after all of these records.
+        """State after these records.
 
         :raises RolloutError: C(JOURNAL_DAMAGED).
         """
@@ -189,10 +173,9 @@ class RunState:
         return state
 
     def read(self, record: Record) -> Change | None:
-        """Take in a record of a journal.
+        """Take in a record of a journal. Returns None for an event that a later version added.
 
-        :return: None for one that a later version has added.
-        :raises RolloutError: C(JOURNAL_DAMAGED): it lacks a field of its event, or a field is not what it should be.
+        :raises RolloutError: C(JOURNAL_DAMAGED): a field is missing or invalid.
         """
         try:
             event = event_of(record)
@@ -201,10 +184,9 @@ class RunState:
             raise damaged(record, error) from error
 
     def apply(self, event: Event, at: str) -> Change:
-        """Take in an event.
+        """Take in an event that occurred C(at) a time of the journal.
 
-        :param at: UTC, as the journal writes it.
-        :raises KeyError: it is about a host that is not in the run.
+        :raises KeyError: the host is not in the run.
         """
         if isinstance(event, HostEvent):
             return self._apply_to_host(event, at)
@@ -214,7 +196,7 @@ class RunState:
         return Change(event)
 
     def with_resume(self, resume: Resume) -> list[HostState]:
-        """Hosts that a resume treats in this way, in the order of the run."""
+        """Hosts that a resume treats this way, in the order of the run."""
         return [host for host in self.hosts.values() if host.resume is resume]
 
     def settled(self) -> dict[str, Status]:
@@ -222,12 +204,10 @@ class RunState:
         return {host.host: host.status for host in self.with_resume(Resume.DONE)}
 
     def retry(self, names: Iterable[str]) -> None:
-        """Take hosts for such as have not been begun."""
+        """Reset hosts to C(WAITING), so that they are rebooted again."""
         for name in names:
             self.hosts[name] = replace(self.hosts[name], phase=Phase.WAITING, reason=None)
         self._count_anew()
-
-    # Inside.
 
     def _apply_to_host(self, event: HostEvent, at: str) -> Change:
         host = self.hosts.get(event.host)
@@ -271,10 +251,7 @@ class RunState:
         return self.waves[number]
 
     def _count(self, host: HostState, before: Status) -> WaveState | None:
-        """Count a host whose status may have changed.
-
-        :return: its wave, if that is over with it.
-        """
+        """Count a host whose status may have changed, and return its wave if that is over now."""
         now = host.status
         if now is before:
             return None
@@ -326,7 +303,7 @@ class RunState:
         self.terms = event
 
     def _stopping(self, event: events.RunStopping, _at: str) -> None:
-        # The first reason is why; what comes later follows from it.
+        # Later reasons follow from the first.
         self.stop_reason = self.stop_reason or event.reason
 
     def _ended(self, event: events.RunEnded, _at: str) -> None:
@@ -336,14 +313,13 @@ class RunState:
 
 
 def damaged(record: Record, error: Exception) -> RolloutError:
-    """Error for a record that can't be used."""
     line = record.get("seq")
     return RolloutError("JOURNAL_DAMAGED", "line %s, %s, can't be used: %r" % (line, record["event"], error), line=line)
 
 
-# What events of a host change, beyond its phase.
+# Changes that events make to a host, beyond its phase.
 
-# Fields of an event that are kept, each as the field of HostState that has its name, or the one behind the colon.
+# Fields of an event to keep, each in the field of HostState that has its name or the one after the colon.
 _KEPT: Mapping[type[Event], str] = {
     events.HostPrepared: "method token release staged boot_id release_before predicted_ms reasons notes combination"
     " duration_ms:prepare_ms",
@@ -364,7 +340,7 @@ _KEPT_AS = {
 
 
 def _anew(host: HostState) -> HostState:
-    # What an earlier attempt found out is of no use: the host may have changed since. What it left on the host stays.
+    # Findings of an earlier attempt may be out of date, so they are dropped. Changes that it left on the host remain.
     return HostState(
         host.host,
         in_flight=host.in_flight,
@@ -389,12 +365,12 @@ def _fold(host: HostState, event: HostEvent, at: str) -> None:
         case events.HostUnstaged():
             _unstaged(host, event)
         case events.HostRefused() | events.HostBack():
-            # After a reboot, what was loaded is gone with the kernel that held it.
+            # A staged image is gone with the kernel that held it.
             host.maybe_staged = False
         case events.HostIntent():
             host.called_off = False
             host.intended_at = at
-            # A second one follows a boot that was not as asked. How that one came is not how this one does.
+            # A second intent follows an unproven boot, whose result must not be taken for that of this one.
             host.path, host.proof, host.boot_id_after, host.release_after = "", None, "", ""
         case events.HostProbed() if event.note is not None:
             host.notes = (*host.notes, event.note.as_dict())
@@ -407,9 +383,9 @@ def _fold(host: HostState, event: HostEvent, at: str) -> None:
 def _unstaged(host: HostState, event: events.HostUnstaged) -> None:
     host.maybe_staged = not event.ok
     host.called_off, host.stale = True, False
-    # Where no hook drained anything there is nothing to wait for.
+    # If no before hook ran, nothing has to be undrained, and the host is available again.
     host.in_flight = host.in_flight and any(phase == "before" for phase, _hook in host.hooks)
-    # One that was about to be told, and was not, is as good as before its intent.
+    # A host to which no trigger was sent is as good as before its intent.
     untold = host.phase is Phase.INTENT and event.told is False
     if untold or (host.resume is Resume.ANEW and host.phase is not Phase.REFUSED):
         host.phase = Phase.DISCARDED

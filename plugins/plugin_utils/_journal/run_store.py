@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where runs are kept: a directory each, with the run's journal in it.
+"""Store of runs: one directory for each, which holds the run's journal.
 
-Nothing in there is followed that is a link, and nothing that others could have
-written is taken for a run.
+Symbolic links inside the store are not followed, and files that another user could have written are not trusted.
 """
 
 from __future__ import annotations
@@ -26,18 +25,13 @@ LATEST = "latest"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FIRST_LINE = re.compile(rb'\{"v":\d+,"seq":1,"at":"([0-9T:.-]+Z)"')
 
-# Two runs that begin in the same second draw different ones, nearly always at once.
+# Attempts to draw a free name. Names of runs that begin in the same second rarely collide.
 _DRAWS = 100
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run there is.
-
-    :ivar directory: of its own; files about the run may be put there.
-    :ivar journal: path of its journal.
-    :ivar started_at: UTC, as the journal writes it.
-    """
+    """Run in the store. Other files about the run may be put into its directory."""
 
     run_id: str
     directory: str
@@ -46,23 +40,22 @@ class Run:
 
 
 def default_directory(environ: Mapping[str, str]) -> str:
-    """Where runs are kept if nothing else is said."""
     return state_directory(environ, "runs")
 
 
 class RunStore:
-    """The runs in a directory, which is made with the first of them."""
+    """Store of runs in a directory, which is created with the first run."""
 
     def __init__(self, directory: str) -> None:
-        # The directory itself may be a link: whoever named it meant it. What is in it may not.
+        # The directory itself may be a symbolic link, because the user named it; nothing inside it may be one.
         self._directory = os.path.realpath(directory)
 
     def new(self, run_id: str | None, now: float, random: Callable[[int], str]) -> Run:
-        """Make a run, with a journal that is empty.
+        """Create a run with an empty journal.
 
-        :param run_id: a name for it, or None for one made of the time.
-        :param now: seconds since 1970, UTC.
-        :param random: draws so many bytes, as hexadecimal digits.
+        :param run_id: None for a name made from the time.
+        :param now: seconds since 1970.
+        :param random: draws this number of bytes, as hexadecimal digits.
         :raises RolloutError: C(RUN_ID_INVALID), C(RUN_EXISTS) or C(JOURNAL_FAILED).
         """
         if run_id is not None:
@@ -92,9 +85,7 @@ class RunStore:
         raise RolloutError("RUN_EXISTS", "there is no free name for another run at %s" % stamp)
 
     def open(self, run_id: str) -> Run:
-        """The run of a name, or the newest one for C(latest).
-
-        One whose controller was killed before the first record is none: it never began.
+        """Run with this name, or the newest run for C(latest). A run without a first record never began and does not count.
 
         :raises RolloutError: C(RUN_ID_INVALID), C(RUN_NOT_FOUND) or C(JOURNAL_FAILED).
         """
@@ -107,13 +98,13 @@ class RunStore:
         raise RolloutError("RUN_NOT_FOUND", "there is no run %s in %s; %s" % (run_id, self._directory, there))
 
     def list(self) -> list[Run]:
-        """All runs that began, newest first.
+        """Runs that have begun, newest first.
 
         :raises RolloutError: C(JOURNAL_FAILED).
         """
         runs = []
         try:
-            # root may look at everybody's; what it appends to has to be its own.
+            # root may read every user's runs. To append, it has to own the journal.
             with self._opened(own=os.geteuid() != 0) as store_fd, os.scandir(store_fd) as entries:
                 for entry in entries:
                     if _NAME.fullmatch(entry.name):
@@ -149,7 +140,7 @@ def _check_name(run_id: str) -> None:
 
 
 def _make_directories(path: str) -> None:
-    """Make a directory and those above it, for this user alone, and durably."""
+    """Create a directory and its parents with mode 0700, and sync each to disk."""
     parent = os.path.dirname(path)
     if os.path.isdir(path):
         return
@@ -164,9 +155,9 @@ def _make_directories(path: str) -> None:
 
 
 def _make_run(run_id: str, store_fd: int) -> None:
-    """Make the directory of a run and an empty journal, or nothing.
+    """Create the directory of a run and an empty journal, or nothing.
 
-    :raises FileExistsError: the name is taken, be it by a link.
+    :raises FileExistsError: the name is taken, possibly by a symbolic link.
     """
     os.mkdir(run_id, 0o700, dir_fd=store_fd)
     try:
@@ -187,7 +178,7 @@ def _make_run(run_id: str, store_fd: int) -> None:
 
 
 def _started_at(run_id: str, store_fd: int) -> str | None:
-    """When a run began, by its first record, or by its file if that can't be read; None if it never did, or is no run."""
+    """Time of a run's first record, or of its file if the record is unreadable; None if it never began or is no run."""
     try:
         run_fd = open_directory(run_id, store_fd)
         try:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batches of journal writes: events that come while one write lasts go into the next."""
+"""Batches of journal writes: events recorded during one write go into the next."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from .events import Event
 
 
 class Recorder:
-    """Hand events on to the journal, in order.
-
-    Events that can't be written, to a full disk say, are kept, and tried again with those that come later.
+    """Queue of events for the journal. Events that can't be written, say to a full disk, are retried with later ones.
 
     :param commit: writes events and returns when they are on disk; raises :class:`RolloutError`.
-    :param tell: takes every event at once, whether it could be written or not.
-    :param failed: is told whenever writing failed.
+    :param tell: called for every event at once, before it is written.
+    :param failed: called with the error whenever a write fails.
     """
 
     def __init__(
@@ -32,18 +30,17 @@ class Recorder:
         self._tell = tell
         self._failed = failed
         self._pending: list[Event] = []
-        # One write at a time; a second one is asked for while the first lasts.
+        # One write runs at a time; during it, the next one is queued.
         self._writing: asyncio.Task[RolloutError | None] | None = None
         self._next: asyncio.Task[RolloutError | None] | None = None
 
     def record(self, event: Event) -> None:
-        """Write an event soon."""
         self._tell(event)
         self._pending.append(event)
         self._start()
 
     async def durable(self) -> None:
-        """Wait until everything recorded so far is on disk.
+        """Wait until all events recorded so far are on disk.
 
         :raises RolloutError: C(JOURNAL_FAILED).
         """
@@ -54,7 +51,7 @@ class Recorder:
             raise error
 
     def _start(self) -> asyncio.Task[RolloutError | None]:
-        """The write that takes what is pending."""
+        """Queue the write that takes the pending events, unless it is queued already."""
         if self._next is None:
             self._next = asyncio.create_task(self._write(self._writing))
         return self._next
@@ -62,7 +59,7 @@ class Recorder:
     async def _write(self, before: asyncio.Task[RolloutError | None] | None) -> RolloutError | None:
         if before is not None:
             await before
-        # From here on what comes is for another write.
+        # Events recorded from here on go into another write.
         self._writing, self._next = self._next, None
         batch, self._pending = self._pending, []
         error = None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Argument specification of M(fleet.kexec.rolling_reboot), but for what is templated for each host."""
+"""Argument specification of M(fleet.kexec.rolling_reboot), without the options that are templated for each host."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .fallbacks import FALLBACK_NONE, FALLBACKS
 FAILURES_FAIL = "fail"
 FAILURES_REPORT = "report"
 
-# Commands, modules and hooks at a time. Each is a process or two on the controller.
+# Commands, modules and hooks that run at once; each takes one or two processes on the controller.
 CONNECTIONS = 64
 
 
 def rolling_argument_spec() -> dict[str, Any]:
-    """Types and choices. What values mean together is judged where they are read, so that it has a code."""
+    """Types and choices. Combinations are checked where the options are read, so that errors carry a code."""
     return {
         **image_argument_spec(),
         **policy_argument_spec(),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fallbacks for a host that does not come back, or comes back otherwise than asked, as far as the user allows them."""
+"""Fallbacks for a host that does not come back, or not with the expected system, as far as the user allows them."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ FALLBACKS = (FALLBACK_NONE, FALLBACK_FIRMWARE, FALLBACK_POWER_HOOK)
 
 
 class Fallbacks:
-    """What is done for one host.
+    """Fallbacks of one host.
 
-    :param fallback: one of :data:`FALLBACKS`. All but C(none) allow the method's own; C(power_hook) allows the hook, too.
+    :param fallback: one of :data:`FALLBACKS`. All but C(none) allow the method's own fallback; C(power_hook) allows the
+        hook, too.
     """
 
     def __init__(
@@ -55,8 +56,8 @@ class Fallbacks:
     async def until_back(self, intent: Intent, due: float, ask_at: float | None) -> tuple[Intent, HostAnswer]:
         """Watch until the host is back and proven.
 
-        :return: the reboot that it came back from, which may be another one, and its answer.
-        :raises GivenUp: it is not, with all that is allowed.
+        :return: the intent of the reboot that it came back from, which a fallback may have replaced, and its answer.
+        :raises GivenUp: the host is not back and proven after all fallbacks that are allowed.
         """
         try:
             answer = await self._flight.watch(intent, due, ask_at)
@@ -69,16 +70,13 @@ class Fallbacks:
         except RebootError as error:
             other = intent.method.fallback
             if self._fallback == FALLBACK_NONE or other is None or other.accepts(intent, answer.evidence):
-                # Not allowed, or of no use: the host is what it would come back as already.
+                # A fallback is not allowed, or useless: it would bring the host back as it is now.
                 raise GivenUp(error.reason, down=False) from error
             return await self._reboot_by(other, intent, answer, error)
         return intent, answer
 
     async def _power_cycle(self, intent: Intent, error: RebootError) -> HostAnswer:
-        """Cycle the power of a host that stays away, once.
-
-        What comes back then need not be proven: it comes through firmware.
-        """
+        """Power-cycle a host that stays down, once. It comes back through firmware, so no proof is needed."""
         failed = await self._hooks.power()
         if failed is not None:
             raise GivenUp(reason(error.reason.code, "%s; %s" % (error.reason.message, failed.message)), down=True)
@@ -94,9 +92,9 @@ class Fallbacks:
     async def _reboot_by(
         self, method: RebootMethod, intent: Intent, answer: HostAnswer, error: RebootError
     ) -> tuple[Intent, HostAnswer]:
-        """Reboot a host that came back otherwise than asked by another method."""
+        """Reboot a host that came back with an unexpected system once more, by another method."""
         prepared = await self._reboot.prepare(replace(self._request, method=method.name))
-        # The panic settings of now are those of the boot that is not as asked.
+        # The current panic settings are those of the unexpected boot; the original ones have to be restored.
         again = replace(prepared, boot_id=answer.evidence.boot_id, panic=intent.panic)
         await self._reboot.read_clock()
         await self._flight.declare(again)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The play's hosts, as a rollout wants them."""
+"""The play's hosts as a rollout uses them."""
 
 from __future__ import annotations
 
@@ -37,24 +37,23 @@ from .desk import Desk
 from .host_hooks import Hooks
 from .host_run import HostRun
 
-# A host that takes longer to run nothing does not serve.
+# A host that takes longer to run an empty command counts as down.
 ANSWER_TIMEOUT_S = 30.0
 
-# What is templated for each host by itself. Before that it may be anything.
+# Options that are templated for each host. Until then their values may have any type.
 PER_HOST = ("domains", "combination", *PHASES, "power_hook", "probe")
 
-# An option of ssh_config(5) that names a machine on the way; upper and lower case are the same there.
+# Options of ssh_config(5) that name jump hosts; option names are case-insensitive.
 _PROXY = re.compile(r"(proxyjump|proxycommand)\s*[=\s]\s*(.*)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class HostOptions:
-    """What the user says of one host, templated.
+    """Templated options of one host.
 
     :ivar domains: dimension → domain.
-    :ivar address: where its connection leads.
-    :ivar local: whether it is the machine that runs the playbook, by its connection.
-    :ivar service: to be watched while it reboots.
+    :ivar local: whether the connection is local, so that the host is the controller.
+    :ivar service: service to watch during the reboot.
     """
 
     domains: Mapping[str, str]
@@ -66,12 +65,12 @@ class HostOptions:
 
 
 class PlayFleet:
-    """The hosts of a play; see :class:`conductor.Fleet`.
+    """Hosts of a play; see :class:`conductor.Fleet`.
 
-    :param raw: options of :data:`PER_HOST` as they stand in the play.
-    :param service_prober: for services of theirs.
-    :param connections: how many connections, modules and hooks may be under way at once.
-    :param random: draws so many bytes, as hexadecimal digits.
+    :param raw: options of :data:`PER_HOST`, not templated yet.
+    :param service_prober: probes the hosts' services.
+    :param connections: maximum number of connections, modules and hooks in use at once.
+    :param random: draws this number of bytes, as hexadecimal digits.
     """
 
     def __init__(
@@ -104,10 +103,8 @@ class PlayFleet:
         self._jumps: set[str] = set()
         self._controller: Session | None = None
 
-    # Before the rollout.
-
     def read(self, names: Sequence[str], *, with_hooks: bool = True) -> None:
-        """Template what the user says of each of these hosts, so that what is wrong with it is told before anything begins.
+        """Template the options of these hosts, so that errors in them are found before the rollout begins.
 
         :raises RolloutError: C(SETTINGS_INVALID).
         :raises RebootError: C(PROBE_INVALID).
@@ -142,7 +139,7 @@ class PlayFleet:
                 self._jumps.update(_jump_hosts(connection.get(variable, "")))
 
     def options(self, name: str) -> HostOptions:
-        """What is known of a host that was read."""
+        """Options of a host that was read."""
         return self._options[name]
 
     def hosts(self, names: Iterable[str], history: History, lock_machines: Iterable[str]) -> list[HostSpec]:
@@ -165,13 +162,10 @@ class PlayFleet:
         return [Bystander(name, self._options[name].domains, self._hosts.groups(name)) for name in names]
 
     def goes_last(self, name: str, also: Iterable[str]) -> bool:
-        """Whether others need a host: to be reached through it, or because it is one of C(also), the machines of the lock."""
+        """Whether other hosts need this one: they are reached through it, or it is in C(also), the machines of the lock."""
         return not {name, self._options[name].address}.isdisjoint({*self._jumps, *also})
 
-    # During it.
-
     def run_of(self, host: HostSpec, desk: Desk) -> HostRun:
-        """What takes a host through the rollout."""
         options = self._options[host.name]
         session = self.session(host.name)
         return HostRun(
@@ -185,7 +179,6 @@ class PlayFleet:
         )
 
     def reboot_of(self, name: str, session: Session | None = None) -> HostReboot:
-        """The steps of a host's reboot."""
         service = self._options[name].service if name in self._options else None
         return HostReboot(
             session=session or self.session(name),
@@ -210,7 +203,6 @@ class PlayFleet:
         return ActionSession(action, variables, self._connect_timeout_s, self._at_once)
 
     async def sshd(self, name: str) -> Sshd | None:
-        """A host's sshd."""
         return await self.session(name).sshd()
 
     async def answers(self, name: str) -> bool:
@@ -229,13 +221,13 @@ class PlayFleet:
 
 _SSH_ARGUMENTS = ("ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args")
 _CONNECTION = ("ansible_connection", "ansible_host", *_SSH_ARGUMENTS)
-# By option: the field of Hooks.
+# Option → field of Hooks.
 _HOOKS = {**{phase: phase for phase in PHASES}, "power_hook": "power"}
 
 
 @contextlib.contextmanager
 def _named(host: str) -> Iterator[None]:
-    """Have what is said to a value that makes no sense name the host."""
+    """Add the host's name to errors about its options."""
     try:
         yield
     except (RolloutError, RebootError) as error:
@@ -243,7 +235,7 @@ def _named(host: str) -> Iterator[None]:
 
 
 def _hooks(value: Any, option: str) -> tuple[Hook, ...]:
-    # One hook may stand for itself.
+    # A single hook need not be in a list.
     return parse_hooks([value] if isinstance(value, Mapping) else value, option)
 
 
@@ -251,12 +243,12 @@ def _domains(value: Any) -> dict[str, str]:
     if value is None:
         return {}
     given = setting(value, "domains").entries("a dictionary of dimensions and the host's domain in each")
-    # A host without a domain in a dimension is in none.
+    # An empty domain means that the host is in none.
     return {dimension: str(domain.raw) for dimension, domain in given.items() if domain.raw != ""}
 
 
 def _combination(value: Any, variables: Mapping[str, Any]) -> str:
-    """What the user says, or else the product and kernel, where facts were gathered."""
+    """The user's value, or else the product and kernel from facts that were gathered."""
     if value:
         return str(value)
     facts = variables["ansible_facts"]
@@ -264,20 +256,20 @@ def _combination(value: Any, variables: Mapping[str, Any]) -> str:
 
 
 def _jump_hosts(arguments: str) -> set[str]:
-    """The machines that arguments of ssh lead through, as far as they tell."""
+    """Jump hosts named in arguments of ssh, as far as they can be told."""
     try:
         words = shlex.split(arguments)
     except ValueError:
         words = arguments.split()
     found: set[str] = set()
-    # An option's value is the rest of its word, or the next one.
+    # An option's value is the rest of its word, or the next word.
     for word, following in itertools.pairwise([*words, ""]):
         value = word[2:] or following
         if word.startswith("-J"):
             found.update(map(_host_of, value.split(",")))
         proxy = _PROXY.match(value.strip()) if word.startswith("-o") else None
         if proxy is not None:
-            # Which word of a command is the machine only ssh knows; a host of the play that is among them is meant.
+            # Which word of a ProxyCommand names the machine is unknown, so all words are taken. Only hosts of the play match.
             found.update(map(_host_of, re.split(r"[,\s]+", proxy[2])))
     return found
 

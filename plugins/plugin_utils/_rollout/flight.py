@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One host's reboot in a rollout, from its intent until it is proven how it came back.
+"""Reboot of one host in a rollout, from its intent to the proof of how it came back.
 
-Every step is in the journal, the intent before the host is told.
+Every step is journalled; the intent is on disk before the host is triggered.
 """
 
 from __future__ import annotations
@@ -28,10 +28,7 @@ from .desk import Desk
 
 
 class GivenUp(Exception):
-    """Raised when a host is given up.
-
-    :ivar down: whether it has to be taken for down.
-    """
+    """Raised when a host has failed; C(down) if it has to count as down."""
 
     def __init__(self, why: Reason, down: bool) -> None:
         super().__init__(why.message)
@@ -40,13 +37,13 @@ class GivenUp(Exception):
 
 
 class Flight:
-    """One host's reboot, or more than one, if the first does not end as it should.
+    """Reboot of one host, and a second one if the first does not end as expected.
 
-    :param now_utc: seconds since 1970, UTC.
-    :ivar phase: how far the host has come, before its intent, too.
-    :ivar triggered: whether it may have rebooted, or may yet.
-    :ivar told: whether a trigger was ever sent, though it may have been called off.
-    :ivar came_back_from: the reboot that it came back from last; None if it did not.
+    :param now_utc: seconds since 1970.
+    :ivar phase: phase of the host; also kept up to date before its intent.
+    :ivar triggered: whether the host may have rebooted, or may still reboot.
+    :ivar told: whether a trigger was ever sent, even if it was called off later.
+    :ivar came_back_from: intent of the reboot that the host came back from last; None if it did not come back.
     """
 
     def __init__(self, name: str, reboot: HostReboot, request: RebootRequest, desk: Desk, now_utc: Callable[[], float]) -> None:
@@ -63,7 +60,7 @@ class Flight:
         reboot.probed = self._probed
 
     async def declare(self, intent: Intent) -> None:
-        """Have it on disk that the host is about to be told, so that whoever comes after asks it."""
+        """Write the intent to disk before the host is triggered, so that a resume asks the host."""
         self._desk.record(
             events.HostIntent(
                 host=self._name,
@@ -79,9 +76,9 @@ class Flight:
         await self._desk.durable()
 
     async def trigger(self, intent: Intent) -> None:
-        """Tell the host to reboot.
+        """Trigger the reboot.
 
-        :raises GivenUp: it can't.
+        :raises GivenUp: that failed.
         """
         self.phase = Phase.INTENT
         self.triggered = True
@@ -101,13 +98,13 @@ class Flight:
         try:
             await self._desk.confirm_slot(self._name)
         except RolloutError:
-            # It has not begun. Without a slot it must not; it is undone where that is certain.
+            # The reboot has not begun, and must not begin without a slot. It no longer counts as triggered once that is certain.
             self.triggered = not await self._reboot.call_off()
             raise
         await self._tell(intent, timeout_s)
 
     def failed(self, error: RebootError) -> GivenUp:
-        """The end of a host whose reboot failed: if it never began, and that is certain, the host serves on."""
+        """Exception for a failed reboot. If the reboot certainly never began, the host stays in service."""
         not_rebooted = isinstance(error, NotRebooted)
         self.triggered = not (isinstance(error, NotRebooted) and error.called_off)
         return GivenUp(error.reason, down=not_rebooted and self.triggered)
@@ -131,7 +128,7 @@ class Flight:
         return answer
 
     async def watch_on(self, intent: Intent) -> HostAnswer:
-        """Watch a host that has been down for too long already."""
+        """Watch a host that has exceeded its timeout for another one."""
         answer = await self._reboot.watch(intent, self._now(), self._request.reboot_timeout_s)
         self._came_back(intent)
         return answer
@@ -163,7 +160,7 @@ class Flight:
         )
 
     def verify(self, intent: Intent, answer: HostAnswer) -> None:
-        """Hold what runs against what was asked for, and keep what it is where it is something else.
+        """Compare the running system with the requested one, and journal it if they differ.
 
         :raises RebootError: C(NOT_PROVEN).
         """
@@ -174,7 +171,7 @@ class Flight:
             raise
 
     def verified(self, answer: HostAnswer) -> None:
-        """Note that the host came back as it should, or as somebody allows."""
+        """Record that the host came back as requested, or by a fallback that is allowed."""
         self.phase = Phase.VERIFIED
         result = self._reboot.result
         self._desk.record(

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks around one host's reboot, run one after the other and journalled."""
+"""Hooks around the reboot of one host, run one after the other and journalled."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ ON_FAILURE = "on_failure"
 
 @dataclass(frozen=True)
 class Hooks:
-    """Hooks of one host.
-
-    :ivar power: power-cycles a host that does not come back.
-    """
+    """Hooks of one host; C(power) power-cycles it if it does not come back."""
 
     before: tuple[Hook, ...] = ()
     after: tuple[Hook, ...] = ()
@@ -32,7 +29,7 @@ class Hooks:
 
 
 class HostHooks:
-    """One host's hooks, ready to run."""
+    """Runner of one host's hooks."""
 
     def __init__(self, name: str, hooks: Hooks, runner: HookRunner, record: Callable[[Event], None]) -> None:
         self._name = name
@@ -42,19 +39,15 @@ class HostHooks:
 
     @property
     def drains(self) -> bool:
-        """Whether there are hooks that may have to be made up for."""
+        """Whether there are hooks whose effect may have to be undone."""
         return bool(self._hooks.before)
 
     @property
     def has_power(self) -> bool:
-        """Whether the host can be power-cycled."""
         return bool(self._hooks.power)
 
     async def before(self) -> Reason | None:
-        """Drain the host.
-
-        :return: why the first hook failed that did; None if none did.
-        """
+        """Drain the host; return the failure of the first hook that failed, or None."""
         return await self._run("before", self._hooks.before)
 
     async def after(self) -> Reason | None:
@@ -66,7 +59,7 @@ class HostHooks:
         return await self._run("power_hook", self._hooks.power)
 
     async def on_failure(self) -> None:
-        """Tell whom it concerns that the host is given up."""
+        """Notify that the host has failed."""
         await self._run(ON_FAILURE, self._hooks.on_failure)
 
     async def _run(self, phase: str, hooks: Sequence[Hook]) -> Reason | None:
@@ -86,7 +79,7 @@ class HostHooks:
             )
             if not outcome.ok:
                 failed = failed or reason("HOOK_FAILED", "%s hook %s: %s" % (phase, hook.name, outcome.message))
-                # Whoever is to be told of a failure is told, whether others could be or not.
+                # A failed notification must not prevent the others.
                 if phase != ON_FAILURE:
                     break
         return failed

@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One host's way through a rollout, from its facts to its release.
+"""Run of one host through a rollout, from its facts to its release.
 
-Until the intent is in the journal, everything that was begun is undone if the
-host does not go on. From then on the host may have rebooted, and what became
-of it is found out, by this process or by the one that resumes the run.
+Until the intent is in the journal, all preparations are undone if the host does not go on. From then on the host may have
+rebooted, so this process, or the one that resumes the run, has to find out how the reboot ended.
 """
 
 from __future__ import annotations
@@ -39,21 +38,18 @@ from .fallbacks import Fallbacks
 from .flight import Flight, GivenUp
 from .host_hooks import Hooks, HostHooks
 
-# How soon another controller's slots are looked at again.
+# Interval between attempts to take a slot while other controllers hold all of them.
 SLOT_RETRY_S = 2.0
-# A host that is asked by a resume answers soon, or is down.
+# A host that does not answer a resume within this time counts as down.
 ASK_TIMEOUT_S = 10.0
 
 
 class _Discarded(Exception):
-    """Raised when a host is not to go any more."""
+    """Raised when a host may no longer go."""
 
 
 class HostRun:
-    """One host.
-
-    :param now_utc: seconds since 1970, UTC.
-    """
+    """Run of one host; C(now_utc) returns seconds since 1970."""
 
     def __init__(
         self,
@@ -86,13 +82,13 @@ class HostRun:
             desk=desk,
         )
         self._drained = False
-        # For the timeline: how long it was drained before, and when it was healthy again.
+        # For the timeline: the interval of draining, and the time when the host was healthy again.
         self._draining: Interval | None = None
         self._healthy_at: float | None = None
 
     @property
     def result(self) -> RebootResult:
-        """The reboot as far as it is known."""
+        """Result of the reboot so far."""
         return self._reboot.result
 
     async def run(self) -> None:
@@ -101,21 +97,19 @@ class HostRun:
         self._reboot.end_probe()
 
     async def resume(self, state: HostState) -> None:
-        """Go on with a host that another process had triggered, or was about to."""
+        """Continue with a host that another process had triggered, or was about to trigger."""
         await self._guarded(self._from_the_intent(state))
         self._reboot.end_probe()
 
     async def clean_up(self, state: HostState) -> None:
-        """Undo what another process had begun on a host that is not to go any more."""
+        """Undo the preparations of another process on a host that may no longer go."""
         self._drained = state.maybe_drained
         self._reboot.touched = state.maybe_staged
         with contextlib.suppress(CodedError, SessionLost):
             await self._undo()
 
-    # Ends.
-
     async def _guarded(self, steps: Awaitable[None]) -> None:
-        """Run steps, and see to it that the host ends in one way, and in one only."""
+        """Run steps, and make sure that the host ends in exactly one way."""
         try:
             await steps
             return
@@ -128,7 +122,7 @@ class HostRun:
         except SessionLost as error:
             why, down = reason("UNREACHABLE", "the host could not be reached: %s" % error), True
         except RolloutError as error:
-            # It is the run that can't go on, not the host.
+            # The run can't continue; the host itself has no problem.
             if not self._flight.triggered:
                 await self._undo()
                 self._desk.discarded(self._name)
@@ -153,7 +147,7 @@ class HostRun:
 
     async def _fail(self, why: Reason, down: bool) -> None:
         self._reboot.end_probe()
-        # One that rebooted and is not as it should be stays drained: on_failure says so to whom it concerns.
+        # A host that rebooted and is not as expected stays drained; on_failure hooks notify of it.
         if not self._flight.triggered and not await self._undo():
             why = reason(
                 why.code, "%s; an image may still be loaded on it, which turns its next reboot into a kexec" % why.message
@@ -166,10 +160,7 @@ class HostRun:
         await self._tell_timeline()
 
     async def _undo(self) -> bool:
-        """Unload what was staged, and undrain.
-
-        :return: whether it is certain that nothing is loaded.
-        """
+        """Unload the staged image and undrain the host; return whether certainly no image is loaded."""
         unstaged = not self._reboot.touched or await self._reboot.call_off()
         self._record(events.HostUnstaged(host=self._name, ok=unstaged, told=self._flight.told))
         if self._drained:
@@ -179,10 +170,8 @@ class HostRun:
         await self._desk.give_slot_back(self._name)
         return unstaged
 
-    # Up to the trigger.
-
     async def _from_the_start(self, out: bool = False) -> None:
-        """:param out: it costs capacity already, and need not be let go."""
+        """Take the host from its facts to its release; C(out) if it is in flight already and needs no Go."""
         self._record(events.HostPreparing(host=self._name))
         await self._desk.durable()
         began = self._now()
@@ -209,11 +198,11 @@ class HostRun:
             raise _Discarded
         went = self._now()
         await self._drain()
-        # From here on nothing of this host's may take long.
+        # This takes a while, so it comes before the gate, after which the trigger has to follow soon.
         await self._reboot.unshare()
         await self._pass_the_gate()
         await self._flight.declare(intent)
-        # The journal may have taken its time; nobody is told to reboot by a run that lost its lease or was stopped meanwhile.
+        # Writing the intent may have taken long: a run that lost its lease or was stopped meanwhile must not trigger.
         await self._desk.confirm_slot(self._name)
         denied = self._desk.may_trigger(self._name)
         if denied is not None and denied.code != WAITING:
@@ -226,9 +215,9 @@ class HostRun:
         self._flight.phase = Phase.DRAINING
         self._record(events.HostDraining(host=self._name))
         if self._hooks.drains:
-            # Else there is nothing that would have to be undone, and a host that is out does not wait for a disk.
+            # Without hooks there is nothing to undo after a crash, so the host need not wait for the disk.
             await self._desk.durable()
-        # A hook that failed may have done a part of its work.
+        # Even a hook that failed may have done part of its work.
         self._drained = self._hooks.drains
         failed = await self._hooks.before()
         if failed is not None:
@@ -237,14 +226,14 @@ class HostRun:
         self._record(events.HostDrained(host=self._name, duration_ms=self._ms_since(began)))
 
     async def _pass_the_gate(self) -> None:
-        """Wait for room in the budget, and for a slot of the one that is shared with other controllers."""
+        """Wait for capacity, and for a slot of the lock shared with other controllers."""
         self._flight.phase = Phase.GATE
         while True:
             denied = self._desk.may_trigger(self._name)
             if denied is None and not await self._desk.take_slot(self._name):
                 await self._desk.change(SLOT_RETRY_S)
                 continue
-            # Taking the slot took time.
+            # Capacity may have been lost while the slot was taken.
             denied = denied or self._desk.may_trigger(self._name)
             if denied is None:
                 return
@@ -253,10 +242,8 @@ class HostRun:
                 raise _Discarded
             await self._desk.change()
 
-    # From the trigger on.
-
     async def _from_the_intent(self, state: HostState) -> None:
-        """See what became of a host that may have rebooted."""
+        """Find out how the reboot of a host that may have been triggered went, and take it to its release."""
         self._drained = state.maybe_drained
         self._flight.triggered = self._flight.told = True
         self._flight.phase = state.phase
@@ -270,13 +257,13 @@ class HostRun:
             allowed=self._request.methods,
         )
         self._reboot.adopt(intent, state.release_before, state.staged)
-        # It holds one, unless the lock has lost its memory. Without one it is watched all the same.
+        # The host still holds its slot, unless the lock's backend lost its state. It is watched even without a slot.
         with contextlib.suppress(RolloutError):
             await self._desk.take_slot(self._name)
         now, ago_s = self._now(), max(0.0, self._now_utc() - time_of(state.intended_at))
         answer = await self._reboot.ask(intent.token, ASK_TIMEOUT_S)
         if answer is not None and answer.idle and not intent.method.is_over(intent, answer.evidence):
-            # It never heard of it, or somebody stopped it.
+            # The host never received the trigger, or someone stopped it.
             self._flight.triggered = False
             await self._from_the_start(out=True)
             return
@@ -284,7 +271,6 @@ class HostRun:
         await self._see_through(intent, now - ago_s, due=now - ago_s, ask_at=now)
 
     async def _see_through(self, intent: Intent, went: float, due: float, ask_at: float | None = None) -> None:
-        """Watch, verify, and put the host back into service."""
         intent, answer = await self._fallbacks.until_back(intent, due, ask_at)
         await self._reboot.restore_panic(intent, answer)
         self._flight.verified(answer)
@@ -304,7 +290,7 @@ class HostRun:
         await self._tell_timeline()
 
     async def _tell_timeline(self) -> None:
-        """Have in the journal where the time went. The host costs nothing any more; only the end of the run waits for it."""
+        """Journal the timeline. The host has ended by then, so only the end of the run waits for this."""
         if self._flight.came_back_from is None:
             return
         timeline = await self._reboot.timeline(
@@ -312,8 +298,6 @@ class HostRun:
         )
         if timeline is not None:
             self._record(events.HostTimeline(host=self._name, timeline=timeline))
-
-    # Small things.
 
     def _record(self, event: Event) -> None:
         self._desk.record(event)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The worker process of Ansible that a rollout runs in: its parent, its memory, and its limits."""
+"""Ansible worker process that a rollout runs in: its parent, memory and limits."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ import resource
 from collections.abc import Callable, Iterator
 from typing import Any
 
-# How often a worker looks whether the playbook that it belongs to is still there.
+# Interval at which a worker checks that its playbook is still running.
 PARENT_CHECK_S = 0.5
 
 
 class Orphaned(Exception):
-    """Raised when the playbook is gone; whoever resumes the run goes on."""
+    """Raised when the playbook's process is gone; a resume continues the run."""
 
 
 async def while_parent_lives(work: Any, may_outlive: Callable[[], bool]) -> None:
-    """Do something, and stop in the middle of it if the parent process dies.
+    """Await work, and cancel it if the parent process dies, unless it may outlive the parent, as after a request to stop.
 
-    Who was told to stop finishes what is under way, though, and then nobody need be there.
-
-    :raises Orphaned: it did.
+    :raises Orphaned: the parent died.
     """
     parent = os.getppid()
     task = asyncio.ensure_future(work)
@@ -43,9 +41,9 @@ async def while_parent_lives(work: Any, may_outlive: Callable[[], bool]) -> None
 
 @contextlib.contextmanager
 def short_collections() -> Iterator[None]:
-    """Keep the garbage collector from going through all that Ansible has loaded, again and again.
+    """Exempt the objects that Ansible has loaded from garbage collection.
 
-    That stops the event loop for a tenth of a second each time, and most often when many hosts come back at once.
+    Each pass over them stops the event loop for a tenth of a second, most often when many hosts come back at once.
     """
     gc.collect()
     gc.freeze()
@@ -56,7 +54,7 @@ def short_collections() -> Iterator[None]:
 
 
 def allow_all_descriptors() -> None:
-    """A window of a thousand hosts takes more than most shells allow, and less than the system does."""
+    """Raise the soft limit on open files; a window of a thousand hosts needs more than most shells allow."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(

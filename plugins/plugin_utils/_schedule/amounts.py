@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Amounts: so many hosts, or a percentage of them."""
+"""Amounts of hosts: a count, or a percentage."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _PERCENTAGE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
 
 @dataclass(frozen=True)
 class Amount:
-    """A count, or a percentage of something that is counted later.
+    """Count of hosts, or a percentage of a total that is known later.
 
-    :ivar number: of hosts, or percent. A fraction, because 29 % of 100 are 29, and not what floats make of it.
+    :ivar number: hosts or percent; a fraction, because 29 % of 100 must be exactly 29.
     """
 
     number: Fraction
     is_percentage: bool = False
 
     def of(self, total: int) -> int:
-        """How many of C(total) hosts: a percentage rounds down, a count is what it is."""
+        """Number of hosts out of C(total). A percentage rounds down; a count stays as it is."""
         return int(self._exactly(total))
 
     def of_at_least(self, total: int) -> int:
-        """How many of C(total) hosts, where a percentage has to round up."""
+        """Number of hosts out of C(total), with percentages rounded up."""
         return -int(-self._exactly(total) // 1)
 
     def _exactly(self, total: int) -> Fraction:
@@ -41,9 +41,9 @@ class Amount:
 
 
 def parse_amount(value: Value, least: int = 0) -> Amount:
-    """Read an amount as users write it: C(3), C("3"), C("25%") or C("0.5 %").
+    """Parse an amount such as C(3), C("3"), C("25%") or C("0.5 %").
 
-    :param least: a smaller number is an error; a percentage has to be more than 0 if this is.
+    :param least: smallest valid count; if it is above 0, a percentage has to be above 0, too.
     :raises RolloutError: C(SETTINGS_INVALID).
     """
     text = "" if isinstance(value.raw, bool) else str(value.raw).strip()

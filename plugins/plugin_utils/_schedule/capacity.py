@@ -13,7 +13,7 @@ from .limits import Limit
 class Capacity:
     """Count of unavailable hosts: in flight (because of the rollout) or down (for any reason). A host that is both counts once.
 
-    A call costs as much as a host has limits, however large the fleet.
+    The cost of a call depends on the number of limits of the host, not on the size of the fleet.
 
     :param limits: name → the limits it counts for.
     """
@@ -27,7 +27,6 @@ class Capacity:
 
     @property
     def in_flight(self) -> int:
-        """Number of hosts in flight."""
         return len(self._in_flight)
 
     def blocked(self, name: str) -> Limit | None:
@@ -39,7 +38,7 @@ class Capacity:
         return None
 
     def unavailable(self, limit: Limit) -> Collection[str]:
-        """Members that count against a limit now, the longest first."""
+        """Members that count against a limit now, the longest unavailable first."""
         return self._unavailable[limit].keys()
 
     def take(self, name: str) -> None:
@@ -48,18 +47,12 @@ class Capacity:
         self._count(name)
 
     def give_back(self, name: str, down: bool) -> tuple[Limit, ...]:
-        """Count a host as no longer in flight, though it may be down.
-
-        :return: limits that have room now.
-        """
+        """Count a host as no longer in flight, and return the limits that may have room now."""
         self._in_flight.discard(name)
         return self.seen(name, up=not down)
 
     def seen(self, name: str, up: bool) -> tuple[Limit, ...]:
-        """Count a host or bystander as up or down.
-
-        :return: limits that have room now.
-        """
+        """Count a host or bystander as up or down, and return the limits that may have room now."""
         if up:
             self._down.discard(name)
         else:

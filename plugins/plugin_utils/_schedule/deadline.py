@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Until when: a number of seconds, a time of day, or a point in time."""
+"""Deadlines: a number of seconds, a time of day, or a point in time."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ _TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
 def seconds_until(text: str, now: datetime) -> float:
-    """How long there is.
+    """Seconds until a deadline.
 
-    :param text: seconds; C(HH:MM), the next time that it is so in the time zone of C(now); or a point in time as
-        ISO 8601 writes it, in that time zone if it names none.
-    :param now: with a time zone.
-    :raises RolloutError: C(SETTINGS_INVALID): it is none of these, or past.
+    :param text: seconds; C(HH:MM), next time in the time zone of C(now); or ISO 8601, by default in that time zone.
+    :param now: current time, with a time zone.
+    :raises RolloutError: C(SETTINGS_INVALID): the text is none of these, or the time is past.
     """
     given = setting(text, "deadline")
     time_of_day = _TIME_OF_DAY.fullmatch(text.strip())

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Failure budget: number of failures so far, and whether they exceed the budget."""
+"""Count of failures, and comparison with the failure budget."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from .settings import FailureBudget
 
 
 class Failures:
-    """Count of failures.
-
-    :param total: number of hosts to reboot.
-    """
+    """Count of failures among C(total) hosts to reboot."""
 
     def __init__(self, budget: FailureBudget, total: int) -> None:
         self._budget = budget
@@ -31,10 +28,7 @@ class Failures:
         self._in_a_row = 0
 
     def failed(self, host: HostSpec) -> Reason | None:
-        """Count a host that failed.
-
-        :return: C(FAILURE_BUDGET_SPENT) if that exceeds the budget.
-        """
+        """Count a host that failed, and return C(FAILURE_BUDGET_SPENT) if that exceeds the budget."""
         self._failed += 1
         self._in_a_row += 1
         spent = []

@@ -16,7 +16,7 @@ from .plan import Plan
 from .settings import Settings
 from .simulation import Course, Fate, simulate
 
-# Many hosts even out by themselves, and take longer to simulate.
+# Total over all draws: a large fleet needs fewer draws, because its hosts even out, and takes longer to simulate.
 _HOSTS_SIMULATED = 5_000
 _LEAST_DRAWS = 5
 _MOST_DRAWS = 200
@@ -24,13 +24,7 @@ _MOST_DRAWS = 200
 
 @dataclass(frozen=True)
 class Forecast:
-    """Forecast of a rollout in which no host fails.
-
-    :ivar total_p50_s: median of the simulated rollouts.
-    :ivar total_p95_s: 95th percentile of the simulated rollouts.
-    :ivar course: the median rollout.
-    :ivar draws: number of simulated rollouts.
-    """
+    """Forecast of a rollout in which no host fails: percentiles and median course of C(draws) simulated rollouts."""
 
     total_p50_s: float
     total_p95_s: float
@@ -47,10 +41,7 @@ class Forecast:
 
 
 def forecast(plan: Plan, settings: Settings, history: History, seed: int) -> Forecast:
-    """Simulate rollouts with durations drawn from history, in which no host fails and long outages stop nothing.
-
-    The same arguments give the same forecast.
-    """
+    """Simulate rollouts in which no host fails and long outages stop nothing. The same arguments give the same forecast."""
     settings = replace(settings, regression=None)
     random = Random(seed)  # noqa: S311
 

@@ -21,12 +21,7 @@ _Z95 = 1.6449
 
 
 class History:
-    """Measured durations by combination.
-
-    :param samples: combination → durations of hosts that were done.
-    :param default: prediction for combinations without samples.
-    :ivar samples: combinations that have samples.
-    """
+    """Measured durations by combination; those without samples have the default prediction."""
 
     def __init__(self, samples: Mapping[str, Sequence[Phases]], default: Prediction = DEFAULT) -> None:
         self.samples = {combination: values for combination, values in samples.items() if values}
@@ -37,7 +32,7 @@ class History:
         self._predictions = {combination: _prediction(values) for combination, values in self.samples.items()}
 
     def prediction(self, combination: str) -> Prediction:
-        """Prediction for hosts of a combination, each phase for itself."""
+        """Prediction for hosts of a combination. Percentiles are of each phase for itself."""
         return self._predictions.get(combination, self._default)
 
     def draw(self, combination: str, random: Random) -> Phases:

@@ -36,7 +36,7 @@ ENDED = frozenset({Status.DONE, Status.REFUSED, Status.FAILED, Status.SKIPPED, S
 
 @dataclass(frozen=True)
 class Phases:
-    """Durations of a host's phases, in seconds.
+    """Durations of a host's phases.
 
     :ivar prepare_s: facts and staging; the host still serves.
     :ivar drain_s: from its Go to the trigger.
@@ -61,7 +61,6 @@ class Phases:
 
     @property
     def total_s(self) -> float:
-        """Time of all phases."""
         return self.prepare_s + self.drain_s + self.outage_s + self.after_s
 
 
@@ -83,11 +82,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Member:
-    """Machine that counts for limits.
-
-    :ivar domains: dimension (rack, zone, …) → the machine's domain.
-    :ivar groups: names of its groups in the inventory.
-    """
+    """Machine that counts for limits. Its domains are by dimension (rack, zone, …), its groups those of the inventory."""
 
     name: str
     domains: Mapping[str, str]

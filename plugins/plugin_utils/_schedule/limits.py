@@ -18,11 +18,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, eq=False)
 class Limit:
-    """Limit for the members of a domain or group. Compared by identity.
-
-    :ivar of: the domain or group and the option, in words.
-    :ivar most: number of members that may be unavailable.
-    """
+    """Limit on unavailable members of a domain or group, compared by identity. C(of) names both and the option, in words."""
 
     of: str
     most: int
@@ -37,8 +33,7 @@ class Limit:
 def limits_for(hosts: Sequence[HostSpec], others: Sequence[Member], settings: Settings) -> Mapping[str, tuple[Limit, ...]]:
     """Limits that each host and each other member counts for, by name.
 
-    :raises RolloutError: C(DOMAIN_UNKNOWN), C(GROUP_UNKNOWN), or C(LIMIT_UNSATISFIABLE) for a limit that would never
-        allow a host to go.
+    :raises RolloutError: C(DOMAIN_UNKNOWN), C(GROUP_UNKNOWN), or C(LIMIT_UNSATISFIABLE): a limit never lets a host go.
     """
     members: list[Member] = [*hosts, *others]
     to_reboot = {host.name for host in hosts}

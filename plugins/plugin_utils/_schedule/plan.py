@@ -29,10 +29,7 @@ LAST = "last"
 
 @dataclass(frozen=True)
 class Wave:
-    """Hosts that end before the next wave begins.
-
-    :ivar soak_s: pause after it.
-    """
+    """Hosts that end before the next wave begins, and the pause after them."""
 
     name: str
     hosts: tuple[HostSpec, ...]
@@ -61,7 +58,6 @@ class Plan:
 def make_plan(hosts: Sequence[HostSpec], bystanders: Sequence[Bystander], settings: Settings, seed: int) -> Plan:
     """Order hosts and split them into waves: canaries, waves by size, and hosts that have to go last.
 
-    :param seed: seed of the order C(shuffle).
     :raises RolloutError: C(DOMAIN_UNKNOWN), C(GROUP_UNKNOWN) or C(LIMIT_UNSATISFIABLE).
     :raises ValueError: a name occurs twice.
     """

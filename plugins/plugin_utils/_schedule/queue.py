@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Queue of hosts in the order of the plan, which sets aside hosts that a limit holds up.
 
-A host that is set aside is looked at again only when its limit has room. Then the first host of that limit is looked at, and
-the next one only if the first leaves the queue or is held up by another limit. So the cost follows the work, however many
-hosts a limit holds up, and a host that is held up is in nobody's way.
+When a limit has room, its first host is looked at again, and the next one only if the first leaves the queue or is held up by
+another limit. So the cost does not depend on how many hosts a limit holds up, and none of them blocks other hosts.
 """
 
 from __future__ import annotations
@@ -28,15 +27,13 @@ class HostQueue:
         self.held = 0
 
     def __bool__(self) -> bool:
-        """Whether there is a host to look at."""
         return bool(self._free)
 
     def held_by(self) -> Limit | None:
-        """Any limit that holds up hosts; None if there is none."""
+        """Some limit that holds up hosts."""
         return next((limit for limit, held in self._held.items() if held), None)
 
     def add(self, position: int) -> None:
-        """Add a host."""
         heappush(self._free, position)
 
     def pop(self) -> int:

@@ -16,10 +16,7 @@ from .settings import Regression
 
 
 class Outages:
-    """Outages by combination, of earlier runs and of this one.
-
-    :param samples: combination → seconds.
-    """
+    """Outages by combination, of this run and of earlier ones (C(samples), in seconds)."""
 
     def __init__(self, regression: Regression, samples: Mapping[str, Sequence[float]]) -> None:
         self._least = regression.samples
@@ -28,10 +25,7 @@ class Outages:
         self._seen = {combination: sorted(values) for combination, values in samples.items()}
 
     def judge(self, host: HostSpec, outage_s: float) -> Reason | None:
-        """Take in the outage of a host.
-
-        :return: C(REGRESSION) if it was too long for its combination.
-        """
+        """Take in the outage of a host, and return C(REGRESSION) if it was too long for its combination."""
         seen = self._seen.setdefault(host.combination, [])
         verdict = None
         if len(seen) >= self._least:

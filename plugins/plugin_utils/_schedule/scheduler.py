@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Scheduler of a rollout: decides which host does what next. Pure, driven by events and by the clock.
 
-The conductor reports events, and asks after each what to do. An answer costs as much as there is to do, however large the
-fleet.
+The conductor reports events and asks what to do after each. The cost of an answer does not depend on the size of the fleet.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _SETTLED = frozenset({Status.DONE, Status.FAILED, Status.REFUSED})
 
 @dataclass(frozen=True)
 class Prepare:
-    """Decision to get facts and stage; everything about it can be undone."""
+    """Decision to gather facts and stage, which can be undone."""
 
     host: HostSpec
 
@@ -58,16 +57,16 @@ Decision = Prepare | Go | Discard
 class Scheduler:
     """Scheduler of one rollout.
 
-    Hosts are prepared while others are in flight: at most as many as the window has, and for each limit at most as many as it
-    allows. Hosts that are ready and held up by a limit don't count for the first, so that they are in nobody's way.
+    Hosts are prepared while others are in flight, up to the size of the window and, for each limit, up to that limit. Ready
+    hosts that a limit holds up don't count towards the window, so they block no other hosts.
 
-    A failed host frees its place in the window. If it is down it stays unavailable until it is seen up. A refused host counts
-    for nothing, unless :meth:`seen` reports it down.
+    A failed host frees its place in the window, but while it is down it stays unavailable until :meth:`seen` reports it up.
+    A refused host does not count, unless :meth:`seen` reports it down.
 
     :param start: monotonic seconds, like every time here.
     :param samples: combination → outages of earlier runs in seconds, for C(stop_on_regression).
     :param done: final statuses of hosts in the run that is resumed, in the order in which they ended. Failures among them
-        count. A host that was skipped or discarded starts anew, and one that is down has to be reported by :meth:`seen`.
+        count. A host that was skipped or discarded starts over; report one that is down by :meth:`seen`.
     """
 
     def __init__(
@@ -90,10 +89,10 @@ class Scheduler:
         self._failures = Failures(settings.failure_budget, len(self._hosts))
         self._outages = Outages(settings.regression, samples or {}) if settings.regression else None
 
-        # Hosts of the waves that have begun: those to prepare, and those to let go.
+        # Hosts of the waves that have begun: those to prepare, and those that are ready.
         self._waiting = HostQueue()
         self._ready = HostQueue()
-        # How many hosts were prepared ahead of each limit.
+        # Number of hosts prepared ahead for each limit.
         self._ahead: Counter[Limit] = Counter()
 
         self._wave = -1
@@ -101,7 +100,7 @@ class Scheduler:
         self._last_end = start
         self._soak_until: float | None = None
 
-        # Hosts that may not be triggered yet for want of capacity.
+        # Hosts that wait for capacity before their trigger.
         self._gated: set[str] = set()
         # Hosts whose preparation is being undone, and those among them that :meth:`next` has yet to name.
         self._discarding: dict[str, Reason] = {}
@@ -110,7 +109,7 @@ class Scheduler:
         self._deadline = start + settings.deadline_s if settings.deadline_s is not None else None
         shortest_s = min((host.predicted.p95.from_go_s for host in self._hosts), default=0.0)
         self._last_go = self._deadline - shortest_s if self._deadline is not None else None
-        # Set once a host was left out because of the deadline.
+        # Set once the deadline leaves out a host.
         self._late: Reason | None = None
 
         self._stall_s = settings.stall_s
@@ -140,15 +139,12 @@ class Scheduler:
             self._ready.add(self._position[host])
 
     def refused(self, host: str, reason: Reason, now: float) -> None:
-        """Take in that a host is not to be rebooted and nothing on it was changed, which does not count as a failure."""
+        """Take in that a host is not rebooted and was not changed, which does not count as a failure."""
         self._expect(host, Status.PREPARING)
         self._end(host, Status.REFUSED, now)
 
     def released(self, host: str, now: float, outage_s: float | None) -> None:
-        """Take in that a host is proven rebooted, healthy and in service.
-
-        :param outage_s: None if it could not be measured.
-        """
+        """Take in that a host is proven rebooted, healthy and in service; C(outage_s) is None if it was not measured."""
         self._expect(host, Status.IN_FLIGHT)
         self._end(host, Status.DONE, now)
         self._freed(self._capacity.give_back(host, down=False))
@@ -158,17 +154,14 @@ class Scheduler:
             self.stop(verdict, now)
 
     def failed(self, host: str, now: float, reason: Reason, down: bool) -> None:
-        """Take in that a host failed, while it was in flight or while it was prepared.
-
-        :param down: whether it is down, and so unavailable until it is seen up.
-        """
+        """Take in that a host failed, in flight or during its preparation; C(down) if it is unavailable until seen up."""
         self._expect_busy(host)
         self._end(host, Status.FAILED, now)
         self._freed(self._capacity.give_back(host, down))
         self._charge(host, "%s: %s" % (reason.code, reason.message), now)
 
     def seen(self, host: str, up: bool, now: float) -> None:
-        """Take in that a host or bystander was seen up or down, for whatever reason."""
+        """Take in that a host or bystander was seen up or down, for any reason."""
         self._freed(self._capacity.seen(host, up))
 
     def discarded(self, host: str) -> None:
@@ -178,13 +171,13 @@ class Scheduler:
         self._freed(self._capacity.give_back(host, down=False))
 
     def adopt(self, host: str, now: float) -> None:
-        """Take in that a host is in flight already, from the run that is resumed, even if the rollout has been stopped."""
+        """Take in that a host is in flight from the run that is resumed, even if the rollout has been stopped."""
         self._expect(host, Status.WAITING, Status.SKIPPED)
         self._set(host, Status.IN_FLIGHT)
         self._capacity.take(host)
 
     def stop(self, reason: Reason, now: float) -> None:
-        """Start nothing more. Hosts in flight go on; the first reason stands."""
+        """Start no more hosts. Those in flight continue; the first reason stands."""
         if self._stopped:
             return
         self._stopped = reason
@@ -198,10 +191,7 @@ class Scheduler:
     # Decisions.
 
     def next(self, now: float) -> list[Decision]:
-        """Decide what to do now, in order. Each decision is given once, so it has to be carried out.
-
-        Call it after every event, and at :meth:`wake_at`.
-        """
+        """Decide what to do now, in order. Call it after every event and at :meth:`wake_at`; each decision is given once."""
         decisions: list[Decision] = []
         if self._last_go is not None and now >= self._last_go and not self.finished(now):
             self.stop(self._too_late("no host is predicted to be released before"), now)
@@ -218,10 +208,10 @@ class Scheduler:
         return decisions
 
     def may_trigger(self, host: str, now: float) -> Reason | None:
-        """Check once more before the trigger: capacity may have been lost while the host was drained.
+        """Check again before the trigger: capacity may have been lost while the host was drained.
 
-        :return: None to go on; a reason with code :data:`WAITING` if the host has to stay drained and ask again after every
-            call of :meth:`next`; any other reason if it has to be undrained and reported as :meth:`discarded`.
+        :return: None to go on; a reason with code :data:`WAITING` to keep the host drained and ask again after every call of
+            :meth:`next`; any other reason to undrain it and report :meth:`discarded`.
         """
         self._expect(host, Status.IN_FLIGHT)
         self._gated.discard(host)
@@ -234,7 +224,7 @@ class Scheduler:
         limit = self._capacity.blocked(host)
         if limit:
             self._gated.add(host)
-            # It may have been the last one to move.
+            # It may have been the last host that was not waiting.
             self._look_for_stall(now)
             return reason("WAITING", limit.reached(self._capacity.unavailable(limit)))
         return None
@@ -243,21 +233,18 @@ class Scheduler:
 
     @property
     def stopped(self) -> Reason | None:
-        """Reason why nothing starts any more."""
+        """Reason why no more hosts start; None while they may."""
         return self._stopped
 
     def status(self, host: str) -> Status:
-        """Status of a host."""
         return self._status[host]
 
     def counts(self) -> Mapping[Status, int]:
-        """Number of hosts with each status."""
         return dict(self._counts)
 
     def finished(self, now: float) -> bool:
-        """Whether every host has ended."""
+        """Whether every host has ended. Cheap, because it is asked after every event."""
         counts = self._counts
-        # Asked after every event.
         return not (counts[Status.WAITING] or counts[Status.PREPARING] or counts[Status.READY] or counts[Status.IN_FLIGHT])
 
     def wake_at(self, now: float) -> float | None:
@@ -268,14 +255,12 @@ class Scheduler:
         return min((at for at in (self._soak_until, stall_over, self._last_go) if at is not None), default=None)
 
     def waiting(self, now: float) -> Reason | None:
-        """Reason why no more hosts go just now; None if there are none to go."""
+        """Reason why no more hosts go now; None if there are none to go."""
         if not (self._counts[Status.WAITING] or self._counts[Status.READY] or self._gated):
             return None
         if self._stopped:
             return self._stopped
         return reason("WAITING", self._what_for(now))
-
-    # Inside.
 
     def _let_go(self, decisions: list[Decision], now: float) -> None:
         while self._ready and self._capacity.in_flight < self._plan.window:
@@ -317,7 +302,7 @@ class Scheduler:
         return self._counts[Status.PREPARING] + self._counts[Status.READY] - self._ready.held
 
     def _begin_wave(self, now: float) -> bool:
-        """Begin the next wave, if there is one and it is due."""
+        """Begin the next wave if there is one and it is due."""
         if self._wave + 1 == len(self._plan.waves) or (self._wave >= 0 and self._left[self._wave]):
             return False
         if self._wave >= 0 and self._plan.waves[self._wave].name == CANARY and not self._proven(self._plan.waves[self._wave]):
@@ -328,7 +313,7 @@ class Scheduler:
             return False
         hosts = self._plan.waves[self._wave + 1].hosts
         if self._soak_until is None:
-            # A resumed run has soaked if the next wave was begun, and else it soaks again.
+            # A resumed run soaks again, unless the next wave had begun.
             untouched = all(self._status[host.name] == Status.WAITING for host in hosts)
             soak_s = self._plan.waves[self._wave].soak_s if self._wave >= 0 and untouched else 0.0
             self._soak_until = self._last_end + soak_s
@@ -345,7 +330,7 @@ class Scheduler:
         return any(self._status[host.name] == Status.DONE for host in wave.hosts)
 
     def _look_for_stall(self, now: float) -> None:
-        """Stop if for a long time nothing but outside help could free the capacity that hosts wait for."""
+        """Stop if only outside help can free capacity, and that for too long."""
         moving = (
             self._stopped
             or self._soak_until is not None
@@ -384,7 +369,6 @@ class Scheduler:
         return verdict
 
     def _charge(self, host: str, why: str, now: float) -> None:
-        """Count a failure, and stop if it exceeds the budget."""
         spent = self._failures.failed(self._spec(host))
         if self._plan.waves[self._wave_of[host]].name == CANARY:
             spent = reason("CANARY_FAILED", "canary %s failed: %s" % (host, why))
@@ -424,10 +408,6 @@ class Scheduler:
         return self._hosts[self._position[host]]
 
     def _expect_busy(self, host: str) -> None:
-        """Require a host that is being worked on.
-
-        :raises ValueError: it is not.
-        """
         if host not in self._discarding:
             self._expect(host, Status.PREPARING, Status.IN_FLIGHT)
 

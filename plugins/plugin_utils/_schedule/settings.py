@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user may say about a rollout, read from the options of the task."""
+"""Settings of a rollout, read from the options of the task."""
 
 from __future__ import annotations
 
@@ -26,17 +26,13 @@ _NONE = Amount(Fraction(0))
 _ONE = Amount(Fraction(1))
 _HALF = Amount(Fraction(50), is_percentage=True)
 
-# The dimension that has the whole fleet as its one domain.
+# Dimension whose only domain is the whole fleet.
 EVERYTHING = "all"
 
 
 @dataclass(frozen=True)
 class Canaries:
-    """The hosts that go first, and how long to wait after them.
-
-    :ivar count: the first so many hosts.
-    :ivar each_combination: and the first of each combination of hardware and kernel.
-    """
+    """Canaries: the first C(count) hosts, with C(each_combination) also the first host of each, and the pause after them."""
 
     count: int = 0
     each_combination: bool = False
@@ -45,11 +41,11 @@ class Canaries:
 
 @dataclass(frozen=True)
 class FailureBudget:
-    """How many failures are put up with; one more stops the rollout.
+    """Number of failures that are tolerated; one more stops the rollout.
 
-    :ivar total: a percentage is of the hosts to reboot.
-    :ivar consecutive: so many in a row; None: any number.
-    :ivar each_domain: dimension → so many in each of its domains.
+    :ivar total: failures overall; a percentage is of the hosts to reboot.
+    :ivar consecutive: failures in a row; None for no limit.
+    :ivar each_domain: dimension → failures in each of its domains.
     """
 
     total: Amount = _NONE
@@ -59,10 +55,10 @@ class FailureBudget:
 
 @dataclass(frozen=True)
 class Regression:
-    """When a host's outage is so long that the rollout stops.
+    """Criterion for an outage that is long enough to stop the rollout.
 
-    :ivar margin: percentage by which it exceeds the p95 of its combination.
-    :ivar samples: how many outages have to be known before any is judged.
+    :ivar margin: percentage above the p95 of the host's combination.
+    :ivar samples: number of outages that have to be known before any is judged.
     """
 
     margin: Amount = _HALF
@@ -71,15 +67,14 @@ class Regression:
 
 @dataclass(frozen=True)
 class Settings:
-    """How a rollout goes.
+    """Settings of a rollout.
 
-    :ivar window: how many hosts are out at a time; a percentage is of the hosts to reboot, and comes to at least 1.
-    :ivar max_unavailable: dimension → limit for each of its domains, a percentage of the hosts there.
-    :ivar min_available: group → how many of its hosts stay up; a percentage rounds up.
-    :ivar waves: cumulative sizes of the waves after the canaries; the rest follows as one more.
-    :ivar order: one of :data:`ORDERS`.
-    :ivar deadline_s: from the start; nothing goes that is not predicted (p95) to be released before.
-    :ivar stall_s: how long to wait for capacity that only somebody else can give back.
+    :ivar window: number of hosts in flight; a percentage is of the hosts to reboot, and at least 1 host.
+    :ivar max_unavailable: dimension → limit for each of its domains; a percentage is of the hosts there.
+    :ivar min_available: group → number of its hosts that stay available; a percentage rounds up.
+    :ivar waves: cumulative sizes of the waves after the canaries; the remaining hosts form one more wave.
+    :ivar deadline_s: time from the start; a host goes only if its predicted (p95) release is before it.
+    :ivar stall_s: time to wait for capacity that only outside help can free.
     """
 
     window: Amount = _ONE
@@ -96,13 +91,8 @@ class Settings:
 
 
 def settings_from(params: Mapping[str, Any]) -> Settings:
-    """Read settings from validated module parameters. What is not there, or None, has its default.
+    """Read settings from validated module parameters; C(deadline) is in seconds from the start.
 
-    Durations are seconds. C(max_unavailable) and C(failure_budget) may be a bare amount.
-
-    :param params: C(window), C(max_unavailable), C(min_available), C(canaries) (C(count), C(each_combination),
-        C(soak)), C(waves), C(wave_soak), C(failure_budget) (C(total), C(consecutive), C(each_domain)), C(order),
-        C(deadline) (from the start), C(stop_on_regression) (C(margin), C(samples)), C(stall_timeout).
     :raises RolloutError: C(SETTINGS_INVALID).
     """
     made: dict[str, Any] = {}
@@ -147,7 +137,7 @@ def _failure_budget(value: Value) -> FailureBudget:
         return FailureBudget(total=parse_amount(value))
     given = value.options(("total", "consecutive", "each_domain"))
     if "consecutive" in given or "each_domain" in given:
-        # Its default, none at all, would leave the others without effect.
+        # With its default of 0, the other options would have no effect.
         given.required("total", "100% leaves it to the others")
     return FailureBudget(
         total=parse_amount(given.get("total", 0)),
@@ -169,7 +159,7 @@ def _regression(value: Value) -> Regression:
     return Regression(amount, given.get("samples", 5).count(1))
 
 
-# By option: the field of Settings, and how it is read.
+# (option, field of Settings, reader of the value).
 _READERS: tuple[tuple[str, str, Callable[[Value], Any]], ...] = (
     ("window", "window", _at_least_one),
     ("max_unavailable", "max_unavailable", _max_unavailable),

@@ -21,11 +21,7 @@ _DRAWN = reason("REBOOT_TIMEOUT", "as drawn")
 
 @dataclass(frozen=True)
 class Fate:
-    """Fate of a host.
-
-    :ivar end: C(done), C(refused), or C(failed), which shows at the end of its outage.
-    :ivar down: whether it is down after it failed.
-    """
+    """Fate of a host. It ends C(done), C(refused), or C(failed) at the end of its outage, possibly down."""
 
     phases: Phases
     end: Status = Status.DONE
@@ -37,9 +33,9 @@ class Course:
     """Course of a rollout.
 
     :ivar total_s: time until every host had ended.
-    :ivar out_over_time: seconds since the start, and how many hosts are in flight from then on.
-    :ivar spans: host → when it went and when it ended, seconds since the start; only hosts that went.
-    :ivar stopped: reason why it ended early.
+    :ivar out_over_time: (seconds since the start, number of hosts in flight from then on).
+    :ivar spans: host that went → (Go, end), in seconds since the start.
+    :ivar stopped: reason why the rollout ended early; None if it did not.
     """
 
     total_s: float
@@ -50,10 +46,7 @@ class Course:
 
 
 def simulate(plan: Plan, settings: Settings, draw: Callable[[HostSpec], Fate]) -> Course:
-    """Simulate a rollout without outside events.
-
-    :param draw: fate of a host; called once for each that is begun.
-    """
+    """Simulate a rollout without outside events; C(draw) is called once for each host that begins."""
     return _Simulation(plan, settings, draw).run()
 
 
@@ -62,7 +55,7 @@ class _Simulation:
         self._scheduler = Scheduler(plan, settings, 0.0)
         self._draw = draw
         self._now = 0.0
-        # (when, number, what, host): the number keeps those of one moment in order.
+        # (time, number, handler, host); the number keeps simultaneous events in order.
         self._events: list[tuple[float, int, Callable[[HostSpec], None], HostSpec]] = []
         self._number = 0
         self._fates: dict[str, Fate] = {}
@@ -98,7 +91,6 @@ class _Simulation:
             self._out_over_time.append((self._now, self._out))
 
     def _advance(self) -> None:
-        """Advance to the next event, and take in all events of that moment."""
         wake_at = self._scheduler.wake_at(self._now)
         happens_at = self._events[0][0] if self._events else None
         # Either something happens, or the scheduler waits for time to pass.
@@ -118,7 +110,7 @@ class _Simulation:
             self._scheduler.prepared(host.name, self._now)
 
     def _drained(self, host: HostSpec) -> None:
-        # No host goes down by itself here, so a refusal is final.
+        # No host goes down outside the rollout here, so a refusal is final.
         phases = self._fates[host.name].phases
         if self._scheduler.may_trigger(host.name, self._now) is None:
             failed = self._fates[host.name].end == Status.FAILED
