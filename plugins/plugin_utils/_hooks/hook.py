@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hooks: things that users want done around a host's reboot.
 
-Arguments, headers, bodies and paths of addresses may hold secrets. They are in
-no error, no default name and no C(repr()).
+Arguments, headers, bodies and paths of addresses may hold secrets. They are in no error, no default name and no C(repr()).
 """
 
 from __future__ import annotations

@@ -137,9 +137,8 @@ class _AsAnswered(urllib.request.HTTPErrorProcessor):
 def _ask(check: HttpCheck, timeout_s: float, over: threading.Event) -> HookAttempt:
     """Ask, and judge the answer.
 
-    Not by C(open_url) of Ansible: it installs its opener for the whole process
-    before it uses it, so that one thread's request may go out with the TLS
-    settings of another's.
+    Not by C(open_url) of Ansible: it installs its opener for the whole process before it uses it, so that one thread's request
+    may go out with the TLS settings of another's.
     """
     opener = urllib.request.OpenerDirector()
     opener.addheaders = [("User-Agent", USER_AGENT)]

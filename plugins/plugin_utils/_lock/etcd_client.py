@@ -3,10 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """etcd by its JSON gateway, bounded in time.
 
-Not by C(open_url) of Ansible: that sets the whole process's opener for each
-request, so with several threads a request may go out with the certificates
-of another. Only its TLS context is used. Proxies, redirects and C(.netrc) have no
-part in this.
+Not by C(open_url) of Ansible: that sets the whole process's opener for each request, so with several threads a request may go
+out with the certificates of another. Only its TLS context is used. Proxies, redirects and C(.netrc) have no part in this.
 """
 
 from __future__ import annotations

@@ -5,20 +5,16 @@
 
 Keys below C(PREFIX/NAME/):
 
-C(slots/HOST): a slot that is taken. Without a lease, so that it outlives its
-controller, as the host's outage does.
+C(slots/HOST): a slot that is taken. Without a lease, so that it outlives its controller, as the host's outage does.
 
 C(runs/RUN_ID): a run whose controller lives; goes away with its lease.
 
-C(generation): written by everything that changes who holds what. Whoever
-takes a slot counts first, and writes only if no generation came between; so
-of two that count the same one has to count again, and a request that arrives
-late does nothing.
+C(generation): written by everything that changes who holds what. Whoever takes a slot counts first, and writes only if no
+generation came between; so of two that count the same one has to count again, and a request that arrives late does nothing.
 
 C(total): the number of slots.
 
-No clock of one controller is compared with that of another: leases are timed
-by etcd, and order is that of its revisions.
+No clock of one controller is compared with that of another: leases are timed by etcd, and order is that of its revisions.
 """
 
 from __future__ import annotations
@@ -213,8 +209,7 @@ class EtcdLock:
     def release(self, host: str) -> None:
         """Give back a slot.
 
-        One that this process took is given back even when the lease is lost, unless another process
-        has taken it over.
+        One that this process took is given back even when the lease is lost, unless another process has taken it over.
 
         :raises LockError: see :class:`model.SlotLock`.
         """
@@ -244,8 +239,7 @@ class EtcdLock:
             if slot.first.mod_revision != revision:
                 self._lease.require()
                 checks.append(self._lease.lives())
-        # Where there is no slot the generation alone is written: a request for it that is still on its way
-        # comes too late then.
+        # Where there is no slot the generation alone is written: a request for it that is still on its way comes too late then.
         answer = self._client.transact(deadline, checks, writes, [etcd.get(self._run_key)])
         if not answer.succeeded and len(checks) > 1:
             (run,) = answer.found

@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Messages of etcd as its JSON gateway takes and gives them.
 
-The gateway (etcd 3.4 and later, C(/v3/…)) has the messages of etcd's gRPC
-interface (api/etcdserverpb/rpc.proto) as JSON: keys and values in base64,
-64-bit numbers as strings, and what has its default value left out.
+The gateway (etcd 3.4 and later, C(/v3/…)) has the messages of etcd's gRPC interface (api/etcdserverpb/rpc.proto) as JSON: keys
+and values in base64, 64-bit numbers as strings, and what has its default value left out.
 """
 
 from __future__ import annotations

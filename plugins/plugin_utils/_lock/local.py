@@ -5,16 +5,14 @@
 
 C(slots/HOST.json): a slot that is taken, which stays when its run dies.
 
-C(runs/RUN_ID): locked (flock) by the process that has this run open; that is the
-lease, and it falls with the process.
+C(runs/RUN_ID): locked (flock) by the process that has this run open; that is the lease, and it falls with the process.
 
 C(total.json): the number of slots.
 
 C(guard): locked for the moment in which any of them is read or changed.
 
-The directory is its owner's alone, so nobody else can put links in it; those
-that are there all the same are not followed. flock is between processes of
-one machine: the directory is no place to share between several.
+The directory is its owner's alone, so nobody else can put links in it; those that are there all the same are not followed.
+flock is between processes of one machine: the directory is no place to share between several.
 """
 
 from __future__ import annotations

@@ -19,11 +19,9 @@ MAX_LEASE_S = 3600
 class LockError(CodedError):
     """Raised when the shared slots can't be used.
 
-    C(LOCK_INVALID): an option is no good. C(LOCK_UNAVAILABLE): the backend
-    can't be reached or refuses; it may be asked again. C(LOCK_LOST): the lease
-    or the slot is gone or somebody else's; nothing may be triggered, and the
-    lock does not recover. C(LOCK_MISMATCH): others use the same lock with
-    another number of slots.
+    C(LOCK_INVALID): an option is no good. C(LOCK_UNAVAILABLE): the backend can't be reached or refuses; it may be asked again.
+    C(LOCK_LOST): the lease or the slot is gone or somebody else's; nothing may be triggered, and the lock does not recover.
+    C(LOCK_MISMATCH): others use the same lock with another number of slots.
     """
 
 
@@ -76,8 +74,7 @@ class SlotLock(Protocol):
 
     All methods may be called from several threads, end in time and raise
     :class:`LockError`. A slot stays until it is released, whatever becomes of
-    its controller: by this run, or by another process that resumes the run.
-    The lease proves only that the controller lives.
+    its controller: by this run, or by another process that resumes the run. The lease proves only that the controller lives.
 
     :ivar at_once: calls that make each other no slower when they are made at the same time.
     """

@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Track of one host through a reboot: pure, driven by what is seen and by the clock.
 
-Two things can be seen: whether sshd answers a probe, and, by asking the host,
-whether its boot_id changed. Only the second proves a reboot. The first says
-when asking is worth it, and how long the host was out.
+Two things can be seen: whether sshd answers a probe, and, by asking the host, whether its boot_id changed. Only the second
+proves a reboot. The first says when asking is worth it, and how long the host was out.
 """
 
 from __future__ import annotations
@@ -18,8 +17,7 @@ from .._transport.prober import Observation
 ASK_WHILE_UP_S = 5.0
 # How often to ask where nothing can be probed, and so nothing else is known.
 ASK_BLIND_S = 1.0
-# A host whose sshd answers may still refuse logins for a moment, and sshd
-# holds failed ones against us: wait longer each time.
+# A host whose sshd answers may still refuse logins for a moment, and sshd holds failed ones against us: wait longer each time.
 RETRY_S = (0.25, 0.5, 1.0, 2.0)
 
 
@@ -28,8 +26,7 @@ class HostOutage:
     """Time for which the sshd of a host gave no answer.
 
     :ivar duration_ms: from its last answer to its first.
-    :ivar error_ms: by how much it may have been shorter: the time between
-        its last answer and the first probe without one.
+    :ivar error_ms: by how much it may have been shorter: the time between its last answer and the first probe without one.
     :ivar began_at: monotonic seconds, of its last answer.
     """
 

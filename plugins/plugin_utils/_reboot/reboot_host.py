@@ -24,8 +24,7 @@ async def reboot_host(
     """Reboot a host from beginning to end, or say how it would be.
 
     :param committed: called when the reboot can no longer be called off.
-    :raises RebootError: refused, failed, or not proven; its details are the
-        result as far as it is known.
+    :raises RebootError: refused, failed, or not proven; its details are the result as far as it is known.
     :raises SessionLost: the host could not be reached before the trigger.
     """
     clock = asyncio.get_running_loop().time

@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What runs on the host around a reboot: small POSIX shell scripts.
 
-Modules would do, but a module takes a second to arrive where a script takes
-one round trip, and after the reboot every round trip is downtime. Values go
-in as arguments and are never pasted into a script.
+Modules would do, but a module takes a second to arrive where a script takes one round trip, and after the reboot every round
+trip is downtime. Values go in as arguments and are never pasted into a script.
 """
 
 from __future__ import annotations
@@ -58,8 +57,7 @@ class HostAnswer:
     """Answer of a host to STATE: the boot it runs, and whether a reboot is about to happen.
 
     :ivar timer: state of the timer that fires the trigger: C(active) until then.
-    :ivar trigger: state of the unit that triggers the reboot: C(inactive)
-        before and after, C(failed) if it could not.
+    :ivar trigger: state of the unit that triggers the reboot: C(inactive) before and after, C(failed) if it could not.
     :ivar system: state of the host's systemd: C(running), C(degraded), C(stopping), …
     :ivar preparing: whether logind has begun a shutdown.
     """

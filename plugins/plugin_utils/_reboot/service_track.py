@@ -3,11 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long a service was away while its host rebooted: pure, driven by what probes see.
 
-The outage is the longest time between two good answers, from the trigger until
-the host is known to be back or, if that is later, the first good answer after
-it. A service that missed a single probe before it went is so not taken for one
-that is back, and one that another host took over has an outage of next to
-nothing.
+The outage is the longest time between two good answers, from the trigger until the host is known to be back or, if that is
+later, the first good answer after it. A service that missed a single probe before it went is so not taken for one that is back,
+and one that another host took over has an outage of next to nothing.
 """
 
 from __future__ import annotations

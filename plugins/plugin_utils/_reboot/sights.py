@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is seen of a reboot from here, for its timeline, and by how much the host's clock is ahead of this machine's.
 
-The latter as NTP does it (RFC 5905, section 8): the host reads its clock some time
-between question and answer. Where the answer's way is short and the
-question's is long, as on a connection that has to be made first, the middle
-between the two bounds is off by at most half of their distance.
+The latter as NTP does it (RFC 5905, section 8): the host reads its clock some time between question and answer. Where the
+answer's way is short and the question's is long, as on a connection that has to be made first, the middle between the two
+bounds is off by at most half of their distance.
 """
 
 from __future__ import annotations
