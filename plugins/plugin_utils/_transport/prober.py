@@ -8,7 +8,8 @@ One thread probes many hosts, beside whatever else its event loop does.
 
 OpenSSH 9.8 and later penalise a source address for connections that close before authentication (PerSourcePenalties): one second
 each, and from 15 seconds on sshd refuses that address altogether, the playbook's own connections included. So a host that answers
-is probed quickly only for a while, and then about once a second. A host that is down has no sshd to penalise us, and is probed at the full rate.
+is probed quickly only for a while, and then about once a second. A host that is down has no sshd to penalise us, and is probed at
+the full rate.
 
 A service that the user names is probed the same way, at the full rate whether it answers or not. Its answer is the connection
 itself, or the outcome of what is then said over it.
@@ -62,7 +63,8 @@ _BURST_TICKS = 3
 # Wait of a service that found no socket free at its turn.
 _TURN_RETRY_S = 0.05
 
-# Quick probes that a penalising sshd forgives, below its limit of 15; FORGIVEN_INTERVAL_S apart, they last a second. It forgives one more every FORGIVE_INTERVAL_S.
+# Quick probes that a penalising sshd forgives, below its limit of 15; FORGIVEN_INTERVAL_S apart, they last a second. It forgives
+# one more every FORGIVE_INTERVAL_S.
 FORGIVEN_PROBES = 10
 FORGIVEN_INTERVAL_S = 0.1
 FORGIVE_INTERVAL_S = 1.1
