@@ -184,10 +184,7 @@ class Options:
         return self._given[key] if key in self._given else self._owner.below("." + key, default)
 
     def required(self, key: str, because: str = "") -> Value:
-        """Option that can't be left out.
-
-        :param because: what it is, and when it is needed, if that is not obvious.
-        """
+        """Option that can't be left out; C(because) says what it is and when it is needed, if that is not obvious."""
         if key not in self._given:
             raise self._owner.error("%s needs %s%s" % (self._owner.path, key, because and ": " + because))
         return self._given[key]

@@ -23,11 +23,7 @@ DELAY_S = 1.0
 
 @dataclass(frozen=True)
 class HookSessions:
-    """Connections for the hooks of a host.
-
-    :ivar host: to the host. The time limit of its calls, which excludes the wait for their turn, is that of an attempt.
-    :ivar controller: to the controller, for modules that run there.
-    """
+    """Connections for the hooks of a host: to the host itself, and to the controller for modules that run there."""
 
     host: Session
     controller: Session

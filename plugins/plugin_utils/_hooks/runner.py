@@ -17,11 +17,7 @@ MESSAGE_MAX_CHARS = 1000
 
 @dataclass(frozen=True)
 class HookOutcome:
-    """Outcome of a hook.
-
-    :ivar duration_ms: of all attempts and the delays between them.
-    :ivar message: of the last attempt, on one line and free of secrets.
-    """
+    """Outcome of a hook: time for all attempts and delays, message of the last attempt on one line and free of secrets."""
 
     ok: bool
     attempts: int

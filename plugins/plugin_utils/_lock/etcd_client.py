@@ -42,10 +42,7 @@ class _TokenRefused(Exception):
 
 @dataclass(frozen=True)
 class EtcdEndpoint:
-    """Address of an etcd member.
-
-    :ivar path: prefix of the gateway's paths, without a slash at the end; mostly empty.
-    """
+    """Address of an etcd member; C(path) is a prefix without a slash at the end, mostly empty."""
 
     tls: bool
     host: str

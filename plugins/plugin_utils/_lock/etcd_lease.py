@@ -26,10 +26,7 @@ Register = Callable[[int, float], bool]
 
 
 class EtcdLease:
-    """Lease of a run, renewed in the background until it is closed or lost.
-
-    :param key: the run's key in etcd, which disappears with the lease.
-    """
+    """Lease of a run, renewed in the background until closed or lost. The run's key C(key) disappears with it."""
 
     def __init__(self, client: EtcdClient, key: str, ttl_s: int, context: LockContext) -> None:
         self._client = client
@@ -118,27 +115,18 @@ class EtcdLease:
             self._valid_until = max(self._valid_until, sent_at + ttl_s)
 
     def renew_if_old(self, deadline: float) -> None:
-        """Renew the lease if it may have run out since etcd last answered about it.
-
-        :raises LockError: it has run out, or etcd does not answer.
-        """
+        """Renew the lease if it may have run out since etcd last answered about it; raises LockError if that fails."""
         if self._clock() >= self._valid_until:
             self._renew(deadline)
 
     def require_young(self, host: str) -> None:
-        """Check that etcd's answer about a host is still valid: the process may have been stopped since.
-
-        :raises LockError: C(LOCK_LOST).
-        """
+        """Check that etcd's answer about a host is still valid (the process may have been stopped); raises C(LOCK_LOST)."""
         if self._clock() >= self._valid_until:
             raise self._lose("the answer of etcd about %s is older than the lease of run %s" % (host, self._run_id))
         self.require()
 
     def require(self) -> None:
-        """Check that the lease is open and not known to be lost.
-
-        :raises LockError: C(LOCK_LOST).
-        """
+        """Check that the lease is open and not known to be lost; raises C(LOCK_LOST)."""
         if self._lost:
             raise LockError("LOCK_LOST", self._lost)
         if not self._id or self._closing.is_set():
@@ -149,10 +137,7 @@ class EtcdLease:
         return etcd.lives(self._key, self._id)
 
     def judge(self, run: KeyRange) -> None:
-        """Check that the run has this lease, by its key as read from etcd.
-
-        :raises LockError: C(LOCK_LOST).
-        """
+        """Check that the run has this lease, by its key as read from etcd; raises C(LOCK_LOST)."""
         if run.first is None:
             raise self._lose("the lease of run %s ran out" % self._run_id)
         if run.first.lease != self._id:

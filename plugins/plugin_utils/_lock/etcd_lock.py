@@ -27,11 +27,7 @@ from .options import check_host
 
 
 class EtcdLock:
-    """See :class:`model.SlotLock`. Each method but C(open) ends within C(timeout_s) for every endpoint, plus one.
-
-    :param root: prefix of this lock's keys, with a slash at the end.
-    :param name: of the lock, for messages.
-    """
+    """See :class:`model.SlotLock`. Each method but C(open) ends within C(timeout_s) for every endpoint, plus one."""
 
     # A request mostly waits.
     at_once = 8
@@ -184,10 +180,7 @@ class EtcdLock:
         self._lease.require_young(host)
 
     def release(self, host: str) -> None:
-        """See :meth:`model.SlotLock.release`.
-
-        A slot that this process took is given back even if the lease is lost, unless another process has taken it over.
-        """
+        """See :meth:`model.SlotLock.release`. Needs no lease for a slot that this process took and no other took over."""
         check_host(host)
         deadline = self._client.deadline()
         with self._state:

@@ -39,10 +39,7 @@ class KeyValue:
 
 @dataclass(frozen=True)
 class KeyRange:
-    """Result of reading a range of keys.
-
-    :ivar count: of all keys, even if only the count was requested.
-    """
+    """Result of reading a range of keys; C(count) is of all keys, even if only the count was requested."""
 
     count: int
     keys: tuple[KeyValue, ...]

@@ -23,10 +23,7 @@ BACKENDS: Mapping[str, Backend] = {backend.name: backend for backend in (LOCAL, 
 
 
 def lock_argument_spec() -> dict[str, Any]:
-    """Argument specification of the option C(lock): types and choices only.
-
-    :func:`lock_options` checks combinations of options, so that these errors have a code.
-    """
+    """Argument specification of types and choices; :func:`lock_options` checks the rest, so that errors have a code."""
     return {"lock": {"type": "dict", "options": _options_spec()}}
 
 

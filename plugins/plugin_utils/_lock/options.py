@@ -36,10 +36,7 @@ invalid = partial(LockError, "LOCK_INVALID")
 
 @dataclass(frozen=True, kw_only=True)
 class LockOptions(ABC):
-    """Checked options of a lock; each backend adds its own.
-
-    :ivar slots: None for no limit.
-    """
+    """Checked options of a lock; each backend adds its own. C(slots) is None for no limit."""
 
     name: str
     slots: int | None

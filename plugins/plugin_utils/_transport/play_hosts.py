@@ -41,10 +41,7 @@ class _Connector(TaskExecutor):
 
 
 class PlayHosts:
-    """Hosts around an action, by name.
-
-    :param task_vars: of the host that the action happens to run on.
-    """
+    """Hosts around an action, by name; C(task_vars) are those of the host that the action happens to run on."""
 
     def __init__(self, action: ActionBase, task_vars: dict[str, Any]) -> None:
         self._action = action
@@ -53,10 +50,7 @@ class PlayHosts:
         self._inventory = self._hostvars._inventory
 
     def variables(self, name: str) -> dict[str, Any]:
-        """A host's variables, not templated, as for a task of this play on that host.
-
-        :raises AnsibleError: the host is not in the inventory.
-        """
+        """A host's variables, not templated, as for a task of this play on it; raises AnsibleError if it has no inventory entry."""
         host = self._inventory.get_host(name)
         if host is None:
             raise AnsibleError("%s is not in the inventory" % name)

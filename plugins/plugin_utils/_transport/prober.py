@@ -107,10 +107,7 @@ def penalises(banner: str) -> bool:
 
 
 class Allowance:
-    """Token bucket for quick probes of a host that answers.
-
-    :param limited: False for an sshd that does not penalise.
-    """
+    """Token bucket for quick probes of a host that answers; not C(limited) if its sshd does not penalise."""
 
     def __init__(self, limited: bool, now: float) -> None:
         self._limited = limited
@@ -150,11 +147,7 @@ class _Attempt:
 
 @dataclass(frozen=True)
 class _Service:
-    """Probe settings of a service.
-
-    :ivar converse: None if a connection is enough.
-    :ivar timeout_s: limit for the conversation.
-    """
+    """Probe settings of a service; without C(converse), a connection is enough."""
 
     converse: Converse | None
     timeout_s: float
