@@ -41,7 +41,7 @@ def output_of(argv: Sequence[str]) -> str:
 
 
 def ssh_endpoint(ssh: Sequence[str], host: str, run: OutputOf = output_of) -> Endpoint | None:
-    """Ask ssh, an argument list with options, where it would connect to (C(ssh -G)); None if it does not say."""
+    """Ask the ssh command, given with its options, where it would connect to (C(ssh -G)); None if it does not say."""
     settings: dict[str, str] = {}
     for line in run([*ssh, "-G", host]).splitlines():
         name, _space, value = line.partition(" ")

@@ -50,7 +50,7 @@ class PlayHosts:
         self._inventory = self._hostvars._inventory
 
     def variables(self, name: str) -> dict[str, Any]:
-        """A host's variables, not templated, as for a task of this play on it; raises AnsibleError if it has no inventory entry."""
+        """A host's variables, not templated, as for a task of this play on it; raises AnsibleError if the host is unknown."""
         host = self._inventory.get_host(name)
         if host is None:
             raise AnsibleError("%s is not in the inventory" % name)
