@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of fleet.kexec.outcome; see C(plugins/modules/outcome.py) for the documentation."""
+"""Controller side of fleet.kexec.outcome; documented in C(plugins/modules/outcome.py)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store imp
 
 
 class ActionModule(ActionBase):
-    """Has a host end as it ended in a rolling reboot."""
+    """Give each host the outcome that it had in a rolling reboot."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         _validation, args = self.validate_argument_spec(

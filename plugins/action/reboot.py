@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of fleet.kexec.reboot; see C(plugins/modules/reboot.py) for the documentation."""
+"""Controller side of fleet.kexec.reboot; documented in C(plugins/modules/reboot.py)."""
 
 from __future__ import annotations
 
@@ -40,19 +40,18 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "msg": {"type": "str", "default": "Reboot initiated by Ansible"},
     "pre_reboot_delay": {"type": "int", "default": 0, "aliases": ["pre_reboot_delay_sec"]},
     "post_reboot_delay": {"type": "int", "default": 0, "aliases": ["post_reboot_delay_sec"]},
-    # Judged where it is read, so that what is wrong with it has a code, and no value of it is shown.
+    # Checked where it is parsed, so that its errors have a code and show none of its values.
     "probe": {"type": "raw", "no_log": True},
 }
 
 
 class ActionModule(ActionBase):
-    """Reboots one host and proves how it came back."""
+    """Reboot one host and prove how it came back."""
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(ARGUMENT_SPEC)
         try:
@@ -91,7 +90,7 @@ class ActionModule(ActionBase):
             policy=args["policy"] or {},
             image={name: args[name] for name in image_argument_spec() if name in self._task.args},
         )
-        task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # it runs as one
+        task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # always inside a task
         try:
             with Interrupts(task.cancel) as interrupts:
                 return await reboot_host(host, request, interrupts.release, check_mode=bool(self._task.check_mode))

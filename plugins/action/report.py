@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of fleet.kexec.report; see C(plugins/modules/report.py) for the documentation."""
+"""Controller side of fleet.kexec.report; documented in C(plugins/modules/report.py)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(
             mutually_exclusive=[("ways", "compare"), ("ways", "metrics")],

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's half of fleet.kexec.rolling_reboot; see C(plugins/modules/rolling_reboot.py) for the documentation."""
+"""Controller side of fleet.kexec.rolling_reboot; documented in C(plugins/modules/rolling_reboot.py)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ display = Display()
 
 
 class ActionModule(ActionBase):
-    """Reboots the play's hosts, as one task that runs once."""
+    """Reboot the play's hosts in one task that runs once."""
 
     TRANSFERS_FILES = False
     BYPASS_HOST_LOOP = True
@@ -38,13 +38,12 @@ class ActionModule(ActionBase):
 
     @classmethod
     def finalize_task_arg(cls, name: str, value: Any, templar: Any, context: Any) -> Any:
-        """Leave to each host what is templated for each host."""
+        """Leave to each host the arguments that are templated per host."""
         if name in PER_HOST:
             return value
         return super().finalize_task_arg(name, value, templar, context)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Run the task."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         given = dict(self._task.args)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes wrong with a rollout as a whole."""
+"""Errors of a rollout as a whole."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 
 
 class RolloutError(CodedError):
-    """A rollout was refused, or can't go on; the code says why."""
+    """Raised when a rollout was refused or can't continue; the code says why."""

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text for terminals and logs: nothing in it acts on them, and it fits."""
+"""Text for terminals and logs: cut to fit, and free of control sequences."""
 
 from __future__ import annotations
 
@@ -14,16 +14,13 @@ _ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[ -/]*[0-~]?"
 )
 _BLANK = frozenset({"Zs", "Zl", "Zp"})
-# Control and format characters (those that change the direction of text among them), and marks that take no column.
+# Control and format characters (including those that change the direction of text), and marks that take no column.
 _DROPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me"})
 
 
 @dataclass(frozen=True)
 class Glyphs:
-    """The characters that are not letters.
-
-    :ivar levels: of a chart, the lowest first.
-    """
+    """Symbols for terminals and logs; C(levels) are those of a chart, lowest first."""
 
     good: str
     bad: str
@@ -36,12 +33,12 @@ class Glyphs:
 
 
 UNICODE = Glyphs("✓", "✗", "-", "!", "…", "█", "░", " ▁▂▃▄▅▆▇█")
-#: For terminals and logs that can't show those.
+#: For terminals and logs without Unicode.
 ASCII = Glyphs("+", "x", "-", "!", "~", "#", ".", " .:-=+*#")
 
 
 def clean(text: str) -> str:
-    """A text from outside as one line without anything that a terminal would act on."""
+    """Clean up external text: one line, without anything that a terminal would act on."""
     if text.isascii() and text.isprintable():
         return text
     kept = []
@@ -55,7 +52,7 @@ def clean(text: str) -> str:
 
 
 def columns_of(text: str) -> int:
-    """How many columns a clean text takes up on a terminal."""
+    """Number of columns that a clean text takes on a terminal."""
     return len(text) if text.isascii() else sum(map(_columns, text))
 
 
@@ -64,7 +61,7 @@ def _columns(char: str) -> int:
 
 
 def fit(text: str, columns: int, more: str = UNICODE.more) -> str:
-    """A clean text, cut to so many columns, with a mark where it was cut."""
+    """Cut a clean text to a number of columns, with a mark at the cut."""
     if columns_of(text) <= columns:
         return text
     room = columns - len(more)
@@ -79,20 +76,20 @@ def fit(text: str, columns: int, more: str = UNICODE.more) -> str:
 
 
 def pad(text: str, columns: int, more: str = UNICODE.more) -> str:
-    """A clean text in exactly so many columns."""
+    """Cut or pad a clean text to a number of columns."""
     fitting = fit(text, columns, more)
     return fitting + " " * (columns - columns_of(fitting))
 
 
 def clipped(text: str, chars: int = 400) -> str:
-    """A text from outside as one line of bounded length: of a longer one head and tail, for its last words say most."""
+    """Clean up external text and keep head and tail of a long one, since its last words say most."""
     line = clean(text)
     head = chars // 4
     return line if len(line) <= chars else "%s … %s" % (line[:head], line[head + 3 - chars :])
 
 
 def duration(seconds: float) -> str:
-    """A time for people: C(8.4 s), C(74 s), C(2m05s), C(1h02m), C(2d03h)."""
+    """Format a duration for people: C(8.4 s), C(74 s), C(2m05s), C(1h02m), C(2d03h)."""
     if seconds < 9.95:
         return "%.1f s" % max(0.0, seconds)
     whole = round(seconds)
@@ -106,17 +103,17 @@ def duration(seconds: float) -> str:
 
 
 def stamp(seconds: float) -> str:
-    """A time since the start, all of one width for the first ten hours: C(0:01:31)."""
+    """Format the time since the start, at constant width for the first ten hours: C(0:01:31)."""
     whole = max(0, int(seconds))
     return "%d:%02d:%02d" % (whole // 3600, whole // 60 % 60, whole % 60)
 
 
 def counted(number: int, what: str) -> str:
-    """C(1 host), C(2 hosts)."""
+    """Format a number with its noun: C(1 host), C(2 hosts)."""
     return "%d %s%s" % (number, what, "" if number == 1 else "s")
 
 
 def gauge(fraction: float, cells: int, glyphs: Glyphs = UNICODE) -> str:
-    """How much of something is there."""
+    """Bar that shows a fraction."""
     full = max(0, min(cells, int(fraction * cells)))
     return glyphs.full * full + glyphs.empty * (cells - full)

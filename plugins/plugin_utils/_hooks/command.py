@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks that are commands, on the host or on the controller. There is no shell; any exit code but 0 is a failure."""
+"""Hooks that run a command on the host or the controller, without a shell; any exit code but 0 is a failure."""
 
 from __future__ import annotations
 
@@ -21,35 +21,33 @@ from .._transport.session import SessionLost
 from .._values import Value
 from .hook import HookAttempt, HookSessions
 
-# Replaces the arguments, so that what they hold is never read by a shell.
+# Replaces the shell with the command, so that no shell parses the arguments.
 HOST_SCRIPT = 'exec "$@"'
 
-# Kept of what a command on the controller says.
+# Kept of a command's output, on the controller.
 _OUTPUT_MAX_BYTES = 16 * 1024
-# As much as a pipe holds.
+# Capacity of a pipe.
 _PIPE_BYTES = 64 * 1024
-# What is killed is gone at once, or hangs in the kernel.
+# A killed process is gone at once, or hangs in the kernel.
 _KILLED_S = 1.0
 
 
 @dataclass(frozen=True)
 class CommandOnHost:
-    """A command on the host."""
-
     argv: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def parse(cls, value: Value) -> CommandOnHost:
-        """Read the option C(command)."""
+        """Parse the option C(command)."""
         return cls(_argv(value))
 
     @property
     def label(self) -> str:
-        """See :class:`HookAction`; of the command only the program."""
+        """See :class:`HookAction`; names only the program."""
         return "command " + _program(self.argv)
 
     async def attempt(self, sessions: HookSessions, timeout_s: float) -> HookAttempt:
-        """See :class:`HookAction`. A command that a connection plugin left running on the host is not in its hands."""
+        """See :class:`HookAction`. A command that the connection plugin leaves running on the host can't be stopped from here."""
         try:
             result = await sessions.host.run(HOST_SCRIPT, self.argv, True, timeout_s)
         except (SessionLost, AnsibleError) as error:
@@ -59,22 +57,20 @@ class CommandOnHost:
 
 @dataclass(frozen=True)
 class CommandOnController:
-    """A command on the controller."""
-
     argv: tuple[str, ...] = field(repr=False)
 
     @classmethod
     def parse(cls, value: Value) -> CommandOnController:
-        """Read the option C(controller_command)."""
+        """Parse the option C(controller_command)."""
         return cls(_argv(value))
 
     @property
     def label(self) -> str:
-        """See :class:`HookAction`; of the command only the program."""
+        """See :class:`HookAction`; names only the program."""
         return "controller_command " + _program(self.argv)
 
     async def attempt(self, _sessions: HookSessions, timeout_s: float) -> HookAttempt:
-        """See :class:`HookAction`. A process that has not ended by itself is killed with its children."""
+        """See :class:`HookAction`. On timeout or cancellation, the process is killed with its children."""
         try:
             with _Output() as output:
                 process = await _started(self.argv, output.sink)
@@ -89,7 +85,7 @@ class CommandOnController:
                     await _end(process)
                     raise
                 return _judged(_said(rc, output))
-        # Not there, not to be executed, too long, or out of file descriptors.
+        # Missing, not executable, arguments too long, or out of file descriptors.
         except (OSError, ValueError) as error:
             return HookAttempt(False, str(error))
 
@@ -121,22 +117,22 @@ def _judged(result: CommandResult) -> HookAttempt:
 
 
 async def _started(argv: Iterable[str], sink: int) -> asyncio.subprocess.Process:
-    """Start a process in a session of its own, so that it can be ended with all its children, and no Ctrl-C reaches it."""
+    """Start a process in its own session, so that it can be killed with all its children and no Ctrl-C reaches it."""
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True)
     )
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
-        # It may run already, and have children.
+        # It may already run and have children.
         with contextlib.suppress(OSError, ValueError):
             await _end(await starting)
         raise
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a process that runs, and its children."""
-    # Those of another user, by sudo, are not ours to kill.
+    """Kill a running process and its children."""
+    # Processes of another user, started by sudo, are not ours to kill.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(TimeoutError):
@@ -145,10 +141,9 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 class _Output:
-    """Last part of what a process says, with a pipe that is ours.
+    """Tail of a process's output, read through our own pipe.
 
-    A pipe of asyncio's makes waiting for the process wait for whatever it left
-    in the background, too. Here it has ended when it has ended.
+    With asyncio's pipes, waiting for the process would also wait for whatever it left in the background.
     """
 
     def __init__(self) -> None:
@@ -167,7 +162,7 @@ class _Output:
         self.close_sink()
 
     def close_sink(self) -> None:
-        """Leave the pipe to the process."""
+        """Close our copy of the pipe's write end."""
         if self.sink >= 0:
             os.close(self.sink)
             self.sink = -1
@@ -184,8 +179,7 @@ class _Output:
         del self._kept[:-_OUTPUT_MAX_BYTES]
 
     def text(self) -> str:
-        """Last part of what was said."""
-        # What the process wrote right before it ended, and no more: what it left in the background may go on writing.
+        # Read what the process wrote right before it ended, and no more: what it left in the background may keep writing.
         self._read()
         return self._kept.decode("utf-8", "replace")
 

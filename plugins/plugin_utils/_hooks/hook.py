@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks: things that users want done around a host's reboot.
+"""Hooks: actions that users want done around a host's reboot.
 
-Arguments, headers, bodies and paths of addresses may hold secrets. They are in
-no error, no default name and no C(repr()).
+Arguments, headers, bodies and paths of URLs may hold secrets; no error, default name or C(repr()) shows them.
 """
 
 from __future__ import annotations
@@ -24,11 +23,7 @@ DELAY_S = 1.0
 
 @dataclass(frozen=True)
 class HookSessions:
-    """Connections that hooks of a host may use.
-
-    :ivar host: to the host. Its own bound on time, which leaves out the wait for its turn, is that of an attempt.
-    :ivar controller: to the machine this runs on, for modules there.
-    """
+    """Connections for the hooks of a host: to the host itself, and to the controller for modules that run there."""
 
     host: Session
     controller: Session
@@ -36,37 +31,30 @@ class HookSessions:
 
 @dataclass(frozen=True)
 class HookAttempt:
-    """Outcome of one attempt.
-
-    :ivar message: without secrets; it may have several lines.
-    """
+    """Outcome of one attempt; the message is free of secrets and may have several lines."""
 
     ok: bool
     message: str
 
 
 class HookAction(Protocol):
-    """One thing to do; each kind of hook has its own."""
+    """Action of a hook; each kind of hook has its own."""
 
     @property
     def label(self) -> str:
-        """The action in a few words, without what may be secret."""
+        """Short description of the action, free of secrets."""
 
     async def attempt(self, sessions: HookSessions, timeout_s: float) -> HookAttempt:
-        """Do it once. Its failure is no exception, and it ends in time.
-
-        Whoever waits for it may be cancelled.
-        """
+        """Do the action once, in time. A failure is returned, not raised; the caller may be cancelled."""
 
 
 @dataclass(frozen=True)
 class Hook:
-    """One thing to do, and how often to try.
+    """Action, and how often to try it.
 
     :ivar name: unique among the hooks of an option.
-    :ivar timeout_s: of each attempt.
-    :ivar retries: further attempts after one that failed.
-    :ivar delay_s: between attempts.
+    :ivar timeout_s: per attempt.
+    :ivar retries: further attempts after the first.
     """
 
     name: str

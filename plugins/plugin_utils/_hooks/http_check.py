@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks that are requests from the controller, and expectations of what is answered."""
+"""Hooks that send an HTTP request from the controller and check the response."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ USER_AGENT = "fleet.kexec"
 OPTIONS = ("url", "method", "status", "headers", "body", "validate_certs", "ca_path", "username", "password", "contains")
 
 _STATUS_MIN = 100
-# Read of what is answered, to look for a text.
+# Limit for the search of the response for a text.
 _BODY_MAX_BYTES = 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
 class HttpCheck:
-    """A request, and what has to be answered.
+    """HTTP request and the response it expects.
 
-    :ivar statuses: any of them will do.
-    :ivar contains: what has to be in the answer's body.
+    :ivar statuses: any of them is good.
+    :ivar contains: text that the body of the response has to contain.
     :ivar ca_path: PEM file with the only CAs to trust; None for the controller's own.
     """
 
@@ -54,7 +54,7 @@ class HttpCheck:
 
     @classmethod
     def parse(cls, value: Value) -> HttpCheck:
-        """Read the option C(http)."""
+        """Parse the option C(http)."""
         given = value.options(OPTIONS)
         url = given.required("url").url()
         method = given.get("method", "GET").choice(METHODS)
@@ -84,11 +84,10 @@ class HttpCheck:
 
     @property
     def label(self) -> str:
-        """See :class:`HookAction`; of the address only the host."""
+        """See :class:`HookAction`; names only the host of the URL."""
         return "http %s %s" % (self.method, urlsplit(self.url).netloc)
 
     async def attempt(self, _sessions: HookSessions, timeout_s: float) -> HookAttempt:
-        """See :class:`HookAction`."""
         over = threading.Event()
         try:
             return await bounded_call(lambda: _ask(self, timeout_s, over), timeout_s)
@@ -98,12 +97,12 @@ class HttpCheck:
             # No thread could be started.
             return HookAttempt(False, "no answer: %s" % error)
         finally:
-            # For the thread, if it is left behind.
+            # Stops the thread, if it was left behind.
             over.set()
 
 
 def _body(value: Value) -> tuple[bytes, str | None]:
-    """Bytes to send, and their type."""
+    """Body of the request, and its content type."""
     try:
         if isinstance(value.raw, (Mapping, list, tuple)):
             return json.dumps(value.raw).encode("ascii"), "application/json"
@@ -113,7 +112,7 @@ def _body(value: Value) -> tuple[bytes, str | None]:
 
 
 def _basic_auth(given: Options) -> str:
-    """Header for basic authentication (RFC 7617)."""
+    """Value of the header Authorization for basic authentication (RFC 7617)."""
     username, password = given["username"].text(), given["password"].text()
     if ":" in username:
         raise given["username"].wrong("without a colon")
@@ -125,27 +124,25 @@ def _basic_auth(given: Options) -> str:
 
 
 class _AsAnswered(urllib.request.HTTPErrorProcessor):
-    """Takes any answer for what it is: no redirect is followed, so that headers go where they were sent to."""
+    """Return every response as it is. No redirect is followed, so headers go only where the user sends them."""
 
     def http_response(self, request: Any, response: Any) -> Any:
-        """Hand the answer on."""
         return response
 
     https_response = http_response
 
 
 def _ask(check: HttpCheck, timeout_s: float, over: threading.Event) -> HookAttempt:
-    """Ask, and judge the answer.
+    """Send the request and judge the response.
 
-    Not by C(open_url) of Ansible: it installs its opener for the whole process
-    before it uses it, so that one thread's request may go out with the TLS
-    settings of another's.
+    Ansible's C(open_url) is no option: it installs its opener for the whole process before using it, so a request of one thread
+    may go out with the TLS settings of another.
     """
     opener = urllib.request.OpenerDirector()
     opener.addheaders = [("User-Agent", USER_AGENT)]
     for handler in (urllib.request.ProxyHandler(), urllib.request.HTTPHandler(), _AsAnswered()):
         opener.add_handler(handler)
-    # What servers and libraries say may quote the request; the exceptions whose text is shown do not.
+    # Errors of servers and libraries may quote the request; those whose text is shown do not.
     try:
         request = urllib.request.Request(check.url, data=check.body, headers=dict(check.headers), method=check.method)  # noqa: S310
         if request.type == "https":

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks that are Ansible modules, on the host or on the controller."""
+"""Hooks that run an Ansible module on the host or the controller."""
 
 from __future__ import annotations
 
@@ -26,17 +26,14 @@ PLACES = (ON_HOST, ON_CONTROLLER)
 OPTIONS = ("name", "args", "run_on")
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-# Shorter ones are in any text.
+# Shorter ones occur in any text.
 _SECRET_MIN_CHARS = 4
 _MASK = "********"
 
 
 @dataclass(frozen=True)
 class ModuleCall:
-    """One Ansible module.
-
-    :ivar run_on: one of :data:`PLACES`.
-    """
+    """Call of an Ansible module; C(run_on) is one of :data:`PLACES`."""
 
     name: str
     args: Mapping[str, Any] = field(repr=False)
@@ -44,7 +41,7 @@ class ModuleCall:
 
     @classmethod
     def parse(cls, value: Value) -> ModuleCall:
-        """Read the option C(module)."""
+        """Parse the option C(module)."""
         given = value.options(OPTIONS)
         return cls(
             _name(given.required("name")),
@@ -54,11 +51,10 @@ class ModuleCall:
 
     @property
     def label(self) -> str:
-        """See :class:`HookAction`."""
         return "module " + self.name
 
     async def attempt(self, sessions: HookSessions, timeout_s: float) -> HookAttempt:
-        """See :class:`HookAction`. What the module was given is not in the message."""
+        """See :class:`HookAction`. The message does not show the module's arguments."""
         session = sessions.host if self.run_on == ON_HOST else sessions.controller
         try:
             attempt = _judged(await session.module(self.name, self.args, timeout_s))
@@ -67,7 +63,7 @@ class ModuleCall:
         return HookAttempt(attempt.ok, _masked(attempt.message, self.secrets()))
 
     def secrets(self) -> Iterator[str]:
-        """Values of the arguments, line by line: what nobody should read."""
+        """Values of the arguments, line by line; no message may show them."""
         return _leaves(self.args)
 
 
@@ -82,7 +78,7 @@ def _args(value: Value) -> dict[str, Any]:
     args = value.dictionary()
     if not all(isinstance(key, str) for key in args):
         raise value.wrong("a dictionary whose keys are names of options")
-    # Those that are None, too: to a module that may be something else than left out.
+    # Keep those that are None: to a module, None may differ from an option left out.
     return dict(args)
 
 
@@ -98,19 +94,19 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 def _judged(result: Mapping[str, Any]) -> HookAttempt:
-    # As Ansible judges a task, see its task executor.
+    # Judge the result as Ansible's task executor does.
     failed = bool(result.get("failed")) or result.get("rc", 0) not in (0, "0")
     message = str(result.get("msg") or "").strip()
     if failed:
-        # A module that runs a command may say no more than that it failed.
+        # A module that runs a command may report no more than that it failed.
         words = CommandResult(1, str(result.get("stdout") or ""), str(result.get("stderr") or "")).last_words()
         message = "%s: %s" % (message or "the module failed", words) if result.get("rc") else message
     return HookAttempt(not failed, message or ("the module failed, and did not say why" if failed else "no message"))
 
 
 def _masked(text: str, secrets: Iterator[str]) -> str:
-    """Text without secrets. Those of less than 4 characters stay: they would take half of any text with them."""
-    # The longest first, because one may be part of another.
+    """Mask secrets in a text. Those of less than 4 characters stay: masking them would blot out half of any text."""
+    # Longest first, because one may be part of another.
     for secret in sorted(set(secrets), key=len, reverse=True):
         if len(secret) >= _SECRET_MIN_CHARS:
             text = text.replace(secret, _MASK)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of hooks, as users write them, and the registry of the kinds of hooks."""
+"""Parser for lists of hooks, and the registry of the kinds of hooks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .hook import DELAY_S, RETRIES, TIMEOUT_S, Hook, HookAction
 from .http_check import HttpCheck
 from .module_call import ModuleCall
 
-#: By the key that says what a hook does. A kind is added here; the documentation of hooks lists them, too.
+#: Parsers by the key that selects the kind. A new kind is added here, and to the documentation of hooks.
 KINDS: Mapping[str, Callable[[Value], HookAction]] = {
     "command": CommandOnHost.parse,
     "controller_command": CommandOnController.parse,
@@ -24,21 +24,21 @@ KINDS: Mapping[str, Callable[[Value], HookAction]] = {
 #: Keys of a hook.
 OPTIONS = (*KINDS, "name", "timeout", "retries", "delay")
 
-#: Of a name, in the journal and on a terminal.
+#: Limit for names, which appear in the journal and on terminals.
 NAME_MAX_CHARS = 100
 
 
 def parse_hooks(value: Any, option: str) -> tuple[Hook, ...]:
-    """Read a list of hooks, their variables already filled in. None is no hooks; in a hook, it is as if left out.
+    """Parse a list of hooks, its variables already filled in. None means no hooks; a key that is None counts as left out.
 
-    :param option: where they stand, for errors and nothing else.
+    :param option: where the list stands, for errors only.
     :raises RolloutError: C(SETTINGS_INVALID), naming option, index (from 0) and key.
     """
     if value is None:
         return ()
     hooks: list[Hook] = []
     taken: set[str] = set()
-    # Any of it may be secret.
+    # Any part may be secret.
     for each in setting(value, option).as_secret().items("a list of dictionaries"):
         hook = _hook(each, taken)
         taken.add(hook.name)
@@ -47,10 +47,6 @@ def parse_hooks(value: Any, option: str) -> tuple[Hook, ...]:
 
 
 def _hook(value: Value, taken: set[str]) -> Hook:
-    """Read a hook.
-
-    :param taken: names of earlier ones.
-    """
     given = value.options(OPTIONS)
     kind = given.one_of(KINDS)
     action = KINDS[kind](given[kind])

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks of one host, run as often as it takes, and bounded in time."""
+"""Run the hooks of one host, with retries and time limits."""
 
 from __future__ import annotations
 
@@ -11,18 +11,13 @@ from dataclasses import dataclass
 from .._transport.session import Session
 from .hook import Hook, HookSessions
 
-#: Of a message, in characters. Its end is kept.
+#: Limit for a message, which keeps its end.
 MESSAGE_MAX_CHARS = 1000
 
 
 @dataclass(frozen=True)
 class HookOutcome:
-    """Outcome of a hook.
-
-    :ivar attempts: how many it took.
-    :ivar duration_ms: of all attempts and the delays between them.
-    :ivar message: of the last attempt, on one line and without secrets.
-    """
+    """Outcome of a hook: time for all attempts and delays, message of the last attempt on one line and free of secrets."""
 
     ok: bool
     attempts: int
@@ -31,20 +26,16 @@ class HookOutcome:
 
 
 class HookRunner:
-    """Runs hooks of one host.
-
-    :param session: of the host; see :class:`HookSessions`.
-    :param controller: of the machine this runs on.
-    """
+    """Runner for the hooks of one host."""
 
     def __init__(self, session: Session, controller: Session) -> None:
         self._sessions = HookSessions(session, controller)
 
     async def run(self, hook: Hook) -> HookOutcome:
-        """Run a hook until it succeeds or its attempts are used up. Its failure is no exception.
+        """Run a hook until it succeeds or its attempts are used up. A failure is returned, not raised.
 
-        Whoever waits for it may be cancelled. Processes on the controller are ended then; what a
-        connection plugin left running on a host is not in its hands.
+        The caller may be cancelled. Processes on the controller are then killed; a command that a connection plugin leaves
+        running on a host can't be.
         """
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -59,6 +50,6 @@ class HookRunner:
 
 
 def _one_line(text: str) -> str:
-    """Text that a terminal shows and does not act on; the end of a long one."""
+    """Text on one line that a terminal shows as it is; only the end of a long one."""
     line = "".join(each if each.isprintable() else " " for each in text).strip()
     return line if len(line) <= MESSAGE_MAX_CHARS else "…" + line[-MESSAGE_MAX_CHARS + 1 :]

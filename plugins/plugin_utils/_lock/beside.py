@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls of a lock beside an event loop."""
+"""Call a blocking lock from an event loop."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any, TypeVar, cast
 from .._transport.bounded import CallAbandoned, bounded_call
 from .model import MAX_LEASE_S, Holder, LockError, SlotLock
 
-# Requests are bounded by the lock itself. This is for the case that they are not.
+# The lock bounds its own requests; this is for the case that it does not.
 TIMEOUT_S = 120.0
-# An earlier process of the run may have to be waited for as long as its lease lasts.
+# Opening may have to wait until the lease of an earlier process runs out.
 OPEN_TIMEOUT_S = MAX_LEASE_S + TIMEOUT_S
-# Requests that one thread takes with it.
+# Requests that one thread handles in one go.
 BATCH = 32
 
 Answer = TypeVar("Answer")
@@ -26,11 +26,11 @@ _Asked = tuple[Callable[[], Any], asyncio.Future[Any]]
 
 
 class LockBeside:
-    """A :class:`SlotLock` for an event loop, asked in the order of the calls.
+    """:class:`SlotLock` for an event loop, which serves calls in order.
 
-    A window of a thousand hosts asks a thousand times in one moment. A thread for each would be a stack for each, and
-    the time limit of a call would run while others have their turn. So there are as many threads at a time as the
-    lock can serve at a time, and each takes along what has come meanwhile.
+    A window of a thousand hosts makes a thousand calls in one moment. A thread for each would cost a stack for each, and the time
+    limit of a call would run while others are served. So there are only as many threads as the lock can serve concurrently, and
+    each also takes the requests that have arrived meanwhile.
     """
 
     def __init__(self, lock: SlotLock) -> None:
@@ -39,28 +39,23 @@ class LockBeside:
         self._threads: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """See :meth:`SlotLock.open`."""
         await _bounded(self._lock.open, OPEN_TIMEOUT_S)
 
     async def close(self) -> None:
-        """See :meth:`SlotLock.close`; nothing is left to be done about a lease that can't be given up."""
+        """See :meth:`SlotLock.close`. A lease that can't be given up is left to run out."""
         with contextlib.suppress(LockError):
             await _bounded(self._lock.close, TIMEOUT_S)
 
     async def holders(self) -> list[Holder]:
-        """See :meth:`SlotLock.holders`."""
         return await self._call(self._lock.holders)
 
     async def acquire(self, host: str) -> bool:
-        """See :meth:`SlotLock.acquire`."""
         return await self._call(lambda: self._lock.acquire(host))
 
     async def confirm(self, host: str) -> None:
-        """See :meth:`SlotLock.confirm`."""
         await self._call(lambda: self._lock.confirm(host))
 
     async def release(self, host: str) -> None:
-        """See :meth:`SlotLock.release`."""
         await self._call(lambda: self._lock.release(host))
 
     async def _call(self, ask: Callable[[], Answer]) -> Answer:
@@ -74,14 +69,14 @@ class LockBeside:
         try:
             await self._ask_waiting()
         finally:
-            # At once, not when the task is seen to have ended: who has been answered meanwhile may ask again before that.
+            # Right here, not when the task is seen to have ended: a caller answered meanwhile may ask again before that.
             self._threads.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     async def _ask_waiting(self) -> None:
         while self._waiting:
             batch: list[_Asked] = []
             while self._waiting and len(batch) < BATCH:
-                # Whoever asked may have been cancelled since.
+                # The caller may have been cancelled.
                 if not self._waiting[0][1].done():
                     batch.append(self._waiting[0])
                 self._waiting.popleft()
@@ -107,12 +102,12 @@ async def _bounded(ask: Callable[[], Answer], timeout_s: float) -> Answer:
 
 
 def _ask(batch: list[Callable[[], Any]]) -> list[Any]:
-    """Ask in order; exceptions take the place of answers."""
+    """Make the calls in order; exceptions take the place of results."""
     answers: list[Any] = []
     unavailable: LockError | None = None
     for ask in batch:
         try:
-            # Each would wait for its time limit.
+            # Once the lock is unavailable, each further call would wait for its time limit.
             answers.append(unavailable or ask())
         except LockError as error:
             unavailable = error if error.reason.code == "LOCK_UNAVAILABLE" else None

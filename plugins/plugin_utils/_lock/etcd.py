@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backend C(etcd): its options, and the lock that is made of them."""
+"""Options of the backend C(etcd), and the lock made from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .options import Backend, LockOptions, invalid, read_name, read_timeout_s
 
 PREFIX = "/fleet.kexec"
 TTL_S = 30
-# What etcd grants at least with its default election timeout: one and a half times that, in whole seconds.
+# The least that etcd grants with its default election timeout: one and a half times that, in whole seconds.
 MIN_TTL_S = 2
 PORT = 2379
 
@@ -45,8 +45,6 @@ ARGUMENTS: Mapping[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class EtcdOptions(LockOptions):
-    """Options of the backend C(etcd)."""
-
     slots: int
     access: EtcdAccess
     prefix: str
@@ -54,11 +52,9 @@ class EtcdOptions(LockOptions):
 
     @property
     def machines(self) -> tuple[str, ...]:
-        """See :meth:`LockOptions.machines`."""
         return tuple(endpoint.host for endpoint in self.access.endpoints)
 
     def lock(self, context: LockContext) -> SlotLock:
-        """See :meth:`LockOptions.lock`."""
         return EtcdLock(
             EtcdClient(self.access, context.clock),
             root="%s/%s/" % (self.prefix, self.name),

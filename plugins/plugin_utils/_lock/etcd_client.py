@@ -1,12 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""etcd by its JSON gateway, bounded in time.
+"""Client for etcd's JSON gateway, with time limits.
 
-Not by C(open_url) of Ansible: that sets the whole process's opener for each
-request, so with several threads a request may go out with the certificates
-of another. Only its TLS context is used. Proxies, redirects and C(.netrc) have no
-part in this.
+Ansible's C(open_url) is no option: it sets the opener of the whole process for each request, so with several threads a request
+may go out with the certificates of another. Proxies, redirects and C(.netrc) play no part here.
 """
 
 from __future__ import annotations
@@ -25,29 +23,26 @@ from typing import Any
 from .etcd_messages import TransactionAnswer, key_range
 from .model import LockError
 
-# More than ten thousand slots and their records.
+# Enough for more than ten thousand slots and their records.
 MAX_ANSWER_BYTES = 16 << 20
 
 # google/rpc/code.proto.
 _INVALID_ARGUMENT = 3
 _UNAUTHENTICATED = 16
-# Of this member at this moment: cancelled, unknown, deadline exceeded, resource exhausted, unimplemented,
-# internal, unavailable. Another may do better.
+# Codes that concern this member at this moment: cancelled, unknown, deadline exceeded, resource exhausted, unimplemented,
+# internal, unavailable. Another member may do better.
 _OF_THE_MEMBER = frozenset((1, 2, 4, 8, 12, 13, 14))
-# The user's rights changed since the token was given.
+# The user's permissions changed after the token was issued.
 _TOKEN_OLD = "revision of auth store is old"
 
 
 class _TokenRefused(Exception):
-    """Raised when a token has run out, or the member was started anew."""
+    """Raised when a token has expired, or the member was restarted."""
 
 
 @dataclass(frozen=True)
 class EtcdEndpoint:
-    """Address that a member of etcd listens at.
-
-    :ivar path: what its gateway lies below, without a slash at the end; mostly empty.
-    """
+    """Address of an etcd member; C(path) is a prefix without a slash at the end, mostly empty."""
 
     tls: bool
     host: str
@@ -61,11 +56,11 @@ class EtcdEndpoint:
 
 @dataclass(frozen=True)
 class EtcdAccess:
-    """Way to an etcd.
+    """Endpoints of an etcd cluster, and how to authenticate.
 
-    :ivar timeout_s: for an answer of each endpoint.
-    :ivar context: of endpoints with TLS; None if there are none.
-    :ivar username: None without authentication, as the password is.
+    :ivar timeout_s: per endpoint.
+    :ivar context: None if no endpoint uses TLS.
+    :ivar username: None, like the password, without authentication.
     """
 
     endpoints: tuple[EtcdEndpoint, ...]
@@ -77,7 +72,7 @@ class EtcdAccess:
 
 @dataclass(frozen=True)
 class _Request:
-    # The content may have a password in it.
+    # The content may hold a password.
     path: str
     content: bytes = field(repr=False)
     deadline: float
@@ -85,10 +80,7 @@ class _Request:
 
 
 class EtcdClient:
-    """Requests to whichever member answers.
-
-    :param clock: seconds.
-    """
+    """Send requests to whichever member answers."""
 
     def __init__(self, access: EtcdAccess, clock: Callable[[], float]) -> None:
         self._access = access
@@ -97,12 +89,11 @@ class EtcdClient:
         self._token: str | None = None
 
     def deadline(self) -> float:
-        """Time by which something that begins now has to end: enough for every endpoint, and once more."""
+        """Deadline for requests that begin now: the timeout of every endpoint, plus one."""
         return self._clock() + self._access.timeout_s * (len(self._access.endpoints) + 1)
 
     @property
     def endpoints(self) -> int:
-        """Number of endpoints."""
         return len(self._access.endpoints)
 
     def transact(
@@ -112,9 +103,9 @@ class EtcdClient:
         success: Sequence[Mapping[str, Any]],
         failure: Sequence[Mapping[str, Any]] = (),
     ) -> TransactionAnswer:
-        """Carry out a transaction.
+        """Run a transaction.
 
-        :raises LockError: C(LOCK_UNAVAILABLE); it may or may not have been done.
+        :raises LockError: C(LOCK_UNAVAILABLE); the transaction may or may not have taken effect.
         """
         body = {"compare": list(compare), "success": list(success), "failure": list(failure)}
         answer = self.call("/v3/kv/txn", body, deadline)
@@ -125,9 +116,9 @@ class EtcdClient:
             raise LockError("LOCK_UNAVAILABLE", "etcd answered a transaction with nonsense") from error
 
     def call(self, path: str, body: Mapping[str, Any], deadline: float, timeout_s: float | None = None) -> dict[str, Any]:
-        """Make a request, authenticated where a user is given.
+        """Send a request, authenticated if a user is configured.
 
-        :param timeout_s: for each endpoint, instead of the option's.
+        :param timeout_s: per endpoint, instead of the configured one.
         :raises LockError: C(LOCK_UNAVAILABLE).
         """
         request = _Request(path, json.dumps(body).encode(), deadline, timeout_s or self._access.timeout_s)
@@ -151,7 +142,7 @@ class EtcdClient:
         return token
 
     def _in_turn(self) -> Iterator[tuple[int, EtcdEndpoint]]:
-        # The one that answered last comes first, so that one that is dead costs its timeout once only.
+        # Begin with the member that answered last, so that a dead one costs its timeout only once.
         start = self._preferred
         for step in range(self.endpoints):
             index = (start + step) % self.endpoints
@@ -169,7 +160,7 @@ class EtcdClient:
             except (OSError, http.client.HTTPException, ValueError) as error:
                 failures.append("%s: %s" % (endpoint, error or type(error).__name__))
                 continue
-            # A stream that fails has status 200, too.
+            # A stream that fails has status 200 too.
             if status == 200 and not answer.get("error"):
                 self._preferred = index
                 return answer
@@ -222,14 +213,14 @@ class EtcdClient:
 
 
 def _within(timeout_s: float, function: Callable[[], tuple[int, bytes]], give_up: Callable[[], None]) -> tuple[int, bytes]:
-    # A socket's timeout covers neither looking up a name nor an answer that trickles in. What takes
-    # too long is left behind in a daemon thread, with its socket shut.
+    # A socket's timeout covers neither name resolution nor a response that trickles in. A call that takes too long is left behind
+    # in a daemon thread, with its socket shut down.
     outcome: queue.SimpleQueue[tuple[int, bytes] | BaseException] = queue.SimpleQueue()
 
     def work() -> None:
         try:
             outcome.put(function())
-        except BaseException as error:  # it belongs to whoever waits
+        except BaseException as error:  # for the waiting caller
             outcome.put(error)
 
     threading.Thread(target=work, daemon=True).start()

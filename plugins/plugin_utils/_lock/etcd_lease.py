@@ -15,21 +15,18 @@ from .etcd_client import EtcdClient
 from .etcd_messages import KeyRange
 from .model import LockContext, LockError
 
-# The lease is renewed so many times while it lasts, and sooner again when that failed.
+# Renewals within the time to live, and more often once one has failed.
 _RENEWALS = 3
 _RENEWALS_FAILING = 10
-# How often an earlier process's lease is looked at.
+# How often the lease of an earlier process is checked.
 _POLL_S = 0.2
 
-#: Tries to write the key of a run with this lease, until a time; False if somebody else changed something meanwhile.
+#: Tries to write the key of a run with this lease before a deadline; False if another client changed something meanwhile.
 Register = Callable[[int, float], bool]
 
 
 class EtcdLease:
-    """Lease of a run, renewed in the background until it is closed or lost.
-
-    :param key: of the run in etcd, which goes away with the lease.
-    """
+    """Lease of a run, renewed in the background until closed or lost. The run's key C(key) disappears with it."""
 
     def __init__(self, client: EtcdClient, key: str, ttl_s: int, context: LockContext) -> None:
         self._client = client
@@ -46,14 +43,11 @@ class EtcdLease:
 
     @property
     def id(self) -> int:
-        """The lease as etcd calls it; 0 before it is opened."""
+        """Lease ID in etcd; 0 before it is opened."""
         return self._id
 
     def open(self, register: Register) -> None:
-        """Take the lease; waits for an earlier process's to run out.
-
-        :raises LockError: see :meth:`model.SlotLock.open`.
-        """
+        """Take the lease; waits for that of an earlier process to run out. See :meth:`model.SlotLock.open` for errors."""
         if self._id:
             self.require()
             return
@@ -74,10 +68,7 @@ class EtcdLease:
         threading.Thread(target=self._keep_alive, name="lease", daemon=True).start()
 
     def _await_earlier_process(self) -> float:
-        """Wait until no other process has the run.
-
-        :returns: until when the requests that follow have time.
-        """
+        """Wait until no other process has the run; return the deadline for the requests that follow."""
         patience_until = None
         while True:
             deadline = self._client.deadline()
@@ -86,8 +77,8 @@ class EtcdLease:
             if earlier is None:
                 return deadline
             if patience_until is None:
-                # What the lease was granted for, and what its revocation may take; not what is left of it,
-                # which a new leader among etcd's members sets back.
+                # The duration that was granted and the time a revocation may take, not the remaining time, which a new leader
+                # among etcd's members resets.
                 lasts = self._client.call("/v3/lease/timetolive", {"ID": str(earlier.lease)}, deadline)
                 wait_s = int(lasts.get("grantedTTL", 0)) + 2
                 patience_until = self._clock() + wait_s
@@ -113,7 +104,7 @@ class EtcdLease:
         sent_at = self._clock()
         deadline = min(deadline, sent_at + self._ttl_s / _RENEWALS)
         timeout_s = self._ttl_s / _RENEWALS / self._client.endpoints
-        # A stream of answers, of which there is one.
+        # A stream of messages, of which there is one.
         answer = self._client.call("/v3/lease/keepalive", {"ID": str(self._id)}, deadline, timeout_s).get("result")
         if not isinstance(answer, dict):
             raise LockError("LOCK_UNAVAILABLE", "etcd answered a question about the lease with nonsense")
@@ -124,41 +115,29 @@ class EtcdLease:
             self._valid_until = max(self._valid_until, sent_at + ttl_s)
 
     def renew_if_old(self, deadline: float) -> None:
-        """Renew the lease if it may have run out since etcd last answered about it.
-
-        :raises LockError: it did, or etcd does not answer.
-        """
+        """Renew the lease if it may have run out since etcd last answered about it; raises LockError if that fails."""
         if self._clock() >= self._valid_until:
             self._renew(deadline)
 
     def require_young(self, host: str) -> None:
-        """See that what etcd answered about a host still holds: the process may have been stopped since.
-
-        :raises LockError: C(LOCK_LOST).
-        """
+        """Check that etcd's answer about a host is still valid (the process may have been stopped); raises C(LOCK_LOST)."""
         if self._clock() >= self._valid_until:
             raise self._lose("the answer of etcd about %s is older than the lease of run %s" % (host, self._run_id))
         self.require()
 
     def require(self) -> None:
-        """See that the lease is open, and not known to be lost.
-
-        :raises LockError: C(LOCK_LOST).
-        """
+        """Check that the lease is open and not known to be lost; raises C(LOCK_LOST)."""
         if self._lost:
             raise LockError("LOCK_LOST", self._lost)
         if not self._id or self._closing.is_set():
             raise LockError("LOCK_LOST", "the lock of run %s is not open" % self._run_id)
 
     def lives(self) -> dict[str, object]:
-        """Condition of a transaction: the run has this lease."""
+        """Transaction condition that the run has this lease."""
         return etcd.lives(self._key, self._id)
 
     def judge(self, run: KeyRange) -> None:
-        """See that the run has this lease, by its key as etcd has it.
-
-        :raises LockError: C(LOCK_LOST).
-        """
+        """Check that the run has this lease, by its key as read from etcd; raises C(LOCK_LOST)."""
         if run.first is None:
             raise self._lose("the lease of run %s ran out" % self._run_id)
         if run.first.lease != self._id:
@@ -170,7 +149,7 @@ class EtcdLease:
             return LockError("LOCK_LOST", self._lost)
 
     def close(self) -> None:
-        """Give up the lease. If etcd can't be reached it runs out by itself."""
+        """Give up the lease. If etcd can't be reached, the lease runs out by itself."""
         if self._closing.is_set():
             return
         self._closing.set()

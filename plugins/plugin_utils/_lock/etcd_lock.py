@@ -1,24 +1,15 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slots that several controllers share, kept in etcd.
+"""Slots that several controllers share, kept in etcd below C(PREFIX/NAME/).
 
-Keys below C(PREFIX/NAME/):
+* C(slots/HOST): a taken slot. It has no lease, so that it outlives its controller, as the host's outage does.
+* C(runs/RUN_ID): a run whose controller lives; disappears with its lease.
+* C(generation): written by every change of who holds what. A run that takes a slot counts first, and writes only if the
+  generation has not changed since: of two runs that count the same, one has to count again, and a late request has no effect.
+* C(total): the number of slots.
 
-C(slots/HOST): a slot that is taken. Without a lease, so that it outlives its
-controller, as the host's outage does.
-
-C(runs/RUN_ID): a run whose controller lives; goes away with its lease.
-
-C(generation): written by everything that changes who holds what. Whoever
-takes a slot counts first, and writes only if no generation came between; so
-of two that count the same one has to count again, and a request that arrives
-late does nothing.
-
-C(total): the number of slots.
-
-No clock of one controller is compared with that of another: leases are timed
-by etcd, and order is that of its revisions.
+Clocks of different controllers are never compared: etcd times the leases, and its revisions give the order.
 """
 
 from __future__ import annotations
@@ -36,13 +27,9 @@ from .options import check_host
 
 
 class EtcdLock:
-    """See :class:`model.SlotLock`. Each method but C(open) ends within timeout_s for every endpoint, and once more.
+    """See :class:`model.SlotLock`. Each method but C(open) ends within C(timeout_s) for every endpoint, plus one."""
 
-    :param root: what the keys of this lock begin with, a slash at the end.
-    :param name: of the lock, for people.
-    """
-
-    # A request is mostly waiting.
+    # A request mostly waits.
     at_once = 8
 
     def __init__(self, client: EtcdClient, *, root: str, name: str, slots: int, ttl_s: int, context: LockContext) -> None:
@@ -59,27 +46,20 @@ class EtcdLock:
         self._generation_key = root + "generation"
         self._total_key = root + "total"
         self._lease = EtcdLease(client, self._run_key, ttl_s, context)
-        # One at a time of this process takes a slot: others would only make it count again.
+        # One thread of this process at a time takes a slot: others would only make it count again.
         self._acquiring = threading.Lock()
         self._state = threading.Lock()
-        # Slots that this process has taken, by the revision that wrote them.
+        # Slots that this process has taken, with the revision that wrote each.
         self._ours: dict[str, int] = {}
-        # Hosts whose release began, and is not known to be done.
+        # Hosts whose release has begun and is not known to be done.
         self._releasing: set[str] = set()
         self._writes = itertools.count()
 
     def open(self) -> None:
-        """Take the lease; waits for an earlier process's to run out.
-
-        :raises LockError: see :class:`model.SlotLock`.
-        """
         self._lease.open(self._register)
 
     def _register(self, lease: int, deadline: float) -> bool:
-        """Try to write the key of the run.
-
-        :returns: False if somebody else changed something meanwhile.
-        """
+        """Try to write the key of the run; False if another client changed something meanwhile."""
         total, generation, runs, slots = self._client.transact(
             deadline,
             [],
@@ -98,7 +78,7 @@ class EtcdLock:
             raise LockError("LOCK_LOST", "another process took over run %s at the same time" % self._run_id)
         writes = [self._put_generation(), etcd.put(self._run_key, self._run_record(), lease)]
         if self._recorded(total) != self._slots:
-            # It may change while it means nothing to anybody.
+            # The number may change while nobody relies on it.
             if total.keys and (slots.count or runs.count):
                 raise mismatch(self._name, self._recorded(total), self._slots, in_use(slots.count, runs.count))
             writes.append(etcd.put(self._total_key, json.dumps({"slots": self._slots})))
@@ -110,16 +90,12 @@ class EtcdLock:
         return self._client.transact(deadline, checks, writes).succeeded
 
     def close(self) -> None:
-        """Give up the lease. If etcd can't be reached it runs out by itself."""
         self._lease.close()
 
     # --- slots ---
 
     def acquire(self, host: str) -> bool:
-        """Take a slot; False, too, if others were quicker until the time was up.
-
-        :raises LockError: see :class:`model.SlotLock`.
-        """
+        """See :meth:`model.SlotLock.acquire`. Also False if others won every race until the deadline."""
         self._lease.require()
         check_host(host)
         deadline = self._client.deadline()
@@ -134,10 +110,7 @@ class EtcdLock:
             self._acquiring.release()
 
     def _try_acquire(self, host: str, deadline: float) -> bool | None:
-        """Try once to take a slot.
-
-        :returns: None if somebody else changed something meanwhile.
-        """
+        """Try once to take a slot; None if another client changed something meanwhile."""
         slot_key = self._slots_prefix + host
         run, total, generation, slot, slots = self._client.transact(
             deadline,
@@ -160,8 +133,8 @@ class EtcdLock:
                 return False
             if slot.first.mod_revision == self._ours.get(host) and host not in self._releasing:
                 return True
-            # Of an earlier process of this run, or of a try whose answer was lost. Written anew, so that the
-            # earlier process no longer holds it, and a release that is still on its way misses it.
+            # Taken by an earlier process of this run, or by a try whose answer was lost. It is written again, so that the earlier
+            # process no longer holds it, and a release that is still under way misses it.
             since = holder.since
         elif slots.count >= self._slots:
             return False
@@ -178,7 +151,7 @@ class EtcdLock:
         revision = answer.revision
         if not answer.succeeded:
             written = answer.found[0].first
-            # Sent twice, because the first answer was lost?
+            # Was it sent twice, because the first answer was lost?
             if written is None or written.value != record:
                 return None
             revision = written.mod_revision
@@ -188,10 +161,6 @@ class EtcdLock:
         return True
 
     def confirm(self, host: str) -> None:
-        """Ask etcd whether the lease lives and the slot is ours, in one transaction.
-
-        :raises LockError: see :class:`model.SlotLock`.
-        """
         self._lease.require()
         with self._state:
             revision = self._ours.get(host)
@@ -200,8 +169,8 @@ class EtcdLock:
         deadline = self._client.deadline()
         self._lease.renew_if_old(deadline)
         slot_key = self._slots_prefix + host
-        # Read in both branches: a transaction that reads nothing is answered by a member from what it
-        # knows, and it may be behind (etcd, server/etcdserver/v3_server.go, isTxnSerializable).
+        # Read in both branches: a member answers a transaction that reads nothing from its own state, which may be behind (etcd,
+        # server/etcdserver/v3_server.go, isTxnSerializable).
         reads = [etcd.get(self._run_key), etcd.get(slot_key)]
         answer = self._client.transact(deadline, [self._lease.lives(), etcd.unchanged(slot_key, revision)], reads, reads)
         if not answer.succeeded:
@@ -211,13 +180,7 @@ class EtcdLock:
         self._lease.require_young(host)
 
     def release(self, host: str) -> None:
-        """Give back a slot.
-
-        One that this process took is given back even when the lease is lost, unless another process
-        has taken it over.
-
-        :raises LockError: see :class:`model.SlotLock`.
-        """
+        """See :meth:`model.SlotLock.release`. Needs no lease for a slot that this process took and no other took over."""
         check_host(host)
         deadline = self._client.deadline()
         with self._state:
@@ -244,8 +207,7 @@ class EtcdLock:
             if slot.first.mod_revision != revision:
                 self._lease.require()
                 checks.append(self._lease.lives())
-        # Where there is no slot the generation alone is written: a request for it that is still on its way
-        # comes too late then.
+        # Without a slot, write only the generation: a request to take one that is still under way then comes too late.
         answer = self._client.transact(deadline, checks, writes, [etcd.get(self._run_key)])
         if not answer.succeeded and len(checks) > 1:
             (run,) = answer.found
@@ -253,25 +215,21 @@ class EtcdLock:
         return answer.succeeded
 
     def holders(self) -> list[Holder]:
-        """List the slots that are taken.
-
-        :raises LockError: C(LOCK_UNAVAILABLE).
-        """
         (slots,) = self._client.transact(self._client.deadline(), [], [etcd.get_below(self._slots_prefix)]).found
         return [Holder.from_record(slot.key[len(self._slots_prefix) :], slot.parsed()) for slot in slots.keys]
 
-    # --- what is written ---
+    # --- records ---
 
     def _record(self, host: str, since: str) -> str:
         holder = Holder(host, self._run_id, self._controller, since)
-        # Each is different, so that what was written can be recognised.
+        # Each record is unique, so that our own write can be recognised.
         return json.dumps({**holder.record(), "write": "%x-%d" % (self._lease.id, next(self._writes))})
 
     def _run_record(self) -> str:
         return json.dumps({"controller": self._controller, "since": utc_text(self._now())})
 
     def _put_generation(self) -> dict[str, object]:
-        # That it is written matters, not what.
+        # The write matters, not the value.
         return etcd.put(self._generation_key, self._run_id)
 
     @staticmethod

@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages of etcd as its JSON gateway takes and gives them.
+"""Messages of etcd's JSON gateway (etcd 3.4 and later, C(/v3/…)).
 
-The gateway (etcd 3.4 and later, C(/v3/…)) has the messages of etcd's gRPC
-interface (api/etcdserverpb/rpc.proto) as JSON: keys and values in base64,
-64-bit numbers as strings, and what has its default value left out.
+They are those of etcd's gRPC interface (api/etcdserverpb/rpc.proto) in JSON: keys and values in base64, 64-bit numbers as
+strings, and fields with their default value left out.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class KeyValue:
-    """One key of etcd.
+    """Key in etcd, and its value.
 
-    :ivar mod_revision: of its last change; no two changes have the same.
+    :ivar mod_revision: of the last change; no two changes of the key share one.
     :ivar lease: 0 for none.
     """
 
@@ -31,7 +30,7 @@ class KeyValue:
     lease: int
 
     def parsed(self) -> Any:
-        """The value as JSON; None if it is none."""
+        """Value parsed as JSON; None if it is not JSON."""
         try:
             return json.loads(self.value)
         except ValueError:
@@ -40,17 +39,14 @@ class KeyValue:
 
 @dataclass(frozen=True)
 class KeyRange:
-    """Range of keys, as etcd has it.
-
-    :ivar count: of all, also where only the count was asked for.
-    """
+    """Result of reading a range of keys; C(count) is of all keys, even if only the count was requested."""
 
     count: int
     keys: tuple[KeyValue, ...]
 
     @property
     def first(self) -> KeyValue | None:
-        """The key, where one was asked for."""
+        """The key, if a single one was requested; None if it does not exist."""
         return self.keys[0] if self.keys else None
 
 
@@ -58,8 +54,8 @@ class KeyRange:
 class TransactionAnswer:
     """Outcome of a transaction.
 
-    :ivar found: one for each operation of the branch that was taken; empty for those that write.
-    :ivar revision: of the store after it; the C(mod_revision) of what it wrote.
+    :ivar found: one range for each operation of the branch taken; empty for writes.
+    :ivar revision: of the store after the transaction; the C(mod_revision) of what it wrote.
     """
 
     succeeded: bool
@@ -68,10 +64,7 @@ class TransactionAnswer:
 
 
 def key_range(answer: Mapping[str, Any]) -> KeyRange:
-    """Range of keys that an answer holds.
-
-    :raises KeyError, ValueError: it makes no sense.
-    """
+    """Parse a range of keys from a response; raises KeyError or ValueError if it is malformed."""
     keys = tuple(
         KeyValue(_text(item["key"]), _text(item.get("value", "")), int(item["mod_revision"]), int(item.get("lease", 0)))
         for item in answer.get("kvs", ())
@@ -80,37 +73,34 @@ def key_range(answer: Mapping[str, Any]) -> KeyRange:
 
 
 def lives(key: str, lease: int) -> dict[str, Any]:
-    """True if the key is there with this lease."""
+    """Condition that the key exists with this lease."""
     return {"key": _b64(key), "target": "LEASE", "result": "EQUAL", "lease": str(lease)}
 
 
 def unchanged(key: str, mod_revision: int) -> dict[str, Any]:
-    """True if the key is as it was at this revision; 0 for not there."""
+    """Condition that the key was last changed at this revision; 0 for a key that does not exist."""
     return {"key": _b64(key), "target": "MOD", "result": "EQUAL", "mod_revision": str(mod_revision)}
 
 
 def get(key: str) -> dict[str, Any]:
-    """Read one key."""
     return {"request_range": {"key": _b64(key)}}
 
 
 def get_below(prefix: str, count_only: bool = False) -> dict[str, Any]:
-    """Read all keys that begin so."""
+    """Read all keys with this prefix."""
     return {"request_range": {"key": _b64(prefix), "range_end": _b64(_end(prefix)), "count_only": count_only}}
 
 
 def put(key: str, value: str, lease: int = 0) -> dict[str, Any]:
-    """Write one key."""
     return {"request_put": {"key": _b64(key), "value": _b64(value), "lease": str(lease)}}
 
 
 def delete(key: str) -> dict[str, Any]:
-    """Remove one key."""
     return {"request_delete_range": {"key": _b64(key)}}
 
 
 def _end(prefix: str) -> str:
-    # The first key that does not begin so; prefixes end with a slash here.
+    # The first key past those with the prefix; prefixes end with a slash here.
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 

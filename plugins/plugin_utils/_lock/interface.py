@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock as the rest of the collection uses it, and the registry of its backends."""
+"""Entry points of the lock, and the registry of its backends."""
 
 from __future__ import annotations
 
@@ -18,16 +18,12 @@ from .local import LOCAL
 from .model import LockContext, SlotLock
 from .options import ARGUMENTS, Backend, LockOptions, invalid, plain_name
 
-#: A backend is added here; the documentation of the option lists them, too.
+#: A new backend is added here, and to the documentation of the option.
 BACKENDS: Mapping[str, Backend] = {backend.name: backend for backend in (LOCAL, ETCD)}
 
 
 def lock_argument_spec() -> dict[str, Any]:
-    """Argument specification of the lock.
-
-    Only types and choices: what options mean together is judged by
-    :func:`lock_options`, so that it has a code.
-    """
+    """Argument specification of types and choices; :func:`lock_options` checks the rest, so that errors have a code."""
     return {"lock": {"type": "dict", "options": _options_spec()}}
 
 
@@ -39,9 +35,9 @@ def _options_spec() -> dict[str, Any]:
 
 
 def lock_options(given: Mapping[str, Any]) -> LockOptions:
-    """Check what the user says.
+    """Check the user's options of the lock.
 
-    :param given: the user's dictionary C(lock), as given or as validated; empty for the default.
+    :param given: the dictionary C(lock), raw or validated; empty for the defaults.
     :raises LockError: C(LOCK_INVALID).
     """
     options = Value(given, "lock", invalid).options(_options_spec())
@@ -52,9 +48,9 @@ def lock_options(given: Mapping[str, Any]) -> LockOptions:
 
 
 def _refuse_stray(options: Options, backend: Backend, other: Backend) -> None:
-    """Refuse options of another backend: somebody who only forgot to name it would believe that slots are shared there."""
+    """Refuse options of another backend: a user who only forgot to name it would believe that slots are shared there."""
     for option, spec in other.arguments.items():
-        # Those with a default are there though nobody has given them.
+        # Options with a default are present even if the user gave none.
         if option in options and option not in backend.arguments and "default" not in spec:
             raise options[option].misplaced("with backend %s; it belongs to backend %s" % (backend.name, other.name))
 
@@ -69,10 +65,10 @@ def make_lock(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     progress: Callable[[str], None] = lambda text: None,
 ) -> SlotLock:
-    """Make the lock that the user asks for. Nothing is touched before it is opened.
+    """Make a lock; nothing is touched before it is opened.
 
     :param directory: for backends that keep files on the controller; by default below the XDG state directory.
-    :raises LockError: C(LOCK_INVALID): the run's name is no good.
+    :raises LockError: C(LOCK_INVALID): the run ID can't be used as a name.
     """
     context = LockContext(
         run_id=plain_name(Value(run_id, "run_id", invalid)),
@@ -86,5 +82,5 @@ def make_lock(
 
 
 def default_directory(environ: Mapping[str, str]) -> str:
-    """Directory for the locks of backends that keep files on the controller."""
+    """Default directory of backends that keep files on the controller."""
     return state_directory(environ, "locks")

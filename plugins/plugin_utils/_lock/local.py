@@ -3,18 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Slots that the runs of one controller share, kept in a directory.
 
-C(slots/HOST.json): a slot that is taken, which stays when its run dies.
+* C(slots/HOST.json): a taken slot, which stays when its run dies.
+* C(runs/RUN_ID): locked (flock) by the process that has this run open. This lock is the lease, and ends with the process.
+* C(total.json): the number of slots.
+* C(guard): locked while any of them is read or changed.
 
-C(runs/RUN_ID): locked (flock) by the process that has this run open; that is the
-lease, and it falls with the process.
-
-C(total.json): the number of slots.
-
-C(guard): locked for the moment in which any of them is read or changed.
-
-The directory is its owner's alone, so nobody else can put links in it; those
-that are there all the same are not followed. flock is between processes of
-one machine: the directory is no place to share between several.
+The directory belongs to its owner alone, so nobody else can place links in it, and none are followed. flock works between the
+processes of one machine: the directory must not be shared between machines.
 """
 
 from __future__ import annotations
@@ -45,7 +40,6 @@ class LocalOptions(LockOptions):
     """Options of the backend C(local), which has none of its own."""
 
     def lock(self, context: LockContext) -> SlotLock:
-        """See :meth:`LockOptions.lock`."""
         return LocalLock(self, context)
 
 
@@ -61,20 +55,17 @@ LOCAL = Backend("local", {}, _read)
 
 
 class LocalLock:
-    """See :class:`model.SlotLock`. Each method ends within timeout_s, if the disk answers.
+    """See :class:`model.SlotLock`. Each method ends within C(timeout_s), if the disk answers."""
 
-    Its directory is made on opening, and the directories above it as well.
-    """
-
-    # The guard is one.
+    # The guard admits one caller at a time.
     at_once = 1
 
     def __init__(self, options: LocalOptions, context: LockContext) -> None:
         self._directory = os.path.join(context.directory, options.name)
         self._name = options.name
         self._slots = options.slots
-        # Without a limit no slot that was lost with the power lets anybody take one too many, and the journal of its run is
-        # still there. Two syncs are most of what a slot costs.
+        # Without a limit, a slot lost in a power failure lets nobody take one too many, and the journal of its run still exists.
+        # Two syncs are most of the cost of a slot.
         self._lasting = options.slots is not None
         self._timeout_s = options.timeout_s
         self._run_id = context.run_id
@@ -87,10 +78,6 @@ class LocalLock:
     # --- the lease ---
 
     def open(self) -> None:
-        """Take the lease, and make the directory.
-
-        :raises LockError: see :class:`model.SlotLock`.
-        """
         with _unavailable():
             for directory in (os.path.dirname(self._directory), self._directory, self._path("slots"), self._path("runs")):
                 _make_private(directory)
@@ -112,7 +99,7 @@ class LocalLock:
                 recorded = self._recorded()
                 if recorded is None or recorded != self._asked():
                     taken, runs = len(self._slot_files()), self._other_runs()
-                    # It may change while it means nothing to anybody.
+                    # The number may change while nobody relies on it.
                     if recorded is not None and (taken or runs):
                         raise mismatch(self._name, recorded.get("slots"), self._slots, in_use(taken, runs))
                     write_atomically(self._path("total" + _SUFFIX), _json(self._asked()))
@@ -123,7 +110,7 @@ class LocalLock:
         return True
 
     def _other_runs(self) -> int:
-        """Count the other runs that live, and remove what dead ones have left."""
+        """Count the other runs that live, and remove the files of dead ones."""
         count = 0
         for name in os.listdir(self._path("runs")):
             if name != self._run_id:
@@ -150,7 +137,6 @@ class LocalLock:
             raise LockError("LOCK_LOST", "the lease of run %s was removed from %s" % (self._run_id, self._path("runs")))
 
     def close(self) -> None:
-        """Give up the lease."""
         with contextlib.suppress(LockError), self._guarded():
             self._require_lease()
             os.unlink(self._run_path())
@@ -161,20 +147,16 @@ class LocalLock:
     # --- slots ---
 
     def acquire(self, host: str) -> bool:
-        """Take a slot.
-
-        :raises LockError: see :class:`model.SlotLock`.
-        """
         check_host(host)
         with self._guarded():
             self._require_lease()
             if self._recorded() != self._asked():
                 recorded = self._recorded() or {}
                 raise mismatch(self._name, recorded.get("slots"), self._slots, "it was changed under this run")
-            # Of a thousand slots that are taken only one's file is looked at.
+            # Read only this host's file, not those of a thousand taken slots.
             if os.path.lexists(self._slot_path(host)):
                 taken_by = self._holder(host).run_id
-                # One that is torn counts, but where nothing is counted.
+                # A damaged record counts as taken, unless there is no limit.
                 if taken_by or self._lasting:
                     return taken_by == self._run_id
             if self._slots is not None and len(self._slot_files()) >= self._slots:
@@ -184,10 +166,6 @@ class LocalLock:
             return True
 
     def confirm(self, host: str) -> None:
-        """See whether the lease is still there and the slot ours.
-
-        :raises LockError: see :class:`model.SlotLock`.
-        """
         with self._guarded():
             self._require_lease()
             if not os.path.lexists(self._slot_path(host)):
@@ -196,10 +174,6 @@ class LocalLock:
                 raise LockError("LOCK_LOST", "the slot of %s belongs to another run" % host)
 
     def release(self, host: str) -> None:
-        """Give back a slot.
-
-        :raises LockError: see :class:`model.SlotLock`.
-        """
         check_host(host)
         with self._guarded():
             if os.path.lexists(self._slot_path(host)) and self._holder(host).run_id == self._run_id:
@@ -209,10 +183,6 @@ class LocalLock:
                     sync_directory(self._path("slots"))
 
     def holders(self) -> list[Holder]:
-        """List the slots that are taken.
-
-        :raises LockError: C(LOCK_UNAVAILABLE).
-        """
         if not os.path.lexists(self._directory):
             return []
         with self._guarded():
@@ -263,7 +233,7 @@ class LocalLock:
         return recorded if isinstance(recorded, dict) else {"slots": 0}
 
     def _slot_files(self) -> list[str]:
-        # Others are what a write has left that was killed halfway (atomic.py).
+        # Others are left over from writes that were killed halfway (atomic.py).
         return [name for name in os.listdir(self._path("slots")) if name.endswith(_SUFFIX)]
 
     def _hosts(self) -> set[str]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slots that several runs share: what every backend of the lock offers, and what it needs."""
+"""Interface of the lock: slots that several runs share, and what its backends need."""
 
 from __future__ import annotations
 
@@ -12,27 +12,25 @@ from typing import Any, Protocol
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 
-#: A lease lasts no longer, so nobody waits longer for that of an earlier process.
+#: Longest lease, and so the longest wait for the lease of an earlier process.
 MAX_LEASE_S = 3600
 
 
 class LockError(CodedError):
     """Raised when the shared slots can't be used.
 
-    C(LOCK_INVALID): an option is no good. C(LOCK_UNAVAILABLE): the backend
-    can't be reached or refuses; it may be asked again. C(LOCK_LOST): the lease
-    or the slot is gone or somebody else's; nothing may be triggered, and the
-    lock does not recover. C(LOCK_MISMATCH): others use the same lock with
-    another number of slots.
+    C(LOCK_INVALID): an option is invalid. C(LOCK_UNAVAILABLE): the backend can't be reached or refuses; a retry may succeed.
+    C(LOCK_LOST): the lease or slot is gone or belongs to another run; nothing may be triggered, and the lock does not recover.
+    C(LOCK_MISMATCH): other runs use the same lock with a different number of slots.
     """
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Slot that is taken.
+    """Holder of a slot.
 
-    :ivar run_id: empty, like what follows, if the record can't be read; it counts all the same.
-    :ivar since: UTC, ISO 8601 with seconds; by the clock of that controller, so for people only.
+    :ivar run_id: empty, like the fields below, if the record can't be read; the slot counts as taken all the same.
+    :ivar since: UTC, ISO 8601 with seconds, by the clock of that controller; for display only.
     """
 
     host: str
@@ -41,26 +39,25 @@ class Holder:
     since: str
 
     def record(self) -> dict[str, str]:
-        """The record that the backend keeps of it, as JSON."""
+        """Record that the backend stores, for JSON."""
         return {"host": self.host, "run_id": self.run_id, "controller": self.controller, "since": self.since}
 
     @classmethod
     def from_record(cls, host: str, record: Any) -> Holder:
-        """Slot of a host, whatever is kept there."""
+        """Holder by a stored record; fields that are missing or damaged are empty."""
         known = record if isinstance(record, dict) else {}
         return cls(host, *(str(known.get(name, "")) for name in ("run_id", "controller", "since")))
 
 
 @dataclass(frozen=True)
 class LockContext:
-    """The run that a lock is for, and what a backend needs of the controller.
+    """The run that a lock is for, and the controller it runs on.
 
-    :ivar run_id: one process at a time can have the lock of a run open.
-    :ivar controller: who that is, for people.
+    :ivar run_id: only one process at a time can have the lock of a run open.
+    :ivar controller: name for display.
     :ivar directory: for backends that keep files on the controller.
-    :ivar clock: seconds that go on while the machine is suspended.
-    :ivar now: the time of day.
-    :ivar progress: told when opening has to wait.
+    :ivar clock: seconds, which continue while the machine is suspended.
+    :ivar progress: called with a message when opening has to wait.
     """
 
     run_id: str
@@ -74,57 +71,53 @@ class LockContext:
 class SlotLock(Protocol):
     """Slots that several runs share; a host that is or may be down takes one.
 
-    All methods may be called from several threads, end in time and raise
-    :class:`LockError`. A slot stays until it is released, whatever becomes of
-    its controller: by this run, or by another process that resumes the run.
-    The lease proves only that the controller lives.
+    All methods are thread-safe, end in time and raise :class:`LockError`. A slot stays taken, whatever becomes of its controller,
+    until this run or another process that resumes it releases it. The lease only proves that the controller lives.
 
-    :ivar at_once: calls that make each other no slower when they are made at the same time.
+    :ivar at_once: number of concurrent calls that do not slow each other down.
     """
 
     at_once: int
 
     def open(self) -> None:
-        """Prove that the backend works, and take the lease of this run.
+        """Check that the backend works, and take this run's lease; waits for that of an earlier process to run out.
 
-        Waits for the lease of an earlier process of this run to run out.
-
-        :raises LockError: C(LOCK_UNAVAILABLE); C(LOCK_LOST) if another process of this run lives;
-            C(LOCK_MISMATCH) if others use another number of slots.
+        :raises LockError: C(LOCK_UNAVAILABLE); C(LOCK_LOST) if another process of this run lives; C(LOCK_MISMATCH) if other runs
+            use a different number of slots.
         """
 
     def acquire(self, host: str) -> bool:
         """Take a slot for a host that is about to go down.
 
-        Nothing is queued: whoever gets False asks again, once a second or so.
+        Nothing is queued: a caller that gets False asks again after a second or so.
 
-        :returns: True if it is taken, or was already by this run (before a resume); False while all
-            are taken or another run holds this host.
+        :returns: True if this run holds the slot, now or since before a resume; False while all slots are taken or another run
+            holds this host.
         """
 
     def confirm(self, host: str) -> None:
-        """Right before the trigger: ask the backend whether the lease lives and the slot is ours.
+        """Ask the backend, right before the trigger, whether the lease lives and the slot is ours.
 
-        :raises LockError: C(LOCK_LOST): it must not be triggered.
+        :raises LockError: C(LOCK_LOST): the host must not be triggered.
         """
 
     def release(self, host: str) -> None:
-        """Give back the slot of a host that is proven back, or given up. No error if it is not held."""
+        """Give back the slot of a host that is proven back, or given up; does nothing if it is not held."""
 
     def holders(self) -> list[Holder]:
-        """Slots that are taken, of all runs, by host."""
+        """Holders of all runs, ordered by host. Raises LockError C(LOCK_UNAVAILABLE)."""
 
     def close(self) -> None:
-        """Give up the lease. Slots that were not released stay."""
+        """Give up the lease. Slots that were not released stay taken."""
 
 
 def utc_text(now: datetime) -> str:
-    """Moment as records have it."""
+    """Format a time as records store it."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def mismatch(name: str, recorded: int | None, asked: int | None, because: str) -> LockError:
-    """Error for another number of slots than others use."""
+    """Error for a number of slots that differs from that of other runs."""
     return LockError(
         "LOCK_MISMATCH",
         "lock %s has %s recorded, but this run asks for %s; %s" % (name, _slots_text(recorded), _slots_text(asked), because),
@@ -132,7 +125,7 @@ def mismatch(name: str, recorded: int | None, asked: int | None, because: str) -
 
 
 def in_use(taken: int, runs: int) -> str:
-    """Reason why the number of slots can't be replaced."""
+    """Reason why the number of slots can't change now."""
     return "slots taken: %d, other runs that live: %d" % (taken, runs)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that all backends of the lock have, and what each backend brings; documented in C(doc_fragments/lock.py)."""
+"""Options that all lock backends share, and how a backend registers; documented in C(doc_fragments/lock.py)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from .model import LockContext, LockError, SlotLock
 NAME = "default"
 TIMEOUT_S = 5.0
 MAX_TIMEOUT_S = 60.0
-# Quoted; file names end at 255.
+# Percent-encoded; file names are limited to 255.
 MAX_HOST_BYTES = 240
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
-#: Argument specification of what all backends have, but for the choice of one.
+#: Argument specification common to all backends, except the choice of one.
 ARGUMENTS: Mapping[str, Any] = {
     "name": {"type": "str", "default": NAME},
     "slots": {"type": "int"},
@@ -36,10 +36,7 @@ invalid = partial(LockError, "LOCK_INVALID")
 
 @dataclass(frozen=True, kw_only=True)
 class LockOptions(ABC):
-    """Options of a lock, checked. Each backend adds its own.
-
-    :ivar slots: None for no limit.
-    """
+    """Checked options of a lock; each backend adds its own. C(slots) is None for no limit."""
 
     name: str
     slots: int | None
@@ -47,20 +44,20 @@ class LockOptions(ABC):
 
     @property
     def machines(self) -> tuple[str, ...]:
-        """Names or addresses of the machines that keep the lock, but for the controller."""
+        """Names or addresses of the machines that keep the lock, except the controller."""
         return ()
 
     @abstractmethod
     def lock(self, context: LockContext) -> SlotLock:
-        """Make the lock. Nothing is touched before it is opened."""
+        """Make the lock; nothing is touched before it is opened."""
 
 
 @dataclass(frozen=True)
 class Backend:
-    """A place where slots are kept.
+    """Place where slots are kept.
 
-    :ivar arguments: argument specification of its own options. Those without a default are refused with another backend.
-    :ivar read: checks the options; :raises LockError: C(LOCK_INVALID).
+    :ivar arguments: argument specification of the backend's own options. Those without a default are refused with other backends.
+    :ivar read: checks the options; raises LockError C(LOCK_INVALID).
     """
 
     name: str
@@ -69,20 +66,15 @@ class Backend:
 
 
 def read_name(given: Options) -> str:
-    """Check the option C(name)."""
     return plain_name(given.get("name", NAME))
 
 
 def read_timeout_s(given: Options) -> float:
-    """Check the option C(timeout_s)."""
     return given.get("timeout_s", TIMEOUT_S).seconds(above_zero=True, most=MAX_TIMEOUT_S)
 
 
 def plain_name(value: Value) -> str:
-    """Check a name that may be part of a key and of a path.
-
-    :raises LockError: C(LOCK_INVALID).
-    """
+    """Check a name that may become part of a key and of a path; raises LockError C(LOCK_INVALID)."""
     name = value.text()
     if not _NAME.fullmatch(name):
         raise value.wrong("up to 100 letters, digits, dots, dashes and underscores, with a letter or digit first")
@@ -90,10 +82,7 @@ def plain_name(value: Value) -> str:
 
 
 def check_host(host: str) -> None:
-    """Check a host's name, which is part of a key and a file's name.
-
-    :raises LockError: C(LOCK_INVALID).
-    """
+    """Check a host name, which becomes part of a key and of a file name; raises LockError C(LOCK_INVALID)."""
     try:
         size = len(quote(host, safe=""))
     except UnicodeEncodeError:

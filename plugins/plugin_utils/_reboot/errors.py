@@ -9,13 +9,13 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 
 
 class RebootError(CodedError):
-    """Raised when a reboot was refused, or did not end as it should; the code says which."""
+    """Raised when a reboot was refused or did not end as it should; the code says which."""
 
 
 class NotRebooted(RebootError):
-    """Raised when a host was triggered and has not been seen to reboot.
+    """Raised when a triggered host was not seen to reboot.
 
-    :ivar called_off: whether it is certain that it has not rebooted and will not.
+    :ivar called_off: whether it is certain that the host has not rebooted and will not.
     """
 
     def __init__(self, code: str, message: str, *, called_off: bool) -> None:

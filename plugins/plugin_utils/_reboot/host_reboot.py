@@ -1,12 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Steps of one host's reboot, for whoever has something to do between them.
+"""Steps of one host's reboot, for callers that act between them.
 
-Until the trigger everything is undone again if anything goes wrong. After it the host is committed, and all that is left is
-to watch, and to say truly how it ended.
-
-Time is the running event loop's.
+If anything goes wrong before the trigger, everything is undone. After it the host is committed: all that is left is to watch, and
+to report truthfully how it ended. All times are those of the running event loop.
 """
 
 from __future__ import annotations
@@ -35,22 +33,22 @@ from .sights import Sights, WallClock
 # The answer to the trigger has to get out before the network goes.
 TRIGGER_GRACE_S = 0.5
 
-# Making a timeline takes the journal of the boot before, on a host that is up and may be busy.
+# A timeline reads the journal of the previous boot, on a host that is up but may be busy.
 TIMELINE_TIMEOUT_S = 180.0
 
 
 class HostReboot:
-    """The steps of one host's reboot.
+    """Reboot of one host, step by step.
 
-    :param own_boot_id: of the machine this runs on, which is never rebooted.
-    :param new_token: draws a token for reboots that stage nothing.
-    :param progress: told in a few words what happens.
-    :param utc_ns: nanoseconds since 1970; asked once, from where the event loop's clock goes on, so that nobody can set it.
-    :param service: of the user's, to be watched beside the host's sshd.
-    :ivar result: what is known of the reboot so far, whether it ends well or not.
-    :ivar probed: told what came of watching the service, once that is known.
+    :param own_boot_id: of the controller, which is never rebooted.
+    :param new_token: makes a token for reboots that stage nothing.
+    :param progress: called with short messages.
+    :param utc_ns: nanoseconds since 1970; read once and continued by the event loop's clock, so that nobody can set it.
+    :param service: the user's, watched beside the host's sshd.
+    :ivar result: what is known of the reboot so far, also after a failure.
+    :ivar probed: called with the outcome of watching the service, once it is known.
     :ivar touched: whether an image may be staged on the host.
-    :ivar deadline: monotonic seconds, until when the reboot should be over; known after :meth:`watch`.
+    :ivar deadline: monotonic seconds by which the reboot should be over; set by :meth:`watch`.
     """
 
     def __init__(
@@ -76,9 +74,9 @@ class HostReboot:
         if service is not None:
             service.ended = self._probed
         self._token = ""
-        # As far as it can be reached from here; known after unsharing.
+        # None if it can't be probed from here; set by unshare.
         self._sshd: Sshd | None = None
-        # How it looked in the last watch that came to nothing.
+        # Track of a watch that timed out, for the next one to continue.
         self._timed_out: HostTrack | None = None
         self._sights = Sights()
         self.result = RebootResult(notes=())
@@ -89,7 +87,7 @@ class HostReboot:
     # Before the trigger.
 
     async def prepare(self, request: RebootRequest) -> Intent:
-        """Settle the method, and have the right image loaded for it, or none; see :meth:`Preparing.prepare`."""
+        """Choose the method, and load the right image for it, or none; see :meth:`Preparing.prepare`."""
         self._sights = Sights()
         preparing = Preparing(
             self._session,
@@ -109,43 +107,37 @@ class HostReboot:
         return intent
 
     def adopt(self, intent: Intent, release_before: str, staged: Mapping[str, Any] | None) -> None:
-        """Go on with a host that somebody else has prepared, and may have triggered."""
+        """Take over a host that another process has prepared, and may have triggered."""
         self._token = intent.token
         self.touched = staged is not None
         self.result.before = BootedKernel(intent.boot_id, release_before)
         self.result.method, self.result.staged, self.result.reasons = intent.method.name, staged, ()
 
     async def call_off(self) -> bool:
-        """Stop the trigger, if there is one, and unload the image.
-
-        :return: whether both are certain.
-        """
+        """Stop the trigger, if any, and unload the image; return whether both are certain."""
         return await self._shell.call_off(self._token)
 
     async def unshare(self) -> None:
-        """Find the host's sshd, and use connections of its own from here on."""
-        # While there is a connection: one that has to be made first tells less well what time it is at its other end.
+        """Find the host's sshd, and use unshared connections from here on."""
+        # Over the existing connection: the offset is less accurate if one has to be made first.
         await self.read_clock()
         await self._session.unshare()
         self._sshd = await self._session.sshd()
 
     async def read_clock(self) -> None:
-        """Find out how far the host's clock is from ours, as the system that is to end has it."""
+        """Measure the offset of the host's clock, as the outgoing system has it."""
         self._sights.before = await self._shell.clock_offset(self._clock.utc_ns)
 
     # From the trigger on.
 
     async def trigger(self, intent: Intent, message: str, delay_s: float, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
-        """Have the host reboot after a delay.
-
-        :raises NotRebooted: C(TRIGGER_FAILED).
-        """
+        """See :meth:`HostShell.trigger`; also starts watching the service."""
         if self._service is not None:
             self._service.begin(self._sshd.address if self._sshd else None)
         await self._shell.trigger(intent, message, delay_s, timeout_s)
 
     async def ask(self, token: str, timeout_s: float = ASK_TIMEOUT_S) -> scripts.HostAnswer | None:
-        """Ask the host which boot it runs; None if there is no answer, or none that makes sense."""
+        """Ask the host which boot it runs; None if it gives no usable answer."""
         return await self._shell.ask(token, timeout_s)
 
     async def watch(
@@ -158,20 +150,19 @@ class HostReboot:
         went_down: Callable[[], None] = lambda: None,
         ask_at: float | None = None,
     ) -> scripts.HostAnswer:
-        """Watch until the host has rebooted, and note how it came back.
+        """Watch until the host has rebooted, and record how it came back.
 
-        :param due: when the reboot is due.
-        :param timeout_s: from then on, or from now on if that is later.
-        :param again: triggers again within so many seconds, for a host that has not heard of it. None for a host that went
-            down in an earlier watch, and is watched on.
-        :param went_down: called when the host is first seen to be gone.
+        :param timeout_s: counted from C(due), or from now if that is later.
+        :param again: triggers again within this many seconds, for a host that did not receive the trigger. None to continue with
+            a host that went down in an earlier watch.
+        :param went_down: called when the host first stops answering.
         :raises NotRebooted: C(REBOOT_TIMEOUT), C(NOT_REBOOTED) or C(TRIGGER_FAILED).
         """
         before = self._timed_out if again is None else None
         deadline = max(due, self._now()) + timeout_s
         track = HostTrack(due, deadline, probing=self._sshd is not None, ask_at=ask_at, before=before)
         if self._service is not None and self._sshd is None:
-            # Nobody else sees it go.
+            # Nothing else sees the host go.
             asyncio.get_running_loop().call_at(due, self._service.host_goes)
         watch = HostWatch(
             self._shell,
@@ -209,7 +200,6 @@ class HostReboot:
         self._progress("back by %s with %s" % (evidence.path, evidence.release))
 
     def end_probe(self) -> None:
-        """Have the service watched no longer."""
         if self._service is not None:
             self._service.end()
 
@@ -225,7 +215,7 @@ class HostReboot:
     # Once the host is back.
 
     def verify(self, intent: Intent, answer: scripts.HostAnswer) -> None:
-        """Hold the new boot against what was asked for.
+        """Compare the new boot with what was asked for.
 
         :raises RebootError: C(NOT_PROVEN).
         """
@@ -240,33 +230,29 @@ class HostReboot:
         self.result.reasons = (*self.result.reasons, unproven)
 
     async def restore_panic(self, intent: Intent, answer: scripts.HostAnswer, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
-        """Put back what our one-boot arguments set, unless the host has settings of its own by now."""
+        """Restore what our one-boot arguments set, unless the host has its own settings by now."""
         await self._shell.restore_panic(intent, answer, timeout_s)
 
     async def test(self, command: str, deadline: float) -> None:
-        """Run the user's test until it succeeds.
-
-        :raises RebootError: C(TEST_COMMAND_FAILED).
-        """
+        """See :meth:`HostShell.test`."""
         await self._shell.test(command, deadline)
 
     def restore(self) -> None:
-        """Let later tasks connect as they did before."""
+        """Restore the connection's options for later tasks."""
         self._session.restore()
 
-    # How it went.
+    # The timeline.
 
     def since(self, began: float) -> Interval:
-        """From a moment of the event loop to now."""
+        """Interval from an event-loop time to now."""
         return self._clock.since(began)
 
     async def timeline(
         self, intent: Intent, *, healthy_at: float | None = None, drain: Interval | None = None, combination: str | None = None
     ) -> dict[str, Any] | None:
-        """Where the time of the reboot went, as M(fleet.kexec.timeline) tells it; what keeps that from telling is no failure.
+        """Timeline of the reboot, as M(fleet.kexec.timeline) returns it; None if it can't be made, which is no failure.
 
-        :param healthy_at: when the host was found to be as it should.
-        :return: None if it can't be told.
+        :param healthy_at: when the host was found healthy.
         """
         sights, before = self._sights, self.result.before
         sights.drain = drain
@@ -284,7 +270,7 @@ class HostReboot:
                 timeline: dict[str, Any] = answer["timeline"]
                 return timeline
             said = str(answer.get("msg", "no message"))
-        except Exception as error:  # it is about a reboot that is over, and went well or not without it
+        except Exception as error:  # the reboot is over, and ended well or not regardless
             said = str(error) or type(error).__name__
         self._progress("no timeline: %s" % said)
         return None

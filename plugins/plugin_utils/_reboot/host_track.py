@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Track of one host through a reboot: pure, driven by what is seen and by the clock.
+"""State of one host through a reboot; pure, driven by observations and the clock.
 
-Two things can be seen: whether sshd answers a probe, and, by asking the host,
-whether its boot_id changed. Only the second proves a reboot. The first says
-when asking is worth it, and how long the host was out.
+Two things can be observed: whether sshd answers a probe, and, by asking the host, whether its boot_id changed. Only the second
+proves a reboot. The first says when asking is worthwhile, and how long the host was down.
 """
 
 from __future__ import annotations
@@ -16,21 +15,19 @@ from .._transport.prober import Observation
 
 # How often to ask a host that has not gone down yet whether its trigger failed.
 ASK_WHILE_UP_S = 5.0
-# How often to ask where nothing can be probed, and so nothing else is known.
+# How often to ask if the host can't be probed, so that asking is the only source.
 ASK_BLIND_S = 1.0
-# A host whose sshd answers may still refuse logins for a moment, and sshd
-# holds failed ones against us: wait longer each time.
+# A host whose sshd answers may still refuse logins for a moment, and sshd penalises failed ones: back off.
 RETRY_S = (0.25, 0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
 class HostOutage:
-    """Time for which the sshd of a host gave no answer.
+    """Time during which a host's sshd gave no answer.
 
     :ivar duration_ms: from its last answer to its first.
-    :ivar error_ms: by how much it may have been shorter: the time between
-        its last answer and the first probe without one.
-    :ivar began_at: monotonic seconds, of its last answer.
+    :ivar error_ms: how much shorter it may have been: the time between its last answer and the first failed probe.
+    :ivar began_at: monotonic seconds of its last answer.
     """
 
     duration_ms: int
@@ -41,12 +38,11 @@ class HostOutage:
 class HostTrack:
     """One host between trigger and proof.
 
-    :param due: monotonic seconds; when the reboot is due. In the past for a
-        reboot that is watched on by another process than the one that triggered it.
+    :param due: when the reboot is due, in monotonic seconds; in the past if another process triggered it.
     :param deadline: when to give up.
     :param probing: whether the host's sshd can be probed from here.
-    :param ask_at: when to ask the host first, if not some time after it is due.
-    :param before: an earlier track that this one goes on from, of a host that is down still.
+    :param ask_at: when to ask the host first; by default some time after C(due).
+    :param before: earlier track of a host that is still down, to continue.
     """
 
     def __init__(
@@ -63,32 +59,28 @@ class HostTrack:
 
     @property
     def went_down(self) -> bool:
-        """Whether it was seen without an answer."""
+        """Whether the host was seen without an answer."""
         return self._down_at is not None
 
     @property
     def is_back(self) -> bool:
-        """Whether it answers again after that."""
+        """Whether the host answers again after that."""
         return self._back_at is not None
 
     @property
     def back_at(self) -> float | None:
-        """When it first answered again."""
         return self._back_at
 
     @property
     def outage(self) -> HostOutage | None:
-        """The outage; None while it lasts, or if there was nothing to see it by."""
+        """Outage of the host; None while it lasts, or if nothing could observe it."""
         if self._back_at is None or self._down_at is None:
             return None
         duration_s, error_s = self._back_at - self._last_up, self._down_at - self._last_up
         return HostOutage(round(duration_s * 1000), round(error_s * 1000), self._last_up)
 
     def observe(self, observation: Observation) -> bool:
-        """Take in the result of a probe.
-
-        :return: whether it is news: the host went down, or came back, or went away again.
-        """
+        """Record the result of a probe; return whether it is news: the host went down, came back, or went away again."""
         before = (self.went_down, self.is_back)
         if not observation.up:
             if self._down_at is None:
@@ -110,7 +102,7 @@ class HostTrack:
         return self._next_ask
 
     def same_boot(self, now: float) -> None:
-        """The host answered, and it is still the old system."""
+        """Record that the host answered and still runs the old system."""
         self._last_up = now
         self._down_at = None
         self._back_at = None
@@ -118,7 +110,7 @@ class HostTrack:
         self._next_ask = now + (ASK_WHILE_UP_S if self._probing else ASK_BLIND_S)
 
     def no_answer(self, now: float) -> None:
-        """The host was asked and did not answer."""
+        """Record that the host was asked and did not answer."""
         if not self._probing:
             self._down_at = now if self._down_at is None else self._down_at
             self._next_ask = now + ASK_BLIND_S
@@ -127,9 +119,6 @@ class HostTrack:
         self._failures += 1
 
     def new_boot(self, asked_at: float) -> None:
-        """The host answered, and it has rebooted.
-
-        :param asked_at: when the question was sent.
-        """
+        """Record that the host answered a question sent at C(asked_at), and has rebooted."""
         if self._down_at is not None and self._back_at is None:
             self._back_at = asked_at

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Watching one host through its reboot: probes and questions, until it answers from after it."""
+"""Watch one host through its reboot with probes and questions, until it answers from the new boot."""
 
 from __future__ import annotations
 
@@ -17,21 +17,19 @@ from .request import Intent
 from .service_watch import ServiceWatch
 from .shell import ASK_TIMEOUT_S, COMMAND_TIMEOUT_S, HostShell
 
-# Where asking is all there is, a host that is down should not hold up the next question.
+# If asking is all there is, a host that is down must not delay the next question.
 ASK_BLIND_TIMEOUT_S = 5.0
-# A controller that runs, however busy, is not called so much too late.
+# A controller that runs, however busy, is never called this late.
 OVERSLEPT_S = 5.0
 
 
 class HostWatch:
-    """One watch of one host; :class:`HostTrack` says when to ask, and takes in what is seen.
+    """Watch of one host; :class:`HostTrack` says when to ask, and records observations.
 
-    :param sshd: of the host, as far as it can be reached from here.
-    :param service: told when the host goes.
-    :param again: triggers again within so many seconds, for a host that has not heard of it; None if it is not to be.
-    :param went_down: called when the host is first seen to be gone.
-    :param progress: told in a few words what happens.
-    :ivar _news: set when there is something to look at.
+    :param sshd: None if it can't be probed from here.
+    :param service: told when the host goes down.
+    :param again: triggers again within this many seconds, for a host that did not receive the trigger; None for never.
+    :param went_down: called when the host first stops answering.
     """
 
     def __init__(
@@ -74,7 +72,7 @@ class HostWatch:
             self._question.cancel()
 
     async def until_back(self) -> scripts.HostAnswer:
-        """Wait until the host answers from after its reboot.
+        """Wait until the host answers from the new boot.
 
         :raises NotRebooted: C(REBOOT_TIMEOUT), C(NOT_REBOOTED) or C(TRIGGER_FAILED).
         """
@@ -101,7 +99,7 @@ class HostWatch:
                     await self._news.wait()
 
     def _looks_once_more(self, now: float) -> bool:
-        """Give the host a moment to be seen if nobody has looked for a while, as when the controller was stopped; but once."""
+        """Extend the deadline once, if nobody has looked for a while, as when the controller was stopped."""
         overslept_s = now - self._track.deadline
         if self._overslept or overslept_s < OVERSLEPT_S:
             return False
@@ -117,13 +115,12 @@ class HostWatch:
         self._question.add_done_callback(lambda task: self._news.set())
 
     def _observe(self, observation: Observation) -> None:
-        """Take in what a probe saw."""
         was_back = self._track.is_back
         if not self._track.observe(observation):
             return
         self._news.set()
         if self._track.is_back:
-            # Ask first; what else its sshd hears from here it may hold against us.
+            # Ask first: its sshd may penalise further probes.
             self._prober.forget(self)
             self._progress("sshd answers")
             self._answered = True
@@ -136,17 +133,17 @@ class HostWatch:
                 self._service.host_goes()
         self._progress("sshd is gone")
         if self._question is not None:
-            # It was asked of the system that has just gone.
+            # It went to the system that has just gone.
             self._question.cancel()
             self._question = None
 
     async def _still_old(self, answer: scripts.HostAnswer | None) -> None:
-        """Take in that the host gave no answer, or one from before the reboot.
+        """Handle a host that gave no answer, or one from before the reboot.
 
         :raises NotRebooted: C(TRIGGER_FAILED).
         """
         now = self._now()
-        # Its sshd answered, but not to us yet, or from the old boot: it may go (again).
+        # Its sshd answered, but not yet to us, or it was that of the old boot: it may go down (again).
         if self._sshd and self._track.is_back:
             self._prober.watch(self, self._sshd, self._observe, gently=True)
         if answer is None:
@@ -155,8 +152,8 @@ class HostWatch:
         if answer.trigger == "failed":
             raise await self._shell.trigger_failed(self._intent.token)
         if answer.idle:
-            # It was not heard, or somebody stopped it. The unit is named by
-            # the token, so saying it again can't reboot the host twice.
+            # The trigger was not received, or somebody stopped it. Its unit is named by the token, so triggering again can't
+            # reboot the host twice.
             if self._again is None:
                 message = "the host was told twice to reboot and has not begun to"
                 raise await self._shell.not_begun("TRIGGER_FAILED", message, self._intent.token)
@@ -170,8 +167,8 @@ class HostWatch:
             return await self._shell.not_begun("NOT_REBOOTED", message, self._intent.token)
         message = "the host went down and was not back in time (%g s)" % self._timeout_s
         if self._answered and self._shell.unanswered:
-            # sshd refuses even to say who it is once a controller has turned away often enough, and ssh then has only
-            # that to say: what it said first is why.
+            # Once it has turned a controller away often enough, sshd does not even send its banner, and that is all ssh reports
+            # then: the first error has the cause.
             first, last = self._shell.unanswered[0], self._shell.unanswered[-1]
             message += "; its sshd has answered, but the host could not be asked: %s" % first
             if last != first:

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Methods of reboot: one class each behind one interface, and the requests that allow them.
+"""Reboot methods behind one interface, and the requests that allow them.
 
 A new method is a class here, and its name in the documentation of M(fleet.kexec.reboot) and M(fleet.kexec.rolling_reboot).
-Nothing else knows methods by their names.
+Nothing else knows methods by name.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import PA
 
 @dataclass(frozen=True)
 class Expectation:
-    """Signs by which the boot that is to come is told from the one that is to end, and from any other.
+    """Signs that tell the expected boot from the outgoing one, and from any other.
 
-    :ivar boot_id: of the boot that is to end.
+    :ivar boot_id: of the outgoing boot.
     :ivar token: names the trigger's unit; it is on the new command line, too, if the method stages an image.
-    :ivar release: of the kernel that is to come; empty if it can't be told.
+    :ivar release: of the expected kernel; empty if unknown.
     """
 
     boot_id: str
@@ -34,7 +34,7 @@ class Verification:
     """Comparison of a new boot with what was expected.
 
     :ivar proof: sign by sign; None if the path alone decides.
-    :ivar objection: why this is not the boot that was asked for, as a sentence; None if it is.
+    :ivar objection: sentence that says why this is not the requested boot; None if it is.
     """
 
     proof: Proof | None
@@ -42,12 +42,12 @@ class Verification:
 
 
 class RebootMethod(ABC):
-    """A way to reboot a host.
+    """Way to reboot a host.
 
     :cvar name: in options, results and the journal.
     :cvar verb: of systemctl.
-    :cvar stages: whether an image has to be loaded for it. If not, what is loaded has to be unloaded.
-    :cvar fallback: the method to try next if this one did not bring the host back as asked.
+    :cvar stages: whether an image has to be loaded; if not, any loaded image has to be unloaded.
+    :cvar fallback: method to try next if this one did not bring the host back as requested.
     """
 
     name: str
@@ -57,14 +57,14 @@ class RebootMethod(ABC):
 
     @abstractmethod
     def verify(self, expected: Expectation, evidence: Evidence) -> Verification:
-        """Compare what came back with what was expected."""
+        """Compare the new boot with what was expected."""
 
     def is_over(self, expected: Expectation, evidence: Evidence) -> bool:
-        """Whether the host answers from after the reboot, whatever it came back as."""
+        """Whether the host has rebooted, whatever it came back as."""
         return evidence.boot_id != expected.boot_id
 
     def accepts(self, expected: Expectation, evidence: Evidence) -> bool:
-        """Whether what came back is what this method would have brought."""
+        """Whether the new boot is one that this method produces."""
         return self.verify(expected, evidence).objection is None
 
 
@@ -107,22 +107,18 @@ KEXEC = KexecMethod()
 
 _BY_NAME: dict[str, RebootMethod] = {method.name: method for method in (KEXEC, FIRMWARE)}
 
-#: The request that leaves the method to the host: the first that is possible.
+#: Request that leaves the method to the host: the first that is possible.
 AUTO = "auto"
 _ALLOWED = {AUTO: (KEXEC, FIRMWARE), **{name: (method,) for name, method in _BY_NAME.items()}}
 
-#: Everything that users may ask for.
+#: All requests that users may make.
 REQUESTS = tuple(_ALLOWED)
 
 
 def allowed_by(request: str) -> tuple[RebootMethod, ...]:
-    """The methods that one of :data:`REQUESTS` allows, in the order in which they are tried."""
+    """Methods that one of :data:`REQUESTS` allows, in the order to try them."""
     return _ALLOWED[request]
 
 
 def method_named(name: str) -> RebootMethod:
-    """The method of this name.
-
-    :raises KeyError: there is none.
-    """
     return _BY_NAME[name]

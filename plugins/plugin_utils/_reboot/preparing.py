@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preparing one host for its reboot: its facts, the method, and the image that goes with it."""
+"""Prepare one host for its reboot: facts, method and image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .request import Intent, RebootRequest
 from .result import BootedKernel, RebootResult
 from .sights import Sights, WallClock
 
-# Subsets of M(fleet.kexec.boot_facts) that the method depends on.
+# Subsets of M(fleet.kexec.boot_facts) that the choice of method depends on.
 FACTS = ["min", "container", "kexec", "verdict"]
 
 # Before the trigger the host is up, and slow at worst.
@@ -27,10 +27,10 @@ MODULE_TIMEOUT_S = 300.0
 
 
 class _HostRefuses(Exception):
-    """Raised when the host is why no image can be staged, so that a method without one may do.
+    """Raised when an image can't be staged because of the host, so that a method without one may do.
 
-    :ivar reasons: what speaks against an image.
-    :ivar error: to be raised if there is no such method.
+    :ivar reasons: why no image can be staged.
+    :ivar error: to be raised if no such method is allowed.
     """
 
     def __init__(self, reasons: list[Reason], error: RebootError) -> None:
@@ -42,11 +42,10 @@ class _HostRefuses(Exception):
 class Preparing:
     """Preparation of one host.
 
-    :param own_boot_id: of the machine this runs on, which is never rebooted.
-    :param new_token: draws a token for reboots that stage nothing.
-    :param progress: told in a few words what happens.
-    :param result: takes in what comes to be known, whether it ends well or not.
-    :param sights: takes in how long staging took.
+    :param own_boot_id: of the controller, which is never rebooted.
+    :param new_token: makes a token for reboots that stage nothing.
+    :param result: updated with what becomes known, also on failure.
+    :param sights: updated with the time that staging took.
     :ivar touched: whether an image may be staged on the host.
     """
 
@@ -73,11 +72,9 @@ class Preparing:
         self.touched = False
 
     async def prepare(self) -> Intent:
-        """Settle the method, and have the right image loaded for it, or none.
+        """Choose the method, and load the right image for it, or none. In check mode, only say what the intent would be.
 
-        In check mode nothing is loaded, and the intent is what it would be.
-
-        :raises RebootError: the host, or what is asked for, can't be.
+        :raises RebootError: the host can't be rebooted, or not as requested.
         :raises SessionLost: the host could not be reached.
         """
         facts = await self._facts()
@@ -113,7 +110,7 @@ class Preparing:
     async def _settle(
         self, facts: dict[str, Any], blockers: list[Reason]
     ) -> tuple[RebootMethod, dict[str, Any] | None, list[Reason]]:
-        """The first method that is possible, the image that is staged for it, or would be, and why it is no method before it."""
+        """Choose the first possible method; return it with its image, loaded or predicted, and what rules out earlier ones."""
         *preferred, last = self._request.methods
         reasons: list[Reason] = []
         for method in preferred:
@@ -128,7 +125,6 @@ class Preparing:
             raise refused.error from None
 
     async def _loaded(self, method: RebootMethod, facts: dict[str, Any], blockers: list[Reason]) -> dict[str, Any] | None:
-        """Have loaded what the method needs."""
         if method.stages:
             return await self._stage(facts, blockers)
         unstaged = await self._module("fleet.kexec.stage", {"state": "unstaged"})
@@ -147,7 +143,7 @@ class Preparing:
             result: dict[str, Any] = {"staged": facts["staged"]}
         else:
             began = self._clock.now()
-            # Blockers of loaders are judged by stage, for the loader asked for.
+            # Blockers of single loaders are left to stage, which knows the loader asked for.
             result = await self._module("fleet.kexec.stage", self._request.image)
             self._sights.stage = self._clock.since(began)
         if not result.get("failed"):
@@ -164,5 +160,4 @@ class Preparing:
 
 
 def _said(result: Mapping[str, Any]) -> str:
-    """Words of a module that failed."""
     return str(result.get("msg", "no message"))

@@ -1,10 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option C(probe), as users write it.
-
-A URL may hold credentials, so no message shows a value.
-"""
+"""Parser of the option C(probe). A URL may hold credentials, so no message shows a value."""
 
 from __future__ import annotations
 
@@ -21,11 +18,11 @@ from .errors import RebootError
 from .service_watch import Service
 
 HTTP_TIMEOUT_S = 2.0
-#: Answers that are good if nothing else is said.
+#: Statuses that are good by default.
 STATUSES = frozenset(range(200, 400))
 
 _PORT_MAX = 65535
-# Interim answers come before the one that counts.
+# Interim responses precede the final one.
 _STATUS_MIN = 200
 _OF_URL = ("status", "validate_certs", "timeout")
 _LABEL = "[0-9A-Za-z_](?:[0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?"
@@ -33,7 +30,7 @@ _NAME = re.compile(r"%s(?:\.%s)*\.?" % (_LABEL, _LABEL))
 
 
 def parse_probe(value: Any) -> Service | None:
-    """Read the option, its variables already filled in. None is no probe; in it, None is as if left out.
+    """Parse the option, its variables already filled in. None means no probe; a key that is None counts as left out.
 
     :raises RebootError: C(PROBE_INVALID).
     """

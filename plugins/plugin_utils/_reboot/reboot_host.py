@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One host's reboot from beginning to end."""
+"""Reboot of one host from beginning to end."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ async def reboot_host(
     committed: Callable[[], None],
     check_mode: bool = False,
 ) -> RebootResult:
-    """Reboot a host from beginning to end, or say how it would be.
+    """Reboot a host from beginning to end, or predict the result in check mode.
 
-    :param committed: called when the reboot can no longer be called off.
-    :raises RebootError: refused, failed, or not proven; its details are the
-        result as far as it is known.
+    :param committed: called once the reboot can no longer be called off.
+    :raises RebootError: refused, failed, or not proven; its details are the result as far as it is known.
     :raises SessionLost: the host could not be reached before the trigger.
     """
     clock = asyncio.get_running_loop().time
@@ -57,7 +56,7 @@ async def reboot_host(
         await host.test(request.test_command, deadline)
         healthy_at = clock()
         host.end_probe()
-        # Later tasks share a connection, and the clock is read more closely over one that is there.
+        # Later tasks share a connection, and the clock offset is more accurate over an existing one.
         host.restore()
         result.timeline = await host.timeline(intent, healthy_at=healthy_at)
     except RebootError as error:
@@ -67,7 +66,7 @@ async def reboot_host(
         error.details = {**result.as_result(), **error.details}
         raise
     except BaseException:
-        # An interrupt, a lost connection, or a mistake of ours.
+        # An interrupt, a lost connection, or a bug.
         if began is None and host.touched and not check_mode:
             await host.call_off()
         raise

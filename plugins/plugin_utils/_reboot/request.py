@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One host's reboot as it is asked for, and as it is settled."""
+"""One host's reboot as requested, and as decided."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class RebootRequest:
 
     :ivar method: one of :data:`methods.REQUESTS`.
     :ivar image: options of M(fleet.kexec.stage) that were given; empty if none were.
-    :ivar policy: what risks lead to, by code, where it is not left to the host.
+    :ivar policy: what a risk leads to, by code; risks left out are up to the host.
     """
 
     method: str
@@ -32,16 +32,16 @@ class RebootRequest:
 
     @property
     def methods(self) -> tuple[RebootMethod, ...]:
-        """The methods that it allows, in the order in which they are tried."""
+        """Methods that the request allows, in the order to try them."""
         return allowed_by(self.method)
 
 
 @dataclass(frozen=True)
 class Intent(Expectation):
-    """Reboot of a host that is ready for its trigger: all that whoever goes on with it has to know.
+    """Reboot of a host that is ready for its trigger; holds all that is needed to continue from here.
 
-    :ivar panic: C(kernel.panic) and C(kernel.panic_on_oops), to be put back.
-    :ivar allowed: the methods that the request allows; coming back as another one of them would have is good enough, too.
+    :ivar panic: C(kernel.panic) and C(kernel.panic_on_oops), to be restored.
+    :ivar allowed: methods that the request allows; a boot as another one of them produces it is accepted, too.
     """
 
     method: RebootMethod

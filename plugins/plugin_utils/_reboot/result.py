@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Result of one host's reboot, as far as it is known, and the shapes in which tasks return it."""
+"""Result of one host's reboot, as far as it is known, and the forms in which tasks return it."""
 
 from __future__ import annotations
 
@@ -20,42 +20,30 @@ UNFINISHED = "unfinished"
 
 @dataclass(frozen=True)
 class BootedKernel:
-    """One boot of a host.
-
-    :ivar release: of its kernel.
-    """
+    """Boot of a host, with the release of its kernel."""
 
     boot_id: str
     release: str
 
     def as_dict(self) -> dict[str, str]:
-        """Plain values, for results."""
         return {"boot_id": self.boot_id, "release": self.release}
 
 
 @dataclass(frozen=True)
 class OutageMs:
-    """Length of an outage as probes saw it.
-
-    :ivar error_ms: by how much it may have been shorter.
-    """
+    """Length of an outage as probes saw it; C(error_ms) is how much shorter it may have been."""
 
     duration_ms: int
     error_ms: int
 
     @classmethod
     def of(cls, seen: HostOutage | ServiceOutage | None) -> OutageMs | None:
-        """The length of an outage; None if none was seen."""
         return None if seen is None else cls(seen.duration_ms, seen.error_ms)
 
 
 @dataclass(frozen=True)
 class ProbedOutage:
-    """Outage of the service that was probed beside sshd.
-
-    :ivar seen_by: what was probed; without secrets.
-    :ivar outage: None if it could not be told.
-    """
+    """Outage of the service that was probed beside sshd; C(seen_by) is free of secrets."""
 
     seen_by: str
     outage: OutageMs | None
@@ -63,22 +51,19 @@ class ProbedOutage:
 
 @dataclass
 class RebootResult:
-    """One host's reboot; None for what is not known, or not yet.
+    """Result of one host's reboot; None for what is not known, or not yet.
 
-    :ivar status: how it ended: C(done), C(unfinished), or how a rollout says it.
-    :ivar rebooted: whether the host was rebooted; None before that is decided.
-    :ivar method: name of the method that was chosen.
-    :ivar path: how the host came back by its own account, C(kexec) or C(firmware).
-    :ivar staged: as M(fleet.kexec.stage) returns it.
-    :ivar predicted_ms: as M(fleet.kexec.stage) returns it.
+    :ivar status: C(done), C(unfinished), or a status of a rollout.
+    :ivar rebooted: None until it is decided.
+    :ivar path: how the host says it came back, C(kexec) or C(firmware).
+    :ivar staged: as M(fleet.kexec.stage) returns it, like C(predicted_ms) and C(notes), to which a probe may add one.
     :ivar proof: sign by sign; None if the method has none.
-    :ivar reasons: why it is not the method that was asked for first, and what it took to bring the host back.
-    :ivar notes: as M(fleet.kexec.stage) returns them, and why a probe has no outage.
-    :ivar detected_by: what the host's return was noticed by.
+    :ivar reasons: why the method is not the first one requested, and what it took to bring the host back.
+    :ivar detected_by: C(banner) or C(connection), by which the host was noticed to be back.
     :ivar login_ms: from the first answer of sshd to the first command.
     :ivar elapsed_ms: from before the trigger, or in a rollout the drain, until the host was healthy.
-    :ivar down: for a host that a rollout has given up, whether it has to be taken for down.
-    :ivar failure: why it is not done.
+    :ivar down: whether a host that a rollout gave up has to be assumed down.
+    :ivar failure: why the reboot is not done.
     :ivar timeline: as M(fleet.kexec.timeline) returns it.
     """
 
@@ -103,7 +88,7 @@ class RebootResult:
     timeline: Mapping[str, Any] | None = None
 
     def as_result(self) -> dict[str, Any]:
-        """The result of M(fleet.kexec.reboot), or as much of it as its steps have come to; null is what can't be told."""
+        """Result of M(fleet.kexec.reboot), as far as the steps have come; null means unknown."""
         result: dict[str, Any] = {"notes": list(self.notes or ())}
         if self.before is not None:
             result["before"] = self.before.as_dict()
@@ -127,7 +112,7 @@ class RebootResult:
         if self.status == DONE:
             result["timeline"] = self.timeline
         if self.rebooted is not None:
-            # A host that is not is one that would be: check mode.
+            # False only in check mode, where the host would be rebooted.
             result.update(rebooted=self.rebooted, changed=True)
         return result
 
@@ -160,7 +145,7 @@ class RebootResult:
         """C(ansible_facts) of M(fleet.kexec.reboot) with the fact C(fleet_kexec.last_boot); empty without a reboot."""
         if not self.rebooted:
             return {}
-        # Notes are about the staging, and in the result.
+        # Notes are about the staging, and in the result already.
         return with_last_boot({name: value for name, value in self.as_outcome().items() if name != "notes"}, task_vars)
 
     def _reasons(self) -> list[dict[str, str]]:
@@ -168,13 +153,13 @@ class RebootResult:
 
 
 def with_last_boot(last_boot: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
-    """C(ansible_facts) with the fact C(fleet_kexec.last_boot), beside what is known of C(fleet_kexec) already."""
+    """C(ansible_facts) with C(fleet_kexec.last_boot), merged into the known facts of C(fleet_kexec)."""
     known = (task_vars.get("ansible_facts") or {}).get("fleet_kexec") or {}
     return {"ansible_facts": {"fleet_kexec": {**known, "last_boot": last_boot}}}
 
 
 def _named(name: str, outage: OutageMs | None) -> dict[str, int | None]:
-    """An outage in two values: C(NAME_ms) and C(NAME_error_ms)."""
+    """Outage as two values, C(NAME_ms) and C(NAME_error_ms)."""
     return {
         "%s_ms" % name: outage.duration_ms if outage else None,
         "%s_error_ms" % name: outage.error_ms if outage else None,

@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What runs on the host around a reboot: small POSIX shell scripts.
+"""POSIX shell scripts that run on a host around its reboot.
 
-Modules would do, but a module takes a second to arrive where a script takes
-one round trip, and after the reboot every round trip is downtime. Values go
-in as arguments and are never pasted into a script.
+A module takes a second to arrive where a script takes one round trip, and after the reboot every round trip is downtime. Values
+are passed as arguments and never pasted into a script.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import Ev
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import PROLOGUE
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import trigger_unit
 
-# Argument: token. Reading only, and no privileges needed.
+# Argument: token. Only reads, and needs no privileges.
 STATE = (
     PROLOGUE
     + """
@@ -47,7 +46,7 @@ echo "$1" > /proc/sys/kernel/panic
 echo "$2" > /proc/sys/kernel/panic_on_oops
 """
 
-# Argument: token. The last words of a trigger that failed.
+# Argument: token. Last words of a trigger that failed.
 TRIGGER_LOG = """
 journalctl --quiet --no-pager --output=cat --lines=5 --unit="%s.service"
 """ % trigger_unit("$1")
@@ -55,11 +54,10 @@ journalctl --quiet --no-pager --output=cat --lines=5 --unit="%s.service"
 
 @dataclass(frozen=True)
 class HostAnswer:
-    """Answer of a host to STATE: the boot it runs, and whether a reboot is about to happen.
+    """Answer of a host to STATE: the boot it runs, and whether a reboot is imminent.
 
     :ivar timer: state of the timer that fires the trigger: C(active) until then.
-    :ivar trigger: state of the unit that triggers the reboot: C(inactive)
-        before and after, C(failed) if it could not.
+    :ivar trigger: state of the unit that triggers the reboot: C(inactive) before and after, C(failed) if it could not.
     :ivar system: state of the host's systemd: C(running), C(degraded), C(stopping), …
     :ivar preparing: whether logind has begun a shutdown.
     """
@@ -74,7 +72,7 @@ class HostAnswer:
 
     @property
     def idle(self) -> bool:
-        """Whether it is certain that no reboot is about to happen."""
+        """Whether it is certain that no reboot is imminent."""
         return (
             self.system in ("running", "degraded", "starting", "maintenance")
             and not self.preparing
@@ -83,7 +81,7 @@ class HostAnswer:
 
 
 def parse_state(text: str) -> HostAnswer | None:
-    """Parse what STATE printed; None if it is not complete."""
+    """Parse the output of STATE; None if it is incomplete."""
     values = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
     if not values.get("boot_id") or not values.get("release") or "cmdline" not in values:
         return None

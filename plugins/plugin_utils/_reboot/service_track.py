@@ -1,13 +1,11 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How long a service was away while its host rebooted: pure, driven by what probes see.
+"""Outage of a service while its host reboots; pure, driven by observations.
 
-The outage is the longest time between two good answers, from the trigger until
-the host is known to be back or, if that is later, the first good answer after
-it. A service that missed a single probe before it went is so not taken for one
-that is back, and one that another host took over has an outage of next to
-nothing.
+The outage is the longest time between two good answers, from the trigger until the host is known to be back or, if that is later,
+the first good answer after it. So a service that missed a single probe before it went down is not mistaken for one that is back,
+and one that another host took over has an outage of next to nothing.
 """
 
 from __future__ import annotations
@@ -19,11 +17,11 @@ from .._transport.prober import Observation
 
 @dataclass(frozen=True)
 class ServiceOutage:
-    """The longest time without a good answer.
+    """Longest time without a good answer.
 
-    :ivar last_good: monotonic seconds; when the last good answer before it arrived.
-    :ivar first_good: when the first after it did.
-    :ivar down_s: of it, from the first probe in between that failed to the last. The service was away for so long at least.
+    :ivar last_good: monotonic seconds of the last good answer before it.
+    :ivar first_good: of the first one after it.
+    :ivar down_s: from the first failed probe in between to the last. The service was down for at least this long.
     """
 
     last_good: float
@@ -32,55 +30,48 @@ class ServiceOutage:
 
     @property
     def duration_ms(self) -> int:
-        """From the last good answer to the first."""
         return round((self.first_good - self.last_good) * 1000)
 
     @property
     def error_ms(self) -> int:
-        """By how much it may have been shorter."""
+        """How much shorter the outage may have been."""
         return max(0, round((self.first_good - self.last_good - self.down_s) * 1000))
 
 
 class ServiceTrack:
-    """One service around one reboot.
-
-    :ivar was_up: whether it gave a good answer before the host went; None while that is open.
-    :ivar outage: the longest so far.
-    """
+    """One service around one reboot; C(was_up) is None until its host goes down, C(outage) the longest so far."""
 
     def __init__(self) -> None:
         self.was_up: bool | None = None
         self.outage: ServiceOutage | None = None
         self._last_good: float | None = None
         self._back_at: float | None = None
-        # Starts of probes that failed since the last good answer.
+        # Start times of the probes that failed since the last good answer.
         self._first_bad: float | None = None
         self._last_bad = 0.0
 
     @property
     def is_over(self) -> bool:
-        """Whether there is nothing more to see."""
+        """Whether there is nothing more to observe."""
         if self.was_up is False:
             return True
         return self._back_at is not None and self._last_good is not None and self._last_good >= self._back_at
 
     @property
     def last_good(self) -> float | None:
-        """When it last gave a good answer."""
         return self._last_good
 
     @property
     def is_failing(self) -> bool:
-        """Whether a probe failed since then."""
+        """Whether a probe failed since the last good answer."""
         return self._first_bad is not None
 
     @property
     def is_host_back(self) -> bool:
-        """Whether its host is known to have rebooted."""
+        """Whether the host is known to have rebooted."""
         return self._back_at is not None
 
     def observe(self, observation: Observation) -> None:
-        """Take in what a probe saw."""
         if observation.up:
             if self._last_good is not None:
                 self._take_in(self._last_good, observation.at)
@@ -97,14 +88,11 @@ class ServiceTrack:
             self.outage = found
 
     def host_goes(self) -> None:
-        """Whatever answers for the first time from here on was not up before the reboot."""
+        """Record that the host goes down: a service that first answers after this was not up before the reboot."""
         if self.was_up is None:
             self.was_up = self._last_good is not None
 
     def host_is_back(self, since: float) -> None:
-        """The host is proven to have rebooted.
-
-        :param since: from when on what answers is the new system.
-        """
+        """Record that the host has rebooted: answers from C(since) on are those of the new system."""
         self.host_goes()
         self._back_at = since

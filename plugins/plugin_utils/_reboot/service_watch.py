@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Watching a service of the user's while its host reboots, beside the host's own way, which never waits for it."""
+"""Watch a service of the user's while its host reboots. The host's own reboot never waits for it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from .._transport.http_get import HttpGet, NoAnswer
 from .._transport.prober import CONNECT_TIMEOUT_S, Observation, Prober, SockAddr
 from .service_track import ServiceOutage, ServiceTrack
 
-# A resolver that takes longer is of no use to a probe.
+# A slower resolver is of no use to a probe.
 RESOLVE_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
 class Service:
-    """What is probed, and what a good answer is.
+    """Service to probe, and what a good answer is.
 
-    :ivar address: name or address to connect to; None for where the host's sshd is.
-    :ivar get: what is asked there; None if it is good to be connected.
-    :ivar statuses: answers to it that are good.
-    :ivar timeout_s: until an answer is none.
+    :ivar address: name or address to connect to; None for that of the host's sshd.
+    :ivar get: request to send; None if a connection is enough.
+    :ivar statuses: responses to it that are good.
+    :ivar timeout_s: limit for an answer.
     """
 
     port: int
@@ -41,17 +41,13 @@ class Service:
 
     @property
     def seen_by(self) -> str:
-        """What it is called in results; without secrets."""
+        """Name of the probe in results, free of secrets."""
         return "http %s" % self.get.shown if self.get is not None else "tcp %d" % self.port
 
 
 @dataclass(frozen=True)
 class Probed:
-    """What came of watching a service.
-
-    :ivar outage: None if there is none to be told.
-    :ivar note: why not.
-    """
+    """Outcome of watching a service; without an outage, C(note) may say why."""
 
     seen_by: str
     outage: ServiceOutage | None
@@ -59,9 +55,9 @@ class Probed:
 
 
 class ServiceWatch:
-    """One service, from before a reboot until it answers again, or nobody waits any more.
+    """Watch of one service, from before a reboot until it answers again or nobody waits any longer.
 
-    :param ended: told once for each time that it was begun, and may begin anew then.
+    :param ended: called once for each watch that was begun; may begin the next one.
     """
 
     def __init__(self, service: Service, prober: Prober, ended: Callable[[Probed], None] = lambda probed: None) -> None:
@@ -75,10 +71,7 @@ class ServiceWatch:
         self._said = ""
 
     def begin(self, sshd: SockAddr | None) -> None:
-        """Start watching, unless that has begun already; before the host is told to reboot.
-
-        :param sshd: where the host's sshd is, as far as it can be reached from here.
-        """
+        """Start watching, unless begun already, before the trigger. C(sshd) is None if it can't be reached from here."""
         if self._track is not None:
             return
         self._track = ServiceTrack()
@@ -93,19 +86,19 @@ class ServiceWatch:
             self._looking = asyncio.create_task(self._resolve(self._service.address))
 
     def host_goes(self) -> None:
-        """The host does not answer any more, or will not in a moment."""
+        """Record that the host no longer answers, or will not in a moment."""
         if self._track is not None:
             self._track.host_goes()
             self._look_at(self._track)
 
     def host_is_back(self, since: float) -> None:
-        """The host has rebooted; see :meth:`ServiceTrack.host_is_back`."""
+        """Record that the host has rebooted; see :meth:`ServiceTrack.host_is_back`."""
         if self._track is not None:
             self._track.host_is_back(since)
             self._look_at(self._track)
 
     def end(self) -> None:
-        """Stop watching, whatever has been seen."""
+        """Stop watching, whatever was observed."""
         if self._track is None:
             return
         track, self._track = self._track, None
@@ -118,7 +111,7 @@ class ServiceWatch:
             said = ": %s" % self._said if self._said else ""
             return reason("PROBE_NOT_UP", "%s gave no good answer before the reboot%s" % (seen_by, said))
         if not track.was_up:
-            # It never came to a reboot.
+            # There was no reboot.
             return None
         if track.is_over or not (track.is_failing or track.is_host_back):
             return None
@@ -153,11 +146,10 @@ class ServiceWatch:
         return status in self._service.statuses
 
     def seen(self, address: _Address, observation: Observation) -> None:
-        """Take in what a probe saw."""
         if self._track is None:
             return
         if observation.up and len(self._found) > 1:
-            # The first address with a good answer is the one.
+            # Settle on the first address with a good answer.
             for other in self._found:
                 if other is not address:
                     self._prober.forget(other)
@@ -179,7 +171,7 @@ class ServiceWatch:
 
 
 class _Address:
-    """One address of a service, as the prober knows it."""
+    """One address of a service, as the prober's key."""
 
     def __init__(self, watch: ServiceWatch, address: SockAddr) -> None:
         self._watch = watch

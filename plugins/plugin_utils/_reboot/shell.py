@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scripts run on one host around its reboot, and their answers."""
+"""Run scripts on one host around its reboot, and read their answers."""
 
 from __future__ import annotations
 
@@ -22,20 +22,19 @@ from .sights import measure
 # Before the trigger the host is up, and slow at worst.
 COMMAND_TIMEOUT_S = 60.0
 ASK_TIMEOUT_S = 30.0
-# What calling off may take, beyond the deadline too: an image that stays loaded turns the next reboot into a kexec.
+# Limit for calling off, even beyond the deadline: an image that stays loaded turns the next reboot into a kexec.
 CALL_OFF_TIMEOUT_S = 60.0
 CALL_OFF_TRIES = 2
-# Reading clocks, on a host that is up and may be busy.
+# Reads clocks, on a host that is up but may be busy.
 CLOCK_TIMEOUT_S = 30.0
 
-# Of what ssh said when a host could not be asked, each time, in a message: its end is what it has against the host.
+# Kept of each error of ssh, for a message; its end has the cause.
 UNANSWERED_MAX_CHARS = 300
 
 
 class HostShell:
     """Scripts of :mod:`scripts` and :mod:`trigger` on one host.
 
-    :param progress: told in a few words what happens.
     :ivar unanswered: why questions had no answer: the first, and the last if there was more than one.
     """
 
@@ -54,22 +53,18 @@ class HostShell:
         try:
             answer = await self._session.run(TRIGGER, arguments, become=True, timeout_s=timeout_s)
         except SessionLost as error:
-            # It may have been heard. The host tells, or is seen to go down.
+            # The host may have received it: it will say so, or be seen to go down.
             self._progress("no answer to the trigger: %s" % error)
             return
         if answer.rc == GOING_DOWN_RC:
-            # What it comes back with tells what that was.
+            # How the host comes back shows what that was.
             self._progress("somebody shuts the host down already")
         elif answer.rc != 0:
             message = "the reboot could not be triggered: %s" % answer.last_words()
             raise await self.not_begun("TRIGGER_FAILED", message, intent.token)
 
     async def call_off(self, token: str) -> bool:
-        """Stop the trigger, if there is one, and unload the image.
-
-        :param token: of the trigger; empty before there is one.
-        :return: whether both are certain.
-        """
+        """Stop the trigger, if any, and unload the image; return whether both are certain. C(token) is empty before a trigger."""
         deadline = self._now() + CALL_OFF_TIMEOUT_S
         for _try in range(CALL_OFF_TRIES):
             with contextlib.suppress(SessionLost):
@@ -80,14 +75,14 @@ class HostShell:
         return False
 
     async def not_begun(self, code: str, message: str, token: str) -> NotRebooted:
-        """The error for a reboot that did not begin, after calling it off."""
+        """Call off a reboot that did not begin; return the error for it."""
         if await self.call_off(token):
             return NotRebooted(code, message, called_off=True)
         message += "; calling it off failed, so it may still happen, and an image may be loaded"
         return NotRebooted("REBOOT_TIMEOUT" if code == "NOT_REBOOTED" else code, message, called_off=False)
 
     async def trigger_failed(self, token: str) -> NotRebooted:
-        """The error for a reboot whose trigger failed on the host, after calling it off."""
+        """Call off a reboot whose trigger failed on the host; return the error for it."""
         try:
             answer = await self._session.run(scripts.TRIGGER_LOG, [token], become=True, timeout_s=ASK_TIMEOUT_S)
             said = answer.last_words()
@@ -96,10 +91,10 @@ class HostShell:
         return await self.not_begun("TRIGGER_FAILED", "the host could not begin its reboot: %s" % said, token)
 
     async def ask(self, token: str, timeout_s: float) -> scripts.HostAnswer | None:
-        """Ask the host which boot it runs; None if there is no answer, or none that makes sense."""
+        """Ask the host which boot it runs; None if it gives no usable answer."""
         try:
             answer = await self._session.run(scripts.STATE, [token], become=False, timeout_s=timeout_s)
-        except Exception as error:  # of a host that is going down or coming up, whatever it is, it is no answer
+        except Exception as error:  # while a host goes down or comes up, any error is no answer
             self._unanswered_because(str(error))
             return None
         state = scripts.parse_state(answer.stdout) if answer.rc == 0 else None
@@ -115,14 +110,14 @@ class HostShell:
             self.unanswered = [*self.unanswered[:1], line]
 
     async def clock_offset(self, utc_ns: Callable[[], int]) -> Offset | None:
-        """Measure how far the host's clock is ahead; None if it can't be told."""
+        """Measure how far the host's clock is ahead; None if it can't be measured."""
         return await measure(
             lambda: self._session.run(scripts.CLOCK, [], become=False, timeout_s=CLOCK_TIMEOUT_S),
             utc_ns,
         )
 
     async def restore_panic(self, intent: Intent, state: scripts.HostAnswer, timeout_s: float) -> None:
-        """Put back what our one-boot arguments set, unless the host has settings of its own by now."""
+        """Restore what our one-boot arguments set, unless the host has its own settings by now."""
         now = (state.panic_s, state.panic_on_oops)
         if not has_one_boot_args(state.evidence.cmdline) or state.panic_s != PANIC_S or intent.panic == now:
             return

@@ -1,12 +1,11 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is seen of a reboot from here, for its timeline, and by how much the host's clock is ahead of this machine's.
+"""Observations of a reboot from the controller, for its timeline, and the offset of the host's clock.
 
-The latter as NTP does it (RFC 5905, section 8): the host reads its clock some time
-between question and answer. Where the answer's way is short and the
-question's is long, as on a connection that has to be made first, the middle
-between the two bounds is off by at most half of their distance.
+The offset is measured as in NTP (RFC 5905, section 8): the host reads its clock some time between question and answer. If the
+answer is fast and the question slow, as over a connection that has to be made first, the middle between the two bounds is off by
+at most half their distance.
 """
 
 from __future__ import annotations
@@ -25,36 +24,33 @@ from .._transport.session import SessionLost
 from .host_track import HostOutage
 from .service_track import ServiceOutage
 
-# The first may have to connect.
+# The first round may have to connect.
 ROUNDS = 3
 
 
 class WallClock:
-    """Nanoseconds since 1970 by the event loop's clock, which nobody can set.
-
-    :param utc_ns: this machine's clock; asked once, for the beginning.
-    """
+    """Nanoseconds since 1970 by the event loop's clock, which nobody can set; C(utc_ns) is read once, at the start."""
 
     def __init__(self, utc_ns: Callable[[], int]) -> None:
         self.now = asyncio.get_running_loop().time
         self._epoch_ns = utc_ns() - round(self.now() * 1e9)
 
     def utc_ns(self, at: float | None = None) -> int:
-        """A moment of the event loop; now, if none is given."""
+        """Convert an event-loop time; now by default."""
         return self._epoch_ns + round((self.now() if at is None else at) * 1e9)
 
     def since(self, began: float) -> Interval:
-        """From a moment of the event loop to now."""
+        """Interval from an event-loop time to now."""
         return Interval(self.utc_ns(began), round((self.now() - began) * 1e9))
 
     def span(self, began: float, outage: HostOutage | ServiceOutage, seen_by: str) -> Interval:
-        """An outage from a moment of the event loop on."""
+        """Interval of an outage that began at an event-loop time."""
         return Interval(self.utc_ns(began), outage.duration_ms * 10**6, outage.error_ms * 10**6, seen_by)
 
 
 @dataclass
 class Sights:
-    """What was seen of one reboot from here; None for what was not."""
+    """Observations of one reboot from the controller; None for what was not observed."""
 
     before: Offset | None = None
     stage: Interval | None = None
@@ -65,7 +61,7 @@ class Sights:
     words: dict[str, str] = field(default_factory=dict)
 
     def as_args(self, after: Offset | None) -> dict[str, Any]:
-        """The option C(seen) of M(fleet.kexec.timeline)."""
+        """Value of the option C(seen) of M(fleet.kexec.timeline)."""
         known: dict[str, Any] = {**self.words, "healthy_ns": self.healthy_ns}
         pieces = {
             "clock_before": self.before,
@@ -80,26 +76,23 @@ class Sights:
 
 
 def offset_of(sent_ns: int, first_ns: int, last_ns: int, received_ns: int) -> Offset | None:
-    """The offset by NTP's four times, two of them the host's; None if they can't be of one exchange."""
+    """Offset by NTP's four times, two of them the host's; None if they can't belong to one exchange."""
     highest, lowest = first_ns - sent_ns, last_ns - received_ns
     return Offset((highest + lowest) // 2, (highest - lowest + 1) // 2) if highest >= lowest else None
 
 
 async def measure(ask: Callable[[], Awaitable[CommandResult]], utc_ns: Callable[[], int]) -> Offset | None:
-    """The best of a few measurements; None if the host does not answer, or makes no sense.
-
-    :param ask: runs C(scripts.CLOCK) on the host.
-    """
+    """Run C(scripts.CLOCK) on the host a few times and return the best offset; None if the host gives no usable answer."""
     found = []
     for _round in range(ROUNDS):
         sent_ns = utc_ns()
         try:
             answer = await ask()
         except SessionLost:
-            # One that was lost may have been waited for long enough.
+            # Waiting for a lost answer may have taken long enough.
             break
         received_ns = utc_ns()
-        # Whatever else its shell says.
+        # Skip whatever else the host's shell prints.
         times = [int(found) for found in re.findall(r"^clock=(\d+)\s*$", answer.stdout, re.MULTILINE)]
         offset = offset_of(sent_ns, times[0], times[-1], received_ns) if answer.rc == 0 and len(times) == 2 else None
         if offset is not None:

@@ -1,12 +1,11 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Calls that end in time, whatever they call.
+"""Call blocking functions with a time limit.
 
-A connection plugin gives no such promise: its timeout covers connecting, and
-an ssh that hangs later hangs the task. Here the call runs in a thread of its
-own, beside the event loop. One that takes too long is left behind, and the
-processes it started are ended, which usually lets the thread end too.
+A connection plugin's timeout covers connecting only; an ssh that hangs later would hang the task. Each call runs in a thread
+beside the event loop. A call that exceeds its limit is abandoned and the processes it started are killed, which usually ends the
+thread too.
 """
 
 from __future__ import annotations
@@ -25,15 +24,13 @@ Result = TypeVar("Result")
 
 
 class CallAbandoned(Exception):
-    """The call did not end in time."""
+    """Raised when a call did not return in time."""
 
 
 async def bounded_call(function: Callable[[], Result], timeout_s: float) -> Result:
-    """Call a function that blocks, and hand on its result or exception.
+    """Call a blocking function in a thread and return its result or raise its exception. Cancelling abandons the call.
 
-    Whoever waits for it may be cancelled; the call is abandoned then, too.
-
-    :raises CallAbandoned: it did not end in time; it is left behind.
+    :raises CallAbandoned: it did not return in time; its thread is left behind.
     """
     loop = asyncio.get_running_loop()
     settled: asyncio.Future[Result] = loop.create_future()
@@ -51,12 +48,12 @@ async def bounded_call(function: Callable[[], Result], timeout_s: float) -> Resu
         error: BaseException | None = None
         try:
             result.append(function())
-        # A StopIteration, say, can't be the exception of a future.
+        # A future does not accept StopIteration as its exception.
         except Exception as caught:
             error = caught if not isinstance(caught, StopIteration) else RuntimeError("StopIteration")
         except BaseException as caught:
             error = RuntimeError("%s: %s" % (type(caught).__name__, caught))
-        # A loop that is closed has nobody left who waits.
+        # Nobody waits once the loop is closed.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, result, error)
 
@@ -73,37 +70,34 @@ async def bounded_call(function: Callable[[], Result], timeout_s: float) -> Resu
     finally:
         if not ended:
             _end_children(thread)
-        # A process that one call left running must not be ended with another.
+        # A process left running by this call must not be killed along with the next.
         if ended and len(_idle) < _IDLE_MAX and not child_pids(thread):
             _idle.append(thread)
         else:
-            # After what it does, if that ever ends.
+            # Ends the thread once its call returns, if it ever does.
             thread.work.put(None)
 
 
 class _Thread(threading.Thread):
-    """Does one thing after the other.
-
-    A daemon, so that a call left behind can't keep the process alive.
-    """
+    """Worker thread; a daemon, so that an abandoned call can't keep the process alive."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
-        # None ends it.
+        # None ends the thread.
         self.work: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self.start()
 
     def run(self) -> None:
         while (work := self.work.get()) is not None:
             work()
-            # Until there is more to do, nothing of it is kept.
+            # An idle thread keeps nothing of its last call alive.
             del work
 
 
-# To start a thread is to wait until it runs, which stops the event loop for milliseconds where the CPUs are busy.
+# Starting a thread waits until it runs, which blocks the event loop for milliseconds when the CPUs are busy.
 _IDLE_MAX = 64
 _idle: list[_Thread] = []
-# Threads are not there in a process that was forked.
+# Threads do not survive a fork.
 os.register_at_fork(after_in_child=_idle.clear)
 
 
@@ -114,7 +108,7 @@ def _end_children(thread: threading.Thread) -> None:
 
 
 def child_pids(thread: threading.Thread) -> set[int]:
-    """Processes that a thread of this process started; empty where C(/proc) does not tell."""
+    """PIDs started by a thread of this process; empty where C(/proc) does not list them."""
     try:
         with open("/proc/self/task/%s/children" % thread.native_id, encoding="ascii") as stream:
             return {int(pid) for pid in stream.read().split()}

@@ -10,16 +10,16 @@ from collections.abc import Mapping
 
 
 def state_directory(environ: Mapping[str, str], name: str) -> str:
-    """Where the collection keeps something of this user's (XDG Base Directory Specification)."""
+    """Directory for collection state of one kind, below the user's state home (XDG Base Directory Specification)."""
     state = environ.get("XDG_STATE_HOME", "")
-    # A relative path is to be ignored, says the specification.
+    # The specification says to ignore relative paths.
     if not os.path.isabs(state):
         state = os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(state, "fleet.kexec", name)
 
 
 def own_boot_id() -> str:
-    """boot_id of the machine this runs on; empty where it has none (not Linux)."""
+    """boot_id of this machine; empty if it has none (not Linux)."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as stream:
             return stream.read().strip()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a host's sshd listens, as ssh itself would find it."""
+"""Address of a host's sshd, as ssh itself resolves it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from .prober import SockAddr
 
 SSH_CONFIG_TIMEOUT_S = 10.0
 
-# Runs an argument list and gives its standard output; empty if it failed.
+# Runs an argument list and returns its standard output; empty on failure.
 OutputOf = Callable[[Sequence[str]], str]
 
 
 class Endpoint(NamedTuple):
     """Host name and port to connect to.
 
-    :ivar direct: False behind a jump host or proxy command, where connecting
-        from here would reach nothing, or some other machine.
+    :ivar direct: False behind a jump host or proxy command: connecting from here would reach nothing, or another machine.
     """
 
     host: str
@@ -31,7 +30,7 @@ class Endpoint(NamedTuple):
 
 
 def output_of(argv: Sequence[str]) -> str:
-    """Standard output of a command that succeeds; else nothing."""
+    """Standard output of a command; empty if it fails."""
     try:
         done = subprocess.run(
             list(argv), stdin=subprocess.DEVNULL, capture_output=True, timeout=SSH_CONFIG_TIMEOUT_S, check=False
@@ -42,11 +41,7 @@ def output_of(argv: Sequence[str]) -> str:
 
 
 def ssh_endpoint(ssh: Sequence[str], host: str, run: OutputOf = output_of) -> Endpoint | None:
-    """Ask ssh where it would connect to, its configuration files included (C(ssh -G)).
-
-    :param ssh: the ssh command with all its options.
-    :return: None if it does not tell.
-    """
+    """Ask the ssh command, given with its options, where it would connect to (C(ssh -G)); None if it does not say."""
     settings: dict[str, str] = {}
     for line in run([*ssh, "-G", host]).splitlines():
         name, _space, value = line.partition(" ")
@@ -59,7 +54,7 @@ def ssh_endpoint(ssh: Sequence[str], host: str, run: OutputOf = output_of) -> En
 
 
 def addresses(endpoint: Endpoint) -> list[SockAddr]:
-    """Its addresses in the order ssh would try them; empty if the name does not resolve."""
+    """Addresses in the order ssh would try them; empty if the name does not resolve."""
     try:
         found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except OSError:

@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One GET over a connection that is there already, as a probe asks it: the status is all that is read of the answer.
+"""One GET over a connected socket, for probes; only the status of the response is read.
 
-Sockets are the event loop's, and TLS goes through memory, so that whoever
-waits may be cancelled at any point, and nothing is left that holds on to the
-socket.
+The event loop does the socket I/O, and TLS goes through memory buffers, so the caller can be cancelled at any point and nothing
+keeps hold of the socket.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ USER_AGENT = "fleet.kexec"
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _CHUNK_BYTES = 16 * 1024
-# Of status line and headers, where interim answers come before the real one.
+# Limit for status line and headers, including interim responses before the final one.
 _HEAD_MAX_BYTES = 64 * 1024
 # RFC 9112, section 4.
 _STATUS_LINE = re.compile(rb"HTTP/1\.\d (\d{3})(?: [^\r\n]*)?\r?\n")
@@ -37,16 +36,14 @@ Result = TypeVar("Result")
 
 
 class NoAnswer(Exception):
-    """What came is no answer of HTTP, or none came."""
+    """Raised when the server sent no HTTP response, or nothing at all."""
 
 
 @dataclass(frozen=True)
 class HttpGet:
-    """A request for a resource.
+    """GET request for a URL.
 
-    :ivar url: of C(http) or C(https), in ASCII; a user and password in it are sent by basic authentication (RFC 7617).
-    :ivar validate_certs: whether the server's certificate has to be one for the name in C(url), from an authority that the
-        controller trusts.
+    :ivar url: C(http) or C(https), ASCII only; credentials in it are sent by basic authentication (RFC 7617).
     """
 
     url: str = field(repr=False)
@@ -58,22 +55,20 @@ class HttpGet:
 
     @property
     def host(self) -> str:
-        """The host that it names, without brackets."""
+        """Host of the URL, without brackets."""
         return self._parts.hostname or ""
 
     @property
     def port(self) -> int:
-        """The port that it means."""
         return self._parts.port or DEFAULT_PORTS[self._parts.scheme]
 
     @property
     def shown(self) -> str:
-        """The URL without what may be secret: credentials, query and fragment."""
+        """URL without credentials, query and fragment, which may be secret."""
         parts = self._parts
         return "%s://%s%s" % (parts.scheme, _host_and_port(parts), parts.path)
 
     def request(self) -> bytes:
-        """The request as it is sent."""
         parts = self._parts
         target = (parts.path or "/") + ("?" + parts.query if parts.query else "")
         lines = ["GET %s HTTP/1.1" % target, "Host: " + _host_and_port(parts), "User-Agent: " + USER_AGENT, "Accept: */*"]
@@ -83,12 +78,12 @@ class HttpGet:
         return "\r\n".join([*lines, "Connection: close", "", ""]).encode("ascii")
 
     async def status(self, sock: socket.socket) -> int:
-        """Ask over a connected socket, which does not block; the status of the answer.
+        """Send the request over a connected, non-blocking socket and return the status of the response.
 
-        Waits for as long as the server takes; to be cancelled by whoever has no more time.
+        There is no time limit; the caller cancels it.
 
-        :raises OSError: the connection, or TLS, failed.
-        :raises NoAnswer: what came is something else.
+        :raises OSError: the connection or TLS failed.
+        :raises NoAnswer: the server sent something else, or nothing.
         """
         stream: _Plain | _Tls = _Plain(sock)
         if self._parts.scheme == "https":
@@ -100,7 +95,7 @@ class HttpGet:
             status = _STATUS_LINE.match(head)
             if status is not None and int(status[1]) >= _FINAL_SINCE:
                 return int(status[1])
-            # An interim answer (RFC 9110, section 15.2) says that the real one comes.
+            # An interim response (RFC 9110, section 15.2) precedes the final one.
             interim_end = _HEAD_END.search(head) if status is not None else None
             if interim_end is not None:
                 head = head[interim_end.end() :]
@@ -126,7 +121,7 @@ class _Plain:
         await self._loop.sock_sendall(self._sock, data)
 
     async def receive(self) -> bytes:
-        """The next bytes; empty at the end."""
+        """Receive the next bytes; empty at the end."""
         return await self._loop.sock_recv(self._sock, _CHUNK_BYTES)
 
 
@@ -149,7 +144,7 @@ class _Tls:
             return b""
 
     async def _complete(self, step: Callable[[], Result]) -> Result:
-        """Take a step of TLS with as much sent and received as it takes."""
+        """Run a TLS step, sending and receiving until it completes."""
         while True:
             try:
                 result = step()
@@ -162,7 +157,7 @@ class _Tls:
                     self._received.write_eof()
                 continue
             except ssl.SSLError:
-                # The alert says why to the server.
+                # The TLS alert tells the server why.
                 await self._flush()
                 raise
             await self._flush()

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hearing the signals that end a playbook, so that what was begun can be undone.
+"""Handle SIGINT and SIGTERM, so that a reboot that has begun can be undone.
 
-An Ansible worker answers SIGINT and SIGTERM by killing its process group,
-and no exception is ever raised.
+By default an Ansible worker answers them by killing its process group; no exception is raised.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupts:
-    """While entered, the first of the signals calls a function from the event loop, and the others are swallowed.
+    """Context in which the first SIGINT or SIGTERM calls a function from the event loop; later ones are ignored.
 
-    What follows an interrupt is bounded; a second signal should not cut it short.
+    Handling an interrupt takes bounded time, and a second signal must not cut it short.
     """
 
     def __init__(self, interrupted: Callable[[], object]) -> None:
@@ -39,7 +38,7 @@ class Interrupts:
         self.release()
 
     def release(self) -> None:
-        """Let the signals do again what they did before."""
+        """Restore the previous signal handlers."""
         while self._previous:
             number, handler = self._previous.popitem()
             asyncio.get_running_loop().remove_signal_handler(number)

@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hosts of a play, as one action that runs once for all of them gets at them.
+"""Variables and connections of all hosts of a play, for an action that runs once.
 
-Ansible gives an action one host. For the others their variables and
-connections are made here as Ansible makes them for a task of their own, by the
-same code: this is the one place that knows of its insides.
+Ansible gives an action one host. This module sets up the others with Ansible's own code, as for a task on that host. It is the
+only module that depends on these internals.
 """
 
 from __future__ import annotations
@@ -22,20 +21,16 @@ LOCALHOST = "localhost"
 
 
 class HostAction(ActionBase):
-    """Carries one host's connection; what uses it calls its methods."""
+    """Action that only carries one host's connection; it is never run itself."""
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Is never called."""
         raise NotImplementedError
 
 
 class _Connector(TaskExecutor):
-    """The part of Ansible's executor that makes connections.
+    """Connection-making part of Ansible's task executor, whose constructor differs between 2.19 and 2.21."""
 
-    How a whole one is made differs from 2.19 to 2.21; this part does not.
-    """
-
-    # A property in 2.21, of the task that the process runs.
+    # A property in 2.21: the task that the process runs.
     _task = None
 
     def __init__(self, task: Any, play_context: Any, shared_loader_obj: Any) -> None:
@@ -46,11 +41,7 @@ class _Connector(TaskExecutor):
 
 
 class PlayHosts:
-    """The hosts around an action, by name.
-
-    :param action: that runs once, for the play's hosts.
-    :param task_vars: of the host that it happens to run on.
-    """
+    """Hosts around an action, by name; C(task_vars) are those of the host that the action happens to run on."""
 
     def __init__(self, action: ActionBase, task_vars: dict[str, Any]) -> None:
         self._action = action
@@ -59,25 +50,22 @@ class PlayHosts:
         self._inventory = self._hostvars._inventory
 
     def variables(self, name: str) -> dict[str, Any]:
-        """A host's variables, as a task of this play on this host has them; not templated.
-
-        :raises AnsibleError: it is not in the inventory.
-        """
+        """A host's variables, not templated, as for a task of this play on it; raises AnsibleError if the host is unknown."""
         host = self._inventory.get_host(name)
         if host is None:
             raise AnsibleError("%s is not in the inventory" % name)
         found: dict[str, Any] = self._variable_manager.get_vars(play=self._action._task.play, host=host, task=self._action._task)
-        # Ansible notes there which interpreter it has found.
+        # A copy, because Ansible stores the interpreter it discovers in it.
         found["ansible_facts"] = dict(found.get("ansible_facts") or {})
         return found
 
     def groups(self, name: str) -> frozenset[str]:
-        """The groups of the inventory that a host is in, C(all) and C(ungrouped) among them."""
+        """Inventory groups of a host, C(all) and C(ungrouped) included."""
         host = self._inventory.get_host(name)
         return frozenset(group.name for group in host.get_groups()) if host is not None else frozenset()
 
     def members(self, groups: Iterable[str]) -> list[str]:
-        """The hosts of groups of the inventory, each once."""
+        """Hosts of inventory groups, each once."""
         found: dict[str, None] = {}
         for group in groups:
             known = self._inventory.groups.get(group)
@@ -85,20 +73,19 @@ class PlayHosts:
         return list(found)
 
     def templar(self, variables: dict[str, Any]) -> Templar:
-        """What templates values with a host's variables."""
         return Templar(loader=self._action._loader, variables=variables)
 
     def connect(self, name: str, variables: dict[str, Any] | None = None) -> tuple[HostAction, dict[str, Any]]:
-        """An action on a host, with its own connection and become, and its variables.
+        """Action on a host with its own connection and become settings, and the host's variables.
 
-        Nothing is connected yet. To be called from the main thread.
+        Does not connect yet. Call it from the main thread.
 
-        :raises AnsibleError: its variables make no connection.
+        :raises AnsibleError: the variables describe no usable connection.
         """
         return self._connected(name, self.variables(name) if variables is None else variables, None)
 
     def controller(self) -> tuple[HostAction, dict[str, Any]]:
-        """An action on the machine that runs the playbook, as the user who does."""
+        """Action on the controller, as the user who runs the playbook."""
         variables = dict(self.variables(LOCALHOST), ansible_connection="local", ansible_become=False)
         return self._connected(LOCALHOST, variables, "local")
 

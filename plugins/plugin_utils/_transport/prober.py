@@ -1,21 +1,18 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Noticing within a fraction of a second that a host's sshd went away or came back.
+"""Notice within a fraction of a second that a host's sshd went away or came back.
 
-A probe is a TCP connection that reads the start of the SSH banner: tens of
-microseconds, against milliseconds for starting ssh. Many hosts are probed by
-one thread, beside whatever else its event loop does.
+A probe is a TCP connection that reads the start of the SSH banner: tens of microseconds, against milliseconds for starting ssh.
+One thread probes many hosts, beside whatever else its event loop does.
 
-OpenSSH 9.8 and later hold connections that close before authentication
-against their source address (PerSourcePenalties): one second each, and from
-15 seconds on it refuses that address altogether, the playbook's own
-connections included. So a host that answers is probed quickly only for a
-while, and then about once a second; a host that is down costs nobody
-anything and is probed as fast as asked.
+OpenSSH 9.8 and later penalise a source address for connections that close before authentication (PerSourcePenalties): one second
+each, and from 15 seconds on sshd refuses that address altogether, the playbook's own connections included. So a host that answers
+is probed quickly only for a while, and then about once a second. A host that is down has no sshd to penalise us, and is probed at
+the full rate.
 
-A service that the user names is probed in the same way, and as fast whether
-it answers or not. A connection is its answer, or what is then said over it.
+A service that the user names is probed the same way, at the full rate whether it answers or not. Its answer is the connection
+itself, or the outcome of what is then said over it.
 """
 
 from __future__ import annotations
@@ -34,42 +31,40 @@ from collections.abc import Callable, Coroutine, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-# How often a host that is down is tried. A SYN that goes unanswered is not
-# waited for: the next attempt overlaps it.
+# How often a host that is down is tried. An unanswered SYN is not waited for: the next attempt overlaps it.
 INTERVAL_S = 0.05
 CONNECT_TIMEOUT_S = 1.0
-# A service is tried more often; with the ticks in between it comes to 20 times a second or more.
+# Services are tried more often; rounded up to ticks, this comes to 20 times a second or more.
 SERVICE_INTERVAL_S = 0.035
-# With few sockets an attempt has to make room for the next one. It has had its chance then, wherever on earth the host is,
-# or however busy, if it was accepted.
+# When sockets are scarce, an attempt makes way for the next one after this time. By then it has had its chance, wherever on earth
+# the host is, or, once accepted, however busy it is.
 ANSWER_S = 0.4
 ACCEPTED_ANSWER_S = 5.0
-# Accepted, but no banner yet: sshd may be slow, or be gone with its machine.
+# Accepted, but no banner yet: sshd may be slow, or have gone with its machine.
 BANNER_TIMEOUT_S = 20.0
-# Of one sshd. What was sent to a machine that was down may reach it all at once when its network comes up, and a penalising
-# sshd holds each connection against us, with no more than 15 to forgive.
+# Concurrent attempts at one sshd. SYNs sent to a machine that was down may reach it all at once when its network comes up, and a
+# penalising sshd counts each connection against us and forgives no more than 15.
 UNDER_WAY = 8
-# While a connection waits for its banner, the next is opened after so long, and
-# with each that waits after twice as long: a host that is busy starting has a
-# process to start for every one of them.
+# While a connection waits for its banner, the next one is opened after this interval, doubled for each further one that waits: a
+# host that is busy starting has to start a process for every connection.
 PENDING_INTERVAL_S = 0.5
 
-# Over all that are watched.
+# Over all targets.
 PROBES_PER_S = 6000.0
-# Of these, what one takes that asks something.
+# Cost of a probe with a conversation, in plain probes.
 CONVERSATION_COST = 2
-# What sshds get of them. One that is down is tried less often where there are more than that allows: a thousand five times a
-# second each, which is most of what a rollout costs a controller.
+# Share for sshds. With more hosts down than it allows, each is tried less often: a thousand of them five times a second each,
+# which is most of what a rollout costs a controller.
 SSHD_PROBES_PER_S = 5000.0
-# Probes that fall due meanwhile are started together, and no more than PROBES_PER_S allows for so many ticks: what else this loop
-# does, such as asking the hosts that answer, must not wait for a thousand of them.
+# Probes due within a tick are started together, at most as many as PROBES_PER_S allows for _BURST_TICKS ticks: other work of this
+# loop, such as asking the hosts that answer, must not wait for a thousand probes.
 TICK_S = 0.01
 _BURST_TICKS = 3
-# A service whose turn finds no socket left waits for so long.
+# Wait of a service that found no socket free at its turn.
 _TURN_RETRY_S = 0.05
 
-# Probes that a penalising sshd forgives at once, below its 15, at this pace, which has them last for a second; and one more
-# for every so many seconds.
+# Quick probes that a penalising sshd forgives, below its limit of 15; FORGIVEN_INTERVAL_S apart, they last a second. It forgives
+# one more every FORGIVE_INTERVAL_S.
 FORGIVEN_PROBES = 10
 FORGIVEN_INTERVAL_S = 0.1
 FORGIVE_INTERVAL_S = 1.1
@@ -81,22 +76,21 @@ _PENALISES_SINCE = (9, 8)
 
 SockAddr = tuple[int, tuple[object, ...]]
 
-# Says something over a connected socket, which it takes over, and tells whether the answer is a good one. Never fails.
+# Talks over a connected socket, which it takes over, and returns whether the answer is good. Never raises.
 Converse = Callable[[socket.socket], Coroutine[Any, Any, bool]]
 
 
 class Sshd(NamedTuple):
-    """An sshd that answered, and what it said."""
+    """Address and banner of an sshd that answered."""
 
     address: SockAddr
     banner: str
 
 
 class Observation(NamedTuple):
-    """What one probe saw.
+    """Outcome of one probe.
 
-    :ivar at: monotonic time in seconds: of the answer's arrival if the host
-        is up, of the probe's start if it is not.
+    :ivar at: monotonic seconds: when the answer arrived if the host is up, when the probe started if it is not.
     """
 
     key: Hashable
@@ -105,7 +99,7 @@ class Observation(NamedTuple):
 
 
 def penalises(banner: str) -> bool:
-    """Whether the sshd of this banner may hold probes against us; unknown versions may."""
+    """Whether an sshd with this banner may penalise probes; assumed for unknown versions of OpenSSH."""
     version = _OPENSSH.search(banner)
     if version is None:
         return "OpenSSH" in banner
@@ -113,10 +107,7 @@ def penalises(banner: str) -> bool:
 
 
 class Allowance:
-    """A token bucket: how many probes of a host that answers are still free.
-
-    :param limited: False for an sshd that holds nothing against anybody.
-    """
+    """Token bucket for quick probes of a host that answers; not C(limited) if its sshd does not penalise."""
 
     def __init__(self, limited: bool, now: float) -> None:
         self._limited = limited
@@ -124,13 +115,13 @@ class Allowance:
         self._at = now
 
     def forgo(self, now: float) -> float:
-        """Do without the quick probes; seconds until the first may follow."""
+        """Give up the quick probes; return the seconds until the first probe."""
         self._left = 0.0
         self._at = now
         return FORGIVE_INTERVAL_S if self._limited else INTERVAL_S
 
     def spend(self, now: float) -> float:
-        """Account for a probe that was answered; seconds until the next may follow."""
+        """Account for an answered probe; return the seconds until the next one."""
         if not self._limited:
             return INTERVAL_S
         self._left = min(float(FORGIVEN_PROBES), self._left + (now - self._at) / FORGIVE_INTERVAL_S) - 1
@@ -147,20 +138,16 @@ class _Attempt:
     deadline: float
     connected: bool = False
     received: bytes = b""
-    # Whether its end is not waited for any more: its descriptor may be another's by now.
+    # No longer waited for; its descriptor may already belong to another attempt.
     dropped: bool = False
-    # Whether the socket is a conversation's, and not polled here any more.
+    # The socket belongs to the conversation and is no longer polled here.
     handed_over: bool = False
     conversation: asyncio.Task[None] | None = None
 
 
 @dataclass(frozen=True)
 class _Service:
-    """What makes an answer of something that is no sshd.
-
-    :ivar converse: None if a connection is enough.
-    :ivar timeout_s: of the conversation.
-    """
+    """Probe settings of a service; without C(converse), a connection is enough."""
 
     converse: Converse | None
     timeout_s: float
@@ -180,27 +167,26 @@ class _Target:
 
 
 class Prober:
-    """Probes hosts until told to stop, in the running event loop.
+    """Probe hosts and services in the running event loop until told to stop.
 
-    :param sockets: how many may be open at a time, though each host, but no service, may have one; half of the process's limit
-        if omitted.
-    :param banner_timeout_s: how long to wait for the banner on a connection.
+    :param sockets: limit on open sockets; by default half of the process's limit. Each host may have one even beyond the limit;
+        services take turns.
     """
 
     def __init__(self, sockets: int | None = None, banner_timeout_s: float = BANNER_TIMEOUT_S) -> None:
         self._banner_timeout_s = banner_timeout_s
         self._loop = asyncio.get_running_loop()
-        # The rest is for connections.
+        # The rest is for connections to the hosts.
         self._sockets = sockets or resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2
-        # A hundred thousand probes feel what the module selectors lays over it.
+        # The overhead of the module selectors shows at a hundred thousand probes.
         self._epoll = select.epoll()
         self._polled: dict[int, _Attempt] = {}
         self._loop.add_reader(self._epoll, self._ready)
         self._open = 0
         self._targets: dict[Hashable, _Target] = {}
-        # What is to be done when: the next attempt at a target, or giving one up.
+        # Next attempts at targets, and attempts to give up, by time.
         self._due: list[tuple[float, int, _Target | _Attempt]] = []
-        # Attempts that are given up CONNECT_TIMEOUT_S after they began, in that order.
+        # Attempts to give up CONNECT_TIMEOUT_S after they began, oldest first.
         self._connecting: deque[_Attempt] = deque()
         self._order = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
@@ -217,10 +203,9 @@ class Prober:
     ) -> None:
         """Start probing a host.
 
-        :param tell: called with what each probe saw. May call :meth:`watch` and :meth:`forget`.
-        :param gently: leave out the quick probes at the beginning, where its
-            sshd may count them.
-        :param pause_s: between two probes at least, for a host that is only looked at now and then.
+        :param tell: called with each observation; may call :meth:`watch` and :meth:`forget`.
+        :param gently: skip the quick probes at the beginning if the host's sshd may count them.
+        :param pause_s: minimum between two probes, for a host that is only checked now and then.
         """
         self.forget(key)
         now = self._loop.time()
@@ -237,13 +222,11 @@ class Prober:
         converse: Converse | None = None,
         timeout_s: float = CONNECT_TIMEOUT_S,
     ) -> None:
-        """Start probing a service.
+        """Start probing a service. One that accepts a connection gets no further probe until it answers or times out.
 
-        Of one that takes connections, and answers slowly, nothing more is asked until it has answered, or has not in time.
-
-        :param tell: called with what each probe saw. May call :meth:`forget`.
-        :param converse: what is said over a connection; if omitted, to be connected is the answer.
-        :param timeout_s: until a conversation has failed.
+        :param tell: called with each observation; may call :meth:`forget`.
+        :param converse: conversation over a connection; None if the connection is the answer.
+        :param timeout_s: limit for a conversation.
         """
         self.forget(key)
         now = self._loop.time()
@@ -259,7 +242,6 @@ class Prober:
             self._drop_attempts(target)
 
     def close(self) -> None:
-        """Stop probing altogether."""
         for key in list(self._targets):
             self.forget(key)
         if self._timer is not None:
@@ -269,7 +251,7 @@ class Prober:
 
     @property
     def interval_s(self) -> float:
-        """Between two probes of a host that is down: longer where there are many."""
+        """Time between two probes of a host that is down; grows with the number of targets."""
         return max(INTERVAL_S, len(self._targets) / SSHD_PROBES_PER_S)
 
     def _interval_of(self, target: _Target) -> float:
@@ -277,12 +259,12 @@ class Prober:
             return self.interval_s
         cost = 1 if target.service.converse is None else CONVERSATION_COST
         interval_s = max(SERVICE_INTERVAL_S, cost * len(self._targets) / PROBES_PER_S)
-        # In turns, if all of them may be silent.
+        # All of them may be silent, so they take turns.
         return max(interval_s, ANSWER_S * len(self._targets) / self._sockets) if self._in_turns else interval_s
 
     @property
     def _in_turns(self) -> bool:
-        """Whether there are more than sockets for them."""
+        """Whether there are more targets than sockets."""
         return len(self._targets) > self._sockets
 
     # Time.
@@ -298,7 +280,7 @@ class Prober:
         next_at = self._due[0][0] if self._due else float("inf")
         if self._connecting:
             next_at = min(next_at, self._connecting[0].started + CONNECT_TIMEOUT_S)
-        # Not more often than the loop can be expected to come round.
+        # The loop can't be expected to come round more often.
         next_at = max(next_at, self._loop.time() + TICK_S)
         self._timer = self._loop.call_at(next_at, self._tick) if self._due or self._connecting else None
 
@@ -321,7 +303,7 @@ class Prober:
         self._set_timer()
 
     def _give_up(self, attempt: _Attempt, now: float) -> None:
-        """End an attempt, if it has had its time."""
+        """End an attempt if its time is up."""
         if not attempt.dropped and now >= attempt.deadline:
             self._end(attempt, up=False)
 
@@ -337,7 +319,7 @@ class Prober:
             return
         pending_s = PENDING_INTERVAL_S * 2 ** (waiting - 1) if waiting else 0.0
         target.next_at = now + max(target.pause_s, self._interval_of(target), pending_s)
-        # A SYN that was lost is sent again after a second, a new attempt sends one at once.
+        # The kernel repeats a lost SYN after a second; a new attempt sends one at once.
         most = max(1, self._sockets // len(self._targets))
         while len(target.attempts) >= (most if target.service is not None else min(most, UNDER_WAY)):
             oldest = target.attempts[0]
@@ -352,11 +334,11 @@ class Prober:
         try:
             sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         except OSError:
-            # Out of descriptors says nothing about the host.
+            # Running out of descriptors says nothing about the host.
             return
-        # To be under way is what is expected, a hundred thousand times; an exception each would be felt.
+        # EINPROGRESS is the rule, a hundred thousand times over; an exception each time would be noticeable.
         if sock.connect_ex(address) not in (0, errno.EINPROGRESS):
-            # No route, or refused at once: an answer like any other.
+            # No route, or refused at once: a failed probe like any other.
             sock.close()
             target.tell(Observation(target.key, now, False))
             return
@@ -373,14 +355,14 @@ class Prober:
             self._connecting.append(attempt)
 
     def _ready(self) -> None:
-        # Whose the news is has to be known before any of it is acted on: a descriptor that is closed may be another's at once.
+        # Look up all attempts before advancing any: a descriptor that is closed may be reused at once.
         news = [self._polled[descriptor] for descriptor, _events in self._epoll.poll(0)]
         for attempt in news:
             if not attempt.dropped:
                 self._advance(attempt)
 
     def _advance(self, attempt: _Attempt) -> None:
-        """Go on with an attempt whose socket has news."""
+        """Continue an attempt whose socket is ready."""
         if not attempt.connected:
             if attempt.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 self._end(attempt, up=False)
@@ -406,15 +388,15 @@ class Prober:
             self._end(attempt, up=False)
 
     def _reached(self, attempt: _Attempt, service: _Service) -> None:
-        """Go on with a connection to a service."""
+        """Handle a new connection to a service."""
         target = attempt.target
         if self._loop.time() >= attempt.deadline:
-            # Its SYN was sent again, and this loop was late to give it up: later attempts tell more of the time since.
+            # Its SYN was repeated, and this loop was late to give it up: later attempts say more about the time since.
             self._end(attempt, up=False)
             return
         for other in list(target.attempts):
             if other.started < attempt.started:
-                # Sent earlier and not answered: it got there before the service did.
+                # Sent earlier and unanswered: it arrived before the service was up.
                 self._end(other, up=False)
             elif other is not attempt and service.converse is not None:
                 self._drop(other)
@@ -422,7 +404,7 @@ class Prober:
             return
         if service.converse is None:
             self._drop(attempt)
-            # Later ones of a host far away are on their way still.
+            # Later attempts at a distant host are still under way.
             target.tell(Observation(target.key, self._loop.time(), True))
             return
         self._let_go(attempt)
@@ -435,7 +417,7 @@ class Prober:
     async def _converse(self, attempt: _Attempt, converse: Converse) -> None:
         up = await converse(attempt.sock)
         target, now = attempt.target, self._loop.time()
-        # It has ended by itself.
+        # It has ended by itself; _drop must not cancel it.
         attempt.conversation = None
         self._drop(attempt)
         target.tell(Observation(target.key, now if up else attempt.started, up))
@@ -449,7 +431,7 @@ class Prober:
             target.tell(Observation(target.key, attempt.started, False))
             return
         now = self._loop.time()
-        # Attempts begun earlier may still fail; that would be old news.
+        # Earlier attempts may still fail; that would be old news.
         self._drop_attempts(target)
         target.next_at = now + max(target.pause_s, target.allowance.spend(now))
         target.tell(Observation(target.key, now, True))
@@ -463,7 +445,7 @@ class Prober:
         attempt.dropped = True
         self._open -= 1
         if attempt.conversation is not None:
-            # The socket is closed when it has let go of it.
+            # The socket is closed once the conversation has let go of it.
             attempt.conversation.cancel()
             return
         if not attempt.handed_over:
@@ -471,19 +453,18 @@ class Prober:
         attempt.sock.close()
 
     def _let_go(self, attempt: _Attempt) -> None:
-        """Poll a socket no more."""
-        # Closing it would not do: a process that was just forked may hold it for a moment.
+        # Closing the socket is not enough: a process that was just forked may hold it for a moment.
         self._epoll.unregister(attempt.descriptor)
         del self._polled[attempt.descriptor]
 
 
 def service_sockets() -> int:
-    """How many sockets a prober of services should have beside one of hosts: a quarter of the process's limit."""
+    """Socket limit of a prober of services beside one of hosts: a quarter of the process's limit."""
     return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
 
 
 def first_banner(addresses: Iterable[SockAddr], timeout_s: float) -> Sshd | None:
-    """The first address that answers with an SSH banner; None if none does."""
+    """First address that answers with an SSH banner; None if none does."""
     for family, address in addresses:
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_STREAM) as sock:
             sock.settimeout(timeout_s)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commands and modules on one host, through the play's own connection, and bounded in time."""
+"""Run commands and modules on one host through the play's own connection, with time limits."""
 
 from __future__ import annotations
 
@@ -21,53 +21,52 @@ from .bounded import CallAbandoned, bounded_call
 from .endpoint import SSH_CONFIG_TIMEOUT_S, addresses, ssh_endpoint
 from .prober import Sshd, first_banner
 
-# Not through a shared master, which would stay connected to the system that
-# is gone; and an ssh that hears nothing for so long ends by itself.
+# No shared master: it would stay connected to the system that has gone. And an ssh that hears nothing for that long exits.
 UNSHARED_SSH_ARGS = "-o ControlPath=none -o ServerAliveInterval=2 -o ServerAliveCountMax=3"
-# What ssh says itself at the end of a session with a terminal.
+# ssh's own message at the end of a session with a terminal.
 _FAREWELL = re.compile(r"^(?:Shared c|C)onnection to \S+ closed\.\r?\n?", re.MULTILINE)
 
 BANNER_TIMEOUT_S = 5.0
-# A name may have an address in each family, and one of them no route.
+# A name may have an address in each family, one of them without a route.
 SSHD_TIMEOUT_S = SSH_CONFIG_TIMEOUT_S + 4 * BANNER_TIMEOUT_S
 
 Result = TypeVar("Result")
 
 
 class SessionLost(Exception):
-    """The host could not be reached, or did not answer in time."""
+    """Raised when a host could not be reached, or did not answer in time."""
 
 
 class Session(Protocol):
-    """One host, as those who use it see it."""
+    """Connection to one host."""
 
     async def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
         """Run a shell script with arguments.
 
-        :raises SessionLost: no connection, or no end in time.
+        :raises SessionLost: no connection, or no result in time.
         """
 
     async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         """Run a module, in the task's check mode.
 
-        :raises SessionLost: no connection, or no end in time.
+        :raises SessionLost: no connection, or no result in time.
         """
 
     async def sshd(self) -> Sshd | None:
-        """Its sshd as it answers now; None if it can't be reached from here, or gives no answer."""
+        """The host's sshd as it answers now; None if it does not answer, or can't be reached from here."""
 
     async def unshare(self) -> None:
-        """Leave connections shared with other tasks behind, before the system they lead to goes away."""
+        """Leave connections shared with other tasks, before the system they lead to goes away."""
 
     def restore(self) -> None:
-        """Let later tasks connect as they did before."""
+        """Restore the connection's options for later tasks."""
 
 
 class ActionSession:
-    """A :class:`Session` over an action plugin's connection, with its become settings.
+    """:class:`Session` over an action plugin's connection, with its become settings.
 
     :param connect_timeout_s: for new connections; None for the connection's own.
-    :param at_once: held while something runs: how much may run at once, over all hosts.
+    :param at_once: held during each call; limits concurrent calls over all hosts.
     """
 
     def __init__(
@@ -82,24 +81,23 @@ class ActionSession:
         self._task_vars = task_vars
         self._is_ssh = self._connection.transport == "ssh"
         self._at_once = at_once or contextlib.nullcontext()
-        # What later tasks get back: options as they were.
+        # Original values, for later tasks.
         self._own_options: dict[str, Any] = {}
         if connect_timeout_s is not None:
             self._override("timeout", connect_timeout_s)
 
     def _override(self, option: str, value: object) -> None:
-        """Set an option of the connection, if it has it."""
+        """Set an option of the connection, if it has that option."""
         with contextlib.suppress(AnsibleError, KeyError):
             own = self._connection.get_option(option)
             self._connection.set_option(option, value)
             self._own_options.setdefault(option, own)
 
     async def _call(self, work: Callable[[], Result], timeout_s: float) -> Result:
-        """Call something that uses the connection.
+        """Call a function that uses the connection.
 
-        :raises SessionLost: whatever a connection plugin makes of a host that is
-            not there. A host that is there and refuses (a wrong become password)
-            stays an AnsibleError.
+        :raises SessionLost: any error of a connection plugin whose host is not there. A host that is there and refuses (a wrong
+            become password) stays an AnsibleError.
         """
         try:
             async with self._at_once:
@@ -155,12 +153,12 @@ class ActionSession:
 
     async def unshare(self) -> None:
         with contextlib.suppress(SessionLost, AnsibleError):
-            # Temporary files of modules would be looked for, and removed, after the reboot.
+            # Otherwise Ansible would look for modules' temporary files after the reboot, to remove them.
             await self._call(lambda: self._action._remove_tmp_path(None), 30.0)
         with contextlib.suppress(SessionLost, AnsibleError):
             await self._call(self._connection.reset, 30.0)
         if self._is_ssh:
-            # Of an option given twice, ssh takes the first.
+            # Of an option given twice, ssh uses the first.
             self._override("ssh_args", ("%s %s" % (UNSHARED_SSH_ARGS, self._connection.get_option("ssh_args") or "")).strip())
 
     def restore(self) -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How servers are trusted."""
+"""TLS contexts for requests to servers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import ssl
 
 
 class CasUnreadable(Exception):
-    """The file that a user names has no CAs."""
+    """Raised when the file in C(ca_path) can't be used as a list of CAs."""
 
 
 @functools.lru_cache(maxsize=64)
 def tls_context(validate_certs: bool, ca_path: str | None = None) -> ssl.SSLContext:
-    """Made once, because to read the CAs takes some 10 ms of CPU.
+    """Make a TLS context; cached, because reading the CAs takes some 10 ms of CPU.
 
-    :raises CasUnreadable: what C(ca_path) names is no use.
+    :raises CasUnreadable: C(ca_path) can't be used.
     """
     try:
         context = ssl.create_default_context(cafile=ca_path)
