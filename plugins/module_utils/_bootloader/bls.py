@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boot entries of the first type, by the UAPI group's Boot Loader Specification."""
+"""Type #1 boot entries, by the UAPI group's Boot Loader Specification."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
-# White space around a line does not count, nor does the end that other systems put behind it.
+# Excludes white space around a line, and the carriage return of other systems' line ends.
 _LINE = re.compile(
     r"^(?P<indent>[ \t]*)(?P<key>[A-Za-z0-9-]+)(?P<space>[ \t]+)(?P<value>[^\r\n]*?)(?P<end>[ \t\r]*)$", re.MULTILINE
 )
@@ -18,26 +18,22 @@ _OPTIONS = "options"
 
 @dataclass(frozen=True)
 class BlsEntry:
-    """An entry file.
-
-    :ivar text: of the file.
-    :ivar values: of all keys, those given several times in order.
-    """
+    """Entry file; the values of a repeated key are in order."""
 
     text: str
     values: Dict[str, Tuple[str, ...]]
 
     def value(self, key: str) -> str:
-        """The first value of a key; empty if there is none."""
+        """First value of a key; empty if there is none."""
         return self.values.get(key, ("",))[0]
 
     @property
     def cmdline(self) -> str:
-        """The kernel's command line: all C(options) together."""
+        """Kernel command line: all C(options) together."""
         return " ".join(self.values.get(_OPTIONS, ()))
 
     def with_cmdline(self, cmdline: str) -> str:
-        """The text of the file with another command line; all else as it is."""
+        """Replace the command line in the file's text; everything else stays the same."""
         first = True
 
         def replace(match: re.Match[str]) -> str:
@@ -56,7 +52,6 @@ class BlsEntry:
 
 
 def parse_bls(text: str) -> BlsEntry:
-    """Parse an entry file."""
     values: Dict[str, List[str]] = {}
     for match in _LINE.finditer(text):
         values.setdefault(match.group("key"), []).append(match.group("value"))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Changes of host files that are made together, or not at all."""
+"""Changes of host files that are made all together or not at all."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .errors import BootloaderError
 
 @dataclass(frozen=True)
 class FileChange:
-    """What a file holds before and after; None where there is none.
+    """Content of a file before and after a change; None where there is no file.
 
-    :ivar mode: of a new file. An existing one keeps its own.
-    :ivar with_directory: whether its directory is there for this file only.
+    :ivar mode: mode of a new file; an existing one keeps its own.
+    :ivar with_directory: whether its directory exists for this file only.
     """
 
     path: str
@@ -32,7 +32,7 @@ class FileChange:
 
 
 def as_diff(changes: Iterable[FileChange], commands: Iterable[Sequence[str]]) -> List[Dict[str, str]]:
-    """Changes, and commands that are run, as Ansible shows them in diff mode."""
+    """Present changes and commands as in Ansible's diff mode."""
     diff = [
         {
             "before_header": change.path,
@@ -47,10 +47,6 @@ def as_diff(changes: Iterable[FileChange], commands: Iterable[Sequence[str]]) ->
 
 
 def make_change(files: HostFiles, change: FileChange) -> None:
-    """Write a file, or remove it.
-
-    :raises OSError: it can't be written.
-    """
     _put(files, change.path, change.after, change.mode, change.with_directory)
 
 
@@ -60,21 +56,21 @@ def _put(files: HostFiles, path: str, content: Optional[bytes], mode: int, with_
     if content is not None:
         if with_directory:
             os.makedirs(directory, mode=0o755, exist_ok=True)
-        # A link stays one: RHEL 8 has /boot/grub2/grubenv on the EFI system partition.
+        # Write through a link: RHEL 8 links /boot/grub2/grubenv to the EFI system partition.
         write_atomically(os.path.realpath(target), content, mode)
         return
     with contextlib.suppress(FileNotFoundError):
         os.unlink(target)
         sync_directory(directory)
     if with_directory:
-        # Unless somebody else has put something there.
+        # A directory that holds anything else stays.
         with contextlib.suppress(OSError):
             os.rmdir(directory)
 
 
 @dataclass(frozen=True)
 class _State:
-    """A file with its owner and mode; content is None where there is none."""
+    """State of a file; content is None where there is no file."""
 
     content: Optional[bytes]
     owner: Tuple[int, int] = (0, 0)
@@ -90,10 +86,10 @@ def _state(files: HostFiles, path: str) -> _State:
 
 
 class Snapshot:
-    """Files as they are now, to be put back if a change does not end well.
+    """Snapshot of files, to be restored if a change fails.
 
-    :param paths: of files that may be changed; they need not exist.
-    :raises BootloaderError: C(BOOTLOADER_FAILED) if one can't be read, and so could not be put back.
+    :param paths: files that may be changed; they need not exist.
+    :raises BootloaderError: C(BOOTLOADER_FAILED): a file can't be read, and so could not be restored.
     """
 
     def __init__(self, files: HostFiles, paths: Iterable[str]) -> None:
@@ -105,10 +101,7 @@ class Snapshot:
         self._homeless = {path for path in self._states if not files.exists(os.path.dirname(path))}
 
     def restore(self) -> List[str]:
-        """Put back what is different by now.
-
-        :return: paths where that failed.
-        """
+        """Restore the files that differ by now, and return the paths where that failed."""
         failed: List[str] = []
         for path, state in self._states.items():
             try:
@@ -123,7 +116,7 @@ class Snapshot:
         if now == state and path not in self._homeless:
             return
         if now.content is not None and state.content is not None:
-            # Before the content: it may hold what not all may read, such as a password of GRUB.
+            # Owner and mode come before the content, which may be secret, such as a GRUB password.
             _own(target, now, state)
         if now.content != state.content or path in self._homeless:
             _put(self._files, path, state.content, state.mode, path in self._homeless)

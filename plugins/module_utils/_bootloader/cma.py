@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What C(cma=) means: C(size[@start[-end]]).
+"""Parse C(cma=) arguments: C(size[@start[-end]]).
 
-Source: C(early_cma) in kernel/dma/contiguous.c, which is laxer about what follows.
+Source: C(early_cma) in kernel/dma/contiguous.c, which is laxer about trailing text.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from .sizes import MIB, round_up, take_size
 
 NAME = "cma"
 
-# CMA comes in page blocks, which are this large on x86 at most (CMA_MIN_ALIGNMENT_BYTES).
+# CMA consists of page blocks, which are at most this large on x86 (CMA_MIN_ALIGNMENT_BYTES).
 UNIT_BYTES = 4 * MIB
 
 
 def parse_cma(value: str) -> int:
-    """Size in bytes of one value.
+    """Parse one value into its size in bytes.
 
-    :raises ValueError: it is none; the message says why.
+    :raises ValueError: it is invalid; the message says why.
     """
     size, at = take_size(value)
     if at == len(value):
@@ -42,9 +42,9 @@ def parse_cma(value: str) -> int:
 
 
 def resolve_cma(values: Sequence[str]) -> int:
-    """What the kernel makes of all C(cma=) values of a command line: the last one counts.
+    """Bytes that the kernel reserves for all C(cma=) values of a command line: the last one counts.
 
-    :raises ValueError: a value is none.
+    :raises ValueError: a value is invalid.
     """
     sizes = [parse_cma(value) for value in values]
     return round_up(sizes[-1], UNIT_BYTES) if sizes else 0

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What C(crashkernel=) means, by the kernel's own rules.
+"""Evaluate C(crashkernel=) arguments by the kernel's own rules.
 
-Source: C(parse_crashkernel) and what it calls in kernel/crash_reserve.c. It
-is stricter than the kernel where that would take garbage for a value.
+Source: C(parse_crashkernel) and what it calls in kernel/crash_reserve.c. Stricter than the kernel where that would accept
+garbage.
 """
 
 from __future__ import annotations
@@ -21,26 +21,21 @@ LOW = "low"
 CMA = "cma"
 _SUFFIXES = (HIGH, LOW, CMA)
 
-# The kernel takes what firmware has kept for itself for memory, too.
+# The kernel rounds memory up to this unit, to count what firmware keeps for itself.
 _RAM_UNIT_BYTES = 128 * MIB
-# DEFAULT_CRASH_KERNEL_LOW_SIZE of x86, arch/x86/include/asm/crash_reserve.h; with a
-# swiotlb of the usual size it is this.
+# DEFAULT_CRASH_KERNEL_LOW_SIZE of x86, arch/x86/include/asm/crash_reserve.h, with a swiotlb of the usual size.
 _DEFAULT_LOW_BYTES = 256 * MIB
 
 
 @dataclass(frozen=True)
 class Range:
-    """Memory of which a size is reserved.
-
-    :ivar end_bytes: first size that does not belong to it; None for no end.
-    """
+    """Memory sizes of machines, and the size to reserve on those; the end is exclusive, None for no end."""
 
     start_bytes: int
     end_bytes: Optional[int]
     size_bytes: int
 
     def holds(self, ram_bytes: int) -> bool:
-        """Whether a machine with so much memory is meant."""
         return self.start_bytes <= ram_bytes and (self.end_bytes is None or ram_bytes < self.end_bytes)
 
 
@@ -48,9 +43,9 @@ class Range:
 class CrashKernel:
     """One C(crashkernel=) value.
 
-    :ivar size_bytes: None where ranges say it.
+    :ivar size_bytes: None if C(ranges) give it.
     :ivar suffix: C(high), C(low), C(cma), or empty.
-    :ivar offset_bytes: where it has to lie; None where the kernel may choose.
+    :ivar offset_bytes: address to reserve at; None if the kernel may choose.
     """
 
     size_bytes: Optional[int]
@@ -59,9 +54,9 @@ class CrashKernel:
     offset_bytes: Optional[int] = None
 
     def size_on(self, ram_bytes: int) -> int:
-        """Size for a machine with so much memory; 0 if no range is meant for it.
+        """Size for a machine with this much memory; 0 if no range covers it.
 
-        :raises ValueError: the kernel does not get to the range that is.
+        :raises ValueError: the kernel stops before it gets to the range that does.
         """
         if self.size_bytes is not None:
             return self.size_bytes
@@ -77,7 +72,7 @@ class CrashKernel:
 def parse_crashkernel(value: str) -> CrashKernel:
     """Parse one value.
 
-    :raises ValueError: it is none; the message says why.
+    :raises ValueError: it is invalid; the message says why.
     """
     return _parse_ranges(value) if ":" in value else _parse_size(value)
 
@@ -125,11 +120,11 @@ def _parse_ranges(value: str) -> CrashKernel:
 
 @dataclass(frozen=True)
 class CrashReservation:
-    """What the kernel makes of all C(crashkernel=) values of a command line.
+    """Memory that the kernel reserves for all C(crashkernel=) values of a command line.
 
-    :ivar size_bytes: the area for the crash kernel.
-    :ivar low_bytes: beside it, below 4 GiB.
-    :ivar cma_bytes: beside it, in CMA (since 6.17).
+    :ivar size_bytes: area for the crash kernel.
+    :ivar low_bytes: additional area below 4 GiB.
+    :ivar cma_bytes: additional area in CMA (since 6.17).
     """
 
     size_bytes: int = 0
@@ -138,14 +133,14 @@ class CrashReservation:
 
     @property
     def total_bytes(self) -> int:
-        """All that is out of use for everything else, as C(/sys/kernel/kexec_crash_size) tells it since Linux 6.5."""
+        """Memory that nothing else can use, as C(/sys/kernel/kexec_crash_size) reports it since Linux 6.5."""
         return self.size_bytes + self.low_bytes
 
 
 def resolve_crashkernel(values: Sequence[str], ram_bytes: int) -> CrashReservation:
-    """What a machine reserves: the last value of each kind counts.
+    """Compute what a machine reserves: the last value of each kind counts.
 
-    :raises ValueError: a value is none, or they don't go together.
+    :raises ValueError: a value is invalid, or the values do not go together.
     """
     last = {parsed.suffix: parsed for parsed in map(parse_crashkernel, values)}
     cma = last[CMA].size_on(ram_bytes) if CMA in last else 0

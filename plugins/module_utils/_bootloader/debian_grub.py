@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GRUB as Debian and its kin set it up: C(/etc/default/grub), drop-ins beside it, C(update-grub).
+"""GRUB on Debian and its derivatives: C(/etc/default/grub), drop-ins beside it, and C(update-grub).
 
-What this collection sets is one drop-in. It is the last one that is read, so
-that it can take out what the others, and the file itself, have set.
+The collection's settings are one drop-in. It is read last, so that it can remove what other drop-ins and the main file set.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ DROP_IN_DIRECTORY = "/etc/default/grub.d"
 DROP_IN = DROP_IN_DIRECTORY + "/zz-fleet-kexec.cfg"
 GRUB_CFG = "/boot/grub/grub.cfg"
 GRUBENV = "/boot/grub/grubenv"
-# What grub-mkconfig writes before it takes the other's place.
+# Temporary file of grub-mkconfig, which replaces grub.cfg once it is complete.
 _UNFINISHED = GRUB_CFG + ".new"
 
-# The part of /etc/grub.d that makes the entries of this system.
+# The part of /etc/grub.d that generates this system's entries.
 _SECTION = "10_linux"
 _RECOVERY = "(recovery mode)"
 _SOURCE_TIMEOUT_S = 10.0
@@ -37,14 +36,14 @@ _HEADER = """\
 # Written by fleet.kexec (module reservation), which overwrites what is changed here.
 # Read last, by grub-mkconfig; run update-grub after removing it by hand.
 """
-# Lines that say what is set, for the next run: the shell's are for GRUB.
+# Comments that record the settings for the next run; the shell code is for GRUB.
 _SET = re.compile(r"^# fleet\.kexec sets: (\S+)=(.*)$", re.MULTILINE)
 _OVERRULES = re.compile(r"^# fleet\.kexec overrules: (\S+)$", re.MULTILINE)
 _MADE_DIRECTORY = "# fleet.kexec made this directory."
 
-# Variables that end up on the command line of a normal entry, in this order.
+# Variables that make up the command line of a normal entry, in this order.
 _VARIABLES = ("GRUB_CMDLINE_LINUX", "GRUB_CMDLINE_LINUX_DEFAULT")
-# Reads files as grub-mkconfig does, and tells what these hold after each of them.
+# Sources files as grub-mkconfig does, and prints these variables after each of them.
 _SOURCE = """\
 set -e
 for file do
@@ -55,7 +54,7 @@ done
 
 
 def render_drop_in(settings: Mapping[str, Setting], made_directory: bool) -> str:
-    """The drop-in for settings. Values have to be plain: they stand in double quotes of a shell."""
+    """Render the drop-in for settings. Values must be plain, since they end up in double quotes in the shell."""
     lines = [_HEADER.rstrip()]
     if made_directory:
         lines.append(_MADE_DIRECTORY)
@@ -76,7 +75,7 @@ def render_drop_in(settings: Mapping[str, Setting], made_directory: bool) -> str
 
 
 def parse_drop_in(text: str) -> Dict[str, Setting]:
-    """The settings that a drop-in says it has."""
+    """Parse the settings that a drop-in records."""
     values: Dict[str, List[str]] = {}
     for name, value in _SET.findall(text):
         values.setdefault(name, []).append(value)
@@ -85,12 +84,9 @@ def parse_drop_in(text: str) -> Dict[str, Setting]:
 
 
 class DebianGrub(Bootloader):
-    """GRUB with C(update-grub)."""
-
     NAME = "GRUB (update-grub)"
 
     def entries(self) -> List[Entry]:
-        """See :class:`Bootloader`."""
         text = self._files.read_text(GRUB_CFG)
         if text is None:
             raise BootloaderError("BOOTLOADER_CONFIG_INVALID", "%s can't be read" % GRUB_CFG)
@@ -104,14 +100,14 @@ class DebianGrub(Bootloader):
     def _entry(self, entry: MenuEntry, is_default: bool) -> Entry:
         name = os.path.basename(entry.kernel)
         release = name[len("vmlinuz-") :] if name.startswith("vmlinuz-") else ""
-        # A section that is not the system's own stands for what settings are not for.
+        # Entries of other sections get another source: settings do not apply to them.
         source = GRUB_CFG if entry.section == _SECTION else "%s (%s)" % (GRUB_CFG, entry.section)
         return Entry(entry.title, release, entry.cmdline, is_default, source)
 
     def affected(self, kernels: str = ALL) -> List[Entry]:
-        """Those of 10_linux: GRUB_CMDLINE_LINUX_DEFAULT is not for recovery, nor for what others add.
+        """Entries of 10_linux other than recovery: only these get GRUB_CMDLINE_LINUX_DEFAULT.
 
-        The default is among them whatever it is: where it does not get what is set, nothing was reached.
+        The default entry is always included: if it does not get the settings, they have no effect.
         """
         return [
             entry
@@ -120,16 +116,14 @@ class DebianGrub(Bootloader):
         ]
 
     def own(self) -> Dict[str, Setting]:
-        """See :class:`Bootloader`."""
         return parse_drop_in(self._files.read_text(DROP_IN) or "")
 
     def setters(self, name: str) -> List[Setter]:
-        """See :class:`Bootloader`."""
         own = self.own().get(name)
         return [] if own is not None and own.overrule else self._others(name)
 
     def _others(self, name: str) -> List[Setter]:
-        """Who sets an argument, without our drop-in."""
+        """Find who sets an argument, apart from our drop-in."""
         drop_ins = (os.path.join(DROP_IN_DIRECTORY, entry) for entry in self._files.listdir(DROP_IN_DIRECTORY))
         paths = [path for path in (MAIN_FILE, *drop_ins) if path == MAIN_FILE or path.endswith(".cfg")]
         paths = [path for path in paths if path != DROP_IN and self._files.exists(path)]
@@ -141,7 +135,7 @@ class DebianGrub(Bootloader):
         for path, line in zip(paths, done.stdout.split("\0")):
             after = values_of(line, name)
             if after[: len(before)] != before:
-                # It did not add to the variable, but set it anew.
+                # This file replaced the variable instead of adding to it.
                 setters, before = [], ()
             if len(after) > len(before):
                 setters.append(Setter(path, after[len(before) :]))
@@ -149,11 +143,9 @@ class DebianGrub(Bootloader):
         return setters
 
     def generated(self) -> Sequence[str]:
-        """See :class:`Bootloader`."""
         return (GRUB_CFG, _UNFINISHED)
 
     def plan(self, settings: Mapping[str, Setting], kernels: str) -> BootloaderPlan:
-        """See :class:`Bootloader`."""
         if kernels != ALL:
             raise BootloaderError(
                 "NOT_EXPRESSIBLE", "%s sets the same arguments for all kernels, not for %s alone" % (self.NAME, kernels)
@@ -167,7 +159,7 @@ class DebianGrub(Bootloader):
         kept = {name: setting for name, setting in wanted.items() if setting.values or setting.overrule}
         made_directory = not self._files.exists(DROP_IN_DIRECTORY) if before is None else _MADE_DIRECTORY in text
         after = render_drop_in(kept, made_directory).encode("utf-8") if kept else None
-        # Where nothing of ours is, or was, it is not for us to say what others have made of it.
+        # Expect nothing for arguments that we neither set nor had set: others decide on those.
         asked = {name: setting for name, setting in settings.items() if name in kept or after != before}
         expected = {ANY_ENTRY: {name: self._expected(name, setting) for name, setting in asked.items()}}
         changes: Tuple[FileChange, ...] = ()

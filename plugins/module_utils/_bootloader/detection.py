@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which bootloader started this system: what is in use counts, not what is installed."""
+"""Detect the bootloader that started this system; others may be installed too."""
 
 from __future__ import annotations
 
@@ -22,20 +22,19 @@ SYSTEMD_BOOT = KernelInstall.NAME
 _GRUBS = (DebianGrub.NAME, Grubby.NAME)
 _SUPPORTED: Dict[str, Type[Bootloader]] = {each.NAME: each for each in (DebianGrub, Grubby, KernelInstall)}
 
-# What a bootloader says of itself. It is gone with the next reset, so it is of the boot that led here.
+# EFI variable by which a bootloader identifies itself. A reset clears it, so it describes the boot that led here.
 _LOADER_INFO = "LoaderInfo"
 
-# Loaders that say something of the bootloader in use; any other has its settings elsewhere.
+# Loader types that identify the bootloader in use; the settings of any other are elsewhere.
 _TELLING_LOADERS = (LOADER_EXTLINUX, LOADER_GRUB, LOADER_KEXEC)
 
 EXTLINUX = "extlinux"
 
 
 def detect(files: HostFiles, run: Runner) -> Bootloader:
-    """The bootloader that is in use.
+    """Detect the bootloader in use.
 
-    :raises BootloaderError: C(BOOTLOADER_UNKNOWN), C(BOOTLOADER_AMBIGUOUS) or
-        C(BOOTLOADER_UNSUPPORTED).
+    :raises BootloaderError: C(BOOTLOADER_UNKNOWN), C(BOOTLOADER_AMBIGUOUS) or C(BOOTLOADER_UNSUPPORTED).
     """
     name = detect_name(files)
     if name not in _SUPPORTED:
@@ -44,7 +43,7 @@ def detect(files: HostFiles, run: Runner) -> Bootloader:
 
 
 def detect_name(files: HostFiles) -> str:
-    """Its name.
+    """Detect the name of the bootloader in use.
 
     :raises BootloaderError: C(BOOTLOADER_UNKNOWN) or C(BOOTLOADER_AMBIGUOUS).
     """
@@ -70,7 +69,7 @@ def detect_name(files: HostFiles) -> str:
 
 
 def _find(files: HostFiles) -> Dict[str, str]:
-    """Bootloaders that are set up, each with the file that shows it."""
+    """Find the bootloaders that are set up, each with the file that shows it."""
     found: Dict[str, str] = {}
     for name, path, tool in (
         (DebianGrub.NAME, GRUB_CFG, "update-grub"),
@@ -94,7 +93,7 @@ def _find(files: HostFiles) -> Dict[str, str]:
 
 
 def _in_use(files: HostFiles, started_by: Optional[str], found: Dict[str, str]) -> List[str]:
-    """Those of the bootloaders found that nothing speaks against."""
+    """Narrow the bootloaders found to those that can have started this system."""
     names = list(found)
     efi = files.exists("/sys/firmware/efi")
     info = read_efi_string(files, _LOADER_INFO, LOADER)
@@ -108,6 +107,6 @@ def _in_use(files: HostFiles, started_by: Optional[str], found: Dict[str, str]) 
     if says.startswith("GRUB"):
         return [name for name in names if name in _GRUBS]
     if not efi or says or has_efi_variables(files):
-        # It always tells.
+        # systemd-boot always identifies itself.
         names = [name for name in names if name != SYSTEMD_BOOT]
     return names

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The exception of this layer."""
+"""Exception of the bootloader layer."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from .._reasons import CodedError
 
 
 class BootloaderError(CodedError):
-    """A reservation or the bootloader's configuration was refused or failed; the code says why."""
+    """Raised when a reservation or a change of the bootloader's configuration is refused or fails."""

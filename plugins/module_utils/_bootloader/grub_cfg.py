@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What GRUB will boot, from the C(grub.cfg) that C(grub-mkconfig) wrote.
+"""Parse a C(grub.cfg) that C(grub-mkconfig) generated.
 
-It is a script, but those generated are of one make: C(menuentry) and
-C(submenu) blocks between comments that name the part of C(/etc/grub.d) they
-come from. Source: GRUB's util/grub-mkconfig_lib.in and util/grub.d/10_linux.in.
+It is a script, but generated ones have a fixed form: C(menuentry) and C(submenu) blocks between comments that name the part of
+C(/etc/grub.d) they come from. Source: GRUB's util/grub-mkconfig_lib.in and util/grub.d/10_linux.in.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ SAVED_ENTRY = "${saved_entry}"
 class MenuEntry:
     """A C(menuentry).
 
-    :ivar path: places of its submenus and of itself, each counted in its menu from 0.
-    :ivar names: titles and ids of the same.
+    :ivar path: position of each enclosing submenu and of the entry itself, counted in its menu from 0.
+    :ivar names: title and id of each of these.
     :ivar section: part of C(/etc/grub.d) that wrote it.
-    :ivar kernel: path of what it boots, as GRUB sees it; empty if that is no Linux.
+    :ivar kernel: path of the kernel as GRUB sees it; empty if the entry boots no Linux.
     """
 
     path: Tuple[int, ...]
@@ -40,24 +39,20 @@ class MenuEntry:
 
     @property
     def title(self) -> str:
-        """What the menu shows."""
         return self.names[-1][0]
 
 
 @dataclass(frozen=True)
 class Menu:
-    """All of C(grub.cfg).
-
-    :ivar default: what C(default) is set to; C(${saved_entry}) where grubenv says it.
-    """
+    """Content of C(grub.cfg); C(default) is C(${saved_entry}) if grubenv holds it."""
 
     entries: List[MenuEntry]
     default: str
 
     def find(self, wanted: str) -> Optional[MenuEntry]:
-        """The entry that a value of C(default) means: places, titles or ids, one for each submenu, parted by C(>).
+        """Find the entry that a value of C(default) selects: positions, titles or ids, one per menu level, separated by C(>).
 
-        A menu's first where it has none of that name, as in GRUB; None if there is no entry.
+        As in GRUB, the first entry of a menu is selected if none matches; None if there is no entry.
         """
         steps = wanted.split(">")
         found = self.entries
@@ -73,11 +68,10 @@ class Menu:
 
 
 def parse_grub_cfg(text: str) -> Menu:
-    """Parse a generated C(grub.cfg)."""
     entries: List[MenuEntry] = []
     default = "0"
     section = ""
-    # Open submenus; counters of the menus they are in, the top one first.
+    # Names of the open submenus; entry counters of the open menus, the top one first.
     open_names: List[Tuple[str, str]] = []
     counters = [0]
     current: Optional[Tuple[Tuple[int, ...], Tuple[Tuple[str, str], ...]]] = None
@@ -118,6 +112,6 @@ def parse_grub_cfg(text: str) -> Menu:
 
 
 def parse_grubenv(text: str) -> dict[str, str]:
-    """Variables of an environment block, see GRUB's C(grub-editenv)."""
+    """Parse the variables of an environment block, see GRUB's C(grub-editenv)."""
     pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
     return {name: value for name, _equals, value in pairs}

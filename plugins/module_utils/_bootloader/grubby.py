@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GRUB as Red Hat and its kin set it up: entry files, and C(grubby) to change them.
+"""GRUB on Red Hat and its derivatives: entry files, and C(grubby) to change them.
 
-grubby knows which of the places that RHEL and Fedora keep arguments in are to
-be changed, so that kernels installed later have them too. Its behaviour is
-taken from its manual page and source (rhboot/grubby, grubby-bls).
+grubby knows which of the places where RHEL and Fedora keep arguments have to change, so that kernels installed later get them
+too. Its behaviour is taken from its manual page and source (rhboot/grubby, grubby-bls).
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ from .record import SettingsRecord, read_record, record_change
 from .recorded import RecordedBootloader, foreign, updated, values_after
 
 _ENTRIES = "/boot/loader/entries"
-# What else grubby may write, by version and distribution.
+# Other files that grubby may write, depending on version and distribution.
 _FILES = ("/etc/default/grub", "/etc/kernel/cmdline", "/boot/grub2/grubenv", "/boot/grub2/grub.cfg")
 
-# Values of one argument.
+# Values of one argument by entry.
 EntryValues = Mapping[Entry, Tuple[str, ...]]
 
 _VALUE = re.compile(r'^(\w+)=(?:"(.*)"|(.*))$')
 
 
 def parse_info(text: str) -> List[Dict[str, str]]:
-    """The blocks of C(grubby --info=ALL), each with C(index), C(kernel), C(args), C(title) and more.
+    """Parse the blocks of C(grubby --info=ALL), each with C(index), C(kernel), C(args), C(title) and more.
 
-    Entries that boot no Linux have fewer.
+    Entries that boot no Linux have fewer keys.
     """
     blocks: List[Dict[str, str]] = []
     for line in text.splitlines():
@@ -51,12 +50,9 @@ def parse_info(text: str) -> List[Dict[str, str]]:
 
 
 class Grubby(RecordedBootloader):
-    """GRUB with C(grubby)."""
-
     NAME = "GRUB (grubby)"
 
     def entries(self) -> List[Entry]:
-        """See :class:`Bootloader`."""
         default = self.run_tool([self._grubby(), "--default-index"]).strip()
         blocks = parse_info(self.run_tool([self._grubby(), "--info=ALL"]))
         return [
@@ -72,14 +68,12 @@ class Grubby(RecordedBootloader):
         ]
 
     def affected(self, kernels: str = ALL) -> List[Entry]:
-        """See :class:`Bootloader`."""
         return _affected(self.entries(), kernels)
 
     def _grubby(self) -> str:
         return find_executable("grubby", self._files.root) or "grubby"
 
     def _setter(self, entry: Entry, name: str, values: Tuple[str, ...]) -> str:
-        """See :class:`RecordedBootloader`."""
         kdumpctl = find_executable("kdumpctl", self._files.root)
         if name == CRASHKERNEL and kdumpctl is not None:
             default = self._run([kdumpctl, "get-default-crashkernel"], self.COMMAND_TIMEOUT_S)
@@ -88,12 +82,10 @@ class Grubby(RecordedBootloader):
         return "the entries of grubby"
 
     def generated(self) -> Sequence[str]:
-        """See :class:`Bootloader`."""
         names = (name for name in self._files.listdir(_ENTRIES) if name.endswith(".conf"))
         return (*_FILES, *(os.path.join(_ENTRIES, name) for name in names))
 
     def plan(self, settings: Mapping[str, Setting], kernels: str) -> BootloaderPlan:
-        """See :class:`Bootloader`."""
         for name, setting in settings.items():
             _check_single(name, setting.values)
         everything = self.entries()
@@ -112,7 +104,7 @@ class Grubby(RecordedBootloader):
         return BootloaderPlan((record_change(self._files, after),), (command,) if command else (), expected, kernels)
 
     def _command(self, target: str, wanted: Mapping[str, EntryValues]) -> Tuple[str, ...]:
-        """The call of grubby that makes values of arguments what is wanted; empty if they are so.
+        """Build the grubby command that sets the wanted values; empty if they are already set.
 
         :raises BootloaderError: C(NOT_EXPRESSIBLE).
         """
@@ -137,21 +129,21 @@ def _check_single(name: str, values: Sequence[str]) -> None:
 
 
 def _updated(record: SettingsRecord, settings: Mapping[str, Setting], main: Entry, others: Sequence[Entry]) -> SettingsRecord:
-    """The record once settings are made.
+    """Update the record with settings.
 
-    :param others: entries that settings are not for. What is taken back from some kernels only is still set for those.
+    :param others: entries that the settings are not for; what is withdrawn from some kernels only stays set for these.
     """
     made = {name: setting for name, setting in settings.items() if setting.values or not _has_own(others, name, record)}
     return updated(record, made, {name: values_of(main.cmdline, name) for name in made})
 
 
 def _wanted(name: str, setting: Setting, entries: Sequence[Entry], record: SettingsRecord) -> EntryValues:
-    """Values of an argument that entries have once a setting is made."""
+    """Values of an argument in each entry once a setting is applied."""
     return {entry: values_after(name, setting, values_of(entry.cmdline, name), record) for entry in entries}
 
 
 def _changed(name: str, wanted: EntryValues) -> Tuple[List[str], List[str]]:
-    """Arguments of a name that have to go from any entry, and those that have to come.
+    """Find the arguments of a name to remove from any entry, and those to add.
 
     :raises BootloaderError: C(NOT_EXPRESSIBLE).
     """
@@ -164,13 +156,13 @@ def _changed(name: str, wanted: EntryValues) -> Tuple[List[str], List[str]]:
 
 
 def _surplus(name: str, values: EntryValues, others: EntryValues) -> List[str]:
-    """Arguments that an entry has by some values and has not by others."""
+    """Arguments that an entry has in C(values) and lacks in C(others)."""
     found = {value for entry in values for value in values[entry] if value not in others[entry]}
     return ["%s=%s" % (name, value) for value in sorted(found)]
 
 
 def _expected(entries: Sequence[Entry], wanted: Mapping[str, EntryValues]) -> Dict[str, Values]:
-    """What is wanted, by entry; once for any entry where it is the same for all."""
+    """Wanted values by entry, or once for :data:`ANY_ENTRY` if they are the same for all."""
     expected: List[Values] = [{name: values[entry] for name, values in wanted.items()} for entry in entries]
     if all(each == expected[0] for each in expected):
         return {ANY_ENTRY: expected[0]}
@@ -186,7 +178,7 @@ def _affected(entries: Sequence[Entry], kernels: str) -> List[Entry]:
 
 
 def _has_own(entries: Sequence[Entry], name: str, record: SettingsRecord) -> bool:
-    """Whether an entry has what we have set."""
+    """Whether an entry has the values that we set."""
     own = record.settings.get(name)
     return own is not None and any(foreign(values, own) != values for values in (values_of(e.cmdline, name) for e in entries))
 

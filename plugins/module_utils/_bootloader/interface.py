@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all bootloaders have in common: entries to read, arguments to set, and one way to set them.
+"""Common interface of bootloaders: read entries, and set arguments.
 
-A bootloader plans a change as files and commands; the plan is carried out
-here, read back from what will really be booted, and undone if it is not what
-was meant.
+A bootloader plans a change as files and commands. The plan is applied here, verified against what will really be booted, and
+undone on a mismatch.
 """
 
 from __future__ import annotations
@@ -24,20 +23,20 @@ from .errors import BootloaderError
 ALL = "all"
 DEFAULT = "default"
 
-# Where what is expected is the same for all entries.
+# Stands for all entries where they are expected to have the same values.
 ANY_ENTRY = "*"
 
-# Values of arguments.
+# Values by argument.
 Values = Mapping[str, Tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the bootloader boots.
+    """Boot entry.
 
-    :ivar release: of its kernel, as far as its path tells.
-    :ivar is_default: whether it is booted where nobody chooses.
-    :ivar source: file that it stands in.
+    :ivar release: release of its kernel; empty if unknown.
+    :ivar is_default: whether it is booted unless somebody chooses another.
+    :ivar source: file that defines it.
     """
 
     title: str
@@ -49,11 +48,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Setting:
-    """What is wanted of an argument.
+    """Desired values of an argument.
 
-    :ivar values: as in C(name=value), several for several arguments of the name;
-        empty to take back what was set by this collection.
-    :ivar overrule: whether what others have set has to go.
+    :ivar values: value of each C(name=value) argument; empty to withdraw what this collection has set.
+    :ivar overrule: whether to remove what others have set.
     """
 
     values: Tuple[str, ...]
@@ -62,10 +60,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Setter:
-    """Somebody else who sets an argument.
-
-    :ivar source: the file, or the tool.
-    """
+    """Another file or tool that sets an argument."""
 
     source: str
     values: Tuple[str, ...]
@@ -73,13 +68,12 @@ class Setter:
 
 @dataclass(frozen=True)
 class BootloaderPlan:
-    """What has to be done for settings.
+    """Changes that apply settings.
 
-    :ivar changes: of files, in this order.
-    :ivar commands: to be run then.
-    :ivar expected: values that the arguments in question have then, by
-        C(source) of the entry or for :data:`ANY_ENTRY`.
-    :ivar kernels: that this is about: :data:`ALL`, :data:`DEFAULT`, or a release.
+    :ivar changes: file changes, in this order.
+    :ivar commands: commands to run afterwards.
+    :ivar expected: resulting values of the arguments, by C(source) of the entry or for :data:`ANY_ENTRY`.
+    :ivar kernels: kernels affected: :data:`ALL`, :data:`DEFAULT`, or a release.
     """
 
     changes: Tuple[FileChange, ...] = ()
@@ -89,16 +83,11 @@ class BootloaderPlan:
 
     @property
     def needed(self) -> bool:
-        """Whether there is anything to do."""
         return bool(self.changes or self.commands)
 
 
 class Bootloader(ABC):
-    """A bootloader of a host.
-
-    :cvar NAME: as users know it.
-    :cvar COMMAND_TIMEOUT_S: for each of its own tools.
-    """
+    """Bootloader of a host: its name as users know it, and the timeout of each of its own tools."""
 
     NAME = ""
     COMMAND_TIMEOUT_S = 300.0
@@ -107,43 +96,43 @@ class Bootloader(ABC):
         self._files = files
         self._run = run
 
-    # What a bootloader is.
+    # Implemented by each bootloader.
 
     @abstractmethod
     def entries(self) -> List[Entry]:
-        """What it will boot, as it would read it itself.
+        """Read the entries, as the bootloader itself would read them.
 
         :raises BootloaderError: C(BOOTLOADER_CONFIG_INVALID).
         """
 
     @abstractmethod
     def own(self) -> Dict[str, Setting]:
-        """What this collection has set, by argument."""
+        """Settings that this collection has made, by argument."""
 
     @abstractmethod
     def setters(self, name: str) -> List[Setter]:
-        """Who else sets an argument, those that are overruled left out."""
+        """Find who else sets an argument, except for those that are overruled."""
 
     @abstractmethod
     def plan(self, settings: Mapping[str, Setting], kernels: str) -> BootloaderPlan:
-        """What has to be done for settings; changes nothing.
+        """Plan the changes for settings; changes nothing.
 
         :param kernels: :data:`ALL`, :data:`DEFAULT`, or a release.
-        :raises BootloaderError: it can't be done.
+        :raises BootloaderError: the settings can't be made.
         """
 
     @abstractmethod
     def generated(self) -> Sequence[str]:
         """Files that its tools may write."""
 
-    # What is the same for all.
+    # Common to all bootloaders.
 
     def default_entry(self) -> Optional[Entry]:
-        """The entry that is booted where nobody chooses; None if that can't be told."""
+        """Entry that is booted unless somebody chooses another; None if unknown."""
         return next((entry for entry in self.entries() if entry.is_default), None)
 
     def apply(self, plan: BootloaderPlan) -> None:
-        """Carry out a plan. Where that fails everything is as it was before.
+        """Apply a plan; on failure, restore everything as it was before.
 
         :raises BootloaderError: C(BOOTLOADER_FAILED) or C(BOOTLOADER_MISMATCH).
         """
@@ -168,7 +157,7 @@ class Bootloader(ABC):
             raise BootloaderError("BOOTLOADER_FAILED", "%s can't be written: %s" % (change.path, error.strerror)) from error
 
     def mismatches(self, expected: Mapping[str, Values], kernels: str = ALL) -> Iterator[str]:
-        """Where entries don't have the values that are expected, in words."""
+        """Describe where entries differ from the expected values."""
         return _differences(self.affected(kernels), expected)
 
     def _verify(self, plan: BootloaderPlan) -> None:
@@ -179,16 +168,12 @@ class Bootloader(ABC):
             raise BootloaderError("BOOTLOADER_MISMATCH", "%s did not take it: %s" % (self.NAME, difference))
 
     def affected(self, kernels: str = ALL) -> List[Entry]:
-        """Entries that settings are for: not those of other systems, and not those for rescue.
-
-        :param kernels: as for :meth:`plan`.
-        """
+        """Entries that settings apply to: neither those of other systems nor those for rescue."""
         return self.entries()
 
     def run_tool(self, command: Sequence[str]) -> str:
-        """Run one of its tools.
+        """Run one of its tools and return the output.
 
-        :return: its output.
         :raises BootloaderError: C(BOOTLOADER_FAILED).
         """
         done = self._run(command, self.COMMAND_TIMEOUT_S)
@@ -197,7 +182,7 @@ class Bootloader(ABC):
         return done.stdout
 
     def check_writable(self, paths: Iterable[str]) -> None:
-        """Refuse early what could not be written.
+        """Reject read-only directories before anything is changed.
 
         :raises BootloaderError: C(BOOTLOADER_FAILED).
         """
@@ -218,5 +203,5 @@ def _differences(entries: Iterable[Entry], expected: Mapping[str, Values]) -> It
 
 
 def describe(name: str, values: Sequence[str]) -> str:
-    """Arguments for a message."""
+    """Format arguments for a message."""
     return " ".join("%s=%s" % (name, value) for value in values) or "no %s=" % name

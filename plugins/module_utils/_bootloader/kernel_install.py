@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """systemd-boot with kernel-install: C(/etc/kernel/cmdline), and an entry file for each kernel.
 
-The entries are changed in place, as kernel-install would write them anew from
-C(/etc/kernel/cmdline). To have it do so would copy kernel and initrd again,
-which it does not do atomically: an EFI system partition that is full, or a loss
-of power, would leave a system that does not boot.
+The entries are edited in place, to what kernel-install would generate from C(/etc/kernel/cmdline). Running kernel-install would
+copy kernel and initrd again, which is not atomic: a full EFI system partition or a loss of power would leave a system that does
+not boot.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from .recorded import RecordedBootloader, foreign, updated, values_after
 CMDLINE = "/etc/kernel/cmdline"
 # Where kernel-install looks next.
 VENDOR_CMDLINE = "/usr/lib/kernel/cmdline"
-# What kernel-install adds by itself.
+# Argument that kernel-install adds itself.
 _OWN_ARGUMENT = "systemd.machine_id"
 _ENTRIES = "loader/entries"
 # See "Boot Counting" of the Boot Loader Specification.
@@ -38,12 +37,9 @@ _TRIES = re.compile(r"\+\d+(-\d+)?(?=\.conf$)")
 
 
 class KernelInstall(RecordedBootloader):
-    """systemd-boot."""
-
     NAME = "systemd-boot"
 
     def entries(self) -> List[Entry]:
-        """See :class:`Bootloader`."""
         default = self._default_id()
         return [self._entry(path, entry, default) for path, entry in self._read()]
 
@@ -57,7 +53,7 @@ class KernelInstall(RecordedBootloader):
         )
 
     def _read(self) -> List[Tuple[str, BlsEntry]]:
-        """Entry files of this system, which may not be the only one on the disk."""
+        """Read the entry files of this system, which may not be the only one on the disk."""
         directory = os.path.join(self.boot_root(), _ENTRIES)
         machine_id = self._files.read_text("/etc/machine-id") or ""
         found = []
@@ -74,7 +70,7 @@ class KernelInstall(RecordedBootloader):
         return found
 
     def boot_root(self) -> str:
-        """Where the entries are: the extended boot loader partition, or the EFI system partition.
+        """Mount point with the entries: that of the extended boot loader partition, or of the EFI system partition.
 
         :raises BootloaderError: C(BOOTLOADER_CONFIG_INVALID).
         """
@@ -88,9 +84,9 @@ class KernelInstall(RecordedBootloader):
         return find_executable("bootctl", self._files.root) or "bootctl"
 
     def _default_id(self) -> str:
-        """Name of the default entry's file; empty if bootctl does not tell.
+        """File name of the default entry; empty if bootctl does not report it.
 
-        :raises BootloaderError: C(BOOTLOADER_UNSUPPORTED) if it is a unified kernel image.
+        :raises BootloaderError: C(BOOTLOADER_UNSUPPORTED): it is a unified kernel image.
         """
         done = self._run([self._bootctl(), "list", "--json=short"], self.COMMAND_TIMEOUT_S)
         try:
@@ -106,31 +102,29 @@ class KernelInstall(RecordedBootloader):
         return _id_of(str(chosen.get("id", "")))
 
     def default_cmdline(self) -> Optional[str]:
-        """Command line of the default entry, for kernels that are installed later; None if there are no entries.
+        """Command line of the default entry, for kernels installed later; None if there are no entries.
 
         :raises BootloaderError: C(BOOTLOADER_CONFIG_INVALID) or C(BOOTLOADER_UNSUPPORTED).
-        :raises CmdlineError: C(CMDLINE_INVALID): it can't be understood.
+        :raises CmdlineError: C(CMDLINE_INVALID).
         """
         entries = self._read()
         return _for_later(self._main(entries)) if entries else None
 
     def _main(self, entries: Sequence[Tuple[str, BlsEntry]]) -> BlsEntry:
-        """The default entry, or the last where nothing tells which that is."""
+        """Default entry, or the last one if the default is unknown."""
         default = self._default_id()
         return next((entry for path, entry in entries if _id_of(path) == default), entries[-1][1])
 
     def setters(self, name: str) -> List[Setter]:
-        """See :class:`Bootloader`."""
         found = super().setters(name)
         own = self.own().get(name)
         values = self._lasting(name)
         if values and not (own is not None and own.overrule) and CMDLINE not in (setter.source for setter in found):
-            # Kernels that are installed later will have it.
+            # Kernels installed later will get it.
             found.insert(0, Setter(CMDLINE, values))
         return found
 
     def _setter(self, entry: Entry, name: str, values: Tuple[str, ...]) -> str:
-        """See :class:`RecordedBootloader`."""
         return CMDLINE if values == self._lasting(name) else entry.source
 
     def _lasting(self, name: str) -> Tuple[str, ...]:
@@ -138,11 +132,9 @@ class KernelInstall(RecordedBootloader):
         return foreign(values_of(self._files.read_text(CMDLINE) or "", name), self.own().get(name))
 
     def generated(self) -> Sequence[str]:
-        """See :class:`Bootloader`."""
         return ()
 
     def plan(self, settings: Mapping[str, Setting], kernels: str) -> BootloaderPlan:
-        """See :class:`Bootloader`."""
         if kernels != ALL:
             raise BootloaderError(
                 "NOT_EXPRESSIBLE",
@@ -171,13 +163,13 @@ class KernelInstall(RecordedBootloader):
             FileChange(path, _encoded(old), _encoded(new), with_directory=not self._files.exists(os.path.dirname(path)))
             for path, old, new in changes
         ]
-        # The record tells of changes before they are made, and until they are taken back.
+        # The record is written before the changes it describes, and kept until they are undone.
         return BootloaderPlan((kept, *files) if kept.after is not None else (*files, kept), (), expected)
 
     def _after(
         self, path: str, entry: BlsEntry, settings: Mapping[str, Setting], record: SettingsRecord, after: SettingsRecord
     ) -> str:
-        """The text of an entry file with settings made."""
+        """Text of an entry file once settings are applied."""
         original = _original(path, entry.text, record, after)
         if original is not None and original.text is not None:
             return original.text
@@ -187,7 +179,7 @@ class KernelInstall(RecordedBootloader):
     def _expected(
         self, path: str, entry: BlsEntry, settings: Mapping[str, Setting], record: SettingsRecord, after: SettingsRecord
     ) -> Dict[str, Tuple[str, ...]]:
-        """Values that an entry has then. What it had before need not be what the others had."""
+        """Values of an entry once settings are applied; a restored entry need not agree with the others."""
         original = _original(path, entry.text, record, after)
         if original is not None and original.text is not None:
             cmdline = parse_bls(original.text).cmdline
@@ -197,7 +189,7 @@ class KernelInstall(RecordedBootloader):
     def _cmdline_file(
         self, main: BlsEntry, settings: Mapping[str, Setting], record: SettingsRecord, after: SettingsRecord
     ) -> Tuple[str, Optional[str], Optional[str]]:
-        """C(/etc/kernel/cmdline) before and after: what kernels have that are installed later."""
+        """C(/etc/kernel/cmdline), which kernels installed later get: its path, and its text before and after."""
         there = self._files.read_bytes(CMDLINE)
         text = there.decode("utf-8", "surrogateescape") if there is not None else None
         original = _original(CMDLINE, text, record, after)
@@ -207,8 +199,7 @@ class KernelInstall(RecordedBootloader):
             return CMDLINE, text, _with_settings(text, settings, record)
         if not after.settings:
             return CMDLINE, None, None
-        # Without the file kernel-install takes the running kernel's line, and with it what is
-        # there for one boot only.
+        # Without the file, kernel-install takes the running kernel's line, including the arguments for one boot only.
         vendor = self._files.read_text(VENDOR_CMDLINE)
         base = vendor if vendor is not None else _for_later(main)
         return CMDLINE, None, _with_settings(base, settings, record) + "\n"
@@ -223,25 +214,25 @@ class KernelInstall(RecordedBootloader):
                 origins[path] = Origin(old, digest(new or ""))
             elif known is not None and old is not None and digest(old) == known.left_sha256:
                 origins[path] = Origin(known.text, digest(new or ""))
-            # Else others have changed it since: what it was before is of no use any more.
+            # Otherwise others have changed it since, and its original content is obsolete.
         return origins if after.settings else {}
 
 
 def _for_later(entry: BlsEntry) -> str:
-    """An entry's command line without what kernel-install adds by itself, and what a kexec added for one boot only.
+    """Command line of an entry without kernel-install's own argument and the one-boot arguments of a kexec.
 
-    An entry that was made after a kexec may have got the latter.
+    An entry that was generated after a kexec may contain the latter.
     """
     return " ".join(each.text for each in lasting_arguments(without(entry.cmdline, _OWN_ARGUMENT)).arguments)
 
 
 def _id_of(path: str) -> str:
-    """An entry's name in the menu, without the count of its tries that a file's name may hold."""
+    """ID of an entry: its file name without the count of tries."""
     return _TRIES.sub("", os.path.basename(path))
 
 
 def _original(path: str, text: Optional[str], record: SettingsRecord, after: SettingsRecord) -> Optional[Origin]:
-    """What a file held before the first change, if it is to be put back: all is taken back, and nobody has touched it."""
+    """Original content to restore, if all settings are withdrawn and nobody has touched the file since."""
     origin = record.origins.get(path)
     return (
         origin if origin is not None and not after.settings and text is not None and digest(text) == origin.left_sha256 else None
@@ -253,7 +244,7 @@ def _encoded(text: Optional[str]) -> Optional[bytes]:
 
 
 def _has(line: Optional[str], settings: Mapping[str, Setting]) -> bool:
-    """Whether a line has arguments that we have set."""
+    """Whether a line has arguments that we set."""
     return any(setting.values and values_of(line or "", name) for name, setting in settings.items())
 
 

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was set in files that are not this collection's own, so that it can be taken back.
+"""Record of settings in files of others, so that they can be withdrawn.
 
-A file that still is as it was left gets back what it held before, byte for byte.
+A file that nobody has changed since gets its original content back, byte for byte.
 """
 
 from __future__ import annotations
@@ -25,11 +25,7 @@ _MODE = 0o600
 
 @dataclass(frozen=True)
 class Origin:
-    """A file before the first change of it.
-
-    :ivar text: what it held; None if there was none.
-    :ivar left_sha256: of what it was left with.
-    """
+    """Content of a file before our first change, None if there was no file; and digest of what we left it with."""
 
     text: Optional[str]
     left_sha256: str
@@ -37,19 +33,13 @@ class Origin:
 
 @dataclass(frozen=True)
 class SettingsRecord:
-    """All that was set.
-
-    :ivar settings: by argument.
-    :ivar before: values that others had set, by argument, where they were overruled.
-    :ivar origins: by path.
-    """
+    """Settings made and overruled values of others, both by argument, and original files by path."""
 
     settings: Mapping[str, Setting] = field(default_factory=dict)
     before: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
     origins: Mapping[str, Origin] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """The text of the file."""
         values: Dict[str, Any] = {
             "format": _FORMAT,
             "settings": {
@@ -62,7 +52,7 @@ class SettingsRecord:
 
 
 def parse_record(text: str) -> SettingsRecord:
-    """Parse the file; one that is none counts as empty, and so as set by others."""
+    """Parse the record; an invalid one counts as empty, so that everything counts as set by others."""
     try:
         values = json.loads(text)
         if values["format"] != _FORMAT:
@@ -77,16 +67,15 @@ def parse_record(text: str) -> SettingsRecord:
 
 
 def read_record(files: HostFiles) -> SettingsRecord:
-    """What was set on this host."""
     return parse_record(files.read_text(PATH) or "")
 
 
 def record_change(files: HostFiles, record: SettingsRecord) -> FileChange:
-    """The change that writes a record, or removes it once nothing is set any more."""
+    """Change that writes a record, or removes it if nothing is set any more."""
     after = record.to_json().encode("utf-8") if record.settings else None
     return FileChange(PATH, files.read_bytes(PATH), after, _MODE, with_directory=True)
 
 
 def digest(text: str) -> str:
-    """How the record knows a file again."""
+    """Digest by which to recognize a file that nobody has changed."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sizes as the kernel reads them on its command line.
+"""Parse sizes as the kernel does on its command line.
 
-Source: C(memparse) in lib/cmdline.c: a number as C(strtoull) takes it with
-base 0, then one of K, M, G, T, P, E in either case.
+Source: C(memparse) in lib/cmdline.c: a number as C(strtoull) takes it with base 0, then one of K, M, G, T, P, E in either case.
 """
 
 from __future__ import annotations
@@ -14,16 +13,16 @@ from typing import Tuple
 
 _SIZE = re.compile(r"(0[xX][0-9a-fA-F]+|[0-9]+)([KMGTPE]?)", re.IGNORECASE | re.ASCII)
 _SHIFTS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
-# The kernel computes in 64 bits, and overflows silently.
+# The kernel computes in 64 bits and overflows silently.
 _LIMIT = 1 << 64
 
 MIB = 1 << 20
 
 
 def take_size(text: str, at: int = 0) -> Tuple[int, int]:
-    """A size at a place in a text, and where it ends.
+    """Parse a size at a position in a text, and return it with the position behind it.
 
-    :raises ValueError: there is none, or one of more than 64 bits.
+    :raises ValueError: there is none, or it exceeds 64 bits.
     """
     match = _SIZE.match(text, at)
     if not match:
@@ -44,7 +43,7 @@ def take_size(text: str, at: int = 0) -> Tuple[int, int]:
 
 
 def format_size(size_bytes: int) -> str:
-    """A size in the largest unit that says it exactly: C(256M), C(1G)."""
+    """Format a size in the largest unit that expresses it exactly: C(256M), C(1G)."""
     for suffix in "TGMK":
         if size_bytes and size_bytes % (1 << _SHIFTS[suffix]) == 0:
             return "%d%s" % (size_bytes >> _SHIFTS[suffix], suffix)
@@ -52,5 +51,4 @@ def format_size(size_bytes: int) -> str:
 
 
 def round_up(size_bytes: int, unit_bytes: int) -> int:
-    """The next multiple of a unit."""
     return -(-size_bytes // unit_bytes) * unit_bytes

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A kernel that could be staged, with what it is on disk and in memory."""
+"""A kernel that could be staged: its files, sizes and fast image."""
 
 from __future__ import annotations
 
@@ -25,16 +25,12 @@ from .preferences import FAST
 
 @dataclass(frozen=True)
 class Candidate:
-    """A kernel, its initrd, and its fast image if there is one.
+    """Kernel with its initrd and its fast image.
 
-    :ivar architecture: of the host.
-    :ivar kernel: path of the kernel file.
-    :ivar initrd: path of the initrd; None for none.
-    :ivar payload_format: how it is packed; empty if that is not known.
-    :ivar unpacked_bytes: size of its payload once unpacked; 0 if it is not known.
-    :ivar decompressor_args: arguments on its command line that only its
-        decompressor heeds.
-    :ivar fast: its fast image, made from this very file; None if there is none.
+    :ivar payload_format: compression of the payload; empty if unknown.
+    :ivar unpacked_bytes: size of the unpacked payload; 0 if unknown.
+    :ivar decompressor_args: arguments on the command line that only the kernel's decompressor reads.
+    :ivar fast: fast image made from exactly this file; None if there is none.
     :ivar fast_obstacle: why there is none.
     """
 
@@ -50,55 +46,49 @@ class Candidate:
     fast_obstacle: Optional[Reason]
 
     def initrd_of(self, image: str) -> Optional[str]:
-        """Path of the initrd to load with an image: C(fast) or C(bzimage)."""
+        """Path of the initrd to load with an image (C(fast) or C(bzimage))."""
         uncompressed = self._uncompressed_initrd(image)
         return os.path.join(directory_of(self.header.release), INITRD) if uncompressed else self.initrd
 
     def initrd_bytes_of(self, image: str) -> int:
-        """Size of that initrd."""
         uncompressed = self._uncompressed_initrd(image)
         return uncompressed.size_bytes if uncompressed else self.initrd_bytes
 
     def segment_bytes_of(self, image: str) -> int:
-        """Memory that the loaded kernel takes; most of a compressed one's is empty."""
+        """Memory that the loaded kernel takes; most of it is empty for a compressed kernel."""
         if image == FAST and self.fast is not None and self.architecture.fast is not None:
             return self.architecture.fast.head_bytes + max(self.fast.kernel_bytes, self.fast.memory_bytes)
         return self.header.memory_bytes
 
     def file_bytes_of(self, image: str) -> int:
-        """Size of the file that is loaded."""
         return self.fast.image.size_bytes if image == FAST and self.fast is not None else self.header.file_bytes
 
     def _uncompressed_initrd(self, image: str) -> Optional[Digest]:
-        # Any other initrd than the one it was made from is used as it is.
+        # The uncompressed copy replaces only the initrd it was made from; any other is loaded as it is.
         if image != FAST or self.fast is None or self.fast.initrd_source is None or self.fast.initrd_source.path != self.initrd:
             return None
         return self.fast.initrd
 
 
 def digest_of_file(path: str) -> str:
-    """SHA-256 of a file, hexadecimal.
-
-    :raises OSError: it can't be read.
-    """
+    """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.sha256(map_file(stream.fileno())).hexdigest()
 
 
 def map_file(descriptor: int) -> memoryview:
-    """An open file's content as private memory: pages are read as they are touched, and writes stay here."""
+    """Map an open file privately: pages are read on first access, and writes stay in memory."""
     if os.fstat(descriptor).st_size == 0:
         return memoryview(bytearray())
     return memoryview(mmap.mmap(descriptor, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE))
 
 
 def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, initrd: Optional[str], cmdline: str) -> Candidate:
-    """Look at a kernel.
+    """Read a kernel, its initrd and its fast image.
 
-    :param architecture: of the host.
-    :param cmdline: that it would get.
-    :raises KexecError: C(KERNEL_NOT_FOUND): it can't be read.
-    :raises ImageError: it is no good.
+    :param cmdline: command line that the kernel would get.
+    :raises KexecError: C(KERNEL_NOT_FOUND).
+    :raises ImageError: the kernel is invalid.
     """
     try:
         with open(files.path(kernel), "rb") as stream:
@@ -110,7 +100,7 @@ def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, in
         payload = payload_of(content, header, kernel)
         payload_format, unpacked_bytes = payload.format, payload.unpacked_bytes
     except ImageError:
-        # The kernel unpacks itself; it need not be in a format that is known here.
+        # The kernel unpacks itself, so an unknown format does no harm.
         payload_format, unpacked_bytes = "", 0
     fast = read_fast_image(files, header.release) if header.release and architecture.fast is not None else None
     if fast is None or architecture.fast is None:
@@ -132,7 +122,7 @@ def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, in
 
 
 def payload_format(files: HostFiles, architecture: Architecture, kernel: str) -> Optional[str]:
-    """How a kernel is packed, by its header and the first bytes of its payload; None if that can't be told."""
+    """Compression of a kernel, by its header and its payload's first bytes; None if it can't be determined."""
     try:
         with open(files.path(kernel), "rb") as stream:
             header = architecture.read_kernel(stream, kernel)
@@ -144,7 +134,7 @@ def payload_format(files: HostFiles, architecture: Architecture, kernel: str) ->
 def _staleness(
     fast: FastImage, files: HostFiles, kernel: str, content: memoryview, initrd: Optional[str], *, stub_sha256: str
 ) -> Optional[Reason]:
-    """Why a fast image is not that of a kernel and its initrd; None if it is."""
+    """Why a fast image does not match a kernel and its initrd; None if it does."""
     if fast.source.size_bytes != len(content) or fast.source.sha256 != hashlib.sha256(content).hexdigest():
         return reason("FAST_IMAGE_STALE", "the fast image of %s was made from another kernel than %s" % (fast.release, kernel))
     if fast.stub_sha256 != stub_sha256:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line of a staged kernel: what the user wants of it, and what a kexec adds."""
+"""Command line of a staged kernel: the user's edits, and the arguments that a kexec adds."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from .errors import KexecError
 
 
 class Edits(NamedTuple):
-    """What the user wants of the command line.
+    """User's edits of the command line.
 
-    :ivar replace: starts from this instead of the running kernel's line.
-    :ivar remove: arguments to take out: C(name) takes all of that name,
-        C(name=value) only the same.
-    :ivar append: arguments to add at the end; one that stands there already
-        is not added again.
+    :ivar replace: line to start from instead of the running kernel's.
+    :ivar remove: arguments to remove: C(name) removes all of that name, C(name=value) only that one.
+    :ivar append: arguments to append unless they are already there.
     """
 
     replace: Optional[str] = None
@@ -32,9 +30,8 @@ def _is_unwanted(argument: Argument, unwanted: Argument) -> bool:
 
 
 def base_line(running: str, edits: Edits) -> str:
-    """The line to stage, without token and one-boot arguments.
+    """Edit the running kernel's line and drop its token and one-boot arguments.
 
-    :param running: command line of the running kernel.
     :raises CmdlineError: C(CMDLINE_INVALID).
     """
     base = lasting_arguments(running if edits.replace is None else edits.replace)
@@ -47,21 +44,20 @@ def base_line(running: str, edits: Edits) -> str:
 
 
 def allows_kaslr(base: str) -> bool:
-    """Whether a line leaves the kernel free to lie at a random address; its decompressor decides that."""
+    """Whether a line allows KASLR; the kernel's decompressor decides by it."""
     return NO_KASLR not in early_words(base)
 
 
 def _resets_after_panic(arguments: Sequence[Argument]) -> bool:
-    """Whether the line itself says that a panic leads to a reset: C(panic=) other than 0."""
+    """Whether the line itself requests a reset after a panic: C(panic=) other than 0."""
     values = [each.value for each in arguments if each.is_named("panic")]
     return bool(values) and values[-1] not in (None, "", "0")
 
 
 def with_token(base: str, token: str, kaslr: bool = True, kexecs: Optional[int] = None) -> str:
-    """The line as it is loaded: base, token, count, one-boot arguments, arguments for init.
+    """Insert token, kexec count and one-boot arguments before the arguments for init.
 
-    :param kexecs: how many it will have been since firmware booted the machine; None if that is not known.
-    :param kaslr: whether the kernel may lie at a random address.
+    :param kexecs: number of kexecs since firmware booted the machine, this one included; None if unknown.
     :raises CmdlineError: C(CMDLINE_INVALID).
     """
     check_cmdline(base)
@@ -78,10 +74,10 @@ def with_token(base: str, token: str, kaslr: bool = True, kexecs: Optional[int] 
 
 
 def check_length(line: str, max_bytes: int, kernel_max_bytes: int) -> None:
-    """Refuse a line that a loader or the kernel would cut off.
+    """Reject a line that a loader or the kernel would truncate.
 
     :param max_bytes: limit of the architecture.
-    :param kernel_max_bytes: the staged kernel's own limit; 0 if it names none.
+    :param kernel_max_bytes: limit of the staged kernel; 0 if its header has none.
     :raises KexecError: C(CMDLINE_TOO_LONG).
     """
     limit = min(kernel_max_bytes or max_bytes, max_bytes)

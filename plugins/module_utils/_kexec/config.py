@@ -1,10 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""C(/etc/fleet-kexec.conf): the file as sections of names and values; what they mean is up to others.
-
-C([stage]) is C(preferences.py)'s, C([policy]) is C(policy.py)'s.
-"""
+"""Sections of C(/etc/fleet-kexec.conf); C(preferences.py) interprets C([stage]), C(policy.py) C([policy])."""
 
 from __future__ import annotations
 
@@ -21,9 +18,9 @@ SECTIONS = (STAGE, POLICY)
 
 
 def parse_section(text: str, section: str) -> Dict[str, str]:
-    """Values of a section by name, in lower case; empty if there is no such section.
+    """Parse a section into values by lower-case name; empty if the section is absent.
 
-    :raises KexecError: C(CONFIG_INVALID): the file can't be understood.
+    :raises KexecError: C(CONFIG_INVALID).
     """
     parser = configparser.ConfigParser(interpolation=None)
     try:
@@ -41,7 +38,7 @@ def parse_section(text: str, section: str) -> Dict[str, str]:
 
 
 def read_section(files: HostFiles, section: str) -> Dict[str, str]:
-    """The same of the host's own file.
+    """Read a section of the host's own file.
 
     :raises KexecError: C(CONFIG_INVALID).
     """
@@ -49,9 +46,9 @@ def read_section(files: HostFiles, section: str) -> Dict[str, str]:
 
 
 def without_section(text: str, section: str) -> str:
-    """The lines of all other sections, as they are, with the comments right before their names."""
+    """Remove a section with the comments above its name, and keep all other lines unchanged."""
     kept: List[str] = []
-    # Comments and empty lines belong to what comes after them.
+    # Comments and blank lines belong to the line that follows them.
     waiting: List[str] = []
     keeping = False
     for line in text.splitlines():
@@ -67,10 +64,10 @@ def without_section(text: str, section: str) -> str:
 
 
 def with_section(text: str, section: str, header: str, values: Mapping[str, str]) -> str:
-    """The text with these values in a section, and the other sections as they are; empty if there is nothing left.
+    """Set the values of a section and keep the other sections unchanged.
 
-    :param header: comments for it, each line with its end.
-    :param values: none of them: there is no such section then.
+    :param header: comment lines above the section's name, each with its newline.
+    :param values: empty to remove the section.
     """
     others = without_section(text, section)
     lines = ["%s = %s" % (name, value) for name, value in sorted(values.items())]

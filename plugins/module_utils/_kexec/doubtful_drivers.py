@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drivers whose devices were seen to come out of a kexec badly: what was reported, and where.
+"""Drivers whose devices are reported to fail after a kexec.
 
-A driver is listed only with a report or a commit that can be read. Whoever
-knows better of a fleet's own hardware allows C(DRIVER_RISK) in its policy.
+An entry needs a public report or commit. Fleets whose own hardware is known to be fine allow C(DRIVER_RISK) in their policy.
 """
 
 from __future__ import annotations
@@ -17,12 +16,7 @@ from .._host.pci import PciDevice
 
 @dataclass(frozen=True)
 class Doubt:
-    """What there is against a driver.
-
-    :ivar why: what was seen.
-    :ivar source: where that can be read.
-    :ivar ids: PCI devices that it holds for, as C(VENDOR:DEVICE); empty for all.
-    """
+    """Known problem of a driver, the URL of its source, and the affected PCI devices as C(VENDOR:DEVICE); empty for all."""
 
     why: str
     source: str
@@ -52,6 +46,6 @@ DOUBTS: Dict[str, Doubt] = {
 
 
 def doubt_of(device: PciDevice) -> Optional[Doubt]:
-    """What there is against a device's driver; None if there is nothing, or it can't write into memory."""
+    """Known problem of a device's driver; None if there is none or the device can't write into memory."""
     doubt = DOUBTS.get(device.driver) if device.bus_master else None
     return doubt if doubt is not None and (not doubt.ids or device.id in doubt.ids) else None

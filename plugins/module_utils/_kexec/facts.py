@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The facts C(fleet_kexec) as users see them; documented in C(modules/boot_facts.py)."""
+"""Read and present the facts C(fleet_kexec), which C(modules/boot_facts.py) documents."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ from .watchdog_jump import across_jump
 
 
 def present_choice(choice: Choice) -> Dict[str, Any]:
-    """A way to kexec, as modules return it."""
     return dict(
         choice.way._asdict(),
         predicted_ms=dict(choice.predicted_ms, total=round(choice.total_ms, 1)),
@@ -46,7 +45,6 @@ def present_choice(choice: Choice) -> Dict[str, Any]:
 
 
 def present_fast_image(fast: FastImage) -> Dict[str, Any]:
-    """A fast image, as modules return it."""
     return {
         "release": fast.release,
         "path": fast.image.path,
@@ -64,17 +62,12 @@ def present_fast_image(fast: FastImage) -> Dict[str, Any]:
 
 @dataclass(frozen=True)
 class HostReading:
-    """A host with all that the collection knows of it, as far as it was asked for.
+    """Everything the collection read from a host, limited to the requested subsets.
 
-    :ivar subsets: what was asked for.
-    :ivar facts: None if no subset takes them.
-    :ivar payload_formats: how each installed kernel is packed, by its path.
-    :ivar record: what the collection has staged, if it has.
-    :ivar candidate: the newest kernel, if there is one.
-    :ivar preferences: the host's own.
-    :ivar fast_images: all that are installed.
-    :ivar stub: what the stub of a fast image left, if this boot went through one.
-    :ivar policy: the host's own, with what is wanted otherwise.
+    :ivar facts: None if no requested subset needs them.
+    :ivar payload_formats: compression of each installed kernel, by path.
+    :ivar stub: time stamps of the fast image's stub, if this boot went through one.
+    :ivar policy: the host's own policy with the task's overrides.
     :ivar history: timelines of its boots, oldest first.
     """
 
@@ -94,23 +87,21 @@ class HostReading:
 
     @property
     def evidence(self) -> Evidence:
-        """What the host says of its present boot."""
         kernel = self.kernel
         return Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type)
 
     @property
     def risks(self) -> List[Reason]:
-        """What makes a kexec of it doubtful, as far as it was read."""
+        """Reasons why a kexec is risky, from the subsets that were read."""
         return risks(self.surroundings, self.evidence.kexecs) + (self.reservations.notes if self.reservations else [])
 
 
 def read(
     files: HostFiles, run: Runner, subsets: FrozenSet[str] = SUBSETS, wanted_policy: Optional[Mapping[str, Any]] = None
 ) -> HostReading:
-    """Read the host.
+    """Read the requested subsets of a host.
 
-    :param subsets: see C(subsets.py).
-    :param wanted_policy: effects by code that go before the host's own.
+    :param wanted_policy: effects by code that override the host's own.
     :raises KexecError: C(CONFIG_INVALID), C(POLICY_INVALID).
     """
     facts = gather(files, run) if subsets & HOST_SUBSETS else None
@@ -138,7 +129,7 @@ def read(
 
 
 def present(reading: HostReading) -> Dict[str, Any]:
-    """The facts as plain values: those that were asked for."""
+    """Present the requested facts as plain values."""
     presented: Dict[str, Any] = {}
     if "boot" in reading.subsets:
         presented["boot"] = _present_boot(reading)
@@ -182,7 +173,7 @@ def _present_kernel(kernel: RunningKernel) -> Dict[str, Any]:
 
 
 def _present_host(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
-    """The subsets that take the host as a whole."""
+    """Present the subsets that need the host's facts as a whole."""
     groups: Dict[str, Callable[[], Dict[str, Any]]] = {
         "kernels": lambda: _present_kernels(reading, facts),
         "memory": lambda: {"memory": asdict(facts.memory)},

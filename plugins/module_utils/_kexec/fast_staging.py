@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Making a fast image ready to be loaded: the digest, a random address, the sums.
+"""Prepare a fast image for loading: verify its digest, move it to a random address, and store the checksums.
 
-All of it happens in anonymous memory, so that no relocated kernel ever lies
-on a disk and nothing can be left behind.
+All of this happens in anonymous memory, so that no relocated kernel ever reaches a disk and nothing is left behind.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from .errors import KexecError
 
 
 def _read_verified(files: HostFiles, digest: Digest, target: Optional[memoryview] = None) -> memoryview:
-    """A file of a fast image, read into memory and held against its manifest.
+    """Read a file of a fast image into memory and verify it against the manifest.
 
     :raises KexecError: C(FAST_IMAGE_DAMAGED).
     """
@@ -43,13 +42,7 @@ def _read_verified(files: HostFiles, digest: Digest, target: Optional[memoryview
 
 @dataclass(frozen=True)
 class ImagePreparation:
-    """A fast image, and how it is to be made ready.
-
-    :ivar fast_format: of the image.
-    :ivar initrd: path of the initrd that will be loaded with it.
-    :ivar check: whether the stub is to check both.
-    :ivar kaslr: whether to move the kernel to a random address.
-    """
+    """Fast image with the initrd to load, whether the stub checks both, and whether the kernel moves to a random address."""
 
     fast: FastImage
     fast_format: FastFormat[Any]
@@ -73,7 +66,6 @@ def _make_ready(files: HostFiles, memory: memoryview, wanted: ImagePreparation, 
 
 
 def _map_initrd(files: HostFiles, path: Optional[str]) -> memoryview:
-    """An initrd in memory; empty for none."""
     if path is None:
         return memoryview(bytearray())
     try:
@@ -85,9 +77,9 @@ def _map_initrd(files: HostFiles, path: Optional[str]) -> memoryview:
 
 @contextlib.contextmanager
 def prepared(files: HostFiles, wanted: ImagePreparation, random: Callable[[int], bytes]) -> Iterator[str]:
-    """A fast image ready to be loaded, as a path that is good as long as the context lasts.
+    """Prepare a fast image and yield a path to load it from, valid within the context.
 
-    :param random: gives so many random bytes.
+    :param random: returns the given number of random bytes.
     :raises KexecError: C(FAST_IMAGE_DAMAGED), C(INITRD_NOT_FOUND), C(INTEGRITY_UNAVAILABLE).
     """
     descriptor = os.memfd_create("fleet-kexec-image")
@@ -97,7 +89,7 @@ def prepared(files: HostFiles, wanted: ImagePreparation, random: Callable[[int],
         with memoryview(shared) as memory:
             _read_verified(files, wanted.fast.image, memory)
             _make_ready(files, memory, wanted, random)
-        # kexec_file_load refuses a file that somebody could still write to.
+        # kexec_file_load refuses a file that is still open for writing.
         shared.close()
         readable = os.open("/proc/self/fd/%d" % descriptor, os.O_RDONLY)
     finally:

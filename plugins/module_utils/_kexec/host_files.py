@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What fast images bring along on a host: the command, its defaults, and the hooks of package managers."""
+"""Files that accompany fast images on a host: the command, its defaults, and package manager hooks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .._host.files import HostFiles
 from .._paths import STAGED_RECORD, STATE_DIRECTORY
 
 COMMAND_PATH = "/usr/local/sbin/fleet-kexec"
-# Run with the release when a kernel is installed, upgraded or removed: kernel
-# packages of Debian and its kin, see deb-kernel's run-parts hooks.
+# Kernel packages of Debian and its derivatives run these with the release on installation, upgrade and removal; see deb-kernel's
+# run-parts hooks.
 HOOK_PATHS = ("/etc/kernel/postinst.d/zz-fleet-kexec", "/etc/kernel/postrm.d/zz-fleet-kexec")
 
 HOOK = """\
@@ -37,10 +37,7 @@ exit 0
 
 @dataclass(frozen=True)
 class WantedFile:
-    """A file as it should be.
-
-    :ivar content: None if it should not be there.
-    """
+    """Desired state of a file; content is None if it should be absent."""
 
     path: str
     content: Optional[bytes]
@@ -48,12 +45,10 @@ class WantedFile:
 
 
 def hook_files(wanted: bool) -> Tuple[WantedFile, ...]:
-    """The hooks, or their absence."""
     return tuple(WantedFile(path, HOOK.encode("utf-8") if wanted else None, 0o755) for path in HOOK_PATHS)
 
 
 def differs(files: HostFiles, wanted: WantedFile) -> bool:
-    """Whether a file is not as it should be."""
     path = files.path(wanted.path)
     try:
         with open(path, "rb") as stream:
@@ -65,10 +60,7 @@ def differs(files: HostFiles, wanted: WantedFile) -> bool:
 
 
 def ensure(files: HostFiles, wanted: WantedFile) -> None:
-    """Make a file as it should be, and its owner whoever runs this: root, who will run it, or the test.
-
-    :raises OSError: it can't be written or removed.
-    """
+    """Bring a file to its desired state, owned by whoever runs this: root, who will run it, or the test."""
     path = files.path(wanted.path)
     if wanted.content is None:
         with contextlib.suppress(FileNotFoundError):
@@ -76,7 +68,7 @@ def ensure(files: HostFiles, wanted: WantedFile) -> None:
             sync_directory(os.path.dirname(path))
         return
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    # Not one that somebody else put there, whose owner it would keep.
+    # write_atomically would keep the owner of a file that another user put there.
     with contextlib.suppress(FileNotFoundError):
         if os.stat(path).st_uid != os.geteuid():
             os.unlink(path)

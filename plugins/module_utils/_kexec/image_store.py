@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Building and removing fast images on the host."""
+"""Build and remove fast images on the host."""
 
 from __future__ import annotations
 
@@ -32,31 +32,22 @@ INITRD_MODES = (KEEP, UNCOMPRESSED)
 
 _MODE = 0o600
 _SLACK_BYTES = 16 << 20
-# An initrd is unpacked into memory that the new kernel needs too.
+# The unpacked initrd occupies memory that the new kernel needs too.
 _INITRD_MAX_BYTES = 1 << 30
-# The release becomes the name of a directory.
+# The release becomes a directory name.
 _RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
 
 
 @dataclass(frozen=True)
 class Built:
-    """A fast image that was built just now.
-
-    :ivar unpack_ms: how long unpacking the kernel took; None if that does
-        not say how fast it can be.
-    """
+    """Fast image that was just built, and the time its kernel took to unpack; None if that is not representative."""
 
     image: FastImage
     unpack_ms: Optional[float]
 
 
 class ImageStore:
-    """The fast images of a host.
-
-    :param unpacker: unpacks kernels and initrds.
-    :param clock: seconds that only go forward.
-    :param now: UTC.
-    """
+    """Fast images of a host."""
 
     def __init__(
         self,
@@ -71,7 +62,7 @@ class ImageStore:
         self._now = now
 
     def is_current(self, candidate: Candidate, initrd_mode: str) -> bool:
-        """Whether a kernel's fast image is there, undamaged and as it is asked for."""
+        """Whether a kernel's fast image exists, is intact and has the wanted initrd mode."""
         fast = candidate.fast
         if fast is None or fast.initrd_mode != initrd_mode:
             return False
@@ -86,11 +77,10 @@ class ImageStore:
             return False
 
     def check(self, candidate: Candidate, initrd_mode: str, available_bytes: int) -> None:
-        """Refuse what could not be built; changes nothing.
+        """Check that an image can be built; changes nothing.
 
-        :param available_bytes: memory that can be had.
         :raises KexecError: C(NO_SPACE), C(NO_MEMORY), C(INITRD_NOT_FOUND), C(ARCH_UNSUPPORTED).
-        :raises ImageError: kernel or initrd are no good, or can't be unpacked here.
+        :raises ImageError: kernel or initrd is invalid, or can't be unpacked here.
         """
         head_bytes = _format_of(candidate).head_bytes
         if not _RELEASE.fullmatch(candidate.header.release):
@@ -102,7 +92,7 @@ class ImageStore:
         if initrd_mode == UNCOMPRESSED and candidate.initrd is not None:
             _begin, kind = split_initrd(self._read(candidate.initrd), candidate.initrd)
             self._unpacker.check(kind)
-        # The unpacked kernel, and what the tool that unpacks it needs.
+        # The unpacked kernel, and the memory of the tool that unpacks it.
         needed = 2 * payload.unpacked_bytes
         if needed > available_bytes:
             raise KexecError(
@@ -124,13 +114,12 @@ class ImageStore:
             )
 
     def build(self, candidate: Candidate, initrd_mode: str) -> Built:
-        """Build a kernel's fast image, replacing the one that is there.
+        """Build a kernel's fast image, replacing an existing one.
 
-        The old manifest goes first and the new one comes last: in between
-        what lies there is no image.
+        The old manifest is removed first and the new one written last, so that an incomplete image is never taken for one.
 
         :raises KexecError: C(NO_SPACE), C(BUILD_FAILED) or C(ARCH_UNSUPPORTED); nothing is left behind.
-        :raises ImageError: kernel or initrd are no good.
+        :raises ImageError: kernel or initrd is invalid.
         """
         begin = self._clock()
         header, fast_format = candidate.header, _format_of(candidate)
@@ -175,7 +164,7 @@ class ImageStore:
         return Built(fast, unpack_ms)
 
     def _build_initrd(self, candidate: Candidate, directory: str, mode: str) -> Tuple[Optional[Digest], Optional[Digest]]:
-        """The uncompressed initrd and what it was made from; both None if it is kept as it is."""
+        """Write the uncompressed initrd; return its digest and its source's, or None twice if it is kept as it is."""
         path = os.path.join(directory, INITRD)
         if mode != UNCOMPRESSED or candidate.initrd is None:
             with contextlib.suppress(FileNotFoundError):
@@ -190,7 +179,7 @@ class ImageStore:
         )
 
     def _read(self, path: str) -> memoryview:
-        """A file as it is now; what happens to it later is another file's matter."""
+        """Read a whole file, so that later changes to it have no effect."""
         with open(self._files.path(path), "rb") as stream:
             return memoryview(stream.read())
 
@@ -205,21 +194,17 @@ class ImageStore:
     def _prepare_directory(self, directory: str) -> None:
         os.makedirs(self._files.path(STATE_DIRECTORY), mode=0o700, exist_ok=True)
         os.makedirs(self._files.path(directory), mode=0o700, exist_ok=True)
-        # From here on it is no image any more. Gone are also the manifest of the one that was there,
-        # and what a build that was killed has left.
+        # Without its manifest the previous image no longer counts. Leftovers of a killed build go too.
         for name in self._files.listdir(directory):
             if name not in (IMAGE, RELOCATIONS, INITRD):
                 os.unlink(self._files.path(os.path.join(directory, name)))
 
     def releases(self) -> Tuple[str, ...]:
-        """Releases that have a fast image, or the rest of one."""
+        """Releases that have a fast image or remnants of one."""
         return tuple(name for name in self._files.listdir(STATE_DIRECTORY) if os.path.isdir(self._files.path(directory_of(name))))
 
     def remove(self, release: str) -> bool:
-        """Remove a fast image; the manifest goes first, so that nobody takes what is left for one.
-
-        :return: whether there was anything.
-        """
+        """Remove a fast image, manifest first, so that remnants are never taken for one; tell whether there was anything."""
         directory = directory_of(release)
         names = self._files.listdir(directory)
         if not names and not self._files.exists(directory):
@@ -232,7 +217,7 @@ class ImageStore:
 
 
 def _format_of(candidate: Candidate) -> FastFormat[Any]:
-    """The format of a kernel's fast image.
+    """Fast image format of a kernel's architecture.
 
     :raises KexecError: C(ARCH_UNSUPPORTED).
     """
@@ -242,7 +227,7 @@ def _format_of(candidate: Candidate) -> FastFormat[Any]:
 
 
 def _digest_of_stream(descriptor: int, path: str, flush: Callable[[], None]) -> Digest:
-    """Digest of a file that is being written, from what the page cache holds of it."""
+    """Digest of a file that is still being written, from the page cache."""
     flush()
     content = map_file(descriptor)
     return Digest(path, len(content), hashlib.sha256(content).hexdigest())

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What C(fast_image) has to do on a host: planned from what is there, then done."""
+"""Plan and apply what the module C(fast_image) changes on a host."""
 
 from __future__ import annotations
 
@@ -30,14 +30,13 @@ from .staging import NEWEST, current_record, find_kernel
 
 @dataclass(frozen=True)
 class WantedInstallation:
-    """What is asked for.
+    """Desired installation.
 
-    :ivar present: whether there should be an image.
-    :ivar release: of its kernel; None for the newest, or for all that are to go.
+    :ivar release: release of the kernel; None for the newest, or to remove the images of all.
     :ivar initrd_mode: C(keep) or C(uncompressed).
     :ivar command: content of the host's command; None for no command.
     :ivar defaults: the host's own preferences; None to leave them alone.
-    :ivar policy: the host's own effects of risks, by code; None to leave them alone.
+    :ivar policy: the host's own effects by risk code; None to leave them alone.
     """
 
     present: bool = True
@@ -50,13 +49,12 @@ class WantedInstallation:
 
 @dataclass(frozen=True)
 class InstallationPlan:
-    """What has to be done.
+    """Changes to make.
 
-    :ivar candidate: kernel whose image has to be built; None if none has to.
-    :ivar removed: releases whose images have to go.
-    :ivar files: files that are not as they should be.
-    :ivar before: the state as users see it.
-    :ivar after: the state there will be.
+    :ivar candidate: kernel to build an image of; None for none.
+    :ivar removed: releases whose images are removed.
+    :ivar before: present state, as users see it.
+    :ivar after: resulting state, as users see it.
     """
 
     candidate: Optional[Candidate] = None
@@ -67,16 +65,11 @@ class InstallationPlan:
 
     @property
     def needed(self) -> bool:
-        """Whether there is anything to do."""
         return bool(self.candidate or self.removed or self.files)
 
 
 class Installation:
-    """Fast images and what they bring along, on a host.
-
-    :param store: builds and removes images.
-    :param unstage: unloads what is loaded.
-    """
+    """Fast images and their accompanying files on a host; C(unstage) unloads whatever is loaded."""
 
     def __init__(self, files: HostFiles, facts: HostFacts, store: ImageStore, unstage: Callable[[], Any]) -> None:
         self._files = files
@@ -85,10 +78,10 @@ class Installation:
         self._unstage = unstage
 
     def plan(self, wanted: WantedInstallation) -> InstallationPlan:
-        """What has to be done; changes nothing.
+        """Plan the changes; changes nothing.
 
-        :raises KexecError: it can't be done.
-        :raises ImageError: the kernel is no good.
+        :raises KexecError: the request can't be met.
+        :raises ImageError: the kernel is invalid.
         """
         return self._plan_presence(wanted) if wanted.present else self._plan_absence(wanted)
 
@@ -104,7 +97,7 @@ class Installation:
         installed = [kernel.release for kernel in self._facts.installed]
         return InstallationPlan(
             candidate=candidate if build else None,
-            # Of kernels that are gone, wherever no hook told.
+            # Images of kernels that were removed without a hook running.
             removed=tuple(name for name in self._store.releases() if name != release and name not in installed),
             files=changed,
             before=self._state(_outline(existing), changed),
@@ -112,7 +105,6 @@ class Installation:
         )
 
     def _config(self, wanted: WantedInstallation) -> List[WantedFile]:
-        """C(/etc/fleet-kexec.conf), where anything is wanted of it."""
         if wanted.defaults is None and wanted.policy is None:
             return []
         text = self._files.read_text(CONFIG_FILE) or ""
@@ -138,10 +130,10 @@ class Installation:
         )
 
     def candidate(self, release: Optional[str]) -> Candidate:
-        """The installed kernel of a release, or the newest.
+        """Read the installed kernel of a release, or the newest.
 
         :raises KexecError: C(KERNEL_NOT_FOUND) or C(NO_KERNEL).
-        :raises ImageError: it is no good.
+        :raises ImageError: the kernel is invalid.
         """
         if release is not None and "/" in release:
             raise KexecError("KERNEL_NOT_FOUND", "%s is not the release of an installed kernel" % release)
@@ -152,11 +144,10 @@ class Installation:
         )
 
     def apply(self, change: InstallationPlan, wanted: WantedInstallation) -> Optional[FastImage]:
-        """Do it.
+        """Apply a plan and return the image that was built, if any.
 
-        :return: the image that was built, or None.
         :raises KexecError: C(BUILD_FAILED), C(NO_SPACE).
-        :raises ImageError: kernel or initrd are no good.
+        :raises ImageError: kernel or initrd is invalid.
         """
         self._unstage_removed(change)
         with exclusive(self._files):
@@ -171,25 +162,25 @@ class Installation:
             if wanted.present:
                 self._measure(built)
             elif wanted.release is None:
-                # Nothing of ours is left in it, unless it is somebody else's.
+                # The directory now holds nothing of ours; files of others keep it.
                 with contextlib.suppress(OSError):
                     os.rmdir(self._files.path(STATE_DIRECTORY))
         return built.image if built else None
 
     def _unstage_removed(self, change: InstallationPlan) -> None:
-        """Unload a fast image that is to go: nobody would see to it any more."""
+        """Unload a fast image that is about to be removed: no hook would unload it later."""
         record = current_record(self._files)
         if record is not None and record.image.fast is not None and record.image.release in change.removed:
             self._unstage()
 
     def _measure(self, built: Optional[Built]) -> None:
-        """Measure what was not measured on this host yet."""
+        """Measure what has not been measured on this host yet."""
         known = self._facts.throughput
         throughput = known if known.measured else measure(self._facts.cpu)
         if built and built.unpack_ms is not None and built.image.payload_format not in throughput.unpack:
             throughput = with_unpacking(throughput, built.image.payload_format, built.image.unpacked_bytes, built.unpack_ms)
         if throughput != known:
-            # Typical figures do when these can't be kept.
+            # Typical figures serve where these can't be stored.
             with contextlib.suppress(OSError):
                 write_throughput(self._files, throughput)
 

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What C(kexec_file_load) of the running kernel does, as far as it differs from version to version.
+"""Version-dependent behaviour of the running kernel's C(kexec_file_load).
 
-No file tells; the versions are those of the changes in kernel/kexec_file.c,
-as far as they are known. Where they are not, the careful answer is given.
+No file exposes it; the versions are those of the changes in kernel/kexec_file.c. Where they are unknown, the answer is cautious.
 """
 
 from __future__ import annotations
@@ -12,24 +11,24 @@ from __future__ import annotations
 from .._host.facts import HostFacts
 from .._host.installed import VersionKey, split_release, version_key
 
-# 6.12 does not place images in CMA, 7.2 does; those in between may.
+# 6.12 does not place images in CMA, 7.2 does; versions in between may.
 _CMA_SINCE = version_key("6.13")
-# Does not check what lies in CMA, nor anything with kexec handover on.
+# From here on it checks nothing that lies in CMA, and nothing at all with kexec handover on.
 _UNCHECKED_SINCE = version_key("7.3")
 
 
 def loads_into_cma(facts: HostFacts) -> bool:
-    """Whether it may place an image in CMA, at multiples of 1 MiB and where it need not be copied."""
+    """Whether it may place an image in CMA, at a multiple of 1 MiB, where it need not be copied."""
     return bool(facts.memory.cma_total_bytes) and _version(facts) >= _CMA_SINCE
 
 
 def may_skip_check(facts: HostFacts) -> bool:
-    """Whether it may leave out the purgatory's SHA-256."""
+    """Whether it may skip the purgatory's SHA-256 check."""
     return loads_into_cma(facts) or (facts.kernel.kho and _version(facts) >= _UNCHECKED_SINCE)
 
 
 def skips_check_in_cma(facts: HostFacts) -> bool:
-    """Whether it leaves it out if all of an image lies in CMA."""
+    """Whether it skips that check if the whole image lies in CMA."""
     return _version(facts) >= _UNCHECKED_SINCE
 
 

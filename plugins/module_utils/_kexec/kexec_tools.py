@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Driving kexec-tools, and never taking its word for it."""
+"""Run kexec-tools and verify each result with the kernel."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ from .._host.files import HostFiles
 from .errors import KexecError
 from .preferences import KEXEC_FILE_LOAD
 
-# Loading reads kernel and initrd and copies them; minutes only on a host in
-# trouble.
+# Loading only reads and copies kernel and initrd; it takes minutes only on a host in trouble.
 LOAD_TIMEOUT_S = 120.0
 
 
 class Kexec:
-    """The C(kexec) program of a host, checked against what the kernel says.
-
-    :param path: of the program.
-    """
+    """The C(kexec) program of a host, checked against what the kernel reports."""
 
     def __init__(self, path: str, files: HostFiles, run: Runner) -> None:
         self._path = path
@@ -29,17 +25,14 @@ class Kexec:
         self._run = run
 
     def loaded(self) -> bool:
-        """Whether the kernel holds an image."""
         return self._files.read_int("/sys/kernel/kexec_loaded") == 1
 
     def load(self, kernel: str, initrd: Optional[str], cmdline: str, loader: str, purgatory_check: bool = True) -> None:
         """Load an image; after a failure nothing is loaded.
 
-        The system call is always chosen by name: kexec's own default differs
-        from version to version (-c in 2.0.25, -a in 2.0.29).
+        The system call is always named: kexec's own default differs between versions (-c in 2.0.25, -a in 2.0.29).
 
-        :param purgatory_check: whether the purgatory is to check SHA-256; it
-            can be left out with kexec_load only.
+        :param purgatory_check: whether the purgatory checks SHA-256; only kexec_load can skip that.
         :raises KexecError: C(LOAD_FAILED) or C(LOAD_UNVERIFIED).
         """
         argv: List[str] = [self._path, "-s" if loader == KEXEC_FILE_LOAD else "-c", "-l", kernel]
@@ -50,7 +43,7 @@ class Kexec:
         argv.append("--command-line=" + cmdline)
         result = self._run(argv, LOAD_TIMEOUT_S)
         if result.rc != 0:
-            # An image loaded earlier survives a load that fails.
+            # A failed load leaves an earlier image loaded.
             self.unload()
             raise KexecError(
                 "LOAD_FAILED",

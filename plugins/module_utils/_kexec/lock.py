@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One at a time: whoever stages, or changes what could be staged."""
+"""Lock against concurrent staging and changes of fast images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .errors import KexecError
 
 @contextlib.contextmanager
 def exclusive(files: HostFiles) -> Iterator[None]:
-    """Hold off others; the lock falls with the process.
+    """Hold the lock, which ends with the process at the latest.
 
     :raises KexecError: C(STAGE_BUSY).
     """

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measuring how fast this host does what a reboot does: once, to be kept."""
+"""Measure once how fast the host does the work of a reboot, and store the figures."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from .._host.throughput import PATH, Throughput
 from .._paths import STATE_DIRECTORY
 
 _SAMPLE_BYTES = 32 << 20
-# Larger than a slow algorithm needs, small enough to take no notable time.
+# Larger than a slow algorithm needs, yet small enough to take no noticeable time.
 _HASH_SAMPLE_BYTES = 8 << 20
 _REPETITIONS = 3
-# Where something can't be measured.
+# Figures for what can't be measured.
 _TYPICAL = Throughput()
 
 
 def _best(work: Callable[[], Any], size_bytes: int, clock: Callable[[], float]) -> float:
-    """Bytes per second of the quickest of some runs: the others were disturbed."""
+    """Best rate of several runs, in bytes per second; the slower runs were disturbed."""
     took = []
     for _repetition in range(_REPETITIONS):
         begin = clock()
@@ -37,8 +37,8 @@ def _best(work: Callable[[], Any], size_bytes: int, clock: Callable[[], float]) 
 
 
 def measure(cpu: Cpu, clock: Callable[[], float] = time.perf_counter) -> Throughput:
-    """Measure all but unpacking, in about a tenth of a second."""
-    # Written to: a page that never was is no memory yet.
+    """Measure everything except unpacking, in about a tenth of a second."""
+    # Filled, because a page that was never written has no memory behind it.
     source = bytearray(b"\x5a" * _SAMPLE_BYTES)
     target = bytearray(b"\xa5" * _SAMPLE_BYTES)
     view = memoryview(target)
@@ -66,7 +66,7 @@ def _measure_crc32c(sample: bytearray, cpu: Cpu, clock: Callable[[], float]) -> 
 
 
 def _plain_sha256() -> Optional[Callable[[bytes], Any]]:
-    """Python's own SHA-256, which is plain C. That of hashlib is OpenSSL's, with instructions that no purgatory uses."""
+    """Python's own SHA-256 in plain C: hashlib's is OpenSSL's, with instructions that no purgatory uses."""
     for name in ("_sha2", "_sha256"):
         try:
             sha256: Callable[[bytes], Any] = importlib.import_module(name).sha256
@@ -85,14 +85,10 @@ def _measure_sha256(clock: Callable[[], float]) -> float:
 
 
 def with_unpacking(throughput: Throughput, kind: str, size_bytes: int, took_ms: float) -> Throughput:
-    """The same figures and one more: how fast a format was unpacked."""
+    """Add the measured unpacking speed of a format to the figures."""
     return replace(throughput, unpack=dict(throughput.unpack, **{kind: size_bytes * 1000 / max(took_ms, 1e-3)}))
 
 
 def write_throughput(files: HostFiles, throughput: Throughput) -> None:
-    """Keep figures for later.
-
-    :raises OSError: they can't be written.
-    """
     os.makedirs(files.path(STATE_DIRECTORY), mode=0o700, exist_ok=True)
     write_atomically(files.path(PATH), throughput.to_json().encode("utf-8"), 0o600)

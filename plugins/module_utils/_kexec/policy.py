@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each risk of a kexec leads to.
+"""Effects of the risks of a kexec.
 
-The safe answer is the default. A host's own is in C([policy]) of
-C(/etc/fleet-kexec.conf), and what a task says goes before it.
+The defaults are the safe ones. C([policy]) of C(/etc/fleet-kexec.conf) overrides them on a host, and a task overrides both.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ DEFAULTS: Dict[str, str] = {
     "VFIO_IN_USE": BLOCK,
     "XEN_DOM0": BLOCK,
 }
-# Codes that a policy may block; see verdict.HOST_CODES for what is simply not possible.
+# Codes that a policy may block; verdict.HOST_CODES are the ones that make a kexec impossible.
 RISK_CODES = frozenset(DEFAULTS)
 
 _HEADER = """\
@@ -50,17 +49,14 @@ _HEADER = """\
 
 @dataclass(frozen=True)
 class Policy:
-    """Effects by code.
-
-    :ivar effects: C(block), C(warn) or C(allow) for every code that is a risk.
-    """
+    """Effect of each risk by code: C(block), C(warn) or C(allow)."""
 
     effects: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULTS))
 
     def override(self, wanted: Mapping[str, Any], origin: str) -> Policy:
-        """This policy with what is wanted otherwise.
+        """Return this policy with some effects replaced.
 
-        :param origin: what to call it in messages.
+        :param origin: name of the source in messages.
         :raises KexecError: C(POLICY_INVALID).
         """
         for code, effect in wanted.items():
@@ -74,11 +70,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Judgement:
-    """Risks by what they lead to; those that are allowed are in neither.
-
-    :ivar blocked: a kexec is out of the question for these.
-    :ivar warned: to be told of.
-    """
+    """Risks that rule out a kexec, and risks to report; allowed risks are in neither list."""
 
     blocked: List[Reason] = field(default_factory=list)
     warned: List[Reason] = field(default_factory=list)
@@ -93,9 +85,8 @@ def judge(risks: Sequence[Reason], policy: Policy) -> Judgement:
 
 
 def render_policy(effects: Mapping[str, str], existing: str = "") -> str:
-    """The text of C(/etc/fleet-kexec.conf) for a host's own policy; without effects it has none.
+    """Render C(/etc/fleet-kexec.conf) with the host's own policy, keeping the other sections of the existing text.
 
-    :param existing: its text so far, of which the other sections stay.
     :raises KexecError: C(POLICY_INVALID).
     """
     Policy().override(effects, "policy")
@@ -103,7 +94,7 @@ def render_policy(effects: Mapping[str, str], existing: str = "") -> str:
 
 
 def read_policy(files: HostFiles) -> Policy:
-    """The host's own policy.
+    """Read the host's own policy.
 
     :raises KexecError: C(CONFIG_INVALID) or C(POLICY_INVALID).
     """

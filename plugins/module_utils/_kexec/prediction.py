@@ -1,16 +1,13 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a jump will take, piece by piece, from the host's own speed.
+"""Predict the duration of a jump, piece by piece, from the host's measured speed.
 
-The pieces are the bytes that have to be gone through between the old kernel
-and the new one. What the kernels themselves do before and after is the same
-for every way, so it is in none of them.
-
-A segment is copied and hashed with all the memory that it takes, zeros
-included: C(kimage_load_normal_segment) in kernel/kexec_core.c,
-C(kexec_calculate_store_digests) in kernel/kexec_file.c, C(update_purgatory)
-in kexec-tools. For a kernel that is all that its header asks for, packed or not.
+A piece is the bytes to process between the old kernel and the new one. What the kernels themselves do before and after is the
+same for every way and is left out.
+A segment is copied and hashed with all the memory that it takes, zeros included: C(kimage_load_normal_segment) in
+kernel/kexec_core.c, C(kexec_calculate_store_digests) in kernel/kexec_file.c, C(update_purgatory) in kexec-tools. For a kernel
+that is all the memory its header asks for, compressed or not.
 """
 
 from __future__ import annotations
@@ -24,12 +21,11 @@ from .preferences import CRC32C, FAST, KEXEC_FILE_LOAD, SHA256
 
 
 def predict(facts: HostFacts, candidate: Candidate, image: str, loader: str, integrity: str) -> Dict[str, float]:
-    """Milliseconds of a way, by piece.
+    """Predict milliseconds by piece for a way to kexec.
 
-    C(copy): the old kernel moves the segments to their place. C(hash): the
-    purgatory's SHA-256 over them. C(check): the stub's CRC-32C. C(move): the
-    stub aligns the kernel. C(decompress): the kernel unpacks itself and is
-    relocated. Pieces that are not done are 0.
+    C(copy): the old kernel moves the segments into place. C(hash): the purgatory's SHA-256 over them. C(check): the stub's
+    CRC-32C. C(move): the stub aligns the kernel. C(decompress): the kernel unpacks and relocates itself. Pieces that do not occur
+    are 0.
     """
     speed = facts.throughput
     initrd_bytes = candidate.initrd_bytes_of(image)
@@ -44,7 +40,7 @@ def predict(facts: HostFacts, candidate: Candidate, image: str, loader: str, int
         "hash": _ms(loaded_bytes, speed.sha256) if hashed else 0.0,
         "check": _ms(kernel_bytes + initrd_bytes, speed.crc32c) if integrity == CRC32C else 0.0,
         "move": _ms(kernel_bytes, speed.copy) if in_cma else 0.0,
-        # Twice over it: once out of the decompressor, once to its place.
+        # Two passes: out of the decompressor, then into place.
         "decompress": 0.0
         if image == FAST
         else _ms(kernel_bytes, speed.unpacking(candidate.payload_format)) + _ms(kernel_bytes, speed.copy),

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a host is to be staged: the parameters that a user, or the host itself, may set.
+"""Staging preferences that a user or the host may set.
 
-The host's own are in C([stage]) of C(/etc/fleet-kexec.conf); what a task asks
-for goes before them.
+The host's own are in C([stage]) of C(/etc/fleet-kexec.conf); a task overrides them.
 """
 
 from __future__ import annotations
@@ -44,13 +43,7 @@ _HEADER = """\
 
 @dataclass(frozen=True)
 class Preferences:
-    """What is wanted of a staged image.
-
-    :ivar image: C(auto), C(fast) or C(bzimage).
-    :ivar integrity: C(auto), C(crc32c), C(sha256) or C(none).
-    :ivar loader: C(auto), C(kexec_load) or C(kexec_file_load).
-    :ivar kaslr: whether the kernel may lie at a random address.
-    """
+    """Preferred image, integrity check and loader (see C(CHOICES)), and whether KASLR is allowed."""
 
     image: str = AUTO
     integrity: str = AUTO
@@ -58,7 +51,7 @@ class Preferences:
     kaslr: bool = True
 
     def override(self, wanted: Mapping[str, Any]) -> Preferences:
-        """These preferences with what is wanted otherwise; None is no wish."""
+        """Return these preferences with some replaced; None replaces nothing."""
         return replace(self, **{name: wanted[name] for name in asdict(self) if wanted.get(name) is not None})
 
 
@@ -79,16 +72,13 @@ def parse_preferences(text: str) -> Preferences:
 
 
 def render_preferences(preferences: Preferences, existing: str = "") -> str:
-    """The text of C(/etc/fleet-kexec.conf) for preferences.
-
-    :param existing: its text so far, of which the other sections stay.
-    """
+    """Render C(/etc/fleet-kexec.conf) with preferences, keeping the other sections of the existing text."""
     values = {name: {True: "yes", False: "no"}.get(value, value) for name, value in asdict(preferences).items()}
     return with_section(existing, STAGE, _HEADER, values)
 
 
 def read_preferences(files: HostFiles) -> Preferences:
-    """The host's own preferences.
+    """Read the host's own preferences.
 
     :raises KexecError: C(CONFIG_INVALID).
     """

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proof of path: did this host boot what was staged, by kexec?
+"""Proof of path: whether the host booted the staged kernel, and by kexec.
 
-Each of the four signs can be had by accident; all four together can't.
+Each of the four signs can occur by accident; all four together can't.
 """
 
 from __future__ import annotations
@@ -21,10 +21,7 @@ PATH_FIRMWARE = "firmware"
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a host says of its present boot.
-
-    :ivar bootloader_type: as the sysctl of that name; None where there is none.
-    """
+    """Evidence that a host gives of its present boot; bootloader_type is None where that sysctl does not exist."""
 
     boot_id: str
     release: str
@@ -33,18 +30,18 @@ class Evidence:
 
     @property
     def path(self) -> str:
-        """How it booted: C(kexec) or C(firmware)."""
+        """Boot path: C(kexec) or C(firmware)."""
         return PATH_KEXEC if loader_name(self.bootloader_type) == LOADER_KEXEC else PATH_FIRMWARE
 
     @property
     def kexecs(self) -> Optional[int]:
-        """How often it was rebooted by kexec since firmware booted it; None if another's kexec has lost count."""
+        """Number of kexecs since firmware booted the host; None if a foreign kexec lost the count."""
         return kexecs_of(self.cmdline) if self.path == PATH_KEXEC else 0
 
 
 @dataclass(frozen=True)
 class Proof:
-    """The four signs, each true or false."""
+    """Presence of each of the four signs."""
 
     boot_id_changed: bool
     token: bool
@@ -53,12 +50,10 @@ class Proof:
 
     @property
     def missing(self) -> List[str]:
-        """Names of the signs that are not there."""
         return [name for name, present in self._signs().items() if not present]
 
     @property
     def proven(self) -> bool:
-        """Whether all are there."""
         return not self.missing
 
     def _signs(self) -> Dict[str, bool]:
@@ -70,16 +65,11 @@ class Proof:
         }
 
     def as_dict(self) -> Dict[str, Any]:
-        """For results."""
         return dict(self._signs(), proven=self.proven, missing=self.missing)
 
 
 def prove(evidence: Evidence, old_boot_id: str, token: str, release: str) -> Proof:
-    """Hold a boot against what was staged.
-
-    :param release: of the staged kernel; empty if its image names none, and
-        then any will do.
-    """
+    """Compare a boot with what was staged; an empty release, of an image that names none, matches any."""
     return Proof(
         boot_id_changed=bool(evidence.boot_id) and evidence.boot_id != old_boot_id,
         token=token_of(evidence.cmdline) == token,

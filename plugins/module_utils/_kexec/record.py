@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the collection staged on this host: a record in C(/run), gone with the boot.
+"""Record in C(/run) of what the collection staged; it is gone after the boot.
 
-The kernel only tells that something is loaded, not what. The record says
-what it was, so that staging the same again is no change.
+The kernel reports only that something is loaded. The record says what, so that staging the same again is no change.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _FORMAT = 2
 
 @dataclass(frozen=True)
 class FileIdentity:
-    """A file as it was when it was loaded; another inode, size or time is another file."""
+    """Identity of a file when it was loaded; another inode, size or time means another file."""
 
     path: str
     inode: int
@@ -34,25 +33,18 @@ class FileIdentity:
 
 
 def identify(files: HostFiles, path: str) -> FileIdentity:
-    """Identity of a file, following links.
-
-    :raises OSError: it is not there.
-    """
+    """Identify a file, following links."""
     status = os.stat(files.path(path))
     return FileIdentity(path, status.st_ino, status.st_size, max(status.st_mtime_ns, status.st_ctime_ns))
 
 
 @dataclass(frozen=True)
 class StagedImage:
-    """What was loaded.
+    """Loaded image; C(verdict.KexecWay) lists the values of C(image), C(loader) and C(integrity).
 
-    :ivar release: what C(uname -r) will tell after the jump.
-    :ivar cmdline: without token and one-boot arguments.
-    :ivar image: C(fast) or C(bzimage).
-    :ivar loader: C(kexec_load) or C(kexec_file_load).
-    :ivar integrity: C(crc32c), C(sha256) or C(none).
-    :ivar kaslr: whether the kernel lies at a random address.
-    :ivar fast: the fast image's file; None if that was not loaded.
+    :ivar release: C(uname -r) after the jump.
+    :ivar cmdline: line without token and one-boot arguments.
+    :ivar fast: file of the fast image; None if that was not loaded.
     """
 
     kernel: FileIdentity
@@ -66,7 +58,6 @@ class StagedImage:
     fast: Optional[FileIdentity] = None
 
     def summary(self) -> Dict[str, Any]:
-        """For results and diffs."""
         return {
             "kernel": self.kernel.path,
             "initrd": self.initrd.path if self.initrd else None,
@@ -81,11 +72,10 @@ class StagedImage:
 
 @dataclass(frozen=True)
 class StagedRecord:
-    """A staged image with what proves it later.
+    """Staged image with what proves its boot later.
 
-    :ivar token: the proof-of-path token on its command line.
-    :ivar boot_id: of the boot it was staged in.
-    :ivar clock: of the kernel that staged it, to which the times in its log belong; None where it has none by cycles.
+    :ivar boot_id: ID of the boot that staged it.
+    :ivar clock: cycle clock of the kernel that staged it, which dates that kernel's log; None if it has none.
     """
 
     image: StagedImage
@@ -95,13 +85,13 @@ class StagedRecord:
 
 
 def read_record(files: HostFiles) -> Optional[StagedRecord]:
-    """The record of this boot; None if there is none or it can't be understood."""
+    """Read the record of this boot; None if there is none or it is invalid."""
     record = parse_record(files.read_text(STAGED_RECORD) or "")
     return record if record and record.boot_id == files.read_text("/proc/sys/kernel/random/boot_id") else None
 
 
 def parse_record(text: str) -> Optional[StagedRecord]:
-    """A record as it was written, of whatever boot; None if it can't be understood."""
+    """Parse a record of any boot; None if it is invalid."""
     try:
         values = json.loads(text)
         if values.pop("format") != _FORMAT:
@@ -127,15 +117,10 @@ def _identity(value: Optional[Dict[str, Any]]) -> Optional[FileIdentity]:
 
 
 def write_record(files: HostFiles, record: StagedRecord) -> None:
-    """Write the record.
-
-    :raises OSError: C(/run) does not take it.
-    """
     content = json.dumps(dict(asdict(record), format=_FORMAT), sort_keys=True) + "\n"
     write_atomically(files.path(STAGED_RECORD), content.encode("utf-8"), 0o600)
 
 
 def drop_record(files: HostFiles) -> None:
-    """Remove the record if there is one."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(files.path(STAGED_RECORD))

@@ -1,10 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reserving memory: how much, whether it can be, and what has to be set for it.
-
-Decides; the bootloader acts.
-"""
+"""Plan memory reservations: their sizes, whether they are possible, and the settings for the bootloader to apply."""
 
 from __future__ import annotations
 
@@ -34,10 +31,10 @@ from .staging import newest_candidate
 
 NAMES = (CRASHKERNEL, CMA)
 
-# What has to be left for the system itself.
+# Memory left to the system itself.
 SYSTEM_BYTES = 256 * MIB
 
-# Rules for `auto`; the documentation of the module gives them, too.
+# Rules for `auto`, which the module's documentation repeats.
 _CRASH_UNIT_BYTES = 32 * MIB
 _CRASH_SYSTEM_BYTES = 64 * MIB
 _CRASH_INITRD_FACTOR = 4
@@ -48,12 +45,7 @@ _CMA_SLACK_BYTES = 16 * MIB
 
 @dataclass(frozen=True)
 class ReservationWish:
-    """What is wanted of one reservation.
-
-    :ivar present: whether it should be there.
-    :ivar size: as the kernel reads it, several values parted by white space;
-        C(auto); ignored where it should not be there.
-    """
+    """Desired state of one reservation; its size is C(auto), or values as the kernel reads them, separated by white space."""
 
     present: bool
     size: str = ""
@@ -61,11 +53,9 @@ class ReservationWish:
 
 @dataclass(frozen=True)
 class ReservationPlan:
-    """What has to be done for wishes.
+    """Changes that fulfil wishes.
 
-    :ivar plan: for the bootloader.
-    :ivar settings: that it is for.
-    :ivar shrink_to_bytes: what the running crash reservation has to be made; None to leave it.
+    :ivar shrink_to_bytes: new size of the running crash reservation; None to leave it.
     """
 
     plan: BootloaderPlan
@@ -74,28 +64,27 @@ class ReservationPlan:
 
     @property
     def needed(self) -> bool:
-        """Whether there is anything to do."""
         return self.plan.needed or self.shrink_to_bytes is not None
 
 
-# --- how much -------------------------------------------------------------------------------
+# --- sizes ----------------------------------------------------------------------------------
 
 
 def _image_bytes(candidate: Candidate) -> int:
-    """Memory that the larger way to load a kernel takes, its initrd included."""
+    """Memory for kernel and initrd, by whichever image takes more."""
     images = (BZIMAGE,) if candidate.fast is None else (BZIMAGE, FAST)
     return max(candidate.segment_bytes_of(image) + candidate.initrd_bytes_of(image) for image in images)
 
 
 def auto_crashkernel_bytes(candidate: Candidate, ram_bytes: int) -> int:
-    """Kernel, initrd packed and unpacked, a system to write the dump, and its tables of the memory."""
+    """Size for the kernel, its initrd packed and unpacked, a system to write the dump, and its memory tables."""
     needed = candidate.header.memory_bytes + _CRASH_INITRD_FACTOR * candidate.initrd_bytes
     needed += _CRASH_SYSTEM_BYTES + ram_bytes // _CRASH_RAM_SHARE
     return round_up(needed, _CRASH_UNIT_BYTES)
 
 
 def auto_cma_bytes(candidate: Candidate) -> int:
-    """Kernel and initrd, a quarter more for what can't be moved out of the way, and the loader's own pieces."""
+    """Size for kernel and initrd, a quarter more for what can't be moved away, and the loader's own segments."""
     image = _image_bytes(candidate)
     return round_up(image + image // 4 + _CMA_SLACK_BYTES, _CMA_UNIT_BYTES)
 
@@ -107,37 +96,34 @@ def _minimum_bytes(name: str, candidate: Candidate) -> int:
 def resolve(name: str, values: Sequence[str], ram_bytes: int) -> int:
     """Bytes that the kernel reserves for values of an argument.
 
-    :raises ValueError: a value is none.
+    :raises ValueError: a value is invalid.
     """
     return resolve_cma(values) if name == CMA else resolve_crashkernel(values, ram_bytes).total_bytes
 
 
 def _kernel_bytes(name: str, values: Sequence[str], ram_bytes: int) -> int:
-    """The part of it that a kernel can be loaded to.
-
-    :raises ValueError: a value is none.
-    """
+    """Part of the reserved bytes that a kernel can be loaded into."""
     return resolve_cma(values) if name == CMA else resolve_crashkernel(values, ram_bytes).size_bytes
 
 
 def _resolved(name: str, values: Sequence[str], ram_bytes: int) -> Optional[int]:
-    """The same; None where the kernel makes nothing of them."""
+    """Bytes that the kernel reserves; None for invalid values."""
     try:
         return resolve(name, values, ram_bytes)
     except ValueError:
         return None
 
 
-# --- whether it can be ------------------------------------------------------------------------
+# --- feasibility ----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a reservation depends on.
+    """State of a machine that reservations depend on.
 
-    :ivar candidate: the newest kernel; None if there is none that can be read.
-    :ivar release: of the kernel that will be booted; empty if that is not known.
-    :ivar cmdline: of the running kernel.
+    :ivar candidate: newest kernel; None if none is readable.
+    :ivar release: release of the kernel to be booted next; empty if unknown.
+    :ivar cmdline: command line of the running kernel.
     """
 
     files: HostFiles
@@ -148,10 +134,7 @@ class Machine:
 
 
 def read_machine(files: HostFiles, bootloader: Bootloader, sizing: bool = True) -> Machine:
-    """The machine as it is now.
-
-    :param sizing: whether to look at the newest kernel, which planning takes.
-    """
+    """Read the machine's present state; only planning (C(sizing)) needs the newest kernel."""
     running = read_running_kernel(files, os.uname().machine)
     entry = bootloader.default_entry()
     return Machine(
@@ -164,10 +147,9 @@ def read_machine(files: HostFiles, bootloader: Bootloader, sizing: bool = True) 
 
 
 def wanted_values(name: str, wish: ReservationWish, machine: Machine) -> Tuple[str, ...]:
-    """Values of an argument for a wish.
+    """Values of an argument that fulfil a wish.
 
-    :raises BootloaderError: C(SIZE_INVALID), C(RESERVATION_TOO_LARGE),
-        C(RESERVATION_TOO_SMALL) or C(RESERVATION_UNSUPPORTED).
+    :raises BootloaderError: C(SIZE_INVALID), C(RESERVATION_TOO_LARGE), C(RESERVATION_TOO_SMALL) or C(RESERVATION_UNSUPPORTED).
     """
     if not wish.present:
         return ()
@@ -208,7 +190,7 @@ def _check_supported(name: str, machine: Machine) -> None:
 def _check_room(values: Mapping[str, Tuple[str, ...]], machine: Machine) -> None:
     ram_bytes = machine.reservations.ram_bytes
     total = _resolved(CMA, values.get(CMA, ()), ram_bytes) or 0
-    # What is no good is of others: ours was looked at before.
+    # Invalid values are other tools': ours have been checked.
     with contextlib.suppress(ValueError):
         total += resolve_crashkernel(values.get(CRASHKERNEL, ()), ram_bytes).total_bytes
     if total + SYSTEM_BYTES > ram_bytes:
@@ -224,7 +206,7 @@ def _check_room(values: Mapping[str, Tuple[str, ...]], machine: Machine) -> None
         )
 
 
-# --- what has to be set -----------------------------------------------------------------------
+# --- planning -------------------------------------------------------------------------------
 
 
 def plan_reservations(
@@ -236,11 +218,11 @@ def plan_reservations(
     overrule: bool = False,
     shrink: bool = False,
 ) -> ReservationPlan:
-    """What has to be done for wishes; changes nothing.
+    """Plan the changes for wishes; changes nothing.
 
-    :param overrule: whether values that others have set are to be replaced.
-    :param shrink: whether to give back now what the running kernel has reserved beyond.
-    :raises BootloaderError: it can't be done, or not without overruling.
+    :param overrule: whether to replace values that others have set.
+    :param shrink: whether to release now what the running kernel reserves in excess.
+    :raises BootloaderError: it is impossible, or needs C(overrule).
     """
     settings: Dict[str, Setting] = {}
     own = bootloader.own()
@@ -250,7 +232,7 @@ def plan_reservations(
         others_values = tuple(value for other in others for value in other.values)
         overruled = name in own and own[name].overrule
         if others and values and name not in own and _is_so(bootloader, name, values, kernels):
-            # As it should be already, whoever it was.
+            # Already as wanted, whoever set it.
             continue
         if others and values and not overrule:
             raise BootloaderError(
@@ -266,12 +248,12 @@ def plan_reservations(
 
 
 def _is_so(bootloader: Bootloader, name: str, values: Tuple[str, ...], kernels: str) -> bool:
-    """Whether all entries in question have these values of an argument."""
+    """Whether all affected entries have these values of an argument."""
     return bool(bootloader.affected(kernels)) and not any(bootloader.mismatches({ANY_ENTRY: {name: values}}, kernels))
 
 
 def _planned_values(plan: BootloaderPlan, bootloader: Bootloader) -> Dict[str, Tuple[str, ...]]:
-    """Values that the default entry has once a plan is carried out."""
+    """Values of the default entry once a plan is applied."""
     affected = bootloader.affected(plan.kernels)
     entry = bootloader.default_entry() or next(iter(affected), None)
     if entry is None:
@@ -281,7 +263,7 @@ def _planned_values(plan: BootloaderPlan, bootloader: Bootloader) -> Dict[str, T
 
 
 def _shrink_to(values: Mapping[str, Tuple[str, ...]], machine: Machine) -> Optional[int]:
-    """What the running crash reservation has to be made for values that are configured; None to leave it."""
+    """Size to shrink the running crash reservation to for the configured values; None to leave it."""
     there = machine.reservations.crash_bytes
     if not there or CRASHKERNEL not in values:
         return None
@@ -290,7 +272,7 @@ def _shrink_to(values: Mapping[str, Tuple[str, ...]], machine: Machine) -> Optio
     except ValueError:
         return None
     if wanted:
-        # The area below 4 GiB is there for as long as there is one above.
+        # The area below 4 GiB exists as long as there is one above.
         wanted += machine.reservations.crash_low_bytes
     if wanted >= there:
         return None
@@ -300,10 +282,10 @@ def _shrink_to(values: Mapping[str, Tuple[str, ...]], machine: Machine) -> Optio
 
 
 def apply_reservations(planned: ReservationPlan, bootloader: Bootloader, shrink: Callable[[int], int]) -> None:
-    """Do what is planned.
+    """Apply a plan.
 
-    :param shrink: shrinks the running crash reservation and returns what is left.
-    :raises BootloaderError: it failed. Nothing is changed unless the code is C(SHRINK_FAILED).
+    :param shrink: shrinks the running crash reservation and returns the bytes that are left.
+    :raises BootloaderError: it failed; nothing is changed unless the code is C(SHRINK_FAILED).
     """
     if planned.plan.needed:
         bootloader.apply(planned.plan)
@@ -316,19 +298,19 @@ def apply_reservations(planned: ReservationPlan, bootloader: Bootloader, shrink:
             raise BootloaderError("SHRINK_FAILED", "%d MiB are still reserved" % (left // MIB))
 
 
-# --- how it is --------------------------------------------------------------------------------
+# --- status ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class ReservationStatus:
-    """One reservation. Values are those of arguments, sizes in bytes.
+    """Status of one reservation, as argument values and as sizes.
 
-    :ivar configured: for the next boot.
-    :ivar running: on the running kernel's command line.
-    :ivar configured_bytes: what they come to on this machine; None if they are no good.
-    :ivar effective_bytes: what the running kernel has reserved.
-    :ivar set_by: who has set them: files, tools, and C(fleet.kexec).
-    :ivar reboot_required: whether only a reboot makes it as configured.
+    :ivar configured: values for the next boot.
+    :ivar configured_bytes: their size on this machine; None if they are invalid.
+    :ivar running: values on the running kernel's command line.
+    :ivar effective_bytes: size that the running kernel has reserved.
+    :ivar set_by: files and tools that set it, and C(fleet.kexec).
+    :ivar reboot_required: whether the configured values take effect only after a reboot.
     """
 
     configured: Tuple[str, ...]
@@ -340,7 +322,6 @@ class ReservationStatus:
     reboot_required: bool
 
     def as_dict(self) -> Dict[str, Any]:
-        """As modules return it."""
         return {
             "configured": " ".join(self.configured) or None,
             "configured_bytes": self.configured_bytes,
@@ -355,11 +336,7 @@ class ReservationStatus:
 def read_statuses(
     bootloader: Bootloader, machine: Machine, planned: Optional[ReservationPlan] = None
 ) -> Dict[str, ReservationStatus]:
-    """Both reservations.
-
-    :param planned: a plan that counts as carried out.
-    :raises BootloaderError: the bootloader's configuration can't be read.
-    """
+    """Read the status of both reservations, as if a given plan were already applied."""
     configured = _planned_values(planned.plan if planned else BootloaderPlan(), bootloader)
     own = dict(bootloader.own(), **(planned.settings if planned else {}))
     there = {CRASHKERNEL: machine.reservations.crash_bytes or 0, CMA: machine.reservations.cma_bytes}
@@ -385,7 +362,7 @@ def read_statuses(
 
 
 def notes(statuses: Mapping[str, ReservationStatus]) -> List[Reason]:
-    """What there is to say about reservations."""
+    """Find reservations that are pending or were not made."""
     found: List[Reason] = []
     for name, status in statuses.items():
         if status.reboot_required:
@@ -407,11 +384,7 @@ def notes(statuses: Mapping[str, ReservationStatus]) -> List[Reason]:
 
 @dataclass(frozen=True)
 class ReservationFacts:
-    """Bootloader and reservations, as far as they can be read.
-
-    :ivar bootloader: its name; None if it can't be told.
-    :ivar obstacle: why reservations can't be read; None if they can.
-    """
+    """Bootloader, if detected, and its reservations, or the obstacle to reading them."""
 
     bootloader: Optional[str]
     statuses: Mapping[str, ReservationStatus]
@@ -419,11 +392,9 @@ class ReservationFacts:
 
     @property
     def notes(self) -> List[Reason]:
-        """What there is to say about them."""
         return notes(self.statuses)
 
     def as_dict(self) -> Dict[str, Any]:
-        """As facts have it."""
         return {
             "bootloader": self.bootloader,
             "obstacle": self.obstacle.as_dict() if self.obstacle else None,
@@ -433,7 +404,7 @@ class ReservationFacts:
 
 
 def read_reservation_facts(files: HostFiles, run: Runner) -> ReservationFacts:
-    """What can be read, by whoever runs this: the configuration of a bootloader may be for root only."""
+    """Read what the current user can read: only root may read some bootloaders' configuration."""
     name = None
     try:
         bootloader = detect(files, run)

@@ -1,10 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What makes a kexec of a host doubtful though it is possible: pure, from facts alone.
-
-Nothing is forbidden here; see C(policy.py).
-"""
+"""Risks of a kexec that is possible, from facts alone (pure); C(policy.py) decides what they lead to."""
 
 from __future__ import annotations
 
@@ -25,17 +22,17 @@ from .watchdog_jump import across_jump
 CONSOLE_MAX_MS = 1000
 KEXECS_MAX = 50
 
-# Where virtual machines were seen stuck, and where that can be read.
+# Clouds whose virtual machines were seen stuck after a kexec, with the source.
 _CLOUDS = {
     AZURE: ("an Azure VM", "https://github.com/nix-community/nixos-anywhere/issues/400"),
     GOOGLE: ("a Google Compute Engine VM", "https://github.com/siderolabs/talos/pull/8838"),
 }
-# As many as a sentence bears.
+# Names that a message lists before it counts the rest.
 _NAMED_MAX = 5
 
 
 def _named(names: Sequence[str]) -> str:
-    """A few names; one that is there more than once with how often."""
+    """List the first few names, repeated ones once with their count."""
     counts = {name: names.count(name) for name in names}
     different = [name if count == 1 else "%s (%d times)" % (name, count) for name, count in counts.items()]
     more = len(different) - _NAMED_MAX
@@ -104,11 +101,7 @@ def _some(found: Callable[..., Iterable[Reason]], facts: Optional[object]) -> Li
 
 
 def risks(surroundings: Surroundings, kexecs: Optional[int]) -> List[Reason]:
-    """Everything that makes a kexec doubtful.
-
-    :param surroundings: what was not read is no risk.
-    :param kexecs: since firmware last booted the machine; None if that is not known.
-    """
+    """Find all risks of a kexec; surroundings that were not read add none."""
     found = [
         *_some(_of_devices, surroundings.pci),
         *_some(_of_disks, surroundings.tpm_disks),

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Staging: from what the user wants and what the host has to an image in memory.
+"""Stage a kernel: turn the user's request and the host's state into an image in memory.
 
-:func:`plan` decides and touches nothing; :class:`Stager` acts.
+:func:`plan` decides and changes nothing; :class:`Stager` acts.
 """
 
 from __future__ import annotations
@@ -42,13 +42,11 @@ TOKEN_BYTES = 8
 
 @dataclass(frozen=True)
 class StagingRequest:
-    """What the user asks for.
+    """User's request.
 
     :ivar kernel: C(newest), C(running), a release, or an absolute path.
-    :ivar initrd: an absolute path, C(none), or None for the one that belongs
-        to the kernel.
-    :ivar preferences: any of C(image), C(integrity), C(loader), C(kaslr), as in
-        C(preferences.Preferences); what is left out or None is the host's own.
+    :ivar initrd: an absolute path, C(none), or None for the one that belongs to the kernel.
+    :ivar preferences: fields of C(preferences.Preferences) by name; the host's own apply where one is absent or None.
     """
 
     kernel: str = NEWEST
@@ -58,7 +56,7 @@ class StagingRequest:
 
 
 def find_kernel(request: str, facts: HostFacts, files: HostFiles) -> str:
-    """Path of the kernel that is asked for.
+    """Find the path of the requested kernel.
 
     :raises KexecError: C(KERNEL_NOT_FOUND) or C(NO_KERNEL).
     """
@@ -80,7 +78,7 @@ def find_kernel(request: str, facts: HostFacts, files: HostFiles) -> str:
 
 
 def check_initrd(request: Optional[str], kernel: str, files: HostFiles) -> Optional[str]:
-    """Path of the initrd to load with a kernel, or None for none.
+    """Find the initrd to load with a kernel, and check how it starts; None for none.
 
     :raises KexecError: C(INITRD_NOT_FOUND) or C(INITRD_INVALID).
     """
@@ -101,13 +99,9 @@ def check_initrd(request: Optional[str], kernel: str, files: HostFiles) -> Optio
 
 @dataclass(frozen=True)
 class StagingPlan:
-    """What staging would do.
+    """Image that staging would load, and the way chosen to load it.
 
-    :ivar image: what would be loaded.
-    :ivar candidate: the kernel that it is.
-    :ivar choice: the way, and why it is that one.
-    :ivar kexecs: how many it will have been since firmware booted the
-        machine; None if that is not known.
+    :ivar kexecs: number of kexecs since firmware booted the machine, this one included; None if unknown.
     """
 
     image: StagedImage
@@ -117,11 +111,11 @@ class StagingPlan:
 
 
 def plan(request: StagingRequest, facts: HostFacts, files: HostFiles) -> StagingPlan:
-    """What staging would do.
+    """Plan staging; changes nothing.
 
     :raises KexecError: the host can't kexec, or the request can't be met.
     :raises CmdlineError: C(CMDLINE_INVALID).
-    :raises ImageError: the kernel is no good.
+    :raises ImageError: the kernel is invalid.
     """
     for obstacle in host_blockers(facts):
         raise KexecError(obstacle.code, obstacle.message)
@@ -134,7 +128,7 @@ def plan(request: StagingRequest, facts: HostFacts, files: HostFiles) -> Staging
     kaslr = preferences.kaslr and allows_kaslr(cmdline)
     so_far = Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type).kexecs
     kexecs = so_far + 1 if so_far is not None else None
-    # One token is as long as another.
+    # All tokens have the same length.
     line = with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs)
     check_length(line, architecture.cmdline_max_bytes, candidate.header.cmdline_max_bytes)
     choice = choose(facts, candidate, preferences)
@@ -155,13 +149,7 @@ def plan(request: StagingRequest, facts: HostFacts, files: HostFiles) -> Staging
 
 
 class Stager:
-    """Loads and unloads images, and keeps the record of it.
-
-    :param kexec: the host's kexec-tools; None where there are none, and so
-        nothing to load with.
-    :param random: gives so many random bytes.
-    :param clock: gives the running kernel's conversion of cycles, if it has one.
-    """
+    """Load and unload images, and keep the record; without kexec-tools nothing can be loaded."""
 
     def __init__(
         self,
@@ -178,8 +166,7 @@ class Stager:
     def stage(self, planned: StagingPlan, boot_id: str) -> StagedRecord:
         """Load an image, replacing whatever is loaded.
 
-        :raises KexecError: C(LOAD_FAILED), C(LOAD_UNVERIFIED), C(STAGE_BUSY),
-            C(FAST_IMAGE_DAMAGED), C(INTEGRITY_UNAVAILABLE).
+        :raises KexecError: C(LOAD_FAILED), C(LOAD_UNVERIFIED), C(STAGE_BUSY), C(FAST_IMAGE_DAMAGED), C(INTEGRITY_UNAVAILABLE).
         """
         if self._kexec is None:
             raise KexecError("NO_KEXEC_TOOLS", "there is no kexec program on the host")
@@ -194,10 +181,10 @@ class Stager:
                     image.initrd.path if image.initrd else None,
                     with_token(image.cmdline, token, image.kaslr, planned.kexecs),
                     image.loader,
-                    # Where the loader can leave the purgatory's check out, and another one or none is wanted.
+                    # kexec_load can skip the purgatory's check if another check, or none, is wanted.
                     purgatory_check=image.loader == KEXEC_FILE_LOAD or image.integrity == SHA256,
                 )
-                # The record first: from then on the hooks of package managers see to what changes.
+                # The record comes first: from then on package manager hooks react to changes.
                 write_record(self._files, record)
                 self._check_unchanged(image)
             except BaseException as error:
@@ -221,18 +208,15 @@ class Stager:
             yield path
 
     def _check_unchanged(self, image: StagedImage) -> None:
-        """Refuse what changed while it was being loaded.
-
-        :raises OSError: it is gone, or another file.
-        """
+        """Raise OSError if a file changed or disappeared while it was loaded."""
         for identity in (image.kernel, image.initrd, image.fast):
             if identity is not None and identify(self._files, identity.path) != identity:
                 raise OSError("%s changed while it was loaded" % identity.path)
 
     def unstage(self) -> bool:
-        """Unload whatever is loaded, whoever loaded it.
+        """Unload whatever is loaded, no matter who loaded it.
 
-        :return: whether anything was.
+        :return: whether anything was loaded.
         :raises KexecError: C(UNLOAD_FAILED), C(STAGE_BUSY).
         """
         if self._files.read_int("/sys/kernel/kexec_loaded") != 1:
@@ -245,19 +229,18 @@ class Stager:
         return True
 
 
-# A fast image that turns out to be no good is no reason to go without kexec.
+# A fast image that proves unusable is no reason to give up kexec.
 _FAST_FAILURES = ("FAST_IMAGE_DAMAGED", "INTEGRITY_UNAVAILABLE", "LOAD_FAILED", "LOAD_UNVERIFIED")
 
 
 def make_stager(files: HostFiles, facts: HostFacts, run: Runner) -> Stager:
-    """A stager with the host's kexec-tools, if it has them."""
     return Stager(files, Kexec(facts.tools.path, files, run) if facts.tools else None)
 
 
 def stage_planned(
     stager: Stager, planned: StagingPlan, request: StagingRequest, facts: HostFacts, files: HostFiles
 ) -> Tuple[StagingPlan, StagedRecord]:
-    """Stage what was planned for a request; or the kernel as it is, if the fast image was chosen and is no good.
+    """Stage a plan; stage the kernel as it is if the fast image was chosen by C(auto) and proves unusable.
 
     :raises KexecError: as :meth:`Stager.stage`, and :func:`plan`.
     """
@@ -274,7 +257,7 @@ def stage_planned(
 
 
 def newest_candidate(installed: List[InstalledKernel], running: RunningKernel, files: HostFiles) -> Optional[Candidate]:
-    """The newest kernel with the initrd beside it; None if none is installed, or it is no good."""
+    """Read the newest kernel with the initrd beside it; None if none is installed or it is invalid."""
     latest = newest(installed, running.release)
     if latest is None:
         return None
@@ -285,7 +268,7 @@ def newest_candidate(installed: List[InstalledKernel], running: RunningKernel, f
 
 
 def current_record(files: HostFiles) -> Optional[StagedRecord]:
-    """What is staged by the collection and still loaded, or None."""
+    """Record of what the collection staged, if it is still loaded."""
     if files.read_int("/sys/kernel/kexec_loaded") != 1:
         return None
     return read_record(files)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which facts are gathered: C(gather_subset), as Ansible's C(setup) has it."""
+"""Subsets of the facts: C(gather_subset) with the semantics of Ansible's C(setup)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .errors import KexecError
 MINIMUM = frozenset(("boot", "kernel"))
 VERDICT = "verdict"
 HISTORY = "history"
-# What takes reading the host as a whole.
+# Subsets that need the host's facts as a whole.
 HOST_SUBSETS = frozenset(
     ("container", "cpu", "defaults", "fast_images", "kernels", "kexec", "memory", "reservations", "virtio", VERDICT)
 )
@@ -24,12 +24,10 @@ _MIN = "min"
 
 
 def resolve(wanted: Iterable[str]) -> FrozenSet[str]:
-    """The subsets that are asked for.
+    """Resolve requested subsets.
 
-    :param wanted: names, names to leave out with C(!) before them, C(all) and
-        C(min). Where nothing but what to leave out is said, it is left out of
-        all. The minimum is always there, unless C(!min) is said; C(!all)
-        leaves nothing but the minimum.
+    :param wanted: names, names to exclude with a leading C(!), C(all) and C(min). With exclusions only, they are taken from all.
+        The minimum is always included unless C(!min) is given; C(!all) leaves only the minimum.
     :raises KexecError: C(SUBSET_INVALID).
     """
     included: Set[str] = set()
@@ -54,5 +52,5 @@ def resolve(wanted: Iterable[str]) -> FrozenSet[str]:
 
 
 def surroundings_of(subsets: FrozenSet[str]) -> FrozenSet[str]:
-    """Pieces of C(_host/surroundings.py) that have to be read; the verdict takes all of them, whatever else is left out."""
+    """Pieces of C(_host/surroundings.py) to read; the verdict needs all of them, whatever else is excluded."""
     return frozenset(READERS) if VERDICT in subsets else subsets & frozenset(READERS)

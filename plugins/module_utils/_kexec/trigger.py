@@ -1,20 +1,18 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Triggering a reboot and calling it off: POSIX shell scripts, run on the host from afar or by its own command.
+"""POSIX shell scripts that trigger a reboot and call it off, run over a connection or by the host's own command.
 
-Values go in as arguments and are never pasted into a script.
-
-The trigger also has the old system leave behind, for the new one, when it
-began to stop and when it had; C(_host/last_stop.py) reads that. Stamping
-never fails a reboot, and holds it up by seconds at most.
+Values are passed as arguments and never pasted into a script. The trigger also makes the old system record, for the new one, when
+it began to stop and when it had stopped; C(_host/last_stop.py) reads that. Stamping never fails a reboot, and delays it by
+seconds at most.
 """
 
 from __future__ import annotations
 
 from .._paths import LAST_STOP_DIRECTORY, RUN_DIRECTORY, STAGED_RECORD, STATE_DIRECTORY, stamp_unit, trigger_unit
 
-# Argument 1 of the scripts that begin with it: token. become may come without the directories of root's own tools.
+# Argument 1 of scripts that start with it: token. become may set a PATH without the directories of root's tools.
 PROLOGUE = """
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 export PATH
@@ -42,15 +40,15 @@ state_directory=%s
 last_stop=%s
 """ % (stamp_unit("$1"), RUN_DIRECTORY, STAGED_RECORD, RUN_DIRECTORY, STATE_DIRECTORY, LAST_STOP_DIRECTORY)
 
-# How TRIGGER ends on a host that somebody shuts down already.
+# Exit code of TRIGGER on a host that is already shutting down.
 GOING_DOWN_RC = 3
 
-# Arguments: token, name of the stamp. Adds a line to C(stamps): name, nanoseconds since 1970 before and after a message to the
-# kernel log; and puts the end of that log, which says when that was on the kernel's own clock, into C(log.NAME).
+# Arguments: token, name of the stamp. Appends a line to C(stamps): name, nanoseconds since 1970 before and after a message to the
+# kernel log. Saves the end of that log, which dates the message by the kernel's own clock, in C(log.NAME).
 #
-# The new system can tell that clock in cycles, free of all that steers the others. A message of priority 7 goes to
-# no console that is not asked for more than the default. SYSLOG_ACTION_READ_ALL with a small buffer (dmesg -S -s) gives the end
-# of the log, so that a long one takes no longer. There are as few processes as can be: all of this is downtime.
+# The new system can convert that clock to cycles, which nothing adjusts. A message of priority 7 reaches only consoles set above
+# the default level. SYSLOG_ACTION_READ_ALL with a small buffer (dmesg -S -s) returns the end of the log, so that a long log takes
+# no longer. There are as few processes as possible: all of this is downtime.
 _STAMP = (
     """
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -67,8 +65,8 @@ exec dmesg -S -s 8192 > "log.$2"
     % LAST_STOP_DIRECTORY
 )
 
-# In TRIGGER, with its arguments. Ordered before sysinit.target, the unit is stopped after all services that do not say
-# otherwise, and before the file system it writes to is unmounted. systemd-shutdown syncs what it wrote.
+# Part of TRIGGER, with its arguments. Ordered before sysinit.target, the unit is stopped after all services with default
+# dependencies, and before the file system it writes to is unmounted. systemd-shutdown syncs what it wrote.
 _STAMPING = (
     """
 stamping() {
@@ -94,13 +92,12 @@ stamping() {
 """
 )
 
-# Arguments: token, verb (kexec or reboot), delay in seconds, message, the
-# boot_id that is to end: a trigger that comes late can't reboot a host twice.
+# Arguments: token, verb (kexec or reboot), delay in seconds, message, and the boot_id to end: a late trigger can't reboot a host
+# twice.
 #
-# PID 1 owns what is triggered here, so that the end of this connection is not
-# the end of the reboot. kexec-tools' init scripts (Debian 12 and older) would
-# run kexec -e while others are still stopping, and load a kernel of their own
-# before a plain reboot: they are masked until this boot ends.
+# PID 1 owns the trigger, so that a lost connection does not stop the reboot. kexec-tools' init scripts (Debian 12 and older)
+# would run kexec -e while services are still stopping, and load a kernel of their own before a plain reboot: they are masked
+# until this boot ends.
 TRIGGER = (
     PROLOGUE
     + _NAMES
@@ -141,8 +138,8 @@ reboot_after "$@" || { [ -n "$began" ] && began= && reboot_after "$@"; } || {
     % GOING_DOWN_RC
 )
 
-# Argument: token, empty before there is one. Ends what TRIGGER began, and
-# unloads; fails without unloading if the host is going down already.
+# Argument: token, empty before there is one. Cancels what TRIGGER began, and unloads; fails without unloading if the host is
+# already going down.
 CALL_OFF = (
     PROLOGUE
     + _NAMES

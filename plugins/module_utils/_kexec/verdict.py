@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How this host should reboot, and why: pure, from facts alone.
+"""Decide how a host should reboot, and why, from facts alone (pure).
 
-A way to reboot is an image, a loader and an integrity check. Some are not to
-be had on a host; of those that are, the quickest is taken, and every way that
-C(auto) takes has a check.
+A way to kexec is an image, a loader and an integrity check. The quickest available way wins; every way that C(auto) considers has
+a check.
 """
 
 from __future__ import annotations
@@ -37,8 +36,7 @@ from .preferences import (
     Preferences,
 )
 
-# Codes that say what the host can't do, against those that say that something
-# asked for is wrong. Only the first are a reason to reboot another way.
+# Codes that say what the host can't do, and are a reason to reboot another way. All others say that the request is wrong.
 HOST_CODES = frozenset(
     (
         "ARCH_UNSUPPORTED",
@@ -59,7 +57,7 @@ HOST_CODES = frozenset(
 
 
 class KexecWay(NamedTuple):
-    """A way to kexec.
+    """Way to kexec.
 
     :ivar image: C(fast) or C(bzimage).
     :ivar loader: C(kexec_load) or C(kexec_file_load).
@@ -73,11 +71,10 @@ class KexecWay(NamedTuple):
 
 @dataclass(frozen=True)
 class Choice:
-    """A way that was chosen.
+    """Chosen way.
 
-    :ivar predicted_ms: what the jump will take, by piece; see C(prediction.py).
-    :ivar notes: what there is to say about it: why it is not a quicker way,
-        and what an override costs.
+    :ivar predicted_ms: duration of the jump by piece; see C(prediction.py).
+    :ivar notes: why no quicker way was chosen, and what an override costs.
     """
 
     way: KexecWay
@@ -86,7 +83,6 @@ class Choice:
 
     @property
     def total_ms(self) -> float:
-        """All pieces together."""
         return sum(self.predicted_ms.values())
 
 
@@ -94,11 +90,10 @@ class Choice:
 class Verdict:
     """How a host should reboot.
 
-    :ivar method: C(kexec), C(firmware), or C(refuse) where there is nothing
-        to reboot, or something set for the host is wrong.
+    :ivar method: C(kexec), C(firmware), or C(refuse) if there is nothing to reboot or a setting of the host is wrong.
     :ivar choice: None unless the method is C(kexec).
     :ivar reasons: why it is not C(kexec); empty if it is.
-    :ivar warnings: risks to be told of, whatever the method is.
+    :ivar warnings: risks to report, whatever the method.
     """
 
     method: str
@@ -107,7 +102,7 @@ class Verdict:
     warnings: List[Reason] = field(default_factory=list)
 
 
-# --- what is not to be had -----------------------------------------------------------------
+# --- obstacles -----------------------------------------------------------------------------
 
 
 def loader_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
@@ -125,7 +120,7 @@ def loader_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
 
 def _bzimage_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
     if loader == KEXEC_FILE_LOAD and loads_into_cma(facts) and architecture_of(facts.kernel.machine).overruns_in_cma:
-        # It writes into the initrd behind it: "Initramfs unpacking failed", then a panic.
+        # The kernel overwrites the initrd behind it: "Initramfs unpacking failed", then a panic.
         return reason(
             "CMA_BZIMAGE",
             "the host has %d MiB of CMA, where kexec_file_load places a compressed kernel so that it destroys its initrd"
@@ -141,7 +136,7 @@ def _fast_obstacle(facts: HostFacts, candidate: Candidate, loader: str) -> Optio
             "CONFIDENTIAL_GUEST",
             "this guest's memory is encrypted (%s), which only the kernel's own decompressor sets up" % facts.cpu.confidential,
         )
-    # The policy that only signed kernels run holds for both loaders, though the kernel asks one of them only.
+    # A policy that only signed kernels run covers both loaders, though the kernel enforces it for only one.
     if kernel.config.get("KEXEC_SIG_FORCE", "n") == "y" or (loader == KEXEC_FILE_LOAD and kernel.lockdown != "none"):
         return reason("LOCKDOWN", "the running kernel loads signed images only, and a fast image has no signature")
     fast = candidate.architecture.fast
@@ -150,7 +145,7 @@ def _fast_obstacle(facts: HostFacts, candidate: Candidate, loader: str) -> Optio
 
 
 def _stub_check_obstacle(facts: HostFacts, image: str) -> Optional[str]:
-    """Why an image can't be checked by a stub on this host; None if it can."""
+    """Why a stub can't check an image on this host; None if it can."""
     fast = architecture_of(facts.kernel.machine).fast
     if image == BZIMAGE or fast is None:
         return "only a fast image can check crc32c"
@@ -171,7 +166,7 @@ def _integrity_obstacle(facts: HostFacts, way: KexecWay) -> Optional[Reason]:
 
 
 def obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Optional[Reason]:
-    """Why a way is not to be had for a kernel on this host; None if it is."""
+    """Why a way is unavailable for a kernel on this host; None if it is available."""
     found = loader_obstacle(facts, way.loader)
     if found is None and way.image == BZIMAGE:
         found = _bzimage_obstacle(facts, way.loader)
@@ -184,13 +179,13 @@ def obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Optional[
 
 
 def _ways(preferences: Preferences) -> List[KexecWay]:
-    """The ways preferences allow, those first that are the better ones where all else is equal.
+    """List the ways that preferences allow, the preferred ones first where all else is equal.
 
-    kexec_file_load comes first: the kernel itself hands on what firmware told it.
+    kexec_file_load comes first: with it the kernel itself passes on what firmware told it.
     """
     images = IMAGES if preferences.image == AUTO else (preferences.image,)
     loaders = (KEXEC_FILE_LOAD, KEXEC_LOAD) if preferences.loader == AUTO else (preferences.loader,)
-    # Nothing is left out unless somebody says so.
+    # Only an explicit request omits the check.
     integrities = tuple(i for i in INTEGRITIES if i != NO_CHECK) if preferences.integrity == AUTO else (preferences.integrity,)
     return [KexecWay(*way) for way in product(images, loaders, integrities)]
 
@@ -202,14 +197,14 @@ def _quickest(facts: HostFacts, candidate: Candidate, preferences: Preferences) 
 
 
 def choose(facts: HostFacts, candidate: Candidate, preferences: Preferences) -> Choice:
-    """The way to take for a kernel.
+    """Choose the way for a kernel.
 
-    :raises KexecError: what the preferences ask for, or anything, is not to be had.
+    :raises KexecError: no way is available, or none that the preferences allow.
     """
     chosen = _quickest(facts, candidate, preferences)
     if chosen is None:
         obstacles = [found for found in (obstacle(facts, candidate, way) for way in _ways(preferences)) if found is not None]
-        # The last one tried is the plainest, so its obstacle is what to see to first.
+        # The last way tried is the plainest, so its obstacle is the first to remove.
         first = obstacles[-1] if preferences.image == AUTO else obstacles[0]
         messages = dict.fromkeys(found.message for found in obstacles)
         raise KexecError(first.code, "; ".join(messages))
@@ -219,7 +214,7 @@ def choose(facts: HostFacts, candidate: Candidate, preferences: Preferences) -> 
 def _notes(facts: HostFacts, candidate: Candidate, preferences: Preferences, chosen: Choice) -> List[Reason]:
     notes: List[Reason] = []
     if chosen.way.image == BZIMAGE and preferences.image == AUTO:
-        # The loader that has the least against it.
+        # The first usable loader is the one with the fewest restrictions.
         obstacles = [_fast_obstacle(facts, candidate, loader) for loader in LOADERS if loader_obstacle(facts, loader) is None]
         notes.extend(found for found in obstacles[:1] if found is not None)
     if chosen.way.integrity == NO_CHECK and facts.virtio_reset is False:
@@ -244,10 +239,9 @@ _MEMORY_SLACK_BYTES = 32 << 20
 
 
 def memory_obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Optional[Reason]:
-    """Why kernel and initrd can't be loaded now for lack of memory; None if they can.
+    """Why kernel and initrd can't be loaded for lack of memory; None if they can.
 
-    While it is loaded each is there as read and as a segment; a fast image is
-    there once more, relocated.
+    During loading, each exists as read and as a segment; a fast image exists once more, relocated.
     """
     file_bytes = candidate.file_bytes_of(way.image)
     needed = candidate.segment_bytes_of(way.image) + (2 if way.image == FAST else 1) * file_bytes
@@ -259,7 +253,7 @@ def memory_obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Op
 
 
 def host_blockers(facts: HostFacts) -> List[Reason]:
-    """What keeps the host from kexec whatever the image is, most fundamental first."""
+    """Obstacles to kexec on this host with any image, most fundamental first."""
     kernel = facts.kernel
     found: List[Reason] = []
     if facts.container:
@@ -280,10 +274,7 @@ def host_blockers(facts: HostFacts) -> List[Reason]:
 
 
 def image_blockers(facts: HostFacts, candidate: Optional[Candidate], preferences: Preferences) -> List[Reason]:
-    """What keeps the host from loading a kernel by any loader; another kernel may fare otherwise.
-
-    :param candidate: None if none is installed.
-    """
+    """Obstacles to loading a kernel by any loader; another kernel may fare better."""
     if candidate is None:
         return [reason("NO_KERNEL", "no kernel is installed in /boot")]
     if facts.kernel.loaded is None:
@@ -303,12 +294,7 @@ def decide(
     risks: Sequence[Reason] = (),
     policy: Optional[Policy] = None,
 ) -> Verdict:
-    """How the host should reboot into a kernel.
-
-    :param candidate: None if none is installed.
-    :param risks: what makes a kexec of it doubtful, see C(risks.py).
-    :param policy: what those lead to; None for the default.
-    """
+    """Decide how the host should reboot into a kernel, given the risks of a kexec and their effects."""
     judged = judge(risks, policy or Policy())
     reasons = host_blockers(facts) + image_blockers(facts, candidate, preferences)
     if facts.container or any(found.code not in HOST_CODES for found in reasons):

@@ -1,13 +1,11 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a hardware watchdog runs on from the old kernel into the new one: pure.
+"""Determine whether a hardware watchdog keeps running from the old kernel into the new one (pure).
 
-It takes a device, systemd arming it for the kexec, and the old kernel not
-stopping it. The last is up to each driver (C(watchdog_stop_on_reboot()),
-drivers/watchdog/watchdog_core.c), unless the core's parameter
-C(stop_on_reboot) says otherwise when the driver registers; a kexec is a
-restart to the core.
+That takes a device, systemd arming it for the kexec, and the old kernel not stopping it. Each driver decides the last
+(C(watchdog_stop_on_reboot()), drivers/watchdog/watchdog_core.c), unless the core's parameter C(stop_on_reboot) overrides it when
+the driver registers; to the core, a kexec is a restart.
 """
 
 from __future__ import annotations
@@ -16,9 +14,9 @@ from typing import Dict, NamedTuple, Optional
 
 from .._host.watchdog import SOFTDOG, Watchdog, Watchdogs
 
-# Whether a driver has the core stop the device, read in drivers/watchdog/NAME.c of the kernel.
+# Whether a driver has the core stop the device, from drivers/watchdog/NAME.c of the kernel.
 STOPS_ON_REBOOT: Dict[str, bool] = {
-    # No call of watchdog_stop_on_reboot(), and no shutdown hook.
+    # Does not call watchdog_stop_on_reboot(), and has no shutdown hook.
     "hpwdt": False,
     # These call it.
     "i6300esb": True,
@@ -30,11 +28,7 @@ STOPS_ON_REBOOT: Dict[str, bool] = {
 
 
 class Across(NamedTuple):
-    """Whether a watchdog runs across the jump.
-
-    :ivar runs: None if that can't be told.
-    :ivar why: a sentence.
-    """
+    """Whether a watchdog runs across the jump (None if unknown), and why, as a sentence."""
 
     runs: Optional[bool]
     why: str
@@ -51,12 +45,12 @@ def _armed(watchdogs: Watchdogs) -> Optional[Across]:
 
 
 def across_jump(watchdogs: Watchdogs) -> Across:
-    """Will a hardware watchdog run from the old system over the jump into the new one?"""
+    """Determine whether a hardware watchdog runs from the old system across the jump into the new one."""
     if not watchdogs.devices:
         if watchdogs.legacy:
             return Across(None, "/dev/watchdog belongs to a driver that tells nothing of itself")
         return Across(False, "there is no watchdog")
-    # systemd opens one: that which runs, or else the first.
+    # systemd opens one device: the active one, or else the first.
     used = next((device for device in watchdogs.devices if device.active), watchdogs.devices[0])
     name = "%s (%s)" % (used.device, used.driver or used.identity or "unknown driver")
     if used.driver == SOFTDOG:
@@ -68,7 +62,7 @@ def across_jump(watchdogs: Watchdogs) -> Across:
 
 
 def _left_running(watchdogs: Watchdogs, used: Watchdog, name: str) -> Across:
-    """Whether the old kernel leaves an armed watchdog alone."""
+    """Determine whether the old kernel leaves an armed watchdog running."""
     if watchdogs.stop_on_reboot == 0:
         return Across(True, "%s is armed, and watchdog.stop_on_reboot=0 keeps the kernel from stopping it" % name)
     if watchdogs.stop_on_reboot == 1:

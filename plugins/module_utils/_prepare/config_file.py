@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""C(/etc/fleet-kexec.conf), which C(fast_image) writes: remembered before, and put back."""
+"""Remember C(/etc/fleet-kexec.conf) before C(fast_image) writes it, and restore it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PART = "config_file"
 
 
 def plan_remembering(files: HostFiles, record: PreparationRecord) -> Step:
-    """Remember it as it is, if that is not done yet.
+    """Remember the file as it is, unless that is done already.
 
-    :raises PrepareError: C(PREPARE_FAILED) if it can't be read.
+    :raises PrepareError: C(PREPARE_FAILED): it can't be read.
     """
     after = record if record.config_file is not None else replace(record, config_file=_read(files))
     return Step(PART, record, after, after)
@@ -38,7 +38,7 @@ def _read(files: HostFiles) -> FileBefore:
 
 
 def plan_restoring(files: HostFiles, record: PreparationRecord) -> Step:
-    """Put it back as it was."""
+    """Restore the file as it was."""
     wanted = record.config_file
     after = replace(record, config_file=None)
     if wanted is None or _read(files) == wanted:

@@ -1,13 +1,11 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""C(/etc/kernel/cmdline), for hosts whose kernel-install has no such file.
+"""Create C(/etc/kernel/cmdline) on hosts whose kernel-install has no such file.
 
-It gives kernels that are installed later the running kernel's command line
-then. After a kexec that has a token and C(panic=10 oops=panic) on it, which
-were meant for one boot; with the file they never get into a boot entry.
-
-Source: C(90-loaderentry.install) of systemd.
+Without it, kernels installed later get the command line of the kernel running then. After a kexec that includes a token and
+C(panic=10 oops=panic), which are meant for one boot; with the file they never get into a boot entry. Source:
+C(90-loaderentry.install) of systemd.
 """
 
 from __future__ import annotations
@@ -30,9 +28,9 @@ PART = "kernel_cmdline"
 
 
 def plan_writing(files: HostFiles, run: Runner, record: PreparationRecord) -> Step:
-    """Write the file, where it is missing, with what the bootloader boots by default.
+    """Write the file, if it is missing, with the command line that the bootloader boots by default.
 
-    :raises CmdlineError: C(CMDLINE_INVALID): that can't be understood.
+    :raises CmdlineError: C(CMDLINE_INVALID).
     """
     content = _missing(files, run)
     if content is None:
@@ -48,7 +46,7 @@ def _with_directory(files: HostFiles) -> bool:
 
 
 def _missing(files: HostFiles, run: Runner) -> Optional[bytes]:
-    """What the file should hold; None if there is one, or none is needed."""
+    """Content for the file; None if it exists, or none is needed."""
     if any(map(files.exists, (CMDLINE, VENDOR_CMDLINE))) or not find_executable("kernel-install", files.root):
         return None
     try:
@@ -57,13 +55,13 @@ def _missing(files: HostFiles, run: Runner) -> Optional[bytes]:
             return None
         cmdline = bootloader.default_cmdline()
     except BootloaderError:
-        # Not one that entries of kernel-install are for.
+        # The bootloader in use does not read kernel-install's entries.
         return None
     return (cmdline + "\n").encode("utf-8", "surrogateescape") if cmdline is not None else None
 
 
 def plan_removing(files: HostFiles, record: PreparationRecord) -> Step:
-    """Remove the file, unless somebody has changed it since: then it is theirs."""
+    """Remove the file unless somebody has changed it since."""
     directory = os.path.dirname(CMDLINE)
     after = replace(record, cmdline_sha256="", directories=tuple(path for path in record.directories if path != directory))
     content = files.read_bytes(CMDLINE)

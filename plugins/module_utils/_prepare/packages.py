@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Packages of a host that has dpkg: what is installed, and what is missing."""
+"""Installed and missing packages of a host with dpkg."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _INSTALLED = "installed"
 
 @dataclass(frozen=True)
 class LinuxDistribution:
-    """Which one a host has.
+    """Linux distribution of a host.
 
-    :ivar name: C(debian), C(ubuntu), …; empty if it does not say.
-    :ivar like: those that it is kin to, and itself.
-    :ivar version: its first number; None if it has none, as a testing release.
+    :ivar name: C(debian), C(ubuntu), …; empty if unknown.
+    :ivar like: the distribution itself and those it derives from.
+    :ivar version: major version; None if it has none, such as a testing release.
     """
 
     name: str
@@ -36,12 +36,12 @@ class LinuxDistribution:
 
     @property
     def is_debian_like(self) -> bool:
-        """Whether dpkg has its packages."""
+        """Whether dpkg manages its packages."""
         return "debian" in self.like
 
 
 def parse_distribution(text: str) -> LinuxDistribution:
-    """What C(os-release(5)) says."""
+    """Parse C(os-release(5))."""
     values: Dict[str, str] = {}
     for line in text.splitlines():
         name, separator, value = line.strip().partition("=")
@@ -50,7 +50,7 @@ def parse_distribution(text: str) -> LinuxDistribution:
         try:
             values[name] = " ".join(shlex.split(value))
         except ValueError:
-            # A quote that is not closed: not worth to fail for.
+            # An unclosed quote is not worth failing for.
             values[name] = value
     name = values.get("ID", "")
     major = values.get("VERSION_ID", "").partition(".")[0]
@@ -58,12 +58,11 @@ def parse_distribution(text: str) -> LinuxDistribution:
 
 
 def read_distribution(files: HostFiles) -> LinuxDistribution:
-    """Which distribution a host has."""
     return parse_distribution(next(filter(None, map(files.read_text, _OS_RELEASE)), ""))
 
 
 def list_packages(run: Runner) -> Tuple[str, ...]:
-    """Names of the packages that are installed, sorted.
+    """Names of the installed packages, sorted.
 
     :raises PrepareError: C(PREPARE_FAILED).
     """
@@ -72,11 +71,11 @@ def list_packages(run: Runner) -> Tuple[str, ...]:
 
 
 def plan_remembering(record: PreparationRecord, names: Sequence[str]) -> Step:
-    """Remember packages that are about to be installed, or that just were."""
+    """Remember packages that are about to be installed, or just were."""
     after = replace(record, packages=(*record.packages, *(name for name in names if name not in record.packages)))
     return Step(PART, record, after, after)
 
 
 def plan_forgetting(record: PreparationRecord) -> Step:
-    """Forget them: they were purged, or stay for others."""
+    """Forget the packages: they were purged, or stay for others."""
     return Step(PART, record, record, replace(record, packages=()))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preparing a host, part by part: planned from what is there, then carried out."""
+"""Prepare a host part by part: plan from its state, then carry out the plan."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from .record import RESERVATIONS, PreparationRecord, read_record
 from .steps import Step, carry_out
 
 RESERVATION = "reservation"
-# In the order in which they are prepared; they are put back the other way round.
+# In order of preparation; restoring goes in reverse.
 PARTS = (init_scripts.PART, packages.PART, kernel_cmdline.PART, watchdog.PART, config_file.PART, RESERVATION)
 
 
 @dataclass(frozen=True)
 class WantedPreparation:
-    """What is asked for.
+    """Desired preparation.
 
-    :ivar present: whether to prepare the host, or to put it back.
-    :ivar parts: which of it, of :data:`PARTS`.
-    :ivar packages: that have to be installed, by somebody else.
-    :ivar installed_before: those that were installed before that; None if it is not done yet.
-    :ivar reservations: C(crashkernel), C(cma): those that somebody else makes.
+    :ivar present: whether to prepare the host, or to restore it.
+    :ivar packages: required packages, which somebody else installs.
+    :ivar installed_before: packages installed before that; None if it is not done yet.
+    :ivar reservations: C(crashkernel), C(cma), which somebody else makes.
     """
 
     present: bool
@@ -40,34 +39,27 @@ class WantedPreparation:
 
 @dataclass(frozen=True)
 class PreparationState:
-    """The host as it is.
-
-    :ivar installed: packages, sorted; None where dpkg does not have them, or was not asked.
-    """
+    """Present state of a host; C(installed) is sorted, or None where there is no dpkg, or it was not asked."""
 
     record: PreparationRecord
     distribution: packages.LinuxDistribution
     installed: Optional[Tuple[str, ...]]
 
     def missing(self, names: Sequence[str]) -> List[str]:
-        """Packages that are not installed, as far as that is known."""
+        """Packages that are known not to be installed."""
         return [name for name in names if self.installed is not None and name not in self.installed]
 
 
 class Preparation:
-    """Preparing a host, or putting it back.
-
-    :param run: runs the host's own tools.
-    """
+    """Prepare or restore a host."""
 
     def __init__(self, files: HostFiles, run: Runner) -> None:
         self._files = files
         self._run = run
 
     def look(self, parts: Sequence[str] = PARTS) -> PreparationState:
-        """The host as it is.
+        """Read the state of the host that some parts need.
 
-        :param parts: what it is for.
         :raises PrepareError: C(PREPARE_RECORD_INVALID), C(PREPARE_FAILED).
         """
         distribution = packages.read_distribution(self._files)
@@ -76,9 +68,9 @@ class Preparation:
         return PreparationState(read_record(self._files), distribution, installed)
 
     def plan(self, wanted: WantedPreparation, found: PreparationState) -> List[Step]:
-        """What has to be done, in this order; changes nothing.
+        """Plan the steps, in order; changes nothing.
 
-        :raises CodedError: it can't be done.
+        :raises CodedError: a step is impossible.
         """
         steps: List[Step] = []
         record = found.record
@@ -93,7 +85,7 @@ class Preparation:
         files, run = self._files, self._run
         installed = found.installed or ()
         missing = found.missing(wanted.packages)
-        # With what came along, once they are installed.
+        # Includes dependencies once they are installed.
         came = [name for name in installed if wanted.installed_before is not None and name not in wanted.installed_before]
         return {
             init_scripts.PART: lambda record: init_scripts.plan_masking(files, record, found.distribution, installed),
@@ -116,7 +108,7 @@ class Preparation:
         }
 
     def apply(self, steps: Sequence[Step]) -> None:
-        """Carry out what was planned.
+        """Carry out planned steps.
 
         :raises PrepareError: C(PREPARE_FAILED).
         """
@@ -125,7 +117,7 @@ class Preparation:
 
 
 def _plan_reservations(record: PreparationRecord, names: Sequence[str], made: bool) -> Step:
-    """Remember those that are about to be made, or forget what was given back."""
+    """Remember reservations that are about to be made, or forget those that were given back."""
     values: Dict[str, Any] = dict.fromkeys(names, made)
     after = replace(record, **values)
     return Step(RESERVATION, record, after, after)

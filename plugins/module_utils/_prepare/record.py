@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was changed on a host to prepare it, so that it can be changed back: C(/var/lib/fleet-kexec/prepared.json).
+"""Record of the changes that prepared a host, for undoing them: C(/var/lib/fleet-kexec/prepared.json).
 
-Written before the change that it tells of, so a run that was interrupted can
-be undone just as well.
+It is written before the changes it describes, so that an interrupted run can be undone too.
 """
 
 from __future__ import annotations
@@ -30,11 +29,7 @@ RESERVATIONS = ("crashkernel", "cma")
 
 @dataclass(frozen=True)
 class FileBefore:
-    """A file as it was.
-
-    :ivar content: None if there was none.
-    :ivar mode: permission bits; it and the owner mean nothing without a content.
-    """
+    """Original state of a file; content is None if there was no file, and mode and owner mean nothing then."""
 
     content: Optional[bytes]
     mode: int = 0o644
@@ -42,7 +37,6 @@ class FileBefore:
     gid: int = 0
 
     def as_dict(self) -> Dict[str, Any]:
-        """The values as they are kept."""
         if self.content is None:
             return {"content": None}
         content = base64.b64encode(self.content).decode("ascii")
@@ -51,15 +45,15 @@ class FileBefore:
 
 @dataclass(frozen=True)
 class PreparationRecord:
-    """All that was changed.
+    """All changes made.
 
-    :ivar packages: names of those that were installed, with all that came along.
+    :ivar packages: packages that were installed, dependencies included.
     :ivar masked: units that were masked.
-    :ivar directories: that were made.
+    :ivar directories: directories that were created.
     :ivar watchdog: whether the hardware watchdog was configured.
-    :ivar reload_pending: whether systemd has not read that yet.
-    :ivar cmdline_sha256: of C(/etc/kernel/cmdline) as it was written; empty if it was not.
-    :ivar crashkernel: whether it was reserved. C(cma) is alike.
+    :ivar reload_pending: whether systemd has yet to read that configuration.
+    :ivar cmdline_sha256: digest of C(/etc/kernel/cmdline) as written; empty if it was not.
+    :ivar crashkernel: whether it was reserved; C(cma) likewise.
     :ivar config_file: C(/etc/fleet-kexec.conf) before it was written; None if it was not.
     """
 
@@ -74,7 +68,6 @@ class PreparationRecord:
     config_file: Optional[FileBefore] = None
 
     def as_dict(self) -> Dict[str, Any]:
-        """The values as they are kept."""
         return {
             "packages": list(self.packages),
             "masked": list(self.masked),
@@ -98,12 +91,12 @@ def _parse_file(values: Optional[Dict[str, Any]]) -> Optional[FileBefore]:
 
 
 def parse_record(text: str) -> PreparationRecord:
-    """Parse the file.
+    """Parse the record.
 
     :raises PrepareError: C(PREPARE_RECORD_INVALID).
     """
     try:
-        # What an older version did not know of, it did not change.
+        # An older version made no changes that its record has no field for.
         values: Dict[str, Any] = {**PreparationRecord().as_dict(), **json.loads(text)}
         return PreparationRecord(
             packages=tuple(map(str, values["packages"])),
@@ -117,12 +110,12 @@ def parse_record(text: str) -> PreparationRecord:
             config_file=_parse_file(values["config_file"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        # To go on without it would make what was changed here the host's own.
+        # Continuing without the record would make our changes the host's own.
         raise PrepareError("PREPARE_RECORD_INVALID", "%s can't be parsed: %r" % (PATH, error)) from error
 
 
 def read_record(files: HostFiles) -> PreparationRecord:
-    """What was changed on this host.
+    """Read the record of this host.
 
     :raises PrepareError: C(PREPARE_RECORD_INVALID).
     """
@@ -132,10 +125,7 @@ def read_record(files: HostFiles) -> PreparationRecord:
 
 
 def write_record(files: HostFiles, record: PreparationRecord) -> None:
-    """Keep a record; an empty one leaves no file, and no directory unless something else is in it.
-
-    :raises OSError: it can't be written.
-    """
+    """Store a record; an empty one leaves no file, and no directory unless that holds something else."""
     path = files.path(PATH)
     directory = os.path.dirname(path)
     if record != PreparationRecord():

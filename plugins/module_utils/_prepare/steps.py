@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One part of preparing a host, planned as values and then carried out in one way for all."""
+"""Steps of a preparation: planned as values, and all carried out in the same way."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from .._host.files import HostFiles
 from .errors import PrepareError
 from .record import FileBefore, PreparationRecord, write_record
 
-# update-initramfs takes minutes on a machine that is emulated.
+# update-initramfs takes minutes on an emulated machine.
 _COMMAND_TIMEOUT_S = 900.0
 
 
 @dataclass(frozen=True)
 class Step:
-    """What has to be done for a part.
+    """Changes for one part.
 
-    :ivar before: the record as it is.
-    :ivar remembered: the record before anything is changed.
-    :ivar changes: of files, in this order.
-    :ivar restored: mode and owner of files among them that are not ours, by path.
-    :ivar commands: to be run then.
-    :ivar after: the record once all that is done.
+    :ivar before: present record.
+    :ivar remembered: record to write before anything is changed.
+    :ivar after: record once everything is done.
+    :ivar changes: file changes, in this order.
+    :ivar restored: mode and owner, by path, of changed files that are not ours.
+    :ivar commands: commands to run afterwards.
     """
 
     part: str
@@ -41,14 +41,12 @@ class Step:
 
     @property
     def needed(self) -> bool:
-        """Whether there is anything to do."""
         return bool(self.changes or self.commands) or not self.before == self.remembered == self.after
 
 
 def run_tool(run: Runner, command: Sequence[str]) -> str:
-    """Run one of the host's tools.
+    """Run one of the host's tools and return the output.
 
-    :return: its output.
     :raises PrepareError: C(PREPARE_FAILED).
     """
     done = run(command, _COMMAND_TIMEOUT_S)
@@ -58,9 +56,9 @@ def run_tool(run: Runner, command: Sequence[str]) -> str:
 
 
 def carry_out(step: Step, files: HostFiles, run: Runner) -> None:
-    """Do it.
+    """Carry out a step.
 
-    :raises PrepareError: C(PREPARE_FAILED). What was done by then is remembered.
+    :raises PrepareError: C(PREPARE_FAILED); what was done by then is remembered.
     """
     try:
         if step.remembered != step.before:

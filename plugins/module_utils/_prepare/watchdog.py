@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hardware watchdog: fed by systemd, and left running from one kernel to the next.
+"""Configure the hardware watchdog: fed by systemd, and kept running from one kernel to the next.
 
-Source: systemd-system.conf(5), modprobe.d(5), and drivers/watchdog/watchdog_core.c
-of the kernel for C(stop_on_reboot).
+Source: systemd-system.conf(5), modprobe.d(5), and drivers/watchdog/watchdog_core.c of the kernel for C(stop_on_reboot).
 """
 
 from __future__ import annotations
@@ -42,12 +41,12 @@ options watchdog stop_on_reboot=0
 _STATE = "/sys/class/watchdog/watchdog0/state"
 _RELOAD = ("systemctl", "daemon-reload")
 
-# initramfs-tools'.
+# Part of initramfs-tools.
 _LIST_TOOL = "lsinitramfs"
 _INITRD_PREFIX = "/boot/initrd.img-"
 _CORE = re.compile(r"/drivers/watchdog/watchdog\.ko", re.ASCII)
 
-# systemd.time(7), and what the two settings take beside.
+# Time spans of systemd.time(7), and the other values that both settings accept.
 _UNITS = (
     "nsec|ns|usec|us|msec|ms|seconds|second|sec|s|minutes|minute|min|m|hours|hour|hr|h|days|day|d|weeks|week|w|months|month|M"
     "|years|year|y"
@@ -57,9 +56,9 @@ _TIMESPAN = re.compile(r"off|default|infinity|[0-9]+|(?:[0-9]+(?:\.[0-9]+)? ?(?:
 
 @dataclass(frozen=True)
 class WatchdogWish:
-    """How the watchdog is wanted.
+    """Desired configuration of the watchdog.
 
-    :ivar enabled: None where that is up to the host: where it has one that nobody else feeds.
+    :ivar enabled: None to enable it if the host has one that nobody else feeds.
     :ivar runtime: C(RuntimeWatchdogSec).
     :ivar kexec: C(KExecWatchdogSec).
     """
@@ -70,7 +69,7 @@ class WatchdogWish:
 
 
 def plan_configuring(files: HostFiles, run: Runner, record: PreparationRecord, wish: WatchdogWish) -> Step:
-    """Configure it, or take that back where it is not wanted any more.
+    """Configure the watchdog, or undo that if it is no longer wanted.
 
     :raises PrepareError: C(TIMESPAN_INVALID); C(PREPARE_FAILED) if an initramfs can't be read.
     """
@@ -99,7 +98,7 @@ def _changes(files: HostFiles, wish: WatchdogWish) -> Iterator[FileChange]:
 
 
 def plan_removing(files: HostFiles, run: Runner, record: PreparationRecord) -> Step:
-    """Take back what was configured here.
+    """Undo what was configured here.
 
     :raises PrepareError: C(PREPARE_FAILED) if an initramfs can't be read.
     """
@@ -113,15 +112,12 @@ def plan_removing(files: HostFiles, run: Runner, record: PreparationRecord) -> S
     updates = tuple(_update(release) for release, names in _initramfs(files, run) if MODPROBE_CONF.lstrip("/") in names)
     directories = tuple(path for path in record.directories if path not in _DIRECTORIES)
     after = replace(record, watchdog=False, reload_pending=False, directories=directories)
-    # systemd lets go of the watchdog at once.
+    # On the reload, systemd releases the watchdog at once.
     return Step(PART, record, record, after, changes, commands=(_RELOAD, *updates))
 
 
-# An option of a module counts where the module is loaded from.
-
-
 def _without_option(files: HostFiles, run: Runner, changes: Tuple[FileChange, ...]) -> List[str]:
-    """Releases whose initramfs has the watchdog core, and not yet its option."""
+    """Releases whose initramfs has the watchdog core, which is loaded from there, but not yet its option."""
     written = None if any(change.path == MODPROBE_CONF for change in changes) else os.stat(files.path(MODPROBE_CONF)).st_mtime
     return [
         release
@@ -131,9 +127,9 @@ def _without_option(files: HostFiles, run: Runner, changes: Tuple[FileChange, ..
 
 
 def _initramfs(files: HostFiles, run: Runner, older_than: Optional[float] = None) -> Iterator[Tuple[str, List[str]]]:
-    """Releases and what is in their initramfs, where initramfs-tools made it.
+    """Releases with the file names in their initramfs, where initramfs-tools made it.
 
-    :param older_than: leave out those made since; initramfs-tools takes all of C(/etc/modprobe.d) along, so those have it.
+    :param older_than: leave out those made since; initramfs-tools includes all of C(/etc/modprobe.d), so those have it.
     """
     tool = find_executable(_LIST_TOOL, files.root)
     for kernel in list_installed(files) if tool else []:

@@ -1,16 +1,14 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The axis that a timeline lies on, and how the clocks of old and new system and of the controller lie on it.
+"""Time axis of a timeline, and how clocks of old system, new system and controller map onto it.
 
-The axis counts nanoseconds since 1970 as the host's clock has them when it is
-read, and runs by the cycle counter where the kernel's clock does: through the kexec, and
-whatever has since been done to the host's clock. Without that it runs by
-CLOCK_MONOTONIC, in this boot alone; the old system then is placed by the
-controller, which measured the host's clock in both.
+The axis counts nanoseconds since 1970, as the host's clock has them at the time of reading. It runs by the cycle counter if the
+kernel's clock does: through the kexec, and unaffected by later changes to the host's clock. Otherwise it runs by CLOCK_MONOTONIC
+and covers this boot only; the controller, which measured the host's clock in both boots, then places the old system.
 
-How well two moments lie to each other depends on whether they are of one
-clock, so each keeps the name of its clock, and how well that lies on the axis.
+The error between two moments depends on whether they are from the same clock, so each keeps the name of its clock, and that
+clock's error on the axis.
 """
 
 from __future__ import annotations
@@ -29,16 +27,13 @@ CONTROLLER = "controller"
 # Clocks are steered by no more than this (MAXFREQ, linux/timex.h). A kernel knows the counter's frequency better.
 _STEERING_PPM = 500
 _CALIBRATION_PPM = 100
-# Of times in the kernel log.
+# Error of times in the kernel log.
 _LOG_ERROR_NS = 1000
 
 
 @dataclass(frozen=True)
 class Now:
-    """One moment of this boot, on all of its clocks.
-
-    :ivar cycles: None where the counter can't be read.
-    """
+    """One moment of this boot, on all of its clocks; cycles is None if the counter can't be read."""
 
     realtime_ns: int
     monotonic_ns: int
@@ -47,7 +42,7 @@ class Now:
 
 @dataclass(frozen=True)
 class Offset:
-    """The host's clock minus the controller's, as the controller measured it."""
+    """Host clock minus controller clock, as the controller measured it."""
 
     offset_ns: int
     error_ns: int
@@ -55,11 +50,11 @@ class Offset:
 
 @dataclass(frozen=True)
 class Moment:
-    """A place on the axis.
+    """Position on the axis.
 
-    :ivar error_ns: to others of the same clock.
-    :ivar clock: what it was read on.
-    :ivar clock_error_ns: what comes on top to those of another clock.
+    :ivar error_ns: error relative to moments of the same clock.
+    :ivar clock: clock that it was read on.
+    :ivar clock_error_ns: additional error relative to moments of other clocks.
     """
 
     at_ns: int
@@ -69,7 +64,7 @@ class Moment:
 
 
 def distance_error_ns(first: Moment, last: Moment) -> int:
-    """The error of the time from one moment to another."""
+    """Error of the time between two moments."""
     error_ns = first.error_ns + last.error_ns
     if first.clock != last.clock:
         error_ns += first.clock_error_ns + last.clock_error_ns
@@ -78,12 +73,12 @@ def distance_error_ns(first: Moment, last: Moment) -> int:
 
 
 class TimeAxis:
-    """Places readings on the axis.
+    """Place clock readings on the axis.
 
-    :param clock: the running kernel's conversion of cycles; None where it has none that can be relied on.
-    :param log: what its log says of its clocks.
-    :param before: measured before the reboot.
-    :param after: measured in this boot.
+    :param clock: cycle clock of the running kernel; None if it has no reliable one.
+    :param log: clock calibration according to the kernel log.
+    :param before: offset measured before the reboot.
+    :param after: offset measured in this boot.
     """
 
     def __init__(
@@ -97,13 +92,13 @@ class TimeAxis:
 
     @property
     def runs_by_cycles(self) -> bool:
-        """Whether it goes on into the system before a kexec."""
+        """Whether the axis extends into the system before a kexec."""
         return self._clock is not None
 
     def cycles(self, cycles: int, error_ns: int = 0) -> Moment:
-        """A reading of the cycle counter.
+        """Place a reading of the cycle counter.
 
-        :raises ValueError: it does not run by the counter.
+        :raises ValueError: the axis does not run by the counter.
         """
         clock, now_cycles = self._clock, self._now.cycles
         if clock is None or now_cycles is None:
@@ -112,23 +107,23 @@ class TimeAxis:
         return Moment(self._now.realtime_ns - age_ns, error_ns, CYCLES, 0)
 
     def log(self, log_ns: int) -> Moment:
-        """A time of this boot's kernel log."""
+        """Place a time of this boot's kernel log."""
         return self._of_sched_clock(log_ns - (self._log.offset_ns or 0), _LOG_ERROR_NS)
 
     def zero(self) -> Moment:
-        """Where this kernel's clock began."""
+        """Place the zero of this kernel's clock."""
         return self._of_sched_clock(0, 0)
 
     def _of_sched_clock(self, at_ns: int, error_ns: int) -> Moment:
         log, clock = self._log, self._clock
         if clock is None:
-            # By how much CLOCK_MONOTONIC missed the other's beginning is in the log's "Marking stable" line.
+            # The log's "Marking stable" line gives the offset between the zero of CLOCK_MONOTONIC and the other clock's.
             if log.gtod_ns is None or log.raw_ns is None:
                 return self.monotonic(at_ns, error_ns + UNKNOWN_OFFSET_NS)
             return self.monotonic(at_ns + log.gtod_ns - log.raw_ns, error_ns)
         cycles = clock.cycles(at_ns + (log.offset_ns or 0))
         error_ns += UNKNOWN_OFFSET_NS if log.offset_ns is None else 0
-        # Up to the second calibration the clock ran at the rate of the first.
+        # Until the second calibration, the clock ran at the rate of the first.
         left_ns = max(0, (log.refined_at_ns or 0) - at_ns)
         if left_ns and log.refined_hz and log.detected_hz:
             cycles += left_ns * (log.refined_hz - log.detected_hz) // 10**9
@@ -138,13 +133,13 @@ class TimeAxis:
         return self.cycles(cycles, error_ns)
 
     def monotonic(self, monotonic_ns: int, error_ns: int = 0) -> Moment:
-        """A reading of this boot's CLOCK_MONOTONIC."""
+        """Place a reading of this boot's CLOCK_MONOTONIC."""
         age_ns = self._now.monotonic_ns - monotonic_ns
         steered_ns = abs(age_ns) * _STEERING_PPM // 10**6 if self.runs_by_cycles else 0
         return Moment(self._now.realtime_ns - age_ns, error_ns, MONOTONIC, steered_ns)
 
     def controller(self, utc_ns: int, error_ns: int = 0) -> Optional[Moment]:
-        """A moment by the controller's clock; None unless it measured this boot's."""
+        """Place a time of the controller's clock; None unless the controller measured this boot's."""
         if self._after is None:
             return None
         at_ns = utc_ns + self._after.offset_ns
@@ -152,17 +147,17 @@ class TimeAxis:
         return Moment(at_ns, error_ns, CONTROLLER, self._after.error_ns + steered_ns)
 
     def utc_ns(self, moment: Moment) -> int:
-        """Back to the controller's clock, or to the host's if the controller is not known to have measured it."""
+        """Convert to the controller's clock, or to the host's if the controller is not known to have measured it."""
         return moment.at_ns - (self._after.offset_ns if self._after else 0)
 
     def old_by_cycles(self, stamp: StopStamp, old_clock: CycleClock) -> Optional[Moment]:
-        """A stamp of the system before a kexec, by its kernel's own conversion; None without one on either side."""
+        """Place a stamp of the system before a kexec by its kernel's cycle clock; None if either kernel has none."""
         if not self.runs_by_cycles or stamp.log_ns is None:
             return None
         return self.cycles(old_clock.cycles(stamp.log_ns), _LOG_ERROR_NS)
 
     def old_by_realtime(self, stamp: StopStamp) -> Optional[Moment]:
-        """A stamp of the system before, by its clock; None unless the controller measured that in both boots."""
+        """Place a stamp of the previous system by its real-time clock; None unless the controller measured that in both boots."""
         if self._before is None or self._after is None:
             return None
         at_ns = stamp.realtime_ns - self._before.offset_ns + self._after.offset_ns

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reading all that a timeline takes from the host."""
+"""Gather everything that a timeline needs from the host."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from .timeline import BootReading
 
 
 def read_now() -> Now:
-    """All clocks at one moment, as nearly as a process can have them."""
-    # Two of them stand still to each other, but for the time that the machine slept.
+    """Read all clocks, as simultaneously as a process can."""
+    # These two differ only by the time that the machine slept.
     slept_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
     try:
         stamp = CounterReader().stamp()
@@ -37,8 +37,8 @@ def read_now() -> Now:
 
 
 def gather(files: HostFiles, run: Runner) -> BootReading:
-    """Read the host. What can't be read is left out."""
-    # First of all, before time passes and the host's clock may be set.
+    """Read the host; what can't be read is left out."""
+    # Clocks first, before time passes and the host's clock may be set.
     now, clock, counter = read_now(), find_cycle_clock(), own_architecture().counter
     kernel = read_running_kernel(files, os.uname().machine)
     log = list(read_kernel_log(files))

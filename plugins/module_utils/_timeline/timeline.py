@@ -1,11 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the time of one reboot went: from what was read on the host, and seen from outside, to the timeline.
+"""Assemble the timeline of a reboot from the host's readings and the controller's observations.
 
-C(docs/timeline.md) says what the phases are. What could not be measured is
-absent: the phase that would begin there is left out, and the one before it
-lasts up to the next moment that was.
+C(docs/timeline.md) defines the phases. What could not be measured is absent: the phase that would begin there is left out, and
+the one before it lasts until the next moment that was measured.
 """
 
 from __future__ import annotations
@@ -23,35 +22,34 @@ from .._host.systemd_times import ManagerTimes, UnitStop, UnitTimes
 from .._kexec.proof import PATH_KEXEC
 from .axis import Moment, Now, Offset, TimeAxis, distance_error_ns
 
-# Before it is known what the times count from.
+# Entry while the start of the timeline is still unknown.
 _Entry = Dict[str, Any]
 
-#: Units, and initcalls, of each list.
+# Length of each list of units or initcalls.
 SLOWEST = 10
 
 _NETWORK_UNITS = ("systemd-networkd.service", "NetworkManager.service", "networking.service", "wicked.service", "connman.service")
 _SSH_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
-# A program of the initrd; anything else is that of the real root.
+# Init programs of an initrd; anything else belongs to the real root.
 _INITRD_INITS = ("/init", "/linuxrc")
 
-# How a stamp of the old system is placed.
+# Ways to place a stamp of the old system.
 _BY_CYCLES = "kernel log, by %s"
 _BY_REALTIME = "host's clock"
-# Of what systemd notes.
+# Error of the times that systemd records.
 _US_NS = 1000
 
 
 @dataclass(frozen=True)
 class BootReading:
-    """What this boot tells, and what the one before it left.
+    """Readings of this boot, and what the previous one left.
 
     :ivar path: C(kexec) or C(firmware).
-    :ivar token: on its command line.
-    :ivar counter: name of the cycle counter; empty where there is none.
-    :ivar clock: None where the kernel does not run by the counter.
-    :ivar last_stop: as it was found; it may be of another boot than the one before.
-    :ivar old_clock: that of the kernel that left it.
-    :ivar previous_boot_id: by the journal, without dashes; None if it does not tell.
+    :ivar counter: name of the cycle counter; empty if there is none.
+    :ivar clock: None if the kernel's clock does not run by the counter.
+    :ivar last_stop: as found on disk; possibly of a boot before the previous one.
+    :ivar old_clock: cycle clock of the kernel that left C(last_stop).
+    :ivar previous_boot_id: according to the journal, without dashes; None if unknown.
     """
 
     boot_id: str
@@ -75,10 +73,10 @@ class BootReading:
 
 @dataclass(frozen=True)
 class Interval:
-    """Something the controller saw or did, in nanoseconds since 1970 by its clock.
+    """Period that the controller saw or spent, in nanoseconds since 1970 by its clock.
 
-    :ivar error_ns: by how much it may have been shorter, for an outage.
-    :ivar seen_by: what was asked for an answer, for an outage.
+    :ivar error_ns: for an outage, how much shorter it may have been.
+    :ivar seen_by: for an outage, what was probed.
     """
 
     start_ns: int
@@ -89,12 +87,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the controller knows of a reboot. Anything may be missing.
+    """Observations of the controller; any may be missing.
 
-    :ivar before: the host's clock, before the reboot.
-    :ivar after: the same in this boot.
-    :ivar healthy_ns: by the controller's clock, when the host was last found to be as it should.
-    :ivar combination: of hardware and kernel.
+    :ivar before: clock offset before the reboot.
+    :ivar after: clock offset in this boot.
+    :ivar healthy_ns: time of the last successful health check, by the controller's clock.
+    :ivar combination: combination of hardware and kernel.
     """
 
     token: Optional[str] = None
@@ -112,7 +110,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class _Mark:
-    """A boundary: what begins there, and how its moment is known."""
+    """Boundary of a phase: what begins there, when, and how that is known."""
 
     begins: str
     moment: Moment
@@ -120,7 +118,7 @@ class _Mark:
 
 
 def stop_of_the_boot_before(reading: BootReading, seen: Seen) -> Optional[LastStop]:
-    """What was left, if it is certain that the boot before this one left it."""
+    """Stamps of the last stop, if it is certain that the previous boot left them."""
     stop = reading.last_stop
     if stop is None or stop.boot_id == reading.boot_id:
         return None
@@ -132,7 +130,7 @@ def stop_of_the_boot_before(reading: BootReading, seen: Seen) -> Optional[LastSt
 
 
 def assemble(reading: BootReading, seen: Seen) -> Dict[str, Any]:
-    """The timeline, as plain values."""
+    """Assemble the timeline as plain values."""
     return _Assembly(reading, seen).value()
 
 
@@ -147,7 +145,6 @@ class _Assembly:
         self._agreement: Optional[Dict[str, float]] = None
 
     def value(self) -> Dict[str, Any]:
-        """All of it."""
         reading, seen, stop = self._reading, self._seen, self._stop
         marks = self._in_order([*self._old_marks(), *self._new_marks()])
         phases = self._before_it() + self._between(marks)
@@ -195,7 +192,7 @@ class _Assembly:
         return marks + self._firmware_marks(_Mark("firmware", moment, source))
 
     def _placing(self, stopped: StopStamp) -> Optional[Tuple[Moment, str]]:
-        """Where the last stamp lies, and what that goes by: of two ways that contradict each other, the one that can be."""
+        """Place the last stamp and name the source; of two sources that contradict each other, take the possible one."""
         by_cycles, by_realtime = self._place(stopped, self._by_cycles), self._place(stopped, _BY_REALTIME)
         zero = self._axis.zero()
         if by_cycles and by_realtime:
@@ -222,10 +219,10 @@ class _Assembly:
         return self._axis.old_by_cycles(stamp, old_clock)
 
     def _firmware_marks(self, stopped: _Mark) -> List[_Mark]:
-        """Firmware and boot loader, if they told, and what they told fits between the two systems.
+        """Marks of firmware and boot loader, if they report times that fit between the two systems.
 
-        They say how long they took up to the end of the loader. What it took from there to where the kernel's clock
-        begins nobody tells; it is some part of what is left over between the two systems.
+        These times extend to the end of the loader. How long it takes from there to the zero of the kernel's clock is unknown; it
+        is part of what is left over between the two systems.
         """
         zero, manager = self._axis.zero(), self._reading.manager
         if manager.firmware_us is None or manager.loader_us is None or manager.loader_us > manager.firmware_us:
@@ -267,7 +264,7 @@ class _Assembly:
         return marks
 
     def _network_marks(self) -> List[_Mark]:
-        """When the network was started, and when it had an address. Without the second the first says nothing."""
+        """Marks of the network's start and of its first address; the first means nothing without the second."""
         address, began_us = self._reading.address, self._reading.manager.userspace_us or 0
         if address is None or address.monotonic_ns < began_us * 1000:
             return []
@@ -280,20 +277,20 @@ class _Assembly:
         return [_Mark("network", self._axis.monotonic(min(starting) * 1000, _US_NS), "systemd"), first]
 
     def _first_active(self, names: Sequence[str]) -> Optional[int]:
-        """When one of the units was first active, if it was before all that is started at boot had been."""
+        """When one of the units first became active, if that was during startup."""
         manager = self._reading.manager
         active = [unit.active_us for unit in self._reading.units if unit.unit in names and unit.active_us is not None]
         active = [at for at in active if at > (manager.userspace_us or 0) and at <= (manager.finish_us or at)]
         return min(active) if active else None
 
-    # Putting it together.
+    # Assembly.
 
     def _in_order(self, marks: List[_Mark]) -> List[_Mark]:
-        """Those that can be: what lies before the mark before it by more than the error of both is left out."""
+        """Drop impossible marks: those before their predecessor by more than the error of both."""
         kept: List[_Mark] = []
         for mark in marks:
             if mark.begins == "healthy" and kept and kept[-1].begins == "ssh" and _behind(kept[-1], mark) is None:
-                # The address that was noted first is not the one by which it first answered, and tells nothing.
+                # The first address recorded is not the one that answered first, and says nothing.
                 kept = [each for each in kept if each.begins not in ("network", "ssh")]
             placed = _behind(kept[-1], mark) if kept else mark
             if placed is None:
@@ -303,7 +300,7 @@ class _Assembly:
         return kept
 
     def _between(self, marks: List[_Mark]) -> List[_Entry]:
-        """The phases from each mark to the next."""
+        """Phases from each mark to the next."""
         phases = [
             _phase(
                 first.begins,
@@ -324,7 +321,7 @@ class _Assembly:
         return Interval(self._axis.utc_ns(first), last.at_ns - first.at_ns, distance_error_ns(first, last))
 
     def _before_it(self) -> List[_Entry]:
-        """What the controller did before the outage."""
+        """Phases that the controller spent before the outage."""
         return [
             _phase(name, interval, "controller")
             for name, interval in (("drain", self._seen.drain), ("stage", self._seen.stage))
@@ -332,7 +329,7 @@ class _Assembly:
         ]
 
     def _outage(self, interval: Optional[Interval]) -> Optional[_Entry]:
-        """An outage; None where nothing tells where it lies."""
+        """Present an outage; None if its position is unknown."""
         return (
             dict(_lasting(interval), seen_by=interval.seen_by) if interval is not None and self._seen.after is not None else None
         )
@@ -355,7 +352,7 @@ class _Assembly:
 
 
 def _behind(last: _Mark, mark: _Mark) -> Optional[_Mark]:
-    """A mark where it can be behind another: where it is, or at the other if it lies before that by no more than their error."""
+    """Place a mark behind another, moved to the other if it lies before that within their error; None if further before."""
     behind_ns = last.moment.at_ns - mark.moment.at_ns
     if behind_ns <= 0:
         return mark
@@ -374,7 +371,7 @@ def _phase(name: str, interval: Interval, source: str, within: Optional[str] = N
 
 
 def _relative(entry: _Entry, start_ns: int) -> Dict[str, Any]:
-    """An entry with its start as it is shown."""
+    """Present an entry with its start, absolute and relative."""
     shown = {key: value for key, value in entry.items() if key not in ("start_ns", "name")}
     name = {"name": entry["name"]} if "name" in entry else {}
     return {**name, "start": _utc(entry["start_ns"]), "start_ms": _ms(entry["start_ns"] - start_ns), **shown}

@@ -89,16 +89,16 @@ def _composition(path: str, stacks: Sequence[_Stack], title: str, note: str) -> 
     bars: dict[str, list[Bar]] = {}
     values = []
     for number, stack in enumerate(stacks):
-        top, at_s = number * size.row + (size.row - size.bar) / 2, 0.0
+        top, at_s = number * size.height + (size.height - size.bar_height) / 2, 0.0
         for name, length_s in stack.phases_s:
-            bars.setdefault(name, []).append(Bar(at_s, at_s + length_s, top, size.bar))
+            bars.setdefault(name, []).append(Bar(at_s, at_s + length_s, top, size.bar_height))
             at_s += length_s
         if named:
             said = words.ms(stack.outage_ms)
-            values.append(svg.text("value", scale, at_s, top + size.bar - 2, said, before=False, shift=5))
+            values.append(svg.text("value", scale, at_s, top + size.bar_height - 2, said, before=False, shift=5))
     order = (UNDIVIDED, *IN_OUTAGE)
     names = [name for name in order if name in bars] + sorted(set(bars) - set(order))
-    height = len(stacks) * size.row
+    height = len(stacks) * size.height
     layers = layout.layers(size, height, scale, ((words.phase(name).css, bars[name]) for name in names))
     return Composition(
         path=path,

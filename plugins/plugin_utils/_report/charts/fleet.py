@@ -144,7 +144,7 @@ def _mark(host: HostReport, scale: Scale, y: float, text: str) -> Markup:
 
 def _named_rows(run: RunReport, shown: Sequence[HostReport], scale: Scale) -> tuple[list[RowLabel], float, list[Markup]]:
     """Labels of the rows, their height together, and what is in them. A wave has a row of its own."""
-    row, bar = NAMED_ROWS
+    row, bar_height = NAMED_ROWS
     labels: list[RowLabel] = []
     drawn: list[Markup] = []
     wave = None
@@ -154,15 +154,17 @@ def _named_rows(run: RunReport, shown: Sequence[HostReport], scale: Scale) -> tu
             report = run.waves[wave]
             drawn.append(_wave_line(report, scale, len(labels) * row + row / 2))
             labels.append(RowLabel("%s, %s" % (report.name, counted(report.hosts, "host")), "wave"))
-        top = len(labels) * row + (row - bar) / 2
+        top = len(labels) * row + (row - bar_height) / 2
         labels.append(RowLabel(host.name, host.status))
         for stretch in host.stretches:
             term = words.STAGES[stretch.stage]
             title = "%s: %s, %s" % (clean(host.name), term.title.lower(), duration(stretch.end_s - stretch.start_s))
-            drawn.append(svg.one_bar(term.css, scale, _bar(stretch.stage, stretch.start_s, stretch.end_s, top, bar), title))
+            drawn.append(
+                svg.one_bar(term.css, scale, _bar(stretch.stage, stretch.start_s, stretch.end_s, top, bar_height), title)
+            )
         if host.status in ("failed", "refused"):
             code = host.state.reason.code if host.state.reason else host.status
-            drawn.append(_mark(host, scale, top + bar - 2, code))
+            drawn.append(_mark(host, scale, top + bar_height - 2, code))
     return labels, max(1, len(labels)) * row, drawn
 
 
@@ -191,15 +193,15 @@ def _bare_rows(run: RunReport, shown: Sequence[HostReport], size: RowSize, scale
     failed: list[tuple[float, HostReport]] = []
     waves: list[tuple[float, int]] = []
     for number, host in enumerate(shown):
-        top = number * size.row
+        top = number * size.height
         if not waves or waves[-1][1] != host.wave:
             waves.append((top, host.wave))
         for stretch in host.stretches:
-            bar = _bar(stretch.stage, stretch.start_s, stretch.end_s, top, size.bar)
-            bars.setdefault(stretch.stage, []).append(bar)
+            drawn_bar = _bar(stretch.stage, stretch.start_s, stretch.end_s, top, size.bar_height)
+            bars.setdefault(stretch.stage, []).append(drawn_bar)
         if host.status == "failed":
-            failed.append((top + size.row / 2, host))
-    height = len(shown) * size.row
+            failed.append((top + size.height / 2, host))
+    height = len(shown) * size.height
     layers = ((words.STAGES[stage].css, bars[stage]) for stage in Stage if stage in bars)
     borders = [svg.rule("border", y) for y, _wave in waves[1:]]
     drawn = [layout.layers(size, height, scale, layers), *borders, *_failed_names(failed, scale)]

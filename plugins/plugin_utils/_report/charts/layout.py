@@ -34,10 +34,10 @@ _MOST_ROWS = 1200
 
 
 class RowSize(NamedTuple):
-    """Height of a row and of the bar in it, in pixels."""
+    """Heights of a row and of the bar in it, in pixels."""
 
-    row: float
-    bar: float
+    height: float
+    bar_height: float
 
 
 #: Of rows that have names, with room for a finger.
@@ -73,7 +73,7 @@ def row_size(rows: int) -> RowSize:
     """Size of that many rows: :data:`NAMED_ROWS`, or smaller where there are too many for names."""
     if rows <= _MOST_NAMED_ROWS:
         return NAMED_ROWS
-    row = float(max(1, min(NAMED_ROWS.row, _BARE_ROWS_HEIGHT // rows)))
+    row = float(max(1, min(NAMED_ROWS.height, _BARE_ROWS_HEIGHT // rows)))
     return RowSize(row, row - 1 if row > 3 else row)
 
 
@@ -83,7 +83,7 @@ def layers(size: RowSize, height: float, scale: Scale, shapes: Iterable[tuple[st
     :param shapes: class of each layer, and its bars.
     """
     drawn = (svg.bars(css, scale, bars) for css, bars in shapes)
-    return svg.stretched(height, *drawn, flat=size.bar < _PATTERN_HEIGHT)
+    return svg.stretched(height, *drawn, flat=size.bar_height < _PATTERN_HEIGHT)
 
 
 def grid(scale: Scale, ticks: Iterable[float], height: float) -> Markup:

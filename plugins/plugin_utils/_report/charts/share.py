@@ -19,5 +19,5 @@ _LEAST = 0.004
 
 def share_bar(share: float, css: str) -> Markup:
     """Bar for a share from 0 to 1."""
-    bar = Bar(0.0, max(share, _LEAST), 1, 10)
-    return svg.chart(_HEIGHT, words.share(share), svg.one_bar(css, Scale(0.0, 1.0), bar, words.share(share)))
+    filled = Bar(0.0, max(share, _LEAST), 1, 10)
+    return svg.chart(_HEIGHT, words.share(share), svg.one_bar(css, Scale(0.0, 1.0), filled, words.share(share)))

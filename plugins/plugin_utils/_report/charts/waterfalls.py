@@ -120,11 +120,11 @@ def _waterfall(host: HostReport, why: str) -> Waterfall | None:
     start_s = min(piece.start_s for piece in pieces)
     scale = Scale(start_s, start_s + max(end_s - start_s, 0.001) * 1.02, begin_s)
     ticks = scale.time_ticks()
-    height = len(pieces) * NAMED_ROWS.row
+    height = len(pieces) * NAMED_ROWS.height
     drawn = [_systems(host.timeline, scale, height)] if host.timeline else []
     drawn.append(layout.grid(scale, ticks, height))
     for number, piece in enumerate(pieces):
-        drawn.extend(_drawn(piece, scale, number * NAMED_ROWS.row))
+        drawn.extend(_drawn(piece, scale, number * NAMED_ROWS.height))
     labels = [(tick, layout.seconds(tick - begin_s)) for tick in ticks if tick >= begin_s]
     return Waterfall(
         host=host,
@@ -153,7 +153,7 @@ def _about(host: HostReport, early: Sequence[_Piece]) -> list[str]:
 
 def _drawn(piece: _Piece, scale: Scale, top: float) -> list[Markup]:
     inset = 6.0 if piece.inner else 4.0
-    height = NAMED_ROWS.row - 2 * inset
+    height = NAMED_ROWS.height - 2 * inset
     title = "%s: %s%s" % (piece.title, piece.said, " (%s)" % piece.source if piece.source else "")
     drawn = [svg.one_bar(piece.css, scale, Bar(piece.start_s, piece.end_s, top + inset, height), title)]
     if piece.error_s:
