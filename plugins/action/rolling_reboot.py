@@ -21,7 +21,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._console.screen import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PER_HOST
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PER_HOST, PER_HOST_ALIASES, take_per_host
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Controller, Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
     @classmethod
     def finalize_task_arg(cls, name: str, value: Any, templar: Any, context: Any) -> Any:
         """Leave to each host the arguments that are templated per host."""
-        if name in PER_HOST:
+        if name in PER_HOST or name in PER_HOST_ALIASES:
             return value
         return super().finalize_task_arg(name, value, templar, context)
 
@@ -47,13 +47,13 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         given = dict(self._task.args)
-        raw = {name: given.pop(name) for name in PER_HOST if name in given}
-        checked = ArgumentSpecValidator(rolling_argument_spec()).validate(given)
-        if checked.error_messages:
-            raise AnsibleActionFail("; ".join(checked.error_messages))
-        options = checked.validated_parameters
         names = list(task_vars["ansible_play_hosts"])
         try:
+            raw = take_per_host(given)
+            checked = ArgumentSpecValidator(rolling_argument_spec()).validate(given)
+            if checked.error_messages:
+                raise AnsibleActionFail("; ".join(checked.error_messages))
+            options = checked.validated_parameters
             if list(task_vars["ansible_play_batch"]) != names:
                 raise RolloutError("SERIAL", "the play has serial, so this task would see only a part of its hosts at a time")
             rolling = Rolling(

@@ -113,15 +113,17 @@ options:
     description:
       - Hosts that go first, before any other is touched. If one of them fails, or none could be rebooted, the rollout stops,
         whatever O(failure_budget) says.
-      - C(count) is how many of the first hosts. C(each_combination) adds the first host of each O(combination). C(soak) is how
+      - C(count) is how many of the first hosts. C(each_host_class) (alias C(each_combination)) adds the first
+        host of each O(host_class). C(soak) is how
         many seconds to wait before the others begin.
     type: dict
-  combination:
+  host_class:
     description:
-      - What hardware and kernel a host has, in a word. Hosts of the same combination are expected to behave alike, which
-        matters to forecasts, O(canaries) and O(stop_on_regression). Templated for each host.
+      - Name for the hardware and kernel of a host. Hosts of the same class are expected to behave alike, which matters to
+        forecasts, O(canaries) and O(stop_on_regression). Templated for each host.
       - If omitted, product name and kernel release where facts have been gathered; else all hosts count as alike.
     type: str
+    aliases: [combination]
   waves:
     description:
       - Sizes of the waves after the canaries, cumulative, as counts or percentages, such as V([1, 10%, 50%]). The rest is the
@@ -162,7 +164,7 @@ options:
     type: str
   stop_on_regression:
     description:
-      - Stop if a host was out for much longer than is usual for its O(combination), by more than C(margin) (a percentage,
+      - Stop if a host was out for much longer than is usual for its O(host_class), by more than C(margin) (a percentage,
         V(50%) by default) over the p95 of at least C(samples) (5 by default) outages of earlier runs and this one.
       - Give V({}) for the defaults.
     type: dict
@@ -205,7 +207,7 @@ notes:
   - Needs root on the hosts, so usually C(become=true). Connection and become settings are each host's own.
   - C(serial) is refused, because O(window) replaces it. C(throttle) and C(forks) have no meaning. The task runs once
     in any case; C(run_once=true) has what it registers there for every host.
-  - Options that are templated for each host (O(domains), O(combination), O(before), O(after), O(on_failure), O(power_hook),
+  - Options that are templated for each host (O(domains), O(host_class), O(before), O(after), O(on_failure), O(power_hook),
     O(probe))
     are so before the rollout starts. A variable that is missing for one host refuses the whole of it.
   - The machine that runs the playbook is never rebooted.

@@ -42,9 +42,10 @@ options:
       release_before:
         description: The release of its kernel.
         type: str
-      combination:
-        description: Of hardware and kernel, for comparisons.
+      host_class:
+        description: Name for the hardware and kernel of the host, for comparisons.
         type: str
+        aliases: [combination]
       clock_before:
         description: The host's clock minus the controller's, before the reboot.
         type: dict
@@ -142,8 +143,8 @@ timeline:
     release_before:
       description: Of the kernel before. Null if nobody knows.
       type: str
-    combination:
-      description: Of hardware and kernel, as it was given.
+    host_class:
+      description: Name for the hardware and kernel of the host, as it was given.
       type: str
     start:
       description: When the first phase began, UTC, by the controller's clock if that is known, else by the host's.
@@ -207,13 +208,14 @@ _SPAN = {
     "error_ns": {"type": "int", "default": 0},
     "seen_by": {"type": "str", "default": ""},
 }
-_WORDS = ("token", "boot_id_before", "release_before", "combination")
+_WORDS = ("token", "boot_id_before", "release_before", "host_class")
 
 
 def seen_spec() -> Dict[str, Any]:
     return {
         # It is on the command line of a kernel, and no secret.
-        **{name: {"type": "str", "no_log": False} for name in _WORDS},
+        **{name: {"type": "str", "no_log": False} for name in ("token", "boot_id_before", "release_before")},
+        "host_class": {"type": "str", "aliases": ["combination"]},
         **{name: {"type": "dict", "options": _OFFSET} for name in ("clock_before", "clock_after")},
         **{name: {"type": "dict", "options": _SPAN} for name in ("drain", "stage", "outage", "probe_outage")},
         "healthy_ns": {"type": "int"},

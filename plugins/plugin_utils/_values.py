@@ -87,13 +87,23 @@ class Value:
         """Entries of a dictionary with any keys; those that are None count as left out."""
         return {str(key): self.below(".%s" % key, each) for key, each in self.dictionary(wanted).items() if each is not None}
 
-    def options(self, known: Iterable[str]) -> Options:
-        """Entries of a dictionary with only these keys; those that are None count as left out."""
-        known = tuple(known)
+    def options(self, known: Iterable[str], aliases: Mapping[str, str] | None = None) -> Options:
+        """Entries of a dictionary with only these keys; those that are None count as left out.
+
+        :param aliases: other keys that it takes → the keys that they stand for.
+        """
+        known, aliases = tuple(known), aliases or {}
+        found: dict[str, Value] = {}
         for key, each in self.dictionary().items():
-            if key not in known and each is not None:
+            if each is None:
+                continue
+            option = aliases.get(key, key)
+            if option not in known:
                 raise self.error("%s has no %r; it takes %s" % (self.path, key, ", ".join(known)))
-        return Options(self, self.entries())
+            if option in found:
+                raise self.error("%s has %s under both of its names; leave one out" % (self.path, option))
+            found[option] = self.below(".%s" % key, each)
+        return Options(self, found)
 
     # Parsed values.
 

@@ -92,13 +92,13 @@ class Seen:
     :ivar before: clock offset before the reboot.
     :ivar after: clock offset in this boot.
     :ivar healthy_ns: time of the last successful health check, by the controller's clock.
-    :ivar combination: combination of hardware and kernel.
+    :ivar host_class: name for its hardware and kernel.
     """
 
     token: Optional[str] = None
     boot_id_before: Optional[str] = None
     release_before: Optional[str] = None
-    combination: Optional[str] = None
+    host_class: Optional[str] = None
     before: Optional[Offset] = None
     after: Optional[Offset] = None
     drain: Optional[Interval] = None
@@ -158,7 +158,7 @@ class _Assembly:
             "path": reading.path,
             "release": reading.release,
             "release_before": seen.release_before or (stop.release or None if stop else None),
-            "combination": seen.combination,
+            "host_class": seen.host_class,
             "start": _utc(start_ns),
             "clock": {"offset_ms": _ms(seen.after.offset_ns), "error_ms": _ms(seen.after.error_ns)} if seen.after else None,
             "agreement": self._agreement,

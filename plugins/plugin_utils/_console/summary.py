@@ -22,7 +22,7 @@ from .._text import UNICODE, Glyphs, clean, clipped, columns_of, counted, durati
 # Hosts named for one reason, and lines of names for one wave; the rest are only counted.
 _NAMED = 20
 _NAMED_LINES = 3
-# Up to this number of hosts, each has a line of predictions; beyond it, each combination has one.
+# Up to this number of hosts, each has a line of predictions; beyond it, each host class has one.
 _LINES_OF_HOSTS = 40
 _LABEL_COLUMNS = 10
 _NAME_MAX_COLUMNS = 30
@@ -187,7 +187,7 @@ def _listed(names: Sequence[str], indent: str, columns: int, glyphs: Glyphs) -> 
 
 
 def _predictions(hosts: Sequence[HostSpec], glyphs: Glyphs) -> list[str]:
-    """Table of predicted durations by phase, for each host or each combination."""
+    """Table of predicted durations by phase, for each host or each host class."""
     rows: list[tuple[str, Prediction]]
     if len(hosts) <= _LINES_OF_HOSTS:
         title = "HOST"
@@ -196,11 +196,11 @@ def _predictions(hosts: Sequence[HostSpec], glyphs: Glyphs) -> list[str]:
         title = "HOSTS"
         alike: dict[tuple[str, Prediction], int] = {}
         for host in hosts:
-            key = (host.combination, host.predicted)
+            key = (host.host_class, host.predicted)
             alike[key] = alike.get(key, 0) + 1
         rows = [
-            ("%d %s" % (number, clean(combination)), predicted)
-            for (combination, predicted), number in sorted(alike.items(), key=lambda item: -item[1])
+            ("%d %s" % (number, clean(host_class)), predicted)
+            for (host_class, predicted), number in sorted(alike.items(), key=lambda item: -item[1])
         ]
         more = len(rows) - _LINES_OF_HOSTS
         rows = rows[:_LINES_OF_HOSTS]
@@ -210,7 +210,7 @@ def _predictions(hosts: Sequence[HostSpec], glyphs: Glyphs) -> list[str]:
         cells = [*_phases_s(predicted.p50), predicted.p50.total_s, predicted.p95.total_s]
         lines.append(pad(name, names, glyphs.more) + "  " + " ".join("%8s" % _cell(seconds) for seconds in cells))
     if title == "HOSTS" and more > 0:
-        lines.append("%s and %d more combinations" % (glyphs.more, more))
+        lines.append("%s and %d more host classes" % (glyphs.more, more))
     return lines
 
 

@@ -63,6 +63,9 @@ class HostEvent(Event):
     host: str
 
 
+# Names of fields in journals of earlier versions → names now.
+_RENAMED = {"combination": "host_class"}
+
 #: Event name → class.
 EVENTS: dict[str, type[Event]] = {}
 
@@ -86,7 +89,8 @@ def event_of(record: Record) -> Event | None:
     made = EVENTS.get(record["event"])
     if made is None:
         return None
-    return made(**{field: read(record[field]) for field, read in made._fields.items() if field in record})
+    given = {_RENAMED.get(field, field): value for field, value in record.items()}
+    return made(**{field: read(given[field]) for field, read in made._fields.items() if field in given})
 
 
 def _plain(value: Any) -> Any:
@@ -248,7 +252,7 @@ class HostPrepared(HostEvent):
     reasons: tuple[Reason, ...] = ()
     notes: tuple[Mapping[str, Any], ...] = ()
     duration_ms: int | None = None
-    combination: str | None = None
+    host_class: str | None = None
 
 
 @_event

@@ -49,7 +49,7 @@ class HostState:
     down: bool = False
     called_off: bool = False
     reason: Reason | None = None
-    combination: str | None = None
+    host_class: str | None = None
     boot_id: str = ""
     release_before: str = ""
     release: str = ""
@@ -321,7 +321,7 @@ def damaged(record: Record, error: Exception) -> RolloutError:
 
 # Fields of an event to keep, each in the field of HostState that has its name or the one after the colon.
 _KEPT: Mapping[type[Event], str] = {
-    events.HostPrepared: "method token release staged boot_id release_before predicted_ms reasons notes combination"
+    events.HostPrepared: "method token release staged boot_id release_before predicted_ms reasons notes host_class"
     " duration_ms:prepare_ms",
     events.HostDrained: "duration_ms:drain_ms",
     events.HostRefused: "reason",
@@ -344,7 +344,7 @@ def _anew(host: HostState) -> HostState:
     return HostState(
         host.host,
         in_flight=host.in_flight,
-        combination=host.combination,
+        host_class=host.host_class,
         maybe_staged=True,
         maybe_drained=host.maybe_drained,
     )

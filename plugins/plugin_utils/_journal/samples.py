@@ -20,7 +20,7 @@ HOSTS_REMEMBERED = 10_000
 
 
 def samples_of(store: RunStore, but: str | None = None) -> dict[str, list[Phases]]:
-    """Durations of hosts that were done, by combination. Journals that can't be read are passed over.
+    """Durations of hosts that were done, by host class. Journals that can't be read are passed over.
 
     :param but: a run that is left out.
     """
@@ -37,10 +37,10 @@ def samples_of(store: RunStore, but: str | None = None) -> dict[str, list[Phases
         for host in state.hosts.values():
             if host.phase is Phase.RELEASED and host.outage_ms is not None:
                 times_ms = (host.prepare_ms or 0, host.drain_ms or 0, host.outage_ms, host.after_ms or 0)
-                samples.setdefault(host.combination or "", []).append(Phases(*(each / 1000 for each in times_ms)))
+                samples.setdefault(host.host_class or "", []).append(Phases(*(each / 1000 for each in times_ms)))
     return samples
 
 
 def outages_of(samples: Mapping[str, Sequence[Phases]]) -> dict[str, list[float]]:
-    """Outages among samples, in seconds, by combination."""
-    return {combination: [phases.outage_s for phases in values] for combination, values in samples.items()}
+    """Outages among samples, in seconds, by host class."""
+    return {host_class: [phases.outage_s for phases in values] for host_class, values in samples.items()}

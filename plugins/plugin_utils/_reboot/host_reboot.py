@@ -248,7 +248,7 @@ class HostReboot:
         return self._clock.since(began)
 
     async def timeline(
-        self, intent: Intent, *, healthy_at: float | None = None, drain: Interval | None = None, combination: str | None = None
+        self, intent: Intent, *, healthy_at: float | None = None, drain: Interval | None = None, host_class: str | None = None
     ) -> dict[str, Any] | None:
         """Timeline of the reboot, as M(fleet.kexec.timeline) returns it; None if it can't be made, which is no failure.
 
@@ -261,7 +261,7 @@ class HostReboot:
             "token": intent.token,
             "boot_id_before": intent.boot_id,
             "release_before": before.release if before else "",
-            "combination": combination or "",
+            "host_class": host_class or "",
         }
         try:
             after = await self._shell.clock_offset(self._clock.utc_ns)

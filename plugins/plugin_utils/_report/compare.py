@@ -16,7 +16,7 @@ from .read import RunReport
 
 # Least share of a difference that counts.
 _LEAST = 0.02
-_MOST_COMBINATIONS = 20
+_MOST_HOST_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def compared(run: RunReport, now: Figures, other: RunReport, before: Figures) ->
         ComparisonRow("Outage", heading=True),
         *_spread("", before.outage, now.outage),
     ]
-    rows += _combinations(before, now)
+    rows += _host_classes(before, now)
     rows += _phases(before, now)
     return Comparison(other.state.run_id, words.moment(other.started_s), rows)
 
@@ -104,17 +104,17 @@ def _spread(title: str, before: Spread | None, now: Spread | None) -> list[Compa
     ]
 
 
-def _combinations(before: Figures, now: Figures) -> list[ComparisonRow]:
+def _host_classes(before: Figures, now: Figures) -> list[ComparisonRow]:
     pairs: dict[tuple[str, str], list[Spread | None]] = {}
     for at, figures in ((1, now), (0, before)):
         for each in figures.distributions:
-            pairs.setdefault((each.combination, each.path), [None, None])[at] = each.spread
-    # Combinations that both runs have come first.
+            pairs.setdefault((each.host_class, each.path), [None, None])[at] = each.spread
+    # Host classes that both runs have come first.
     order = sorted(pairs.items(), key=lambda item: None in item[1])
     rows = []
-    for (combination, path), spreads in order[:_MOST_COMBINATIONS]:
+    for (host_class, path), spreads in order[:_MOST_HOST_CLASSES]:
         before_ms, now_ms = (spread.p50_ms if spread else None for spread in spreads)
-        rows.append(_time("%s, %s" % (clean(combination) or "no combination known", path), before_ms, now_ms))
+        rows.append(_time("%s, %s" % (clean(host_class) or "host class unknown", path), before_ms, now_ms))
     return [ComparisonRow("Median outage by hardware and kernel", heading=True), *rows] if rows else []
 
 

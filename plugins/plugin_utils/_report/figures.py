@@ -35,7 +35,7 @@ _FORECAST = ("prepare", "drain", "outage", "after")
 
 @dataclass(frozen=True)
 class Baseline:
-    """Median outage of hosts of a combination that went through firmware.
+    """Median outage of hosts of a host class that went through firmware.
 
     :ivar samples: number of reboots that it was measured in.
     """
@@ -51,7 +51,7 @@ class Savings:
     :ivar total_ms: sum over the hosts that have a baseline.
     :ivar hosts: number of hosts that have a baseline.
     :ivar rebooted: number of hosts that rebooted via kexec.
-    :ivar baselines: combination → its baseline.
+    :ivar baselines: host class → its baseline.
     """
 
     total_ms: float
@@ -149,7 +149,7 @@ class Figures:
 def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figures:
     """Figures of a run.
 
-    :param earlier: combination → outages through firmware in other runs, in milliseconds.
+    :param earlier: host class → outages through firmware in other runs, in milliseconds.
     """
     outages = sorted((host.state.outage_ms, host.name) for host in run.hosts if host.state.outage_ms is not None)
     return Figures(
@@ -176,30 +176,30 @@ def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figure
 
 
 def firmware_outages(hosts: Iterable[HostReport]) -> dict[str, list[float]]:
-    """Outages of hosts that were to go through firmware and did, by combination."""
+    """Outages of hosts that were to go through firmware and did, by host class."""
     found: dict[str, list[float]] = {}
     for host in hosts:
         state = host.state
         # A host that fell back to firmware, or had to be power-cycled, took longer for it.
         meant = state.method == state.path == FIRMWARE and all(each.code != "POWER_CYCLED" for each in state.reasons)
         if meant and state.outage_ms is not None:
-            found.setdefault(host.combination, []).append(state.outage_ms)
+            found.setdefault(host.host_class, []).append(state.outage_ms)
     return found
 
 
 def _saved(hosts: Sequence[HostReport], earlier: Mapping[str, Sequence[float]]) -> Savings | None:
-    measured = {combination: list(values) for combination, values in earlier.items()}
-    for combination, values in firmware_outages(hosts).items():
-        measured.setdefault(combination, []).extend(values)
+    measured = {host_class: list(values) for host_class, values in earlier.items()}
+    for host_class, values in firmware_outages(hosts).items():
+        measured.setdefault(host_class, []).extend(values)
     by_kexec = [host for host in hosts if host.state.path == KEXEC and host.state.outage_ms is not None]
-    compared = [host for host in by_kexec if measured.get(host.combination)]
+    compared = [host for host in by_kexec if measured.get(host.host_class)]
     if not compared:
         return None
     baselines = {
-        combination: Baseline(percentile(sorted(measured[combination]), 50), len(measured[combination]))
-        for combination in sorted({host.combination for host in compared})
+        host_class: Baseline(percentile(sorted(measured[host_class]), 50), len(measured[host_class]))
+        for host_class in sorted({host.host_class for host in compared})
     }
-    total_ms = sum(baselines[host.combination].p50_ms - (host.state.outage_ms or 0) for host in compared)
+    total_ms = sum(baselines[host.host_class].p50_ms - (host.state.outage_ms or 0) for host in compared)
     return Savings(total_ms, len(compared), len(by_kexec), baselines)
 
 

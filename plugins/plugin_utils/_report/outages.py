@@ -34,12 +34,12 @@ class Spread:
 
 @dataclass(frozen=True)
 class OutageDistribution:
-    """Outages of the hosts of one combination that took one path.
+    """Outages of the hosts of one host class that took one path.
 
     :ivar outages_ms: in ascending order.
     """
 
-    combination: str
+    host_class: str
     path: str
     spread: Spread
     outages_ms: list[float]
@@ -88,16 +88,16 @@ def spread_of(values: Iterable[float]) -> Spread:
 
 
 def distributions_of(hosts: Iterable[HostReport]) -> list[OutageDistribution]:
-    """Distributions of outages by combination and path, those of most hosts first."""
+    """Distributions of outages by host class and path, those of most hosts first."""
     groups: dict[tuple[str, str], list[float]] = {}
     for host in hosts:
         if host.state.outage_ms is not None and host.state.path:
-            groups.setdefault((host.combination, host.state.path), []).append(host.state.outage_ms)
+            groups.setdefault((host.host_class, host.state.path), []).append(host.state.outage_ms)
     made = []
-    for (combination, path), outages_ms in groups.items():
+    for (host_class, path), outages_ms in groups.items():
         spread = spread_of(outages_ms)
-        made.append(OutageDistribution(combination, path, spread, sorted(outages_ms)))
-    return sorted(made, key=lambda each: (-each.spread.count, each.combination, each.path))
+        made.append(OutageDistribution(host_class, path, spread, sorted(outages_ms)))
+    return sorted(made, key=lambda each: (-each.spread.count, each.host_class, each.path))
 
 
 def phase_times(host: HostReport) -> list[tuple[str, float, str | None]]:

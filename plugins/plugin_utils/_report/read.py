@@ -56,9 +56,9 @@ class HostReport:
         return status_of(self.state)
 
     @property
-    def combination(self) -> str:
+    def host_class(self) -> str:
         """Of hardware and kernel, or the kernel alone where nothing was said of the hardware; empty if that isn't known."""
-        return self.state.combination or self.state.release_after or self.state.release or self.state.release_before
+        return self.state.host_class or self.state.release_after or self.state.release or self.state.release_before
 
 
 @dataclass(frozen=True, slots=True)

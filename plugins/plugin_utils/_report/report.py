@@ -120,7 +120,7 @@ def _summary(report: RunReport, figures: Figures) -> dict[str, Any]:
 
 
 def _firmware_before(store: RunStore, run_id: str) -> dict[str, list[float]]:
-    """Outages through firmware in the newest runs, by combination. Journals that can't be read are left out."""
+    """Outages through firmware in the newest runs, by host class. Journals that can't be read are left out."""
     found: dict[str, list[float]] = {}
     for run in store.list()[:_RUNS_COMPARED]:
         if sum(map(len, found.values())) >= _REBOOTS_COMPARED:
@@ -132,8 +132,8 @@ def _firmware_before(store: RunStore, run_id: str) -> dict[str, list[float]]:
             replay(run.journal, state.read)
         except RolloutError:
             continue
-        for combination, outages_ms in firmware_outages(HostReport(host, -1) for host in state.hosts.values()).items():
-            found.setdefault(combination, []).extend(outages_ms)
+        for host_class, outages_ms in firmware_outages(HostReport(host, -1) for host in state.hosts.values()).items():
+            found.setdefault(host_class, []).extend(outages_ms)
     return found
 
 

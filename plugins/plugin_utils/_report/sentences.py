@@ -104,8 +104,8 @@ def saved_text(saved: Savings | None) -> str:
             )
         )
     measured = [
-        "%s %s (median of %d)" % (combination or "hosts of no known combination", words.ms(each.p50_ms), each.samples)
-        for combination, each in saved.baselines.items()
+        "%s %s (median of %d)" % (host_class or "hosts of an unknown class", words.ms(each.p50_ms), each.samples)
+        for host_class, each in saved.baselines.items()
     ]
     more = " and %d more" % (len(measured) - 5) if len(measured) > 5 else ""
     return "%s. Measured through firmware: %s%s." % (text, "; ".join(measured[:5]), more)

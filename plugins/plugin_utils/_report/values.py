@@ -71,7 +71,7 @@ def _host(run: RunReport, host: HostReport) -> dict[str, Any]:
     return {
         "host": host.name,
         "wave": run.waves[host.wave].name if host.wave >= 0 else None,
-        "combination": host.combination,
+        "host_class": host.host_class,
         **outcome_of(host.state).as_outcome(),
         "stages": [
             {"stage": each.stage.value, "start_s": round(each.start_s, 3), "end_s": round(each.end_s, 3)}

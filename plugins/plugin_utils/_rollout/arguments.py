@@ -22,7 +22,7 @@ CONNECTIONS = 64
 
 
 def rolling_argument_spec() -> dict[str, Any]:
-    """Types and choices. Combinations are checked where the options are read, so that errors carry a code."""
+    """Types and choices. What depends on several options is checked where the options are read, so that errors carry a code."""
     return {
         **image_argument_spec(),
         **policy_argument_spec(),

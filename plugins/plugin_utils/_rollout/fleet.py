@@ -41,10 +41,26 @@ from .host_run import HostRun
 ANSWER_TIMEOUT_S = 30.0
 
 # Options that are templated for each host. Until then their values may have any type.
-PER_HOST = ("domains", "combination", *PHASES, "power_hook", "probe")
+PER_HOST = ("domains", "host_class", *PHASES, "power_hook", "probe")
+PER_HOST_ALIASES = {"combination": "host_class"}
 
 # Options of ssh_config(5) that name jump hosts; option names are case-insensitive.
 _PROXY = re.compile(r"(proxyjump|proxycommand)\s*[=\s]\s*(.*)", re.IGNORECASE | re.DOTALL)
+
+
+def take_per_host(given: dict[str, Any]) -> dict[str, Any]:
+    """Take the options of :data:`PER_HOST`, under whichever name they are given, out of a task's arguments.
+
+    :raises RolloutError: C(SETTINGS_INVALID).
+    """
+    taken: dict[str, Any] = {}
+    for name in (*PER_HOST, *PER_HOST_ALIASES):
+        option = PER_HOST_ALIASES.get(name, name)
+        if name in given and option in taken:
+            raise RolloutError("SETTINGS_INVALID", "%s and %s mean the same; leave one of them out" % (option, name))
+        if name in given:
+            taken[option] = given.pop(name)
+    return taken
 
 
 @dataclass(frozen=True)
@@ -57,7 +73,7 @@ class HostOptions:
     """
 
     domains: Mapping[str, str]
-    combination: str
+    host_class: str
     hooks: Hooks
     address: str
     local: bool
@@ -129,7 +145,7 @@ class PlayFleet:
                 hooks = {field: _hooks(given.get(option), option) for option, field in _HOOKS.items()}
                 self._options[name] = HostOptions(
                     domains=_domains(given.get("domains")),
-                    combination=_combination(given.get("combination"), variables),
+                    host_class=_host_class(given.get("host_class"), variables),
                     hooks=Hooks(**hooks) if with_hooks else Hooks(),
                     address=connection.get("ansible_host") or name,
                     local=connection.get("ansible_connection") == "local",
@@ -150,9 +166,9 @@ class PlayFleet:
                 name=name,
                 domains=self._options[name].domains,
                 groups=self._hosts.groups(name),
-                combination=self._options[name].combination,
+                host_class=self._options[name].host_class,
                 last=self.goes_last(name, machines),
-                predicted=history.prediction(self._options[name].combination),
+                predicted=history.prediction(self._options[name].host_class),
             )
             for name in names
         ]
@@ -247,7 +263,7 @@ def _domains(value: Any) -> dict[str, str]:
     return {dimension: str(domain.raw) for dimension, domain in given.items() if domain.raw != ""}
 
 
-def _combination(value: Any, variables: Mapping[str, Any]) -> str:
+def _host_class(value: Any, variables: Mapping[str, Any]) -> str:
     """The user's value, or else the product and kernel from facts that were gathered."""
     if value:
         return str(value)

@@ -190,7 +190,7 @@ class HostRun:
                 reasons=result.reasons,
                 notes=result.notes or (),
                 duration_ms=self._ms_since(began),
-                combination=self._host.combination,
+                host_class=self._host.host_class,
             )
         )
         self._flight.phase = Phase.READY
@@ -294,7 +294,7 @@ class HostRun:
         if self._flight.came_back_from is None:
             return
         timeline = await self._reboot.timeline(
-            self._flight.came_back_from, healthy_at=self._healthy_at, drain=self._draining, combination=self._host.combination
+            self._flight.came_back_from, healthy_at=self._healthy_at, drain=self._draining, host_class=self._host.host_class
         )
         if timeline is not None:
             self._record(events.HostTimeline(host=self._name, timeline=timeline))

@@ -12,7 +12,7 @@ from random import Random
 from .hosts import Phases, Prediction
 from .percentiles import percentile
 
-#: Prediction for a host whose combination of hardware and kernel has not been rebooted yet: without drain or health hooks,
+#: Prediction for a host whose class has not been rebooted yet: without drain or health hooks,
 #: via kexec, with a p95 that leaves room for a full reboot through firmware.
 DEFAULT = Prediction(p50=Phases(5.0, 0.0, 30.0, 2.0), p95=Phases(20.0, 0.0, 180.0, 10.0))
 
@@ -21,23 +21,23 @@ _Z95 = 1.6449
 
 
 class History:
-    """Measured durations by combination; those without samples have the default prediction."""
+    """Measured durations by host class; those without samples have the default prediction."""
 
     def __init__(self, samples: Mapping[str, Sequence[Phases]], default: Prediction = DEFAULT) -> None:
-        self.samples = {combination: values for combination, values in samples.items() if values}
+        self.samples = {host_class: values for host_class, values in samples.items() if values}
         self._default = default
         # For each phase its median, and the ratio of its p95 to that.
         pairs = zip(astuple(default.p50), astuple(default.p95), strict=True)
         self._spread = [(p50, p95 / p50 if p50 else 1.0) for p50, p95 in pairs]
-        self._predictions = {combination: _prediction(values) for combination, values in self.samples.items()}
+        self._predictions = {host_class: _prediction(values) for host_class, values in self.samples.items()}
 
-    def prediction(self, combination: str) -> Prediction:
-        """Prediction for hosts of a combination. Percentiles are of each phase for itself."""
-        return self._predictions.get(combination, self._default)
+    def prediction(self, host_class: str) -> Prediction:
+        """Prediction for hosts of a class. Percentiles are of each phase for itself."""
+        return self._predictions.get(host_class, self._default)
 
-    def draw(self, combination: str, random: Random) -> Phases:
+    def draw(self, host_class: str, random: Random) -> Phases:
         """Draw durations for a host: a measured sample, or else values around the default."""
-        values = self.samples.get(combination)
+        values = self.samples.get(host_class)
         if values:
             return random.choice(values)
         # A log-normal distribution with one deviation for all phases: a slow machine is slow at everything.

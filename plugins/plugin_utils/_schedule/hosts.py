@@ -102,10 +102,10 @@ class Bystander(Member):
 class HostSpec(Member):
     """Host to reboot.
 
-    :ivar combination: of hardware and kernel; hosts with the same one are expected to behave alike.
+    :ivar host_class: of hardware and kernel; hosts with the same one are expected to behave alike.
     :ivar last: whether it goes after all others, because they are reached through it or it holds the lock.
     """
 
-    combination: str
+    host_class: str
     last: bool
     predicted: Prediction

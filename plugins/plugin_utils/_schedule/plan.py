@@ -99,9 +99,9 @@ def _canaries(hosts: Sequence[HostSpec], canaries: Canaries) -> list[HostSpec]:
     seen: set[str] = set()
     found = []
     for position, host in enumerate(hosts):
-        if position < canaries.count or (canaries.each_combination and host.combination not in seen):
+        if position < canaries.count or (canaries.each_host_class and host.host_class not in seen):
             found.append(host)
-            seen.add(host.combination)
+            seen.add(host.host_class)
     return found
 
 

@@ -64,7 +64,7 @@ class Scheduler:
     A refused host does not count, unless :meth:`seen` reports it down.
 
     :param start: monotonic seconds, like every time here.
-    :param samples: combination → outages of earlier runs in seconds, for C(stop_on_regression).
+    :param samples: host class → outages of earlier runs in seconds, for C(stop_on_regression).
     :param done: final statuses of hosts in the run that is resumed, in the order in which they ended. Failures among them
         count. A host that was skipped or discarded starts over; report one that is down by :meth:`seen`.
     """

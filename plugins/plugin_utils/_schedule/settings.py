@@ -32,10 +32,10 @@ EVERYTHING = "all"
 
 @dataclass(frozen=True)
 class Canaries:
-    """Canaries: the first C(count) hosts, with C(each_combination) also the first host of each, and the pause after them."""
+    """Canaries: the first C(count) hosts, with C(each_host_class) also the first host of each, and the pause after them."""
 
     count: int = 0
-    each_combination: bool = False
+    each_host_class: bool = False
     soak_s: float = 0.0
 
 
@@ -57,7 +57,7 @@ class FailureBudget:
 class Regression:
     """Criterion for an outage that is long enough to stop the rollout.
 
-    :ivar margin: percentage above the p95 of the host's combination.
+    :ivar margin: percentage above the p95 of the host's class.
     :ivar samples: number of outages that have to be known before any is judged.
     """
 
@@ -115,10 +115,10 @@ def _max_unavailable(value: Value) -> dict[str, Amount]:
 
 
 def _canaries(value: Value) -> Canaries:
-    given = value.options(("count", "each_combination", "soak"))
+    given = value.options(("count", "each_host_class", "soak"), aliases={"each_combination": "each_host_class"})
     return Canaries(
         count=given.get("count", 0).count(),
-        each_combination=given.get("each_combination", False).boolean(),
+        each_host_class=given.get("each_host_class", False).boolean(),
         soak_s=given.get("soak", 0).seconds(),
     )
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Strip plots of the outages of each combination of hardware and kernel."""
+"""Strip plots of the outages of each host class."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_STRIPS = 30
 
 @dataclass(frozen=True)
 class Strip:
-    """Outages of one combination and path, with their figures.
+    """Outages of one host class and path, with their figures.
 
     :ivar run: name of the run or way they are from, where there are several.
     """
@@ -37,7 +37,7 @@ class Strip:
 class StripPlot:
     """Strips of one path on one axis: outages through firmware would leave those by kexec no room.
 
-    :ivar left_out: number of combinations that are not shown.
+    :ivar left_out: number of host classes that are not shown.
     """
 
     path: str
@@ -61,9 +61,9 @@ def strip_plots(runs: Sequence[tuple[str, Sequence[OutageDistribution]]]) -> lis
 def _strip_plot(path: str, named: list[tuple[str, OutageDistribution]], several: bool) -> StripPlot:
     scale = Scale(0.0, max(each.spread.longest_ms for _name, each in named) / 1000 * 1.02 or 1.0)
     ticks = scale.time_ticks()
-    # Strips of one combination stand together.
-    order = {each.combination: at for at, (_name, each) in reversed(list(enumerate(named)))}
-    shown = sorted(named, key=lambda each: order[each[1].combination])[:_MOST_STRIPS]
+    # Strips of one host class stand together.
+    order = {each.host_class: at for at, (_name, each) in reversed(list(enumerate(named)))}
+    shown = sorted(named, key=lambda each: order[each[1].host_class])[:_MOST_STRIPS]
     return StripPlot(
         path=path,
         strips=[Strip(each, name if several else "", _drawing(each, scale, ticks)) for name, each in shown],

@@ -22,7 +22,7 @@ from .svg import Bar
 
 # Each host of a fleet of so many has a chart.
 _MOST_WATERFALLS = 12
-# Of a larger fleet there are so many failed and slowest hosts, and a typical one of so many combinations.
+# For larger fleets: how many failed hosts, how many of the slowest, and how many host classes with a typical host each.
 _FAILED = 5
 _SLOWEST = 5
 _TYPICAL = 12
@@ -97,7 +97,7 @@ def _chosen(hosts: Sequence[HostReport]) -> list[tuple[HostReport, str]]:
         chosen.setdefault(host.name, (host, "among the slowest"))
     kinds: dict[tuple[str, str], list[HostReport]] = {}
     for host in with_outage:
-        kinds.setdefault((host.combination, host.state.path), []).append(host)
+        kinds.setdefault((host.host_class, host.state.path), []).append(host)
     for members in sorted(kinds.values(), key=len, reverse=True)[:_TYPICAL]:
         typical = members[len(members) // 2]
         chosen.setdefault(typical.name, (typical, "typical of %s" % counted(len(members), "host")))
@@ -142,8 +142,8 @@ def _about(host: HostReport, early: Sequence[_Piece]) -> list[str]:
     said = []
     if state.outage_ms is not None:
         said.append("down for %s" % words.with_error(state.outage_ms, state.outage_error_ms or 0))
-    if host.combination:
-        said.append(clean(host.combination))
+    if host.host_class:
+        said.append(clean(host.host_class))
     if host.timeline is None:
         said.append("no timeline, only what the controller saw")
     if early:

@@ -19,14 +19,14 @@ ENOUGH = reason("CONTROL_NODE", "somebody said stop")
 
 def host(
     name: str,
-    combination: str = "c",
+    host_class: str = "c",
     last: bool = False,
     groups: Sequence[str] = (),
     predicted: Prediction = PREDICTION,
     **domains: str,
 ) -> HostSpec:
     """A host to reboot."""
-    return HostSpec(name, domains, frozenset(groups), combination, last, predicted)
+    return HostSpec(name, domains, frozenset(groups), host_class, last, predicted)
 
 
 def bystander(name: str, groups: Sequence[str] = (), **domains: str) -> Bystander:

@@ -48,7 +48,7 @@ def prepared(host: str) -> Record:
         predicted_ms={"outage": 9000},
         notes=({"code": "VIRTIO_NO_RESET", "message": "no check", "hint": ""},),
         duration_ms=2100,
-        combination="qemu/" + RELEASE,
+        host_class="qemu/" + RELEASE,
     ).as_record()
 
 

@@ -159,3 +159,10 @@ def test_options() -> None:
 )
 def test_options_that_make_no_sense(read: Callable[[Options], Any], raw: Any, message: str) -> None:
     assert message_of(lambda value: read(value.options(("a", "b", "c"))), raw) == message
+
+
+def test_options_have_other_names() -> None:
+    value = setting({"old": 1, "other": None}, "option")
+    assert value.options(("new",), aliases={"old": "new", "other": "new"})["new"].path == "option.old"
+    with pytest.raises(RolloutError, match="option has new under both of its names"):
+        setting({"old": 1, "new": 1}, "option").options(("new",), aliases={"old": "new"})

@@ -82,3 +82,10 @@ def test_what_is_documented_for_3_a_m_works(tmp_path: Path, number: int) -> None
     for line, expected in zip(printed, PRINTED[number].split("|"), strict=True):
         words = [expected] if expected.startswith("{") else expected.split()
         assert all(word in line for word in words), line
+
+
+def test_a_field_of_an_earlier_journal_is_read_under_its_new_name() -> None:
+    (prepared,) = [each for each in night() if each["event"] == "host_prepared" and each["host"] == "web1"]
+    earlier = {**prepared, "combination": prepared["host_class"]}
+    del earlier["host_class"]
+    assert earlier["combination"] and events.event_of(earlier) == events.event_of(prepared)

@@ -116,7 +116,7 @@ def test_what_is_known_of_a_host_that_is_done() -> None:
     assert (host.path, host.boot_id_after, host.release_after, host.detected_by) == ("kexec", NEW, RELEASE, "banner")
     assert (host.prepare_ms, host.drain_ms, host.outage_ms, host.outage_error_ms) == (2100, 320, 8400, 250)
     assert (host.login_ms, host.after_ms, host.total_ms) == (700, 330, 10500)
-    assert (host.predicted_ms, host.combination) == ({"outage": 9000}, "qemu/" + RELEASE)
+    assert (host.predicted_ms, host.host_class) == ({"outage": 9000}, "qemu/" + RELEASE)
     assert (host.probe_seen_by, host.probe_outage_ms, host.probe_outage_error_ms) == ("tcp 443", 9100, 80)
     assert [note["code"] for note in host.notes] == ["VIRTIO_NO_RESET"]
     assert set(host.hooks) == {("before", "lb"), ("after", "lb")}

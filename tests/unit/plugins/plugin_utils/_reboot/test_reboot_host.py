@@ -57,7 +57,7 @@ def test_the_timeline_is_told_what_was_seen_from_here(host: Host) -> None:
     assert outage["duration_ns"] == result["outage_ms"] * 10**6 and outage["error_ns"] == result["outage_error_ms"] * 10**6
     assert outage["seen_by"] == "ssh"
     assert seen["stage"]["start_ns"] < outage["start_ns"] < outage["start_ns"] + outage["duration_ns"] < seen["healthy_ns"]
-    assert "drain" not in seen and "combination" not in seen, "not of a reboot by itself"
+    assert "drain" not in seen and "host_class" not in seen, "not of a reboot by itself"
 
 
 def test_all_times_are_of_one_clock_however_that_is_set_meanwhile(host: Host) -> None:

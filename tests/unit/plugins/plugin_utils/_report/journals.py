@@ -25,7 +25,7 @@ RELEASE, RELEASE_BEFORE = "6.12.117+deb13-amd64", "6.12.110+deb13-amd64"
 OLD, NEW = "0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55", "3c1f5a52-54c7-4bd7-9a3c-0f4dd1c0f0aa"
 
 #: Hardware and kernel → share of the fleet, and how much slower than the first.
-COMBINATIONS: Mapping[str, tuple[float, float]] = {
+HOST_CLASSES: Mapping[str, tuple[float, float]] = {
     "PowerEdge R7625 6.12.117+deb13-amd64": (0.6, 1.0),
     "ProLiant DL385 Gen11 6.12.117+deb13-amd64": (0.3, 1.35),
     "AS-2125HS-TNR 6.12.117+deb13-amd64": (0.1, 2.1),
@@ -51,7 +51,7 @@ HOSTILE = (
     "日本語のホスト",
 )
 
-# Of the first combination, in milliseconds: median of each phase of the outage.
+# Of the first host class, in milliseconds: median of each phase of the outage.
 _KEXEC = {"stop_units": 3900, "jump": 96, "kernel": 1450, "initrd": 2300, "userspace": 2600, "network": 900, "ssh": 350}
 _FIRMWARE = {"stop_units": 3900, "firmware": 118_000, "loader": 5200, "kernel": 1700, "initrd": 2300, "userspace": 2700}
 _FIRMWARE.update(network=950, ssh=350)
@@ -91,10 +91,10 @@ Timed = tuple[float, Record]
 def records_of(night: Night) -> list[Timed]:
     """The records of a run, with the seconds since its beginning."""
     draw = random.Random(night.seed)
-    combinations = list(COMBINATIONS)
-    weights = [share for share, _slower in COMBINATIONS.values()]
+    classes = list(HOST_CLASSES)
+    weights = [share for share, _slower in HOST_CLASSES.values()]
     names = list(night.names) or ["web%0*d" % (len(str(night.hosts)), number) for number in range(1, night.hosts + 1)]
-    kinds = dict(zip(names, draw.choices(combinations, weights, k=len(names)), strict=True))
+    kinds = dict(zip(names, draw.choices(classes, weights, k=len(names)), strict=True))
     settings = settings_from({**night.settings, "failure_budget": "100%"})
     specs = [HostSpec(name, {}, frozenset(), kinds[name], False, _prediction(kinds[name])) for name in names]
     plan = make_plan(specs, [], settings, 0)
@@ -142,7 +142,7 @@ def big(hosts: int, **more: Any) -> list[Timed]:
 
 
 def hostile_run() -> list[Timed]:
-    """Everything that comes from outside is hostile: names, hooks, reasons, units, sources, combinations, settings."""
+    """Everything that comes from outside is hostile: names, hooks, reasons, units, sources, host classes, settings."""
     timed = records_of(Night(hosts=len(HOSTILE), names=HOSTILE, failures=0.2, refusals=0.1, timelines=1, seed=5))
     for number, (at_s, record) in enumerate(timed):
         text = HOSTILE[number % len(HOSTILE)]
@@ -157,7 +157,7 @@ def hostile_run() -> list[Timed]:
         elif event == "hook_ended":
             record.update(hook=text, message=text + "\n" + HOSTILE[0], ok=False)
         elif event == "host_prepared":
-            record["combination"] = text
+            record["host_class"] = text
         elif event == "host_verified":
             record["path"] = text
         elif event in ("host_failed", "host_refused"):
@@ -200,7 +200,7 @@ def host_timeline(host: str, timeline: Mapping[str, Any]) -> Record:
 
 
 def _prediction(kind: str) -> Prediction:
-    slower = COMBINATIONS[kind][1]
+    slower = HOST_CLASSES[kind][1]
     return Prediction(Phases(6.0, 2.0, 11.5 * slower, 3.0), Phases(9.0, 6.0, 15.0 * slower, 8.0))
 
 
@@ -221,7 +221,7 @@ class _Way:
 
         :param well: for the canary, without which no other host would go.
         """
-        slower = COMBINATIONS[kind][1] * night.slower
+        slower = HOST_CLASSES[kind][1] * night.slower
         refused = draw.random() < night.refusals and not well
         failed = not refused and not well and draw.random() < night.failures
         path = "firmware" if draw.random() < night.firmware else "kexec"
@@ -255,7 +255,7 @@ class _Way:
             predicted_ms=spec.predicted.as_ms(),
             reasons=tuple(notes),
             duration_ms=round(phases.prepare_s * 1000),
-            combination=spec.combination,
+            host_class=spec.host_class,
         ).as_record()
         trigger_s = go_s + phases.drain_s
         down_s = trigger_s + 0.9
@@ -339,7 +339,7 @@ class _Way:
             "path": self.path,
             "release": RELEASE,
             "release_before": RELEASE_BEFORE,
-            "combination": None,
+            "host_class": None,
             "start": utc(begun_s),
             "clock": {"offset_ms": 12.3, "error_ms": 4.5},
             "phases": [

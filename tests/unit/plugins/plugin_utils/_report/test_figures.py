@@ -24,7 +24,7 @@ NOTE = reason("POWER_CYCLED", "it did not come back by itself")
 
 
 def host(
-    name: str, outage_ms: int, path: str = "kexec", method: str = "", combination: str = "a", reasons: Any = ()
+    name: str, outage_ms: int, path: str = "kexec", method: str = "", host_class: str = "a", reasons: Any = ()
 ) -> list[Record]:
     """A host that was rebooted."""
     forecast = {"prepare": 1000, "drain": 500, "outage": 10_000, "after": 2000}
@@ -40,7 +40,7 @@ def host(
             release_before="6.11",
             predicted_ms={"p50": forecast, "p95": {**forecast, "outage": 20_000}},
             duration_ms=1000,
-            combination=combination,
+            host_class=host_class,
         ).as_record(),
         events.HostDraining(host=name).as_record(),
         events.HostDrained(host=name, duration_ms=600).as_record(),
@@ -93,7 +93,7 @@ def test_the_headline_figures() -> None:
 
 def test_saved_is_against_firmware_that_was_measured() -> None:
     # Two by kexec of a kind of which one went through firmware, and one of a kind of which none did.
-    made = figures(host("a", 9000), host("b", 11_000), host("c", 70_000, "firmware"), host("d", 5000, combination="other"))
+    made = figures(host("a", 9000), host("b", 11_000), host("c", 70_000, "firmware"), host("d", 5000, host_class="other"))
     assert made.saved is not None
     assert made.saved.total_ms == 2 * 70_000 - 9000 - 11_000
     assert (made.saved.hosts, made.saved.rebooted) == (2, 3)
@@ -222,9 +222,9 @@ def test_a_run_that_did_not_come_to_its_end_is_not_held_against_its_forecast() -
     assert figures(host("a", 9000), [ended], terms=terms()).run_forecast is None
 
 
-def test_distribution_by_combination_and_path() -> None:
-    made = figures(host("a", 3000), host("b", 1000), host("c", 9000, "firmware"), host("d", 2000, combination="z")).distributions
-    assert [(each.combination, each.path, each.outages_ms) for each in made] == [
+def test_distribution_by_host_class_and_path() -> None:
+    made = figures(host("a", 3000), host("b", 1000), host("c", 9000, "firmware"), host("d", 2000, host_class="z")).distributions
+    assert [(each.host_class, each.path, each.outages_ms) for each in made] == [
         ("a", "kexec", [1000, 3000]),
         ("a", "firmware", [9000]),
         ("z", "kexec", [2000]),

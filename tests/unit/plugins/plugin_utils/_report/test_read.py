@@ -144,13 +144,13 @@ def test_the_end_of_an_unfinished_journal() -> None:
     assert not run.state.ended
 
 
-def test_the_kernel_stands_for_a_combination_that_is_not_known() -> None:
+def test_the_kernel_stands_for_a_class_that_is_not_known() -> None:
     timed = [(0.0, stories.started(["web1"])), *way("web1", *TIMES)]
-    assert run_of(timed).hosts[0].combination == "qemu/" + stories.RELEASE
+    assert run_of(timed).hosts[0].host_class == "qemu/" + stories.RELEASE
     for _at_s, record in timed:
         if record["event"] == "host_prepared":
-            record["combination"] = ""
-    assert run_of(timed).hosts[0].combination == stories.RELEASE
+            record["host_class"] = ""
+    assert run_of(timed).hosts[0].host_class == stories.RELEASE
 
 
 def test_a_story_with_every_event_from_its_file(tmp_path: Path) -> None:

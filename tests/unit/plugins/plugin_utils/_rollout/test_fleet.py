@@ -10,7 +10,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import Rollout
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import CommandOnHost
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet, take_per_host
 
 from .inventory import Inventory, trusted
 
@@ -113,14 +113,14 @@ def test_options_are_each_host_s_own() -> None:
     found = fleet(
         {"a": {"rack": "r1", "row": "x"}, "b": {"rack": "r2", "row": ""}},
         domains={"rack": "{{ rack }}", "row": "{{ row }}"},
-        combination="{{ rack }}-model",
+        host_class="{{ rack }}-model",
         before={"command": ["drain", "{{ inventory_hostname }}"]},
         after=[{"command": ["undrain", "{{ inventory_hostname }}"]}],
     )
     found.read(["a", "b"])
     assert found.options("a").domains == {"rack": "r1", "row": "x"}
     assert found.options("b").domains == {"rack": "r2"}, "an empty domain is none"
-    assert [found.options(name).combination for name in "ab"] == ["r1-model", "r2-model"]
+    assert [found.options(name).host_class for name in "ab"] == ["r1-model", "r2-model"]
     (drain,) = found.options("b").hooks.before
     assert drain.action == CommandOnHost(("drain", "b")), "one hook stands for itself"
     assert len(found.options("a").hooks.after) == 1
@@ -129,10 +129,10 @@ def test_options_are_each_host_s_own() -> None:
 def test_without_being_told_hosts_are_alike_by_product_and_kernel() -> None:
     found = fleet({"a": {"ansible_facts": {"product_name": "R640", "kernel": "6.12"}}, "b": {}})
     found.read(["a", "b"])
-    assert [found.options(name).combination for name in "ab"] == ["R640 6.12", ""]
+    assert [found.options(name).host_class for name in "ab"] == ["R640 6.12", ""]
 
 
-@pytest.mark.parametrize("option", ["domains", "combination", "before", "after", "on_failure", "power_hook"])
+@pytest.mark.parametrize("option", ["domains", "host_class", "before", "after", "on_failure", "power_hook"])
 def test_what_can_t_be_templated_is_named_with_its_host(option: str) -> None:
     told = refusal(fleet({"a": {"rack": "r1"}, "b": {}}, **{option: {"command": ["{{ rack }}"]}}), "a", "b")
     assert told.startswith("%s of b: " % option) and "'rack' is undefined" in told
@@ -162,3 +162,11 @@ def test_the_machine_that_runs_the_playbook_is_refused() -> None:
     with pytest.raises(RebootError) as caught:
         found.session("a")
     assert caught.value.reason.code == "CONTROL_NODE"
+
+
+def test_options_for_each_host_are_taken_under_either_name() -> None:
+    arguments = {"combination": "{{ model }}", "domains": {"rack": "a"}, "window": 3}
+    assert take_per_host(arguments) == {"host_class": "{{ model }}", "domains": {"rack": "a"}}
+    assert arguments == {"window": 3}
+    with pytest.raises(RolloutError, match="host_class and combination mean the same; leave one of them out"):
+        take_per_host({"host_class": "a", "combination": "a"})

@@ -74,7 +74,7 @@ class World:
     def __init__(self, *names: str, hooks: Mapping[str, Any] | None = None, fallback: str = "none", **options: Any) -> None:
         self.hosts = {name: Host(name) for name in names}
         self.domains: dict[str, dict[str, str]] = {}
-        self.combination = ""
+        self.host_class = ""
         # Machines that are not rebooted, and hosts that there is no way to.
         self.bystanders: dict[str, Host] = {}
         self.down_at_start: list[str] = []
@@ -214,7 +214,7 @@ class World:
                 name=name,
                 domains=self.domains.get(name, {}),
                 groups=frozenset({"all"}),
-                combination=self.combination,
+                host_class=self.host_class,
                 last=False,
                 predicted=DEFAULT,
             )

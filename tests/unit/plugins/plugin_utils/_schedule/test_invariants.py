@@ -104,7 +104,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         "window": draw(st.integers(1, 8)),
         "max_unavailable": max_unavailable,
         "min_available": draw(st.dictionaries(st.sampled_from(["web", "db"]), st.integers(0, 5))),
-        "canaries": {"count": draw(st.integers(0, 2)), "each_combination": draw(st.booleans()), "soak": draw(st.integers(0, 30))},
+        "canaries": {"count": draw(st.integers(0, 2)), "each_host_class": draw(st.booleans()), "soak": draw(st.integers(0, 30))},
         "waves": draw(st.sampled_from([[], [1, "50%"], ["10%"], [3, 7]])),
         "wave_soak": draw(st.integers(0, 20)),
         "failure_budget": draw(

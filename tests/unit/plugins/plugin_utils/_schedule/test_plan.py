@@ -70,10 +70,10 @@ def test_canaries_waves_and_those_that_go_last() -> None:
     assert [wave.soak_s for wave in made.waves] == [60, 30, 30, 30, 0]
 
 
-def test_a_canary_of_each_combination() -> None:
+def test_a_canary_of_each_host_class() -> None:
     hosts = [host("a", "x"), host("b", "x"), host("c", "y"), host("d", "y"), host("e", "z", last=True)]
-    assert waves(plan(hosts, canaries={"each_combination": True})) == {"canary": "a c", "wave 1": "b d", "last": "e"}
-    assert waves(plan(hosts, canaries={"each_combination": True, "count": 2}))["canary"] == "a b c"
+    assert waves(plan(hosts, canaries={"each_host_class": True})) == {"canary": "a c", "wave 1": "b d", "last": "e"}
+    assert waves(plan(hosts, canaries={"each_host_class": True, "count": 2}))["canary"] == "a b c"
 
 
 def test_waves_of_few_hosts() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Outages that are too long for their combination."""
+"""Outages that are too long for their class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_the_margin_is_above_the_p95() -> None:
     assert "b had an outage of 30.1 s, more than 50% above 20.0 s" in verdict.message
 
 
-def test_this_run_counts_too_and_combinations_stand_for_themselves() -> None:
+def test_this_run_counts_too_and_classes_stand_for_themselves() -> None:
     outages = Outages(Regression(samples=2), {"other": [1000.0] * 9})
     assert outages.judge(host("a"), 10.0) is None
     assert outages.judge(host("b"), 10.0) is None

@@ -30,13 +30,17 @@ def test_what_is_not_given_has_its_default() -> None:
     assert settings_from({"stop_on_regression": {"margin": None}}).regression == Regression()
 
 
+def test_canaries_take_the_earlier_name_of_each_host_class() -> None:
+    assert settings_from({"canaries": {"each_combination": True}}).canaries.each_host_class
+
+
 def test_everything() -> None:
     settings = settings_from(
         {
             "window": "10%",
             "max_unavailable": {"rack": 1, "all": "20%"},
             "min_available": {"web": "80%"},
-            "canaries": {"count": 2, "each_combination": True, "soak": 60},
+            "canaries": {"count": 2, "each_host_class": True, "soak": 60},
             "waves": [1, "10%", "50%"],
             "wave_soak": 30,
             "failure_budget": {"total": "5%", "consecutive": 2, "each_domain": {"rack": 1}},
@@ -70,7 +74,7 @@ def test_bare_amounts() -> None:
 def test_variables_from_a_command_line_are_text() -> None:
     settings = settings_from(
         {
-            "canaries": {"count": "2", "each_combination": "no", "soak": "60"},
+            "canaries": {"count": "2", "each_host_class": "no", "soak": "60"},
             "failure_budget": {"total": "3", "consecutive": "2"},
             "stop_on_regression": {"samples": "3"},
         }
@@ -94,7 +98,7 @@ def test_variables_from_a_command_line_are_text() -> None:
         ({"canaries": {"count": -1}}, "canaries.count"),
         ({"canaries": {"count": True}}, "canaries.count"),
         ({"canaries": {"soak": -1}}, "canaries.soak"),
-        ({"canaries": {"each_combination": "perhaps"}}, "canaries.each_combination"),
+        ({"canaries": {"each_host_class": "perhaps"}}, "canaries.each_host_class"),
         ({"waves": "10%"}, "waves"),
         ({"waves": 10}, "waves"),
         ({"waves": [0, 5]}, "waves"),

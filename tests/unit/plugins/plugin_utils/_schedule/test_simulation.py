@@ -94,7 +94,7 @@ def test_ten_thousand_hosts() -> None:
         window=2000,
         max_unavailable={"rack": 10, "row": 400, "zone": "30%"},
         min_available={"web": "60%"},
-        canaries={"count": 5, "each_combination": True, "soak": 60},
+        canaries={"count": 5, "each_host_class": True, "soak": 60},
         waves=[1, "10%"],
         failure_budget={"total": "10%", "each_domain": {"row": 100}},
         stop_on_regression={"margin": "100%"},

@@ -63,7 +63,7 @@ class Golden(World):
     def __init__(self, directory: Path, *names: str, **options: Any) -> None:
         super().__init__(*names, **options)
         self.commit_s = 0.0
-        self.combination = "qemu/2"
+        self.host_class = "qemu/2"
         self.reboot_timeout_s = 40.0
         for number, host in enumerate(self.hosts.values()):
             host.module_s += number * _APART_S

@@ -78,7 +78,7 @@ _HOST_FIELDS = (
     "resume",
     "reason",
     "down",
-    "combination",
+    "host_class",
     "boot_id",
     "release_before",
     "release",
@@ -241,7 +241,7 @@ def _host_report(host: HostReport) -> dict[str, Any]:
     return {
         "status": host.status,
         "wave": host.wave,
-        "combination": host.combination,
+        "host_class": host.host_class,
         "stretches": ["%s %.3f to %.3f" % (each.stage.value, each.start_s, each.end_s) for each in host.stretches],
         "boot": _line(_plain(host.timeline)) if host.timeline else None,
     }
