@@ -47,13 +47,13 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         given = dict(self._task.args)
-        names = list(task_vars["ansible_play_hosts"])
         try:
             raw = take_per_host(given)
             checked = ArgumentSpecValidator(rolling_argument_spec()).validate(given)
             if checked.error_messages:
                 raise AnsibleActionFail("; ".join(checked.error_messages))
             options = checked.validated_parameters
+            names = list(task_vars["ansible_play_hosts"])
             if list(task_vars["ansible_play_batch"]) != names:
                 raise RolloutError("SERIAL", "the play has serial, so this task would see only a part of its hosts at a time")
             rolling = Rolling(

@@ -171,7 +171,8 @@ def yaml_of(path: Path) -> Any:
 
 # Variables.
 
-_WHOLE = re.compile(r"\{\{ (?P<variable>\w+)(?P<omit> \| default\(omit(?P<empty>, true)?\))? \}\}")
+# Its earlier name may stand behind a variable.
+_WHOLE = re.compile(r"\{\{ (?P<variable>\w+)(?: \| default\((?!omit)\w+\))?(?P<omit> \| default\(omit(?P<empty>, true)?\))? \}\}")
 
 
 @dataclass(frozen=True)

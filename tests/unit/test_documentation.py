@@ -390,7 +390,9 @@ def test_what_is_left_out_is_of_modules_that_are_used() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_variables_of_a_role_are_those_that_its_tasks_use(role: str) -> None:
-    assert variables_from_outside("roles/" + role) == set(role_options(role))
+    options = role_options(role)
+    earlier_names = {alias for option in options.values() for alias in option.get("aliases", ())}
+    assert variables_from_outside("roles/" + role) == options.keys() | earlier_names
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -426,8 +428,8 @@ def compare(each: Passed, of_role: Mapping[str, Any], of_module: Mapping[str, An
     assert each.if_undefined == ("default" not in of_role) or each.if_empty, each
     no_default = "default" not in of_role or (each.if_empty and not of_role["default"])
     default = option[1].default if no_default or each.variable in DEFAULTS_OF_ROLES else variable[1].default
-    # A variable has one name.
-    assert replace(variable[1], default=default) == replace(option[1], aliases=frozenset()), each
+    # Other names of a variable are variables, too.
+    assert replace(variable[1], default=default, aliases=frozenset()) == replace(option[1], aliases=frozenset()), each
     # The module documents suboptions, and checks them; a role may leave both to it.
     assert below == below_option or (not below and (each.module, each.option) in links(of_role)), each
 
