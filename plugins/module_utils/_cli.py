@@ -48,7 +48,7 @@ class ConsoleCommand:
             self._say(json.dumps(presented, indent=1, sort_keys=True))
             return
         verdict, staged = presented["verdict"], presented["staged"]
-        self._say("booted   %s by %s" % (presented["kernel"]["release"], presented["boot"]["path"]))
+        self._say("booted   %s via %s" % (presented["kernel"]["release"], presented["boot"]["path"]))
         self._say("staged   %s" % (_describe(staged) if staged else "an unknown image" if presented["loaded"] else "nothing"))
         self._say("verdict  %s" % (_describe_verdict(verdict)))
         for each in presented["blockers"] + verdict["notes"]:
@@ -78,7 +78,7 @@ class ConsoleCommand:
         self._say("unstaged %s" % ("what was loaded" if self._stager(facts).unstage() else "nothing was loaded"))
 
     def reboot(self, args: argparse.Namespace) -> None:
-        """Reboot by kexec, into the staged image unless another is asked for."""
+        """Reboot via kexec, into the staged image unless another is asked for."""
         require_root()
         self._heed_risks()
         facts = gather(self._files, self._run)
@@ -138,7 +138,7 @@ _IMAGE_NAMES = {FAST: "fast image", BZIMAGE: "bzImage"}
 
 
 def _describe_way(way: Dict[str, Any]) -> str:
-    return "%s by %s, integrity %s" % (_IMAGE_NAMES[way["image"]], way["loader"], way["integrity"])
+    return "%s via %s, integrity %s" % (_IMAGE_NAMES[way["image"]], way["loader"], way["integrity"])
 
 
 def _describe(staged: Dict[str, Any]) -> str:
@@ -172,7 +172,7 @@ def _request(args: argparse.Namespace) -> StagingRequest:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="fleet-kexec", description="Reboot this host by kexec, as the collection fleet.kexec does."
+        prog="fleet-kexec", description="Reboot this host via kexec, as the collection fleet.kexec does."
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.required = True
@@ -193,7 +193,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     commands.add_parser("stage", parents=[image], help="load a kernel for the next kexec")
     unstage = commands.add_parser("unstage", help="unload whatever is loaded")
     unstage.add_argument("--dry-run", action="store_true", help="say what would be done")
-    commands.add_parser("reboot", parents=[image], help="reboot by kexec, into what is staged unless something else is asked for")
+    commands.add_parser(
+        "reboot", parents=[image], help="reboot via kexec, into what is staged unless something else is asked for"
+    )
     return parser.parse_args(arguments)
 
 

@@ -51,6 +51,12 @@ def clean(text: str) -> str:
     return " ".join("".join(kept).split())
 
 
+def by_path(path: str) -> str:
+    """Path in a sentence, such as C(via kexec)."""
+    known = {"kexec": "via kexec", "firmware": "through firmware", "": "by an unknown path"}
+    return known.get(path) or "by %s" % clean(path)
+
+
 def columns_of(text: str) -> int:
     """Number of columns that a clean text takes on a terminal."""
     return len(text) if text.isascii() else sum(map(_columns, text))

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-#: What reboots by kexec do today.
+#: What reboots via kexec do today.
 TODAY = "kexec -s bzImage"
 #: The least work there is: a kernel that needs no unpacking, and no check.
 LEAST = "kexec -c -i vmlinux"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, fleet.kexec contributors
-"""Reboot after reboot by kexec, and nothing is lost, left or longer than it was.
+"""Reboot after reboot via kexec, and nothing is lost, left or longer than it was.
 
 SOAK_REBOOTS says how many, SOAK_SEED which staging options are drawn; SOAK_RESULT is a file that the figures go to, after each.
 """
@@ -157,7 +157,7 @@ def soak(host: Host) -> Iterator[Soak]:
 
 
 def reboot(host: Host, options: dict[str, Any]) -> dict[str, Any]:
-    """Reboot by kexec, with these options."""
+    """Reboot via kexec, with these options."""
     arguments = {"method": "kexec", "reboot_timeout": 600, **options}
     result: dict[str, Any] = host.ansible("fleet.kexec.reboot", json.dumps(arguments), become=True, check=False)
     assert not result.get("failed"), result

@@ -47,7 +47,7 @@ class Kexec:
             self.unload()
             raise KexecError(
                 "LOAD_FAILED",
-                "kexec could not load %s by %s (exit code %d): %s" % (kernel, loader, result.rc, result.last_words()),
+                "kexec could not load %s via %s (exit code %d): %s" % (kernel, loader, result.rc, result.last_words()),
             )
         if not self.loaded():
             raise KexecError(

@@ -112,5 +112,5 @@ def risks(surroundings: Surroundings, kexecs: Optional[int]) -> List[Reason]:
         *_some(_of_console, surroundings.console),
     ]
     if kexecs is not None and kexecs > KEXECS_MAX:
-        found.append(reason("MANY_KEXECS", "the host was rebooted by kexec %d times since firmware last booted it" % kexecs))
+        found.append(reason("MANY_KEXECS", "the host was rebooted via kexec %d times since firmware last booted it" % kexecs))
     return found

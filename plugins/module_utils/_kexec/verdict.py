@@ -228,7 +228,7 @@ def _notes(facts: HostFacts, candidate: Candidate, preferences: Preferences, cho
         notes.append(
             reason(
                 "SLOWER_THAN_AUTO",
-                "%s by %s with %s takes about %d ms, %s by %s with %s about %d ms"
+                "%s via %s with %s takes about %d ms, %s via %s with %s about %d ms"
                 % (*chosen.way, round(chosen.total_ms), *best.way, round(best.total_ms)),
             )
         )

@@ -65,7 +65,7 @@ def counts(progress: Progress) -> list[str]:
     allowed = " of %d allowed" % progress.failure_budget if progress.failure_budget else ""
     parts = ["%d of %d done" % (number[Status.DONE], progress.total), "%d failed%s" % (number[Status.FAILED], allowed)]
     if not state.ended or number[Status.IN_FLIGHT]:
-        parts.append("%d%s out" % (number[Status.IN_FLIGHT], window))
+        parts.append("%d%s in flight" % (number[Status.IN_FLIGHT], window))
     if not state.ended or progress.to_go:
         parts.append("%d to go" % progress.to_go)
     for count, word in (

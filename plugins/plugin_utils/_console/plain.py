@@ -13,7 +13,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 from .._journal import events
 from .._journal.run_state import Change, RunState
 from .._schedule.hosts import Prediction
-from .._text import UNICODE, Glyphs, clean, clipped, duration, stamp
+from .._text import UNICODE, Glyphs, by_path, clean, clipped, duration, stamp
 from . import lines
 from .progress import ActiveHost, Progress
 
@@ -99,7 +99,7 @@ class PlainView:
         event, text = change.event, ""
         match event:
             case events.HostDraining():
-                text = "out" + (", predicted outage %s" % duration(host.predicted.p50.outage_s) if host.predicted else "")
+                text = "in flight" + (", predicted outage %s" % duration(host.predicted.p50.outage_s) if host.predicted else "")
             case events.HostBack():
                 text = "back" + (" after %s" % duration(event.outage_ms / 1000) if event.outage_ms is not None else "")
             case events.HostReleased():
@@ -134,7 +134,7 @@ _STEPS: Mapping[type[events.Event], Callable[[Any], str]] = {
     events.HostIntent: lambda event: "triggering",
     events.HostTriggered: lambda event: "triggered",
     events.HostDown: lambda event: "down",
-    events.HostUnproven: lambda event: "came by %s, not as asked" % clean(event.path),
-    events.HostVerified: lambda event: "verified, came by %s" % clean(event.path),
+    events.HostUnproven: lambda event: "came %s, not as asked" % by_path(event.path),
+    events.HostVerified: lambda event: "verified, came %s" % by_path(event.path),
     events.HostHealthy: lambda event: "healthy" + _took(event.duration_ms),
 }

@@ -137,7 +137,7 @@ class Progress:
             over, following = self.state.waves[self.state.wave : self.state.wave + 2]
             return "%s is over; %s begins in %s" % (clean(over.name), clean(following.name), duration(soak_s))
         if self.window is not None and self.state.statuses[Status.IN_FLIGHT] >= self.window:
-            return "the window has %s, and all are out" % counted(self.window, "host")
+            return "the window of %s is full" % counted(self.window, "host")
         return ""
 
     def left_s(self, now: float) -> float | None:

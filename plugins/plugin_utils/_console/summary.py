@@ -17,7 +17,7 @@ from .._schedule.hosts import HostSpec, Phases, Prediction
 from .._schedule.percentiles import percentile
 from .._schedule.plan import Plan, Wave
 from .._schedule.simulation import Course
-from .._text import UNICODE, Glyphs, clean, clipped, columns_of, counted, duration, fit, pad
+from .._text import UNICODE, Glyphs, by_path, clean, clipped, columns_of, counted, duration, fit, pad
 
 # Hosts named for one reason, and lines of names for one wave; the rest are only counted.
 _NAMED = 20
@@ -115,7 +115,7 @@ def _paths(done: Sequence[HostState]) -> list[str]:
     paths: dict[str, int] = {}
     for host in done:
         paths[host.path] = paths.get(host.path, 0) + 1
-    return ["%d by %s" % (number, clean(path) or "an unknown one") for path, number in paths.items()]
+    return ["%d %s" % (number, by_path(path)) for path, number in paths.items()]
 
 
 def _outages(ordered: Sequence[tuple[float, str]]) -> str:
@@ -234,7 +234,7 @@ def _sketch(course: Course, columns: int, glyphs: Glyphs) -> list[str]:
     chart = "".join(glyphs.levels[-(-top * value // peak)] for value in peaks)
     end = duration(course.total_s)
     scale = "0" + " " * (cells - 1 - len(end)) + end
-    return [_labelled("out", "%s  most %d" % (chart, peak)), _labelled("", scale)]
+    return [_labelled("in flight", "%s  most %d" % (chart, peak)), _labelled("", scale)]
 
 
 def _peaks(course: Course, cells: int) -> list[int]:

@@ -17,6 +17,7 @@ from typing import Any
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
+from .._text import by_path
 from .._transport.prober import Prober, Sshd
 from .._transport.session import Session
 from . import scripts
@@ -197,7 +198,7 @@ class HostReboot:
         result.detected_by = "banner" if self._sshd else "connection"
         result.outage = OutageMs.of(outage)
         result.login_ms = round((self._now() - back_at) * 1000) if back_at is not None else None
-        self._progress("back by %s with %s" % (evidence.path, evidence.release))
+        self._progress("back %s with %s" % (by_path(evidence.path), evidence.release))
 
     def end_probe(self) -> None:
         if self._service is not None:

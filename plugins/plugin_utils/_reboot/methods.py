@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import PATH_FIRMWARE, Evidence, Proof, prove
 
+from .._text import by_path
+
 
 @dataclass(frozen=True)
 class Expectation:
@@ -80,7 +82,7 @@ class FirmwareMethod(RebootMethod):
         """Compare the path only: the bootloader may boot any kernel."""
         if evidence.path == PATH_FIRMWARE:
             return Verification(None, None)
-        return Verification(None, "the host came back by kexec, not through firmware")
+        return Verification(None, "the host came back via kexec, not through firmware")
 
 
 FIRMWARE = FirmwareMethod()
@@ -99,8 +101,8 @@ class KexecMethod(RebootMethod):
         proof = prove(evidence, expected.boot_id, expected.token, expected.release)
         if proof.proven:
             return Verification(proof, None)
-        message = "the host came back by %s with %s, but not as staged: no %s"
-        return Verification(proof, message % (evidence.path, evidence.release, ", ".join(proof.missing)))
+        message = "the host came back %s with %s, but not as staged: no %s"
+        return Verification(proof, message % (by_path(evidence.path), evidence.release, ", ".join(proof.missing)))
 
 
 KEXEC = KexecMethod()

@@ -149,7 +149,7 @@ class Preparing:
         if not result.get("failed"):
             staged: dict[str, Any] = result["staged"]
             self._result.notes, self._result.predicted_ms = tuple(result.get("notes", ())), result.get("predicted_ms")
-            self._progress("staged %s by %s" % (staged["release"], staged["loader"]))
+            self._progress("staged %s via %s" % (staged["release"], staged["loader"]))
             return staged
         if "code" not in result:
             raise RebootError("FACTS_UNREADABLE", "stage failed: %s" % _said(result))

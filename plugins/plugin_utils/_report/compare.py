@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .._text import clean
+from .._text import by_path, clean
 from . import words
 from .figures import Figures
 from .outages import Spread
@@ -56,7 +56,7 @@ def compared(run: RunReport, now: Figures, other: RunReport, before: Figures) ->
             for status in _union(before.statuses, now.statuses)
         ),
         *(
-            _count(words.capital(words.by_path(path)), before.paths.get(path, 0), now.paths.get(path, 0))
+            _count(words.capital(by_path(path)), before.paths.get(path, 0), now.paths.get(path, 0))
             for path in _union(before.paths, now.paths)
         ),
         _time("Wall time", before.wall_ms, now.wall_ms),

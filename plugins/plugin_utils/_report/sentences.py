@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .._text import clean, counted, duration
+from .._text import by_path, clean, counted, duration
 from . import words
 from .figures import CapacityUse, Figures, Savings
 from .read import RunReport
@@ -53,7 +53,7 @@ def headline(run: RunReport, figures: Figures) -> str:
 
 
 def _paths(figures: Figures) -> str:
-    return ", ".join("%d %s" % (number, words.by_path(path)) for path, number in sorted(figures.paths.items(), reverse=True))
+    return ", ".join("%d %s" % (number, by_path(path)) for path, number in sorted(figures.paths.items(), reverse=True))
 
 
 def held(capacity: CapacityUse) -> str:

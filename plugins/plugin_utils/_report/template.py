@@ -17,7 +17,7 @@ import os
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
-from .._text import clean, clipped, counted
+from .._text import by_path, clean, clipped, counted
 from . import words
 from .charts import svg
 
@@ -43,7 +43,7 @@ def template(name: str) -> Template:
         counted=counted,
         clipped=clipped,
         lines=_lines,
-        by_path=words.by_path,
+        by_path=by_path,
         capital=words.capital,
         path_css=words.path_css,
     )

@@ -64,12 +64,6 @@ def phase(name: str) -> Term:
     return PHASES.get(name) or Term(clean(name), "", "p-other")
 
 
-def by_path(path: str) -> str:
-    """Path in a sentence, such as C(via kexec)."""
-    known = {"kexec": "via kexec", "firmware": "through firmware", "": "by an unknown path"}
-    return known.get(path) or "by %s" % clean(path)
-
-
 def capital(text: str) -> str:
     """Text that begins with a capital letter."""
     return text[:1].upper() + text[1:]

@@ -36,6 +36,6 @@ def test_the_timeline_goes_through_firmware(
     phases = complete_timeline(reboot)
     assert "jump" not in phases and "stub" not in phases
     assert phases["firmware"]["duration_ms"] > phases["firmware"]["error_ms"]
-    # One boot by kexec and one through firmware, in their order.
+    # One boot via kexec and one through firmware, in their order.
     history = host.file("/var/lib/fleet-kexec/history.jsonl").content_string.splitlines()
     assert [json.loads(line)["path"] for line in history[-2:]] == ["kexec", "firmware"]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, fleet.kexec contributors
-"""The guest came back by kexec, as staged, by its own account."""
+"""The guest came back via kexec, as staged, by its own account."""
 
 from __future__ import annotations
 

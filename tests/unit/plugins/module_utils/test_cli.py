@@ -64,9 +64,9 @@ def host(host_tree: HostTree, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 def test_status(host: Host) -> None:
     lines = host("status").splitlines()
-    assert lines[0] == "booted   %s by firmware" % RELEASE
+    assert lines[0] == "booted   %s via firmware" % RELEASE
     assert lines[1] == "staged   nothing"
-    assert lines[2].startswith("verdict  kexec: bzImage by kexec_file_load, integrity sha256, about ")
+    assert lines[2].startswith("verdict  kexec: bzImage via kexec_file_load, integrity sha256, about ")
     assert lines[3].startswith("         FAST_IMAGE_MISSING: ")
     assert json.loads(host("status", "--json"))["kernel"]["release"] == RELEASE
 
@@ -74,7 +74,7 @@ def test_status(host: Host) -> None:
 def test_staging_and_unstaging(host: Host) -> None:
     assert "would be" in host("stage", "--dry-run")
     assert not host.loaded
-    assert host("stage", "--append", "quiet").startswith("staged   %s (bzImage by kexec_file_load" % RELEASE)
+    assert host("stage", "--append", "quiet").startswith("staged   %s (bzImage via kexec_file_load" % RELEASE)
     assert host.loaded
     assert "already" in host("stage", "--append", "quiet")
     assert host("unstage") == "unstaged what was loaded\n"

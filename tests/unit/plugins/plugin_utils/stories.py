@@ -10,7 +10,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import
 OLD, NEW = "0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55", "3c1f5a52-54c7-4bd7-9a3c-0f4dd1c0f0aa"
 RELEASE = "6.12.117+deb13-amd64"
 BLOCKED = reason("LOCKDOWN", "the kernel is locked down")
-UNPROVEN = reason("NOT_PROVEN", "the host came back by firmware with %s, but not as staged: no token" % RELEASE)
+UNPROVEN = reason("NOT_PROVEN", "the host came back through firmware with %s, but not as staged: no token" % RELEASE)
 LOST = reason("REBOOT_TIMEOUT", "web2 did not come back within 300 s")
 
 

@@ -27,7 +27,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.clocks import (
 )
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 
-# A Debian 13 guest under TCG that counts instructions, booted by kexec.
+# A Debian 13 guest under TCG that counts instructions, booted via kexec.
 KMSG = """\
 6,0,0,-,caller=T0;tsc: Fast TSC calibration using PIT
 6,1,0,-,caller=T0;tsc: Detected 999.970 MHz processor

@@ -35,7 +35,7 @@ def test_a_rollout_that_stopped() -> None:
         "\n".join(summary(state, forecast, JOURNAL))
         == """\
 night: 1 of 7 hosts done, 2 failed (1 down), 1 refused, 3 left
-path      1 by kexec
+path      1 via kexec
 outage    p50 8.4 s, p95 8.4 s, longest 8.4 s (web7)
 took      5m10s, 1m50s longer than the forecast of 3m20s (p95 6m40s)
 stopped   REBOOT_TIMEOUT: web2 did not come back within 300 s
@@ -50,8 +50,8 @@ stopped   REBOOT_TIMEOUT: web2 did not come back within 300 s
 1 failed, NOT_PROVEN
   The host rebooted, but not into what was staged; see proof in the result, and
   the host's console.
-  web7  the host came back by firmware with 6.12.117+deb13-amd64, but not as
-        staged: no token
+  web7  the host came back through firmware with 6.12.117+deb13-amd64, but not
+        as staged: no token
 
 1 refused, LOCKDOWN
   Under lockdown only kexec_file_load works: leave loader=auto, or use
@@ -75,7 +75,7 @@ def test_a_rollout_that_went_well_is_short() -> None:
     story.append(events.RunEnded(counts={}, duration_ms=100_000).as_record())
     assert summary(RunState.from_records(story), None, JOURNAL) == [
         "20261124T150000Z-5f0c: 20 of 20 hosts done",
-        "path      20 by kexec",
+        "path      20 via kexec",
         "outage    p50 8.9 s, p95 9.8 s, longest 9.9 s (web20)",
         "took      1m40s",
         "",
@@ -98,7 +98,7 @@ def test_many_failures_of_one_kind_are_cut_and_the_hint_is_there_once() -> None:
 PLAN = """\
 6 hosts in 3 waves, at most 2 at a time
 takes     2m43s; in 95 of 100 cases up to 4m04s
-out        ▄▄▄▄▄▄▄▄▄                     ▄▄▄▄▄▄▄▄▄████████████████  most 2
+in flight  ▄▄▄▄▄▄▄▄▄                     ▄▄▄▄▄▄▄▄▄████████████████  most 2
           0                                                  2m43s
 
 canary: 1 host, then a pause of 60 s
@@ -157,7 +157,7 @@ def test_hosts_that_are_out_all_the_time_are_seen_as_such() -> None:
     plan = make_plan([host("a"), host("b"), host("c")], [], settings, 0)
     course = Course(60.0, [(0.0, 1), (30.0, 2), (45.0, 0)], {}, {}, None)
     text = plan_text(plan, forecast_of(course), {}, columns=64)
-    assert text[2].startswith("out       " + "▄" * 20 + "█" * 10 + " " * 10 + "  most 2")
+    assert text[2].startswith("in flight " + "▄" * 20 + "█" * 10 + " " * 10 + "  most 2")
     assert text[3] == "          0" + " " * 35 + "60 s"
 
 

@@ -77,7 +77,7 @@ wave 1 (2 of 2) begins: 99 hosts
 - web9    refused, LOCKDOWN: the kernel is locked down
 ✗ web5    down, REBOOT_TIMEOUT: web2 did not come back within 300 s
 20261124T150000Z-5f0c  wave 1 (2 of 2)                0:01:54, about 9m12s left
-2 of 100 done  1 failed of 2 allowed  3 of 5 out  93 to go  1 down  1 refused
+2 of 100 done  1 failed of 2 allowed  3 of 5 in flight  93 to go  1 down
   web3  down            33 s  ████████████  34 s of 20 s
   web4  answering       22 s  █████░░░░░░░  8.4 s of 20 s
   web6  draining        16 s
@@ -122,7 +122,7 @@ wave 1 (2 of 2) begins: 99 hosts
 - web9    refused, LOCKDOWN: the kernel is locked down
 x web5    down, REBOOT_TIMEOUT: web2 did not come back wit~
 20261124T150000Z-5f0c             0:02:40, about 9m12s left
-2 of 100 done  1 failed of 2 allowed  3 of 5 out  93 to go
+2 of 100 done  1 failed of 2 allowed  3 of 5 in flight
 ! web3  down            79 s  ############  80 s of 20 s, ~
   web4  answering       68 s  #####.......  8.4 s of 20 s
   web6  draining        62 s
@@ -145,7 +145,7 @@ def test_a_full_window_is_named() -> None:
     view = live(terminal, predictions=PREDICTIONS)
     show(view, [(0.0, begun([("wave 1", web(1, 3), 0.0)])), (0.0, terms(1)), *((1.0, record) for record in way("web1")[:7])])
     view.tick(2.0, LIMIT)
-    assert terminal.screen().endswith("\nwaiting: the window has 1 host, and all are out")
+    assert terminal.screen().endswith("\nwaiting: the window of 1 host is full")
 
 
 def test_a_stop_is_written_and_stays_in_sight() -> None:
@@ -164,7 +164,7 @@ def test_a_stop_is_written_and_stays_in_sight() -> None:
         "- web6    not rebooted; its image could not be unloaded",
     ]
     assert rows[-1] == "! stopping: FAILURE_BUDGET_SPENT"
-    assert "2 of 5 out  92 to go  1 down  1 refused  2 not rebooted" in terminal.screen()
+    assert "2 of 5 in flight  92 to go  1 down  1 refused  2 not rebooted" in terminal.screen()
 
 
 def test_after_the_end_only_what_is_written_for_good_is_there() -> None:
@@ -251,7 +251,7 @@ def test_when_the_height_shrinks_the_block_does_too() -> None:
         terminal.screen()
         == """\
 20261124T150000Z-5f0c  wave 1 (2 of 2)                0:01:54, about 9m12s left
-2 of 100 done  1 failed of 2 allowed  3 of 5 out  93 to go  1 down  1 refused
+2 of 100 done  1 failed of 2 allowed  3 of 5 in flight  93 to go  1 down
   web3  down            33 s  ████████████  34 s of 20 s
   web4  answering       22 s  █████░░░░░░░  8.4 s of 20 s
   … and 3 more"""
@@ -357,23 +357,23 @@ def test_hosts_that_ended_take_no_room() -> None:
 PLAIN = """\
 0:00:00  20261124T150000Z-5f0c: 100 hosts in 2 waves
 0:00:00  canary (1 of 2) begins: 1 host
-0:00:02  web1: out, predicted outage 20 s
+0:00:02  web1: in flight, predicted outage 20 s
 0:00:14  web1: back after 8.4 s
 0:00:16  web1: done, kexec  8.4 s
 0:00:16  canary is over, soaking for 60 s
-0:00:30  1 of 100 done, 0 failed of 2 allowed, 0 of 5 out, 99 to go, about 8m29s left; waiting: canary is over; wave 1 begins in 46 s
-0:01:00  1 of 100 done, 0 failed of 2 allowed, 0 of 5 out, 99 to go, about 7m59s left; waiting: canary is over; wave 1 begins in 16 s
+0:00:30  1 of 100 done, 0 failed of 2 allowed, 0 of 5 in flight, 99 to go, about 8m29s left; waiting: canary is over; wave 1 begins in 46 s
+0:01:00  1 of 100 done, 0 failed of 2 allowed, 0 of 5 in flight, 99 to go, about 7m59s left; waiting: canary is over; wave 1 begins in 16 s
 0:01:17  wave 1 (2 of 2) begins: 99 hosts
-0:01:19  web2: out, predicted outage 20 s
-0:01:19  web3: out, predicted outage 20 s
-0:01:19  web4: out, predicted outage 20 s
-0:01:20  web5: out, predicted outage 20 s
-0:01:30  1 of 100 done, 0 failed of 2 allowed, 4 of 5 out, 95 to go, about 7m30s left
+0:01:19  web2: in flight, predicted outage 20 s
+0:01:19  web3: in flight, predicted outage 20 s
+0:01:19  web4: in flight, predicted outage 20 s
+0:01:20  web5: in flight, predicted outage 20 s
+0:01:30  1 of 100 done, 0 failed of 2 allowed, 4 of 5 in flight, 95 to go, about 7m30s left
 0:01:31  web2: back after 8.4 s
 0:01:31  web4: back after 8.4 s
 0:01:33  web2: done, kexec  8.4 s
 0:01:37  web9: refused, LOCKDOWN: the kernel is locked down
-0:01:38  web6: out, predicted outage 20 s
+0:01:38  web6: in flight, predicted outage 20 s
 0:01:43  web5: failed and is down, REBOOT_TIMEOUT: web2 did not come back within 300 s
 """  # noqa: E501
 
@@ -396,14 +396,14 @@ def test_a_log_with_every_step() -> None:
         "wave 1 begins: 1 host",
         "web1: preparing",
         "web1: prepared, kexec in 2.1 s",
-        "web1: out, predicted outage 20 s",
+        "web1: in flight, predicted outage 20 s",
         "web1: hook lb (before) succeeded in 0.3 s after 2 attempts",
         "web1: drained in 0.3 s",
         "web1: triggering",
         "web1: triggered",
         "web1: down",
         "web1: back after 8.4 s",
-        "web1: verified, came by kexec",
+        "web1: verified, came via kexec",
         "web1: hook lb (after) succeeded in 0.3 s after 2 attempts",
         "web1: healthy in 0.3 s",
         "web1: done, kexec  8.4 s",
@@ -419,7 +419,7 @@ def test_a_log_of_a_host_that_came_back_as_something_else() -> None:
     for record in (begun([("wave 1", ["web1"], 0.0)]), *way("web1")[:9], unproven("web1"), failed):
         view.record(record, 61.0)
     assert [line[9:-1] for line in log[-2:]] == [
-        "web1: came by firmware, not as asked",
+        "web1: came through firmware, not as asked",
         "web1: failed, NOT_PROVEN: " + UNPROVEN.message,
     ]
 
@@ -440,7 +440,7 @@ def test_a_resumed_run_begins_with_what_is_left() -> None:
         == """\
 night is resumed: 3 of 7 hosts to go
 night  rest (2 of 2)                                                    0:00:10
-1 of 7 done  2 failed of 4 allowed  1 of 3 out  3 to go  2 down
+1 of 7 done  2 failed of 4 allowed  1 of 3 in flight  3 to go  2 down
   web3  down            10 s"""
     )
 

@@ -34,10 +34,10 @@ def test_every_request_allows_methods_that_know_their_names() -> None:
     ("method", "evidence", "objection"),
     [
         (KEXEC, STAGED, None),
-        (KEXEC, FOREIGN, "the host came back by kexec with 3, but not as staged: no token, release"),
-        (KEXEC, THROUGH_FIRMWARE, "by firmware with 1, but not as staged: no token, release, bootloader_type"),
+        (KEXEC, FOREIGN, "the host came back via kexec with 3, but not as staged: no token, release"),
+        (KEXEC, THROUGH_FIRMWARE, "through firmware with 1, but not as staged: no token, release, bootloader_type"),
         (FIRMWARE, THROUGH_FIRMWARE, None),
-        (FIRMWARE, STAGED, "by kexec, not through firmware"),
+        (FIRMWARE, STAGED, "via kexec, not through firmware"),
     ],
 )
 def test_what_came_back_is_held_against_what_was_asked_for(

@@ -92,7 +92,7 @@ def test_the_headline_figures() -> None:
 
 
 def test_saved_is_against_firmware_that_was_measured() -> None:
-    # Two by kexec of a kind of which one went through firmware, and one of a kind of which none did.
+    # Two via kexec of a kind of which one went through firmware, and one of a kind of which none did.
     made = figures(host("a", 9000), host("b", 11_000), host("c", 70_000, "firmware"), host("d", 5000, host_class="other"))
     assert made.saved is not None
     assert made.saved.total_ms == 2 * 70_000 - 9000 - 11_000

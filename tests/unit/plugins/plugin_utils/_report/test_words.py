@@ -4,6 +4,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report import words
+from ansible_collections.fleet.kexec.plugins.plugin_utils._text import by_path
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ def test_times(milliseconds: float, text: str) -> None:
     [("kexec", "via kexec"), ("firmware", "through firmware"), ("", "by an unknown path"), ("tunnel", "by tunnel")],
 )
 def test_paths(path: str, text: str) -> None:
-    assert words.by_path(path) == text
+    assert by_path(path) == text
 
 
 def test_a_capital_letter_changes_nothing_else() -> None:
