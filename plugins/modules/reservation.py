@@ -129,7 +129,7 @@ crashkernel:
       type: str
       sample: 256M
     configured_bytes:
-      description: Size of the configured values on this machine. Null if the kernel cannot use them.
+      description: Size of the configured values on this machine. Null if they are invalid.
       type: int
       sample: 268435456
     running:
