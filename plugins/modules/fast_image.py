@@ -227,7 +227,7 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     installation = Installation(files, facts, ImageStore(files, Unpacker()), stager.unstage)
     wanted = wanted_of(module.params)
     change = installation.plan(wanted)
-    # What was never measured on this host is, even where nothing else has to be done.
+    # Applying also measures what was never measured on this host, even if nothing else has to change.
     if not module.check_mode and (change.needed or wanted.present):
         installation.apply(change, wanted)
     fast = read_fast_image(files, installation.candidate(wanted.release).header.release) if wanted.present else None

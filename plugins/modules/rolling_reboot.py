@@ -208,15 +208,10 @@ EXAMPLES = r"""
     - name: Reboot
       fleet.kexec.rolling_reboot:
         window: 10%
-        domains:
-          rack: "{{ rack }}"
-        max_unavailable:
-          rack: 1
-        min_available:
-          web: 80%
-        canaries:
-          count: 1
-          soak: 300
+        domains: {rack: "{{ rack }}"}
+        max_unavailable: {rack: 1}
+        min_available: {web: 80%}
+        canaries: {count: 1, soak: 300}
         failure_budget: 2%
         deadline: "06:00"
         before:

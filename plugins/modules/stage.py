@@ -156,7 +156,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._privileges import req
 
 
 def diff(before: Optional[Dict[str, Any]], after: Optional[Dict[str, Any]], loaded: bool) -> Dict[str, Any]:
-    """Before and after as ansible shows them; a foreign image can only be called that."""
+    """Diff of the staged image in Ansible's format; of a foreign image nothing more is known."""
     return {"before": {"staged": before or ("an image of unknown origin" if loaded else None)}, "after": {"staged": after}}
 
 

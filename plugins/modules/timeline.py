@@ -210,7 +210,7 @@ _WORDS = ("token", "boot_id_before", "release_before", "host_class")
 
 def seen_spec() -> Dict[str, Any]:
     return {
-        # It is on the command line of a kernel, and no secret.
+        # The token is on a kernel command line, so it is no secret.
         **{name: {"type": "str", "no_log": False} for name in ("token", "boot_id_before", "release_before")},
         "host_class": {"type": "str", "aliases": ["combination"]},
         **{name: {"type": "dict", "options": _OFFSET} for name in ("clock_before", "clock_after")},
