@@ -1,13 +1,13 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Attributes that every plugin of the collection documents."""
+"""Documentation of the attributes that the plugins share."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Attributes; each plugin says how it supports them."""
+    """Attributes. Each plugin documents its support for them."""
 
     DOCUMENTATION = r"""
 options: {}

@@ -6,101 +6,90 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: fast_image
-short_description: Install an uncompressed kernel made from the distribution's own
+short_description: Install an uncompressed image of the distribution's kernel
 version_added: 0.1.0
-author:
-  - fleet.kexec contributors (@fleet-kexec)
+author: [fleet.kexec contributors (@fleet-kexec)]
 description:
-  - Builds a fast image of an installed kernel below C(/var/lib/fleet-kexec), for M(fleet.kexec.stage) to load. A reboot into
-    it does without decompression, without the slow hash over all that was loaded, and without the decompressor's copy.
-  - The kernel is the distribution's, instruction by instruction; it is not built anew. What stands in front of it is a stub
-    of some hundred bytes that checks kernel and initrd with CRC-32C at the speed of memory.
-  - Nothing about how the host boots changes. Firmware and bootloader know nothing of fast images.
-  - An image that is there, undamaged and made from the very kernel that is installed is left alone. Anything else is built
-    anew.
-  - When a package of Debian or its kin upgrades or removes a kernel, hooks in C(/etc/kernel/postinst.d) and
-    C(/etc/kernel/postrm.d) drop its fast image, and unload it if it is staged. An image whose kernel or initrd changed in any
-    other way is not used any more (code C(FAST_IMAGE_STALE)), and one whose kernel is gone is removed at the next run.
-extends_documentation_fragment:
-  - fleet.kexec.attributes
+  - Builds a fast image of an installed kernel below C(/var/lib/fleet-kexec), for M(fleet.kexec.stage) to load. A reboot into it
+    skips decompression, the slow hash over everything that was loaded, and the decompressor's copy.
+  - The kernel is the distribution's, instruction by instruction; it is not recompiled. A stub of some hundred bytes in front of
+    it checks kernel and initrd with CRC-32C at memory speed.
+  - Firmware and bootloader do not use fast images, so the host boots as before.
+  - An undamaged image that was made from the installed kernel is left alone. Otherwise the image is rebuilt.
+  - On Debian and derivatives, hooks in C(/etc/kernel/postinst.d) and C(/etc/kernel/postrm.d) remove a fast image when a package
+    upgrades or removes its kernel, and unload it if it is staged. An image whose kernel or initrd changed in any other way is no
+    longer used (code C(FAST_IMAGE_STALE)), and one whose kernel is gone is removed by the next run.
+extends_documentation_fragment: [fleet.kexec.attributes]
 attributes:
   check_mode:
     support: full
-    details: Checks all that can be checked without building.
+    details: Performs all checks that do not require building.
   diff_mode:
     support: full
 options:
   state:
     description:
-      - V(present) builds the image where needed.
-      - V(absent) removes it, and unloads it if it is staged. Without O(release) it removes all images, the command, the hooks
-        and what was measured. C(/etc/fleet-kexec.conf) stays.
+      - V(present) builds the image if necessary.
+      - V(absent) removes it, and unloads it if it is staged. Without O(release) it removes all images, the command, the hooks and
+        the measurements. C(/etc/fleet-kexec.conf) stays.
     type: str
-    choices:
-      - present
-      - absent
+    choices: [present, absent]
     default: present
   release:
-    description:
-      - Release of the kernel, as C(uname -r) would tell it.
-      - If omitted, the newest installed one of the flavour that runs now.
+    description: Release of the kernel, as C(uname -r) prints it. If omitted, the newest installed kernel of the running flavour.
     type: str
   initrd:
     description:
       - V(keep) loads the host's own initrd with the image.
-      - V(uncompressed) keeps an uncompressed copy of it beside the image, so that the new kernel need not decompress it. It
-        takes several times the memory while it is loaded. Archives that lie in front of the compressed one, such as
-        microcode, stay as they are. Update it with this module after every C(update-initramfs).
+      - V(uncompressed) keeps an uncompressed copy of it next to the image, so that the new kernel does not have to decompress it.
+        The copy takes several times the memory while it is loaded. Archives in front of the compressed one, such as microcode,
+        are copied unchanged. Run this module after every C(update-initramfs) to update it.
     type: str
-    choices:
-      - keep
-      - uncompressed
+    choices: [keep, uncompressed]
     default: keep
   host_command:
-    description:
-      - Whether to install C(/usr/local/sbin/fleet-kexec), a single file made of this collection's own code, with which an
-        administrator on the console can do what the modules do. V(false) removes it.
+    description: Whether to install C(/usr/local/sbin/fleet-kexec), a single file made of this collection's code, which lets an
+      administrator on the console do what the modules do. V(false) removes it.
     type: bool
     default: true
   defaults:
     description:
-      - How M(fleet.kexec.stage) and C(fleet-kexec) stage on this host where they are not told otherwise. Kept in
-        C(/etc/fleet-kexec.conf).
-      - What the file says of this is left alone if this is omitted. Suboptions that are omitted go back to their defaults.
+      - Defaults of M(fleet.kexec.stage) and C(fleet-kexec) on this host, kept in C(/etc/fleet-kexec.conf).
+      - If omitted, the defaults in the file are left alone. Omitted suboptions are reset to their defaults.
     type: dict
     suboptions:
       image:
-        description: As in M(fleet.kexec.stage).
+        description: As O(fleet.kexec.stage#module:image).
         type: str
         choices: [auto, fast, bzimage]
         default: auto
       integrity:
-        description: As in M(fleet.kexec.stage).
+        description: As O(fleet.kexec.stage#module:integrity).
         type: str
         choices: [auto, crc32c, sha256, none]
         default: auto
       loader:
-        description: As in M(fleet.kexec.stage).
+        description: As O(fleet.kexec.stage#module:loader).
         type: str
         choices: [auto, kexec_load, kexec_file_load]
         default: auto
       kaslr:
-        description: As in M(fleet.kexec.stage).
+        description: As O(fleet.kexec.stage#module:kaslr).
         type: bool
         default: true
   policy:
     description:
-      - What a risk of a kexec leads to on this host, by its code, V(block), V(warn) or V(allow), where O(ignore:policy) of
-        M(fleet.kexec.boot_facts) or M(fleet.kexec.reboot) does not say. Those document the codes. Kept in
-        C(/etc/fleet-kexec.conf), and in force on the host's console, too.
-      - The file then has these codes and no others; an empty dictionary takes them all out. What it says of them is left alone
-        if this is omitted.
+      - Effect of each risk of a kexec on this host, by its code, V(block), V(warn) or V(allow). It applies to codes that
+        O(ignore:policy) of M(fleet.kexec.boot_facts) or M(fleet.kexec.reboot), which document the codes, does not set. It is kept
+        in C(/etc/fleet-kexec.conf) and also applies to C(fleet-kexec) on the host's console.
+      - These codes replace those in the file; an empty dictionary removes them all. If omitted, the policy in the file is left
+        alone.
     type: dict
 requirements:
-  - C(zstd) on the host, for kernels that are packed with it, as Debian's are since Debian 13
+  - C(zstd) on the host, for kernels compressed with it, such as Debian's since Debian 13
 notes:
   - Needs root, so usually C(become=true).
-  - Takes about as much room in C(/var/lib) as the kernel takes in memory, 50 to 70 MB.
+  - Takes about as much space in C(/var/lib) as the kernel takes in memory, 50 to 70 MB.
   - The first run also measures how fast the host copies, checks and hashes memory, and keeps the figures for
     M(fleet.kexec.boot_facts).
 seealso:
@@ -109,28 +98,28 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have the newest kernel ready for a fast reboot
+- name: Prepare the newest kernel for a fast reboot
   fleet.kexec.fast_image:
   become: true
 
-- name: The same, with nothing left to decompress
+- name: Also keep an uncompressed initrd
   fleet.kexec.fast_image:
     initrd: uncompressed
   become: true
 
-- name: Use nothing but fast images on this host, and fail rather than reboot slowly
+- name: Use only fast images on this host, and fail rather than reboot slowly
   fleet.kexec.fast_image:
     defaults:
       image: fast
   become: true
 
-- name: Never go by kexec on this host while its watchdog would not run across it
+- name: Never reboot this host via kexec while its watchdog would not run across it
   fleet.kexec.fast_image:
     policy:
       NO_WATCHDOG: block
   become: true
 
-- name: Remove everything again
+- name: Remove everything
   fleet.kexec.fast_image:
     state: absent
   become: true
@@ -138,7 +127,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 fast_image:
-  description: The image, or null if there is none. In check mode the one that is there, if any.
+  description: The image, or null if there is none. In check mode, the existing one, if any.
   returned: success
   type: dict
   contains:
@@ -147,54 +136,54 @@ fast_image:
       type: str
       sample: 6.12.117+deb13-cloud-amd64
     path:
-      description: Where it lies.
+      description: Path of the image.
       type: str
       sample: /var/lib/fleet-kexec/6.12.117+deb13-cloud-amd64/image
     size_bytes:
-      description: Its size.
+      description: Size of the image.
       type: int
       sample: 54546432
     sha256:
-      description: Its digest.
+      description: SHA-256 digest of the image.
       type: str
     source:
-      description: The kernel that it was made from.
+      description: Path of the kernel that the image was made from.
       type: str
       sample: /boot/vmlinuz-6.12.117+deb13-cloud-amd64
     source_sha256:
-      description: Digest of that.
+      description: SHA-256 digest of that kernel.
       type: str
     payload_format:
-      description: How that is packed, V(gzip), V(xz), V(lz4) or V(zstd).
+      description: Compression of that kernel, V(gzip), V(xz), V(lz4) or V(zstd).
       type: str
       sample: zstd
     initrd:
-      description: The uncompressed initrd. Null if the host's own is used.
+      description: Path of the uncompressed initrd. Null if the host's own is used.
       type: str
     initrd_bytes:
-      description: Its size.
+      description: Size of the uncompressed initrd.
       type: int
     built_at:
-      description: When it was built, UTC.
+      description: Time at which the image was built, in UTC.
       type: str
       sample: "2026-11-22T21:00:00Z"
     build_ms:
-      description: How long that took.
+      description: Duration of the build in milliseconds.
       type: int
       sample: 1200
 removed:
-  description: Releases whose images were removed, or would be in check mode. Those of kernels that are gone, or with
+  description: Releases whose images were removed, or would be in check mode, because their kernels are gone or because of
     O(state=absent).
   returned: success
   type: list
   elements: str
 code:
-  description: Why it failed. The collection's documentation lists all codes.
+  description: Code of the failure. The collection's documentation lists all codes.
   returned: failure
   type: str
   sample: NO_SPACE
 hint:
-  description: What to do about it.
+  description: How to resolve the failure.
   returned: failure
   type: str
 """
@@ -238,7 +227,7 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     installation = Installation(files, facts, ImageStore(files, Unpacker()), stager.unstage)
     wanted = wanted_of(module.params)
     change = installation.plan(wanted)
-    # What was never measured on this host is, even where nothing else has to be done.
+    # Applying also measures what was never measured on this host, even if nothing else has to change.
     if not module.check_mode and (change.needed or wanted.present):
         installation.apply(change, wanted)
     fast = read_fast_image(files, installation.candidate(wanted.release).header.release) if wanted.present else None

@@ -6,35 +6,31 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: outcome
-short_description: Have each host end as it ended in a rolling reboot
+short_description: Fail the hosts that failed in a rolling reboot
 version_added: 0.1.0
-author:
-  - fleet.kexec contributors (@fleet-kexec)
+author: [fleet.kexec contributors (@fleet-kexec)]
 description:
-  - Reads the journal of a run of M(fleet.kexec.rolling_reboot) and, for each host, fails if the host was not rebooted as
-    asked, and sets its facts.
-  - A rolling reboot is one task for all hosts, which can't fail for some of them. With this task behind it, the rest of the
-    play goes on with the hosts that are well, and the play recap tells the others.
-  - Nothing is connected to; all is in the journal.
-extends_documentation_fragment:
-  - fleet.kexec.attributes
-  - fleet.kexec.attributes.action
-  - fleet.kexec.attributes.facts
+  - Reads the journal of a run of M(fleet.kexec.rolling_reboot). For each host, sets its facts, and fails if it was not rebooted
+    as requested.
+  - A rolling reboot is one task for all hosts and cannot fail for only some of them. After this task, the play continues with the
+    hosts that succeeded, and the play recap shows the others.
+  - Connects to no host; everything is in the journal.
+extends_documentation_fragment: [fleet.kexec.attributes, fleet.kexec.attributes.action, fleet.kexec.attributes.facts]
 attributes:
   check_mode:
     support: full
-    details: A check mode run of a rolling reboot has no journal, so there is nothing to read, and no host fails.
+    details: A rolling reboot in check mode writes no journal, so nothing is read and no host fails.
   diff_mode:
     support: none
   facts:
     support: full
 options:
   run_id:
-    description: The run, by its name, or V(latest).
+    description: Name of the run, or V(latest).
     type: str
     default: latest
   run_directory:
-    description: Where journals are kept, as O(fleet.kexec.rolling_reboot#module:run_directory).
+    description: Directory of the journals, as O(fleet.kexec.rolling_reboot#module:run_directory).
     type: path
 seealso:
   - module: fleet.kexec.rolling_reboot
@@ -56,27 +52,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 status:
-  description:
-    - How the host ended, as RV(fleet.kexec.rolling_reboot#module:hosts) has it, or V(unfinished) if the controller ended
-      before.
+  description: Status of the host, as in RV(fleet.kexec.rolling_reboot#module:hosts), or V(unfinished) if the controller ended
+    first.
   returned: unless in check mode
   type: str
   sample: done
 outcome:
-  description: All that is known of it, as RV(fleet.kexec.rolling_reboot#module:hosts) has it.
+  description: Everything known about the host's reboot, as in RV(fleet.kexec.rolling_reboot#module:hosts).
   returned: unless in check mode
   type: dict
 ansible_facts:
-  description: Facts of the host; C(fleet_kexec.last_boot) is RV(outcome), for hosts that rebooted.
+  description: Facts of the host. C(fleet_kexec.last_boot) is RV(outcome), for hosts that rebooted.
   returned: unless in check mode
   type: dict
 code:
-  description: Why it failed. The collection's documentation lists all codes.
+  description: Code of the failure. The collection's documentation lists all codes.
   returned: failure
   type: str
   sample: REBOOT_TIMEOUT
 hint:
-  description: What to do about it.
+  description: How to resolve the failure.
   returned: failure
   type: str
 """

@@ -6,22 +6,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: preparation
-short_description: Configure a host for reboots by kexec, and remember how it was
+short_description: Configure a host for reboots via kexec, and record its previous state
 version_added: 0.1.0
-author:
-  - fleet.kexec contributors (@fleet-kexec)
+author: [fleet.kexec contributors (@fleet-kexec)]
 description:
-  - Does for the role P(fleet.kexec.prepare#role) what takes knowledge of the host, in as few runs as possible. It can be used
-    without the role.
-  - Of the parts of a preparation it makes some by itself. It masks init scripts that come with old kexec-tools, has systemd
-    feed a hardware watchdog, and sees to it that kernel-install never takes arguments over that were meant for one boot.
-  - Of the others, packages, C(/etc/fleet-kexec.conf) and reserved memory, it remembers what there was, before another task
-    changes it.
-  - What was changed is kept in C(/var/lib/fleet-kexec/prepared.json) before it is changed, and is changed back with
-    O(state=absent). A run that was interrupted can be repeated, or undone just as well.
-  - In check mode it tells all there is to know and to do (RV(due)), which is how the role begins.
-extends_documentation_fragment:
-  - fleet.kexec.attributes
+  - Performs the parts of the role P(fleet.kexec.prepare#role) that depend on the state of the host, in as few runs as possible.
+    It can be used without the role.
+  - Makes some changes itself. It masks the init scripts of old kexec-tools, configures systemd to feed a hardware watchdog, and
+    keeps kernel-install from copying arguments that were meant for one boot.
+  - For packages, C(/etc/fleet-kexec.conf) and reserved memory, which other tasks change, it records the previous state first.
+  - Each change is recorded in C(/var/lib/fleet-kexec/prepared.json) before it is made, and undone with O(state=absent). An
+    interrupted run can be repeated or undone.
+  - In check mode it reports the state of the host and the parts to change (RV(due)); the role begins with this.
+extends_documentation_fragment: [fleet.kexec.attributes]
 attributes:
   check_mode:
     support: full
@@ -31,30 +28,28 @@ options:
   state:
     description:
       - V(present) prepares the host.
-      - V(absent) puts it back. What other tasks have changed, V(packages) and V(reservation) in O(parts), has to be changed back
-        before, and is only forgotten.
+      - V(absent) restores it. Undo the changes of other tasks, V(packages) and V(reservation) in O(parts), beforehand; this
+        module only drops their records.
     type: str
-    choices:
-      - present
-      - absent
+    choices: [present, absent]
     default: present
   parts:
     description:
-      - What to see to.
-      - V(init_scripts) masks C(kexec.service) and C(kexec-load.service), where Debian's kexec-tools has them as init scripts
-        (before 1:2.0.27), or may bring them once it is installed. One runs C(kexec -e) in the middle of a shutdown, the other
-        loads a kernel before every reboot. Units of these names that are somebody's own are left alone.
-      - V(packages) remembers those of O(packages) that are not installed, and what came with them (O(installed_before)). On
-        Debian and its kin only.
+      - Parts of the preparation to process.
+      - V(init_scripts) masks C(kexec.service) and C(kexec-load.service) where Debian's kexec-tools has them as init scripts
+        (before 1:2.0.27), or may bring them when it is installed. One runs C(kexec -e) in the middle of a shutdown, the other
+        loads a kernel before every reboot. Other units of these names are left alone.
+      - V(packages) records which of O(packages) are not installed, and which packages were installed with them
+        (O(installed_before)). Only on Debian and derivatives.
       - V(kernel_cmdline) writes C(/etc/kernel/cmdline) on hosts that boot by systemd-boot with kernel-install and have no such
-        file. Kernels that are installed later would get the running kernel's command line, and after a kexec that has
-        arguments on it that were meant for one boot. The file gets what the bootloader boots by default.
-      - V(watchdog) has systemd feed the hardware watchdog, and leave it running over a kexec. Its files are
-        C(/etc/systemd/system.conf.d/fleet-kexec.conf), which counts at once, and C(/etc/modprobe.d/fleet-kexec.conf), which
-        has the kernel not stop the watchdog at a reboot and counts when the module is loaded next. The latter is put into
-        every initramfs of initramfs-tools that has the watchdog's module.
-      - V(config_file) remembers C(/etc/fleet-kexec.conf), and puts it back.
-      - V(reservation) remembers which of O(reservations) are made here.
+        file. Otherwise, kernels installed later would get the running kernel's command line, which after a kexec contains
+        arguments that were meant for one boot. The file gets the arguments of the default boot entry.
+      - V(watchdog) configures systemd to feed the hardware watchdog and to leave it running across a kexec.
+        C(/etc/systemd/system.conf.d/fleet-kexec.conf) takes effect immediately. C(/etc/modprobe.d/fleet-kexec.conf) keeps the
+        kernel from stopping the watchdog at a reboot, and takes effect when the module is next loaded; it is added to every
+        initramfs of initramfs-tools that contains the watchdog's module.
+      - V(config_file) records C(/etc/fleet-kexec.conf), and restores it.
+      - V(reservation) records which of O(reservations) are made.
     type: list
     elements: str
     choices: [init_scripts, packages, kernel_cmdline, watchdog, config_file, reservation]
@@ -65,7 +60,8 @@ options:
     elements: str
     default: []
   installed_before:
-    description: The packages that were installed before that (RV(installed_packages)). All that are new by now are remembered.
+    description: Packages that were installed before that task (RV(installed_packages)). All packages installed since are
+      recorded.
     type: list
     elements: str
   reservations:
@@ -77,17 +73,17 @@ options:
   watchdog:
     description:
       - Whether systemd feeds the hardware watchdog.
-      - V(auto) is V(true) where the host has one that nobody else feeds.
-      - V(false) takes back what was configured here.
+      - V(auto) means V(true) on hosts that have a watchdog which nothing else feeds.
+      - V(false) undoes what this module configured.
     type: str
     choices: [auto, "true", "false"]
     default: auto
   watchdog_runtime:
-    description: C(RuntimeWatchdogSec) of systemd-system.conf(5), how long systemd may stay silent.
+    description: C(RuntimeWatchdogSec) of systemd-system.conf(5), how long systemd may fail to feed the watchdog.
     type: str
     default: 60s
   watchdog_kexec:
-    description: C(KExecWatchdogSec) of systemd-system.conf(5), how long a kexec may take until the new system feeds it.
+    description: C(KExecWatchdogSec) of systemd-system.conf(5), how long a kexec may take until the new system feeds the watchdog.
     type: str
     default: 5min
 notes:
@@ -98,20 +94,20 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Have the hardware watchdog fed, and left running over a kexec
+- name: Feed the hardware watchdog, and leave it running across a kexec
   fleet.kexec.preparation:
     parts: watchdog
     watchdog_runtime: 30s
   become: true
 
-- name: See what is still to be done, and what was changed so far
+- name: Check what remains to be done and what has been changed so far
   fleet.kexec.preparation:
     packages: [kexec-tools]
   check_mode: true
   become: true
   register: preparation
 
-- name: Put back what was changed for the watchdog
+- name: Undo the configuration of the watchdog
   fleet.kexec.preparation:
     state: absent
     parts: watchdog
@@ -120,33 +116,33 @@ EXAMPLES = r"""
 
 RETURN = r"""
 due:
-  description: Parts that had to be seen to, or have to be in check mode, in this order.
+  description: Parts that were changed, or would be in check mode, in order.
   returned: success
   type: list
   elements: str
   sample: [watchdog]
 debian_like:
-  description: Whether the host is a Debian or one of its kin, so that its packages are known here.
+  description: Whether the host runs Debian or a derivative, so that this module can list its packages.
   returned: success
   type: bool
 missing_packages:
-  description: Those of O(packages) that are not installed. Empty where that is not known.
+  description: Members of O(packages) that are not installed. Empty if unknown.
   returned: success
   type: list
   elements: str
   sample: [kexec-tools]
 installed_packages:
-  description: All that are installed. Empty where that is not known, or where O(parts) has nothing to do with packages.
+  description: All installed packages. Empty if unknown, or if none of O(parts) concerns packages.
   returned: success
   type: list
   elements: str
 remembered:
-  description: What had been changed on the host to prepare it, before this task.
+  description: Changes that had been made to prepare the host before this task.
   returned: success
   type: dict
   contains:
     packages:
-      description: Packages that were missing, and what came with them.
+      description: Packages that were missing, and those installed with them.
       type: list
       elements: str
     masked:
@@ -169,12 +165,12 @@ remembered:
       description: Whether memory was reserved for CMA.
       type: bool
 code:
-  description: Why it failed. The collection's documentation lists all codes.
+  description: Code of the failure. The collection's documentation lists all codes.
   returned: failure
   type: str
   sample: PREPARE_FAILED
 hint:
-  description: What to do about it.
+  description: How to resolve the failure.
   returned: failure
   type: str
 """

@@ -6,18 +6,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: reboot
-short_description: Reboot a host by kexec, and prove how it came back
+short_description: Reboot a host via kexec, and prove how it came back
 version_added: 0.1.0
-author:
-  - fleet.kexec contributors (@fleet-kexec)
+author: [fleet.kexec contributors (@fleet-kexec)]
 description:
-  - Reboots a host straight into its next kernel with kexec, leaving out firmware and bootloader, waits for it, and verifies
-    that it really booted what was staged.
-  - Loads the image first, with M(fleet.kexec.stage), while everything can still be undone. An image that is staged already
-    is used as it is, unless one of the options about the image is given.
-  - The reboot itself is an orderly C(systemctl kexec), with all units stopped. It belongs to systemd on the host, so losing
-    the connection does not matter.
-  - The options that M(ansible.builtin.reboot) has too mean the same.
+  - Reboots a host directly into its next kernel with kexec, bypassing firmware and bootloader. Waits for it and verifies that it
+    booted the staged image.
+  - Loads the image first, with M(fleet.kexec.stage), while everything can still be undone. An image that is already staged is
+    used as it is, unless one of the options about the image is given.
+  - The reboot is an orderly C(systemctl kexec) that stops all units. systemd performs it on the host, so losing the connection
+    does not matter.
+  - Options that M(ansible.builtin.reboot) also has mean the same here.
 extends_documentation_fragment:
   - fleet.kexec.attributes
   - fleet.kexec.attributes.action
@@ -28,7 +27,7 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Says how the host would be rebooted, after all checks that need no loading.
+    details: Returns how the host would be rebooted, after all checks that do not require loading.
   diff_mode:
     support: none
   facts:
@@ -36,30 +35,25 @@ attributes:
 options:
   method:
     description:
-      - V(kexec) reboots by kexec, and fails with a code where that is not possible, or O(policy) blocks it.
-      - V(firmware) reboots through firmware and bootloader. A staged image is unloaded first, because it would turn the
-        reboot into a kexec.
-      - V(auto) reboots by kexec where that is possible. Where the host can't, or O(policy) blocks it, it reboots through
-        firmware and says why in RV(reasons). Wrong options are errors here too.
+      - V(kexec) reboots via kexec, and fails with a code if that is not possible or O(policy) blocks it.
+      - V(firmware) reboots through firmware and bootloader. A staged image is unloaded first, because it would turn the reboot
+        into a kexec.
+      - V(auto) reboots via kexec if possible. If the host cannot, or O(policy) blocks it, it reboots through firmware, and
+        RV(reasons) says why. Invalid options are still errors.
     type: str
-    choices:
-      - auto
-      - kexec
-      - firmware
+    choices: [auto, kexec, firmware]
     default: auto
   reboot_timeout:
     description:
       - Seconds from the trigger until the host has to be back and O(test_command) has to have succeeded.
-      - Holds whatever hangs, ssh included. Calling off a reboot that never began may take ten seconds more.
+      - The limit holds even if something hangs, including ssh. Cancelling a reboot that never began may take ten seconds more.
     type: int
     default: 600
-    aliases:
-      - reboot_timeout_sec
+    aliases: [reboot_timeout_sec]
   connect_timeout:
-    description: Seconds until an attempt to connect counts as failed. The connection plugin's own setting if omitted.
+    description: Seconds after which a connection attempt fails. If omitted, the connection plugin's own setting.
     type: int
-    aliases:
-      - connect_timeout_sec
+    aliases: [connect_timeout_sec]
   test_command:
     description: Shell command that has to succeed on the host after the reboot.
     type: str
@@ -69,34 +63,32 @@ options:
     type: str
     default: Reboot initiated by Ansible
   pre_reboot_delay:
-    description: Seconds to wait before the reboot. Negative is 0.
+    description: Seconds to wait before the reboot. Negative values mean 0.
     type: int
     default: 0
-    aliases:
-      - pre_reboot_delay_sec
+    aliases: [pre_reboot_delay_sec]
   post_reboot_delay:
-    description: Seconds to wait between the verified boot and O(test_command). Negative is 0.
+    description: Seconds to wait between the verified boot and O(test_command). Negative values mean 0.
     type: int
     default: 0
-    aliases:
-      - post_reboot_delay_sec
+    aliases: [post_reboot_delay_sec]
 requirements:
   - kexec-tools on the host, except for O(method=firmware)
 notes:
   - Needs root on the host, so usually C(become=true).
   - The machine that runs the playbook is never rebooted, whichever connection leads to it.
-  - A host that is up again is noticed by its SSH banner, tried twenty times a second through a plain socket. Where the
-    controller can't reach the host's sshd directly (jump hosts, other connection plugins), it is asked through the
-    connection instead, at most five seconds apart, and RV(outage_ms) is coarser.
-  - Before the host goes down, its sshd is probed ten times quickly and then once a second, because OpenSSH 9.8 and later
-    shut out addresses that connect more often without logging in. RV(outage_error_ms) says what that means for the figure.
-  - The boot is given C(panic=10 oops=panic), so that a kernel that panics comes back through firmware. Once the boot is
-    verified, the values of C(kernel.panic) and C(kernel.panic_on_oops) from before are put back.
-  - With C(-v) the steps are shown as they happen.
-  - The bootloader's configuration is not touched, so any reset boots what it booted before.
-  - An interrupted playbook calls the reboot off, as long as O(pre_reboot_delay) lasts, and unloads the image.
-  - If the reboot can't be triggered, or the host has not begun it when O(reboot_timeout) ends, it is called off and the
-    image is unloaded.
+  - The host's return is detected by its SSH banner, which a plain socket tries to read twenty times a second. If the controller
+    cannot reach the host's sshd directly (jump hosts, other connection plugins), the host is polled over the connection instead,
+    at most five seconds apart, and RV(outage_ms) is less precise.
+  - Before the host goes down, its sshd is probed ten times quickly and then once a second, because OpenSSH 9.8 and later block
+    addresses that connect more often without logging in. RV(outage_error_ms) accounts for this.
+  - The new kernel is booted with C(panic=10 oops=panic), so that a kernel that panics comes back through firmware. Once the boot
+    is verified, the previous values of C(kernel.panic) and C(kernel.panic_on_oops) are restored.
+  - With C(-v), steps are shown as they happen.
+  - The bootloader's configuration is not changed, so any reset boots the same system as before.
+  - Interrupting the playbook during O(pre_reboot_delay) cancels the reboot and unloads the image.
+  - If the reboot cannot be triggered, or the host has not begun it when O(reboot_timeout) expires, it is cancelled and the image
+    is unloaded.
 seealso:
   - module: fleet.kexec.stage
   - module: fleet.kexec.boot_facts
@@ -105,25 +97,25 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Reboot, by kexec where the host can
+- name: Reboot, via kexec if the host can
   fleet.kexec.reboot:
   become: true
 
-- name: Reboot by kexec into the newest kernel, or fail
+- name: Reboot via kexec into the newest kernel, or fail
   fleet.kexec.reboot:
     method: kexec
     kernel: newest
     reboot_timeout: 120
   become: true
 
-- name: Reboot by kexec though containers run, and not at all by kexec without a hardware watchdog
+- name: Reboot via kexec even if containers are running, but not without a hardware watchdog
   fleet.kexec.reboot:
     policy:
       CONTAINERS_RUNNING: allow
       NO_WATCHDOG: block
   become: true
 
-- name: Reboot through firmware, whatever is staged
+- name: Reboot through firmware, even if an image is staged
   fleet.kexec.reboot:
     method: firmware
   become: true
@@ -134,7 +126,7 @@ EXAMPLES = r"""
   become: true
   register: reboot
 
-- name: Reboot, and tell how long its web server was away
+- name: Reboot, and measure the outage of the host's web server
   fleet.kexec.reboot:
     test_command: curl --silent --fail --output /dev/null https://{{ inventory_hostname }}/health
     probe:
@@ -142,14 +134,14 @@ EXAMPLES = r"""
       status: 200
   become: true
 
-- name: Show how long it was away
+- name: Show the duration of the outage
   ansible.builtin.debug:
     msg: "{{ inventory_hostname }} came back by {{ reboot.path }} after {{ reboot.outage_ms }} ms"
 """
 
 RETURN = r"""
 rebooted:
-  description: Whether the host rebooted. Null if that is not known.
+  description: Whether the host rebooted. Null if unknown.
   returned: unless refused
   type: bool
   sample: true
@@ -159,49 +151,47 @@ method:
   type: str
   sample: kexec
 path:
-  description:
-    - How the host really came back, by its own account, V(kexec) or V(firmware).
+  description: Path by which the host came back, as the host reports it, V(kexec) or V(firmware).
   returned: after a reboot, however it ended
   type: str
   sample: kexec
 proof:
   description:
-    - The four signs that the host booted what was staged. All of them together are the proof.
-    - Null for a reboot through firmware that was meant to be one.
+    - Four signs that the host booted the staged image. Together they are the proof.
+    - Null for an intended reboot through firmware.
   returned: after a reboot, however it ended
   type: dict
   contains:
     proven:
-      description: Whether all signs are there.
+      description: Whether all signs are present.
       type: bool
     missing:
-      description: Names of those that are not.
+      description: Names of the missing signs.
       type: list
       elements: str
     boot_id_changed:
-      description: The host has another boot_id than before.
+      description: Whether the boot_id of the host changed.
       type: bool
     token:
-      description: The random token of the staged image is on the command line.
+      description: Whether the command line contains the random token of the staged image.
       type: bool
     release:
-      description: The kernel has the release that was staged.
+      description: Whether the kernel has the staged release.
       type: bool
     bootloader_type:
-      description: The kernel says that a kexec loader started it.
+      description: Whether the kernel reports that a kexec loader started it.
       type: bool
 reasons:
-  description:
-    - Why the host did not go the way of kexec, each with C(code), C(message) and C(hint).
-    - Empty if it did, or was not meant to.
+  description: Reasons why the host was not rebooted via kexec, each with C(code), C(message) and C(hint). Empty if it was, or if
+    kexec was not requested.
   returned: success
   type: list
   elements: dict
 notes:
   description:
-    - Why the image that was staged for this reboot is not a quicker one, and what an override costs, as M(fleet.kexec.stage)
-      returns it. Empty for an image that was staged before.
-    - Why there is no RV(probe_outage_ms), where O(probe) is given.
+    - Reasons why the image staged for this reboot is not a faster one, and costs of overrides, as M(fleet.kexec.stage) returns
+      them. Empty for an image that was staged before.
+    - The reason for a missing RV(probe_outage_ms), if O(probe) is given.
   returned: success
   type: list
   elements: dict
@@ -218,67 +208,66 @@ staged:
   returned: success
   type: dict
 outage_ms:
-  description: Milliseconds from the last answer of the host's sshd to its first. Null if it could not be seen.
+  description: Milliseconds between the last answer of the host's sshd before the reboot and its first answer after it. Null if
+    not observed.
   returned: after a reboot, however it ended
   type: int
   sample: 6120
 outage_error_ms:
-  description: By how many milliseconds the outage may have been shorter.
+  description: Milliseconds by which the outage may have been shorter.
   returned: after a reboot, however it ended
   type: int
   sample: 104
 probe_seen_by:
-  description: What O(probe) has probed, without credentials and query.
+  description: Target of O(probe), without credentials and query.
   returned: after a trigger, if O(probe) is given
   type: str
   sample: tcp 443
 probe_outage_ms:
   description:
-    - Milliseconds from the last good answer of the service of O(probe) to its first. Null if it could not be told, with the
-      reason among RV(notes).
+    - Milliseconds between the last good answer of the service of O(probe) before the reboot and its first one after it. Null if
+      not measured; RV(notes) has the reason.
     - For a service that never failed, the longest time between two answers.
   returned: after a trigger, if O(probe) is given
   type: int
   sample: 7480
 probe_outage_error_ms:
-  description:
-    - By how many milliseconds the outage of the service may have been shorter. It was down at least from the first probe that
-      failed to the last.
+  description: Milliseconds by which the outage of the service may have been shorter. The service was down at least from the first
+    failed probe to the last.
   returned: after a trigger, if O(probe) is given
   type: int
   sample: 92
 detected_by:
-  description: What the host's return was noticed by, V(banner) or V(connection).
+  description: How the host's return was detected, V(banner) or V(connection).
   returned: after a reboot, however it ended
   type: str
   sample: banner
 login_ms:
-  description: Milliseconds from the first answer of sshd until the host had told its boot_id over a new connection.
+  description: Milliseconds from sshd's first answer until the host reported its boot_id over a new connection.
   returned: after a reboot, however it ended
   type: int
   sample: 410
 elapsed_ms:
-  description: Milliseconds from before the trigger until O(test_command) had succeeded.
+  description: Milliseconds from before the trigger until O(test_command) succeeded.
   returned: after a reboot, however it ended
   type: int
   sample: 8214
 timeline:
-  description:
-    - Where the time went, as M(fleet.kexec.timeline) returns it. It is kept on the host, too.
-    - Null if it could not be had, which fails nothing.
+  description: Timeline of the reboot, as M(fleet.kexec.timeline) returns it; the host keeps it, too. Null if it could not be
+    collected, which does not fail the task.
   returned: success
   type: dict
 ansible_facts:
-  description: Facts of the host; C(fleet_kexec.last_boot) is this result, the timeline included.
+  description: Facts of the host. C(fleet_kexec.last_boot) is this result, including the timeline.
   returned: success
   type: dict
 code:
-  description: Why it failed. The collection's documentation lists all codes.
+  description: Code of the failure. The collection's documentation lists all codes.
   returned: failure
   type: str
   sample: NOT_PROVEN
 hint:
-  description: What to do about it.
+  description: How to resolve the failure.
   returned: failure
   type: str
   sample: Install the package kexec-tools on the host.

@@ -8,18 +8,15 @@ DOCUMENTATION = r"""
 module: report
 short_description: Report on a rolling reboot, as a page, JSON and metrics
 version_added: 0.1.0
-author:
-  - fleet.kexec contributors (@fleet-kexec)
+author: [fleet.kexec contributors (@fleet-kexec)]
 description:
-  - Reads the journal of a run of M(fleet.kexec.rolling_reboot), while it lasts or after, and makes a report of it. The report
-    says which hosts were rebooted and by which path, how long the outages lasted, where the seconds went, whether all limits of
-    capacity were kept, how good the forecast was, and what failed and why.
-  - The page is one file that loads nothing and runs no script. It can be mailed, archived and printed.
-  - Runs once, on the controller, for all hosts. Nothing is connected to; all is in the journal.
-  - Files are replaced in one step, and only if they would change.
-extends_documentation_fragment:
-  - fleet.kexec.attributes
-  - fleet.kexec.attributes.action
+  - Makes a report from the journal of a run of M(fleet.kexec.rolling_reboot), during or after the run. It shows which hosts were
+    rebooted and by which path, how long the outages lasted, where the time went, whether all limits of capacity were kept, how
+    accurate the forecast was, and what failed and why.
+  - The page is a single file without scripts or external resources. It can be mailed, archived and printed.
+  - Runs once, on the controller, for all hosts. Connects to no host; everything is in the journal.
+  - Files are replaced atomically, and only if their content changes.
+extends_documentation_fragment: [fleet.kexec.attributes, fleet.kexec.attributes.action]
 attributes:
   bypass_host_loop:
     support: full
@@ -27,42 +24,40 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: Files larger than 100 KiB are not shown, as elsewhere in Ansible; the page of more than a few hosts is.
+    details: As elsewhere in Ansible, files larger than 100 KiB are not shown, such as the page of more than a few hosts.
 options:
   run_id:
-    description: The run, by its name, or V(latest).
+    description: Name of the run, or V(latest).
     type: str
     default: latest
   compare:
-    description: Another run to compare it with, by its name.
+    description: Name of another run to compare with.
     type: str
   ways:
     description:
-      - Compare ways to reboot, in place of reporting on one run. For each way its runs, by their names.
-      - The playbook C(fleet.kexec.benchmark) makes such runs, and reports on them.
+      - Ways to reboot that are compared, instead of reporting on one run. A dictionary of ways, each with the names of its runs.
+        The playbook C(fleet.kexec.benchmark) makes such runs and reports on them.
       - Takes O(html) or O(json), and neither O(compare) nor O(metrics).
     type: dict
   run_directory:
-    description: Where journals are kept, as O(fleet.kexec.rolling_reboot#module:run_directory).
+    description: Directory of the journals, as O(fleet.kexec.rolling_reboot#module:run_directory).
     type: path
   html:
-    description:
-      - Where to write the page.
-      - If none of O(html), O(json) and O(metrics) is given, it goes beside the journal, as C(report.html).
+    description: Path of the page. If O(html), O(json) and O(metrics) are all omitted, the page is written next to the journal, as
+      C(report.html).
     type: path
   json:
-    description: Where to write the same as JSON. The collection's documentation describes it.
+    description: Path of the report as JSON. The collection's documentation describes the format.
     type: path
   metrics:
-    description:
-      - Where to write metrics for Prometheus, a file that ends in C(.prom) in the directory of the node exporter's textfile
-        collector.
+    description: Path of the Prometheus metrics, a file that ends in C(.prom) in the directory of the node exporter's textfile
+      collector.
     type: path
   mode:
     description:
-      - Permissions of the files that are written, octal, such as V('0644').
-      - If omitted, files keep those they have. New ones can be read by everybody if they are metrics, and by their owner alone
-        otherwise, for they have what hosts and hooks said.
+      - Permissions of the written files, in octal, such as V('0644').
+      - If omitted, existing files keep theirs. New metrics are readable by everyone, other new files only by their owner, because
+        they contain output of hosts and hooks.
     type: raw
 seealso:
   - module: fleet.kexec.rolling_reboot
@@ -71,10 +66,10 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make a page of the newest run, beside its journal
+- name: Write a page about the newest run next to its journal
   fleet.kexec.report:
 
-- name: Compare two runs, and keep what monitoring asks for
+- name: Compare two runs, and write metrics for monitoring
   fleet.kexec.report:
     run_id: 20261124T015830Z-5f0c
     compare: 20261117T015830Z-77aa
@@ -93,7 +88,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 run_id:
-  description: The run that the report is of.
+  description: Name of the run.
   returned: unless ways are compared
   type: str
   sample: 20261124T015830Z-5f0c
@@ -102,7 +97,7 @@ journal:
   returned: unless ways are compared
   type: str
 headline:
-  description: The run in one line.
+  description: Summary of the run in one line.
   returned: success
   type: str
   sample: >-
@@ -121,42 +116,42 @@ metrics:
   returned: if they were asked for
   type: str
 counts:
-  description: Hosts by how they ended, as RV(fleet.kexec.rolling_reboot#module:hosts) has it, or C(unfinished).
+  description: Number of hosts by status, as in RV(fleet.kexec.rolling_reboot#module:hosts), or C(unfinished).
   returned: unless ways are compared
   type: dict
   sample: {done: 38, failed: 2}
 paths:
-  description: Rebooted hosts by the path they took.
+  description: Number of rebooted hosts by path.
   returned: unless ways are compared
   type: dict
   sample: {kexec: 38}
 outage_p50_ms:
-  description: Median outage; null if no outage was seen.
+  description: Median outage in milliseconds. Null if no outage was observed.
   returned: unless ways are compared
   type: float
 outage_p95_ms:
-  description: Outage that 95 of 100 hosts did not exceed.
+  description: 95th percentile of the outages in milliseconds.
   returned: unless ways are compared
   type: float
 outage_longest_ms:
-  description: Longest outage.
+  description: Longest outage in milliseconds.
   returned: unless ways are compared
   type: float
 budget_held:
-  description: Whether all limits of unavailable hosts were kept; null if the journal does not have them all.
+  description: Whether all limits of unavailable hosts were kept. Null if the journal does not contain them all.
   returned: unless ways are compared
   type: bool
 ended:
-  description: Whether the run came to an end of its own.
+  description: Whether the run ended by itself.
   returned: unless ways are compared
   type: bool
 code:
-  description: Why there is no report. The collection's documentation lists all codes.
+  description: Code of the failure. The collection's documentation lists all codes.
   returned: failure
   type: str
   sample: RUN_NOT_FOUND
 hint:
-  description: What to do about it.
+  description: How to resolve the failure.
   returned: failure
   type: str
 """

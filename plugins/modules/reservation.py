@@ -8,22 +8,20 @@ DOCUMENTATION = r"""
 module: reservation
 short_description: Reserve memory with crashkernel= and cma=
 version_added: 0.1.0
-author:
-  - fleet.kexec contributors (@fleet-kexec)
+author: [fleet.kexec contributors (@fleet-kexec)]
 description:
-  - Sets C(crashkernel=) and C(cma=) for the kernels that the host's bootloader boots, and tells what is reserved, what is
-    configured, and whether only a reboot brings the two together.
-  - Sizes are read and checked by the kernel's own rules. What the machine does not have, what would not hold a kernel, and
-    what the kernel would ignore are refused.
-  - The bootloader in use is found out, and asked for its own tools. After a change the result is read back from what it will
-    really boot. Where that is not what was asked for, or anything fails, everything is put back and the task fails.
-  - For GRUB with C(update-grub) (Debian, Ubuntu) one drop-in is written, C(/etc/default/grub.d/zz-fleet-kexec.cfg). For GRUB
-    with C(grubby) (RHEL, Fedora) grubby is called. For systemd-boot with C(kernel-install), C(/etc/kernel/cmdline) and the
-    boot entries are changed. Other bootloaders are refused with code C(BOOTLOADER_UNSUPPORTED).
-  - A value that somebody else has set, such as kdump-tools, kdumpctl or an administrator, is left alone unless O(override)
-    says otherwise. All other arguments, and all that the files hold beside them, stay as they are.
-extends_documentation_fragment:
-  - fleet.kexec.attributes
+  - Sets C(crashkernel=) and C(cma=) for the kernels that the host's bootloader boots. Reports what is reserved, what is
+    configured, and whether the configuration needs a reboot to take effect.
+  - Sizes are parsed and checked by the kernel's own rules. Sizes that exceed the machine's memory, that cannot hold a kernel, or
+    that the kernel would ignore are refused.
+  - The module detects the bootloader and uses its tools. After a change it reads back what the bootloader will boot. If that is
+    not what was requested, or anything fails, all changes are undone and the task fails.
+  - For GRUB with C(update-grub) (Debian, Ubuntu), it writes one drop-in, C(/etc/default/grub.d/zz-fleet-kexec.cfg). For GRUB with
+    C(grubby) (RHEL, Fedora), it calls grubby. For systemd-boot with C(kernel-install), it changes C(/etc/kernel/cmdline) and the
+    boot entries. Other bootloaders are refused with code C(BOOTLOADER_UNSUPPORTED).
+  - Values set by others, such as kdump-tools, kdumpctl or an administrator, are left alone unless O(override) is set. All other
+    arguments, and everything else in the files, stay unchanged.
+extends_documentation_fragment: [fleet.kexec.attributes]
 attributes:
   check_mode:
     support: full
@@ -32,81 +30,82 @@ attributes:
 options:
   crashkernel:
     description:
-      - Memory for a crash kernel, as the kernel's documentation has it, C(256M), C(256M@16M), C(512M-2G:128M,2G-:256M),
-        C(1G,high). Several values are parted by white space, as in C(1G,high 256M,low).
-      - V(auto) is computed from what has to be held. It is the memory that the kernel asks for (C(init_size)), four times the
-        size of its initrd, 64 MiB, and a 4096th of the host's memory, rounded up to 32 MiB.
-      - Left alone if omitted.
+      - Memory for a crash kernel, in the kernel's syntax, such as C(256M), C(256M@16M), C(512M-2G:128M,2G-:256M) or C(1G,high).
+        Separate several values by white space, as in C(1G,high 256M,low).
+      - V(auto) is computed from what has to fit in it, as the sum of the memory that the kernel requires (C(init_size)), four
+        times the size of its initrd, 64 MiB, and a 4096th of the host's memory, rounded up to 32 MiB.
+      - If omitted, left alone.
     type: str
   crashkernel_state:
-    description: Whether it should be there.
+    description: Whether the reservation should exist.
     type: str
     choices: [present, absent]
     default: present
   cma:
     description:
-      - Memory for the contiguous memory allocator, C(size[@start[-end]]). From Linux 7.2 on, C(kexec_file_load) puts a kernel
-        there, so that it need not be copied during the reboot. Other programs can use it in the meantime.
-      - V(auto) is what the larger of the kernel's bzImage and its fast image takes in memory, and the initrd, a quarter more,
-        and 16 MiB, rounded up to 16 MiB.
-      - Left alone if omitted.
+      - Memory for the contiguous memory allocator, C(size[@start[-end]]). From Linux 7.2 on, C(kexec_file_load) places a kernel
+        there, so that it does not have to be copied during the reboot. Other programs can use the memory in the meantime.
+      - V(auto) is the memory taken by the initrd and the larger of the kernel's bzImage and its fast image, plus a quarter of
+        that and 16 MiB, rounded up to 16 MiB.
+      - If omitted, left alone.
     type: str
   cma_state:
-    description: Whether it should be there.
+    description: Whether the reservation should exist.
     type: str
     choices: [present, absent]
     default: present
   kernels:
     description:
-      - V(all) kernels, V(default) for the one that is booted by default, or the release of one.
-      - GRUB with C(update-grub) and systemd-boot with C(kernel-install) can do V(all) only, and refuse the others with code
+      - V(all) kernels, V(default) for the one that is booted by default, or the release of one kernel.
+      - GRUB with C(update-grub) and systemd-boot with C(kernel-install) support only V(all), and refuse the others with code
         C(NOT_EXPRESSIBLE).
     type: str
     default: all
   override:
     description:
-      - Whether values that others have set are replaced, or taken out with O(crashkernel_state=absent) or
-        O(cma_state=absent). Without it the first fails with code C(RESERVATION_FOREIGN), and the second leaves them alone.
-      - What was overridden comes back with state V(absent) and without this option.
+      - Whether to replace values set by others, or to remove them with O(crashkernel_state=absent) or O(cma_state=absent).
+        Without it, replacing fails with code C(RESERVATION_FOREIGN), and removing leaves them alone.
+      - Overridden values come back with state V(absent) and without this option.
     type: bool
     default: false
   shrink:
     description:
-      - Whether to give back at once what the running kernel has reserved for a crash kernel beyond what is configured.
+      - Whether to release immediately the memory that the running kernel has reserved for a crash kernel beyond the configured
+        size.
       - Fails with code C(SHRINK_FAILED) while a crash kernel is loaded.
     type: bool
     default: false
 notes:
   - Needs root, so usually C(become=true).
-  - The proof of GRUB with C(update-grub) and of systemd-boot are reboots of virtual machines, under BIOS and UEFI. GRUB with
-    C(grubby) is tested with transcripts of what grubby is documented to do.
-  - C(update-grub) also takes in what else was changed in C(/etc/default/grub) since it last ran.
-  - A reboot by kexec keeps the running command line, so new values take a reboot through firmware.
+  - GRUB with C(update-grub) and systemd-boot are tested by reboots of virtual machines, under BIOS and UEFI. GRUB with C(grubby)
+    is tested with transcripts of grubby's documented behaviour.
+  - C(update-grub) also applies other changes made to C(/etc/default/grub) since it last ran.
+  - A reboot via kexec keeps the running command line, so new values take effect only after a reboot through firmware.
 seealso:
   - module: fleet.kexec.boot_facts
   - module: fleet.kexec.reboot
 """
 
 EXAMPLES = r"""
-- name: Reserve memory that kexec_file_load can use
+- name: Reserve memory for kexec_file_load
   fleet.kexec.reservation:
     cma: auto
   become: true
   register: reservation
 
-- name: Reboot once, so that it is there
+- name: Reboot once for the reservation to take effect
   fleet.kexec.reboot:
     method: firmware
   become: true
   when: reservation.reboot_required
 
-- name: Room for a crash kernel, whatever kdump-tools has asked for
+- name: Reserve memory for a crash kernel, replacing the values of kdump-tools
   fleet.kexec.reservation:
     crashkernel: 1G-8G:256M,8G-:512M
     override: true
   become: true
 
-- name: Take back what was set, and give the memory back now
+- name: Remove the reservations, and release the crash kernel's memory now
   fleet.kexec.reservation:
     crashkernel_state: absent
     cma_state: absent
@@ -121,59 +120,59 @@ bootloader:
   type: str
   sample: GRUB (update-grub)
 crashkernel:
-  description: How it is. In check mode, how it would be.
+  description: State of C(crashkernel=). In check mode, the state that would result.
   returned: success
   type: dict
   contains: &reservation
     configured:
-      description: Values for the next boot by default, parted by spaces. Null if there are none.
+      description: Values for the next default boot, separated by spaces. Null if there are none.
       type: str
       sample: 256M
     configured_bytes:
-      description: What they come to on this machine. Null if the kernel makes nothing of them.
+      description: Size of the configured values on this machine. Null if they are invalid.
       type: int
       sample: 268435456
     running:
       description: Values on the running kernel's command line.
       type: str
     running_bytes:
-      description: What they come to on this machine.
+      description: Size of those values on this machine.
       type: int
       sample: 0
     effective_bytes:
-      description: What the running kernel has reserved.
+      description: Size that the running kernel has reserved.
       type: int
       sample: 0
     set_by:
-      description: Who has set the configured values, files, tools, and C(fleet.kexec).
+      description: Sources of the configured values, such as files, tools, and C(fleet.kexec).
       type: list
       elements: str
       sample: [fleet.kexec]
     reboot_required:
-      description: Whether only a reboot makes it as configured.
+      description: Whether the configured values need a reboot to take effect.
       type: bool
 cma:
-  description: The same for C(cma=).
+  description: State of C(cma=), likewise.
   returned: success
   type: dict
   contains: *reservation
 reboot_required:
-  description: Whether either takes a reboot.
+  description: Whether either reservation needs a reboot to take effect.
   returned: success
   type: bool
   sample: true
 notes:
-  description: What there is to say, each with C(code), C(message) and C(hint).
+  description: Remarks on the reservations, each with C(code), C(message) and C(hint).
   returned: success
   type: list
   elements: dict
 code:
-  description: Why it failed. The collection's documentation lists all codes.
+  description: Code of the failure. The collection's documentation lists all codes.
   returned: failure
   type: str
   sample: RESERVATION_TOO_LARGE
 hint:
-  description: What to do about it.
+  description: How to resolve the failure.
   returned: failure
   type: str
 """

@@ -6,21 +6,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rolling_reboot
-short_description: Reboot the hosts of a play, quickly and within a budget
+short_description: Reboot the hosts of a play quickly, within limits
 version_added: 0.1.0
-author:
-  - fleet.kexec contributors (@fleet-kexec)
+author: [fleet.kexec contributors (@fleet-kexec)]
 description:
-  - Reboots the play's hosts as M(fleet.kexec.reboot) does, as many at a time as may be missing. As soon as one is back in
-    service the next one goes, so that nobody waits for the slowest of a batch.
-  - It is one task that runs once, for all hosts that the play has at that moment. It needs no fork for each host.
-  - For each host, the image is staged while everything can still be undone. Then O(before) hooks drain it, the limits are
-    checked once more, it is rebooted, how it came back is proven, and O(after) hooks say that it is healthy and take it back
-    into service. Only then does it no longer count as missing.
-  - Everything is written to a journal on the controller before it is acted on. A run whose controller was killed is taken up
-    again with O(resume). Hosts that were on their way are asked what became of them, and none is rebooted twice.
-  - If a limit of failures is reached, at O(deadline), or when the playbook is interrupted, nothing new starts. Hosts that are
-    on their way are seen through, and what was staged or drained on others is undone.
+  - Reboots the play's hosts as M(fleet.kexec.reboot) does, as many concurrently as the limits allow. As soon as a host is back in
+    service the next one starts, so no host waits for the slowest of a batch.
+  - Runs as one task, once, for all hosts that the play has at that moment, and does not need a fork for each host.
+  - For each host, the image is staged while everything can still be undone. Then the O(before) hooks drain it, the limits are
+    checked again, the host is rebooted, the proof of its boot is checked, and the O(after) hooks check its health and return it
+    to service. Only then does it no longer count as unavailable.
+  - Everything is written to a journal on the controller before it is acted on. O(resume) continues a run whose controller was
+    killed. It asks hosts in flight what happened to them, and reboots none twice.
+  - When a failure limit is reached, at O(deadline), or when the playbook is interrupted, nothing new starts. Hosts in flight are
+    seen through, and staging and draining of others is undone.
 extends_documentation_fragment:
   - fleet.kexec.attributes
   - fleet.kexec.attributes.action
@@ -32,53 +31,42 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: full
-    details: Is the plan. It says in which waves hosts would go, how long each is predicted to take and how long all of them,
-      how many would be missing when, and which hosts would not be rebooted and why.
+    details: Returns the plan, with the waves of hosts, the predicted time of each host and of all of them, the number of
+      unavailable hosts over time, and which hosts would not be rebooted and why.
   diff_mode:
     support: none
 options:
   method:
-    description:
-      - How hosts are rebooted, as O(fleet.kexec.reboot#module:method).
+    description: How hosts are rebooted, as O(fleet.kexec.reboot#module:method).
     type: str
-    choices:
-      - auto
-      - kexec
-      - firmware
+    choices: [auto, kexec, firmware]
     default: auto
   fallback:
     description:
-      - What is done for a host that did not come back as it should.
-      - V(none) leaves it to whoever looks after it. It has failed.
-      - V(firmware) reboots a host that came back by kexec, but not as staged, once more through firmware.
-      - V(power_hook) does that too, and calls O(power_hook) for a host that did not come back within O(reboot_timeout).
-        It then has that time once more.
+      - Recovery of a host that did not come back as it should.
+      - V(none) leaves the host as it is. It has failed.
+      - V(firmware) reboots a host that came back via kexec, but not as staged, once more through firmware.
+      - V(power_hook) also calls O(power_hook) for a host that did not come back within O(reboot_timeout), and then waits that
+        long once more.
     type: str
-    choices:
-      - none
-      - firmware
-      - power_hook
+    choices: [none, firmware, power_hook]
     default: none
   power_hook:
-    description:
-      - A hook like those of O(before), or a list of them, that cycles the power of a host which does not come back. It is
-        called once, with O(fallback=power_hook). It has to run on the controller.
+    description: A hook like those of O(before), or a list of them, that power-cycles a host that does not come back. It is called
+      once, with O(fallback=power_hook), and has to run on the controller.
     type: raw
   reboot_timeout:
     description: Seconds from the trigger until a host has to be back.
     type: int
     default: 600
-    aliases:
-      - reboot_timeout_sec
+    aliases: [reboot_timeout_sec]
   connect_timeout:
-    description: Seconds until an attempt to connect counts as failed. The connection plugin's own setting if omitted.
+    description: Seconds after which a connection attempt fails. If omitted, the connection plugin's own setting.
     type: int
-    aliases:
-      - connect_timeout_sec
+    aliases: [connect_timeout_sec]
   connections:
-    description:
-      - How many commands, modules and hooks are run at a time, over all hosts. Each takes a process or two on the controller.
-        Hosts that are merely waited for take none.
+    description: Number of commands, modules and hooks that run concurrently, over all hosts. Each takes a process or two on the
+      controller. Hosts that are only waited for take none.
     type: int
     default: 64
   msg:
@@ -87,47 +75,44 @@ options:
     default: Reboot initiated by Ansible
   window:
     description:
-      - How many hosts may be out at a time, a count or a percentage of the hosts to reboot. A host is out from the moment that
-        it begins to be drained until it is back in service.
-      - The next hosts are staged meanwhile, as many as the window has, so that this costs no time.
+      - Number of hosts that may be in flight at once, as a count or a percentage of the hosts to reboot. A host is in flight from
+        the beginning of its drain until it is back in service.
+      - Meanwhile the next hosts are staged, as many as the window has, so that staging costs no time.
     type: raw
     default: 1
   domains:
-    description:
-      - In which failure domains a host is. A dictionary of dimensions (rack, zone) and the host's domain in each, templated for
-        each host. See the examples.
+    description: Failure domains of a host. A dictionary of dimensions (rack, zone) and the host's domain in each, templated for
+      each host. See the examples.
     type: dict
   max_unavailable:
     description:
-      - How many hosts of each domain may be unavailable. A dictionary of dimensions and amounts, which are counts or percentages
-        of the hosts there (rounded down). The dimension C(all) is the whole fleet; a bare amount means that.
-      - Hosts that are down for another reason count too. Those that failed earlier in the play, or could not be reached, count
-        as down until they are seen up.
+      - Number of hosts of each domain that may be unavailable. A dictionary of dimensions and limits, which are counts or
+        percentages of the domain's hosts (rounded down). The dimension C(all) is the whole fleet; a bare limit applies to it.
+      - Hosts that are unavailable for another reason count too. Hosts that failed earlier in the play, or could not be reached,
+        count as down until they are seen up.
     type: raw
   min_available:
-    description:
-      - How many hosts of groups have to stay available. A dictionary of groups of the inventory and amounts, which are counts or
-        percentages (rounded up). Members of a group that are not in the play count too; they are looked at every ten seconds.
+    description: Number of hosts of inventory groups that have to stay available. A dictionary of groups and limits, which are
+      counts or percentages (rounded up). Members of a group that are not in the play count too; they are checked every ten
+      seconds.
     type: dict
   canaries:
     description:
-      - Hosts that go first, before any other is touched. If one of them fails, or none could be rebooted, the rollout stops,
-        whatever O(failure_budget) says.
-      - C(count) is how many of the first hosts. C(each_host_class) (alias C(each_combination)) adds the first
-        host of each O(host_class). C(soak) is how
-        many seconds to wait before the others begin.
+      - Hosts that go before all others. If one of them fails, or none could be rebooted, the rollout stops, regardless of
+        O(failure_budget).
+      - C(count) is the number of hosts to take from the start of the order. C(each_host_class) (alias C(each_combination)) adds
+        the first host of each O(host_class). C(soak) is the number of seconds to wait before the others begin.
     type: dict
   host_class:
     description:
-      - Name for the hardware and kernel of a host. Hosts of the same class are expected to behave alike, which matters to
-        forecasts, O(canaries) and O(stop_on_regression). Templated for each host.
-      - If omitted, product name and kernel release where facts have been gathered; else all hosts count as alike.
+      - Name for the hardware and kernel of a host, templated for each host. Hosts of the same class are expected to behave alike,
+        which matters to forecasts, O(canaries) and O(stop_on_regression).
+      - If omitted, product name and kernel release if facts have been gathered; otherwise all hosts are in one class.
     type: str
     aliases: [combination]
   waves:
-    description:
-      - Sizes of the waves after the canaries, cumulative, as counts or percentages, such as V([1, 10%, 50%]). The rest is the
-        last wave. A wave begins when every host of the one before it has ended, one way or the other.
+    description: Cumulative sizes of the waves after the canaries, as counts or percentages, such as V([1, 10%, 50%]). The
+      remaining hosts are the last wave. A wave begins when every host of the previous one has ended, successfully or not.
     type: list
     elements: raw
   wave_soak:
@@ -136,89 +121,77 @@ options:
     default: 0
   failure_budget:
     description:
-      - How many hosts may fail, as a count or a percentage of the hosts to reboot. With one more nothing new starts.
-      - For more, a dictionary of C(total) (as above), C(consecutive) (so many failures in a row) and C(each_domain) (by
-        dimension, so many in each domain).
-      - Hosts that can't be rebooted as asked, and so were not touched, are no failures here.
+      - Number of hosts that may fail, as a count or a percentage of the hosts to reboot. After one more failure nothing new
+        starts.
+      - For further limits, a dictionary of C(total) (as above), C(consecutive) (failures in a row) and C(each_domain) (by
+        dimension, failures in each domain).
+      - Hosts that cannot be rebooted as requested, and so were not touched, do not count as failures.
     type: raw
     default: 0
   order:
     description:
-      - Who goes first. V(quickest) are the hosts that are predicted to take the least time, V(spread) takes one host of
-        each domain in turn.
-      - Hosts that others are reached through (C(ProxyJump), C(ProxyCommand) and C(-J) in their ssh arguments), and machines
-        that hold the lock, go last in any case.
+      - Order of the hosts. V(quickest) begins with the hosts that are predicted to take the least time, V(spread) takes one host
+        of each domain in turn.
+      - Hosts through which others are reached (C(ProxyJump), C(ProxyCommand) and C(-J) in their ssh arguments), and machines that
+        hold the lock, always go last.
     type: str
-    choices:
-      - inventory
-      - reverse
-      - sorted
-      - shuffle
-      - quickest
-      - spread
+    choices: [inventory, reverse, sorted, shuffle, quickest, spread]
     default: inventory
   deadline:
-    description:
-      - Nothing starts that is not predicted to be back in service by then. Seconds from now, V(HH:MM), or a point in time as
-        ISO 8601 writes it.
+    description: Time by which hosts have to be predicted to be back in service; no others start. Seconds from now, V(HH:MM), or a
+      time in ISO 8601 format.
     type: str
   stop_on_regression:
     description:
-      - Stop if a host was out for much longer than is usual for its O(host_class), by more than C(margin) (a percentage,
-        V(50%) by default) over the p95 of at least C(samples) (5 by default) outages of earlier runs and this one.
+      - Stop if a host's outage was much longer than is usual for its O(host_class), by more than C(margin) (a percentage, V(50%)
+        by default) over the p95 of at least C(samples) (5 by default) outages of earlier runs and this one.
       - Give V({}) for the defaults.
     type: dict
   stall_timeout:
-    description:
-      - How many seconds to wait for capacity that only somebody else can give back, if dead hosts take all that a limit allows.
+    description: Seconds to wait for capacity if hosts that are down take up all that a limit allows.
     type: float
     default: 600
   failures:
     description:
-      - Whether the task fails if a host was not rebooted as asked. As it is one task for all hosts, that ends the play for
+      - Whether the task fails if a host was not rebooted as requested. As it is one task for all hosts, V(fail) ends the play for
         all of them.
-      - With V(report) it does not. Have M(fleet.kexec.outcome) follow then, which fails the hosts that it concerns, and no
-        others.
+      - With V(report) the task succeeds. Let M(fleet.kexec.outcome) follow, which fails only the hosts concerned.
     type: str
-    choices:
-      - fail
-      - report
+    choices: [fail, report]
     default: fail
   run_id:
-    description: A name for the run. If omitted, one is made of the time.
+    description: Name of the run. If omitted, one is generated from the time.
     type: str
   run_directory:
-    description:
-      - Where journals are kept, a directory for each run. C(fleet.kexec/runs) below E(XDG_STATE_HOME), C(~/.local/state) if
-        omitted. Earlier runs there are what forecasts are made from.
+    description: Directory of the journals, with a subdirectory for each run. If omitted, C(fleet.kexec/runs) below
+      E(XDG_STATE_HOME) or C(~/.local/state). Forecasts are based on earlier runs there.
     type: path
   resume:
     description:
-      - The run to go on with, by its name, or V(latest). The same options have to be given again; limits may differ.
-      - Hosts that were done stay so, those that failed too, unless O(retry_failed) is given.
+      - Name of the run to continue, or V(latest). Give the same options again; only limits may differ.
+      - Hosts that were done stay done. Those that failed stay failed unless O(retry_failed) is given.
     type: str
   retry_failed:
-    description: With O(resume), whether hosts that failed begin anew.
+    description: With O(resume), whether hosts that failed start over.
     type: bool
     default: false
 requirements:
   - kexec-tools on the hosts, except for O(method=firmware)
 notes:
-  - Needs root on the hosts, so usually C(become=true). Connection and become settings are each host's own.
-  - C(serial) is refused, because O(window) replaces it. C(throttle) and C(forks) have no meaning. The task runs once
-    in any case; C(run_once=true) has what it registers there for every host.
+  - Needs root on the hosts, so usually C(become=true). Each host uses its own connection and become settings.
+  - C(serial) is refused, because O(window) replaces it. C(throttle) and C(forks) have no effect. The task always runs once;
+    C(run_once=true) registers its result for every host.
   - Options that are templated for each host (O(domains), O(host_class), O(before), O(after), O(on_failure), O(power_hook),
-    O(probe))
-    are so before the rollout starts. A variable that is missing for one host refuses the whole of it.
+    O(probe)) are templated before the rollout starts. If a variable is missing for one host, the whole rollout is refused.
   - The machine that runs the playbook is never rebooted.
-  - With C(-v) every step of a host is shown, with C(-vv) what it consists of.
+  - With C(-v), each step of a host is shown, with C(-vv), its details.
 seealso:
   - module: fleet.kexec.reboot
   - module: fleet.kexec.outcome
 """
 
 EXAMPLES = r"""
-- name: Reboot web servers, two at a time, and stop at the first that fails
+- name: Reboot web servers, two at a time, and stop at the first failure
   hosts: web
   become: true
   gather_facts: false
@@ -227,7 +200,7 @@ EXAMPLES = r"""
       fleet.kexec.rolling_reboot:
         window: 2
 
-- name: Reboot a fleet by racks, with a canary, drained and checked
+- name: Reboot a fleet by racks, with a canary, draining and health checks
   hosts: web
   become: true
   gather_facts: false
@@ -235,15 +208,10 @@ EXAMPLES = r"""
     - name: Reboot
       fleet.kexec.rolling_reboot:
         window: 10%
-        domains:
-          rack: "{{ rack }}"
-        max_unavailable:
-          rack: 1
-        min_available:
-          web: 80%
-        canaries:
-          count: 1
-          soak: 300
+        domains: {rack: "{{ rack }}"}
+        max_unavailable: {rack: 1}
+        min_available: {web: 80%}
+        canaries: {count: 1, soak: 300}
         failure_budget: 2%
         deadline: "06:00"
         before:
@@ -271,7 +239,7 @@ EXAMPLES = r"""
       fleet.kexec.outcome:
         run_id: "{{ rollout.run_id }}"
 
-- name: Go on with a run whose controller was killed
+- name: Continue a run whose controller was killed
   hosts: web
   become: true
   gather_facts: false
@@ -308,81 +276,78 @@ journal:
   type: str
   sample: /home/ops/.local/state/fleet.kexec/runs/20261124T150000Z-3fa1/journal.jsonl
 counts:
-  description: How many hosts ended how.
+  description: Number of hosts by status.
   returned: unless refused, and not in check mode
   type: dict
   sample: {done: 41, failed: 1, skipped: 8}
 stopped:
-  description: Why nothing new was started any more, with C(code), C(message) and C(hint). Null if all hosts had their turn.
+  description: Reason why nothing new was started, with C(code), C(message) and C(hint). Null if all hosts had their turn.
   returned: unless refused, and not in check mode
   type: dict
 hosts:
-  description:
-    - What became of each host, by its name. Beside C(status) and the reason for it, this is what M(fleet.kexec.reboot)
-      returns, as far as it is known.
+  description: Outcome of each host, by its name. Besides C(status) and its reason, the return values of M(fleet.kexec.reboot),
+    where known.
   returned: unless refused
   type: dict
   contains:
     status:
       description:
-        - V(done), V(failed), V(refused) (it can't be rebooted as asked, and was not touched), V(skipped) (its turn never came),
-          V(discarded) (it was prepared, and everything was undone).
-        - In check mode V(planned) or V(refused), and how hosts of a run that is resumed have ended.
+        - V(done), V(failed), V(refused) (it cannot be rebooted as requested, and was not touched), V(skipped) (its turn never
+          came), V(discarded) (it was prepared, and everything was undone).
+        - In check mode V(planned) or V(refused), and for a resumed run, the status of hosts that have ended.
       type: str
       sample: done
     code:
-      description: Why it is not V(done). The collection's documentation lists all codes.
+      description: Code of the reason why it is not V(done). The collection's documentation lists all codes.
       type: str
       sample: HOOK_FAILED
     msg:
-      description: The particulars.
+      description: Details of the reason.
       type: str
     hint:
-      description: What to do about it.
+      description: How to resolve it.
       type: str
     path:
-      description: How it came back, V(kexec) or V(firmware).
+      description: Path by which the host came back, V(kexec) or V(firmware).
       type: str
       sample: kexec
     proof:
-      description: The signs that it booted what was staged, see M(fleet.kexec.reboot).
+      description: Signs that it booted the staged image, see M(fleet.kexec.reboot).
       type: dict
     outage_ms:
-      description: Milliseconds from the last answer of its sshd to its first.
+      description: As RV(fleet.kexec.reboot#module:outage_ms).
       type: int
       sample: 6120
     outage_error_ms:
-      description: By how many milliseconds the outage may have been shorter.
+      description: As RV(fleet.kexec.reboot#module:outage_error_ms).
       type: int
       sample: 104
     probe_seen_by:
-      description: What O(probe) has probed, without credentials and query.
+      description: As RV(fleet.kexec.reboot#module:probe_seen_by).
       type: str
       sample: tcp 443
     probe_outage_ms:
-      description:
-        - Milliseconds from the last good answer of the service of O(probe) to its first. Not there if it could not be told, or
-          if the run was resumed meanwhile. C(notes) has the reason then.
+      description: As RV(fleet.kexec.reboot#module:probe_outage_ms). Absent if it was not measured or if the run was resumed
+        meanwhile; C(notes) then has the reason.
       type: int
       sample: 7480
     probe_outage_error_ms:
-      description: By how many milliseconds the outage of the service may have been shorter.
+      description: As RV(fleet.kexec.reboot#module:probe_outage_error_ms).
       type: int
       sample: 92
     elapsed_ms:
-      description: Milliseconds that it was out, from the beginning of its drain until it was back in service.
+      description: Milliseconds that the host was in flight, from the beginning of its drain until it was back in service.
       type: int
       sample: 9214
     down:
-      description: For a host that failed, whether it has to be taken for down.
+      description: For a failed host, whether it counts as down.
       type: bool
     predicted_ms:
-      description: In check mode, how long each phase is predicted to take, C(p50) and C(p95), in milliseconds.
+      description: In check mode, predicted duration of each phase, C(p50) and C(p95), in milliseconds.
       type: dict
     predicted_jump_ms:
-      description:
-        - In check mode, and for a host that goes by kexec and has nothing staged yet, what the jump is predicted to take, as
-          C(predicted_ms) of M(fleet.kexec.stage).
+      description: In check mode, for a host that reboots via kexec and has nothing staged yet, the predicted duration of the
+        jump, as C(predicted_ms) of M(fleet.kexec.stage).
       type: dict
 waves:
   description: In check mode, the waves, with C(name), C(hosts) and C(soak_s) of each.
@@ -390,22 +355,21 @@ waves:
   type: list
   elements: dict
 forecast:
-  description:
-    - What was to be expected before it began, if no host fails. C(total_p50_s) and C(total_p95_s) are for the whole rollout,
-      C(out_over_time) is how many hosts are out from when on, in seconds.
+  description: Forecast before the rollout began, assuming that no host fails. C(total_p50_s) and C(total_p95_s) are for the whole
+    rollout, C(out_over_time) is the number of hosts in flight over time, in seconds.
   returned: unless refused
   type: dict
 duration_ms:
-  description: How long it took.
+  description: Duration of the run in milliseconds.
   returned: unless refused, and not in check mode
   type: int
 code:
-  description: Why it failed. The collection's documentation lists all codes.
+  description: Code of the failure. The collection's documentation lists all codes.
   returned: failure
   type: str
   sample: FAILURE_BUDGET_SPENT
 hint:
-  description: What to do about it.
+  description: How to resolve the failure.
   returned: failure
   type: str
 """

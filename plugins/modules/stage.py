@@ -8,39 +8,34 @@ DOCUMENTATION = r"""
 module: stage
 short_description: Load a kernel for the next kexec, or unload it
 version_added: 0.1.0
-author:
-  - fleet.kexec contributors (@fleet-kexec)
+author: [fleet.kexec contributors (@fleet-kexec)]
 description:
-  - Loads a kernel, its initrd and a command line into memory with kexec-tools, from where a reboot by kexec starts them.
-    Nothing else about the host changes, and unloading undoes it.
-  - Staging what is staged already is no change. What somebody else loaded is replaced.
-  - A loaded image turns later reboots of the host into kexecs, also those made by C(reboot), C(shutdown -r) and
-    M(ansible.builtin.reboot). Unstage when plans change.
-  - If loading fails, nothing is loaded afterwards, whatever was loaded before.
-extends_documentation_fragment:
-  - fleet.kexec.attributes
-  - fleet.kexec.image
+  - Loads a kernel, its initrd and a command line into memory with kexec-tools, for a reboot via kexec to start. Nothing else
+    about the host changes, and unloading undoes it.
+  - Staging an image that is already staged changes nothing. An image that something else loaded is replaced.
+  - A loaded image turns later reboots of the host into kexecs, including those by C(reboot), C(shutdown -r) and
+    M(ansible.builtin.reboot). Unstage it if plans change.
+  - If loading fails, no image is loaded afterwards, even if one was before.
+extends_documentation_fragment: [fleet.kexec.attributes, fleet.kexec.image]
 attributes:
   check_mode:
     support: full
-    details: Checks all that can be checked without loading.
+    details: Performs all checks that do not require loading.
   diff_mode:
     support: full
 options:
   state:
     description:
       - V(staged) loads the image.
-      - V(unstaged) unloads whatever image is loaded, whoever loaded it. The other options have no meaning then.
+      - V(unstaged) unloads any loaded image, whatever loaded it. The other options then have no effect.
     type: str
-    choices:
-      - staged
-      - unstaged
+    choices: [staged, unstaged]
     default: staged
 requirements:
   - kexec-tools on the host
 notes:
   - Needs root, so usually C(become=true).
-  - After every load the kernel is asked whether it really holds an image; the word of kexec-tools is not enough.
+  - After every load, the module checks that the kernel really holds an image, and does not rely on kexec-tools.
 seealso:
   - module: fleet.kexec.fast_image
   - module: fleet.kexec.reboot
@@ -48,21 +43,19 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Load the newest kernel with the present command line
+- name: Load the newest kernel with the current command line
   fleet.kexec.stage:
   become: true
 
-- name: Load the kernel that runs now, less talkative on its serial console
+- name: Load the running kernel, with fewer messages on its serial console
   fleet.kexec.stage:
     kernel: running
     cmdline:
-      remove:
-        - debug
-      append:
-        - quiet
+      remove: [debug]
+      append: [quiet]
   become: true
 
-- name: Load a kernel from elsewhere, by the classic system call
+- name: Load a kernel from another directory, with the classic system call
   fleet.kexec.stage:
     kernel: /srv/kernels/vmlinuz-6.12.50
     initrd: /srv/kernels/initrd.img-6.12.50
@@ -74,7 +67,7 @@ EXAMPLES = r"""
     image: fast
   become: true
 
-- name: Make sure that no image is loaded
+- name: Ensure that no image is loaded
   fleet.kexec.stage:
     state: unstaged
   become: true
@@ -95,7 +88,7 @@ staged:
       type: str
       sample: /boot/initrd.img-6.12.117+deb13-cloud-amd64
     release:
-      description: Release of the kernel, as its image tells it.
+      description: Release of the kernel, according to its image.
       type: str
       sample: 6.12.117+deb13-cloud-amd64
     cmdline:
@@ -103,45 +96,45 @@ staged:
       type: str
       sample: root=UUID=6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee ro console=ttyS0
     image:
-      description: What was loaded of the kernel, V(fast) or V(bzimage).
+      description: Image of the kernel that was loaded, V(fast) or V(bzimage).
       type: str
       sample: fast
     loader:
-      description: System call that loaded it.
+      description: System call that loaded the image.
       type: str
       sample: kexec_load
     integrity:
-      description: How it is checked before it runs, V(crc32c), V(sha256) or V(none).
+      description: Check of the image before it runs, V(crc32c), V(sha256) or V(none).
       type: str
       sample: crc32c
     kaslr:
-      description: Whether the kernel lies at a random address.
+      description: Whether the kernel is placed at a random address.
       type: bool
     token:
-      description: Token on its command line. Null in check mode, where none is drawn.
+      description: Token on the command line. Null in check mode, which does not draw one.
       type: str
       sample: 5f0c2d8e9a7b4c61
 predicted_ms:
   description:
-    - What the jump from the old kernel into the new one will take, C(total) and by piece, from this host's own measured speed.
-      What the kernels do before and after is in none of them.
-    - C(copy) is moving the segments to their place, C(hash) the SHA-256 over them, C(check) the fast image's own check, C(move)
+    - Predicted duration of the jump from the old kernel into the new one, C(total) and by part, based on the measured speed of
+      this host. Excludes what the kernels do before and after the jump.
+    - C(copy) is moving the segments into place, C(hash) the SHA-256 over them, C(check) the fast image's own check, C(move)
       aligning the kernel in memory, C(decompress) the kernel unpacking itself.
   returned: success, and not after unstaging
   type: dict
   sample: {copy: 16.8, hash: 0.0, check: 8.2, move: 0.0, decompress: 0.0, total: 25.0}
 notes:
-  description: Why it is not a quicker way, and what an override costs, each with C(code), C(message) and C(hint).
+  description: Reasons why a faster way was not taken, and costs of overrides, each with C(code), C(message) and C(hint).
   returned: success, and not after unstaging
   type: list
   elements: dict
 code:
-  description: Why it failed. The collection's documentation lists all codes.
+  description: Code of the failure. The collection's documentation lists all codes.
   returned: failure
   type: str
   sample: LOCKDOWN
 hint:
-  description: What to do about it.
+  description: How to resolve the failure.
   returned: failure
   type: str
   sample: Install the package kexec-tools on the host.
@@ -163,7 +156,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._privileges import req
 
 
 def diff(before: Optional[Dict[str, Any]], after: Optional[Dict[str, Any]], loaded: bool) -> Dict[str, Any]:
-    """Before and after as ansible shows them; a foreign image can only be called that."""
+    """Diff of the staged image in Ansible's format; of a foreign image nothing more is known."""
     return {"before": {"staged": before or ("an image of unknown origin" if loaded else None)}, "after": {"staged": after}}
 
 

@@ -6,41 +6,38 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: timeline
-short_description: Where the time of this host's last reboot went
+short_description: Break down the time of this host's last reboot
 version_added: 0.1.0
-author:
-  - fleet.kexec contributors (@fleet-kexec)
+author: [fleet.kexec contributors (@fleet-kexec)]
 description:
-  - Lays on one axis what the system before left as it stopped, what this one knows of its beginning, and what the controller
-    saw, and names the phases of the reboot in between, each with its source and its error.
-  - What can't be measured is absent, never guessed. The guide to timelines in the collection's documentation says what each
-    phase is, and when it is absent.
+  - Places records of the old system's shutdown, of the new system's boot, and observations of the controller on one time axis.
+    Reports the phases of the reboot, each with its source and its error.
+  - Phases that cannot be measured are absent, never guessed. The guide to timelines in the collection's documentation says what
+    each phase is, and when it is absent.
   - Keeps the timelines of the last 100 boots in C(/var/lib/fleet-kexec/history.jsonl) on the host.
-  - M(fleet.kexec.reboot) and M(fleet.kexec.rolling_reboot) run it by themselves, and tell it what they saw. Run after a reboot
-    that was made otherwise, it says what the host alone knows.
-extends_documentation_fragment:
-  - fleet.kexec.attributes
+  - M(fleet.kexec.reboot) and M(fleet.kexec.rolling_reboot) run this module and pass it their observations. After any other
+    reboot, it reports what the host alone knows.
+extends_documentation_fragment: [fleet.kexec.attributes]
 attributes:
   check_mode:
     support: full
-    details: Makes the timeline, and keeps nothing.
+    details: Returns the timeline without storing it.
   diff_mode:
     support: none
 options:
   seen:
-    description:
-      - What the controller saw. Times are nanoseconds since 1970 by its clock, durations nanoseconds.
+    description: Observations of the controller. Times are nanoseconds since 1970 by its clock, durations nanoseconds.
     type: dict
     default: {}
     suboptions:
       token:
-        description: The token of the reboot.
+        description: Token of the reboot.
         type: str
       boot_id_before:
         description: The boot_id of the boot that ended.
         type: str
       release_before:
-        description: The release of its kernel.
+        description: Release of its kernel.
         type: str
       host_class:
         description: Name for the hardware and kernel of the host, for comparisons.
@@ -55,23 +52,24 @@ options:
             type: int
             required: true
           error_ns:
-            description: By how much that may be wrong, either way.
+            description: Maximum error of the difference, in either direction.
             type: int
             required: true
       clock_after:
-        description: The same in this boot. Without it nothing else that has a time by the controller's clock can be used.
+        description: The host's clock minus the controller's, in this boot. Without it, no time by the controller's clock can be
+          used.
         type: dict
         suboptions: *clock_suboptions
       drain:
-        description: Draining the host.
+        description: Time in which the host was drained.
         type: dict
         suboptions: &span_suboptions
           start_ns:
-            description: When it began.
+            description: Time at which it began.
             type: int
             required: true
           duration_ns:
-            description: How long it lasted.
+            description: Its duration.
             type: int
             required: true
           error_ns:
@@ -79,23 +77,23 @@ options:
             type: int
             default: 0
           seen_by:
-            description: What was asked for an answer, for an outage.
+            description: For an outage, the service that was probed.
             type: str
             default: ""
       stage:
-        description: Staging an image on it.
+        description: Time in which an image was staged.
         type: dict
         suboptions: *span_suboptions
       outage:
-        description: From the last answer of its sshd to the first.
+        description: Time from the last answer of the host's sshd before the reboot to its first answer after it.
         type: dict
         suboptions: *span_suboptions
       probe_outage:
-        description: The same of a service.
+        description: The same for a probed service.
         type: dict
         suboptions: *span_suboptions
       healthy_ns:
-        description: When the host was found to be as it should.
+        description: Time at which the host was found to be healthy.
         type: int
 notes:
   - Needs root, so usually C(become=true).
@@ -105,7 +103,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See how this host's last boot went
+- name: Get the timeline of this host's last boot
   fleet.kexec.timeline:
   become: true
   check_mode: true
@@ -121,68 +119,67 @@ EXAMPLES = r"""
 
 RETURN = r"""
 timeline:
-  description: The timeline of this boot.
+  description: Timeline of this boot.
   returned: success
   type: dict
   contains:
     boot_id:
-      description: Of this boot.
+      description: The boot_id of this boot.
       type: str
     boot_id_before:
-      description: Of the boot before it. Null if nobody knows.
+      description: The boot_id of the previous boot. Null if unknown.
       type: str
     token:
-      description: Of the reboot. Null if the collection had no part in it.
+      description: Token of the reboot. Null if this collection did not make the reboot.
       type: str
     path:
-      description: How it booted, V(kexec) or V(firmware).
+      description: How the host booted, V(kexec) or V(firmware).
       type: str
     release:
-      description: Of this kernel.
+      description: Release of the kernel.
       type: str
     release_before:
-      description: Of the kernel before. Null if nobody knows.
+      description: Release of the previous kernel. Null if unknown.
       type: str
     host_class:
-      description: Name for the hardware and kernel of the host, as it was given.
+      description: Name for the hardware and kernel of the host, as given.
       type: str
     start:
-      description: When the first phase began, UTC, by the controller's clock if that is known, else by the host's.
+      description: Time at which the first phase began, in UTC, by the controller's clock if known, otherwise by the host's.
       type: str
       sample: "2026-11-24T19:00:00.123Z"
     clock:
-      description: The host's clock minus the controller's, C(offset_ms), and by how much that may be wrong, C(error_ms).
-        Null without a controller.
+      description: The host's clock minus the controller's, C(offset_ms), and its maximum error, C(error_ms). Null without a
+        controller.
       type: dict
     agreement:
-      description:
-        - Of a kexec, where the old system's last stamp lies by the TSC minus where it lies by the clocks of host and
-          controller, C(difference_ms), and how much of that their errors explain, C(error_ms).
-        - Null where there is only one of the two ways.
+      description: Agreement of the two methods that place the old system's last stamp after a kexec. C(difference_ms) is its
+        place by the TSC minus its place by the clocks of host and controller, and C(error_ms) how much of that their errors
+        explain. Null if only one method is available.
       type: dict
       sample: {difference_ms: -3.217, error_ms: 41.022}
     phases:
-      description: The phases in their order, each with C(name), C(start), C(start_ms) since the first of them, C(duration_ms),
-        C(error_ms), C(source), and C(within), the phase that it is a part of.
+      description: Phases in order, each with C(name), C(start), C(start_ms) since the first one, C(duration_ms), C(error_ms),
+        C(source), and C(within), the phase that contains it.
       type: list
       elements: dict
     outage:
-      description: From the last answer of the host's sshd to the first, as seen by the controller, C(seen_by) what. Null if
-        nobody watched.
+      description: Time from the last answer of the host's sshd to the first, as the controller observed it, with the probed
+        service in C(seen_by). Null if not observed.
       type: dict
     probe_outage:
-      description: The same of a service that was watched.
+      description: The same for a probed service.
       type: dict
     units:
-      description: The units that took longest to C(stop) and to C(start), ten each, with C(unit) and C(duration_ms).
+      description: The ten units that took longest to C(stop) and to C(start), each with C(unit) and C(duration_ms).
       type: dict
     initcalls:
-      description: The kernel's initcalls that took longest, with C(name) and C(duration_ms). Empty unless the kernel was booted
-        with C(initcall_debug).
+      description: The kernel's slowest initcalls, with C(name) and C(duration_ms). Empty unless the kernel was booted with
+        C(initcall_debug).
       type: list
       elements: dict
     notes:
-      description: What was left out because it can't be, in words.
+      description: Explanations of what was left out because it contradicts the rest.
       type: list
       elements: str
 """
@@ -213,7 +210,7 @@ _WORDS = ("token", "boot_id_before", "release_before", "host_class")
 
 def seen_spec() -> Dict[str, Any]:
     return {
-        # It is on the command line of a kernel, and no secret.
+        # The token is on a kernel command line, so it is no secret.
         **{name: {"type": "str", "no_log": False} for name in ("token", "boot_id_before", "release_before")},
         "host_class": {"type": "str", "aliases": ["combination"]},
         **{name: {"type": "dict", "options": _OFFSET} for name in ("clock_before", "clock_after")},
