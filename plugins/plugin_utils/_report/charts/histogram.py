@@ -17,13 +17,13 @@ from .svg import Bar
 
 _HEIGHT = 80.0
 _STEP = 0.1
-# From here on outages are counted together.
+# Outages beyond this multiple are counted together.
 _MOST = 3.0
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Number of hosts by how many times longer than forecast their outages were."""
+    """Number of hosts by the ratio of their outage to its forecast."""
 
     drawing: Markup
     axis: Markup
@@ -31,7 +31,7 @@ class Histogram:
 
 
 def histogram(ratios: Sequence[float]) -> Histogram | None:
-    """Histogram of the ratios of outages to their forecast, in ascending order; None if there are none."""
+    """Draw the ratios of outages to their forecast, in ascending order; None if there are none."""
     if not ratios:
         return None
     cells = [0] * (round(_MOST / _STEP) + 1)
