@@ -20,11 +20,7 @@ SUMMARY_EVERY_S = 30.0
 
 
 class PlainView:
-    """Display for logs. Each line begins with the time since the start.
-
-    :param state: see :class:`Progress`.
-    :param verbosity: from 1 on, every step of each host is shown.
-    """
+    """Display for logs, each line with the time since the start. From verbosity 1 on, it shows every step of each host."""
 
     def __init__(
         self,

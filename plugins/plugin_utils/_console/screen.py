@@ -29,10 +29,7 @@ LINES = 24
 
 @dataclass(frozen=True)
 class Screen:
-    """Destination of the output.
-
-    :ivar terminal: descriptor of the terminal; None if there is none, or nobody watches it.
-    """
+    """Destination of the output; C(terminal) is its descriptor, or None if there is none, or nobody watches it."""
 
     terminal: int | None
     glyphs: Glyphs
@@ -49,8 +46,6 @@ class Screen:
         return COLUMNS, LINES
 
     def view(self, display: Any, state: RunState, predictions: Mapping[str, Prediction]) -> View:
-        """View of a rollout that writes through Ansible's C(display)."""
-
         def write(text: str) -> None:
             display.display(text.removesuffix("\n"), newline=text.endswith("\n"))
 

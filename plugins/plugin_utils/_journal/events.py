@@ -121,10 +121,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def number(value: Any) -> Any:
-    """Require a finite number.
-
-    :raises TypeError: the value is something else.
-    """
+    """Require a finite number; raises TypeError for anything else."""
     # JSON allows numbers that overflow to infinity.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise TypeError("%r is no number" % (value,))
@@ -203,7 +200,6 @@ class RunTerms(Event):
 
     @classmethod
     def of(cls, plan: Plan, settings: Settings, forecast: Forecast) -> RunTerms:
-        """Terms of a plan."""
         members: dict[Limit, list[str]] = {}
         for name, limits in plan.limits.items():
             for limit in limits:

@@ -59,12 +59,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class PhaseTraits:
-    """Meaning of a phase.
-
-    :ivar status: for the scheduler.
-    :ivar stage: for a report; None if there is nothing to draw.
-    :ivar words: for the display.
-    """
+    """Meaning of a phase to the scheduler, a resume, a report (None if there is nothing to draw) and the display."""
 
     status: Status
     resume: Resume

@@ -39,10 +39,7 @@ class Recorder:
         self._start()
 
     async def durable(self) -> None:
-        """Wait until all events recorded so far are on disk.
-
-        :raises RolloutError: C(JOURNAL_FAILED).
-        """
+        """Wait until all events recorded so far are on disk; raises :class:`RolloutError` with C(JOURNAL_FAILED)."""
         if not self._pending and self._writing is None:
             return
         error = await asyncio.shield(self._start())

@@ -50,11 +50,11 @@ class HostHooks:
         return await self._run("before", self._hooks.before)
 
     async def after(self) -> Reason | None:
-        """Put the host back into service; see :meth:`before`."""
+        """Put the host back into service, with the result of :meth:`before`."""
         return await self._run("after", self._hooks.after)
 
     async def power(self) -> Reason | None:
-        """Power-cycle the host; see :meth:`before`."""
+        """Power-cycle the host, with the result of :meth:`before`."""
         return await self._run("power_hook", self._hooks.power)
 
     async def on_failure(self) -> None:

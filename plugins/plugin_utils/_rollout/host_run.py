@@ -81,17 +81,15 @@ class HostRun:
             desk=desk,
         )
         self._drained = False
-        # For the timeline: the interval of draining, and the time when the host was healthy again.
+        # For the timeline.
         self._draining: Interval | None = None
         self._healthy_at: float | None = None
 
     @property
     def result(self) -> RebootResult:
-        """Result of the reboot so far."""
         return self._reboot.result
 
     async def run(self) -> None:
-        """Take the host through the rollout."""
         await self._guarded(self._from_the_start())
         self._reboot.end_probe()
 
