@@ -96,10 +96,7 @@ class ConsoleCommand:
             self._trigger(record)
 
     def _heed_risks(self) -> None:
-        """Refuse risks that the host's policy blocks.
-
-        :raises KexecError: with the code of the first one.
-        """
+        """Refuse risks that the host's policy blocks; raises KexecError with the code of the first one."""
         reading = read(self._files, self._run, frozenset((VERDICT,)))
         judged = judge(reading.risks, reading.policy)
         if judged.blocked:

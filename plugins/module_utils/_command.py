@@ -23,7 +23,7 @@ class CommandResult:
     stderr: str
 
     def last_words(self) -> str:
-        """The last lines of its output joined into one, for messages."""
+        """Join the last lines of its output into one, for messages."""
         said = (self.stderr.strip() or self.stdout.strip()).splitlines()
         return "; ".join(line.strip() for line in said[-3:]) or "no output"
 

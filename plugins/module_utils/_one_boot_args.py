@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Arguments that a kexec adds to the command line: the token, the count of kexecs, and the one-boot arguments.
 
-They stand together, in this order, at the end of the kernel's arguments. Elsewhere on the line, the same arguments are the
-host's own.
+They stand in this order at the end of the kernel's arguments. Elsewhere, the same arguments are the host's own.
 """
 
 from __future__ import annotations

@@ -141,12 +141,7 @@ CATALOGUE: Dict[str, str] = {
 
 @dataclass(frozen=True)
 class Reason:
-    """Reason for a refusal, a failure or a decision.
-
-    :ivar code: key of :data:`CATALOGUE`.
-    :ivar message: one sentence with the details of this case.
-    :ivar hint: what the user can do.
-    """
+    """Reason for a refusal, a failure or a decision: a code of :data:`CATALOGUE`, a sentence about this case, and what to do."""
 
     code: str
     message: str

@@ -23,13 +23,8 @@ from .tools import KexecTools, find_kexec_tools
 
 @dataclass(frozen=True)
 class HostFacts:
-    """The host's current state.
-
-    :ivar throughput: measured or typical.
-    :ivar virtio_reset: whether its virtio devices are reset before a kexec; None if it has none.
-    :ivar container: its container manager; None on a machine.
-    :ivar systemd: whether systemd is PID 1.
-    :ivar tools: None if kexec-tools is not installed.
+    """Current state of the host; C(tools) is None without kexec-tools, C(virtio_reset) without virtio devices, and C(container)
+    on a machine.
     """
 
     kernel: RunningKernel
@@ -44,7 +39,6 @@ class HostFacts:
 
 
 def gather(files: HostFiles, run: Runner) -> HostFacts:
-    """Gather the facts; C(run) is only used to ask tools for their version."""
     cpu = read_cpu(files)
     return HostFacts(
         kernel=read_running_kernel(files, os.uname().machine),

@@ -27,8 +27,6 @@ class Hypervisor:
 
     :ivar vm: as named by C(systemd-detect-virt --vm) (C(kvm), C(qemu), C(microsoft), ...); None on hardware or if unknown.
     :ivar cloud: C(azure), C(google), C(amazon), or None.
-    :ivar vendor: as reported by firmware, like C(product).
-    :ivar xen_dom0: whether this is the control domain of a Xen host.
     """
 
     vm: Optional[str]

@@ -32,10 +32,9 @@ _FILE_CAPSULE_DELIVERY = 0x4
 
 @dataclass(frozen=True)
 class PendingReason:
-    """A change that waits for a reboot.
+    """A change that waits for a reboot, which has to go through firmware if it is C(cold).
 
     :ivar kind: C(reboot_required), C(newer_kernel), C(firmware_update) or C(efi_capsule).
-    :ivar cold: whether it takes a reboot through firmware.
     """
 
     kind: str

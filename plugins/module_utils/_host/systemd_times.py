@@ -31,9 +31,8 @@ class ManagerTimes:
     :ivar initrd_us: systemd started in the initrd.
     :ivar userspace_us: systemd started in the real root.
     :ivar finish_us: everything started at boot was up.
-    :ivar firmware_us: how long before the kernel's clock zero the firmware started, as it or the boot loader recorded; after a
-        kexec it is a leftover of an earlier boot.
-    :ivar loader_us: the same for the boot loader.
+    :ivar firmware_us: how long before the kernel's clock zero the firmware started, as it or the boot loader recorded, like
+        C(loader_us); after a kexec both are leftovers of an earlier boot.
     """
 
     initrd_us: Optional[int] = None

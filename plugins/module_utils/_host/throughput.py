@@ -43,11 +43,9 @@ class Throughput:
 
     @property
     def measured(self) -> bool:
-        """Whether the figures were measured on this host."""
         return bool(self.cpu_model)
 
     def unpacking(self, kind: str) -> float:
-        """Output speed of a format's decompressor."""
         return self.unpack.get(kind) or _TYPICAL_UNPACK.get(kind, _TYPICAL_UNPACK_OTHER)
 
     def to_json(self) -> str:
@@ -55,7 +53,7 @@ class Throughput:
 
 
 def read_throughput(files: HostFiles, cpu: Cpu) -> Throughput:
-    """Read what was measured on this processor, or return typical figures."""
+    """Read the speeds measured on this processor, or return typical ones."""
     try:
         values = json.loads(files.read_text(PATH) or "")
         if values.pop("format") == _FORMAT and values["cpu_model"] == cpu.model:

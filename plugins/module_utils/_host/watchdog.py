@@ -29,7 +29,6 @@ _TIMEOUT_S = 10.0
 class Watchdog:
     """A watchdog of the kernel's watchdog core.
 
-    :ivar device: C(/dev/watchdog0).
     :ivar driver: name of its module, or of the driver if that is built in.
     :ivar max_timeout_s: None if the kernel does not report it.
     :ivar nowayout: whether userspace can't stop it.

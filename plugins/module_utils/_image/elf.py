@@ -73,10 +73,8 @@ def _invalid(message: str) -> ImageError:
 
 
 def parse_vmlinux(content: Content, machine: int, machine_name: str) -> Vmlinux:
-    """Parse an unpacked payload.
+    """Parse an unpacked payload of a 64-bit, little-endian architecture, C(machine) in C(e_machine).
 
-    :param machine: C(e_machine) of the architecture, which must be 64-bit and little-endian.
-    :param machine_name: its name, for messages.
     :raises ImageError: C(PAYLOAD_INVALID) or C(WRONG_ARCH).
     """
     if len(content) < _HEADER.size or content[:4] != _MAGIC:

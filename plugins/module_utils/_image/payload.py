@@ -42,11 +42,7 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Payload:
-    """Compressed payload of a kernel file.
-
-    :ivar data: the compressed stream, without the size appended to it.
-    :ivar unpacked_bytes: uncompressed size that the file claims.
-    """
+    """Compressed payload of a kernel file, without the size appended to it; C(unpacked_bytes) is what the file claims."""
 
     format: str
     data: memoryview

@@ -272,7 +272,7 @@ class Rolling:
         }
 
     def _result(self, state: RunState, statuses: Mapping[str, Status], results: Mapping[str, RebootResult]) -> dict[str, Any]:
-        """Build the task's result, which fails if any host did."""
+        """Build the task's result, and decide whether the task fails."""
         stopped = state.stop_reason
         result: dict[str, Any] = {
             "counts": state.counts,

@@ -105,11 +105,8 @@ def _check_kind(head: bytes, name: str) -> None:
 
 
 def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzImage:
-    """Parse the start of a bzImage.
+    """Parse the start of a bzImage: its first 32.5 KiB, or the whole file if that is shorter.
 
-    :param head: its first 32.5 KiB, or the whole file if that is shorter.
-    :param file_bytes: size of the whole file.
-    :param name: used in messages.
     :raises ImageError: it is not a bzImage, is cut off, or is for another architecture.
     """
     if not head:

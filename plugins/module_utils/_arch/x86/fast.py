@@ -124,7 +124,7 @@ class FastBzImages(FastFormat[BzImage]):
 
     def parse(self, content: Content) -> Vmlinux:
         vmlinux = parse_unpacked(content)
-        # Parsed now, so that damage shows before they are needed.
+        # Parsed now, so that damage is found at build time.
         relocations_of(content, vmlinux)
         return vmlinux
 

@@ -48,9 +48,6 @@ def read_processor(cpuinfo: str, exists: Callable[[str], bool], cpuid: Callable[
     """Determine the host's processor from the content of C(/proc/cpuinfo) and from CPUID.
 
     The flags alone do not reveal every SEV guest: the kernel drops them if the hypervisor hides a register.
-
-    :param exists: whether a file exists on the host.
-    :param cpuid: returns EAX of a leaf.
     """
     cpu = parse_cpuinfo(cpuinfo)
     try:

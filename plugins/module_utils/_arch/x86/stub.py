@@ -38,7 +38,6 @@ class StubConfig:
     initrd_sums: Sums = NO_SUMS
 
     def pack(self) -> bytes:
-        """Pack the values as C(config) in C(stub.S) has them."""
         flags = (_CHECK if self.check else 0) | (_RELOCATED if self.relocated else 0)
         return _CONFIG.pack(flags, self.kernel_bytes, self.kernel_entry, self.initrd_bytes, *self.kernel_sums, *self.initrd_sums)
 
@@ -56,7 +55,7 @@ class StubChecksummer(Checksummer):
         self._sums = code.function(SUMS_OFFSET, None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p)
 
     def sums(self, data: Union[bytearray, memoryview]) -> Sums:
-        """Calculate the sums of writable memory. The CPU must have SSE 4.2."""
+        """Calculate the sums; the CPU must have SSE 4.2."""
         out = (ctypes.c_uint32 * 4)()
         if len(data):
             begin = ctypes.c_char.from_buffer(data)
