@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """C(fleet-kexec): the modules' functions as a command on the host; see C(_zipapp.py) for its packaging."""
 
@@ -96,10 +95,7 @@ class ConsoleCommand:
             self._trigger(record)
 
     def _heed_risks(self) -> None:
-        """Refuse risks that the host's policy blocks.
-
-        :raises KexecError: with the code of the first one.
-        """
+        """Refuse risks that the host's policy blocks; raises KexecError with the code of the first one."""
         reading = read(self._files, self._run, frozenset((VERDICT,)))
         judged = judge(reading.risks, reading.policy)
         if judged.blocked:

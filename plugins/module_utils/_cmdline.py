@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kernel command lines, parsed as the kernel does it, and edited in place.
 
@@ -27,12 +26,7 @@ class CmdlineError(CodedError):
 
 
 class Argument(NamedTuple):
-    """An argument on a command line.
-
-    :ivar text: as written.
-    :ivar value: without quotes; None without an equals sign.
-    :ivar start: position of its first character.
-    """
+    """An argument on a command line; C(text) is as written, C(value) without quotes, or None without an equals sign."""
 
     text: str
     name: str
@@ -85,10 +79,7 @@ def _argument(text: str, start: int) -> Argument:
 
 
 def check_cmdline(line: str) -> None:
-    """Refuse a command line that the kernel would not read as intended.
-
-    :raises CmdlineError: C(CMDLINE_INVALID) for control characters or an open quote.
-    """
+    """Refuse a line with control characters or an open quote; raises CmdlineError with C(CMDLINE_INVALID)."""
     for character in line:
         if (ord(character) < 0x20 and character not in "\t\n") or ord(character) == 0x7F:
             raise CmdlineError("CMDLINE_INVALID", "the command line holds the control character %#04x" % ord(character))
@@ -97,9 +88,9 @@ def check_cmdline(line: str) -> None:
 
 
 def early_words(line: str) -> List[str]:
-    """Split a command line as early boot code does, to which quotes and C(--) mean nothing.
+    """Split a command line as early boot code does (C(__cmdline_find_option_bool) in arch/x86/boot/cmdline.c).
 
-    Source: C(__cmdline_find_option_bool) in arch/x86/boot/cmdline.c.
+    Quotes and C(--) mean nothing to it.
     """
     return re.findall(r"[^\x00-\x20]+", line)
 

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Running the host's own tools: with a timeout, without a shell, in the C locale."""
 
@@ -23,7 +22,7 @@ class CommandResult:
     stderr: str
 
     def last_words(self) -> str:
-        """The last lines of its output joined into one, for messages."""
+        """Join the last lines of its output into one, for messages."""
         said = (self.stderr.strip() or self.stdout.strip()).splitlines()
         return "; ".join(line.strip() for line in said[-3:]) or "no output"
 

@@ -1,10 +1,8 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Arguments that a kexec adds to the command line: the token, the count of kexecs, and the one-boot arguments.
 
-They stand together, in this order, at the end of the kernel's arguments. Elsewhere on the line, the same arguments are the
-host's own.
+They stand in this order at the end of the kernel's arguments. Elsewhere, the same arguments are the host's own.
 """
 
 from __future__ import annotations

@@ -1,10 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of files and systemd units on a host that several parts of this collection share.
-
-Shell scripts are built with them too, with C($1) for the token.
-"""
+"""Names of files and systemd units on a host that several parts of this collection share; shell scripts pass C($1) as token."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Catalogue of all refusals and failures of the collection, by code.
 
@@ -141,12 +140,7 @@ CATALOGUE: Dict[str, str] = {
 
 @dataclass(frozen=True)
 class Reason:
-    """Reason for a refusal, a failure or a decision.
-
-    :ivar code: key of :data:`CATALOGUE`.
-    :ivar message: one sentence with the details of this case.
-    :ivar hint: what the user can do.
-    """
+    """Reason for a refusal, a failure or a decision: a code of :data:`CATALOGUE`, a sentence about this case, and what to do."""
 
     code: str
     message: str

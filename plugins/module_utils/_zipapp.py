@@ -1,10 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command C(fleet-kexec) as one file: a zip of the same code that runs in the modules.
-
-Source: C(zipapp) of Python's standard library for the format.
-"""
+"""The command C(fleet-kexec) as one file: a zip of the same code that runs in the modules, as C(zipapp) would build it."""
 
 from __future__ import annotations
 

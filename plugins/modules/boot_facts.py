@@ -6,16 +6,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: boot_facts
-short_description: How this host booted, what is staged on it, how it can reboot, and what speaks against it
+short_description: Gather facts about how a host booted, what is staged on it, and how it can reboot
 version_added: 0.1.0
 author:
   - fleet.kexec contributors (@fleet-kexec)
 description:
-  - Reads what matters for a reboot by kexec and sets it as facts under C(fleet_kexec).
-  - Everything that keeps the host from rebooting by kexec is listed with a code, a sentence and a hint, and so is what makes
-    it doubtful though it is possible, as far as O(policy) does not allow it.
-  - Changes nothing on the host and needs no privileges, though a few files may be readable by root only. What can't be read
-    is null, or counts as not there.
+  - Gathers everything that matters for a reboot via kexec, and returns it as facts under C(fleet_kexec).
+  - Lists all reasons why the host can't reboot via kexec, and all risks that O(policy) does not allow, each with a code, a
+    message and a hint.
+  - Changes nothing on the host. It needs no privileges, but only root can read some files. A value that can't be read is null,
+    or counts as absent.
 extends_documentation_fragment:
   - fleet.kexec.attributes
   - fleet.kexec.attributes.facts
@@ -30,15 +30,14 @@ attributes:
 options:
   gather_subset:
     description:
-      - Which facts to gather. Those that are not gathered are absent.
-      - V(min) is V(boot) and V(kernel), which are always gathered, unless V(!min) is given. V(all) is all there are. A name
-        with V(!) before it is left out, and V(!all) leaves nothing but the minimum.
+      - Facts to gather. Other facts are absent from the result.
+      - V(min) stands for V(boot) and V(kernel), which are always gathered unless V(!min) is given. V(all) stands for all facts.
+        A name with V(!) before it is excluded. V(!all) excludes everything but the minimum.
       - V(container), V(cpu) (with C(throughput)), V(defaults), V(fast_images), V(history), V(kernels) (with C(newest_release)),
         V(kexec) (C(kexec_tools), C(loaders), C(loaded) and C(staged)), V(memory), V(reservations), V(virtio) (C(virtio_reset)),
-        and V(console), V(firmware), V(guests), V(hypervisor), V(pci), V(pending), V(tpm_disks) and V(watchdog), each the fact of
-        its name.
-      - V(verdict) is C(verdict), C(blockers), C(warnings) and C(policy). It always considers everything, whatever else is
-        gathered.
+        V(console), V(firmware), V(guests), V(hypervisor), V(pci), V(pending), V(tpm_disks) and V(watchdog) are the facts of
+        these names.
+      - V(verdict) is C(verdict), C(blockers), C(warnings) and C(policy). It considers all facts, even those not gathered.
     type: list
     elements: str
     default:
@@ -50,25 +49,25 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what the host can do
+- name: Gather all facts
   fleet.kexec.boot_facts:
   become: true
 
-- name: See only how it booted, and what would reboot with it
+- name: Gather only how the host booted, and which guests would stop with it
   fleet.kexec.boot_facts:
     gather_subset:
       - min
       - guests
   become: true
 
-- name: Judge it knowing that its GPUs come back, and that nobody may be lost
+- name: Allow drivers that are known to survive a kexec, and protect guests
   fleet.kexec.boot_facts:
     policy:
       DRIVER_RISK: allow
       GUESTS_RUNNING: block
   become: true
 
-- name: Say why it can't kexec
+- name: Show why the host can't reboot via kexec
   ansible.builtin.debug:
     msg: "{{ ansible_facts.fleet_kexec.blockers | map(attribute='message') | join('; ') }}"
   when: ansible_facts.fleet_kexec.verdict.method != 'kexec'
@@ -76,43 +75,43 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ansible_facts:
-  description: The facts.
+  description: Facts about the host.
   returned: success
   type: dict
   contains:
     fleet_kexec:
-      description: Everything below.
+      description: Facts of this collection.
       type: dict
       contains:
         boot:
-          description: How the present boot happened.
+          description: The current boot.
           type: dict
           contains:
             boot_id:
-              description: Changes with every boot.
+              description: ID of the current boot.
               type: str
               sample: 0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55
             path:
-              description: V(kexec) or V(firmware).
+              description: How the host booted, V(kexec) or V(firmware).
               type: str
               sample: kexec
             bootloader_type:
-              description: The kernel's number for its loader. 208 is kexec.
+              description: Number of the boot loader as the kernel has it. 208 is kexec.
               type: int
               sample: 208
             token:
-              description: Token that this collection put on the command line. Null if it did not.
+              description: Token that this collection added to the command line. Null if it did not stage this boot.
               type: str
               sample: 5f0c2d8e9a7b4c61
             kexecs:
               description:
-                - How often the host was rebooted by kexec since firmware last booted it. 0 after a boot through firmware.
-                - Null if a kexec that this collection did not stage has lost count.
+                - Number of reboots via kexec since the last boot through firmware. Null after a kexec that this collection did
+                  not stage, because the count is lost then.
               type: int
               sample: 3
             stub:
               description:
-                - What the stub of a fast image left behind. Null if this boot was not through one, or without privileges.
+                - Record of the stub of a fast image. Null without privileges, or if this boot did not use a fast image.
                 - C(entry_cycles), C(moved_cycles) and C(exit_cycles) are readings of the time-stamp counter, C(load_address) is
                   a physical address. C(checked), C(relocated) and C(moved) say what the stub did.
               type: dict
@@ -122,43 +121,43 @@ ansible_facts:
           type: dict
           contains:
             release:
-              description: As C(uname -r).
+              description: Release, as shown by C(uname -r).
               type: str
               sample: 6.12.117+deb13-cloud-amd64
             machine:
-              description: As C(uname -m).
+              description: Architecture, as shown by C(uname -m).
               type: str
               sample: x86_64
             cmdline:
-              description: Its command line.
+              description: Kernel command line.
               type: str
               sample: root=/dev/vda1 ro
             lockdown:
-              description: V(none), V(integrity) or V(confidentiality).
+              description: Lockdown mode, V(none), V(integrity) or V(confidentiality).
               type: str
               sample: none
             signed_images_only:
-              description: Whether it loads no image without a signature that it trusts.
+              description: Whether the kernel only loads images with a trusted signature.
               type: bool
               sample: false
             kexec_load_disabled:
-              description: Whether loading is switched off until the next reboot.
+              description: Whether loading is disabled until the next reboot.
               type: bool
               sample: false
             kexec_load_limit_reboot:
-              description: Loads that are still allowed, -1 for any number. Null before Linux 6.3.
+              description: Number of loads still allowed, -1 for no limit. Null before Linux 6.3.
               type: int
               sample: -1
             kexec_load_limit_panic:
-              description: The same of crash kernels.
+              description: The same for crash kernels.
               type: int
               sample: -1
             panic_s:
-              description: Seconds from a panic to a reset. 0 is never.
+              description: Seconds from a panic to a reset. 0 for never.
               type: int
               sample: 0
             panic_on_oops:
-              description: Whether an oops is a panic, 1 or 0.
+              description: Whether an oops causes a panic, 1 or 0.
               type: int
               sample: 0
         kernels:
@@ -171,7 +170,7 @@ ansible_facts:
               type: str
               sample: 6.12.117+deb13-cloud-amd64
             kernel:
-              description: Its path.
+              description: Path of the kernel.
               type: str
               sample: /boot/vmlinuz-6.12.117+deb13-cloud-amd64
             initrd:
@@ -187,28 +186,25 @@ ansible_facts:
               type: int
               sample: 29360128
             size_bytes:
-              description: Size of both.
+              description: Size of kernel and initrd together.
               type: int
               sample: 37683200
             payload_format:
-              description: How the kernel is packed, V(gzip), V(xz), V(lz4) or V(zstd). Null if that can't be told.
+              description: Compression of the kernel, V(gzip), V(xz), V(lz4) or V(zstd). Null if unknown.
               type: str
               sample: zstd
         newest_release:
-          description: Release that V(newest) of M(fleet.kexec.stage) means on this host. Null if there is none.
+          description: Kernel release that V(newest) selects in M(fleet.kexec.stage). Null if there is none.
           type: str
           sample: 6.12.117+deb13-cloud-amd64
         memory:
           description: C(total_bytes), C(available_bytes) and C(cma_total_bytes).
           type: dict
-          sample:
-            available_bytes: 595279872
-            cma_total_bytes: 0
-            total_bytes: 750718976
+          sample: {available_bytes: 595279872, cma_total_bytes: 0, total_bytes: 750718976}
         cpu:
           description:
-            - C(model), C(sse42), C(five_level_paging), C(confidential), which names what encrypts a guest's memory, and
-              C(own_code), whether a process may run code of its own making.
+            - C(model), C(sse42) and C(five_level_paging). C(confidential) names the technology that encrypts a guest's memory.
+              C(own_code) is whether a process may run code that it generates.
           type: dict
           sample:
             confidential: null
@@ -222,14 +218,11 @@ ansible_facts:
           sample: true
         firmware:
           description:
-            - C(type), V(uefi) or V(bios), and C(secure_boot), whether only verified code was booted. The latter is null if it
-              can't be read.
+            - C(type) is V(uefi) or V(bios). C(secure_boot) is whether only verified code was booted, and null if unreadable.
           type: dict
-          sample:
-            secure_boot: false
-            type: uefi
+          sample: {secure_boot: false, type: uefi}
         watchdog:
-          description: Hardware watchdogs, what systemd does with them, and what that means for a kexec.
+          description: Hardware watchdogs, systemd's settings for them, and their effect on a kexec.
           type: dict
           contains:
             devices:
@@ -247,51 +240,51 @@ ansible_facts:
                   nowayout: false
                   timeout_s: 60
             legacy:
-              description: Whether there is a C(/dev/watchdog) of which nothing else can be told.
+              description: Whether there is a C(/dev/watchdog) about which nothing else is known.
               type: bool
               sample: false
             stop_on_reboot:
-              description: The kernel's parameter, 0, 1, or -1 for each driver's own choice. Null if it can't be read.
+              description: The kernel's parameter, 0, 1, or -1 for the driver's default. Null if it can't be read.
               type: int
               sample: -1
             runtime_s:
-              description: systemd's C(RuntimeWatchdogSec). 0 is off, -1 the device's own timeout, null unknown.
+              description: systemd's C(RuntimeWatchdogSec). 0 for off, -1 for the device's own timeout, null if unknown.
               type: float
               sample: 60.0
             kexec_s:
-              description: The same of C(KExecWatchdogSec).
+              description: The same for C(KExecWatchdogSec).
               type: float
               sample: 0.0
             reboot_s:
-              description: The same of C(RebootWatchdogSec).
+              description: The same for C(RebootWatchdogSec).
               type: float
               sample: 600.0
             across_jump:
-              description: Whether a hardware watchdog runs from the old kernel into the new one. Null if that can't be told.
+              description: Whether a hardware watchdog stays armed from the old kernel into the new one. Null if unknown.
               type: bool
               sample: false
             why:
-              description: Why, as a sentence.
+              description: Reason for C(across_jump), as a sentence.
               type: str
               sample: "systemd arms no watchdog for a kexec: KExecWatchdogSec is off"
         hypervisor:
-          description: What the machine is.
+          description: Platform of the machine.
           type: dict
           contains:
             vm:
-              description: What C(systemd-detect-virt --vm) calls it. Null on hardware.
+              description: Hypervisor, as named by C(systemd-detect-virt --vm). Null on hardware.
               type: str
               sample: kvm
             cloud:
-              description: V(amazon), V(azure) or V(google), by what firmware tells. Null for any other.
+              description: Cloud, as recognised by firmware strings, V(amazon), V(azure) or V(google). Null for others.
               type: str
               sample: amazon
             vendor:
-              description: Vendor of the machine, as firmware tells it.
+              description: Vendor of the machine, as reported by firmware.
               type: str
               sample: Amazon EC2
             product:
-              description: Name of the machine, as firmware tells it.
+              description: Name of the machine, as reported by firmware.
               type: str
               sample: m6i.large
             xen_dom0:
@@ -300,91 +293,70 @@ ansible_facts:
               sample: false
         reservations:
           description:
-            - The bootloader, and what M(fleet.kexec.reservation) tells of C(crashkernel) and C(cma).
-            - C(obstacle) has C(code), C(message) and C(hint) where the bootloader's configuration can't be read, as it can't
-              without privileges. C(crashkernel) and C(cma) are null then.
-            - C(reboot_required) says whether one ordinary reboot is due before they are as configured.
+            - The bootloader, and C(crashkernel) and C(cma) as M(fleet.kexec.reservation) returns them.
+            - If the bootloader's configuration can't be read, for example without privileges, C(obstacle) has C(code),
+              C(message) and C(hint), and C(crashkernel) and C(cma) are null.
+            - C(reboot_required) is whether they take effect only after an ordinary reboot.
           type: dict
-          sample:
-            bootloader: GRUB (update-grub)
-            reboot_required: false
+          sample: {bootloader: GRUB (update-grub), reboot_required: false}
         tpm_disks:
           description:
-            - Encrypted disks. C(bound) are those that a TPM unlocks by what was measured at boot, by LUKS2 token (systemd or
-              clevis) or C(/etc/crypttab). C(unreadable) are those whose header can't be read without privileges.
+            - Encrypted disks. C(bound) lists those that a TPM unlocks depending on boot measurements, by a LUKS2 token (systemd
+              or clevis) or C(/etc/crypttab). C(unreadable) lists those whose header can't be read without privileges.
           type: dict
-          sample:
-            bound:
-              - /dev/nvme0n1p3
-            unreadable: []
+          sample: {bound: [/dev/nvme0n1p3], unreadable: []}
         pci:
           description:
-            - PCI devices that have a driver, without bridges. C(bus_master) is whether one may write into memory, and
-              C(virtual_functions) how many it shares itself out as.
+            - PCI devices with a driver, except bridges. C(bus_master) is whether the device may write into memory.
+              C(virtual_functions) is the number of its SR-IOV functions in use.
           type: list
           elements: dict
-          sample:
-            - address: "0000:3b:00.0"
-              bus_master: true
-              driver: mlx5_core
-              id: "15b3:1013"
-              virtual_functions: 0
+          sample: [{address: "0000:3b:00.0", bus_master: true, driver: mlx5_core, id: "15b3:1013", virtual_functions: 0}]
         guests:
           description:
-            - What else runs on the host. C(vms) are virtual machines by name, or by process where they have none, and
-              C(containers) are those by name, or the start of their ID.
+            - Guests that run on the host. C(vms) lists virtual machines by name, or by process if they have none. C(containers)
+              lists containers by name, or by the start of their ID.
           type: dict
-          sample:
-            containers:
-              - 0f3a5c9e8b71
-            vms:
-              - qemu-1-web
+          sample: {containers: [0f3a5c9e8b71], vms: [qemu-1-web]}
         pending:
           description:
-            - What waits for a reboot, each with C(kind), C(cold) and C(message). C(kind) is V(reboot_required),
+            - Changes that wait for a reboot, each with C(kind), C(cold) and C(message). C(kind) is V(reboot_required),
               V(newer_kernel), V(firmware_update) (of fwupd) or V(efi_capsule).
-            - C(cold) is whether only a reboot through firmware applies it. Microcode is not among that, because it lies in the
-              initrd, and a kexec loads it too.
+            - C(cold) is whether only a reboot through firmware applies the change. Microcode does not need one, because it is in
+              the initrd, which a kexec loads, too.
           type: list
           elements: dict
-          sample:
-            - cold: false
-              kind: newer_kernel
-              message: 6.12.118+deb13-amd64 is installed, 6.12.117+deb13-amd64 runs
+          sample: [{cold: false, kind: newer_kernel, message: "6.12.118+deb13-amd64 is installed, 6.12.117+deb13-amd64 runs"}]
         console:
-          description: Consoles, and what the kernel's messages cost a boot on them.
+          description: Consoles, and the boot time that kernel messages on them cost.
           type: dict
           contains:
             consoles:
-              description:
-                - Consoles, each with C(name), C(serial), and C(baud), which is null where it is not known.
+              description: Consoles, each with C(name), C(serial), and C(baud), which is null if unknown.
               type: list
               elements: dict
-              sample:
-                - baud: 115200
-                  name: ttyS0
-                  serial: true
+              sample: [{baud: 115200, name: ttyS0, serial: true}]
             loglevel:
-              description: Messages below this level are printed in the next boot.
+              description: The next boot prints messages below this level.
               type: int
               sample: 7
             message_bytes:
               description:
-                - Bytes of messages that this boot would have printed with it, in its first minute. Null if its log can't be
+                - Bytes of messages that this boot would have printed at that level in its first minute. Null if the log can't be
                   read, or has lost its beginning.
               type: int
               sample: 35120
             cost_ms:
               description:
-                - At most how long that takes on the slowest serial console. An emulated one need not take that long. 0 without
-                  any, null if it is not known.
+                - Upper limit of the time that this takes on the slowest serial console. Emulated ones may be faster. 0 without a
+                  serial console, null if unknown.
               type: int
               sample: 3048
         throughput:
           description:
-            - How fast the host does what a reboot does, in bytes per second on one core. C(copy), C(crc32c), C(sha256), and
-              C(unpack) by format.
-            - C(measured) is false as long as M(fleet.kexec.fast_image) has not measured it. The figures are typical ones then.
+            - Speed of the work that a reboot does, in bytes per second on one core, for C(copy), C(crc32c) and C(sha256), and
+              for C(unpack) by format. C(measured) is false until M(fleet.kexec.fast_image) has measured it. The figures are
+              typical ones until then.
           type: dict
           sample:
             copy: 9800000000.0
@@ -400,30 +372,22 @@ ansible_facts:
           elements: dict
           sample: []
         defaults:
-          description: The host's own defaults for M(fleet.kexec.stage), from C(/etc/fleet-kexec.conf).
+          description: Defaults of the host for M(fleet.kexec.stage), from C(/etc/fleet-kexec.conf).
           type: dict
-          sample:
-            image: auto
-            integrity: auto
-            kaslr: true
-            loader: auto
+          sample: {image: auto, integrity: auto, kaslr: true, loader: auto}
         container:
-          description: Name of the container manager. Null on a machine.
+          description: Name of the container manager. Null if the host is no container.
           type: str
           sample: podman
         kexec_tools:
-          description: C(path) and C(version) of kexec-tools. Null if it is not installed.
+          description: C(path) and C(version) of kexec-tools. Null if they are not installed.
           type: dict
-          sample:
-            path: /usr/sbin/kexec
-            version: 2.0.29
+          sample: {path: /usr/sbin/kexec, version: 2.0.29}
         loaders:
           description: System calls that can load a bzImage on this host.
           type: list
           elements: str
-          sample:
-            - kexec_file_load
-            - kexec_load
+          sample: [kexec_file_load, kexec_load]
         loaded:
           description: Whether any image is loaded. Null if the kernel has no kexec.
           type: bool
@@ -434,9 +398,9 @@ ansible_facts:
           sample: null
         verdict:
           description:
-            - How the host should reboot.
-            - C(method) is V(kexec), V(firmware) or V(refuse). C(image), C(loader) and C(integrity) are how, as in
-              M(fleet.kexec.stage), C(predicted_ms) what the jump will take, and C(notes) why it is not a quicker way.
+            - How the host should reboot. C(method) is V(kexec), V(firmware) or V(refuse). C(image), C(loader) and C(integrity)
+              are as in M(fleet.kexec.stage). C(predicted_ms) is the predicted duration of the jump. C(notes) has the reasons why
+              no faster combination is possible.
           type: dict
           sample:
             image: fast
@@ -453,7 +417,8 @@ ansible_facts:
               total: 25.0
         blockers:
           description:
-            - Why it can't reboot by kexec, or may not by O(policy), each with C(code), C(message) and C(hint). Empty if it can.
+            - Reasons why the host can't reboot via kexec, or is not allowed to by O(policy), each with C(code), C(message) and
+              C(hint). Empty if it can.
           type: list
           elements: dict
           sample:
@@ -461,7 +426,7 @@ ansible_facts:
               hint: Install the package kexec-tools on the host.
               message: there is no kexec program on the host
         warnings:
-          description: Risks of a kexec that O(policy) warns of, as RV(ansible_facts.fleet_kexec.blockers).
+          description: Risks of a kexec that O(policy) warns about, like RV(ansible_facts.fleet_kexec.blockers).
           type: list
           elements: dict
           sample:
@@ -469,33 +434,28 @@ ansible_facts:
               hint: Move or stop the virtual machines, or allow this if they may stop with the host.
               message: "virtual machines run here: web"
         policy:
-          description: What each risk leads to on this host, V(block), V(warn) or V(allow) by code.
+          description: Effect of each risk on this host by code, V(block), V(warn) or V(allow).
           type: dict
-          sample:
-            DRIVER_RISK: block
-            NO_WATCHDOG: warn
+          sample: {DRIVER_RISK: block, NO_WATCHDOG: warn}
         history:
-          description: What is kept of this host's last boots, a hundred at most; root only.
+          description: Timelines of the host's latest boots, at most a hundred. Only root can read them.
           type: dict
           contains:
             boots:
-              description: How many boots.
+              description: Number of boots.
               type: int
               sample: 12
             last:
-              description: The timeline of the last of them, as M(fleet.kexec.timeline) returns it. Null if there is none.
+              description: Timeline of the latest one, as M(fleet.kexec.timeline) returns it. Null if there is none.
               type: dict
-              sample:
-                boot_id: 0c9a6f8e-2d6f-4c0e-9d53-1f4a6c1f7a42
-                path: kexec
-                phases: []
+              sample: {boot_id: 0c9a6f8e-2d6f-4c0e-9d53-1f4a6c1f7a42, path: kexec, phases: []}
 code:
-  description: Why it failed. The collection's documentation lists all codes.
+  description: Reason for the failure. The collection's documentation lists all codes.
   returned: failure
   type: str
   sample: POLICY_INVALID
 hint:
-  description: What to do about it.
+  description: How to solve the problem.
   returned: failure
   type: str
 """

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The interface to a machine architecture.
 
@@ -47,9 +46,6 @@ def _parse_cpu_name(cpuinfo: str, _exists: Callable[[str], bool]) -> Cpu:
     return Cpu(next((value.strip() for name, _colon, value in names if name.strip() == "model name"), ""), own_code=False)
 
 
-# --- the cycle counter -------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Calibration:
     """A frequency of the cycle counter from the kernel log.
@@ -67,7 +63,6 @@ class Calibration:
 class CycleCounter:
     """A counter that any process can read and that keeps running across a kexec.
 
-    :ivar name: for display.
     :ivar code: machine code of a function that takes no arguments and returns the counter.
     :ivar perf_event_open: number of that system call.
     :ivar parse_calibration: parses a kernel log message; None if it is about something else.
@@ -77,9 +72,6 @@ class CycleCounter:
     code: bytes
     perf_event_open: int
     parse_calibration: Callable[[str], Optional[Calibration]]
-
-
-# --- the fast image ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -102,11 +94,8 @@ class FastLayout:
 
 @dataclass(frozen=True)
 class StubStamps:
-    """Stamps of a fast image's stub.
+    """Stamps of a fast image's stub, with the cycle counter at its start, once the kernel was in place, and at the jump into it.
 
-    :ivar entry_cycles: cycle counter at its start.
-    :ivar moved_cycles: cycle counter once the kernel was in its place.
-    :ivar exit_cycles: cycle counter at the jump into the kernel.
     :ivar load_address: physical address the stub was loaded at.
     :ivar checked: whether it compared checksums; they matched.
     :ivar relocated: whether the kernel was at a random virtual address.
@@ -147,9 +136,8 @@ class FastFormat(ABC, Generic[Kernel]):
 
     @abstractmethod
     def obstacle(self, kernel: Kernel, cpu: Cpu, decompressor_args: Sequence[str]) -> Optional[Reason]:
-        """Reason why a kernel needs its own decompressor on a processor; None if it does not.
-
-        :param decompressor_args: the :attr:`Architecture.decompressor_args` on its command line.
+        """Reason why a kernel needs its own decompressor on a processor, given the :attr:`Architecture.decompressor_args` on its
+        command line; None if it does not.
         """
 
     @abstractmethod
@@ -192,32 +180,25 @@ class FastFormat(ABC, Generic[Kernel]):
 
     @abstractmethod
     def checksummer(self) -> Checksummer:
-        """Make a calculator that runs the stub's own checksum code, at the stub's speed.
-
-        :raises OSError: this process can't run generated code.
-        """
+        """Make a calculator that runs the stub's own checksum code; raises OSError if this process can't run generated code."""
 
     @abstractmethod
     def parse_stamps(self, content: bytes) -> Optional[StubStamps]:
         """Parse the content of :attr:`stamps_path`; None if this boot did not pass through a stub."""
 
 
-# --- the architecture --------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Architecture:
     """A machine architecture.
 
-    :ivar machine: its name in C(uname -m).
     :ivar read_kernel: parses the header of an open kernel file; takes the file's name for messages and raises ImageError.
     :ivar supported: whether its hosts can be rebooted by kexec.
     :ivar parse_cpu: takes the content of C(/proc/cpuinfo), and a function that tells whether a file exists on the host.
     :ivar cmdline_max_bytes: longest command line that kexec-tools and the kernel accept, without the final zero.
     :ivar decompressor_args: kernel arguments that only a kernel's own decompressor acts on.
     :ivar overruns_in_cma: whether a compressed kernel that was placed in CMA writes past its end.
-    :ivar loader_names: boot loaders by C(bootloader_type) without its low nibble; empty if there is no such sysctl, and so no
-        way to recognise a kexec.
+    :ivar loader_names: boot loaders by C(bootloader_type) without its low nibble; empty if there is no such sysctl, and so no way
+        to recognise a kexec.
     :ivar counter: None if none keeps running across a kexec.
     :ivar fast: None if fast images can't be built.
     """

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Atomic file writes: a reader sees the old content or the new, never a mix."""
 
@@ -13,12 +12,10 @@ from typing import BinaryIO, Iterator
 
 @contextlib.contextmanager
 def replacing(path: str, mode: int = 0o600, lasting: bool = True) -> Iterator[BinaryIO]:
-    """Open a file that replaces the one at C(path) when the block ends without an error.
+    """Open a file that replaces the one at C(path) when the block ends without an error; on failure nothing is left behind.
 
-    Writes a temporary file beside it, then fsync, rename, fsync of the directory. An existing file keeps its mode and owner. On
-    failure nothing is left behind.
+    Writes a temporary file beside it, then fsync, rename, fsync of the directory. An existing file keeps its mode and owner.
 
-    :param mode: for a new file.
     :param lasting: whether the file has to survive a power failure; without it there is no fsync.
     :raises OSError: it could not be written.
     """
@@ -46,13 +43,11 @@ def replacing(path: str, mode: int = 0o600, lasting: bool = True) -> Iterator[Bi
 
 
 def write_atomically(path: str, content: bytes, mode: int = 0o600, lasting: bool = True) -> None:
-    """Replace a file's content as :func:`replacing` does."""
     with replacing(path, mode, lasting) as stream:
         stream.write(content)
 
 
 def sync_directory(path: str) -> None:
-    """Flush renames and removals in a directory to disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

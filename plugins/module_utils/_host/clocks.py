@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The host's clocks, related to the one clock that a kexec leaves alone: the processor's cycle counter.
 
@@ -58,9 +57,6 @@ _STEERING_PPM = 500
 _LOG_RESOLUTION_HZ = 1000
 
 
-# --- values ------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Stamp:
     """One moment on several clocks, exact to half of C(width_cycles): the cycles that reading all of them took."""
@@ -116,7 +112,7 @@ class ClockLog:
 
 @dataclass(frozen=True)
 class ClockZero:
-    """The running kernel's clock zero on the cycle counter, derived from C(perf_page) or C(boottime)."""
+    """Clock zero of the running kernel on the cycle counter, derived from C(perf_page) or C(boottime)."""
 
     cycles: int
     hz: float
@@ -127,9 +123,6 @@ class ClockZero:
 def _signed64(value: int) -> int:
     value &= (1 << 64) - 1
     return value - (1 << 64) if value >> 63 else value
-
-
-# --- arithmetics -------------------------------------------------------------------------
 
 
 def parse_clock_log(records: Iterable[str], counter: Optional[CycleCounter]) -> ClockLog:
@@ -204,9 +197,6 @@ def tightest_stamp(read: Callable[[], Tuple[int, int, int, int]]) -> Stamp:
     tries = [read() for _try in range(_STAMP_TRIES)]
     before, realtime_ns, boottime_ns, after = min(tries, key=lambda found: found[3] - found[0])
     return Stamp((before + after) // 2, realtime_ns, boottime_ns, after - before)
-
-
-# --- reading -----------------------------------------------------------------------------
 
 
 class CounterReader:
@@ -304,11 +294,7 @@ def read_kernel_log(files: HostFiles) -> Iterable[str]:
 
 
 def read_clock_zero(files: HostFiles, stamp: Stamp) -> Optional[ClockZero]:
-    """Find the running kernel's clock zero in the best way this host offers.
-
-    :param stamp: taken just now.
-    :returns: None without both a perf page and the counter's frequency in the log.
-    """
+    """Find the running kernel's clock zero, given a stamp taken just now; None without a perf page and a frequency in the log."""
     log = parse_clock_log(read_kernel_log(files), own_architecture().counter)
     clock = find_cycle_clock()
     if clock is not None:

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Host facts for a kexec, gathered once. This module reads and decides nothing."""
 
@@ -24,13 +23,8 @@ from .tools import KexecTools, find_kexec_tools
 
 @dataclass(frozen=True)
 class HostFacts:
-    """The host's current state.
-
-    :ivar throughput: measured or typical.
-    :ivar virtio_reset: whether its virtio devices are reset before a kexec; None if it has none.
-    :ivar container: its container manager; None on a machine.
-    :ivar systemd: whether systemd is PID 1.
-    :ivar tools: None if kexec-tools is not installed.
+    """Current state of the host; C(tools) is None without kexec-tools, C(virtio_reset) without virtio devices, and C(container)
+    on a machine.
     """
 
     kernel: RunningKernel
@@ -45,7 +39,6 @@ class HostFacts:
 
 
 def gather(files: HostFiles, run: Runner) -> HostFacts:
-    """Gather the facts; C(run) is only used to ask tools for their version."""
     cpu = read_cpu(files)
     return HostFacts(
         kernel=read_running_kernel(files, os.uname().machine),

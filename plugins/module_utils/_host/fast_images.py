@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fast images installed on the host, by their manifests.
 
@@ -40,13 +39,11 @@ class FastImage:
     """Manifest of a fast image.
 
     :ivar source: kernel file it was made from.
-    :ivar image: the fast image itself.
     :ivar initrd: the uncompressed initrd; None if the host's own is used.
     :ivar initrd_source: initrd it was made from.
     :ivar payload_format: compression of the kernel file: C(gzip), C(xz), C(lz4), C(zstd).
     :ivar unpacked_bytes: size of the uncompressed payload.
     :ivar setup_bytes: this and the next four make up :attr:`layout`.
-    :ivar stub_sha256: hash of the stub in the image.
     :ivar built_at: UTC, ISO 8601.
     """
 
@@ -81,7 +78,6 @@ class FastImage:
 
 
 def directory_of(release: str) -> str:
-    """Directory of a release's fast image."""
     return os.path.join(STATE_DIRECTORY, release)
 
 

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The platform under the machine: hypervisor, cloud, Xen."""
 
@@ -28,8 +27,6 @@ class Hypervisor:
 
     :ivar vm: as named by C(systemd-detect-virt --vm) (C(kvm), C(qemu), C(microsoft), ...); None on hardware or if unknown.
     :ivar cloud: C(azure), C(google), C(amazon), or None.
-    :ivar vendor: as reported by firmware, like C(product).
-    :ivar xen_dom0: whether this is the control domain of a Xen host.
     """
 
     vm: Optional[str]

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The running kernel: identity, command line, configuration and kexec restrictions."""
 
@@ -32,9 +31,7 @@ class RunningKernel:
     :ivar config: settings that matter for kexec, as C(y) or C(n); empty if its configuration can't be found.
     :ivar lockdown: C(none), C(integrity) or C(confidentiality).
     :ivar loaded: whether an image is loaded; None without kexec support.
-    :ivar load_disabled: the C(kexec_load_disabled) sysctl.
-    :ivar load_limit_reboot: loads still allowed, -1 for no limit; None before Linux 6.3.
-    :ivar load_limit_panic: the same for crash kernels.
+    :ivar load_limit_reboot: loads still allowed, -1 for no limit; None before Linux 6.3; C(load_limit_panic) for crash kernels.
     :ivar kho: whether it may pass state to the next kernel (kexec handover).
     :ivar panic_s: C(kernel.panic): seconds from a panic to a reset, 0 for never.
     """

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Traces that the previous system left while it stopped, written by the scripts in C(_kexec/trigger.py)."""
 
@@ -23,8 +22,7 @@ STOPPED = "stopped"
 class StopStamp:
     """A moment during the old system's stop, on its own clocks.
 
-    :ivar realtime_ns: since 1970, halfway between two readings.
-    :ivar realtime_error_ns: half the time between them.
+    :ivar realtime_ns: since 1970, halfway between two readings; C(realtime_error_ns) is half the time between them.
     :ivar log_ns: on the clock of its kernel's log; None if that could not be read.
     """
 
@@ -50,10 +48,7 @@ class LastStop:
 
 
 def parse_stamps(text: str, logs: Dict[str, str]) -> Dict[str, StopStamp]:
-    """Parse stamps by name, keeping the last of each name; lines that can't be parsed are skipped.
-
-    :param logs: end of the kernel log right after each stamp, by its name, as dmesg(1) prints it.
-    """
+    """Parse stamps, keeping the last of each name; C(logs) has the end of dmesg(1) output at each. Bad lines are skipped."""
     stamps = {}
     for line in text.splitlines():
         with contextlib.suppress(ValueError):

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Changes that wait for a reboot, and whether that has to go through firmware.
 
@@ -33,10 +32,9 @@ _FILE_CAPSULE_DELIVERY = 0x4
 
 @dataclass(frozen=True)
 class PendingReason:
-    """A change that waits for a reboot.
+    """A change that waits for a reboot, which has to go through firmware if it is C(cold).
 
     :ivar kind: C(reboot_required), C(newer_kernel), C(firmware_update) or C(efi_capsule).
-    :ivar cold: whether it takes a reboot through firmware.
     """
 
     kind: str

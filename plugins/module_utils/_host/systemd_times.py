@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """When systemd reached which point of this boot, and how long an earlier boot took to stop its units.
 
@@ -32,9 +31,8 @@ class ManagerTimes:
     :ivar initrd_us: systemd started in the initrd.
     :ivar userspace_us: systemd started in the real root.
     :ivar finish_us: everything started at boot was up.
-    :ivar firmware_us: how long before the kernel's clock zero the firmware started, as it or the boot loader recorded; after a
-        kexec it is a leftover of an earlier boot.
-    :ivar loader_us: the same for the boot loader.
+    :ivar firmware_us: how long before the kernel's clock zero the firmware started, as it or the boot loader recorded, like
+        C(loader_us); after a kexec both are leftovers of an earlier boot.
     """
 
     initrd_us: Optional[int] = None

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Speed of this host at the work a reboot does, measured once and stored."""
 
@@ -44,11 +43,9 @@ class Throughput:
 
     @property
     def measured(self) -> bool:
-        """Whether the figures were measured on this host."""
         return bool(self.cpu_model)
 
     def unpacking(self, kind: str) -> float:
-        """Output speed of a format's decompressor."""
         return self.unpack.get(kind) or _TYPICAL_UNPACK.get(kind, _TYPICAL_UNPACK_OTHER)
 
     def to_json(self) -> str:
@@ -56,7 +53,7 @@ class Throughput:
 
 
 def read_throughput(files: HostFiles, cpu: Cpu) -> Throughput:
-    """Read what was measured on this processor, or return typical figures."""
+    """Read the speeds measured on this processor, or return typical ones."""
     try:
         values = json.loads(files.read_text(PATH) or "")
         if values.pop("format") == _FORMAT and values["cpu_model"] == cpu.model:

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hardware watchdogs and systemd's settings for them.
 
@@ -30,7 +29,6 @@ _TIMEOUT_S = 10.0
 class Watchdog:
     """A watchdog of the kernel's watchdog core.
 
-    :ivar device: C(/dev/watchdog0).
     :ivar driver: name of its module, or of the driver if that is built in.
     :ivar max_timeout_s: None if the kernel does not report it.
     :ivar nowayout: whether userspace can't stop it.

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Parser for the kernel's ELF file in an unpacked payload. Source: the ELF-64 specification."""
 
@@ -74,10 +73,8 @@ def _invalid(message: str) -> ImageError:
 
 
 def parse_vmlinux(content: Content, machine: int, machine_name: str) -> Vmlinux:
-    """Parse an unpacked payload.
+    """Parse an unpacked payload of a 64-bit, little-endian architecture, C(machine) in C(e_machine).
 
-    :param machine: C(e_machine) of the architecture, which must be 64-bit and little-endian.
-    :param machine_name: its name, for messages.
     :raises ImageError: C(PAYLOAD_INVALID) or C(WRONG_ARCH).
     """
     if len(content) < _HEADER.size or content[:4] != _MAGIC:

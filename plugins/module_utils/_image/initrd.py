@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Initrds: concatenated archives, of which usually the last is compressed.
 
@@ -101,10 +100,10 @@ def _align(offset: int) -> int:
 
 
 def uncompress_initrd(data: memoryview, unpacker: Unpacker, limit: int, name: str = "the initrd") -> List[Content]:
-    """Uncompress an initrd; archives in front of the compressed one are kept as they are.
+    """Uncompress an initrd of up to C(limit) bytes uncompressed, into parts that are not joined because they are large.
 
-    :param limit: maximum uncompressed size in bytes.
-    :return: its parts, not joined because they are large.
+    Archives in front of the compressed one are kept as they are.
+
     :raises ImageError: C(INITRD_INVALID), C(PAYLOAD_INVALID), C(PAYLOAD_FORMAT) or C(NO_DECOMPRESSOR).
     """
     begin, kind = split_initrd(data, name)

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Unpacking of the compressed kernel in a kernel file.
 
@@ -43,11 +42,7 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Payload:
-    """Compressed payload of a kernel file.
-
-    :ivar data: the compressed stream, without the size appended to it.
-    :ivar unpacked_bytes: uncompressed size that the file claims.
-    """
+    """Compressed payload of a kernel file, without the size appended to it; C(unpacked_bytes) is what the file claims."""
 
     format: str
     data: memoryview

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Display of a rollout on a terminal."""
 
@@ -44,13 +43,12 @@ class _Line:
 class LiveView:
     """Display on a terminal: lines about hosts that ended scroll away, and a block below them is redrawn in place.
 
-    The block is always shorter than the terminal, and its lines are narrower, because terminals differ in what they do after
-    a write to the last column. If a terminal is made narrower, lines of the old block may remain above the new one: text
-    above the block must not be erased.
+    The block is always shorter than the terminal, and its lines are narrower, because terminals differ in what they do after a
+    write to the last column. If a terminal is made narrower, lines of the old block may remain above the new one: text above the
+    block must not be erased.
 
     :param size: columns and lines of the terminal; called before each drawing.
     :param colour: whether to use colours, which only repeat what the words say.
-    :param state: see :class:`Progress`.
     """
 
     def __init__(
@@ -93,11 +91,8 @@ class LiveView:
             self._draw(self._block(max(0, columns - 1), max(0, rows - 1), now, waiting), columns - 1, rows)
 
     def close(self) -> None:
-        """Erase the block."""
         columns, rows = self._size()
         self._draw([], columns - 1, rows)
-
-    # Lines that scroll away.
 
     def _say_of_run(self, event: events.Event) -> None:
         match event:
@@ -124,8 +119,6 @@ class LiveView:
 
     def _say(self, text: str, colour: str = "") -> None:
         self._above.append(_Line(text, colour, mark=True))
-
-    # The block.
 
     def _block(self, columns: int, most: int, now: float, waiting: Reason | None) -> list[_Line]:
         progress = self._progress

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Display of a rollout in a log: a line for each important event, and a regular summary."""
 
@@ -21,11 +20,7 @@ SUMMARY_EVERY_S = 30.0
 
 
 class PlainView:
-    """Display for logs. Each line begins with the time since the start.
-
-    :param state: see :class:`Progress`.
-    :param verbosity: from 1 on, every step of each host is shown.
-    """
+    """Display for logs, each line with the time since the start. From verbosity 1 on, it shows every step of each host."""
 
     def __init__(
         self,

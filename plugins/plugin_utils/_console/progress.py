@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Progress of a run: when each host entered its phase, and how much longer the rollout will take."""
 
@@ -25,7 +24,6 @@ ACTIVE = frozenset({Status.PREPARING, Status.READY, Status.IN_FLIGHT})
 class ActiveHost:
     """Host that has begun and not ended. Times are seconds.
 
-    :ivar name: name, cleaned for display.
     :ivar since: time at which its phase began.
     :ivar in_flight_since: time from which the rollout keeps it unavailable; None if it does not.
     :ivar triggered_at: time at which its outage began; None if unknown.
@@ -58,7 +56,6 @@ class Progress:
     """Progress of a run. The cost of an event does not depend on the number of hosts, except for the first event.
 
     :param state: updated by the caller, who passes every change to :meth:`apply`.
-    :ivar active: hosts in the order in which they began.
     """
 
     def __init__(self, state: RunState, predictions: Mapping[str, Prediction] | None = None) -> None:
@@ -88,12 +85,10 @@ class Progress:
 
     @property
     def to_go(self) -> int:
-        """Number of hosts that are not in flight yet."""
         return sum(self.state.statuses[status] for status in _BEFORE_GO)
 
     @property
     def window(self) -> int | None:
-        """Number of hosts that may be in flight at once; None if unknown."""
         return self.state.terms.window if self.state.terms else None
 
     @property
@@ -101,7 +96,6 @@ class Progress:
         return self.state.terms.failure_budget if self.state.terms else 0
 
     def elapsed_s(self, now: float) -> float:
-        """Time since the first event of this process."""
         return 0.0 if self.begun_at is None else now - self.begun_at
 
     def in_wave(self) -> WaveState | None:
@@ -249,10 +243,7 @@ class _Mean:
 
 
 def _last_end_s(ends_s: Sequence[float], to_go: int, parallel: int, each_s: float) -> float:
-    """Time until the last of C(to_go) hosts ends, if each takes equally long and goes as soon as another ends.
-
-    :param ends_s: times until the hosts in flight end, in ascending order.
-    """
+    """Time until the last of C(to_go) hosts ends, if each takes equally long and goes as soon as another ends."""
     if to_go <= 0:
         return 0.0
     free = parallel - len(ends_s)

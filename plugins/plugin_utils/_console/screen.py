@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Output of a rollout: the playbook's terminal or log.
 
@@ -30,10 +29,7 @@ LINES = 24
 
 @dataclass(frozen=True)
 class Screen:
-    """Destination of the output.
-
-    :ivar terminal: descriptor of the terminal; None if there is none, or nobody watches it.
-    """
+    """Destination of the output; C(terminal) is its descriptor, or None if there is none, or nobody watches it."""
 
     terminal: int | None
     glyphs: Glyphs
@@ -50,8 +46,6 @@ class Screen:
         return COLUMNS, LINES
 
     def view(self, display: Any, state: RunState, predictions: Mapping[str, Prediction]) -> View:
-        """View of a rollout that writes through Ansible's C(display)."""
-
         def write(text: str) -> None:
             display.display(text.removesuffix("\n"), newline=text.endswith("\n"))
 

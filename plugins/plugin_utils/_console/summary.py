@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Text about a rollout before it begins (its plan) and after it has ended (its summary)."""
 
@@ -36,12 +35,7 @@ def summary(
     columns: int = 80,
     glyphs: Glyphs = UNICODE,
 ) -> list[str]:
-    """Summarize a rollout that has ended, in lines without newlines.
-
-    :param forecast: forecast from before the rollout began.
-    :param journal: path of the journal.
-    :param columns: width at which lines are wrapped or cut.
-    """
+    """Summarize a rollout that has ended, in lines of at most C(columns), with the forecast from before it began."""
     by_phase: dict[Phase, list[HostState]] = {phase: [] for phase in Phase}
     for host in state.hosts.values():
         by_phase[host.phase].append(host)
@@ -77,11 +71,8 @@ def plan_text(
     columns: int = 80,
     glyphs: Glyphs = UNICODE,
 ) -> list[str]:
-    """Describe the plan of a rollout and its forecast, in lines without newlines.
-
-    :param plan: None if no host is left to reboot; then the forecast is None, too.
-    :param refused: host → reason why it will not be rebooted.
-    :param columns: width at which lines are wrapped or cut.
+    """Describe the plan of a rollout and its forecast, in lines of at most C(columns); both are None if no host is left to
+    reboot.
     """
     lines = ["no host will be rebooted"]
     if plan is not None and plan.hosts:

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Events of the journal, one class each, documented in C(docs/journal.md); a test compares the two.
 
@@ -122,10 +121,7 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def number(value: Any) -> Any:
-    """Require a finite number.
-
-    :raises TypeError: the value is something else.
-    """
+    """Require a finite number; raises TypeError for anything else."""
     # JSON allows numbers that overflow to infinity.
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise TypeError("%r is no number" % (value,))
@@ -204,7 +200,6 @@ class RunTerms(Event):
 
     @classmethod
     def of(cls, plan: Plan, settings: Settings, forecast: Forecast) -> RunTerms:
-        """Terms of a plan."""
         members: dict[Limit, list[str]] = {}
         for name, limits in plan.limits.items():
             for limit in limits:

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Journal of a run: an append-only file of JSON lines that holds all state of the run. Format: C(docs/journal.md).
 
@@ -56,26 +55,17 @@ def utc(time_s: float) -> str:
 
 
 def time_of(text: str) -> float:
-    """Parse a time that :func:`utc` wrote into seconds since 1970.
-
-    :raises ValueError: the text is no such time.
-    """
+    """Parse a time that :func:`utc` wrote into seconds since 1970; raises ValueError for other text."""
     return datetime.fromisoformat(text).timestamp()
 
 
 def open_directory(path: str, dir_fd: int | None = None) -> int:
-    """Open a directory.
-
-    :raises OSError: among others, the path is a symbolic link.
-    """
+    """Open a directory; raises OSError for a symbolic link, among others."""
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=dir_fd)
 
 
 def open_regular(path: str, flags: int, dir_fd: int | None = None) -> int:
-    """Open a regular file, or create one with mode 0600.
-
-    :raises OSError: among others, the path is a symbolic link or no regular file.
-    """
+    """Open a regular file, or create one with mode 0600; raises OSError for a symbolic link or special file, among others."""
     # Without O_NONBLOCK, opening a FIFO would block; regular files ignore the flag.
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=dir_fd)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -85,10 +75,7 @@ def open_regular(path: str, flags: int, dir_fd: int | None = None) -> int:
 
 
 def require_own(descriptor: int, path: str) -> None:
-    """Require a file or directory that this user owns and no other user can write to.
-
-    :raises RolloutError: C(JOURNAL_FAILED).
-    """
+    """Require a file or directory that this user owns and no other user can write to; raises C(JOURNAL_FAILED)."""
     status = os.fstat(descriptor)
     if status.st_uid != os.geteuid():
         raise RolloutError(
@@ -108,8 +95,7 @@ def failed(path: str, error: OSError) -> RolloutError:
 class _Lines:
     """Iterator over the records of a journal.
 
-    :ivar count: number of records read so far.
-    :ivar end: offset in bytes behind the last of them.
+    :ivar end: offset in bytes behind the last record read.
     :ivar torn: whether an incomplete record follows, left by a writer that was killed.
     """
 
@@ -190,10 +176,7 @@ def read(path: str) -> tuple[list[Record], bool]:
 
 
 def lock_holder(descriptor: int, locks: str) -> int | None:
-    """Process that holds the lock on an open file; None if it is not visible, for example on another machine.
-
-    :param locks: text of C(/proc/locks); see proc_locks(5).
-    """
+    """Process that holds the lock on an open file by C(/proc/locks), see proc_locks(5); None for one on another machine, say."""
     status = os.fstat(descriptor)
     device = "%02x:%02x" % (os.major(status.st_dev), os.minor(status.st_dev))
     held = re.findall(r"^\d+: FLOCK +ADVISORY +WRITE +(\d+) +([0-9a-f]+:[0-9a-f]+):%d " % status.st_ino, locks, re.MULTILINE)
@@ -286,7 +269,7 @@ class Journal:
         self.torn = lines.torn
         if lines.torn:
             os.ftruncate(self._fd, lines.end)
-        # The process that wrote these records may have been killed before it synced them.
+        # Their writer may have been killed before it synced them.
         os.fsync(self._fd)
 
     def append(self, records: Sequence[Record]) -> None:

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Outcome of one host, read from the run's journal."""
 
@@ -86,7 +85,7 @@ def read_host(journal: str, name: str) -> HostState:
 
 
 def outcome_result(outcome: RebootResult, task_vars: Mapping[str, Any]) -> dict[str, Any]:
-    """Result of M(fleet.kexec.outcome) for a host. C(task_vars) holds the facts that are known already."""
+    """Build the result of M(fleet.kexec.outcome); C(task_vars) holds the facts that are known already."""
     known = outcome.as_outcome()
     result: dict[str, Any] = {"changed": False, "status": outcome.status, "outcome": known}
     if outcome.path is not None:
@@ -98,15 +97,12 @@ def outcome_result(outcome: RebootResult, task_vars: Mapping[str, Any]) -> dict[
 
 
 def outcomes_of(state: RunState, statuses: Mapping[str, Status], results: Mapping[str, RebootResult]) -> dict[str, Any]:
-    """Plain values for the end of each host of a run.
-
-    :param results: of the hosts that this process had in flight.
-    """
+    """Convert the outcome of each host to plain values; C(results) has hosts that this process had in flight."""
     found = {}
     for name, host in state.hosts.items():
         outcome = replace(outcome_of(host), status=statuses[name].value)
         if name in results:
-            # In full, where a journal bounds texts.
+            # The journal shortens texts; these are complete.
             outcome.notes = results[name].notes
         found[name] = outcome.as_outcome()
     return found

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Phases of a host in a run, and one table of what each means to the scheduler, a resume, a report and the display."""
 
@@ -60,12 +59,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class PhaseTraits:
-    """Meaning of a phase.
-
-    :ivar status: for the scheduler.
-    :ivar stage: for a report; None if there is nothing to draw.
-    :ivar words: for the display.
-    """
+    """Meaning of a phase to the scheduler, a resume, a report (None if there is nothing to draw) and the display."""
 
     status: Status
     resume: Resume

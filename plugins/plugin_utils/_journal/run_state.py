@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """State of a run, folded from its events; display, report and resume share it.
 
@@ -38,8 +37,8 @@ class HostState:
     :ivar maybe_staged: whether an image may be loaded that has to be unloaded if the host is not rebooted.
     :ivar maybe_drained: whether C(before) hooks may have started that C(after) hooks have not undone yet.
     :ivar probe_seen_by: kind of service probe; empty if there is none, or if it has not ended.
-    :ivar hooks: (phase, name) → last run.
-    :ivar timeline: phases of the reboot; None unless timelines are kept.
+    :ivar hooks: last run by (phase, name).
+    :ivar timeline: None unless timelines are kept.
     """
 
     host: str
@@ -92,7 +91,6 @@ class HostState:
 
     @property
     def stage(self) -> Stage | None:
-        """Current segment in a report; None if there is nothing to draw."""
         if self.phase is Phase.FAILED:
             return Stage.GIVEN_UP if self.down else None
         if self.stale or (self.status is Status.IN_FLIGHT and not self.in_flight):
@@ -118,8 +116,7 @@ class Change:
     """Change of the state by an event.
 
     :ivar host: the host after the event; None for an event of the run or of a bystander.
-    :ivar begun: wave that the event began.
-    :ivar over: wave that the event ended.
+    :ivar over: wave that the event ended; C(begun) likewise.
     """
 
     event: Event
@@ -163,7 +160,7 @@ class RunState:
 
     @classmethod
     def from_records(cls, records: Iterable[Record]) -> RunState:
-        """State after these records.
+        """Fold these records.
 
         :raises RolloutError: C(JOURNAL_DAMAGED).
         """
@@ -184,10 +181,7 @@ class RunState:
             raise damaged(record, error) from error
 
     def apply(self, event: Event, at: str) -> Change:
-        """Take in an event that occurred C(at) a time of the journal.
-
-        :raises KeyError: the host is not in the run.
-        """
+        """Take in an event that occurred at a time of the journal; raises KeyError if its host is not in the run."""
         if isinstance(event, HostEvent):
             return self._apply_to_host(event, at)
         fold = _RUN_FOLDS.get(type(event))
@@ -316,8 +310,6 @@ def damaged(record: Record, error: Exception) -> RolloutError:
     line = record.get("seq")
     return RolloutError("JOURNAL_DAMAGED", "line %s, %s, can't be used: %r" % (line, record["event"], error), line=line)
 
-
-# Changes that events make to a host, beyond its phase.
 
 # Fields of an event to keep, each in the field of HostState that has its name or the one after the colon.
 _KEPT: Mapping[type[Event], str] = {

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Store of runs: one directory for each, which holds the run's journal.
 
@@ -51,9 +50,8 @@ class RunStore:
         self._directory = os.path.realpath(directory)
 
     def new(self, run_id: str | None, now: float, random: Callable[[int], str]) -> Run:
-        """Create a run with an empty journal.
+        """Create a run with an empty journal; without C(run_id), the name is made from the time.
 
-        :param run_id: None for a name made from the time.
         :param now: seconds since 1970.
         :param random: draws this number of bytes, as hexadecimal digits.
         :raises RolloutError: C(RUN_ID_INVALID), C(RUN_EXISTS) or C(JOURNAL_FAILED).
@@ -98,10 +96,7 @@ class RunStore:
         raise RolloutError("RUN_NOT_FOUND", "there is no run %s in %s; %s" % (run_id, self._directory, there))
 
     def list(self) -> list[Run]:
-        """Runs that have begun, newest first.
-
-        :raises RolloutError: C(JOURNAL_FAILED).
-        """
+        """Runs that have begun, newest first; raises :class:`RolloutError` with C(JOURNAL_FAILED)."""
         runs = []
         try:
             # root may read every user's runs. To append, it has to own the journal.
@@ -155,10 +150,7 @@ def _make_directories(path: str) -> None:
 
 
 def _make_run(run_id: str, store_fd: int) -> None:
-    """Create the directory of a run and an empty journal, or nothing.
-
-    :raises FileExistsError: the name is taken, possibly by a symbolic link.
-    """
+    """Create the directory of a run and an empty journal, or nothing; raises FileExistsError if the name is taken."""
     os.mkdir(run_id, 0o700, dir_fd=store_fd)
     try:
         run_fd = open_directory(run_id, store_fd)

@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Durations of hosts in earlier runs, as their journals have them."""
+"""Durations of hosts in earlier runs."""
 
 from __future__ import annotations
 
@@ -14,16 +13,13 @@ from .phases import Phase
 from .run_state import RunState
 from .run_store import RunStore
 
-# Newest runs that are read, and hosts that are enough: to read a journal of 10,000 takes seconds.
+# Maximum number of runs read, and the number of hosts that is enough: reading a journal of 10,000 hosts takes seconds.
 RUNS_REMEMBERED = 20
 HOSTS_REMEMBERED = 10_000
 
 
 def samples_of(store: RunStore, but: str | None = None) -> dict[str, list[Phases]]:
-    """Durations of hosts that were done, by host class. Journals that can't be read are passed over.
-
-    :param but: a run that is left out.
-    """
+    """Durations of hosts that were done, by host class, except for the run C(but). Unreadable journals are skipped."""
     samples: dict[str, list[Phases]] = {}
     for run in store.list()[:RUNS_REMEMBERED]:
         if sum(map(len, samples.values())) >= HOSTS_REMEMBERED:
@@ -42,5 +38,4 @@ def samples_of(store: RunStore, but: str | None = None) -> dict[str, list[Phases
 
 
 def outages_of(samples: Mapping[str, Sequence[Phases]]) -> dict[str, list[float]]:
-    """Outages among samples, in seconds, by host class."""
     return {host_class: [phases.outage_s for phases in values] for host_class, values in samples.items()}

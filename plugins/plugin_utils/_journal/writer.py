@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Batches of journal writes: events recorded during one write go into the next."""
 
@@ -40,10 +39,7 @@ class Recorder:
         self._start()
 
     async def durable(self) -> None:
-        """Wait until all events recorded so far are on disk.
-
-        :raises RolloutError: C(JOURNAL_FAILED).
-        """
+        """Wait until all events recorded so far are on disk; raises :class:`RolloutError` with C(JOURNAL_FAILED)."""
         if not self._pending and self._writing is None:
             return
         error = await asyncio.shield(self._start())

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Audit of the capacity: how many hosts were unavailable over time, and which of them exceeded a limit.
 
@@ -15,17 +14,13 @@ from typing import Any
 from .._journal.events import RunTerms
 from .timeline import finite
 
-# More than can be: a number that stands for anything else.
+# More hosts than any fleet has; a larger number in a journal is damage.
 _MOST_HOSTS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityLevel:
-    """Number of unavailable hosts from some moment on.
-
-    :ivar in_flight: hosts under way in the rollout, which the window bounds.
-    :ivar unavailable: hosts unavailable for any reason, as far as the run knew, which max_unavailable bounds.
-    """
+    """Numbers of hosts in flight, which the window bounds, and unavailable as far as the run knew, from some moment on."""
 
     at_s: float
     in_flight: int
@@ -34,10 +29,7 @@ class CapacityLevel:
 
 @dataclass(frozen=True, slots=True)
 class RecordedForecast:
-    """Forecast of a run, or of what was left of it at a resume.
-
-    :ivar in_flight_over_time: seconds since the forecast, and number of hosts in flight from then on.
-    """
+    """Forecast of a run, or of its rest at a resume; C(in_flight_over_time) pairs seconds since the forecast with hosts."""
 
     total_p50_s: float
     total_p95_s: float
@@ -46,10 +38,10 @@ class RecordedForecast:
 
 @dataclass(frozen=True, slots=True)
 class EffectiveTerms:
-    """Limits and forecast that a process of the controller went by, from some moment on.
+    """Limits and forecast of one controller process, from some moment on.
 
-    :ivar window: number of hosts that could be in flight at a time; None if the journal does not have it.
-    :ivar max_unavailable: number of hosts of the whole fleet that could be unavailable; None for no such limit.
+    :ivar window: maximum number of hosts in flight; None if the journal does not have it.
+    :ivar max_unavailable: maximum number of unavailable hosts in the whole fleet; None for no such limit.
     :ivar limits: number of limits by domain or group.
     """
 
@@ -65,7 +57,7 @@ class Breach:
     """Host that was put in flight beyond a limit.
 
     :ivar of: name of the limit, in words.
-    :ivar most: number of hosts that the limit allows to be unavailable.
+    :ivar most: number of unavailable hosts that the limit allows.
     :ivar unavailable: number of hosts that were unavailable then, this host included.
     """
 
@@ -84,11 +76,7 @@ class _Limit:
 
 
 class CapacityAudit:
-    """Count of unavailable hosts, held against the limits. Times are seconds since the run began, which never go back.
-
-    :ivar levels: counts in the order of time.
-    :ivar terms: terms of each process of the controller, in their order.
-    """
+    """Count of unavailable hosts against the limits. Times are seconds since the run began, in ascending order."""
 
     def __init__(self) -> None:
         self.levels = [CapacityLevel(0.0, 0, 0)]
@@ -99,15 +87,14 @@ class CapacityAudit:
         self._limits: dict[str, list[_Limit]] = {}
 
     def begin(self, at_s: float) -> None:
-        """Take in that a process of the controller began, whose terms are not known yet."""
+        """Begin a controller process whose terms are not known yet."""
         self._limits = {}
         self.terms.append(EffectiveTerms(at_s, None, None, 0, None))
 
     def go_by(self, terms: RunTerms, fleet: Iterable[str]) -> None:
-        """Take in the terms of this process.
+        """Take in the terms of this process; C(fleet) names every host that counts.
 
-        :param fleet: every host that counts.
-        :raises KeyError, TypeError, ValueError: the terms are not what they should be.
+        :raises KeyError, TypeError, ValueError: the terms are invalid.
         """
         everybody = frozenset(fleet)
         unavailable = self._in_flight | self._down
@@ -131,10 +118,7 @@ class CapacityAudit:
         )
 
     def count(self, at_s: float, host: str, *, in_flight: bool, down: bool) -> None:
-        """Count a host or bystander as it is from now on.
-
-        :param in_flight: whether the rollout has made it unavailable.
-        """
+        """Count a host or bystander as it is from now on; C(in_flight) if the rollout made it unavailable."""
         was_in_flight, was_unavailable = host in self._in_flight, self._unavailable(host)
         for names, is_in in ((self._in_flight, in_flight), (self._down, down)):
             (names.add if is_in else names.discard)(host)
@@ -157,7 +141,6 @@ class CapacityAudit:
             self.levels.append(CapacityLevel(at_s, in_flight, unavailable))
 
     def _judge(self, at_s: float, host: str, was_unavailable: bool) -> None:
-        """Note the limits that this host exceeded."""
         window = self.terms[-1].window
         if window is not None and len(self._in_flight) > window:
             self.breaches.append(Breach(at_s, host, "the window", window, len(self._in_flight)))

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Two runs side by side."""
 
@@ -14,17 +13,14 @@ from .figures import Figures
 from .outages import Spread
 from .read import RunReport
 
-# Least share of a difference that counts.
+# Smallest relative difference that is marked as better or worse.
 _LEAST = 0.02
 _MOST_HOST_CLASSES = 20
 
 
 @dataclass(frozen=True)
 class ComparisonRow:
-    """Figure of both runs, in words.
-
-    :ivar css: C(less) if the figure is better than before, C(more) if it is worse.
-    """
+    """One figure of both runs, in words; C(css) is C(less) if it is better than before, C(more) if it is worse."""
 
     title: str
     before: str = ""
@@ -36,11 +32,7 @@ class ComparisonRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Comparison of a run with another.
-
-    :ivar name: name of the other run.
-    :ivar started: start of the other run, UTC.
-    """
+    """Comparison of a run with another, whose name and start (UTC) it has."""
 
     name: str
     started: str
@@ -48,7 +40,7 @@ class Comparison:
 
 
 def compared(run: RunReport, now: Figures, other: RunReport, before: Figures) -> Comparison:
-    """Compare a run with another one, from which differences count."""
+    """Compare a run with another, the base of all differences."""
     rows = [
         _count("Hosts", before.hosts, now.hosts),
         *(
@@ -109,7 +101,6 @@ def _host_classes(before: Figures, now: Figures) -> list[ComparisonRow]:
     for at, figures in ((1, now), (0, before)):
         for each in figures.distributions:
             pairs.setdefault((each.host_class, each.path), [None, None])[at] = each.spread
-    # Host classes that both runs have come first.
     order = sorted(pairs.items(), key=lambda item: None in item[1])
     rows = []
     for (host_class, path), spreads in order[:_MOST_HOST_CLASSES]:

@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes wrong with reports and queries."""
+"""The exception type of reports and queries."""
 
 from __future__ import annotations
 
@@ -9,4 +8,4 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 
 
 class ReportError(CodedError):
-    """A report can't be made or written, or a query makes no sense; the code says why."""
+    """Raised when a report can't be made or written, or a query is invalid; the code says why."""

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Figures of a run: outages, and how they compare with firmware, limits and forecast. Times are in milliseconds."""
 
@@ -35,10 +34,7 @@ _FORECAST = ("prepare", "drain", "outage", "after")
 
 @dataclass(frozen=True)
 class Baseline:
-    """Median outage of hosts of a host class that went through firmware.
-
-    :ivar samples: number of reboots that it was measured in.
-    """
+    """Median outage of a host class through firmware, from C(samples) reboots."""
 
     p50_ms: float
     samples: int
@@ -51,7 +47,6 @@ class Savings:
     :ivar total_ms: sum over the hosts that have a baseline.
     :ivar hosts: number of hosts that have a baseline.
     :ivar rebooted: number of hosts that rebooted via kexec.
-    :ivar baselines: host class → its baseline.
     """
 
     total_ms: float
@@ -64,14 +59,10 @@ class Savings:
 class CapacityUse:
     """Unavailable hosts against the limits of the run.
 
-    :ivar windows: number of hosts that could be in flight: at first, and whenever a resume changed it.
-    :ivar most_in_flight: most hosts that were in flight at a time.
-    :ivar allowed: number of hosts of the whole fleet that could be unavailable: at first, and whenever a resume changed it;
-        None for no such limit.
-    :ivar most_unavailable: most hosts that were unavailable at a time.
+    :ivar windows: maximum number of hosts in flight: at first, and after each change by a resume.
+    :ivar allowed: maximum number of unavailable hosts in the whole fleet, likewise; None for no such limit.
     :ivar limits: number of limits by domain or group.
     :ivar held: whether no host exceeded a limit; None if the journal lacks the limits.
-    :ivar breaches: hosts that were put in flight beyond a limit.
     """
 
     windows: list[int]
@@ -85,10 +76,10 @@ class CapacityUse:
 
 @dataclass(frozen=True)
 class RunForecast:
-    """Forecast duration of the run, and its actual one.
+    """Forecast and actual duration of the run.
 
-    :ivar resumed: whether it is a forecast of what was left of the run at the last resume.
-    :ivar took_ms: actual duration; None if the run did not complete.
+    :ivar resumed: whether the forecast covers only what was left at the last resume.
+    :ivar took_ms: None if the run did not complete.
     """
 
     resumed: bool
@@ -101,8 +92,7 @@ class RunForecast:
 class ForecastCost:
     """Forecast and actual times of a phase, over the hosts for which both are known.
 
-    :ivar forecast_p50_ms: median of the p50 of each host.
-    :ivar forecast_p95_ms: median of the p95 of each host.
+    :ivar forecast_p50_ms: median of the hosts' own p50; C(forecast_p95_ms) likewise.
     :ivar beyond_p95: number of hosts that exceeded their own p95, which is expected of one in twenty.
     """
 
@@ -119,8 +109,8 @@ class ForecastCost:
 class Figures:
     """Figures of a run.
 
-    :ivar statuses: status → number of hosts that ended so.
-    :ivar paths: C(kexec) or C(firmware) → number of hosts that were rebooted that way.
+    :ivar statuses: number of hosts by final status.
+    :ivar paths: number of rebooted hosts by path, C(kexec) or C(firmware).
     :ivar slowest: name of the host with the longest outage.
     :ivar saved: None if there is no baseline.
     :ivar wall_ms: time from the first record to the last, times without a controller included.
@@ -147,10 +137,7 @@ class Figures:
 
 
 def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figures:
-    """Figures of a run.
-
-    :param earlier: host class → outages through firmware in other runs, in milliseconds.
-    """
+    """Calculate the figures of a run; C(earlier) has outages through firmware of other runs in ms, by host class."""
     outages = sorted((host.state.outage_ms, host.name) for host in run.hosts if host.state.outage_ms is not None)
     return Figures(
         hosts=len(run.hosts),
@@ -172,15 +159,12 @@ def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figure
     )
 
 
-# Against firmware.
-
-
 def firmware_outages(hosts: Iterable[HostReport]) -> dict[str, list[float]]:
-    """Outages of hosts that were to go through firmware and did, by host class."""
+    """Outages of hosts that were meant to reboot through firmware and did, by host class."""
     found: dict[str, list[float]] = {}
     for host in hosts:
         state = host.state
-        # A host that fell back to firmware, or had to be power-cycled, took longer for it.
+        # A host that fell back to firmware, or had to be power-cycled, was out for longer.
         meant = state.method == state.path == FIRMWARE and all(each.code != "POWER_CYCLED" for each in state.reasons)
         if meant and state.outage_ms is not None:
             found.setdefault(host.host_class, []).append(state.outage_ms)
@@ -203,9 +187,6 @@ def _saved(hosts: Sequence[HostReport], earlier: Mapping[str, Sequence[float]]) 
     return Savings(total_ms, len(compared), len(by_kexec), baselines)
 
 
-# Capacity.
-
-
 def _capacity(run: RunReport) -> CapacityUse:
     windows = [terms.window for terms in run.terms]
     known = [window for window in windows if window is not None]
@@ -219,9 +200,6 @@ def _capacity(run: RunReport) -> CapacityUse:
         held=False if run.breaches else held,
         breaches=run.breaches,
     )
-
-
-# Forecast.
 
 
 def _run_forecast(run: RunReport) -> RunForecast | None:

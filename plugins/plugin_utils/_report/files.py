@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of a report, which are written only if they would change."""
+"""Files of a report, written only if they would change."""
 
 from __future__ import annotations
 
@@ -13,18 +12,17 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import wr
 from .._journal.file import open_regular
 from .errors import ReportError
 
-# Largest text that is shown as a difference; Ansible's own limit.
+# Largest text shown as a difference; Ansible's own limit.
 _DIFF_MAX_BYTES = 104_448
 
 
 def write_file(path: str, content: bytes, mode: int | None, *, new_mode: int, check: bool) -> tuple[bool, dict[str, Any] | None]:
-    """Write a file if it is not what it should be.
+    """Write a file if its content or mode differs.
 
-    :param mode: permissions; None to keep those that the file has.
-    :param new_mode: permissions of a new file, if C(mode) is None.
+    :param mode: permissions; None to keep those of the file, or to give a new file C(new_mode).
     :param check: write nothing.
-    :return: whether the file changed, or would have if it had been written; and the difference.
-    :raises ReportError: the file can't be read or written.
+    :return: whether the file changed, or would have; and the difference.
+    :raises ReportError: C(REPORT_FAILED).
     """
     try:
         before = _read(path)

@@ -1,12 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Report as metrics for Prometheus, by way of the node exporter's textfile collector.
+"""Report as metrics for Prometheus, for the node exporter's textfile collector.
 
-The format is the text format, version 0.0.4
-(https://prometheus.io/docs/instrumenting/exposition_formats/). The name of the
-run is a label of one metric only, so that the series of the others go on from run
-to run.
+Text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/). Only one metric has the name of the run as a
+label, so the series of the others continue from run to run.
 """
 
 from __future__ import annotations
@@ -21,12 +18,10 @@ from .read import RunReport
 
 _PREFIX = "fleet_kexec_"
 
-# Labels of a sample, and its value.
 _Sample = tuple[dict[str, str], float]
 
 
 def as_metrics(run: RunReport, figures: Figures) -> str:
-    """Write the metrics of a run."""
     state, capacity = run.state, figures.capacity
     about = {"run_id": state.run_id, "controller": state.controller, "version": state.collection_version}
     start_s = run.started_s
@@ -92,7 +87,7 @@ def _paths(figures: Figures) -> list[_Sample]:
 
 
 def _problems(figures: Figures) -> list[_Sample]:
-    # One code may stand with several hints.
+    # The same code may occur with several hints.
     counts: Counter[tuple[str, str]] = Counter()
     for problem in figures.problems:
         counts[clean(problem.status), clean(problem.code)] += len(problem.hosts)
@@ -122,7 +117,7 @@ def _phases(figures: Figures) -> list[_Sample]:
 
 
 def _each_host(run: RunReport) -> list[_Sample]:
-    # Names that only differ in what a label can't show are one series, and a series has one value.
+    # Names that clean to the same label are one series, and a series has one value.
     outages: dict[tuple[str, str], float] = {}
     for host in run.hosts:
         if host.state.outage_ms is not None:

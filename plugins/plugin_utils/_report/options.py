@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Options of a report, as users write them."""
 
@@ -22,10 +21,10 @@ class ReportRequest:
     """Options of a report.
 
     :ivar run_id: name of the run, or C(latest).
-    :ivar compare: name of another run to compare it with, or None.
-    :ivar paths: format → path of the file; without any, the page goes beside the journal.
-    :ivar ways: name of a way → its runs, to compare ways in place of reporting on one run.
-    :ivar mode: permissions of the files; None to keep those that they have.
+    :ivar compare: name of another run to compare it with.
+    :ivar paths: path of the file by format; if empty, the page goes beside the journal.
+    :ivar ways: runs of each way by its name, to compare ways instead of reporting on one run.
+    :ivar mode: permissions of the files; None to keep existing ones.
     :ivar check: write nothing.
     """
 
@@ -38,9 +37,9 @@ class ReportRequest:
 
 
 def parse_mode(value: Any) -> int | None:
-    """Read permissions: C('0644'), or the number that YAML makes of C(0644).
+    """Parse permissions: C('0644'), or the number that YAML makes of C(0644).
 
-    :raises ReportError: the value is something else.
+    :raises ReportError: the value is invalid.
     """
     if value is None:
         return None
@@ -53,9 +52,9 @@ def parse_mode(value: Any) -> int | None:
 
 
 def parse_ways(value: Any) -> dict[str, list[str]] | None:
-    """Read the runs of each way: a name, or a list of names.
+    """Parse the runs of each way: a name, or a list of names.
 
-    :raises ReportError: the value is something else, or a way has no runs.
+    :raises ReportError: the value is invalid, or a way has no runs.
     """
     if value is None:
         return None

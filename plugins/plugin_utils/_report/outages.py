@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Outages of hosts: how they are spread, and where their time went. Times are in milliseconds."""
+"""Outages of hosts: their distribution, and the phases that they consist of. Times are in milliseconds."""
 
 from __future__ import annotations
 
@@ -12,7 +11,7 @@ from .._schedule.percentiles import percentile
 from .read import HostReport
 from .timeline import BEGINNING, IN_OUTAGE, OUTSIDE_OUTAGE, UnitDuration
 
-#: Part of an outage that no timeline divides into phases: all of it, or its beginning where the timeline lacks that.
+#: Part of an outage that the timeline does not divide into phases: its beginning, or all of it.
 UNDIVIDED = "outage"
 
 _COSTLIEST = 10
@@ -34,10 +33,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class OutageDistribution:
-    """Outages of the hosts of one host class that took one path.
-
-    :ivar outages_ms: in ascending order.
-    """
+    """Outages of one host class by one path, in ascending order."""
 
     host_class: str
     path: str
@@ -49,9 +45,8 @@ class OutageDistribution:
 class PhaseCost:
     """Time that one phase took over the fleet.
 
-    :ivar in_outage: whether it is a phase of the outage.
     :ivar share: share of the total of all outages; None for a phase outside of them, or within another phase.
-    :ivar within: phase that it is a part of.
+    :ivar within: phase that contains it.
     """
 
     name: str
@@ -78,17 +73,14 @@ class UnitCost:
 
 
 def spread_of(values: Iterable[float]) -> Spread:
-    """Distribution of values.
-
-    :param values: at least one, in milliseconds.
-    """
+    """Distribution of one or more values in milliseconds."""
     ordered = sorted(values)
     p25, p50, p75, p95 = (percentile(ordered, percent) for percent in (25, 50, 75, 95))
     return Spread(len(ordered), sum(ordered), ordered[0], p25, p50, p75, p95, ordered[-1])
 
 
 def distributions_of(hosts: Iterable[HostReport]) -> list[OutageDistribution]:
-    """Distributions of outages by host class and path, those of most hosts first."""
+    """Distributions of outages by host class and path, in descending order of hosts."""
     groups: dict[tuple[str, str], list[float]] = {}
     for host in hosts:
         if host.state.outage_ms is not None and host.state.path:
@@ -101,10 +93,10 @@ def distributions_of(hosts: Iterable[HostReport]) -> list[OutageDistribution]:
 
 
 def phase_times(host: HostReport) -> list[tuple[str, float, str | None]]:
-    """Phases of a host: the name of each, its duration, and the phase it is a part of.
+    """Name, duration and containing phase of each phase of a host.
 
-    Phases that only the controller saw are among them: staging, drain and health checks, and first of all the part of the
-    outage that no timeline divides (:data:`UNDIVIDED`).
+    They include phases that only the controller saw (staging, drain, health checks), and first of all the part of the outage that
+    no timeline divides (:data:`UNDIVIDED`).
     """
     state = host.state
     times = [(span.name, span.duration_ms, span.within) for span in host.timeline.spans] if host.timeline else []
@@ -119,7 +111,6 @@ def phase_times(host: HostReport) -> list[tuple[str, float, str | None]]:
 
 
 def phases_of(hosts: Iterable[HostReport]) -> list[PhaseCost]:
-    """Costs of each phase over the hosts that had an outage."""
     times: dict[tuple[str, str | None], list[float]] = {}
     for host in hosts:
         if host.state.outage_ms is not None or host.timeline:
@@ -137,7 +128,7 @@ def phases_of(hosts: Iterable[HostReport]) -> list[PhaseCost]:
 
 
 def units_of(hosts: Iterable[HostReport]) -> list[UnitCost]:
-    """Units and initcalls that took most time in total."""
+    """Units and initcalls with the longest total times."""
     times: dict[tuple[str, str], list[float]] = {}
 
     def add(when: str, durations: Iterable[UnitDuration]) -> None:

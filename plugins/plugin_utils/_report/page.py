@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Page of a run, from C(page.html.j2)."""
 
@@ -23,7 +22,7 @@ from .outages import PhaseCost, UnitCost
 from .read import HostReport, RunReport
 from .template import template
 
-# Most rows of the table of all hosts.
+# Maximum number of rows in the table of all hosts.
 _MOST_LISTED = 2000
 
 
@@ -53,10 +52,7 @@ class _UnitRow:
 
 
 def render(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] | None = None) -> str:
-    """Page of a run.
-
-    :param before: another run to compare it with, and its figures.
-    """
+    """Render the page of a run, compared with another one if C(before) is given."""
     distributions = [(run.state.run_id, figures.distributions)]
     if before is not None:
         distributions.append((before[0].state.run_id, before[1].distributions))
@@ -145,6 +141,6 @@ def _unit_rows(figures: Figures) -> list[_UnitRow]:
 
 
 def _listed(run: RunReport) -> list[HostReport]:
-    """Hosts of the table: those that went wrong first, then those with the longest outages."""
+    """Hosts of the table: those that failed first, then those with the longest outages."""
     first = {"failed": 0, "unfinished": 1, "refused": 2, "discarded": 3}
     return sorted(run.hosts, key=lambda host: (first.get(host.status, 4), -(host.state.outage_ms or 0), host.name))[:_MOST_LISTED]

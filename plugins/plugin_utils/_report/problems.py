@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Problems of a run: hosts that failed or were refused, and hooks that failed."""
 
@@ -13,8 +12,6 @@ from .read import HostReport
 
 @dataclass(frozen=True)
 class AffectedHost:
-    """Host that has a problem."""
-
     host: str
     message: str
     down: bool
@@ -22,10 +19,7 @@ class AffectedHost:
 
 @dataclass(frozen=True)
 class Problem:
-    """Hosts that failed or were refused for the same reason.
-
-    :ivar status: C(failed) or C(refused).
-    """
+    """Hosts with the same status, C(failed) or C(refused), for the same reason."""
 
     code: str
     status: str
@@ -35,8 +29,6 @@ class Problem:
 
 @dataclass(frozen=True)
 class FailedHook:
-    """Hook that failed on a host."""
-
     host: str
     hook: str
     phase: str
@@ -45,7 +37,7 @@ class FailedHook:
 
 
 def problems_of(hosts: Iterable[HostReport]) -> list[Problem]:
-    """Problems of hosts; failures before refusals, and those of most hosts first."""
+    """Problems of hosts: failures before refusals, then in descending order of hosts."""
     groups: dict[tuple[str, str, str], list[AffectedHost]] = {}
     for host in hosts:
         why = host.state.reason
@@ -57,7 +49,6 @@ def problems_of(hosts: Iterable[HostReport]) -> list[Problem]:
 
 
 def failed_hooks_of(hosts: Iterable[HostReport]) -> list[FailedHook]:
-    """Hooks that failed on any of the hosts."""
     return [
         FailedHook(host.name, run.hook, run.phase, run.attempts, run.message)
         for host in hosts

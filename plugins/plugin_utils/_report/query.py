@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""JMESPath (https://jmespath.org/specification.html) over journals and timelines, with errors that say where."""
+"""JMESPath (https://jmespath.org/specification.html) over journals and timelines, with errors that give the position."""
 
 from __future__ import annotations
 
@@ -13,16 +12,15 @@ from .._journal.file import read
 from .._journal.run_store import RunStore
 from .errors import ReportError
 
-# Of an expression, before and after the position of an error.
+# Length of the expression shown on either side of an error's position.
 _SHOWN_CHARS = 24
 
 
 def query(source: Any, expression: Any, run_directory: str) -> Any:
-    """What an expression finds.
+    """Evaluate an expression over values, or over the list of a journal's records.
 
-    :param source: the path of a journal, which has a slash in it; or the name of a run, or C(latest); or values.
-    :param expression: over the list of the journal's records, or over the values.
-    :raises CodedError: C(QUERY_INVALID) or C(QUERY_LIBRARY_MISSING), or that the journal can't be read.
+    :param source: path of a journal, which contains a slash; name of a run, or C(latest); or values.
+    :raises CodedError: C(QUERY_INVALID) or C(QUERY_LIBRARY_MISSING), or the journal can't be read.
     """
     if not isinstance(expression, str):
         raise ReportError("QUERY_INVALID", "the expression is %r, but has to be text" % (expression,))
@@ -42,7 +40,7 @@ def _compiled(expression: str) -> Any:
         raise ReportError("QUERY_LIBRARY_MISSING", "the Python library jmespath is missing: %s" % error) from error
 
     def position_of(error: Exception) -> int | None:
-        """Where the lexer or the parser stopped, or which function is meant."""
+        """Position where the lexer or the parser stopped, or of the function at fault."""
         for name in ("lex_position", "lexer_position"):
             position = getattr(error, name, None)
             if isinstance(position, int):
@@ -69,14 +67,14 @@ def _compiled(expression: str) -> Any:
         except exceptions.JMESPathError as error:
             raise refused(error) from error
         except (TypeError, ValueError, AttributeError) as error:
-            # Such as sorting what can't be compared: the library lets it through.
+            # For example sorting values that can't be compared: the library does not catch this.
             raise refused(error) from error
 
     return search
 
 
 def _why(error: Exception) -> str:
-    """What is wrong, without the library's drawing of where."""
+    """Error message without the library's drawing of the position."""
     kind = type(error).__name__
     if kind == "EmptyExpressionError":
         return "it is empty"
@@ -102,7 +100,7 @@ def _where(expression: str, position: int | None, why: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Values as JSON has them: the library asks for the very types, and Ansible's are subclasses of them."""
+    """Convert values to JSON's own types: the library rejects subclasses, and Ansible's values are such."""
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, Mapping):

@@ -1,10 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A journal as a report sees it: how the run ended, and what every host did when.
+"""Journal for a report: how the run ended, and the stages of every host over time.
 
-Records are taken in one by one, so that the journal of 10,000 hosts is never in
-memory as a whole. Seconds count from the first record.
+Records are taken in one by one, so the journal of 10,000 hosts is never in memory as a whole. Times are seconds since the first
+record.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from .timeline import RebootTimeline, timeline_of
 
 @dataclass(slots=True)
 class Stretch:
-    """A time in which a host was at one thing. Seconds since the run began."""
+    """Time that a host spent in one stage, in seconds since the run began."""
 
     stage: Stage
     start_s: float
@@ -33,7 +32,7 @@ class Stretch:
 
 @dataclass(slots=True)
 class HostReport:
-    """What is known of a host that was to be rebooted.
+    """Host to reboot, as the journal has it.
 
     :ivar wave: index into the waves of the run; -1 if it is in none.
     :ivar stretches: in the order of time.
@@ -47,26 +46,22 @@ class HostReport:
 
     @property
     def name(self) -> str:
-        """In the inventory."""
         return self.state.host
 
     @property
     def status(self) -> str:
-        """How it ended: C(done), C(failed), C(refused), C(discarded), C(skipped) or C(unfinished)."""
+        """Final status: C(done), C(failed), C(refused), C(discarded), C(skipped) or C(unfinished)."""
         return status_of(self.state)
 
     @property
     def host_class(self) -> str:
-        """Of hardware and kernel, or the kernel alone where nothing was said of the hardware; empty if that isn't known."""
+        """Host class of hardware and kernel, or only the kernel if the hardware is unknown; empty if both are."""
         return self.state.host_class or self.state.release_after or self.state.release or self.state.release_before
 
 
 @dataclass(frozen=True, slots=True)
 class WaveReport:
-    """A wave, and when its hosts were under way.
-
-    :ivar start_s: seconds since the run began; None if none of its hosts ever was.
-    """
+    """Wave, and the seconds since the run began at which its hosts were under way; None if none ever was."""
 
     name: str
     hosts: int
@@ -77,15 +72,14 @@ class WaveReport:
 
 @dataclass(slots=True)
 class RunReport:
-    """A run, as its journal tells it.
+    """Run as its journal has it.
 
     :ivar started_s: seconds since 1970, UTC.
-    :ivar end_s: when the last record was written, seconds since the run began.
-    :ivar levels: number of unavailable hosts, in the order of time.
-    :ivar terms: what each process of the controller went by, in the order of time; at least one.
-    :ivar breaches: hosts that were put in flight beyond a limit.
-    :ivar absences: when there was no controller, between an end and a resume.
-    :ivar torn: whether the last record is not whole.
+    :ivar end_s: time of the last record, in seconds since the run began.
+    :ivar levels: numbers of unavailable hosts, in the order of time.
+    :ivar terms: terms of each controller process, in the order of time; at least one.
+    :ivar absences: times without a controller, between an end and a resume.
+    :ivar torn: whether the last record is incomplete.
     """
 
     state: RunState
@@ -101,7 +95,7 @@ class RunReport:
 
 
 def read_run(path: str) -> RunReport:
-    """Read the journal of a run, while it lasts or after.
+    """Read the journal of a run, which may still be running.
 
     :raises RolloutError: C(JOURNAL_FAILED) or C(JOURNAL_DAMAGED).
     """
@@ -111,7 +105,7 @@ def read_run(path: str) -> RunReport:
 
 
 def run_from_records(records: Iterable[Record]) -> RunReport:
-    """A run from its records.
+    """Build a run from its records.
 
     :raises RolloutError: C(JOURNAL_DAMAGED).
     """
@@ -122,7 +116,7 @@ def run_from_records(records: Iterable[Record]) -> RunReport:
 
 
 class _Reader:
-    """Clock beside the state of a run: from when to when its hosts were at what."""
+    """State of a run, and the times at which it changed."""
 
     def __init__(self) -> None:
         self._state = RunState()
@@ -144,7 +138,7 @@ class _Reader:
             at_s = time_of(record["at"])
             if record["event"] == FIRST_EVENT:
                 self._started_s = at_s
-            # A clock that was set back makes nothing end before it began.
+            # If the clock was set back, nothing may end before it began.
             self._now_s = max(before_s, at_s - self._started_s)
             change = self._state.read(record)
             if change is not None:
@@ -159,7 +153,7 @@ class _Reader:
                 self._capacity.begin(self._now_s)
             case events.RunResumed():
                 self._capacity.begin(self._now_s)
-                # There was no controller; hosts that were only begun ended with it.
+                # There was no controller; the stages of hosts that were in progress ended with it.
                 self._absences.append((before_s, self._now_s))
                 for name in list(self._open):
                     if state.hosts[name].stale:
@@ -174,7 +168,7 @@ class _Reader:
     def _host(self, event: events.HostEvent, change: Change) -> None:
         host, at_s = change.host, self._now_s
         if isinstance(event, events.HostDown) and event.down_at:
-            # It is written when it was noticed.
+            # The record was written when the outage was noticed, which is later.
             at_s = min(at_s, max(0.0, time_of(event.down_at) - self._started_s))
         if host is not None and host.stage is not change.stage_before:
             self._go_on(host.host, host.stage, at_s)
@@ -182,7 +176,7 @@ class _Reader:
         self._capacity.count(self._now_s, event.host, in_flight=in_flight, down=event.host in self._state.down)
 
     def _go_on(self, name: str, stage: Stage | None, at_s: float) -> None:
-        """End what a host was at, and begin the next."""
+        """End the current stage of a host, and begin the next."""
         stretches = self._stretches.setdefault(name, [])
         before = self._open.pop(name, None)
         if before is not None:
@@ -220,7 +214,7 @@ class _Reader:
 def _waves(state: RunState, hosts: Iterable[HostReport]) -> list[WaveReport]:
     spans: dict[int, tuple[float, float]] = {}
     for host in hosts:
-        # A host that is given up holds up nobody.
+        # A host that was given up does not extend its wave.
         way = [each for each in host.stretches if each.stage is not Stage.GIVEN_UP]
         if way:
             start_s, end_s = way[0].start_s, way[-1].end_s

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reports: journals in, files out."""
 
@@ -27,22 +26,20 @@ from .ways import values_of as ways_values
 from .ways import ways_of
 from .ways_page import render_ways
 
-# Name of the page beside the journal.
 _PAGE = "report.html"
 
-# Permissions of new files: the node exporter reads metrics as another user; page and JSON have what hosts and hooks said.
+# New files: the node exporter reads metrics as another user; page and JSON contain output of hosts and hooks.
 _MODES = {"html": 0o600, "json": 0o600, "metrics": 0o644}
 
-# Most earlier runs that are searched for reboots through firmware, and the number of reboots that is enough: reading a
+# Maximum number of earlier runs searched for reboots through firmware, and the number of reboots that is enough: reading a
 # journal of 10,000 hosts takes seconds.
 _RUNS_COMPARED = 20
 _REBOOTS_COMPARED = 1000
 
 
 def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
-    """Make a report, and write the files that would change.
+    """Make a report, and write the files that would change; returns the result of M(fleet.kexec.report).
 
-    :return: result of M(fleet.kexec.report).
     :raises CodedError: there is no such run, its journal can't be used, or a file can't be written.
     """
     if request.ways is not None:
@@ -72,7 +69,6 @@ def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
 
 
 def _ways_report(store: RunStore, request: ReportRequest, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Make a report that compares ways."""
     if "metrics" in request.paths or not request.paths:
         raise ReportError("REPORT_FAILED", "ways takes html or json: give the path of at least one")
     groups = {name: [read_run(store.open(run_id).journal) for run_id in run_ids] for name, run_ids in names.items()}
@@ -89,10 +85,7 @@ def _ways_report(store: RunStore, request: ReportRequest, names: Mapping[str, Se
 def _write_all(
     asked: Mapping[str, str], made: Mapping[str, Callable[[], str]], request: ReportRequest
 ) -> tuple[dict[str, str], dict[str, Any]]:
-    """Make all files, then write them.
-
-    :return: path of each format; and whether anything changed, with the differences, as Ansible has them.
-    """
+    """Make all files, then write them; returns the path of each format, and C(changed) and C(diff) for the result."""
     paths = {what: os.path.realpath(path) for what, path in asked.items()}
     if len(set(paths.values())) < len(paths):
         raise ReportError("REPORT_FAILED", "two of html, json and metrics are the same file")
@@ -120,7 +113,7 @@ def _summary(report: RunReport, figures: Figures) -> dict[str, Any]:
 
 
 def _firmware_before(store: RunStore, run_id: str) -> dict[str, list[float]]:
-    """Outages through firmware in the newest runs, by host class. Journals that can't be read are left out."""
+    """Outages through firmware in the newest runs, by host class. Unreadable journals are left out."""
     found: dict[str, list[float]] = {}
     for run in store.list()[:_RUNS_COMPARED]:
         if sum(map(len, found.values())) >= _REBOOTS_COMPARED:
@@ -138,7 +131,7 @@ def _firmware_before(store: RunStore, run_id: str) -> dict[str, list[float]]:
 
 
 def _has_firmware(journal: str) -> bool:
-    """Check whether a journal may have a reboot through firmware, without parsing it."""
+    """Whether a journal may contain a reboot through firmware, without parsing it."""
     try:
         with open(open_regular(journal, os.O_RDONLY), "rb") as stream:
             return any(b'"path":"firmware"' in line for line in stream)

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sentences about a run, for its page and its headline."""
 
@@ -18,14 +17,13 @@ _BREACHES_NAMED = 5
 
 @dataclass(frozen=True)
 class Standing:
-    """State of a run, in a word and a colour."""
+    """State of a run in a word, with its colour."""
 
     title: str
     css: str
 
 
 def standing_of(run: RunReport, figures: Figures) -> Standing:
-    """State of a run."""
     if run.state.stop_reason is not None:
         return Standing("Stopped", "bad")
     if not run.state.ended:
@@ -36,7 +34,7 @@ def standing_of(run: RunReport, figures: Figures) -> Standing:
 
 
 def headline(run: RunReport, figures: Figures) -> str:
-    """Run in one line."""
+    """Summarize a run in one line."""
     parts = ["%d of %s rebooted" % (figures.statuses.get("done", 0), counted(figures.hosts, "host"))]
     rest = ["%d %s" % (number, status) for status, number in figures.statuses.items() if status != "done"]
     if rest:
@@ -57,12 +55,11 @@ def _paths(figures: Figures) -> str:
 
 
 def held(capacity: CapacityUse) -> str:
-    """Whether the capacity was held, in a word."""
     return {True: "within limits", False: "exceeded", None: "not known"}[capacity.held]
 
 
 def capacity_text(run: RunReport, capacity: CapacityUse) -> str:
-    """Unavailable hosts against the limits."""
+    """Describe the unavailable hosts against the limits."""
     text = "At most %s in flight at a time" % counted(capacity.most_in_flight, "host")
     if capacity.windows:
         text += ", with a window of %s" % in_turn(capacity.windows)
@@ -86,12 +83,12 @@ def capacity_text(run: RunReport, capacity: CapacityUse) -> str:
 
 
 def in_turn(values: Iterable[object]) -> str:
-    """Values that came one after the other."""
+    """List values that followed one another."""
     return ", then ".join(map(str, values))
 
 
 def saved_text(saved: Savings | None) -> str:
-    """Outage saved, and the baselines it is measured against; empty if there are none."""
+    """Describe the outage saved and its baselines; empty without baselines."""
     if saved is None:
         return ""
     text = "Against firmware, %s host-hours of outage were saved" % words.hours(saved.total_ms)
@@ -112,7 +109,7 @@ def saved_text(saved: Savings | None) -> str:
 
 
 def notices(run: RunReport) -> list[str]:
-    """Warnings that the figures are not the whole story."""
+    """Warnings that the figures are incomplete."""
     said = []
     if not run.state.ended:
         said.append(
@@ -130,7 +127,7 @@ def notices(run: RunReport) -> list[str]:
 
 
 def forecast_texts(figures: Figures) -> list[str]:
-    """Forecasts of the run and of the outages, against what it took."""
+    """Compare the forecasts of the run and of the outages with the actual times."""
     return [each for each in (_run_forecast_text(figures), _outage_forecast_text(figures)) if each]
 
 

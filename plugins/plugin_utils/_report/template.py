@@ -1,11 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Templates of the pages.
 
-Everything that comes from a journal is cleaned and escaped as it is put in,
-whichever expression puts it there. A page forbids itself everything but its own
-style sheet, by a Content-Security-Policy with the hash of the sheet.
+Every value that an expression inserts is cleaned and escaped. By a Content-Security-Policy with the hash of its style sheet, a
+page can load nothing else.
 """
 
 from __future__ import annotations
@@ -21,12 +19,12 @@ from .._text import by_path, clean, clipped, counted
 from . import words
 from .charts import svg
 
-# Most hosts of a problem that are named.
+# Maximum number of hosts named for one problem.
 _MOST_NAMED = 50
 
 
 def template(name: str) -> Template:
-    """Template of a page, with its style sheet, filters and macros."""
+    """Load the template of a page, with its style sheet, filters and macros."""
     directory = os.path.dirname(__file__)
     environment = Environment(
         loader=FileSystemLoader(directory),
@@ -59,13 +57,13 @@ def template(name: str) -> Template:
 
 
 def _cleaned(value: object) -> object:
-    """Value of an expression, cleaned, before it is escaped."""
+    """Clean a value before it is escaped."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    # A name that has nothing else than what cleaning removes is still shown.
+    # A name that consists only of what cleaning removes is still shown.
     return clean(value) or (ascii(value)[1:-1] if value.strip() else "")
 
 
 def _lines(text: str) -> Markup:
-    """Text of several lines that keeps its lines."""
+    """Mark up text so that its line breaks are kept."""
     return Markup("\n").join(escape(clean(each)) for each in text.splitlines())

@@ -1,11 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Timeline of one reboot, as the journal has it.
-
-The format is in C(docs/journal.md), event C(host_timeline). Unknown phases are
-kept: a later version may have more.
-"""
+"""Timeline of one reboot, as event C(host_timeline) in C(docs/journal.md) has it. Unknown phases of later versions are kept."""
 
 from __future__ import annotations
 
@@ -17,7 +12,7 @@ from typing import Any
 #: Phases of the outage, in their order. C(stub) is a part of C(jump).
 IN_OUTAGE = ("stop_units", "jump", "firmware", "loader", "kernel", "initrd", "userspace", "network", "ssh")
 
-#: Phases with which an outage begins. A timeline without them only has its end.
+#: Phases with which an outage begins. A timeline without them only has the end of the outage.
 BEGINNING = ("stop_units", "jump", "firmware")
 
 #: Phases before and after the outage.
@@ -29,9 +24,9 @@ class PhaseSpan:
     """Phase of a reboot.
 
     :ivar start_ms: milliseconds since the start of the timeline.
-    :ivar error_ms: how far the duration may be off.
+    :ivar error_ms: maximum error of the duration.
     :ivar source: instrument that measured it.
-    :ivar within: phase that it is a part of.
+    :ivar within: phase that contains it.
     """
 
     name: str
@@ -43,16 +38,12 @@ class PhaseSpan:
 
     @property
     def end_ms(self) -> float:
-        """Milliseconds since the start of the timeline."""
         return self.start_ms + self.duration_ms
 
 
 @dataclass(frozen=True, slots=True)
 class ObservedOutage:
-    """Time without an answer, as seen from outside.
-
-    :ivar seen_by: service that was probed, such as C(ssh) or C(tcp 443).
-    """
+    """Time without an answer, as seen from outside by a probe such as C(ssh) or C(tcp 443)."""
 
     start_ms: float
     duration_ms: float
@@ -62,8 +53,6 @@ class ObservedOutage:
 
 @dataclass(frozen=True, slots=True)
 class UnitDuration:
-    """Duration of one unit or initcall."""
-
     name: str
     duration_ms: float
 
@@ -73,9 +62,9 @@ class RebootTimeline:
     """Phases of one reboot, from the old system into the new one.
 
     :ivar path: C(kexec) or C(firmware).
-    :ivar start: time from which :attr:`PhaseSpan.start_ms` counts, UTC.
-    :ivar stop: units of the old system that were slowest to stop.
-    :ivar started: units of the new system that were slowest to start.
+    :ivar start: zero of :attr:`PhaseSpan.start_ms`, UTC.
+    :ivar stop: slowest units of the old system to stop.
+    :ivar started: slowest units of the new system to start.
     """
 
     path: str
@@ -88,9 +77,9 @@ class RebootTimeline:
 
 
 def timeline_of(value: Mapping[str, Any]) -> RebootTimeline:
-    """Read a timeline.
+    """Parse a timeline.
 
-    :raises KeyError, TypeError, ValueError: it lacks what every timeline has.
+    :raises KeyError, TypeError, ValueError: it lacks a required field.
     """
     units = value.get("units") or {}
     outages = [_outage(value[name]) for name in ("outage", "probe_outage") if value.get(name)]
@@ -106,9 +95,9 @@ def timeline_of(value: Mapping[str, Any]) -> RebootTimeline:
 
 
 def finite(value: Any) -> float:
-    """Finite number from a journal; JSON allows for larger ones than a float can hold.
+    """Require a finite number; JSON allows numbers that overflow to infinity.
 
-    :raises TypeError, ValueError: it is no such number.
+    :raises TypeError, ValueError: the value is something else.
     """
     number = float(value)
     if isinstance(value, (str, bool)) or not math.isfinite(number):

@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Report as JSON, which C(docs/report.md) describes. Within a version, fields are only added."""
+"""Report as JSON, described in C(docs/report.md). Within a version, fields are only added."""
 
 from __future__ import annotations
 
@@ -17,15 +16,12 @@ from .sentences import headline
 
 VERSION = 1
 
-# Keys that differ from the names of the fields. They are a contract; the names are those of today.
+# Keys that differ from the names of the fields, because the keys are a contract.
 _KEYS = {"capacity": "budget", "most_in_flight": "most_out", "unavailable": "missing"}
 
 
 def values_of(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] | None = None) -> dict[str, Any]:
-    """Values of a report.
-
-    :param before: another run to compare it with, and its figures.
-    """
+    """Build the values of a report, compared with another run if C(before) is given."""
     made: dict[str, Any] = {
         "version": VERSION,
         "headline": headline(run, figures),
@@ -42,7 +38,6 @@ def values_of(run: RunReport, figures: Figures, before: tuple[RunReport, Figures
 
 
 def as_json(values: dict[str, Any]) -> str:
-    """Write values as JSON, in ASCII."""
     return json.dumps(values, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
 
 

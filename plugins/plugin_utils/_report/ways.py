@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Comparison of ways to reboot, each with the runs that took it."""
 
@@ -35,10 +34,9 @@ class MeasuredWay:
     """Figures of one way.
 
     :ivar hosts: number of different hosts that were rebooted.
-    :ivar reboots: number of reboots.
-    :ivar statuses: status → how often a host ended so.
-    :ivar times_shorter: median outage of the slowest way divided by that of this way; None for the slowest way, and without
-        an outage.
+    :ivar statuses: number of reboots by final status.
+    :ivar times_shorter: median outage of the slowest way divided by that of this way; None for the slowest way, and without an
+        outage.
     """
 
     name: str
@@ -55,16 +53,13 @@ class MeasuredWay:
 
     @property
     def parts(self) -> list[tuple[str, float]]:
-        """Phases of the outage in their order, and the median of each in seconds."""
+        """Phases of the outage in order, with the median of each in seconds."""
         medians = {cost.name: cost.spread.p50_ms / 1000 for cost in self.phases if cost.in_outage and cost.within is None}
         return [(name, medians[name]) for name in (UNDIVIDED, *IN_OUTAGE) if name in medians]
 
 
 def ways_of(groups: Mapping[str, Sequence[RunReport]]) -> list[MeasuredWay]:
-    """Figures of ways, in the order in which they are given.
-
-    :param groups: name of a way → its runs.
-    """
+    """Calculate the figures of ways in the given order, from the runs of each."""
     pooled = {name: [host for run in runs for host in run.hosts] for name, runs in groups.items()}
     spreads: dict[str, Spread | None] = {}
     for name, hosts in pooled.items():
@@ -93,7 +88,7 @@ def ways_of(groups: Mapping[str, Sequence[RunReport]]) -> list[MeasuredWay]:
 
 
 def headline(ways: Sequence[MeasuredWay]) -> str:
-    """Ways in one line."""
+    """Summarize ways in one line."""
     return "; ".join(map(_said, ways)) + "."
 
 
@@ -105,5 +100,4 @@ def _said(way: MeasuredWay) -> str:
 
 
 def values_of(ways: Sequence[MeasuredWay]) -> dict[str, Any]:
-    """Values of ways, for JSON."""
     return {"version": VERSION, "headline": headline(ways), "ways": list(map(asdict, ways))}

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Page that compares ways to reboot, from C(ways.html.j2)."""
 
@@ -18,18 +17,13 @@ from .ways import MeasuredWay, headline
 
 @dataclass(frozen=True)
 class _WaysRow:
-    """Median of a phase for each way."""
-
     term: words.Term
     inner: bool
     cells: list[str]
 
 
 def render_ways(ways: Sequence[MeasuredWay], runs: Sequence[RunReport]) -> str:
-    """Page that compares ways.
-
-    :param runs: runs of all ways.
-    """
+    """Render the page that compares ways, from the figures of each and the runs of all."""
     composed = [(way.name, way.parts, way.outage.p50_ms) for way in ways if way.parts and way.outage]
     return template("ways.html.j2").render(
         ways=ways,

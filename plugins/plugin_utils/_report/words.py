@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words for phases, stages and paths, and numbers as people read them."""
+"""Words for phases, stages and paths, and numbers formatted for people."""
 
 from __future__ import annotations
 
@@ -14,10 +13,7 @@ from .._text import clean, duration
 
 @dataclass(frozen=True)
 class Term:
-    """Word with its meaning and its colour.
-
-    :ivar css: class of its bars.
-    """
+    """Word with its meaning, its colour, and the class of its bars."""
 
     title: str
     meaning: str
@@ -60,22 +56,22 @@ WHEN = {"stop": "stopping", "start": "starting", "initcall": "initcall"}
 
 
 def phase(name: str) -> Term:
-    """Term for a phase; an unknown phase has its own name."""
+    """Term for a phase; an unknown phase goes by its name."""
     return PHASES.get(name) or Term(clean(name), "", "p-other")
 
 
 def capital(text: str) -> str:
-    """Text that begins with a capital letter."""
+    """Capitalize the first letter only."""
     return text[:1].upper() + text[1:]
 
 
 def path_css(path: str) -> str:
-    """Class of shapes for a path."""
+    """CSS class of shapes for a path."""
     return "path-" + path if path in ("kexec", "firmware") else "path-other"
 
 
 def ms(milliseconds: float) -> str:
-    """Time to about three digits: C(0.8 ms), C(850 ms), C(38.4 s), C(2m05s)."""
+    """Format a time to about three digits: C(0.8 ms), C(850 ms), C(38.4 s), C(2m05s)."""
     size = abs(milliseconds)
     if size < 0.95:
         text = "%.2g ms" % size if size else "0 ms"
@@ -87,30 +83,27 @@ def ms(milliseconds: float) -> str:
 
 
 def with_error(milliseconds: float, error_ms: float) -> str:
-    """Time, and how far it may be off."""
+    """Format a time with its error."""
     return "%s ± %s" % (ms(milliseconds), ms(error_ms)) if error_ms else ms(milliseconds)
 
 
 def hours(milliseconds: float) -> str:
-    """Host-hours: C(12.3), C(0.04)."""
+    """Format host-hours: C(12.3), C(0.04)."""
     value = milliseconds / 3_600_000
     return "%.2f" % value if abs(value) < 1 else "%.1f" % value
 
 
 def clock(time_s: float, *, seconds: bool = True) -> str:
-    """Time of day, UTC.
-
-    :param time_s: since 1970.
-    """
+    """Format the time of day of seconds since 1970, UTC."""
     moment = datetime.fromtimestamp(time_s, UTC)
     return moment.strftime("%H:%M:%S" if seconds else "%H:%M")
 
 
 def moment(time_s: float) -> str:
-    """Date and time of day, UTC."""
+    """Format date and time of day, UTC."""
     return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def share(fraction: float) -> str:
-    """Share of a whole, such as C(12 %); the smallest is C(< 1 %)."""
+    """Format a share of a whole, such as C(12 %); the smallest is C(< 1 %)."""
     return "< 1 %" if 0 < fraction < 0.01 else "%.0f %%" % (fraction * 100)

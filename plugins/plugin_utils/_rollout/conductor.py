@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Conductor of a rollout, in one event loop: the scheduler decides, one coroutine for each host acts, the journal records."""
 
@@ -25,11 +24,11 @@ from .._schedule.scheduler import Discard, Go, Prepare, Scheduler
 from .._transport.prober import Observation, Prober, Sshd
 from .host_run import HostRun
 
-# How often a host is looked at that is not being rebooted, and whose state some limit depends on.
+# Interval at which a host is looked at that is not being rebooted, and whose state some limit depends on.
 BYSTANDER_PAUSE_S = 10.0
-# How often the view is told that time passed.
+# Interval at which the view is updated.
 TICK_S = 0.5
-# Hosts whose sshd is looked for at the same time.
+# Maximum number of concurrent searches for a host's sshd.
 _LOOKUPS = 16
 
 
@@ -70,9 +69,9 @@ class Conductor:
 
     :param prober: for hosts that are not being rebooted.
     :param before: state of the run that is resumed.
-    :param down: hosts and bystanders that are known to be down.
-    :param shown: takes every event, for the live view.
-    :param tick: called about twice a second, for the live view.
+    :param down: hosts and bystanders known to be down.
+    :param shown: called with every event, for the live view.
+    :param tick: called every :data:`TICK_S`, for the live view.
     """
 
     def __init__(
@@ -103,15 +102,13 @@ class Conductor:
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting_to_go: dict[str, asyncio.Future[Reason | None]] = {}
         self._slots: set[str] = set()
-        # Replaced whenever anything happened, for those who wait for that.
+        # Replaced after every change, to wake those who wait for one.
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turn_due = asyncio.Event()
         self._up = dict.fromkeys(down, False)
         self._sshds: dict[str, Sshd] = {}
         self._told_stop = False
         self.results: dict[str, RebootResult] = {}
-
-    # The rollout.
 
     async def run(self) -> None:
         """Run the rollout to its end."""
@@ -166,7 +163,7 @@ class Conductor:
                 self.record(events.HostRefused(host=host.name, reason=error.reason))
                 self.refused(host.name, error.reason)
             return
-        # It is watched by its own run from here on.
+        # From here on its own run watches it.
         self._prober.forget(host.name)
         self._runs[host.name] = run
         task = asyncio.create_task(run.resume(resumed) if resumed else run.run(), name=host.name)
@@ -182,7 +179,7 @@ class Conductor:
         if not task.cancelled() and name in self._sshds:
             self._look_at(name)
         if not task.cancelled() and task.exception() is not None:
-            # What a host's run can't catch is a mistake of ours; nothing is known of the host then.
+            # An error that a host's run does not catch is a bug; the host's state is unknown then.
             why = reason("INTERNAL_ERROR", "%s: %r" % (name, task.exception()))
             self.stop(why)
             with contextlib.suppress(ValueError):
@@ -197,10 +194,8 @@ class Conductor:
             self._tick(self._now())
             await asyncio.sleep(TICK_S)
 
-    # Resuming.
-
     def _adopt(self) -> None:
-        """Take over the hosts that were in flight when the run was left."""
+        """Take over the hosts that were in flight when the previous process ended."""
         if self._before is None:
             return
         for state in self._before.with_resume(Resume.ASK):
@@ -209,7 +204,7 @@ class Conductor:
                 self._begin(self._hosts[state.host], state)
 
     async def _clean_up_after_before(self) -> None:
-        """Undo what an earlier process left on hosts that will not go any more."""
+        """Undo what an earlier process left on hosts that will not be rebooted any more."""
         if self._before is None:
             return
         for state in self._before.with_resume(Resume.ANEW):
@@ -217,8 +212,6 @@ class Conductor:
             if left and self._scheduler.status(state.host) is Status.SKIPPED:
                 with contextlib.suppress(CodedError):
                     await self._fleet.run_of(self._hosts[state.host], self).clean_up(state)
-
-    # Hosts that are not being rebooted.
 
     async def _watch_bystanders(self) -> None:
         """Watch all hosts that some limit depends on, while they are not active."""
@@ -234,17 +227,16 @@ class Conductor:
         await asyncio.gather(*map(find, names))
 
     async def _find(self, name: str, at_once: asyncio.Semaphore) -> bool:
-        """Find out whether a host is up, and how to watch it from here on.
+        """Find out whether a host is up, and how to watch it from here on; returns whether nothing is left to find out.
 
-        :return: whether there is nothing more to find out. A host that is up and can't be probed from here, for example behind
-            a jump host, is not looked at again.
+        A host that is up and can't be probed from here, for example behind a jump host, is not looked at again.
         """
         try:
             async with at_once:
                 sshd = await self._fleet.sshd(name)
                 up = sshd is not None or await self._fleet.answers(name)
         except CodedError:
-            # It can't be connected to, so there is no way to watch it.
+            # There is no way to connect to it, and so none to watch it.
             return True
         if name in self._runs:
             return False
@@ -268,10 +260,10 @@ class Conductor:
         self._scheduler.seen(name, up, self._now())
         self._happened()
 
-    # What hosts ask and tell; see desk.Desk.
+    # Implementation of desk.Desk.
 
     def record(self, event: Event) -> None:
-        """Write an event soon."""
+        """Queue an event for the journal."""
         self._recorder.record(event)
 
     async def durable(self) -> None:
@@ -295,18 +287,16 @@ class Conductor:
         await asyncio.wait([self._changed], timeout=timeout_s)
 
     async def take_slot(self, host: str) -> bool:
-        """Take a slot."""
         taken = await self._asked(self._lock.acquire(host))
         if taken:
             self._slots.add(host)
         return taken
 
     async def confirm_slot(self, host: str) -> None:
-        """Make sure, right before the trigger, that the slot is still held."""
         await self._asked(self._lock.confirm(host))
 
     async def give_slot_back(self, host: str) -> None:
-        """Give a slot back, if the host may hold one. A resume gives back what can't be given back now."""
+        """Give a slot back, if the host may hold one. If that fails now, a resume does it."""
         resumed = self._before is not None and host in self._before.hosts
         if host in self._slots or resumed:
             self._slots.discard(host)
@@ -325,29 +315,29 @@ class Conductor:
             raise RolloutError(error.reason.code, error.reason.message) from error
 
     def refused(self, host: str, why: Reason) -> None:
-        """Take in that a host is not to be rebooted."""
+        """Take in that a host can't be rebooted."""
         self._scheduler.refused(host, why, self._now())
         self._happened()
 
     def failed(self, host: str, why: Reason, down: bool) -> None:
-        """Take in that a host is given up."""
+        """Take in that a host failed."""
         self._up[host] = not down
         self._scheduler.failed(host, self._now(), why, down)
         self._happened()
 
     def discarded(self, host: str) -> None:
-        """Take in that everything begun on a host is undone."""
+        """Take in that all preparations of a host were undone."""
         self._scheduler.discarded(host)
         self._happened()
 
     def released(self, host: str, outage_s: float | None) -> None:
-        """Take in that a host is back in service."""
+        """Take in that a host is available again."""
         self._up[host] = True
         self._scheduler.released(host, self._now(), outage_s)
         self._happened()
 
     def stop(self, why: Reason) -> None:
-        """Start nothing more."""
+        """Start no more hosts."""
         self._scheduler.stop(why, self._now())
         self._happened()
 

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fallbacks for a host that does not come back, or not with the expected system, as far as the user allows them."""
 
@@ -29,8 +28,7 @@ FALLBACKS = (FALLBACK_NONE, FALLBACK_FIRMWARE, FALLBACK_POWER_HOOK)
 class Fallbacks:
     """Fallbacks of one host.
 
-    :param fallback: one of :data:`FALLBACKS`. All but C(none) allow the method's own fallback; C(power_hook) allows the
-        hook, too.
+    :param fallback: one of :data:`FALLBACKS`. All but C(none) allow the method's own; C(power_hook) also allows the hook.
     """
 
     def __init__(
@@ -54,9 +52,8 @@ class Fallbacks:
         self._now = asyncio.get_running_loop().time
 
     async def until_back(self, intent: Intent, due: float, ask_at: float | None) -> tuple[Intent, HostAnswer]:
-        """Watch until the host is back and proven.
+        """Watch until the host is back and proven; return the intent that it came back from, which a fallback may replace.
 
-        :return: the intent of the reboot that it came back from, which a fallback may have replaced, and its answer.
         :raises GivenUp: the host is not back and proven after all fallbacks that are allowed.
         """
         try:

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The play's hosts as a rollout uses them."""
 
@@ -49,7 +48,7 @@ _PROXY = re.compile(r"(proxyjump|proxycommand)\s*[=\s]\s*(.*)", re.IGNORECASE | 
 
 
 def take_per_host(given: dict[str, Any]) -> dict[str, Any]:
-    """Take the options of :data:`PER_HOST`, under whichever name they are given, out of a task's arguments.
+    """Take the options of :data:`PER_HOST`, aliases included, out of a task's arguments.
 
     :raises RolloutError: C(SETTINGS_INVALID).
     """
@@ -67,9 +66,8 @@ def take_per_host(given: dict[str, Any]) -> dict[str, Any]:
 class HostOptions:
     """Templated options of one host.
 
-    :ivar domains: dimension → domain.
-    :ivar local: whether the connection is local, so that the host is the controller.
-    :ivar service: service to watch during the reboot.
+    :ivar domains: domain by dimension.
+    :ivar local: whether the connection is local, so the host is the controller.
     """
 
     domains: Mapping[str, str]
@@ -84,7 +82,6 @@ class PlayFleet:
     """Hosts of a play; see :class:`conductor.Fleet`.
 
     :param raw: options of :data:`PER_HOST`, not templated yet.
-    :param service_prober: probes the hosts' services.
     :param connections: maximum number of connections, modules and hooks in use at once.
     :param random: draws this number of bytes, as hexadecimal digits.
     """
@@ -155,7 +152,6 @@ class PlayFleet:
                 self._jumps.update(_jump_hosts(connection.get(variable, "")))
 
     def options(self, name: str) -> HostOptions:
-        """Options of a host that was read."""
         return self._options[name]
 
     def hosts(self, names: Iterable[str], history: History, lock_machines: Iterable[str]) -> list[HostSpec]:
@@ -222,7 +218,6 @@ class PlayFleet:
         return await self.session(name).sshd()
 
     async def answers(self, name: str) -> bool:
-        """Whether a host answers over its own connection."""
         try:
             return (await self.session(name).run("exit 0", [], become=False, timeout_s=ANSWER_TIMEOUT_S)).rc == 0
         except (SessionLost, AnsibleError):
@@ -272,7 +267,7 @@ def _host_class(value: Any, variables: Mapping[str, Any]) -> str:
 
 
 def _jump_hosts(arguments: str) -> set[str]:
-    """Jump hosts named in arguments of ssh, as far as they can be told."""
+    """Jump hosts named in arguments of ssh, as far as they can be recognised."""
     try:
         words = shlex.split(arguments)
     except ValueError:

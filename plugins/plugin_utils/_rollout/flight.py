@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reboot of one host in a rollout, from its intent to the proof of how it came back.
 
@@ -40,7 +39,7 @@ class Flight:
     """Reboot of one host, and a second one if the first does not end as expected.
 
     :param now_utc: seconds since 1970.
-    :ivar phase: phase of the host; also kept up to date before its intent.
+    :ivar phase: phase of the host, before its intent too.
     :ivar triggered: whether the host may have rebooted, or may still reboot.
     :ivar told: whether a trigger was ever sent, even if it was called off later.
     :ivar came_back_from: intent of the reboot that the host came back from last; None if it did not come back.
@@ -76,10 +75,7 @@ class Flight:
         await self._desk.durable()
 
     async def trigger(self, intent: Intent) -> None:
-        """Trigger the reboot.
-
-        :raises GivenUp: that failed.
-        """
+        """Trigger the reboot; raises :class:`GivenUp` if that fails."""
         self.phase = Phase.INTENT
         self.triggered = True
         try:
@@ -110,7 +106,7 @@ class Flight:
         return GivenUp(error.reason, down=not_rebooted and self.triggered)
 
     async def watch(self, intent: Intent, due: float, ask_at: float | None = None) -> HostAnswer:
-        """Watch until the host is back; see :meth:`HostReboot.watch`."""
+        """Watch until the host is back, as :meth:`HostReboot.watch` does."""
 
         def went_down() -> None:
             self.phase = Phase.DOWN

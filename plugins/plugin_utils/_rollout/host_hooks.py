@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hooks around the reboot of one host, run one after the other and journalled."""
 
@@ -51,11 +50,11 @@ class HostHooks:
         return await self._run("before", self._hooks.before)
 
     async def after(self) -> Reason | None:
-        """Put the host back into service; see :meth:`before`."""
+        """Put the host back into service, with the result of :meth:`before`."""
         return await self._run("after", self._hooks.after)
 
     async def power(self) -> Reason | None:
-        """Power-cycle the host; see :meth:`before`."""
+        """Power-cycle the host, with the result of :meth:`before`."""
         return await self._run("power_hook", self._hooks.power)
 
     async def on_failure(self) -> None:

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run of one host through a rollout, from its facts to its release.
 
@@ -82,17 +81,15 @@ class HostRun:
             desk=desk,
         )
         self._drained = False
-        # For the timeline: the interval of draining, and the time when the host was healthy again.
+        # For the timeline.
         self._draining: Interval | None = None
         self._healthy_at: float | None = None
 
     @property
     def result(self) -> RebootResult:
-        """Result of the reboot so far."""
         return self._reboot.result
 
     async def run(self) -> None:
-        """Take the host through the rollout."""
         await self._guarded(self._from_the_start())
         self._reboot.end_probe()
 

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Preview of a rollout: how each host would be rebooted, without touching it."""
 
@@ -23,10 +22,7 @@ from .._transport.session import SessionLost
 async def look_at(
     names: Sequence[str], reboot_of: Callable[[str], HostReboot], request: RebootRequest
 ) -> dict[str, RebootResult]:
-    """Have every host say how it would be rebooted. Call it in check mode, so that nothing is staged.
-
-    :return: by host; with a failure for a host that can't be rebooted as asked.
-    """
+    """Have every host report how it would be rebooted, or why it can't be. Call it in check mode, so that nothing is staged."""
 
     async def look(name: str) -> RebootResult:
         try:
@@ -45,7 +41,7 @@ async def look_at(
 
 
 def previews(hosts: Sequence[HostSpec], looked: Mapping[str, RebootResult]) -> dict[str, dict[str, Any]]:
-    """Plain values for the plan of each host."""
+    """Convert the preview of each host to plain values."""
     planned: dict[str, dict[str, Any]] = {}
     for host in hosts:
         result = looked[host.name]

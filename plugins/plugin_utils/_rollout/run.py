@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One rollout of a play's hosts, from options to result."""
+"""Rollout of a play's hosts, from options to result."""
 
 from __future__ import annotations
 
@@ -51,20 +50,20 @@ from .fleet import PlayFleet
 from .preview import look_at, previews
 from .process import allow_all_descriptors, short_collections, while_parent_lives
 
-# A disk that takes longer than this to sync is as good as full.
+# If a sync takes longer than this, the disk is treated as full.
 COMMIT_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
 class Controller:
-    """Where this runs, and what it is given.
+    """Controller that the rollout runs on, and its interfaces to the user.
 
-    :ivar name: of this machine, for people.
-    :ivar random: draws so many bytes, as hexadecimal digits.
+    :ivar name: name of this machine, for display.
+    :ivar random: draws this number of bytes, as hexadecimal digits.
     :ivar say: shows a line to the user.
-    :ivar progress: told what a host does, in few words.
-    :ivar columns: of what shows the texts before and after it.
-    :ivar view: makes the display of the rollout, from the run's state and from how long each host is predicted to take.
+    :ivar progress: takes short messages about what a host does.
+    :ivar columns: width of the texts before and after the rollout.
+    :ivar view: makes the display, from the run's state and the predictions for each host.
     """
 
     name: str
@@ -78,7 +77,7 @@ class Controller:
 
 
 class Probers(NamedTuple):
-    """Each has sockets and times of its own, so that probes of services never hold up those of hosts."""
+    """Probers with separate sockets and intervals, so that probes of services never delay those of hosts."""
 
     hosts: Prober
     services: Prober
@@ -86,7 +85,7 @@ class Probers(NamedTuple):
 
 @dataclass(frozen=True)
 class _Planned:
-    """A plan, and what it was made of."""
+    """Plan, with what it was made from."""
 
     plan: Plan
     fleet: PlayFleet
@@ -94,13 +93,13 @@ class _Planned:
 
 
 class Rolling:
-    """A rollout.
+    """Rollout of a play's hosts.
 
-    :param options: validated parameters of M(fleet.kexec.rolling_reboot), but those of :data:`fleet.PER_HOST`.
-    :param raw: the latter, as they stand in the play.
-    :param names: the play's hosts of the moment.
-    :param unavailable: hosts of the play that are not among them, because they failed or could not be reached.
-    :raises CodedError: the options make no sense.
+    :param options: validated parameters of M(fleet.kexec.rolling_reboot), except those of :data:`fleet.PER_HOST`.
+    :param raw: options of :data:`fleet.PER_HOST`, not templated yet.
+    :param names: hosts that the play still has.
+    :param unavailable: hosts of the play that have failed or could not be reached.
+    :raises CodedError: the options are invalid.
     """
 
     def __init__(
@@ -126,15 +125,13 @@ class Rolling:
             {**options, "deadline": options["deadline"] and seconds_until(options["deadline"], datetime.now().astimezone())}
         )
         self._lock = lock_options(options["lock"] or {})
-        # Drawn once, so that a plan is the same however often it is made.
+        # Drawn once, so that repeated plans are the same.
         self._seed = int(controller.random(4), 16)
 
-    # Check mode.
-
     async def plan(self) -> dict[str, Any]:
-        """What the rollout would be, without touching anything.
+        """Plan the rollout without touching any host.
 
-        :raises CodedError: it is refused as a whole.
+        :raises CodedError: the rollout as a whole is refused.
         """
         async with _probers() as probers:
             before = None
@@ -159,13 +156,11 @@ class Rolling:
                 "forecast": foreseen.as_result(),
             }
 
-    # The rollout.
-
     async def run(self) -> dict[str, Any]:
-        """Carry it out.
+        """Carry out the rollout.
 
-        :raises CodedError: it is refused as a whole.
-        :raises Orphaned: the playbook is gone.
+        :raises CodedError: the rollout as a whole is refused.
+        :raises Orphaned: the playbook's process is gone.
         """
         allow_all_descriptors()
         state = RunState()
@@ -238,7 +233,7 @@ class Rolling:
             done={name: status for name, status in before.settled().items() if name in plan.limits} if before else None,
         )
         view = self._controller.view(state, {host.name: host.predicted for host in plan.hosts})
-        # They were made before there was anything to show them.
+        # These changes precede the view.
         for change in changes:
             view.show(change, began)
 
@@ -277,7 +272,7 @@ class Rolling:
         }
 
     def _result(self, state: RunState, statuses: Mapping[str, Status], results: Mapping[str, RebootResult]) -> dict[str, Any]:
-        """What became of the hosts, and whether that fails the task."""
+        """Build the task's result, and decide whether the task fails."""
         stopped = state.stop_reason
         result: dict[str, Any] = {
             "counts": state.counts,
@@ -301,10 +296,7 @@ class Rolling:
     def _layout(self) -> dict[str, Any]:
         return {"columns": self._controller.columns, "glyphs": self._controller.glyphs}
 
-    # What it is made of.
-
     def fleet(self, probers: Probers) -> PlayFleet:
-        """The way to the hosts."""
         return PlayFleet(
             self._hosts,
             self._raw,
@@ -335,7 +327,7 @@ class Rolling:
         return _Planned(plan, fleet, history)
 
     def _left(self, planned: _Planned, others: Sequence[str]) -> _Planned:
-        """A plan without these hosts; they take no part, and still count for the limits."""
+        """Reduce a plan by these hosts, which are not rebooted but still count for the limits."""
         left_out = set(others)
         going = [host.name for host in planned.plan.hosts if host.name not in left_out]
         return self._make_plan(planned.fleet, going, others, planned.history)
@@ -344,7 +336,7 @@ class Rolling:
         return forecast(planned.plan, self._settings, planned.history, self._seed)
 
     def _names_of(self, before: RunState | None) -> list[str]:
-        """The hosts to reboot: those of the play, or of the run that is resumed."""
+        """Names of the hosts to reboot: those of the play, or of the run that is resumed."""
         if before is None:
             return self._names
         strangers = [name for name in self._names if name not in before.hosts]
@@ -355,12 +347,12 @@ class Rolling:
         return list(before.hosts)
 
     def _down(self, before: RunState | None) -> list[str]:
-        """Hosts that are down as far as is known."""
+        """Names of hosts known to be down."""
         given_up = [name for name, host in before.hosts.items() if host.down] if before is not None else []
         return list(dict.fromkeys([*self._unavailable, *given_up]))
 
     def _retry(self, state: RunState) -> RunState:
-        """Have hosts that failed begin anew, where that is asked for."""
+        """Reset failed hosts, if the options ask for it."""
         if self._options["retry_failed"]:
             state.retry([name for name, host in state.hosts.items() if host.phase is Phase.FAILED])
         return state
@@ -396,7 +388,7 @@ def _waves(plan: Plan) -> list[dict[str, Any]]:
 
 
 async def _release_ended(lock: LockBeside, run_id: str, before: RunState) -> None:
-    """Give back what a controller that was killed could not: slots of hosts that had ended."""
+    """Give back slots of ended hosts that a killed controller still holds."""
     ended = before.settled()
     for holder in await lock.holders():
         if holder.run_id == run_id and holder.host in ended:

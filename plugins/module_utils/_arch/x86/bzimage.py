@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Parser for the x86 boot protocol's setup header in a bzImage. It only reads, and needs no privileges.
 
@@ -106,11 +105,8 @@ def _check_kind(head: bytes, name: str) -> None:
 
 
 def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzImage:
-    """Parse the start of a bzImage.
+    """Parse the start of a bzImage: its first 32.5 KiB, or the whole file if that is shorter.
 
-    :param head: its first 32.5 KiB, or the whole file if that is shorter.
-    :param file_bytes: size of the whole file.
-    :param name: used in messages.
     :raises ImageError: it is not a bzImage, is cut off, or is for another architecture.
     """
     if not head:

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A fast image: a bzImage that needs no decompressor.
 
@@ -125,7 +124,7 @@ class FastBzImages(FastFormat[BzImage]):
 
     def parse(self, content: Content) -> Vmlinux:
         vmlinux = parse_unpacked(content)
-        # Parsed now, so that damage shows before they are needed.
+        # Parsed now, so that damage is found at build time.
         relocations_of(content, vmlinux)
         return vmlinux
 

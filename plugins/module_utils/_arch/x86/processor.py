@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Detection of the processor features that matter to a kexec."""
 
@@ -49,9 +48,6 @@ def read_processor(cpuinfo: str, exists: Callable[[str], bool], cpuid: Callable[
     """Determine the host's processor from the content of C(/proc/cpuinfo) and from CPUID.
 
     The flags alone do not reveal every SEV guest: the kernel drops them if the hypervisor hides a register.
-
-    :param exists: whether a file exists on the host.
-    :param cpuid: returns EAX of a leaf.
     """
     cpu = parse_cpuinfo(cpuinfo)
     try:

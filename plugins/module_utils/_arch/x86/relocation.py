@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Relocation of a kernel to other virtual addresses, which is how KASLR works.
 
@@ -37,8 +36,6 @@ class Relocations:
     :ivar words: 32-bit words to which the move is added.
     :ivar inverse_words: 32-bit words from which it is subtracted.
     :ivar quads: 64-bit words to which it is added.
-    :ivar linked_at: virtual address the flat image is linked for.
-    :ivar memory_bytes: memory the kernel takes.
     """
 
     words: array[int]
@@ -51,7 +48,6 @@ class Relocations:
 def parse_relocations(table: Content, linked_at: int, flat_bytes: int, memory_bytes: int) -> Relocations:
     """Parse a relocation table, which follows the ELF file in the payload.
 
-    :param linked_at: virtual address the flat image is linked for.
     :raises ImageError: C(PAYLOAD_INVALID): there is no table, an entry is outside the flat image, or the image is outside the
         kernel's address range.
     """

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Configuration and checksums of a fast image's stub, which is C(stub.S), assembled in C(stub_code.py)."""
 
@@ -39,7 +38,6 @@ class StubConfig:
     initrd_sums: Sums = NO_SUMS
 
     def pack(self) -> bytes:
-        """Pack the values as C(config) in C(stub.S) has them."""
         flags = (_CHECK if self.check else 0) | (_RELOCATED if self.relocated else 0)
         return _CONFIG.pack(flags, self.kernel_bytes, self.kernel_entry, self.initrd_bytes, *self.kernel_sums, *self.initrd_sums)
 
@@ -57,7 +55,7 @@ class StubChecksummer(Checksummer):
         self._sums = code.function(SUMS_OFFSET, None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_void_p)
 
     def sums(self, data: Union[bytearray, memoryview]) -> Sums:
-        """Calculate the sums of writable memory. The CPU must have SSE 4.2."""
+        """Calculate the sums; the CPU must have SSE 4.2."""
         out = (ctypes.c_uint32 * 4)()
         if len(data):
             begin = ctypes.c_char.from_buffer(data)

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Chart of the capacity: how many hosts were unavailable over time, against the limits."""
 
@@ -15,17 +14,13 @@ from . import layout, svg
 from .scale import Scale
 
 _HEIGHT = 96.0
-# Share of the height that is left free above the highest value.
+# Share of the height left free above the highest value.
 _HEADROOM = 0.25
 
 
 @dataclass(frozen=True)
 class CapacityChart:
-    """Hosts unavailable over time.
-
-    :ivar counts: labels beside the drawing.
-    :ivar forecast: whether a forecast is drawn.
-    """
+    """Chart of the hosts unavailable over time, with the labels beside it."""
 
     counts: Markup
     drawing: Markup
@@ -44,16 +39,13 @@ class _LimitLine:
 
 
 def capacity_chart(run: RunReport, scale: Scale, ticks: Sequence[float]) -> CapacityChart:
-    """Chart of the hosts unavailable over time.
-
-    :param scale: time since the run began, in seconds.
-    """
+    """Draw the hosts unavailable over time, in seconds since the run began."""
     forecast = _forecast(run)
     limits = _limits(run)
     most_unavailable = max(level.unavailable for level in run.levels)
     windows = (terms.window or 0 for terms in run.terms)
     most = max([1, most_unavailable, *windows, *(in_flight for _at_s, in_flight in forecast)])
-    # A limit far above everything else would leave that no room.
+    # A limit far above everything else would squeeze the rest.
     most = max([most, *(limit.value for limit in limits if limit.value <= 2 * most)])
     highest = most * (1 + _HEADROOM)
     counts, rules = _counts(highest)
@@ -87,7 +79,7 @@ def _counts(highest: float) -> tuple[Markup, list[Markup]]:
 
 
 def _limits(run: RunReport) -> list[_LimitLine]:
-    """Limits of the whole fleet, one after the other where a resume changed them."""
+    """Limits of the whole fleet, one after the other if a resume changed them."""
     ends_s = [terms.at_s for terms in run.terms[1:]] + [run.end_s]
     limits: list[_LimitLine] = []
     for terms, end_s in zip(run.terms, ends_s, strict=True):
@@ -98,7 +90,7 @@ def _limits(run: RunReport) -> list[_LimitLine]:
 
 
 def _limit_lines(limits: Iterable[_LimitLine], scale: Scale, highest: float) -> list[Markup]:
-    """Line of each limit, with its name once."""
+    """Line for each limit, with its name once."""
     drawn, named = [], set()
     for limit in limits:
         y = _y(limit.value, highest)
@@ -110,7 +102,7 @@ def _limit_lines(limits: Iterable[_LimitLine], scale: Scale, highest: float) -> 
 
 
 def _forecast(run: RunReport) -> list[tuple[float, int]]:
-    """Hosts that were forecast to be in flight from each moment on, by the latest forecast at that moment."""
+    """Hosts forecast to be in flight from each moment on, by the latest forecast at that moment."""
     course: list[tuple[float, int]] = []
     for terms in run.terms:
         if terms.forecast is not None:

@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stacked bars: outages, and the phases that they are made of."""
+"""Stacked bars of outages, divided into phases."""
 
 from __future__ import annotations
 
@@ -23,10 +22,7 @@ from .svg import Bar
 
 @dataclass(frozen=True)
 class Composition:
-    """Outages of the hosts that went one way, made of their phases, the longest first.
-
-    :ivar labels: names of the rows, where there is room for them.
-    """
+    """Outages by one path, divided into phases, the longest first; C(labels) is empty if rows are too low for names."""
 
     path: str
     labels: list[RowLabel]
@@ -38,11 +34,7 @@ class Composition:
 
 @dataclass(frozen=True)
 class _Stack:
-    """Row of phases.
-
-    :ivar phases_s: name and length of each phase, in their order.
-    :ivar outage_ms: outage that is written behind the row.
-    """
+    """Row of phases: name and length of each in their order, and the outage that is written behind the row."""
 
     label: RowLabel
     phases_s: Sequence[tuple[str, float]]
@@ -50,7 +42,7 @@ class _Stack:
 
 
 def compositions(run: RunReport) -> list[Composition]:
-    """Compositions of the outages, by path: those through firmware would leave those by kexec no room."""
+    """Draw the outages of each path in a chart: on one scale, those through firmware would squeeze those via kexec."""
     by_path: dict[str, list[HostReport]] = {}
     for host in sorted(run.hosts, key=lambda host: host.state.outage_ms or 0.0, reverse=True):
         if host.state.outage_ms is not None:
@@ -66,16 +58,12 @@ def _of_hosts(path: str, hosts: Sequence[HostReport]) -> Composition:
 
 
 def _phases_s(host: HostReport) -> list[tuple[str, float]]:
-    """Phases of the outage, in their order."""
     times = [(name, duration_ms / 1000) for name, duration_ms, within in phase_times(host) if within is None]
     return [each for each in times if each[0] not in OUTSIDE_OUTAGE]
 
 
 def composition_of_ways(ways: Sequence[tuple[str, Sequence[tuple[str, float]], float]]) -> Composition:
-    """Composition of outages with a row for each way.
-
-    :param ways: name of each way, its phases in their order in seconds, and its outage in milliseconds.
-    """
+    """Draw a row for each way: its name, its phases in their order in seconds, and its outage in milliseconds."""
     stacks = [_Stack(RowLabel(name, ""), phases_s, outage_ms) for name, phases_s, outage_ms in ways]
     return _composition("", stacks, "phases of the outages by %s" % counted(len(stacks), "way"), "")
 

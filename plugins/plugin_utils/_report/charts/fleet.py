@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Chart of the fleet over time: a row for each host, and below them how many hosts were unavailable."""
+"""Chart of the fleet over time: a row for each host, and below them the number of unavailable hosts."""
 
 from __future__ import annotations
 
@@ -21,28 +20,28 @@ from .layout import NAMED_ROWS, LegendEntry, RowLabel, RowSize
 from .scale import Scale
 from .svg import Bar
 
-# Share of the width that a short text takes on a telephone.
+# Share of the width that a short text takes on a phone.
 _TEXT_SHARE = 0.5
 # Pixels.
 _WAVE_NAMES_WIDTH = 76
 _LINE_HEIGHT = 13
-# Letters.
+# Characters.
 _MARK_LENGTH = 24
 _WAVE_NAME_LENGTH = 12
 
-# Stages in which a host is drawn as a thin line: nothing is done with it.
+# Stages drawn as a thin line: the host only waits.
 _THIN = frozenset((Stage.READY, Stage.GATE))
 
 
 @dataclass(frozen=True)
 class FleetChart:
-    """The fleet over time. All drawings share one scale.
+    """Chart of the fleet over time. All drawings share one scale.
 
-    :ivar labels: names of the rows, where they have any.
+    :ivar labels: names of the rows, if they have any.
     :ivar waves: names of the waves, beside rows without names.
     :ivar counts: labels beside the chart of the capacity.
     :ivar forecast: whether the chart of the capacity has a forecast.
-    :ivar note: which hosts have no row.
+    :ivar note: hosts without a row, in words.
     """
 
     labels: list[RowLabel]
@@ -57,7 +56,7 @@ class FleetChart:
 
 
 def fleet_chart(run: RunReport) -> FleetChart:
-    """Chart of the stages of each host, and of how many were unavailable, over time."""
+    """Draw the stages of each host, and the number of unavailable hosts, over time."""
     # Ticks are at round times of day, as in other logs.
     scale = Scale(0.0, max(run.end_s, 1.0), _midnight_before(run.started_s) - run.started_s)
     ticks = scale.time_ticks(8)
@@ -95,13 +94,13 @@ def _midnight_before(time_s: float) -> float:
 
 
 def _turn_s(host: HostReport) -> float:
-    """Time at which it was the host's turn."""
+    """Start of the host's turn; if it never came, of the host's first stage."""
     in_turn = [stretch.start_s for stretch in host.stretches if stretch.stage not in (Stage.PREPARING, Stage.READY)]
     return in_turn[0] if in_turn else host.stretches[0].start_s
 
 
 def _worst(host: HostReport) -> tuple[bool, float]:
-    """Order in which hosts stand for others."""
+    """Sort key that picks the host to represent others: failures first."""
     return host.status == "failed", host.state.outage_ms or 0
 
 
@@ -121,7 +120,7 @@ def _bar(stage: Stage, start_s: float, end_s: float, top: float, height: float) 
 
 
 def _absences(run: RunReport, scale: Scale, height: float) -> Markup:
-    """Times without a controller."""
+    """Shade times without a controller."""
     title = "no controller: the run was resumed at %s UTC"
     return Markup().join(
         svg.one_bar("absence", scale, Bar(start_s, end_s, 0, height), title % words.clock(run.started_s + end_s))
@@ -130,7 +129,7 @@ def _absences(run: RunReport, scale: Scale, height: float) -> Markup:
 
 
 def _mark(host: HostReport, scale: Scale, y: float, text: str) -> Markup:
-    """Mark of a host that went wrong: behind its bars or before them, where there is room, and else on them."""
+    """Mark a failed host: behind its bars or before them if there is room, else on them."""
     start_s = host.stretches[0].start_s
     end_s = next((each.start_s for each in host.stretches if each.stage is Stage.GIVEN_UP), host.stretches[-1].end_s)
     room_before, room_behind = scale.fraction(start_s), 1 - scale.fraction(end_s)
@@ -139,11 +138,8 @@ def _mark(host: HostReport, scale: Scale, y: float, text: str) -> Markup:
     return svg.text("mark " + host.status, scale, at_s, y, "✗ " + fit(clean(text), _MARK_LENGTH), before=before, shift=4)
 
 
-# Rows with names.
-
-
 def _named_rows(run: RunReport, shown: Sequence[HostReport], scale: Scale) -> tuple[list[RowLabel], float, list[Markup]]:
-    """Labels of the rows, their height together, and what is in them. A wave has a row of its own."""
+    """Labels of the rows, their total height, and their content. A wave has its own row."""
     row, bar_height = NAMED_ROWS
     labels: list[RowLabel] = []
     drawn: list[Markup] = []
@@ -184,11 +180,8 @@ def _wave_line(wave: WaveReport, scale: Scale, y: float) -> Markup:
     )
 
 
-# Rows without names.
-
-
 def _bare_rows(run: RunReport, shown: Sequence[HostReport], size: RowSize, scale: Scale) -> tuple[Markup, float, list[Markup]]:
-    """Names of the waves, height of the rows together, and what is in them."""
+    """Names of the waves, total height of the rows, and their content."""
     bars: dict[Stage, list[Bar]] = {}
     failed: list[tuple[float, HostReport]] = []
     waves: list[tuple[float, int]] = []
@@ -209,7 +202,7 @@ def _bare_rows(run: RunReport, shown: Sequence[HostReport], size: RowSize, scale
 
 
 def _failed_names(failed: Sequence[tuple[float, HostReport]], scale: Scale) -> list[Markup]:
-    """As many names of failed hosts as fit below each other."""
+    """Names of failed hosts, as many as fit without overlap."""
     names = []
     below = 0.0
     for y, host in failed:

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Histogram of outages as multiples of their forecast."""
 
@@ -18,13 +17,13 @@ from .svg import Bar
 
 _HEIGHT = 80.0
 _STEP = 0.1
-# From here on outages are counted together.
+# Outages beyond this multiple are counted together.
 _MOST = 3.0
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Number of hosts by how many times longer than forecast their outages were."""
+    """Number of hosts by the ratio of their outage to its forecast."""
 
     drawing: Markup
     axis: Markup
@@ -32,7 +31,7 @@ class Histogram:
 
 
 def histogram(ratios: Sequence[float]) -> Histogram | None:
-    """Histogram of the ratios of outages to their forecast, in ascending order; None if there are none."""
+    """Draw the ratios of outages to their forecast, in ascending order; None if there are none."""
     if not ratios:
         return None
     cells = [0] * (round(_MOST / _STEP) + 1)

@@ -1,11 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Common parts of charts: sizes of rows, grid, axis and legend.
 
-A fleet of up to 1,200 hosts has a row for each of them, a pixel high at least; a
-larger fleet has a row for every so many hosts. Rows without names are drawn by one
-element for each colour, so that the page stays small.
+In a fleet of up to 1,200 hosts each host has a row, at least a pixel high; in a larger fleet several hosts share a row. Rows
+without names are drawn by one element for each colour, so that the page stays small.
 """
 
 from __future__ import annotations
@@ -34,22 +32,19 @@ _MOST_ROWS = 1200
 
 
 class RowSize(NamedTuple):
-    """Heights of a row and of the bar in it, in pixels."""
+    """Heights of a row and of its bar, in pixels."""
 
     height: float
     bar_height: float
 
 
-#: Of rows that have names, with room for a finger.
+#: Rows with names, high enough for a finger.
 NAMED_ROWS = RowSize(20.0, 12.0)
 
 
 @dataclass(frozen=True)
 class RowLabel:
-    """Name of a row.
-
-    :ivar css: class of the text.
-    """
+    """Name of a row, with the CSS class of its text."""
 
     text: str
     css: str
@@ -57,20 +52,18 @@ class RowLabel:
 
 @dataclass(frozen=True)
 class LegendEntry:
-    """Meaning of one colour."""
-
     sample: Markup
     title: str
     meaning: str
 
 
 def hosts_per_row(hosts: int) -> int:
-    """Number of hosts that one row stands for."""
+    """Number of hosts that share one row."""
     return -(-hosts // _MOST_ROWS)
 
 
 def row_size(rows: int) -> RowSize:
-    """Size of that many rows: :data:`NAMED_ROWS`, or smaller where there are too many for names."""
+    """Size of each of C(rows) rows: :data:`NAMED_ROWS`, or smaller if there are too many for names."""
     if rows <= _MOST_NAMED_ROWS:
         return NAMED_ROWS
     row = float(max(1, min(NAMED_ROWS.height, _BARE_ROWS_HEIGHT // rows)))
@@ -78,30 +71,23 @@ def row_size(rows: int) -> RowSize:
 
 
 def layers(size: RowSize, height: float, scale: Scale, shapes: Iterable[tuple[str, Iterable[Bar]]]) -> Markup:
-    """Bars of many rows, a layer for each colour.
-
-    :param shapes: class of each layer, and its bars.
-    """
+    """Draw the bars of many rows, a layer for each CSS class."""
     drawn = (svg.bars(css, scale, bars) for css, bars in shapes)
     return svg.stretched(height, *drawn, flat=size.bar_height < _PATTERN_HEIGHT)
 
 
 def grid(scale: Scale, ticks: Iterable[float], height: float) -> Markup:
-    """Vertical line at each tick."""
+    """Draw a vertical line at each tick."""
     return Markup().join(svg.vertical("grid", scale, tick, 0, height) for tick in ticks)
 
 
 def axis(title: str, scale: Scale, labels: Sequence[tuple[float, str]]) -> Markup:
-    """Labels below a chart.
-
-    :param title: unit of the labels, for those who can't see the chart.
-    :param labels: value and text of each tick.
-    """
+    """Draw the labels below a chart; C(title), their unit, is for screen readers."""
     return svg.chart(_AXIS_HEIGHT, title, svg.tick_labels(scale, labels, _AXIS_BASELINE))
 
 
 def seconds(value_s: float) -> str:
-    """Label of a tick that is a time."""
+    """Format the label of a tick in seconds."""
     if value_s == 0:
         return "0"
     if value_s < 1:
@@ -110,5 +96,4 @@ def seconds(value_s: float) -> str:
 
 
 def legend_entry(term: Term, *, thin: bool = False) -> LegendEntry:
-    """Entry of a legend for a term."""
     return LegendEntry(svg.swatch(term.css, thin=thin), term.title, term.meaning)

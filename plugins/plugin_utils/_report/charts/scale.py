@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Scales of charts: where values lie along the width, and which of them have a tick."""
 
@@ -16,27 +15,24 @@ _WEEK_S = 604_800
 
 @dataclass(frozen=True)
 class Scale:
-    """Range of values along the width of a chart.
-
-    :ivar origin: value from which ticks are counted, such as midnight for a time of day.
-    """
+    """Range of values along the width of a chart; ticks count from C(origin), such as midnight for a time of day."""
 
     start: float
     end: float
     origin: float = 0.0
 
     def fraction(self, value: float) -> float:
-        """Position of a value, from 0 to 1; a value beyond an end lies at that end."""
+        """Position of a value, from 0 to 1; values beyond an end lie at that end."""
         if self.end <= self.start:
             return 0.0
         return min(1.0, max(0.0, (value - self.start) / (self.end - self.start)))
 
     def time_ticks(self, most: int = 6) -> list[float]:
-        """Round times for ticks, in seconds."""
+        """Find round times for ticks, in seconds."""
         return self._ticks(next((step for step in _TIME_STEPS_S if (self.end - self.start) / step <= most), _WEEK_S))
 
     def count_ticks(self, most: int = 4) -> list[float]:
-        """Round whole numbers for ticks."""
+        """Find round whole numbers for ticks."""
         step = 1
         while (self.end - self.start) / step > most:
             digits = str(step)

@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bar in a cell of a table, for a share of a whole."""
 
@@ -13,11 +12,11 @@ from .scale import Scale
 from .svg import Bar
 
 _HEIGHT = 12
-# The smallest share can still be seen.
+# Keeps the smallest share visible.
 _LEAST = 0.004
 
 
 def share_bar(share: float, css: str) -> Markup:
-    """Bar for a share from 0 to 1."""
+    """Draw a bar for a share from 0 to 1."""
     filled = Bar(0.0, max(share, _LEAST), 1, 10)
     return svg.chart(_HEIGHT, words.share(share), svg.one_bar(css, Scale(0.0, 1.0), filled, words.share(share)))

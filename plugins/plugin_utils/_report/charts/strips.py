@@ -1,5 +1,4 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Strip plots of the outages of each host class."""
 
@@ -23,10 +22,7 @@ _MOST_STRIPS = 30
 
 @dataclass(frozen=True)
 class Strip:
-    """Outages of one host class and path, with their figures.
-
-    :ivar run: name of the run or way they are from, where there are several.
-    """
+    """Outages of one host class and path; C(run) names their run or way if there are several."""
 
     distribution: OutageDistribution
     run: str
@@ -35,7 +31,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class StripPlot:
-    """Strips of one path on one axis: outages through firmware would leave those by kexec no room.
+    """Strips of one path on one axis: outages through firmware would squeeze those via kexec.
 
     :ivar left_out: number of host classes that are not shown.
     """
@@ -47,10 +43,7 @@ class StripPlot:
 
 
 def strip_plots(runs: Sequence[tuple[str, Sequence[OutageDistribution]]]) -> list[StripPlot]:
-    """Strip plot of each path.
-
-    :param runs: name of each run or way, and the outages of its hosts.
-    """
+    """Draw the outages of each path, by name of the run or way."""
     by_path: dict[str, list[tuple[str, OutageDistribution]]] = {}
     for name, distributions in runs:
         for each in distributions:
@@ -61,7 +54,6 @@ def strip_plots(runs: Sequence[tuple[str, Sequence[OutageDistribution]]]) -> lis
 def _strip_plot(path: str, named: list[tuple[str, OutageDistribution]], several: bool) -> StripPlot:
     scale = Scale(0.0, max(each.spread.longest_ms for _name, each in named) / 1000 * 1.02 or 1.0)
     ticks = scale.time_ticks()
-    # Strips of one host class stand together.
     order = {each.host_class: at for at, (_name, each) in reversed(list(enumerate(named)))}
     shown = sorted(named, key=lambda each: order[each[1].host_class])[:_MOST_STRIPS]
     return StripPlot(
@@ -76,7 +68,7 @@ def _drawing(distribution: OutageDistribution, scale: Scale, ticks: Sequence[flo
     spread = distribution.spread
     middle, css = _HEIGHT / 2, words.path_css(distribution.path)
     dots = [
-        # Beside each other where they would cover each other, and at the same place every time.
+        # Spread vertically so that they don't hide each other, and the same way every time.
         svg.dot("dot " + css, scale, value_ms / 1000, middle + (at * 7 % 11 - 5) * 1.6)
         for at, value_ms in enumerate(_picked(distribution.outages_ms))
     ]
@@ -100,7 +92,7 @@ def _drawing(distribution: OutageDistribution, scale: Scale, ticks: Sequence[flo
 
 
 def _picked(values: Sequence[float]) -> list[float]:
-    """Every so many of many values, and both ends."""
+    """Thin out many values evenly, keeping both ends."""
     step = max(1.0, len(values) / _MOST_DOTS)
     picked = {values[min(len(values) - 1, int(at * step))] for at in range(min(len(values), _MOST_DOTS))}
     return sorted(picked | {values[0], values[-1]})

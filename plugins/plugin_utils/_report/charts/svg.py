@@ -1,13 +1,12 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shapes and texts of charts as SVG (https://www.w3.org/TR/SVG2/). SVG is written here and nowhere else.
+"""Shapes and texts of charts as SVG (https://www.w3.org/TR/SVG2/). No other module writes SVG.
 
-Every str is cleaned and escaped as it is put in, so that no name can end an
-attribute or begin an element. Colours are the style sheet's, by class.
+Every str is cleaned and escaped, so no name can end an attribute or begin an element. Colours come from the style sheet, by
+class.
 
-A chart is as wide as there is room: positions along its width are in percent, or
-in a nested SVG that is stretched. Its height and its letters keep their size.
+A chart takes the available width: positions along it are in percent, or in a nested SVG that is stretched. Its height and its
+letters keep their size.
 """
 
 from __future__ import annotations
@@ -20,15 +19,14 @@ from markupsafe import Markup, escape
 from ..._text import clean
 from .scale import Scale
 
-# Width of a stretched drawing in its own units, which are finer than any screen.
+# Width of a stretched drawing in its own units, finer than any screen.
 _WIDTH = 10_000
 
 
 def element(tag: str, attributes: Mapping[str, object], *children: Markup | str) -> Markup:
-    """Element with attributes and children.
+    """Write an element.
 
-    :param attributes: an underscore in a name stands for a dash; attributes that are None are left out.
-    :param children: elements, and texts, which are escaped.
+    :param attributes: underscores in names stand for dashes; None leaves an attribute out.
     """
     written = "".join(
         ' %s="%s"' % (name.replace("_", "-"), escape(_value(value))) for name, value in attributes.items() if value is not None
@@ -42,7 +40,7 @@ def _value(value: object) -> str:
 
 
 def number(value: float) -> str:
-    """Number with two decimals at most, and no trailing zeros."""
+    """Format a number with at most two decimals, and no trailing zeros."""
     text = "%.2f" % value
     return text.rstrip("0").rstrip(".") if "." in text else text
 
@@ -52,17 +50,12 @@ def _percent(scale: Scale, value: float) -> str:
 
 
 def _units(scale: Scale, value: float) -> int:
-    """Position of a value in a stretched drawing."""
     return round(scale.fraction(value) * _WIDTH)
 
 
 @dataclass(frozen=True)
 class Bar:
-    """Bar from one value to another.
-
-    :ivar top: pixels from the top of the chart.
-    :ivar height: pixels.
-    """
+    """Bar from one value to another; top and height are in pixels."""
 
     start: float
     end: float
@@ -70,31 +63,22 @@ class Bar:
     height: float
 
 
-# Frames.
-
-
 def chart(height: float, label: str, *children: Markup) -> Markup:
-    """Chart with a height in pixels.
-
-    :param label: description for those who can't see it.
-    """
+    """Frame a chart C(height) pixels high; C(label) describes it to screen readers."""
     attributes = {"class": "chart", "width": "100%", "height": float(height), "role": "img", "aria_label": label}
     return element("svg", attributes, *children)
 
 
 def margin(height: float, *labels: Markup, width_px: int | None = None) -> Markup:
-    """Column of labels to the left of a chart, which screen readers skip.
-
-    :param width_px: None for as wide as there is room.
-    """
+    """Column of labels to the left of a chart, hidden from screen readers; without C(width_px) it takes the available width."""
     width = "100%" if width_px is None else width_px
     return element("svg", {"class": "chart", "width": width, "height": float(height), "aria_hidden": "true"}, *labels)
 
 
 def stretched(height: float, *children: Markup, flat: bool = False) -> Markup:
-    """Drawing that is stretched to the width of the chart; for :func:`bars`, :func:`step_area` and :func:`step_line`.
+    """Drawing stretched to the width of the chart, for :func:`bars`, :func:`step_area` and :func:`step_line`.
 
-    :param flat: use colours in place of patterns, for bars that are too low for them.
+    :param flat: use colours instead of patterns, for bars that are too low for them.
     """
     attributes = {
         "class": "flat" if flat else None,
@@ -113,11 +97,8 @@ def swatch(css: str, *, thin: bool = False) -> Markup:
     return element("svg", attributes, element("rect", shape))
 
 
-# Shapes.
-
-
 def one_bar(css: str, scale: Scale, shape: Bar, title: str) -> Markup:
-    """Bar with a title for whoever points at it."""
+    """Draw a bar with a tooltip."""
     attributes = {
         "class": css,
         "x": _percent(scale, shape.start),
@@ -129,35 +110,33 @@ def one_bar(css: str, scale: Scale, shape: Bar, title: str) -> Markup:
 
 
 def bars(css: str, scale: Scale, shapes: Iterable[Bar]) -> Markup:
-    """Bars of one colour for a stretched drawing: one element, however many they are."""
+    """Draw bars of one colour as one element, for a stretched drawing."""
     parts = []
     for shape in shapes:
         left, right = _units(scale, shape.start), _units(scale, shape.end)
-        # The shortest bar can still be seen.
+        # Keeps the shortest bar visible.
         width = max(right - left, 4)
         parts.append("M%d %sh%dv%sh-%dz" % (left, number(shape.top), width, number(shape.height), width))
     return element("path", {"class": css, "d": "".join(parts)}) if parts else Markup()
 
 
 def vertical(css: str, scale: Scale, value: float, top: float, bottom: float) -> Markup:
-    """Vertical line at a value."""
     at = _percent(scale, value)
     return element("line", {"class": css, "x1": at, "x2": at, "y1": float(top), "y2": float(bottom)})
 
 
 def horizontal(css: str, scale: Scale, start: float, end: float, y: float) -> Markup:
-    """Horizontal line from one value to another."""
     attributes = {"class": css, "x1": _percent(scale, start), "x2": _percent(scale, end), "y1": float(y), "y2": float(y)}
     return element("line", attributes)
 
 
 def rule(css: str, y: float) -> Markup:
-    """Horizontal line across the whole chart."""
+    """Draw a horizontal line across the whole chart."""
     return element("line", {"class": css, "x1": "0", "x2": "100%", "y1": float(y), "y2": float(y)})
 
 
 def error_bar(scale: Scale, value: float, error: float, top: float, height: float) -> Markup:
-    """Line from the lowest to the highest value that the error allows."""
+    """Draw a line from the lowest to the highest value that the error allows."""
     low, high, middle = value - error, value + error, top + height / 2
     return element(
         "g",
@@ -169,14 +148,13 @@ def error_bar(scale: Scale, value: float, error: float, top: float, height: floa
 
 
 def dot(css: str, scale: Scale, value: float, y: float, radius: float = 2.5) -> Markup:
-    """Dot at a value."""
     return element("circle", {"class": css, "cx": _percent(scale, value), "cy": float(y), "r": float(radius)})
 
 
 def step_area(css: str, scale: Scale, points: Sequence[tuple[float, float]], highest: float, height: float) -> Markup:
-    """Area below a stepped line, for a stretched drawing.
+    """Draw the area below a stepped line, for a stretched drawing.
 
-    :param points: start of each step and its level, which lasts until the next step, or the end.
+    :param points: start and level of each step, which lasts until the next step or the end.
     :param highest: level at the top of the drawing.
     """
     parts = ["M0 %s" % number(height)]
@@ -187,7 +165,7 @@ def step_area(css: str, scale: Scale, points: Sequence[tuple[float, float]], hig
 
 
 def step_line(css: str, scale: Scale, points: Sequence[tuple[float, float]], highest: float, height: float) -> Markup:
-    """Stepped line, for a stretched drawing; its parameters are those of :func:`step_area`."""
+    """Draw a stepped line, with the parameters of :func:`step_area`."""
     if not points:
         return Markup()
     parts: list[str] = []
@@ -198,13 +176,10 @@ def step_line(css: str, scale: Scale, points: Sequence[tuple[float, float]], hig
     return element("path", {"class": css, "d": "".join(parts)})
 
 
-# Texts.
-
-
 def text(css: str, scale: Scale, value: float, y: float, words: str, *, before: bool | None = None, shift: float = 0.0) -> Markup:
-    """Text at a value.
+    """Draw text at a value.
 
-    :param before: whether it ends at the value rather than begins there; None: if it would run out of the chart otherwise.
+    :param before: whether it ends at the value instead of beginning there; None to decide by the available room.
     :param shift: pixels between the value and the text.
     """
     ends = scale.fraction(value) > 0.6 if before is None else before
@@ -219,12 +194,12 @@ def text(css: str, scale: Scale, value: float, y: float, words: str, *, before: 
 
 
 def margin_label(css: str, y: float, words: str) -> Markup:
-    """Text at the right edge of a :func:`margin`."""
+    """Draw text at the right edge of a :func:`margin`."""
     return element("text", {"class": css, "x": "100%", "y": float(y), "text_anchor": "end"}, words)
 
 
 def tick_labels(scale: Scale, labels: Sequence[tuple[float, str]], y: float) -> Markup:
-    """Labels of ticks; those at the ends stay inside of the chart. Most are minor: a narrow screen leaves them out."""
+    """Label ticks; labels at the ends stay inside the chart. Most are minor: a narrow screen leaves them out."""
     made = []
     step = -(-len(labels) // 3)
     for at, (value, label) in enumerate(labels):

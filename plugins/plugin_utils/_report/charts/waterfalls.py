@@ -1,7 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Waterfall charts: the reboots of single hosts, phase by phase."""
+"""Waterfall charts: reboots of single hosts, phase by phase."""
 
 from __future__ import annotations
 
@@ -20,9 +19,9 @@ from .layout import NAMED_ROWS
 from .scale import Scale
 from .svg import Bar
 
-# Each host of a fleet of so many has a chart.
+# In a fleet up to this size each host has a chart.
 _MOST_WATERFALLS = 12
-# For larger fleets: how many failed hosts, how many of the slowest, and how many host classes with a typical host each.
+# In larger fleets: numbers of failed hosts, of slowest hosts, and of host classes with a typical host each.
 _FAILED = 5
 _SLOWEST = 5
 _TYPICAL = 12
@@ -33,10 +32,7 @@ _SERVING = frozenset(("stage", "drain"))
 
 @dataclass(frozen=True)
 class WaterfallRow:
-    """Name of a phase beside its bar.
-
-    :ivar source: instrument that measured it.
-    """
+    """Name of a phase beside its bar, and the instrument that measured it."""
 
     title: str
     css: str
@@ -47,7 +43,7 @@ class WaterfallRow:
 class Waterfall:
     """Phases of the reboot of one host.
 
-    :ivar why: why just this host is shown.
+    :ivar why: reason why this host is shown.
     :ivar about: remarks on the host.
     :ivar measured: whether the host has a timeline; without one, the phases are those that the controller saw.
     """
@@ -66,7 +62,7 @@ class _Piece:
     """Bar of a waterfall.
 
     :ivar serving: whether the host still serves.
-    :ivar inner: whether it is a part of another phase.
+    :ivar inner: whether another phase contains it.
     """
 
     title: str
@@ -81,12 +77,12 @@ class _Piece:
 
 
 def waterfalls(run: RunReport) -> list[Waterfall]:
-    """Charts of all hosts of a small fleet; of failed, slowest and typical hosts of a large one."""
+    """Draw all hosts of a small fleet; failed, slowest and typical hosts of a large one."""
     return [made for host, why in _chosen(run.hosts) if (made := _waterfall(host, why)) is not None]
 
 
 def _chosen(hosts: Sequence[HostReport]) -> list[tuple[HostReport, str]]:
-    """Hosts that are shown, and why."""
+    """Choose the hosts to show, and say why."""
     with_outage = sorted((host for host in hosts if host.state.outage_ms is not None), key=_outage_ms, reverse=True)
     failed = [host for host in hosts if host.status == "failed" and host.stretches]
     if len(hosts) <= _MOST_WATERFALLS:
@@ -114,7 +110,7 @@ def _waterfall(host: HostReport, why: str) -> Waterfall | None:
         return None
     begin_s = min(piece.start_s for piece in [each for each in pieces if not each.serving] or pieces)
     end_s = max(piece.end_s for piece in pieces)
-    # Pieces long before the reboot would leave it no room.
+    # Pieces long before the reboot would squeeze it.
     early = [piece for piece in pieces if piece.end_s <= begin_s and begin_s - piece.start_s > (end_s - begin_s) / 2]
     pieces = [piece for piece in pieces if piece not in early]
     start_s = min(piece.start_s for piece in pieces)
@@ -158,7 +154,7 @@ def _drawn(piece: _Piece, scale: Scale, top: float) -> list[Markup]:
     drawn = [svg.one_bar(piece.css, scale, Bar(piece.start_s, piece.end_s, top + inset, height), title)]
     if piece.error_s:
         drawn.append(svg.error_bar(scale, piece.end_s, piece.error_s, top + inset, height))
-    # Behind the bar; before it where there is no room behind; and on the bar where there is no room on either side.
+    # Behind the bar if there is room, else before it, else on it.
     end_s = piece.end_s + piece.error_s
     late = scale.fraction(end_s) > 0.6
     at_s = end_s if not late or scale.fraction(piece.start_s) < 0.35 else piece.start_s
@@ -167,7 +163,7 @@ def _drawn(piece: _Piece, scale: Scale, top: float) -> list[Markup]:
 
 
 def _systems(timeline: RebootTimeline, scale: Scale, height: float) -> Markup:
-    """Backgrounds of the old system and of the new one."""
+    """Shade the old system and the new one."""
     spans = {span.name: span for span in timeline.spans}
     new = spans.get("kernel")
     if new is None:
@@ -182,7 +178,6 @@ def _systems(timeline: RebootTimeline, scale: Scale, height: float) -> Markup:
 
 
 def _measured(timeline: RebootTimeline) -> list[_Piece]:
-    """Outages and phases of a timeline."""
     pieces = [
         _Piece(
             title="Down, by %s" % clean(outage.seen_by),
