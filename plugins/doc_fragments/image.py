@@ -14,19 +14,25 @@ options:
   kernel:
     description:
       - The kernel to boot.
+      - V(default) is the kernel of the bootloader's default entry, with the initrds and the command line of that entry: what a
+        reboot through firmware would boot. Where that entry can't be told, V(newest) with the running kernel's command line
+        takes its place, and the risk C(ENTRY_UNKNOWN) says so.
       - V(newest) is the newest one in C(/boot) of the running flavour (C(cloud-amd64), C(generic), C(+debug)), or the newest of
         all if none has that flavour.
       - V(running) is the installed kernel of the running release.
       - Otherwise an installed release, as C(uname -r) prints it, or the absolute path of a bzImage.
     type: str
-    default: newest
+    default: default
   initrd:
-    description: Absolute path of the initrd to boot, or V(none) for kernels that need none. If omitted, the initrd next to the
-      kernel, which has to exist.
+    description:
+      - Absolute path of the initrd to boot, or V(none) for kernels that need none.
+      - If omitted, the initrds of the default entry, joined in order, if the kernel is the one of that entry. For any other
+        kernel it is the initrd next to it, which has to exist.
     type: str
   cmdline:
     description:
-      - The kernel command line. If omitted, that of the running kernel.
+      - The kernel command line. If omitted, that of the bootloader's default entry. The note C(ENTRY_CHANGES) lists the
+        arguments that it adds to and removes from the running kernel's.
       - Arguments that earlier loaders added for themselves (C(BOOT_IMAGE=), C(initrd=)), or that this collection added for an
         earlier boot, are removed, so that the line does not grow from kexec to kexec.
       - Always appended are a random token, which later proves that this image booted, the number of kexecs since firmware last
@@ -34,8 +40,14 @@ options:
         panic lead to a reset. The whole line is limited to 2047 bytes.
     type: dict
     suboptions:
+      base:
+        description: Line to start from, that of the bootloader's default entry or the running kernel's. The latter also where the
+          default entry can't be told.
+        type: str
+        choices: [entry, running]
+        default: entry
       replace:
-        description: Line to start from instead of the running kernel's.
+        description: Line to start from instead of either.
         type: str
       remove:
         description:

@@ -36,7 +36,7 @@ options:
     choices: [present, absent]
     default: present
   release:
-    description: Release of the kernel, as C(uname -r) prints it. If omitted, the newest installed kernel of the running flavour.
+    description: Release of the kernel, as C(uname -r) prints it. If omitted, that of the bootloader's default entry.
     type: str
   initrd:
     description:
@@ -98,7 +98,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Prepare the newest kernel for a fast reboot
+- name: Prepare the default kernel for a fast reboot
   fleet.kexec.fast_image:
   become: true
 

@@ -45,7 +45,7 @@ def needed_bytes(kernel: Path) -> int:
 
 def candidate(files: HostFiles) -> Candidate:
     """The kernel to work on."""
-    return read_candidate(files, X86_64, KERNEL, INITRD, "")
+    return read_candidate(files, X86_64, KERNEL, [INITRD], "")
 
 
 def build(files: HostFiles) -> None:
@@ -58,7 +58,7 @@ def prepare(files: HostFiles) -> None:
     fast = candidate(files).fast
     if fast is None or X86_64.fast is None:
         raise SystemExit("there is no fast image to make ready")
-    with prepared(files, ImagePreparation(fast, X86_64.fast, INITRD, check=True, kaslr=True), os.urandom):
+    with prepared(files, ImagePreparation(fast, X86_64.fast, (INITRD,), check=True, kaslr=True), os.urandom):
         pass
 
 

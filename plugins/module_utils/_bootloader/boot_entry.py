@@ -36,8 +36,10 @@ class BootChoice:
     :ivar entry: default entry; None if it can't be told.
     :ivar unknown: why it can't be told; empty if it can.
     :ivar one_shot: wish for the next boot only, with the place where it is set; empty if there is none.
+    :ivar elsewhere: why the running system is not the one that the bootloader would boot again; empty if it is.
     """
 
     entry: Optional[DefaultEntry]
     unknown: str = ""
     one_shot: str = ""
+    elsewhere: str = ""

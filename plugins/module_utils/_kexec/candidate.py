@@ -8,11 +8,11 @@ import hashlib
 import mmap
 import os
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import Optional, Sequence, Tuple
 
 from .._arch.interface import Architecture
 from .._cmdline import early_words
-from .._host.fast_images import INITRD, Digest, FastImage, directory_of, read_fast_image
+from .._host.fast_images import INITRD, FastImage, directory_of, read_fast_image
 from .._host.files import HostFiles
 from .._image.errors import ImageError
 from .._image.kernel_file import KernelFile
@@ -24,7 +24,7 @@ from .preferences import FAST
 
 @dataclass(frozen=True)
 class Candidate:
-    """Kernel with its initrd and its fast image.
+    """Kernel with its initrds and its fast image.
 
     :ivar payload_format: compression of the payload; empty if unknown.
     :ivar unpacked_bytes: size of the unpacked payload; 0 if unknown.
@@ -36,7 +36,7 @@ class Candidate:
     architecture: Architecture
     kernel: str
     header: KernelFile
-    initrd: Optional[str]
+    initrds: Tuple[str, ...]
     initrd_bytes: int
     payload_format: str
     unpacked_bytes: int
@@ -44,14 +44,17 @@ class Candidate:
     fast: Optional[FastImage]
     fast_obstacle: Optional[Reason]
 
-    def initrd_of(self, image: str) -> Optional[str]:
-        """Path of the initrd to load with an image (C(fast) or C(bzimage))."""
-        uncompressed = self._uncompressed_initrd(image)
-        return os.path.join(directory_of(self.header.release), INITRD) if uncompressed else self.initrd
+    def initrds_of(self, image: str) -> Tuple[str, ...]:
+        """Paths of the initrds to load with an image (C(fast) or C(bzimage)), in order."""
+        copied = self._uncompressed(image)
+        copy = os.path.join(directory_of(self.header.release), INITRD)
+        return tuple(copy if path == copied else path for path in self.initrds)
 
     def initrd_bytes_of(self, image: str) -> int:
-        uncompressed = self._uncompressed_initrd(image)
-        return uncompressed.size_bytes if uncompressed else self.initrd_bytes
+        source, copy = (self.fast.initrd_source, self.fast.initrd) if self.fast else (None, None)
+        if source is None or copy is None or not self._uncompressed(image):
+            return self.initrd_bytes
+        return self.initrd_bytes - source.size_bytes + copy.size_bytes
 
     def segment_bytes_of(self, image: str) -> int:
         """Memory that the loaded kernel takes; most of it is empty for a compressed kernel."""
@@ -62,11 +65,10 @@ class Candidate:
     def file_bytes_of(self, image: str) -> int:
         return self.fast.image.size_bytes if image == FAST and self.fast is not None else self.header.file_bytes
 
-    def _uncompressed_initrd(self, image: str) -> Optional[Digest]:
-        # The uncompressed copy replaces only the initrd it was made from; any other is loaded as it is.
-        if image != FAST or self.fast is None or self.fast.initrd_source is None or self.fast.initrd_source.path != self.initrd:
-            return None
-        return self.fast.initrd
+    def _uncompressed(self, image: str) -> Optional[str]:
+        """Path of the initrd that a fast image has an uncompressed copy of; None if it is not among these."""
+        source = self.fast.initrd_source if image == FAST and self.fast is not None else None
+        return source.path if source is not None and source.path in self.initrds else None
 
 
 def digest_of_file(path: str) -> str:
@@ -82,8 +84,8 @@ def map_file(descriptor: int) -> memoryview:
     return memoryview(mmap.mmap(descriptor, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE))
 
 
-def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, initrd: Optional[str], cmdline: str) -> Candidate:
-    """Read a kernel, its initrd and its fast image.
+def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, initrds: Sequence[str], cmdline: str) -> Candidate:
+    """Read a kernel, its initrds and its fast image.
 
     :param cmdline: command line that the kernel would get.
     :raises KexecError: C(KERNEL_NOT_FOUND).
@@ -105,13 +107,13 @@ def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, in
     if fast is None or architecture.fast is None:
         obstacle: Optional[Reason] = reason("FAST_IMAGE_MISSING", "no fast image of %s is installed" % (header.release or kernel))
     else:
-        obstacle = _staleness(fast, files, kernel, content, initrd, stub_sha256=architecture.fast.stub_sha256)
+        obstacle = _staleness(fast, files, kernel, content, initrds, stub_sha256=architecture.fast.stub_sha256)
     return Candidate(
         architecture=architecture,
         kernel=kernel,
         header=header,
-        initrd=initrd,
-        initrd_bytes=os.path.getsize(files.path(initrd)) if initrd else 0,
+        initrds=tuple(initrds),
+        initrd_bytes=sum(files.size_bytes(initrd) or 0 for initrd in initrds),
         payload_format=payload_format,
         unpacked_bytes=unpacked_bytes,
         decompressor_args=tuple(word for word in early_words(cmdline) if word in architecture.decompressor_args),
@@ -131,9 +133,9 @@ def payload_format(files: HostFiles, architecture: Architecture, kernel: str) ->
 
 
 def _staleness(
-    fast: FastImage, files: HostFiles, kernel: str, content: memoryview, initrd: Optional[str], *, stub_sha256: str
+    fast: FastImage, files: HostFiles, kernel: str, content: memoryview, initrds: Sequence[str], *, stub_sha256: str
 ) -> Optional[Reason]:
-    """Why a fast image does not match a kernel and its initrd; None if it does."""
+    """Why a fast image does not match a kernel and its initrds; None if it does."""
     if fast.source.size_bytes != len(content) or fast.source.sha256 != hashlib.sha256(content).hexdigest():
         return reason("FAST_IMAGE_STALE", "the fast image of %s was made from another kernel than %s" % (fast.release, kernel))
     if fast.stub_sha256 != stub_sha256:
@@ -142,6 +144,6 @@ def _staleness(
         if digest is not None and files.size_bytes(digest.path) != digest.size_bytes:
             return reason("FAST_IMAGE_DAMAGED", "%s differs from its manifest" % digest.path)
     source = fast.initrd_source
-    if source is not None and source.path == initrd and source.sha256 != digest_of_file(files.path(initrd)):
-        return reason("FAST_IMAGE_STALE", "the initrd %s has changed since the fast image was made" % initrd)
+    if source is not None and source.path in initrds and source.sha256 != digest_of_file(files.path(source.path)):
+        return reason("FAST_IMAGE_STALE", "the initrd %s has changed since the fast image was made" % source.path)
     return None

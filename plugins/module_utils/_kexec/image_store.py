@@ -85,11 +85,12 @@ class ImageStore:
         if not _RELEASE.fullmatch(candidate.header.release):
             raise ImageError("KERNEL_INVALID", "%s has the release %r" % (candidate.kernel, candidate.header.release))
         payload = payload_of(self._read(candidate.kernel), candidate.header, candidate.kernel)
-        if initrd_mode == UNCOMPRESSED and candidate.initrd is None:
-            raise KexecError("INITRD_NOT_FOUND", "there is no initrd beside %s" % candidate.kernel)
+        if initrd_mode == UNCOMPRESSED and not candidate.initrds:
+            raise KexecError("INITRD_NOT_FOUND", "%s has no initrd" % candidate.kernel)
         self._unpacker.check(payload.format)
-        if initrd_mode == UNCOMPRESSED and candidate.initrd is not None:
-            _begin, kind = split_initrd(self._read(candidate.initrd), candidate.initrd)
+        if initrd_mode == UNCOMPRESSED:
+            main = candidate.initrds[-1]
+            _begin, kind = split_initrd(self._read(main), main)
             self._unpacker.check(kind)
         # The unpacked kernel, and the memory of the tool that unpacks it.
         needed = 2 * payload.unpacked_bytes
@@ -163,18 +164,22 @@ class ImageStore:
         return Built(fast, unpack_ms)
 
     def _build_initrd(self, candidate: Candidate, directory: str, mode: str) -> Tuple[Optional[Digest], Optional[Digest]]:
-        """Write the uncompressed initrd; return its digest and its source's, or None twice if it is kept as it is."""
+        """Write the uncompressed initrd; return its digest and its source's, or None twice if it is kept as it is.
+
+        Of several initrds it is the last: those before it hold microcode or ACPI tables, which are not compressed.
+        """
         path = os.path.join(directory, INITRD)
-        if mode != UNCOMPRESSED or candidate.initrd is None:
+        if mode != UNCOMPRESSED or not candidate.initrds:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._files.path(path))
             return None, None
-        packed = self._read(candidate.initrd)
-        parts = uncompress_initrd(packed, self._unpacker, _INITRD_MAX_BYTES, candidate.initrd)
+        main = candidate.initrds[-1]
+        packed = self._read(main)
+        parts = uncompress_initrd(packed, self._unpacker, _INITRD_MAX_BYTES, main)
         self._check_space(sum(map(len, parts)))
         return (
             self._write(path, *parts),
-            Digest(candidate.initrd, len(packed), hashlib.sha256(packed).hexdigest()),
+            Digest(main, len(packed), hashlib.sha256(packed).hexdigest()),
         )
 
     def _read(self, path: str) -> memoryview:

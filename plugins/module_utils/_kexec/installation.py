@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from .._arch.architectures import architecture_of
+from .._bootloader.default_entry import read_default_entry
 from .._host.facts import HostFacts
 from .._host.fast_images import FastImage, read_fast_image
 from .._host.files import HostFiles
-from .._host.installed import find_initrd
 from .._host.throughput import PATH as THROUGHPUT_PATH
 from .._paths import CONFIG_FILE, STATE_DIRECTORY
+from .boot_source import find_source
 from .candidate import Candidate, read_candidate
 from .errors import KexecError
 from .host_files import COMMAND_PATH, WantedFile, differs, ensure, hook_files
@@ -24,14 +25,15 @@ from .lock import exclusive
 from .measurement import measure, with_unpacking, write_throughput
 from .policy import render_policy
 from .preferences import Preferences, render_preferences
-from .staging import NEWEST, current_record, find_kernel
+from .requests import DEFAULT, StagingRequest
+from .staging import current_record
 
 
 @dataclass(frozen=True)
 class WantedInstallation:
     """Desired installation.
 
-    :ivar release: release of the kernel; None for the newest, or to remove the images of all.
+    :ivar release: release of the kernel; None for that of the default entry, or to remove the images of all.
     :ivar initrd_mode: C(keep) or C(uncompressed).
     :ivar command: content of the host's command; None for no command.
     :ivar defaults: the host's own preferences; None to leave them alone.
@@ -129,18 +131,17 @@ class Installation:
         )
 
     def candidate(self, release: Optional[str]) -> Candidate:
-        """Read the installed kernel of a release, or the newest.
+        """Read the installed kernel of a release, or that of the default entry.
 
         :raises KexecError: C(KERNEL_NOT_FOUND) or C(NO_KERNEL).
         :raises ImageError: the kernel is invalid.
         """
         if release is not None and "/" in release:
             raise KexecError("KERNEL_NOT_FOUND", "%s is not the release of an installed kernel" % release)
-        kernel = find_kernel(release or NEWEST, self._facts, self._files)
         running = self._facts.kernel
-        return read_candidate(
-            self._files, architecture_of(running.machine), kernel, find_initrd(self._files, kernel), running.cmdline
-        )
+        request = StagingRequest(kernel=release or DEFAULT)
+        source = find_source(request, self._facts.installed, running, self._files, read_default_entry(self._files))
+        return read_candidate(self._files, architecture_of(running.machine), source.kernel, source.initrds, source.line)
 
     def apply(self, change: InstallationPlan, wanted: WantedInstallation) -> Optional[FastImage]:
         """Apply a plan and return the image that was built, if any.

@@ -30,9 +30,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools imp
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.lock import exclusive
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy, read_policy
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences, read_preferences
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import StagingRequest
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
     Stager,
-    StagingRequest,
     current_record,
     plan,
     stage_planned,
@@ -78,7 +78,7 @@ class Host:
 
     @property
     def candidate(self) -> Candidate:
-        return read_candidate(self.files, X86_64, KERNEL, INITRD, "")
+        return read_candidate(self.files, X86_64, KERNEL, [INITRD], "")
 
     def facts(self) -> HostFacts:
         facts = gather(self.files, self.run)
@@ -123,7 +123,7 @@ def test_building(host: Host) -> None:
 def test_an_architecture_without_fast_images(host: Host) -> None:
     host.build()
     without = replace(X86_64, fast=None)
-    candidate = read_candidate(host.files, without, KERNEL, INITRD, "")
+    candidate = read_candidate(host.files, without, KERNEL, [INITRD], "")
     assert candidate.fast is None
     assert candidate.fast_obstacle is not None and candidate.fast_obstacle.code == "FAST_IMAGE_MISSING"
     assert code_of(host.store.check, candidate, KEEP, 1 << 40) == "ARCH_UNSUPPORTED"

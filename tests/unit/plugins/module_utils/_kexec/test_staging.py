@@ -20,9 +20,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import Edits
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import parse_record
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import StagingRequest
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
     Stager,
-    StagingRequest,
     current_record,
     plan,
 )
