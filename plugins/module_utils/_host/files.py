@@ -18,10 +18,12 @@ class HostFiles:
         """Real location of an absolute path of the host."""
         return os.path.join(self.root, path.lstrip("/"))
 
-    def read_bytes(self, path: str, limit: int = -1) -> Optional[bytes]:
-        """Read a file's first C(limit) bytes, or all. Never reads ahead: some files are device registers. None on error."""
+    def read_bytes(self, path: str, limit: int = -1, offset: int = 0) -> Optional[bytes]:
+        """Read C(limit) bytes of a file from C(offset), or all. Never reads ahead: some files are device registers. None on error."""
         try:
             with open(self.path(path), "rb", buffering=0) as stream:
+                if offset:
+                    stream.seek(offset)
                 return stream.read(limit)
         except OSError:
             return None
