@@ -97,7 +97,7 @@ def _handover(cmdline: str, config: Dict[str, str]) -> bool:
 def read_running_kernel(files: HostFiles, machine: str) -> RunningKernel:
     """Read the running kernel from C(/proc) and C(/sys); only C(machine), from uname(2), is in no file."""
     release = files.read_text("/proc/sys/kernel/osrelease") or ""
-    cmdline = files.read_text("/proc/cmdline") or ""
+    cmdline = files.read_line("/proc/cmdline") or ""
     config = read_config(files, release)
     loaded = files.read_int("/sys/kernel/kexec_loaded")
     return RunningKernel(

@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional
 
 from .._arch.architectures import architecture_of
 from .._arch.interface import StubStamps
+from .._cmdline import printable
 from .._command import Runner
 from .._host.boot_history import Timeline, read_history
 from .._host.facts import HostFacts, gather
@@ -160,7 +161,7 @@ def _present_kernel(kernel: RunningKernel) -> Dict[str, Any]:
     return {
         "release": kernel.release,
         "machine": kernel.machine,
-        "cmdline": kernel.cmdline,
+        "cmdline": printable(kernel.cmdline),
         "lockdown": kernel.lockdown,
         "signed_images_only": kernel.signed_images_only,
         "kexec_load_disabled": kernel.load_disabled,
