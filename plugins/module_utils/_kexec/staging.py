@@ -120,7 +120,7 @@ def plan(request: StagingRequest, facts: HostFacts, files: HostFiles) -> Staging
         raise KexecError(obstacle.code, obstacle.message)
     kernel_path = find_kernel(request.kernel, facts, files)
     preferences = read_preferences(files).override(request.preferences)
-    cmdline = base_line(facts.kernel.cmdline, request.edits)
+    cmdline = base_line(facts.kernel.passed_cmdline, request.edits)
     kernel, architecture = facts.kernel, architecture_of(facts.kernel.machine)
     initrd_path = check_initrd(request.initrd, kernel_path, files)
     candidate = read_candidate(files, architecture, kernel_path, initrd_path, cmdline)

@@ -273,6 +273,16 @@ def test_the_record_is_its_owners_alone_and_no_link_is_followed(host: Host, tmp_
     assert bystander.read_text() == "mine\n"
 
 
+def test_what_the_kernel_adds_by_itself_is_not_passed_to_the_next(host: Host) -> None:
+    config = Path(host.files.path("/boot/config-" + RELEASE))
+    config.write_text(config.read_text() + 'CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE="earlyprintk"\n')
+    Path(host.files.path("/proc/bootconfig")).write_text(
+        'kernel.console = "ttyS0"\n# Parameters from bootloader:\n# ro bootconfig\n'
+    )
+    Path(host.files.path("/proc/cmdline")).write_text("console=ttyS0 earlyprintk ro bootconfig\n")
+    assert plan(StagingRequest(), host.facts(), host.files).image.cmdline == "ro bootconfig"
+
+
 LATIN_1 = b"root=LABEL=caf\xe9 ro vendor=\xc3\xa9"
 
 
