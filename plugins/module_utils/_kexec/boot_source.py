@@ -10,6 +10,7 @@ from typing import List, Optional, Sequence, Tuple
 
 from .._arch.architectures import architecture_of
 from .._bootloader.boot_entry import BootChoice, DefaultEntry
+from .._cmdline import printable
 from .._host.files import HostFiles
 from .._host.installed import InstalledKernel, find_initrd, newest
 from .._host.kernel import RunningKernel
@@ -49,7 +50,7 @@ def find_source(
         # Whatever the kernel was named by, these belong to it.
         from_entry = entry
     initrds = _initrds(request.initrd, kernel, from_entry, files)
-    line = entry.cmdline if entry is not None and request.base == ENTRY else running.cmdline
+    line = entry.cmdline if entry is not None and request.base == ENTRY else running.passed_cmdline
     return BootSource(kernel, initrds, line)
 
 
@@ -145,12 +146,12 @@ def line_changes(running: str, line: str) -> LineChanges:
 
 def entry_changes(running: RunningKernel, release: str, line: str) -> List[Reason]:
     """Note on what changes against the running system; empty if nothing does."""
-    changes = line_changes(running.cmdline, line)
+    changes = line_changes(running.passed_cmdline, line)
     said = []
     if release and release != running.release:
         said.append("the kernel changes from %s to %s" % (running.release, release))
     if changes.added:
-        said.append("arguments are added: " + " ".join(changes.added))
+        said.append("arguments are added: " + printable(" ".join(changes.added)))
     if changes.removed:
-        said.append("arguments are removed: " + " ".join(changes.removed))
+        said.append("arguments are removed: " + printable(" ".join(changes.removed)))
     return [reason("ENTRY_CHANGES", "; ".join(said))] if said else []

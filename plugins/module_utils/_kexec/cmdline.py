@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Sequence
 
-from .._cmdline import Argument, check_cmdline, early_words, parse_cmdline
+from .._cmdline import Argument, check_cmdline, early_words, encode, parse_cmdline
 from .._one_boot_args import KEXECS_NAME, NO_KASLR, ONE_BOOT_ARGS, TOKEN_NAME, lasting_arguments
 from .errors import KexecError
 
@@ -80,6 +80,6 @@ def check_length(line: str, max_bytes: int, kernel_max_bytes: int) -> None:
     :raises KexecError: C(CMDLINE_TOO_LONG).
     """
     limit = min(kernel_max_bytes or max_bytes, max_bytes)
-    length = len(line.encode("utf-8"))
+    length = len(encode(line))
     if length > limit:
         raise KexecError("CMDLINE_TOO_LONG", "the command line has %d bytes; at most %d are possible" % (length, limit))

@@ -12,6 +12,7 @@ from .._arch.architectures import architecture_of
 from .._arch.interface import StubStamps
 from .._bootloader.boot_entry import BootChoice
 from .._bootloader.default_entry import read_default_entry
+from .._cmdline import printable
 from .._command import Runner
 from .._host.boot_history import Timeline, read_history
 from .._host.facts import HostFacts, gather
@@ -52,16 +53,16 @@ def _present_plan(planned: StagingPlan) -> Dict[str, Any]:
 
 def _present_entry(boot: BootChoice, kernel: RunningKernel) -> Dict[str, Any]:
     entry = boot.entry
-    changes = line_changes(kernel.cmdline, entry.cmdline) if entry else None
+    changes = line_changes(kernel.passed_cmdline, entry.cmdline) if entry else None
     return {
         "kernel": entry.kernel if entry else None,
         "initrds": list(entry.initrds) if entry else [],
-        "cmdline": entry.cmdline if entry else None,
-        "title": entry.title if entry else None,
+        "cmdline": printable(entry.cmdline) if entry else None,
+        "title": printable(entry.title) if entry else None,
         "bootloader": entry.bootloader if entry else None,
         "source": entry.source if entry else None,
-        "added": list(changes.added) if changes else [],
-        "removed": list(changes.removed) if changes else [],
+        "added": [printable(each) for each in changes.added] if changes else [],
+        "removed": [printable(each) for each in changes.removed] if changes else [],
         "unknown": boot.elsewhere or boot.unknown or None,
         "one_shot": boot.one_shot or None,
     }
@@ -192,7 +193,7 @@ def _present_kernel(kernel: RunningKernel) -> Dict[str, Any]:
     return {
         "release": kernel.release,
         "machine": kernel.machine,
-        "cmdline": kernel.cmdline,
+        "cmdline": printable(kernel.cmdline),
         "lockdown": kernel.lockdown,
         "signed_images_only": kernel.signed_images_only,
         "kexec_load_disabled": kernel.load_disabled,

@@ -13,6 +13,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Optional, Tuple
 
+from .._cmdline import printable
 from .._host.atomic import write_atomically
 from .._host.clocks import CycleClock
 from .._host.files import HostFiles
@@ -62,7 +63,7 @@ class StagedImage:
             "initrd": self.initrds[-1].path if self.initrds else None,
             "initrds": [each.path for each in self.initrds],
             "release": self.release,
-            "cmdline": self.cmdline,
+            "cmdline": printable(self.cmdline),
             "image": self.image,
             "loader": self.loader,
             "integrity": self.integrity,

@@ -129,7 +129,8 @@ def test_an_argument_within_quotes_of_another_is_not_ours() -> None:
 
 def test_length() -> None:
     check_length("x" * 2047, 2047, 0)
-    for line, limit in (("x" * 2048, 0), ("x" * 256, 255), ("é" * 200, 255)):
+    check_length("\udce9" * 255, 2047, 255)
+    for line, limit in (("x" * 2048, 0), ("x" * 256, 255), ("é" * 200, 255), ("\udce9" * 256, 255)):
         with pytest.raises(KexecError) as caught:
             check_length(line, 2047, limit)
         assert caught.value.reason.code == "CMDLINE_TOO_LONG"
