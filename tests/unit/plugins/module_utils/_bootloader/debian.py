@@ -36,6 +36,7 @@ entry() {
     printf "\tlinux\t/boot/vmlinuz-%s root=/dev/vda1 ro %s\n}\n" "$3" "$4"
 }
 {
+    printf 'if [ -s $prefix/grubenv ]; then\n  load_env\nfi\n'
     case $GRUB_DEFAULT in saved) chosen='${saved_entry}' ;; *) chosen=$GRUB_DEFAULT ;; esac
     printf 'if [ "${next_entry}" ] ; then\n   set default="${next_entry}"\nelse\n   set default="%s"\nfi\n' "$chosen"
     echo '### BEGIN /etc/grub.d/10_linux ###'
