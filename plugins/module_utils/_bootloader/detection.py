@@ -42,7 +42,7 @@ _GRUB = "GRUB"
 
 # Bootloaders by the beginning of what they say of themselves.
 _INFOS = (("systemd-boot", SYSTEMD_BOOT), (_GRUB, _GRUB), (REFIND, REFIND), (LIMINE, LIMINE))
-# Bootloaders by the file that the firmware started, in lower case. EFI\\BOOT\\BOOTX64.EFI may be a copy of any of them.
+# Bootloaders by the file that the firmware started, in lower case. C(EFI/BOOT/BOOTX64.EFI) may be a copy of any of them.
 _PROGRAMS = (
     (re.compile(r".*\\refind[^\\]*\.efi"), REFIND),
     (re.compile(r".*\\(?:limine[^\\]*\.efi|limine\\[^\\]*\.efi)"), LIMINE),
@@ -51,7 +51,10 @@ _PROGRAMS = (
     (re.compile(r"(?!\\efi\\boot\\).*\\(?:shim|grub)[^\\]*\.efi"), _GRUB),
     (re.compile(r".*\\(?:vmlinuz|vmlinux|bzimage|linux)[^\\]*|\\efi\\linux\\[^\\]*\.efi"), EFI_STUB),
 )
+# Paths below these directories show that a bootloader is installed.
 _ESPS = ("/efi", "/boot/efi", "/boot")
+_EFI_MARKS = ((REFIND, "EFI/refind"), (ZFS_BOOT_MENU, "EFI/ZBM"), (ZFS_BOOT_MENU, "EFI/zfsbootmenu"))
+_LIMINE_MARKS = ("limine.conf", "limine/limine.conf", "EFI/limine/limine.conf", "EFI/BOOT/limine.conf")
 
 
 def detect(files: HostFiles, run: Runner) -> Bootloader:
@@ -104,14 +107,17 @@ def _find(files: HostFiles) -> Dict[str, str]:
         if files.exists(path) and find_executable(tool, files.root) and not (better and find_executable(better, files.root)):
             found[name] = path
     if find_executable("bootctl", files.root):
-        found.update({SYSTEMD_BOOT: root + "/EFI/systemd" for root in _ESPS if files.exists(root + "/EFI/systemd")})
-    if files.exists("/sys/firmware/efi"):
-        for name, directory in ((REFIND, "EFI/refind"), (ZFS_BOOT_MENU, "EFI/ZBM"), (ZFS_BOOT_MENU, "EFI/zfsbootmenu")):
-            found.update({name: "%s/%s" % (root, directory) for root in _ESPS if files.exists("%s/%s" % (root, directory))})
+        for root in _ESPS:
+            if files.exists(root + "/EFI/systemd"):
+                found[SYSTEMD_BOOT] = root + "/EFI/systemd"
+    efi = files.exists("/sys/firmware/efi")
     for root in _ESPS:
-        for directory in ("", "/limine", "/EFI/limine", "/EFI/BOOT"):
-            if files.exists(root + directory + "/limine.conf"):
-                found[LIMINE] = root + directory + "/limine.conf"
+        for name, path in _EFI_MARKS:
+            if efi and files.exists("%s/%s" % (root, path)):
+                found[name] = "%s/%s" % (root, path)
+        for path in _LIMINE_MARKS:
+            if files.exists("%s/%s" % (root, path)):
+                found[LIMINE] = "%s/%s" % (root, path)
     for name, path in (
         (EXTLINUX, "/boot/extlinux/extlinux.conf"),
         (EXTLINUX, "/boot/syslinux/syslinux.cfg"),

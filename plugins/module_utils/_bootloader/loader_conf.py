@@ -54,7 +54,7 @@ def _last_pattern(values: Tuple[str, ...]) -> str:
 
 
 def matches(pattern: str, name: str) -> bool:
-    """Whether a pattern matches an entry's name: C(*), C(?), sets in brackets, and a backslash that takes the next one as it is."""
+    """Whether a pattern matches an entry's name. It may use C(*), C(?) and sets in brackets; a backslash escapes."""
     expression = _expression(pattern)
     return expression is not None and expression.fullmatch(name) is not None
 

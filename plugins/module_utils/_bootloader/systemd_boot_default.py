@@ -92,20 +92,16 @@ def _select(files: HostFiles, conf: LoaderConf, items: List[MenuItem]) -> Tuple[
 
 
 def _default_entry(files: HostFiles, partitions: BootPartitions, item: MenuItem) -> Tuple[Optional[DefaultEntry], str]:
-    """Default entry by its place in the menu, or why it can't be told what it boots."""
-    if item.kind == EFI:
-        return None, "the default entry %s starts the EFI program %s, not a Linux kernel" % (item.source, item.kernel)
-    if item.kind == URL:
-        return None, "the default entry %s loads its kernel from the network" % item.source
-    if item.extras:
-        return None, "the default entry %s has a line %s, which is not supported" % (item.source, item.extras[0])
-    # A plain kernel is read as one; the stub in a unified image decides on the rest.
-    if item.kind == LINUX and not is_unified(files.read_bytes(item.kernel, HEAD_BYTES) or b""):
+    """Default entry as an item of the menu describes it, or why it can't be told what it boots."""
+    # A plain kernel gets its initrds and arguments from the entry; a unified image brings its own.
+    unified = item.kind != LINUX or is_unified(files.read_bytes(item.kernel, HEAD_BYTES) or b"")
+    refusal = _refusal(item, unified)
+    if refusal:
+        return None, "the default entry %s %s" % (item.source, refusal)
+    if not unified:
         # It passes over empty initrds.
         initrds = tuple(path for path in item.initrds if files.size_bytes(path) != 0)
         return _made(item, initrds, item.options, unified=False), ""
-    if item.options or item.initrds:
-        return None, "the default entry %s gives arguments or initrds to a unified kernel image" % item.source
     add_on = _add_on(files, partitions, item.kernel)
     if add_on:
         return None, "the add-on %s changes what the default entry %s boots" % (add_on, item.source)
@@ -118,6 +114,19 @@ def _default_entry(files: HostFiles, partitions: BootPartitions, item: MenuItem)
     if section is not None:
         content = files.read_bytes(item.kernel, min(section.size_bytes, _CMDLINE_MAX_BYTES), section.offset) or b""
     return _made(item, (), _embedded_cmdline(content), unified=True), ""
+
+
+def _refusal(item: MenuItem, unified: bool) -> str:
+    """Explain why it can't be told what an entry boots; empty if it can."""
+    if item.kind == EFI:
+        return "starts the EFI program %s, not a Linux kernel" % item.kernel
+    if item.kind == URL:
+        return "loads its kernel from the network"
+    if item.extras:
+        return "has a line %s, which is not supported" % item.extras[0]
+    if unified and (item.options or item.initrds):
+        return "gives arguments or initrds to a unified kernel image"
+    return ""
 
 
 def _made(item: MenuItem, initrds: Tuple[str, ...], cmdline: str, *, unified: bool) -> DefaultEntry:

@@ -19,7 +19,10 @@ class HostFiles:
         return os.path.join(self.root, path.lstrip("/"))
 
     def read_bytes(self, path: str, limit: int = -1, offset: int = 0) -> Optional[bytes]:
-        """Read C(limit) bytes of a file from C(offset), or all. Never reads ahead: some files are device registers. None on error."""
+        """Read C(limit) bytes of a file from C(offset), or all; None on error.
+
+        Never reads ahead: some files are device registers.
+        """
         try:
             with open(self.path(path), "rb", buffering=0) as stream:
                 if offset:
