@@ -70,7 +70,7 @@ def _foreign_root(root: Optional[Mount], running: str) -> str:
     if kind in _IN_MEMORY:
         return "the root file system is in memory (%s), so a reboot may end in another system" % kind
     if kind in _LIVE:
-        return "the root file system is a %s, as of a live system, so a reboot may end in another system" % kind
+        return "the root file system is of type %s, as in a live system, so a reboot may end in another system" % kind
     if kind in _NETWORK:
         return "the root file system is on the network (%s), so this host may not boot from its disk" % kind
     arguments = parse_cmdline(running).kernel
