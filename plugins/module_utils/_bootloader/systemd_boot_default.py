@@ -36,9 +36,9 @@ _GENERATED = (
     "auto-reboot",
 )
 
-# Where the stub looks for more arguments, initrds and microcode.
-_ADD_ONS = "loader/addons"
-_ADD_ON_SUFFIX = ".addon.efi"
+# Files from which the stub takes more arguments, initrds and microcode, or makes an initrd: beside the image, and for all images.
+_COMPANIONS = (".addon.efi", ".cred", ".raw")
+_COMMON_COMPANIONS = (("loader/addons", ".addon.efi"), ("loader/credentials", ".cred"), ("loader/extensions", ".raw"))
 _CMDLINE_MAX_BYTES = 64 << 10
 
 
@@ -102,9 +102,9 @@ def _default_entry(files: HostFiles, partitions: BootPartitions, item: MenuItem)
         # It passes over empty initrds.
         initrds = tuple(path for path in item.initrds if files.size_bytes(path) != 0)
         return _made(item, initrds, item.options, unified=False), ""
-    add_on = _add_on(files, partitions, item.kernel)
-    if add_on:
-        return None, "the add-on %s changes what the default entry %s boots" % (add_on, item.source)
+    companion = _companion(files, partitions, item.kernel)
+    if companion:
+        return None, "%s adds to what the default entry %s boots" % (companion, item.source)
     try:
         image = parse_unified(files.read_bytes(item.kernel, HEAD_BYTES) or b"", files.size_bytes(item.kernel) or 0, item.kernel)
     except ImageError as error:
@@ -139,13 +139,14 @@ def _embedded_cmdline(content: bytes) -> str:
     return re.sub("[\x01-\x1f]", " ", text).strip(" ")
 
 
-def _add_on(files: HostFiles, partitions: BootPartitions, kernel: str) -> str:
-    """First add-on for a unified kernel image; empty if there is none."""
-    directories = [kernel + ".extra.d", *(os.path.join(root, _ADD_ONS) for root in partitions.roots)]
-    # The directory of an image with a count of tries is named without it.
-    directories.insert(1, re.sub(r"\+[0-9]+(-[0-9]+)?(?=\.efi$)", "", kernel, flags=re.IGNORECASE) + ".extra.d")
-    for directory in directories:
+def _companion(files: HostFiles, partitions: BootPartitions, kernel: str) -> str:
+    """First file that adds to a unified kernel image; empty if there is none."""
+    # The directory of an image with a count of tries may be named without it.
+    own = {kernel + ".extra.d": None, re.sub(r"\+[0-9]+(-[0-9]+)?(?=\.efi$)", "", kernel) + ".extra.d": None}
+    places = [(directory, suffix) for directory in own for suffix in _COMPANIONS]
+    places += [(os.path.join(root, directory), suffix) for root in partitions.roots for directory, suffix in _COMMON_COMPANIONS]
+    for directory, suffix in places:
         for name in files.listdir(directory):
-            if name.lower().endswith(_ADD_ON_SUFFIX):
+            if name.lower().endswith(suffix):
                 return os.path.join(directory, name)
     return ""

@@ -111,6 +111,8 @@ def test_another_system_than_the_entry_boots(root: Path, changes: dict[str, str]
 @pytest.mark.parametrize(
     "changes",
     [
+        # As composefs mounts it.
+        {ENTRY: "linux /vmlinuz\noptions ostree=/1\n", "/proc/cmdline": "ostree=/1", **mountinfo("overlay")},
         {ENTRY: "linux /vmlinuz\noptions rootflags=subvol=/@\n", **mountinfo("btrfs", "/@")},
         {"/proc/cmdline": LINE, **mountinfo("btrfs", "/@/.snapshots/1/snapshot")},
         {"/proc/cmdline": "root=UUID=1 ip=dhcp rd.neednet=1"},
