@@ -48,8 +48,8 @@ entry() {
             echo "submenu 'Advanced options' \$menuentry_id_option 'advanced' {"
         fi
         first=
-        entry "$GRUB_DISTRIBUTOR, with Linux $kernel" "$kernel-advanced" "$kernel" "$normal"
-        entry "$GRUB_DISTRIBUTOR, with Linux $kernel (recovery mode)" "$kernel-recovery" "$kernel" "single $GRUB_CMDLINE_LINUX"
+        entry "$GRUB_DISTRIBUTOR, with Linux $kernel" "gnulinux-$kernel-advanced" "$kernel" "$normal"
+        entry "$GRUB_DISTRIBUTOR, with Linux $kernel (recovery mode)" "gnulinux-$kernel-recovery" "$kernel" "single $GRUB_CMDLINE_LINUX"
     done | sed '/^submenu/,$ { /^submenu/! s/^/\t/ }'
     echo '}'
     echo '### END /etc/grub.d/10_linux ###'
