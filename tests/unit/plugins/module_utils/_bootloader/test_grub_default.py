@@ -313,9 +313,9 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
 def test_a_menu_with_hundreds_of_entries(tmp_path: Path) -> None:
     releases = ["6.12.%d-amd64" % number for number in range(300, 0, -1)]
     files = make_host(tmp_path, [ROOT], {GRUB: HEADER % "1>598" + debian_menu(releases, UUID)})
-    start = time.perf_counter()
+    start = time.process_time()
     assert chosen(files).kernel.endswith("6.12.1-amd64")
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 PIECES = [
