@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import posixpath
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Iterator, List, Optional
 
 from .._host.files import HostFiles
+from .._host.mounts import Mount, list_mounts
 
 # Names that stand for a GRUB device. A searched file system is C(fs-uuid/X) or C(label/X).
 HOST = "host"
@@ -21,45 +22,11 @@ CONFIG = "config"
 FS_UUID = "fs-uuid/"
 LABEL = "label/"
 
-_OCTAL = re.compile(r"\\([0-7]{3})")
 _UDEV_ESCAPE = re.compile(r"\\x([0-9a-fA-F]{2})")
 
 
 class PathUnknown(Exception):
     """Raised for a path whose file can't be found on the host."""
-
-
-@dataclass(frozen=True)
-class Mount:
-    """Mount of a file system.
-
-    :ivar device: C(major:minor), the same for all mounts of the file system.
-    :ivar root: directory of the file system that is mounted.
-    :ivar source: device node, if there is one.
-    """
-
-    device: str
-    root: str
-    point: str
-    fs_type: str
-    source: str
-
-
-def parse_mountinfo(text: str) -> List[Mount]:
-    mounts = []
-    for line in text.splitlines():
-        fields = line.split(" ")
-        if len(fields) < 10 or "-" not in fields[6:]:
-            continue
-        after = fields.index("-", 6)
-        if len(fields) > after + 2:
-            root, point, source = (_unescaped(each) for each in (fields[3], fields[4], fields[after + 2]))
-            mounts.append(Mount(fields[2], root, point, fields[after + 1], source))
-    return mounts
-
-
-def _unescaped(text: str) -> str:
-    return _OCTAL.sub(lambda match: chr(int(match.group(1), 8)), text)
 
 
 class BootPaths:
@@ -71,8 +38,7 @@ class BootPaths:
     def __init__(self, files: HostFiles, grub_cfg: str) -> None:
         self._files = files
         self._grub_cfg = grub_cfg
-        content = files.read_bytes("/proc/self/mountinfo") or b""
-        self._mounts = parse_mountinfo(content.decode("utf-8", "surrogateescape"))
+        self._mounts = list_mounts(files)
 
     def locate(self, device: str, path: str, relative: bool = False) -> str:
         """Find a path of a file system on the host; the file itself need not exist.
@@ -86,9 +52,9 @@ class BootPaths:
         mounts = [mount for mount in self._mounts if mount.device == self._device_of(device)]
         if not mounts:
             raise PathUnknown("the file system %s is not mounted" % device)
-        if relative and mounts[0].fs_type == "btrfs":
+        if relative and mounts[0].kind == "btrfs":
             # The default subvolume is the one mounted first, unless a rollback waits for the next boot.
-            mounts = [Mount(each.device, "/", each.point, each.fs_type, each.source) for each in mounts if each.point == "/"]
+            mounts = [replace(each, root="/") for each in mounts if each.point == "/"]
         # A bind mount of a single directory is the more specific one, but any shows the same file.
         for mount in sorted(mounts, key=lambda each: (len(each.point), each.point)):
             inside = _relative_to(path, mount.root)

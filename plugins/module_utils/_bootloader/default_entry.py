@@ -13,14 +13,34 @@ from .._host.efi_boot import asks_for_firmware_setup, read_boot_next
 from .._host.files import HostFiles
 from .._host.mounts import Mount, read_mounts
 from .boot_entry import BootChoice, DefaultEntry
-from .detection import SYSTEMD_BOOT, detect_name
+from .debian_grub import GRUB_CFG, GRUBENV, DebianGrub
+from .detection import GRUB2_CFG, GRUB2_MKCONFIG, GRUB_MKCONFIG, SYSTEMD_BOOT, detect_name
 from .errors import BootloaderError
+from .grub_default import read_grub_default
+from .grubby import Grubby
 from .systemd_boot_default import read_systemd_boot_default
 
+# On RHEL 8 with UEFI, GRUB's configuration is on the EFI system partition, and this link leads to it.
+_GRUB2_CFGS = ("/etc/grub2-efi.cfg", GRUB2_CFG)
+
+
+def _read_grub2(files: HostFiles, bootloader: str) -> BootChoice:
+    efi = files.exists("/sys/firmware/efi")
+    paths = [path for path in _GRUB2_CFGS if files.exists(path) and (efi or path == GRUB2_CFG)]
+    return read_grub_default(files, paths[0] if paths else GRUB2_CFG, "/boot/grub2/grubenv", bootloader)
+
+
+def _read_grub(files: HostFiles, bootloader: str) -> BootChoice:
+    return read_grub_default(files, GRUB_CFG, GRUBENV, bootloader)
+
+
 # Readers by the bootloader's name.
-_READERS: Dict[str, Callable[[HostFiles], BootChoice]] = {
-    SYSTEMD_BOOT: read_systemd_boot_default,
-    # GRUB's rows go here: read_grub_default for each name of a GRUB, with its grub.cfg and grubenv.
+_READERS: Dict[str, Callable[[HostFiles, str], BootChoice]] = {
+    DebianGrub.NAME: _read_grub,
+    GRUB_MKCONFIG: _read_grub,
+    Grubby.NAME: _read_grub2,
+    GRUB2_MKCONFIG: _read_grub2,
+    SYSTEMD_BOOT: lambda files, _bootloader: read_systemd_boot_default(files),
 }
 
 _IN_MEMORY = ("rootfs", "ramfs", "tmpfs")
@@ -51,7 +71,11 @@ def _read_choice(files: HostFiles) -> BootChoice:
     except BootloaderError as error:
         return BootChoice(None, error.reason.message)
     reader = _READERS.get(name)
-    return reader(files) if reader is not None else BootChoice(None, "this host boots by %s, whose entries are not read" % name)
+    return (
+        reader(files, name)
+        if reader is not None
+        else BootChoice(None, "this host boots by %s, whose entries are not read" % name)
+    )
 
 
 def _firmware_wishes(files: HostFiles) -> List[str]:

@@ -29,7 +29,7 @@ _SUPPORTED: Dict[str, Type[Bootloader]] = {each.NAME: each for each in (DebianGr
 # EFI variable by which a bootloader identifies itself. A reset clears it, so it describes the boot that led here.
 _LOADER_INFO = "LoaderInfo"
 
-_GRUB2_CFG = "/boot/grub2/grub.cfg"
+GRUB2_CFG = "/boot/grub2/grub.cfg"
 
 # Loader types that identify the bootloader in use; the settings of any other are elsewhere.
 _TELLING_LOADERS = (LOADER_EXTLINUX, LOADER_GRUB, LOADER_KEXEC)
@@ -100,9 +100,9 @@ def _find(files: HostFiles) -> Dict[str, str]:
     for name, path, tool, better in (
         (DebianGrub.NAME, GRUB_CFG, "update-grub", ""),
         (Grubby.NAME, "/boot/loader/entries", "grubby", ""),
-        (Grubby.NAME, _GRUB2_CFG, "grubby", ""),
+        (Grubby.NAME, GRUB2_CFG, "grubby", ""),
         (GRUB_MKCONFIG, GRUB_CFG, "grub-mkconfig", "update-grub"),
-        (GRUB2_MKCONFIG, _GRUB2_CFG, "grub2-mkconfig", "grubby"),
+        (GRUB2_MKCONFIG, GRUB2_CFG, "grub2-mkconfig", "grubby"),
     ):
         if files.exists(path) and find_executable(tool, files.root) and not (better and find_executable(better, files.root)):
             found[name] = path

@@ -15,11 +15,11 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Un
 from .._host.files import HostFiles
 from .boot_paths import CONFIG, FS_UUID, HOST, LABEL, BootPaths, PathUnknown
 from .grub_bls import BlsFile, entry_script, read_bls_files, unknown_variable
+from .grub_condition import evaluate_test
 from .grub_interpreter import GrubInterpreter
 from .grub_menu import DevicePath, Unknown, Value
 from .grub_search import parse_search
 from .grub_syntax import Command, GrubSyntaxError, Script, parse_grub_script
-from .grub_test import evaluate_test
 from .grubenv import parse_grubenv
 
 _MAX_SOURCES = 10

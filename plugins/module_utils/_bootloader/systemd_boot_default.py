@@ -20,7 +20,7 @@ from .boot_entry import BootChoice, DefaultEntry
 from .boot_partitions import ESP_MOUNT_POINTS, BootPartitions, find_boot_partitions
 from .kernel_install import KernelInstall
 from .loader_conf import SAVED, LoaderConf, matches, parse_loader_conf
-from .systemd_boot_entries import EFI, LINUX, URL, MenuItem, list_menu
+from .systemd_boot_entries import EFI, LINUX, URL, LoaderItem, list_menu
 
 # Boot Loader Interface: the loader knows LoaderEntryPreferred (systemd 260).
 _FEATURE_PREFERRED = 1 << 19
@@ -75,7 +75,7 @@ def _patterns(files: HostFiles, conf: LoaderConf) -> List[Tuple[str, bool]]:
     return [(last_booted if pattern == SAVED else pattern, bad) for pattern, bad in found]
 
 
-def _select(files: HostFiles, conf: LoaderConf, items: List[MenuItem]) -> Tuple[Optional[MenuItem], str]:
+def _select(files: HostFiles, conf: LoaderConf, items: List[LoaderItem]) -> Tuple[Optional[LoaderItem], str]:
     """Select the default entry, or find why it can't be told."""
     for pattern, takes_bad in _patterns(files, conf):
         if not pattern:
@@ -91,7 +91,7 @@ def _select(files: HostFiles, conf: LoaderConf, items: List[MenuItem]) -> Tuple[
     return (items[0], "") if items else (None, "systemd-boot has no entries of Linux kernels")
 
 
-def _default_entry(files: HostFiles, partitions: BootPartitions, item: MenuItem) -> Tuple[Optional[DefaultEntry], str]:
+def _default_entry(files: HostFiles, partitions: BootPartitions, item: LoaderItem) -> Tuple[Optional[DefaultEntry], str]:
     """Default entry as an item of the menu describes it, or why it can't be told what it boots."""
     # A plain kernel gets its initrds and arguments from the entry; a unified image brings its own.
     unified = item.kind != LINUX or is_unified(files.read_bytes(item.kernel, HEAD_BYTES) or b"")
@@ -116,7 +116,7 @@ def _default_entry(files: HostFiles, partitions: BootPartitions, item: MenuItem)
     return _made(item, (), _embedded_cmdline(content), unified=True), ""
 
 
-def _refusal(item: MenuItem, unified: bool) -> str:
+def _refusal(item: LoaderItem, unified: bool) -> str:
     """Explain why it can't be told what an entry boots; empty if it can."""
     if item.kind == EFI:
         return "starts the EFI program %s, not a Linux kernel" % item.kernel
@@ -129,7 +129,7 @@ def _refusal(item: MenuItem, unified: bool) -> str:
     return ""
 
 
-def _made(item: MenuItem, initrds: Tuple[str, ...], cmdline: str, *, unified: bool) -> DefaultEntry:
+def _made(item: LoaderItem, initrds: Tuple[str, ...], cmdline: str, *, unified: bool) -> DefaultEntry:
     return DefaultEntry(item.kernel, initrds, cmdline, item.title, KernelInstall.NAME, item.source, unified)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, Optional
+from typing import Dict, List, Optional
 
 from .files import HostFiles
 
@@ -17,24 +17,33 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 class Mount:
     """Mounted file system.
 
-    :ivar device: major and minor number, separated by a colon.
+    :ivar device: major and minor number, separated by a colon; the same for all mounts of the file system.
     :ivar root: directory in the file system that is mounted; the subvolume of a btrfs.
+    :ivar source: device node, if there is one.
     """
 
     device: str
     root: str
+    point: str
     kind: str
+    source: str
+
+
+def list_mounts(files: HostFiles) -> List[Mount]:
+    """Mounts in the order in which they were made."""
+    text = (files.read_bytes("/proc/self/mountinfo") or b"").decode("utf-8", "surrogateescape")
+    mounts = []
+    for line in text.splitlines():
+        fields = line.split(" ")
+        if "-" in fields[6:-2]:
+            kind, source = fields[fields.index("-", 6) + 1 :][:2]
+            mounts.append(Mount(fields[2], _plain(fields[3]), _plain(fields[4]), kind, _plain(source)))
+    return mounts
 
 
 def read_mounts(files: HostFiles) -> Dict[str, Mount]:
     """File systems by mount point; where several are mounted one above the other, the upper one."""
-    mounts: Dict[str, Mount] = {}
-    for line in (files.read_text("/proc/self/mountinfo") or "").splitlines():
-        fields = line.split(" ")
-        if "-" in fields[6:-1]:
-            kind = fields[fields.index("-", 6) + 1]
-            mounts[_plain(fields[4])] = Mount(fields[2], _plain(fields[3]), kind)
-    return mounts
+    return {mount.point: mount for mount in list_mounts(files)}
 
 
 def _plain(field: str) -> str:

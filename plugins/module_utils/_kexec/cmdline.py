@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Sequence
+from typing import NamedTuple, Optional, Sequence, Tuple
 
 from .._cmdline import Argument, check_cmdline, early_words, parse_cmdline
 from .._one_boot_args import KEXECS_NAME, NO_KASLR, ONE_BOOT_ARGS, TOKEN_NAME, lasting_arguments
@@ -40,6 +40,21 @@ def base_line(running: str, edits: Edits) -> str:
         check_cmdline(addition)
         texts.extend(each.text for each in parse_cmdline(addition).arguments if each.text not in texts)
     return " ".join([*texts, *(each.text for each in base.init)])
+
+
+class LineChanges(NamedTuple):
+    """Arguments that a command line adds to another, and those that it lacks."""
+
+    added: Tuple[str, ...]
+    removed: Tuple[str, ...]
+
+
+def line_changes(running: str, line: str) -> LineChanges:
+    """Compare a line with the running one, without what loaders and this collection add for one boot."""
+    before, after = ([each.text for each in lasting_arguments(each_line).arguments] for each_line in (running, line))
+    return LineChanges(
+        added=tuple(each for each in after if each not in before), removed=tuple(each for each in before if each not in after)
+    )
 
 
 def allows_kaslr(base: str) -> bool:

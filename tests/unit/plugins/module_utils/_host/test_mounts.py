@@ -25,23 +25,23 @@ def test_the_upper_one_counts(tmp_path: Path) -> None:
     write_tree(tmp_path, {"/proc/self/mountinfo": MOUNTINFO})
     mounts = read_mounts(HostFiles(str(tmp_path)))
     assert mounts == {
-        "/": Mount("0:23", "/@", "btrfs"),
-        "/boot": Mount("254:2", "/", "vfat"),
-        "/srv/my data": Mount("254:9", "/", "ext4"),
+        "/": Mount("0:23", "/@", "/", "btrfs", "/dev/vda3"),
+        "/boot": Mount("254:2", "/", "/boot", "vfat", "/dev/vda2"),
+        "/srv/my data": Mount("254:9", "/", "/srv/my data", "ext4", "/dev/vda9"),
     }
 
 
 def test_the_type_of_a_partition(tmp_path: Path) -> None:
     write_tree(tmp_path, {"/run/udev/data/b254:2": "S:disk/by-label/BOOT\nE:ID_PART_ENTRY_TYPE=BC13C2FF-1\nG:systemd\n"})
     files = HostFiles(str(tmp_path))
-    assert partition_type(files, Mount("254:2", "/", "vfat")) == "bc13c2ff-1"
-    assert partition_type(files, Mount("254:3", "/", "vfat")) is None
+    assert partition_type(files, Mount("254:2", "/", "/boot", "vfat", "")) == "bc13c2ff-1"
+    assert partition_type(files, Mount("254:3", "/", "/boot", "vfat", "")) is None
 
 
 @given(st.text(alphabet="1 :/-\\0\n", max_size=60))
 def test_any_text(text: str) -> None:
     class Files(HostFiles):
-        def read_text(self, path: str) -> str:
-            return text
+        def read_bytes(self, path: str, limit: int = -1, offset: int = 0) -> bytes:
+            return text.encode()
 
     read_mounts(Files())
