@@ -36,6 +36,14 @@ class HostFiles:
         content = self.read_bytes(path)
         return content.decode("utf-8", "replace").strip() if content is not None else None
 
+    def read_line(self, path: str) -> Optional[str]:
+        """Read a command line without surrounding white space, every byte of it kept; None if it can't be read.
+
+        Bytes that are not UTF-8 become surrogate escapes, and :func:`_cmdline.encode` turns them back into bytes.
+        """
+        content = self.read_bytes(path)
+        return content.strip().decode("utf-8", "surrogateescape") if content is not None else None
+
     def read_int(self, path: str) -> Optional[int]:
         """Read a decimal number from a file; None if it can't be read or is no number."""
         text = self.read_text(path)

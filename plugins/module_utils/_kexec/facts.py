@@ -12,6 +12,7 @@ from .._arch.architectures import architecture_of
 from .._arch.interface import StubStamps
 from .._bootloader.boot_entry import BootChoice
 from .._bootloader.default_entry import read_default_entry
+from .._cmdline import printable
 from .._command import Runner
 from .._host.boot_history import Timeline, read_history
 from .._host.facts import HostFacts, gather
@@ -166,7 +167,7 @@ def _present_kernel(kernel: RunningKernel) -> Dict[str, Any]:
     return {
         "release": kernel.release,
         "machine": kernel.machine,
-        "cmdline": kernel.cmdline,
+        "cmdline": printable(kernel.cmdline),
         "lockdown": kernel.lockdown,
         "signed_images_only": kernel.signed_images_only,
         "kexec_load_disabled": kernel.load_disabled,
@@ -185,16 +186,16 @@ def _present_entry(boot: BootChoice, kernel: RunningKernel) -> Dict[str, Any]:
     presented: Dict[str, Any] = {"unknown": boot.unknown or None, "one_shot": boot.one_shot or None}
     if entry is None:
         return {**dict.fromkeys(_ENTRY_KEYS), **presented}
-    changes = line_changes(kernel.cmdline, entry.cmdline)
+    changes = line_changes(kernel.passed_cmdline, entry.cmdline)
     return {
         "kernel": entry.kernel,
         "initrds": list(entry.initrds),
-        "cmdline": entry.cmdline,
-        "title": entry.title,
+        "cmdline": printable(entry.cmdline),
+        "title": printable(entry.title),
         "bootloader": entry.bootloader,
         "source": entry.source,
-        "added": list(changes.added),
-        "removed": list(changes.removed),
+        "added": [printable(each) for each in changes.added],
+        "removed": [printable(each) for each in changes.removed],
         **presented,
     }
 
