@@ -400,14 +400,13 @@ ansible_facts:
           description:
             - The default entry of the bootloader, which is what a reboot through firmware boots.
             - C(added) and C(removed) are the arguments that it adds to and removes from the running kernel's command line.
-            - C(unknown) says why the entry can't be told, and C(one_shot) what was requested for the next boot only. Both are
+              C(unknown) says why the entry can't be told, and C(one_shot) what was requested for the next boot only. Both are
               null where that does not apply. All other values are null where the entry can't be told.
           type: dict
-          sample: {
-            kernel: /boot/vmlinuz-6.12.117+deb13-cloud-amd64, initrds: [/boot/initrd.img-6.12.117+deb13-cloud-amd64],
+          sample: {kernel: /boot/vmlinuz-6.12.117+deb13-cloud-amd64, initrds: [/boot/initrd.img-6.12.117+deb13-cloud-amd64],
             cmdline: root=UUID=6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee ro hugepages=64, title: Debian GNU/Linux,
-            bootloader: GRUB (update-grub), source: "/boot/grub/grub.cfg:118",
-            added: [hugepages=64], removed: [], unknown: null, one_shot: null}
+            bootloader: GRUB (update-grub), source: "/boot/grub/grub.cfg:118", added: [hugepages=64], removed: [], unknown: null,
+            one_shot: null}
         verdict:
           description:
             - How the host should reboot. C(method) is V(kexec), V(firmware) or V(refuse). C(image), C(loader) and C(integrity)
