@@ -90,8 +90,8 @@ class DebianGrub(Bootloader):
         menu = read_grub_menu(self._files, GRUB_CFG, GRUBENV)
         try:
             default = menu.default_entry()
-        except MenuUnknown as error:
-            raise BootloaderError("BOOTLOADER_CONFIG_INVALID", "the default entry can't be told: %s" % error) from error
+        except MenuUnknown:
+            default = None
         return [self._entry(entry, entry is default) for entry in menu.entries if entry.kernel is not None]
 
     def _entry(self, entry: MenuEntry, is_default: bool) -> Entry:

@@ -44,7 +44,9 @@ _READERS: Dict[str, Callable[[HostFiles, str], BootChoice]] = {
 }
 
 _IN_MEMORY = ("rootfs", "ramfs", "tmpfs")
-_LIVE = ("overlay", "overlayfs", "aufs", "squashfs", "erofs", "iso9660")
+_LIVE = ("overlay", "overlayfs", "aufs", "iso9660")
+# With these, the root file system is an overlay although the system is installed.
+_COMPOSEFS = ("ostree", "composefs")
 _NETWORK = ("nfs", "nfs4", "cifs", "9p", "ceph")
 _BTRFS = "btrfs"
 _LIVE_ROOT = re.compile(r"live:|/dev/ram\d")
@@ -94,16 +96,20 @@ def _foreign_root(root: Optional[Mount], running: str) -> str:
     kind = root.kind if root is not None else ""
     if kind in _IN_MEMORY:
         return "the root file system is in memory (%s), so a reboot may end in another system" % kind
-    if kind in _LIVE:
-        return "the root file system is a %s, as of a live system, so a reboot may end in another system" % kind
+    arguments = parse_cmdline(running).kernel
+    if kind in _LIVE and not any(argument.name in _COMPOSEFS for argument in arguments):
+        return "the root file system is of type %s, as in a live system, so a reboot may end in another system" % kind
     if kind in _NETWORK:
         return "the root file system is on the network (%s), so this host may not boot from its disk" % kind
-    arguments = parse_cmdline(running).kernel
     for argument in arguments:
         name, value = argument.name, argument.value or ""
         if (name == "root" and value.startswith("/dev/nfs")) or name in ("nfsroot", "BOOTIF"):
             return "this host was booted from the network (%s on its command line)" % argument.text
-        if (name == "root" and _LIVE_ROOT.match(value)) or name.startswith("rd.live.") or (name == "boot" and value == "live"):
+        if (
+            (name == "root" and _LIVE_ROOT.match(value))
+            or name.startswith("rd.live.")
+            or (name == "boot" and value in ("live", "casper"))
+        ):
             return "this is a live system (%s on its command line), so a reboot may end in another one" % argument.text
     return ""
 

@@ -13,6 +13,7 @@ from .._command import Runner, find_executable
 from .._host.efi_boot import read_boot_current
 from .._host.efi_variables import LOADER, has_efi_variables, read_efi_string
 from .._host.files import HostFiles
+from .boot_partitions import ESP_MOUNT_POINTS
 from .debian_grub import GRUB_CFG, DebianGrub
 from .errors import BootloaderError
 from .grubby import Grubby
@@ -51,8 +52,7 @@ _PROGRAMS = (
     (re.compile(r"(?!\\efi\\boot\\).*\\(?:shim|grub)[^\\]*\.efi"), _GRUB),
     (re.compile(r".*\\(?:vmlinuz|vmlinux|bzimage|linux)[^\\]*|\\efi\\linux\\[^\\]*\.efi"), EFI_STUB),
 )
-# Paths below these directories show that a bootloader is installed.
-_ESPS = ("/efi", "/boot/efi", "/boot")
+# Paths below the mount points of EFI system partitions that show that a bootloader is installed.
 _EFI_MARKS = ((REFIND, "EFI/refind"), (ZFS_BOOT_MENU, "EFI/ZBM"), (ZFS_BOOT_MENU, "EFI/zfsbootmenu"))
 _LIMINE_MARKS = ("limine.conf", "limine/limine.conf", "EFI/limine/limine.conf", "EFI/BOOT/limine.conf")
 
@@ -107,11 +107,11 @@ def _find(files: HostFiles) -> Dict[str, str]:
         if files.exists(path) and find_executable(tool, files.root) and not (better and find_executable(better, files.root)):
             found[name] = path
     if find_executable("bootctl", files.root):
-        for root in _ESPS:
+        for root in ESP_MOUNT_POINTS:
             if files.exists(root + "/EFI/systemd"):
                 found[SYSTEMD_BOOT] = root + "/EFI/systemd"
     efi = files.exists("/sys/firmware/efi")
-    for root in _ESPS:
+    for root in ESP_MOUNT_POINTS:
         for name, path in _EFI_MARKS:
             if efi and files.exists("%s/%s" % (root, path)):
                 found[name] = "%s/%s" % (root, path)

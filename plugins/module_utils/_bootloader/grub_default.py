@@ -18,7 +18,7 @@ from .grub_menu import DevicePath, Menu, MenuEntry, MenuItem, MenuUnknown, Unkno
 from .grub_script import GrubScript, Item
 
 _SECTION = re.compile(r"^### (BEGIN|END) \S*/([^/\s]+) ###", re.MULTILINE)
-# Files of the distributions whose GRUB matches the names of entries before their positions.
+# Files of the distributions whose GRUB, since version 8 of the family, matches names before positions.
 _NAMES_FIRST = ("/etc/redhat-release", "/etc/system-release")
 _MAX_SUBMENUS = 8
 
@@ -61,7 +61,8 @@ def _read(files: HostFiles, grub_cfg: str, grubenv: str) -> Tuple[Menu, List[str
         script.lost = script.lost or "%s boots without a menu" % grub_cfg
     items = _Items(grub_cfg, text).of(script, (), (), 0)
     default = Unknown(script.lost) if script.lost else script.variables.get("default", "")
-    names_first = script.uses_bls or any(files.exists(path) for path in _NAMES_FIRST)
+    # Those of the family without blscfg may be older.
+    names_first = True if script.uses_bls else None if any(files.exists(path) for path in _NAMES_FIRST) else False
     return Menu(items, default, names_first), script.one_shots
 
 

@@ -83,12 +83,12 @@ class Menu:
     """Content of C(grub.cfg).
 
     :ivar default: value of the variable C(default).
-    :ivar names_first: whether this GRUB takes a value for a number only if it is no name.
+    :ivar names_first: whether this GRUB takes a value for a position only if it is no name; None if unknown.
     """
 
     items: Tuple[MenuItem, ...]
     default: Value
-    names_first: bool = False
+    names_first: Optional[bool] = False
 
     @property
     def entries(self) -> List[MenuEntry]:
@@ -121,22 +121,28 @@ class Menu:
         return None
 
     def _select(self, items: Sequence[MenuItem], step: str, goes_on: bool) -> MenuItem:
-        number = _NUMBER.match(step)
-        if number is not None and not self.names_first:
-            return _at(items, _int(number))
-        numbered = number is not None and step[number.end() :].strip() == ""
-        keys = ("identity", "title") if self.names_first else ("either",)
-        for key in keys:
-            for item in items:
-                if item.doubt:
-                    if not step or _differs(item, step):
-                        continue
+        if self.names_first is not None:
+            return _select(items, step, goes_on, self.names_first)
+        one, other = (_select(items, step, goes_on, names_first) for names_first in (False, True))
+        if one is not other:
+            raise MenuUnknown("versions of GRUB differ in whether %s is a position or a name" % step)
+        return one
+
+
+def _select(items: Sequence[MenuItem], step: str, goes_on: bool, names_first: bool) -> MenuItem:
+    number = _NUMBER.match(step)
+    if number is not None and not names_first:
+        return _at(items, _int(number))
+    for key in ("identity", "title") if names_first else ("either",):
+        for item in items:
+            if item.doubt:
+                if step and not _differs(item, step):
                     raise MenuUnknown(item.doubt)
-                if step and step in _names(item, key):
-                    return item
-        if numbered and goes_on:
-            raise MenuUnknown("whether this version of GRUB takes %s for a position differs" % step)
-        return _at(items, _int(number) if numbered else 0)
+            elif step and step in _names(item, key):
+                return item
+    # This GRUB takes no number for a submenu.
+    is_position = number is not None and not goes_on and not step[number.end() :].strip()
+    return _at(items, _int(number) if is_position else 0)
 
 
 def split_step(wanted: str) -> Tuple[str, str]:

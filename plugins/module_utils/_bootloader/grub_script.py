@@ -15,10 +15,11 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Un
 from .._host.files import HostFiles
 from .boot_paths import CONFIG, FS_UUID, HOST, LABEL, BootPaths, PathUnknown
 from .grub_bls import BlsFile, entry_script, read_bls_files, unknown_variable
+from .grub_condition import evaluate_test
 from .grub_interpreter import GrubInterpreter
 from .grub_menu import DevicePath, Unknown, Value
+from .grub_search import parse_search
 from .grub_syntax import Command, GrubSyntaxError, Script, parse_grub_script
-from .grub_test import evaluate_test
 from .grubenv import parse_grubenv
 
 _MAX_SOURCES = 10
@@ -38,18 +39,11 @@ _KEPT = ("saved_entry", "next_entry", "prev_saved_entry", "kernelopts", "blsdir"
 
 _LINUX = ("linux", "linux16", "linuxefi")
 _INITRD = ("initrd", "initrd16", "initrdefi")
-# They boot another kernel than Linux, or read a script that is not at hand.
+# They boot another kernel than Linux.
 _OTHER_KERNELS = (
-    "chainloader",
-    "multiboot",
-    "multiboot2",
-    "xen_hypervisor",
-    "ntldr",
-    "freedos",
-    "kfreebsd",
-    "kopenbsd",
-    "knetbsd",
+    *("chainloader", "multiboot", "multiboot2", "xen_hypervisor", "ntldr", "freedos", "kfreebsd", "kopenbsd", "knetbsd"),
 )
+# They may change anything: the menu, or which of the following commands run.
 _OPAQUE = (
     *("eval", "normal", "legacy_source", "legacy_configfile", "extract_legacy_entries_source", "bls_import", "hiddenentry"),
     *("extract_legacy_entries_configfile", "extract_entries_source", "extract_entries_configfile", "syslinux_source", "uki"),
@@ -177,10 +171,12 @@ class GrubScript(GrubInterpreter):
     def _other(self, name: str, arguments: Sequence[Value], command: Command) -> Optional[bool]:
         if name in _OPAQUE:
             self._lose("%s:%d: the effect of %s is unknown" % (self._file, command.line, name))
-        for argument in arguments:
-            found = _SET_OPTION.match(argument) if isinstance(argument, str) else None
-            if found:
-                self.variables[found.group(1)] = Unknown("only GRUB knows what %s sets" % name)
+        words = [argument if isinstance(argument, str) else argument.before for argument in arguments]
+        for word, after in zip(words, (*words[1:], "")):
+            found = _SET_OPTION.match(word)
+            variable = found.group(1) if found else after.rpartition(":")[2] if word in ("--set", "-s") else ""
+            if variable:
+                self.variables[variable] = Unknown("only GRUB knows what %s sets" % name)
         return None
 
     def _add_item(self, command: Command, is_submenu: bool, arguments: Sequence[Value]) -> None:
@@ -241,24 +237,8 @@ class GrubScript(GrubInterpreter):
         return True
 
     def _search_command(self, arguments: Sequence[Value]) -> Optional[bool]:
-        kind, variable = "", ""
-        plain: List[Value] = []
-        rest = list(arguments)
-        while rest:
-            word = rest.pop(0)
-            if isinstance(word, Unknown) or not word.startswith("-"):
-                plain.append(word)
-            elif word in ("--fs-uuid", "-u", "--label", "-l", "--file", "-f"):
-                kind = {"u": FS_UUID, "l": LABEL}.get(word.replace("--fs-", "-").lstrip("-")[0], "")
-            elif word.startswith("--set="):
-                variable = word[len("--set=") :]
-            elif word in ("--set", "-s"):
-                variable = str(rest.pop(0)) if len(rest) > 1 else "root"
-            elif word == "--hint" and rest:
-                rest.pop(0)
-        if not variable:
-            return None
-        return self._search(kind, variable, plain[0] if len(plain) == 1 else Unknown("search names no single file system"))
+        found = parse_search(arguments)
+        return self._search(found.kind, found.variable, found.wanted) if found.variable else None
 
     def _search(self, kind: str, variable: Value, wanted: Value) -> Optional[bool]:
         if isinstance(variable, Unknown):

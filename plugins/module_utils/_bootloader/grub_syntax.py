@@ -24,7 +24,7 @@ _COMMENT = re.compile(r"#[^\n]*")
 _PLAIN = re.compile(r"[^{}|&$;<> \t\r\n'\"\\]+")
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+|[?#*@])\}|(?P<bare>[A-Za-z_]\w*|\d+|[?#*@]))", re.ASCII)
 _QUOTED_PLAIN = re.compile(r"[^\"\\$]+")
-_OPERATORS = ("||", "&&", ";;", "|", "&", "<", ">", "{", "}", ";", "\n")
+_OPERATOR = re.compile(r"\|\||&&|;;|[|&<>{};\n]")
 
 
 class GrubSyntaxError(Exception):
@@ -110,10 +110,10 @@ def _tokens(text: str) -> List[Token]:
         if skipped:
             place = skipped.end()
         else:
-            operator = next((each for each in _OPERATORS if text.startswith(each, place)), "")
+            operator = _OPERATOR.match(text, place)
             if operator:
-                place += len(operator)
-                tokens.append(Operator(operator, line))
+                place = operator.end()
+                tokens.append(Operator(operator.group(), line))
             else:
                 parts, place = _word(text, place, line)
                 tokens.append(Word(parts, line))

@@ -20,7 +20,7 @@ from .boot_entry import BootChoice, DefaultEntry
 from .boot_partitions import ESP_MOUNT_POINTS, BootPartitions, find_boot_partitions
 from .kernel_install import KernelInstall
 from .loader_conf import SAVED, LoaderConf, matches, parse_loader_conf
-from .systemd_boot_entries import EFI, LINUX, URL, MenuItem, list_menu
+from .systemd_boot_entries import EFI, LINUX, URL, LoaderItem, list_menu
 
 # Boot Loader Interface: the loader knows LoaderEntryPreferred (systemd 260).
 _FEATURE_PREFERRED = 1 << 19
@@ -36,9 +36,9 @@ _GENERATED = (
     "auto-reboot",
 )
 
-# Where the stub looks for more arguments, initrds and microcode.
-_ADD_ONS = "loader/addons"
-_ADD_ON_SUFFIX = ".addon.efi"
+# Files from which the stub takes more arguments, initrds and microcode, or makes an initrd: beside the image, and for all images.
+_COMPANIONS = (".addon.efi", ".cred", ".raw")
+_COMMON_COMPANIONS = (("loader/addons", ".addon.efi"), ("loader/credentials", ".cred"), ("loader/extensions", ".raw"))
 _CMDLINE_MAX_BYTES = 64 << 10
 
 
@@ -75,7 +75,7 @@ def _patterns(files: HostFiles, conf: LoaderConf) -> List[Tuple[str, bool]]:
     return [(last_booted if pattern == SAVED else pattern, bad) for pattern, bad in found]
 
 
-def _select(files: HostFiles, conf: LoaderConf, items: List[MenuItem]) -> Tuple[Optional[MenuItem], str]:
+def _select(files: HostFiles, conf: LoaderConf, items: List[LoaderItem]) -> Tuple[Optional[LoaderItem], str]:
     """Select the default entry, or find why it can't be told."""
     for pattern, takes_bad in _patterns(files, conf):
         if not pattern:
@@ -91,7 +91,7 @@ def _select(files: HostFiles, conf: LoaderConf, items: List[MenuItem]) -> Tuple[
     return (items[0], "") if items else (None, "systemd-boot has no entries of Linux kernels")
 
 
-def _default_entry(files: HostFiles, partitions: BootPartitions, item: MenuItem) -> Tuple[Optional[DefaultEntry], str]:
+def _default_entry(files: HostFiles, partitions: BootPartitions, item: LoaderItem) -> Tuple[Optional[DefaultEntry], str]:
     """Default entry as an item of the menu describes it, or why it can't be told what it boots."""
     # A plain kernel gets its initrds and arguments from the entry; a unified image brings its own.
     unified = item.kind != LINUX or is_unified(files.read_bytes(item.kernel, HEAD_BYTES) or b"")
@@ -102,9 +102,9 @@ def _default_entry(files: HostFiles, partitions: BootPartitions, item: MenuItem)
         # It passes over empty initrds.
         initrds = tuple(path for path in item.initrds if files.size_bytes(path) != 0)
         return _made(item, initrds, item.options, unified=False), ""
-    add_on = _add_on(files, partitions, item.kernel)
-    if add_on:
-        return None, "the add-on %s changes what the default entry %s boots" % (add_on, item.source)
+    companion = _companion(files, partitions, item.kernel)
+    if companion:
+        return None, "%s adds to what the default entry %s boots" % (companion, item.source)
     try:
         image = parse_unified(files.read_bytes(item.kernel, HEAD_BYTES) or b"", files.size_bytes(item.kernel) or 0, item.kernel)
     except ImageError as error:
@@ -116,7 +116,7 @@ def _default_entry(files: HostFiles, partitions: BootPartitions, item: MenuItem)
     return _made(item, (), _embedded_cmdline(content), unified=True), ""
 
 
-def _refusal(item: MenuItem, unified: bool) -> str:
+def _refusal(item: LoaderItem, unified: bool) -> str:
     """Explain why it can't be told what an entry boots; empty if it can."""
     if item.kind == EFI:
         return "starts the EFI program %s, not a Linux kernel" % item.kernel
@@ -129,7 +129,7 @@ def _refusal(item: MenuItem, unified: bool) -> str:
     return ""
 
 
-def _made(item: MenuItem, initrds: Tuple[str, ...], cmdline: str, *, unified: bool) -> DefaultEntry:
+def _made(item: LoaderItem, initrds: Tuple[str, ...], cmdline: str, *, unified: bool) -> DefaultEntry:
     return DefaultEntry(item.kernel, initrds, cmdline, item.title, KernelInstall.NAME, item.source, unified)
 
 
@@ -139,13 +139,14 @@ def _embedded_cmdline(content: bytes) -> str:
     return re.sub("[\x01-\x1f]", " ", text).strip(" ")
 
 
-def _add_on(files: HostFiles, partitions: BootPartitions, kernel: str) -> str:
-    """First add-on for a unified kernel image; empty if there is none."""
-    directories = [kernel + ".extra.d", *(os.path.join(root, _ADD_ONS) for root in partitions.roots)]
-    # The directory of an image with a count of tries is named without it.
-    directories.insert(1, re.sub(r"\+[0-9]+(-[0-9]+)?(?=\.efi$)", "", kernel, flags=re.IGNORECASE) + ".extra.d")
-    for directory in directories:
+def _companion(files: HostFiles, partitions: BootPartitions, kernel: str) -> str:
+    """First file that adds to a unified kernel image; empty if there is none."""
+    # The directory of an image with a count of tries may be named without it.
+    own = {kernel + ".extra.d": None, re.sub(r"\+[0-9]+(-[0-9]+)?(?=\.efi$)", "", kernel) + ".extra.d": None}
+    places = [(directory, suffix) for directory in own for suffix in _COMPANIONS]
+    places += [(os.path.join(root, directory), suffix) for root in partitions.roots for directory, suffix in _COMMON_COMPANIONS]
+    for directory, suffix in places:
         for name in files.listdir(directory):
-            if name.lower().endswith(_ADD_ON_SUFFIX):
+            if name.lower().endswith(suffix):
                 return os.path.join(directory, name)
     return ""

@@ -39,7 +39,7 @@ _OSREL_MAX_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
-class MenuItem:
+class LoaderItem:
     """Entry in the menu of systemd-boot.
 
     :ivar name: file name in lower case, without the count of tries; systemd calls it the id.
@@ -72,17 +72,17 @@ class MenuItem:
         return self.tries_left == 0
 
 
-def list_menu(files: HostFiles, partitions: BootPartitions) -> List[MenuItem]:
+def list_menu(files: HostFiles, partitions: BootPartitions) -> List[LoaderItem]:
     """Entries that files define, in the order of the menu. systemd-boot itself adds others behind them."""
     architectures = _architectures(files, partitions.esp)
-    items: List[MenuItem] = []
+    items: List[LoaderItem] = []
     for root in partitions.roots:
         items.extend(_unified_items(files, root))
         items.extend(_items(files, root, architectures))
     return sorted(items, key=functools.cmp_to_key(compare_items))
 
 
-def compare_items(left: MenuItem, right: MenuItem) -> int:
+def compare_items(left: LoaderItem, right: LoaderItem) -> int:
     """Order of two entries in the menu."""
     order = compare(left.is_bad, right.is_bad) or compare(not left.sort_key, not right.sort_key)
     if not order and left.sort_key:
@@ -126,7 +126,7 @@ def host_path(root: str, path: str) -> str:
     return os.path.normpath(root + "/" + path.replace("\\", "/"))
 
 
-def _items(files: HostFiles, root: str, architectures: List[str]) -> Iterator[MenuItem]:
+def _items(files: HostFiles, root: str, architectures: List[str]) -> Iterator[LoaderItem]:
     """Entries of type #1."""
     for name in _names(files, os.path.join(root, ENTRIES), ".conf"):
         source = os.path.join(root, ENTRIES, name)
@@ -141,7 +141,7 @@ def _items(files: HostFiles, root: str, architectures: List[str]) -> Iterator[Me
             yield item
 
 
-def _item(root: str, name: str, text: str, architectures: List[str]) -> Optional[MenuItem]:
+def _item(root: str, name: str, text: str, architectures: List[str]) -> Optional[LoaderItem]:
     """Entry of type #1; None if systemd-boot does not show it."""
     values: Dict[str, List[str]] = {key: [unquoted(each) for each in found] for key, found in parse_bls(text).values.items()}
 
@@ -153,7 +153,7 @@ def _item(root: str, name: str, text: str, architectures: List[str]) -> Optional
     if len(kinds) != 1 or (architectures and not wanted.issubset(architectures)):
         return None
     entry_name, left, done = _split_name(name)
-    return MenuItem(
+    return LoaderItem(
         name=entry_name,
         kind=kinds[0],
         source=os.path.join(root, ENTRIES, name),
@@ -171,7 +171,7 @@ def _item(root: str, name: str, text: str, architectures: List[str]) -> Optional
     )
 
 
-def _unified_items(files: HostFiles, root: str) -> Iterator[MenuItem]:
+def _unified_items(files: HostFiles, root: str) -> Iterator[LoaderItem]:
     """Entries of type #2, by the first profile of each image."""
     for name in _names(files, os.path.join(root, UNIFIED_IMAGES), ".efi"):
         source = os.path.join(root, UNIFIED_IMAGES, name)
@@ -188,7 +188,7 @@ def _unified_items(files: HostFiles, root: str) -> Iterator[MenuItem]:
         if not title:
             continue
         entry_name, left, done = _split_name(name)
-        yield MenuItem(
+        yield LoaderItem(
             name=entry_name,
             kind=UNIFIED,
             source=source,

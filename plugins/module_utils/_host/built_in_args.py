@@ -4,7 +4,7 @@
 
 They appear in C(/proc/cmdline). A line that is passed to the next kernel with them grows with every kexec.
 
-Source: C(setup_arch) in arch/x86/kernel/setup.c; C(setup_boot_config) and C(setup_command_line) in init/main.c;
+Source: each architecture's C(setup_arch); C(setup_boot_config) and C(setup_command_line) in init/main.c;
 C(xbc_snprint_cmdline) in lib/bootconfig.c; fs/proc/bootconfig.c.
 """
 

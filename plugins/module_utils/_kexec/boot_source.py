@@ -16,9 +16,9 @@ from .._host.installed import InstalledKernel, find_initrd, newest
 from .._host.kernel import RunningKernel
 from .._image.errors import ImageError
 from .._image.initrd import MAGIC_BYTES, initrd_format
-from .._one_boot_args import lasting_arguments
 from .._reasons import Reason, reason
 from .candidate import Candidate, read_candidate
+from .cmdline import line_changes
 from .errors import KexecError
 from .requests import DEFAULT, ENTRY, NEWEST, NO_INITRD, RUNNING, StagingRequest
 
@@ -125,23 +125,6 @@ def entry_risks(choice: BootChoice) -> List[Reason]:
     if choice.one_shot:
         found.append(reason("ONE_SHOT_PENDING", choice.one_shot))
     return found
-
-
-@dataclass(frozen=True)
-class LineChanges:
-    """Arguments that a new command line adds to the running one, and those that it lacks."""
-
-    added: Tuple[str, ...]
-    removed: Tuple[str, ...]
-
-
-def line_changes(running: str, line: str) -> LineChanges:
-    """Compare two lines, without what loaders and this collection add for one boot."""
-    before = [each.text for each in lasting_arguments(running).arguments]
-    after = [each.text for each in lasting_arguments(line).arguments]
-    return LineChanges(
-        added=tuple(each for each in after if each not in before), removed=tuple(each for each in before if each not in after)
-    )
 
 
 def entry_changes(running: RunningKernel, release: str, line: str) -> List[Reason]:

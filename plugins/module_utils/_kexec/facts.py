@@ -25,8 +25,9 @@ from .._host.surroundings import Surroundings, read_surroundings
 from .._host.watchdog import Watchdogs
 from .._one_boot_args import token_of
 from .._reasons import Reason
-from .boot_source import entry_risks, line_changes
+from .boot_source import entry_risks
 from .candidate import payload_format
+from .cmdline import line_changes
 from .policy import Policy, read_policy
 from .preferences import LOADERS, Preferences, read_preferences
 from .proof import Evidence
@@ -49,23 +50,6 @@ def _present_plan(planned: StagingPlan) -> Dict[str, Any]:
         predicted_ms=present_prediction(planned.choice),
         notes=[note.as_dict() for note in planned.notes],
     )
-
-
-def _present_entry(boot: BootChoice, kernel: RunningKernel) -> Dict[str, Any]:
-    entry = boot.entry
-    changes = line_changes(kernel.passed_cmdline, entry.cmdline) if entry else None
-    return {
-        "kernel": entry.kernel if entry else None,
-        "initrds": list(entry.initrds) if entry else [],
-        "cmdline": printable(entry.cmdline) if entry else None,
-        "title": printable(entry.title) if entry else None,
-        "bootloader": entry.bootloader if entry else None,
-        "source": entry.source if entry else None,
-        "added": [printable(each) for each in changes.added] if changes else [],
-        "removed": [printable(each) for each in changes.removed] if changes else [],
-        "unknown": boot.elsewhere or boot.unknown or None,
-        "one_shot": boot.one_shot or None,
-    }
 
 
 def present_fast_image(fast: FastImage) -> Dict[str, Any]:
@@ -201,6 +185,28 @@ def _present_kernel(kernel: RunningKernel) -> Dict[str, Any]:
         "kexec_load_limit_panic": kernel.load_limit_panic,
         "panic_s": kernel.panic_s,
         "panic_on_oops": kernel.panic_on_oops,
+    }
+
+
+_ENTRY_KEYS = ("kernel", "initrds", "cmdline", "title", "bootloader", "source", "added", "removed")
+
+
+def _present_entry(boot: BootChoice, kernel: RunningKernel) -> Dict[str, Any]:
+    entry = boot.entry
+    presented: Dict[str, Any] = {"unknown": boot.elsewhere or boot.unknown or None, "one_shot": boot.one_shot or None}
+    if entry is None:
+        return {**dict.fromkeys(_ENTRY_KEYS), **presented}
+    changes = line_changes(kernel.passed_cmdline, entry.cmdline)
+    return {
+        "kernel": entry.kernel,
+        "initrds": list(entry.initrds),
+        "cmdline": printable(entry.cmdline),
+        "title": printable(entry.title),
+        "bootloader": entry.bootloader,
+        "source": entry.source,
+        "added": [printable(each) for each in changes.added],
+        "removed": [printable(each) for each in changes.removed],
+        **presented,
     }
 
 

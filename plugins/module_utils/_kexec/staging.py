@@ -22,7 +22,7 @@ from .._host.files import HostFiles
 from .._reasons import CodedError, Reason
 from .boot_source import entry_changes, find_source
 from .candidate import Candidate, read_candidate
-from .cmdline import allows_kaslr, base_line, check_length, with_token
+from .cmdline import allows_kaslr, base_line, with_token
 from .errors import KexecError
 from .fast_staging import ImagePreparation, prepared
 from .initrds import loadable_initrd
@@ -70,13 +70,12 @@ def plan_image(request: StagingRequest, facts: HostFacts, files: HostFiles, boot
     source = find_source(request, facts.installed, facts.kernel, files, boot)
     cmdline = base_line(source.line, request.edits)
     kernel, architecture = facts.kernel, architecture_of(facts.kernel.machine)
-    candidate = read_candidate(files, architecture, source.kernel, source.initrds, cmdline)
     kaslr = preferences.kaslr and allows_kaslr(cmdline)
     so_far = Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type).kexecs
     kexecs = so_far + 1 if so_far is not None else None
     # All tokens have the same length.
     line = with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs)
-    check_length(line, architecture.cmdline_max_bytes, candidate.header.cmdline_max_bytes)
+    candidate = read_candidate(files, architecture, source.kernel, source.initrds, line)
     choice = choose_loadable(facts, candidate, preferences)
     image = StagedImage(
         kernel=identify(files, source.kernel),

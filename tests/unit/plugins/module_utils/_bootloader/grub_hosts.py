@@ -138,6 +138,6 @@ def debian_menu(releases: Sequence[str], uuid: str, directory: str = "/boot", ea
     text += "submenu 'Advanced options for Debian GNU/Linux' $menuentry_id_option 'advanced' {\n"
     for release in releases:
         title = "Debian GNU/Linux, with Linux " + release
-        text += entry(title, "%s-advanced" % release, body(release, "quiet"), "\t")
-        text += entry(title + " (recovery mode)", "%s-recovery" % release, body(release, "single"), "\t")
+        text += entry(title, "gnulinux-%s-advanced" % release, body(release, "quiet"), "\t")
+        text += entry(title + " (recovery mode)", "gnulinux-%s-recovery" % release, body(release, "single"), "\t")
     return text + "}\n### END /etc/grub.d/10_linux ###\n"

@@ -17,9 +17,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.boot_source imp
     entry_changes,
     entry_risks,
     find_source,
-    line_changes,
 )
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import Edits
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import Edits, line_changes
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.initrds import join_initrds, loadable_initrd
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import StagingRequest, is_fault_of_host

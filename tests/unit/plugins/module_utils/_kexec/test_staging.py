@@ -273,6 +273,36 @@ def test_the_record_is_its_owners_alone_and_no_link_is_followed(host: Host, tmp_
     assert bystander.read_text() == "mine\n"
 
 
+OWN_BYTES = len(" fleet_kexec.token=%s fleet_kexec.kexecs=1 panic=10 oops=panic" % ("ab" * 8))
+
+
+@pytest.mark.parametrize(
+    ("fill", "cmdline_bytes", "preferences", "loader"),
+    [
+        ("x", 2016, {}, "-s"),
+        ("x", 2017, {}, "-c"),
+        ("x", 2046, {}, "-c"),
+        # Each of them takes a byte.
+        ("\udce9", 2016, {}, "-s"),
+        ("\udce9", 2017, {}, "-c"),
+        ("\u00e9", 2016, {}, "-s"),
+        ("x", 2016, {"loader": "kexec_file_load"}, "-s"),
+        ("x", 2017, {"loader": "kexec_file_load"}, None),
+        ("x", 2047, {}, None),
+    ],
+)
+def test_a_line_too_long_for_one_loader_is_passed_by_the_other(
+    host: Host, fill: str, cmdline_bytes: int, preferences: dict[str, str], loader: str | None
+) -> None:
+    length_bytes = len(fill.encode("utf-8", "surrogateescape"))
+    request = StagingRequest(edits=Edits(replace=fill * ((cmdline_bytes - OWN_BYTES) // length_bytes)), preferences=preferences)
+    if loader is None:
+        assert code_of(host, request) == "CMDLINE_TOO_LONG"
+    else:
+        host.stage(request)
+        assert host.commands[-1][0] == loader
+
+
 def test_what_the_kernel_adds_by_itself_is_not_passed_to_the_next(host: Host) -> None:
     config = Path(host.files.path("/boot/config-" + RELEASE))
     config.write_text(config.read_text() + 'CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE="earlyprintk"\n')
