@@ -14,8 +14,8 @@ options:
   kernel:
     description:
       - The kernel to boot.
-      - V(newest) is the newest one in C(/boot) of the running flavour (C(cloud-amd64), C(generic), C(+debug)), or the newest of
-        all if none has that flavour.
+      - V(newest) is the newest one in C(/boot) of the running flavour and vendor (C(cloud-amd64), C(generic), C(+debug), C(uek)),
+        or the newest of all if none has them.
       - V(running) is the installed kernel of the running release.
       - Otherwise an installed release, as C(uname -r) prints it, or the absolute path of a bzImage.
     type: str
