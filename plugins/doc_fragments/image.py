@@ -17,8 +17,8 @@ options:
       - V(default) is the kernel of the bootloader's default entry, with the initrds and the command line of that entry: what a
         reboot through firmware would boot. Where that entry can't be told, V(newest) with the running kernel's command line
         takes its place, and the risk C(ENTRY_UNKNOWN) says so.
-      - V(newest) is the newest one in C(/boot) of the running flavour (C(cloud-amd64), C(generic), C(+debug)), or the newest of
-        all if none has that flavour.
+      - V(newest) is the newest one in C(/boot) of the running flavour and vendor (C(cloud-amd64), C(generic), C(+debug), C(uek)),
+        or the newest of all if none has them.
       - V(running) is the installed kernel of the running release.
       - Otherwise an installed release, as C(uname -r) prints it, or the absolute path of a bzImage.
     type: str

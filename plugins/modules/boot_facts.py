@@ -92,7 +92,10 @@ ansible_facts:
               type: str
               sample: 0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55
             path:
-              description: How the host booted, V(kexec) or V(firmware).
+              description:
+                - How the host booted, V(kexec), V(firmware) or V(unknown).
+                - V(unknown) means that a kexec without a token of this collection started the kernel. That is the kexec of
+                  another tool, or of firmware that itself starts Linux by kexec, such as LinuxBoot, Heads or ZFSBootMenu.
               type: str
               sample: kexec
             bootloader_type:

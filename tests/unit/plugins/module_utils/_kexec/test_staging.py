@@ -359,7 +359,7 @@ def test_they_arrive_in_any_locale(tmp_path: Path) -> None:
         (INITRD, b"", StagingRequest(), "INITRD_INVALID"),
         (INITRD, b"<html>", StagingRequest(), "INITRD_INVALID"),
         ("/x", b"", StagingRequest(initrd="/boot/initrd-none"), "INITRD_NOT_FOUND"),
-        ("/boot/vmlinuz-9.9", make_bzimage(), StagingRequest(kernel="9.9"), "INITRD_NOT_FOUND"),
+        ("/boot/vmlinuz-9.9", make_bzimage(release="9.9"), StagingRequest(kernel="9.9"), "INITRD_NOT_FOUND"),
         ("/x", b"", StagingRequest(edits=Edits(append=["x" * 2048])), "CMDLINE_TOO_LONG"),
         ("/x", b"", StagingRequest(edits=Edits(replace='a="b')), "CMDLINE_INVALID"),
         ("/x", b"", StagingRequest(edits=Edits(append=["\ud800"])), "CMDLINE_INVALID"),

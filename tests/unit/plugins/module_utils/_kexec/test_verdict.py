@@ -311,6 +311,25 @@ def test_facts_as_users_see_them(host_tree: HostTree) -> None:
     assert facts["throughput"]["measured"] is False
 
 
+@pytest.mark.parametrize(
+    ("bootloader_type", "cmdline", "path", "kexecs"),
+    [
+        (0xD0, "ro fleet_kexec.token=ab fleet_kexec.kexecs=3", "kexec", 3),
+        (0xD0, "ro fleet_kexec.token=ab", "kexec", None),
+        # Another tool's kexec, or firmware that is a Linux.
+        (0xD0, "ro", "unknown", None),
+        (0xD0, "ro fleet_kexec.token=", "unknown", None),
+        (0xD0, "ro -- fleet_kexec.token=ab", "unknown", None),
+        (0x72, "ro", "firmware", 0),
+        (0x72, "ro fleet_kexec.token=ab fleet_kexec.kexecs=3", "firmware", 0),
+        (None, "ro fleet_kexec.token=ab", "firmware", 0),
+    ],
+)
+def test_the_path(bootloader_type: int | None, cmdline: str, path: str, kexecs: int | None) -> None:
+    evidence = Evidence("new", "6.12", cmdline, bootloader_type)
+    assert (evidence.path, evidence.kexecs) == (path, kexecs)
+
+
 GOOD = Evidence("new", "6.12", "ro fleet_kexec.token=ab panic=10", 0xD0)
 
 
@@ -321,6 +340,7 @@ GOOD = Evidence("new", "6.12", "ro fleet_kexec.token=ab panic=10", 0xD0)
         (replace(GOOD, boot_id="old"), ["boot_id_changed"]),
         (replace(GOOD, boot_id=""), ["boot_id_changed"]),
         (replace(GOOD, cmdline="ro fleet_kexec.token=cd"), ["token"]),
+        (replace(GOOD, cmdline="ro"), ["token"]),
         (replace(GOOD, release="6.11"), ["release"]),
         (replace(GOOD, bootloader_type=114, cmdline="ro"), ["token", "bootloader_type"]),
         (replace(GOOD, bootloader_type=None), ["bootloader_type"]),

@@ -221,6 +221,19 @@ def test_firmware_that_was_a_kexec_is_no_success(host: Host) -> None:
     assert code_of(host, "firmware") == "NOT_PROVEN"
 
 
+def test_firmware_that_starts_linux_by_kexec_is_no_failure() -> None:
+    host = Host()
+    host.boots = "linuxboot"
+    assert reboot(host, "firmware")["path"] == "unknown"
+    host = Host()
+    host.boots = "linuxboot"
+    result = reboot(host, "auto")
+    assert (result["path"], [reason["code"] for reason in result["reasons"]]) == ("unknown", ["NOT_PROVEN"])
+    host = Host()
+    host.boots = "linuxboot"
+    assert code_of(host, "kexec") == "NOT_PROVEN"
+
+
 def test_a_host_that_stays_away(host: Host) -> None:
     host.comes_back = False
     assert code_of(host, reboot_timeout_s=60) == "REBOOT_TIMEOUT"
