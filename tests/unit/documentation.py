@@ -171,8 +171,7 @@ def yaml_of(path: Path) -> Any:
 
 # Variables.
 
-# Its earlier name may stand behind a variable.
-_WHOLE = re.compile(r"\{\{ (?P<variable>\w+)(?: \| default\((?!omit)\w+\))?(?P<omit> \| default\(omit(?P<empty>, true)?\))? \}\}")
+_WHOLE = re.compile(r"\{\{ (?P<variable>\w+)(?P<omit> \| default\(omit(?P<empty>, true)?\))? \}\}")
 
 
 @dataclass(frozen=True)

@@ -328,9 +328,14 @@ def is_template(value: Any) -> bool:
     return isinstance(value, str) and "{{" in value
 
 
+def by_all_names(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by their names and their earlier names."""
+    return {name: option for key, option in options.items() for name in (key, *option.get("aliases", ()))}
+
+
 def complaints(options: Mapping[str, Any], given: Mapping[str, Any]) -> list[str]:
     """Errors in values of options, as far as they show before templating."""
-    unknown = sorted(set(given) - set(options))
+    unknown = sorted(set(given) - set(by_all_names(options)))
     checked = ArgumentSpecValidator(as_argument_spec(options)).validate(literal(given))
     found: list[str] = checked.error_messages
     return ["there is no %s" % name for name in unknown] + found
@@ -390,9 +395,7 @@ def test_what_is_left_out_is_of_modules_that_are_used() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_variables_of_a_role_are_those_that_its_tasks_use(role: str) -> None:
-    options = role_options(role)
-    earlier_names = {alias for option in options.values() for alias in option.get("aliases", ())}
-    assert variables_from_outside("roles/" + role) == options.keys() | earlier_names
+    assert variables_from_outside("roles/" + role) == set(role_options(role))
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -415,7 +418,7 @@ def test_a_variable_of_a_role_is_specified_as_the_option_that_it_sets(role: str)
     assert {each.variable for each in found} == set(options)
     for each in found:
         assert NAMED_OTHERWISE.get(each.variable, each.variable.removeprefix(role + "_")) == each.option
-        compare(each, options[each.variable], documented_options(each.module)[each.option])
+        compare(each, options[each.variable], by_all_names(documented_options(each.module))[each.option])
     for variable, option in options.items():
         assert links(option) <= {(each.module, each.option) for each in found if each.variable == variable}, variable
 
@@ -428,7 +431,7 @@ def compare(each: Passed, of_role: Mapping[str, Any], of_module: Mapping[str, An
     assert each.if_undefined == ("default" not in of_role) or each.if_empty, each
     no_default = "default" not in of_role or (each.if_empty and not of_role["default"])
     default = option[1].default if no_default or each.variable in DEFAULTS_OF_ROLES else variable[1].default
-    # Other names of a variable are variables, too.
+    # The earlier name of an option is a variable of its own in a role.
     assert replace(variable[1], default=default, aliases=frozenset()) == replace(option[1], aliases=frozenset()), each
     # The module documents suboptions, and checks them; a role may leave both to it.
     assert below == below_option or (not below and (each.module, each.option) in links(of_role)), each

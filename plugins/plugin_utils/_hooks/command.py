@@ -123,7 +123,7 @@ async def _started(argv: Iterable[str], sink: int) -> asyncio.subprocess.Process
     try:
         return await asyncio.shield(starting)
     except asyncio.CancelledError:
-        # It may already run and have children.
+        # The process may already run and have children.
         with contextlib.suppress(OSError, ValueError):
             await _end(await starting)
         raise

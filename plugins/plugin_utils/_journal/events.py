@@ -88,8 +88,10 @@ def event_of(record: Record) -> Event | None:
     made = EVENTS.get(record["event"])
     if made is None:
         return None
-    given = {_RENAMED.get(field, field): value for field, value in record.items()}
-    return made(**{field: read(given[field]) for field, read in made._fields.items() if field in given})
+    for earlier, field in _RENAMED.items():
+        if earlier in record:
+            record = {**record, field: record[earlier]}
+    return made(**{field: read(record[field]) for field, read in made._fields.items() if field in record})
 
 
 def _plain(value: Any) -> Any:

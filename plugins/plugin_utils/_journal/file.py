@@ -303,7 +303,7 @@ class Journal:
             self._broken = error.reason.message
             raise
         except BaseException:
-            # Such as an interrupt: records that were not acknowledged must not stay.
+            # Records that were not acknowledged must not stay, after an interrupt either.
             self._take_back(size)
             raise
 

@@ -132,7 +132,7 @@ class HostWatch:
                 self._service.host_goes()
         self._progress("sshd is gone")
         if self._question is not None:
-            # It went to the system that has just gone.
+            # The question went to the system that has just gone.
             self._question.cancel()
             self._question = None
 

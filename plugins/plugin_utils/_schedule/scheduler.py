@@ -223,7 +223,7 @@ class Scheduler:
         limit = self._capacity.blocked(host)
         if limit:
             self._gated.add(host)
-            # It may have been the last host that was not waiting.
+            # This host may have been the last one that was not waiting.
             self._look_for_stall(now)
             return reason("WAITING", limit.reached(self._capacity.unavailable(limit)))
         return None

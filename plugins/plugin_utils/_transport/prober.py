@@ -416,7 +416,7 @@ class Prober:
     async def _converse(self, attempt: _Attempt, converse: Converse) -> None:
         up = await converse(attempt.sock)
         target, now = attempt.target, self._loop.time()
-        # It has ended by itself; _drop must not cancel it.
+        # The conversation has ended by itself; _drop must not cancel it.
         attempt.conversation = None
         self._drop(attempt)
         target.tell(Observation(target.key, now if up else attempt.started, up))

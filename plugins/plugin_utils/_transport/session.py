@@ -157,7 +157,7 @@ class ActionSession:
         with contextlib.suppress(SessionLost, AnsibleError):
             await self._call(self._connection.reset, 30.0)
         if self._is_ssh:
-            # Of an option given twice, ssh uses the first.
+            # ssh uses the first value of an option that is given twice.
             self._override("ssh_args", ("%s %s" % (UNSHARED_SSH_ARGS, self._connection.get_option("ssh_args") or "")).strip())
 
     def restore(self) -> None:

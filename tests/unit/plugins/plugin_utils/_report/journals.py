@@ -51,7 +51,7 @@ HOSTILE = (
     "日本語のホスト",
 )
 
-# Of the first host class, in milliseconds: median of each phase of the outage.
+# Median of each phase of the outage in the first host class, in milliseconds.
 _KEXEC = {"stop_units": 3900, "jump": 96, "kernel": 1450, "initrd": 2300, "userspace": 2600, "network": 900, "ssh": 350}
 _FIRMWARE = {"stop_units": 3900, "firmware": 118_000, "loader": 5200, "kernel": 1700, "initrd": 2300, "userspace": 2700}
 _FIRMWARE.update(network=950, ssh=350)

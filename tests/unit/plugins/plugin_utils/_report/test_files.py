@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only a file alone shows; the rest is in C(test_report.py)."""
+"""Files that a report writes; its content is tested in C(test_report.py)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def test_ticks_are_at_round_times(start: float, end: float, ticks: list[float]) 
 
 
 def test_ticks_are_counted_from_an_origin() -> None:
-    # It is 01:58:30 at 0.
+    # The origin is the time of day 01:58:30.
     assert Scale(0.0, 200.0, -(1 * 3600 + 58 * 60 + 30)).time_ticks(4) == [30, 90, 150]
 
 

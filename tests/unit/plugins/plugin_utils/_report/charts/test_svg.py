@@ -39,7 +39,7 @@ def test_bars_of_one_kind_are_one_element() -> None:
     made = svg.bars("down", SCALE, [Bar(0, 100, 0, 3), Bar(50, 200, 4, 3)])
     assert made == '<path class="down" d="M0 0h5000v3h-5000zM2500 4h7500v3h-7500z"/>'
     assert svg.bars("down", SCALE, []) == ""
-    # What takes no time is still seen.
+    # A bar of no length is still seen.
     assert "h4v3h-4z" in svg.bars("down", SCALE, [Bar(7, 7, 0, 3)])
 
 
