@@ -14,8 +14,8 @@ options:
   kernel:
     description:
       - The kernel to boot.
-      - V(default) is the kernel of the bootloader's default entry, with the initrds and the command line of that entry: what a
-        reboot through firmware would boot. Where that entry can't be told, V(newest) with the running kernel's command line
+      - V(default) is what a reboot through firmware would boot, the kernel of the bootloader's default entry with the initrds and
+        the command line of that entry. Where that entry can't be told, V(newest) with the running kernel's command line
         takes its place, and the risk C(ENTRY_UNKNOWN) says so.
       - V(newest) is the newest one in C(/boot) of the running flavour and vendor (C(cloud-amd64), C(generic), C(+debug), C(uek)),
         or the newest of all if none has them.

@@ -17,6 +17,7 @@ from ._kexec.errors import KexecError
 from ._kexec.facts import present, read
 from ._kexec.policy import judge
 from ._kexec.preferences import BZIMAGE, CHOICES, FAST
+from ._kexec.proof import PATH_FIRMWARE, PATH_KEXEC, PATH_UNKNOWN
 from ._kexec.record import StagedRecord
 from ._kexec.requests import BASES, DEFAULT, ENTRY, StagingRequest
 from ._kexec.staging import Stager, StagingPlan, current_record, make_stager, plan, stage_planned
@@ -48,8 +49,8 @@ class ConsoleCommand:
             self._say(json.dumps(presented, indent=1, sort_keys=True))
             return
         verdict, staged = presented["verdict"], presented["staged"]
-        self._say("booted   %s via %s" % (presented["kernel"]["release"], presented["boot"]["path"]))
-        self._say("next     %s" % _describe_entry(presented["entry"]))
+        self._say("booted   %s %s" % (presented["kernel"]["release"], _PATHS[presented["boot"]["path"]]))
+        self._say("default  %s" % _describe_entry(presented["entry"]))
         self._say("staged   %s" % (_describe(staged) if staged else "an unknown image" if presented["loaded"] else "nothing"))
         self._say("verdict  %s" % (_describe_verdict(verdict)))
         for each in presented["blockers"] + verdict["notes"]:
@@ -132,6 +133,7 @@ class ConsoleCommand:
         self._out.write(line + "\n")
 
 
+_PATHS = {PATH_KEXEC: "via kexec", PATH_FIRMWARE: "through firmware", PATH_UNKNOWN: "by an unknown path"}
 _IMAGE_NAMES = {FAST: "fast image", BZIMAGE: "bzImage"}
 
 

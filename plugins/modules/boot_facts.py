@@ -404,18 +404,19 @@ ansible_facts:
             - The default entry of the bootloader, which is what a reboot through firmware boots and what M(fleet.kexec.stage)
               loads if nothing else is asked for.
             - C(added) and C(removed) are the arguments that it adds to and removes from the running kernel's command line.
-            - C(unknown) says why the entry can't be told, and C(one_shot) what was requested for the next boot only. Both are
-              null where that does not apply.
+            - C(unknown) says why the entry can't be told, C(one_shot) what was requested for the next boot only, and C(elsewhere)
+              why the running system is another one than the bootloader would boot. Each is null where that does not apply.
           type: dict
           sample:
             added: [hugepages=64]
             bootloader: GRUB (update-grub)
             cmdline: root=UUID=6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee ro console=ttyS0 hugepages=64
+            elsewhere: null
             initrds: [/boot/initrd.img-6.12.117+deb13-cloud-amd64]
             kernel: /boot/vmlinuz-6.12.117+deb13-cloud-amd64
             one_shot: null
             removed: []
-            source: /boot/grub/grub.cfg, line 120
+            source: /boot/grub/grub.cfg:120
             title: Debian GNU/Linux
             unknown: null
         verdict:

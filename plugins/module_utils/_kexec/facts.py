@@ -188,12 +188,13 @@ def _present_kernel(kernel: RunningKernel) -> Dict[str, Any]:
     }
 
 
+_BOOT_KEYS = ("unknown", "one_shot", "elsewhere")
 _ENTRY_KEYS = ("kernel", "initrds", "cmdline", "title", "bootloader", "source", "added", "removed")
 
 
 def _present_entry(boot: BootChoice, kernel: RunningKernel) -> Dict[str, Any]:
     entry = boot.entry
-    presented: Dict[str, Any] = {"unknown": boot.elsewhere or boot.unknown or None, "one_shot": boot.one_shot or None}
+    presented: Dict[str, Any] = {name: getattr(boot, name) or None for name in _BOOT_KEYS}
     if entry is None:
         return {**dict.fromkeys(_ENTRY_KEYS), **presented}
     changes = line_changes(kernel.passed_cmdline, entry.cmdline)
