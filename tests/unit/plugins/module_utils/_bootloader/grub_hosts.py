@@ -59,12 +59,12 @@ fi
 FIRMWARE = """\
 ### BEGIN /etc/grub.d/30_uefi-firmware ###
 if [ "$grub_platform" = "efi" ]; then
-	fwsetup --is-supported
-	if [ "$?" = 0 ]; then
-		menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
-			fwsetup
-		}
-	fi
+    fwsetup --is-supported
+    if [ "$?" = 0 ]; then
+        menuentry 'UEFI Firmware Settings' $menuentry_id_option 'uefi-firmware' {
+            fwsetup
+        }
+    fi
 fi
 ### END /etc/grub.d/30_uefi-firmware ###
 """

@@ -32,7 +32,7 @@ def test_the_order_of_the_specification(index: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "right", "order"),
+    ("one", "other", "order"),
     [
         ("6.12.117+deb13-amd64", "6.12.85+deb13-amd64", 1),
         ("6.1", "6.12", -1),
@@ -45,12 +45,12 @@ def test_the_order_of_the_specification(index: int) -> None:
         ("5.14.0-503.el9", "5.14.0-70.el9", 1),
     ],
 )
-def test_order(left: str, right: str, order: int) -> None:
-    assert compare_versions(left, right) == order
-    assert compare_versions(right, left) == -order
+def test_order(one: str, other: str, order: int) -> None:
+    assert compare_versions(one, other) == order
+    assert compare_versions(other, one) == -order
 
 
 @given(VERSIONS, VERSIONS)
-def test_it_is_antisymmetric(left: str, right: str) -> None:
-    assert compare_versions(left, right) == -compare_versions(right, left)
-    assert compare_versions(left, left) == 0
+def test_it_is_antisymmetric(one: str, other: str) -> None:
+    assert compare_versions(one, other) == -compare_versions(other, one)
+    assert compare_versions(one, one) == 0
