@@ -31,7 +31,8 @@ options:
         earlier boot, are removed, so that the line does not grow from kexec to kexec.
       - Always appended are a random token, which later proves that this image booted, the number of kexecs since firmware last
         booted the host, unless another tool's kexec has lost it, and C(panic=10 oops=panic), unless the line already makes a
-        panic lead to a reset. The whole line is limited to 2047 bytes.
+        panic lead to a reset.
+      - The whole line may have 2016 bytes with C(kexec_file_load), and 2046 bytes with C(kexec_load).
     type: dict
     suboptions:
       replace:

@@ -48,6 +48,7 @@ class ConsoleCommand:
             return
         verdict, staged = presented["verdict"], presented["staged"]
         self._say("booted   %s via %s" % (presented["kernel"]["release"], presented["boot"]["path"]))
+        self._say("default  %s" % _describe_entry(presented["entry"]))
         self._say("staged   %s" % (_describe(staged) if staged else "an unknown image" if presented["loaded"] else "nothing"))
         self._say("verdict  %s" % (_describe_verdict(verdict)))
         for each in presented["blockers"] + verdict["notes"]:
@@ -139,6 +140,13 @@ def _describe_way(way: Dict[str, Any]) -> str:
 
 def _describe(staged: Dict[str, Any]) -> str:
     return "%s (%s%s)" % (staged["release"], _describe_way(staged), "" if staged["kaslr"] else ", no KASLR")
+
+
+def _describe_entry(entry: Dict[str, Any]) -> str:
+    """Default entry of the bootloader, with the place where it was read."""
+    if entry["kernel"] is None:
+        return "unknown: %s" % entry["unknown"]
+    return "%s, %s (%s)" % (entry["title"], entry["kernel"], entry["source"])
 
 
 def _describe_verdict(verdict: Dict[str, Any]) -> str:

@@ -7,6 +7,9 @@ White space separates arguments except within double quotes; there is no escape.
 
 The kernel also splits at the byte 0xA0. In UTF-8 that is part of a character, so this parser does not.
 
+A command line is bytes in no particular encoding. As text, its bytes that are not UTF-8 are surrogate escapes (PEP 383), so that
+all of them can be handed on: a label may have been written in Latin-1.
+
 Source: C(next_arg) in lib/cmdline.c, C(parse_args) in kernel/params.c.
 """
 
@@ -58,6 +61,16 @@ class CommandLine(NamedTuple):
         return self.kernel + self.init
 
 
+def encode(line: str) -> bytes:
+    """Bytes of a command line as the kernel gets and counts them."""
+    return line.encode("utf-8", "surrogateescape")
+
+
+def printable(line: str) -> str:
+    """Show a command line in valid Unicode: bytes that are not UTF-8 appear as C(\\xe9)."""
+    return encode(line).decode("utf-8", "backslashreplace")
+
+
 def parse_cmdline(line: str) -> CommandLine:
     arguments = [_argument(match.group(), match.start()) for match in _ARGUMENT.finditer(line)]
     ends = (index for index, each in enumerate(arguments) if each.name == _END and each.value is None)
@@ -79,10 +92,15 @@ def _argument(text: str, start: int) -> Argument:
 
 
 def check_cmdline(line: str) -> None:
-    """Refuse a line with control characters or an open quote; raises CmdlineError with C(CMDLINE_INVALID)."""
+    """Refuse a line with control characters, an open quote or no encoding; raises CmdlineError with C(CMDLINE_INVALID)."""
     for character in line:
         if (ord(character) < 0x20 and character not in "\t\n") or ord(character) == 0x7F:
             raise CmdlineError("CMDLINE_INVALID", "the command line holds the control character %#04x" % ord(character))
+    try:
+        encode(line)
+    except UnicodeEncodeError as error:
+        message = "the command line holds the surrogate %#06x, which stands for no character"
+        raise CmdlineError("CMDLINE_INVALID", message % ord(line[error.start])) from error
     if line.count('"') % 2:
         raise CmdlineError("CMDLINE_INVALID", "the command line has a double quote that is never closed")
 

@@ -33,10 +33,10 @@ options:
       - Facts to gather. Other facts are absent from the result.
       - V(min) stands for V(boot) and V(kernel), which are always gathered unless V(!min) is given. V(all) stands for all facts.
         A name with V(!) before it is excluded. V(!all) excludes everything but the minimum.
-      - V(container), V(cpu) (with C(throughput)), V(defaults), V(fast_images), V(history), V(kernels) (with C(newest_release)),
-        V(kexec) (C(kexec_tools), C(loaders), C(loaded) and C(staged)), V(memory), V(reservations), V(virtio) (C(virtio_reset)),
-        V(console), V(firmware), V(guests), V(hypervisor), V(pci), V(pending), V(tpm_disks) and V(watchdog) are the facts of
-        these names.
+      - V(container), V(cpu) (with C(throughput)), V(defaults), V(entry), V(fast_images), V(history), V(kernels) (with
+        C(newest_release)), V(kexec) (C(kexec_tools), C(loaders), C(loaded) and C(staged)), V(memory), V(reservations), V(virtio)
+        (C(virtio_reset)), V(console), V(firmware), V(guests), V(hypervisor), V(pci), V(pending), V(tpm_disks) and V(watchdog) are
+        the facts of these names.
       - V(verdict) is C(verdict), C(blockers), C(warnings) and C(policy). It considers all facts, even those not gathered.
     type: list
     elements: str
@@ -396,6 +396,17 @@ ansible_facts:
           description: The image that M(fleet.kexec.stage) loaded, as that module returns it. Null if there is none.
           type: dict
           sample: null
+        entry:
+          description:
+            - The default entry of the bootloader, which is what a reboot through firmware boots.
+            - C(added) and C(removed) are the arguments that it adds to and removes from the running kernel's command line.
+              C(unknown) says why the entry can't be told, and C(one_shot) what was requested for the next boot only. Both are
+              null where that does not apply. All other values are null where the entry can't be told.
+          type: dict
+          sample: {kernel: /boot/vmlinuz-6.12.117+deb13-cloud-amd64, initrds: [/boot/initrd.img-6.12.117+deb13-cloud-amd64],
+            cmdline: root=UUID=6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee ro hugepages=64, title: Debian GNU/Linux,
+            bootloader: GRUB (update-grub), source: "/boot/grub/grub.cfg:118", added: [hugepages=64], removed: [], unknown: null,
+            one_shot: null}
         verdict:
           description:
             - How the host should reboot. C(method) is V(kexec), V(firmware) or V(refuse). C(image), C(loader) and C(integrity)

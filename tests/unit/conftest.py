@@ -7,10 +7,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 
 from .bzimages import make_bzimage
+
+# The same inputs at every landing, and no complaint about a machine that is busy.
+settings.register_profile("landing", derandomize=True, database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("landing")
 
 BOOT_ID = "0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55"
 RELEASE = "6.12.117+deb13-cloud-amd64"

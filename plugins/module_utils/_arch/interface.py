@@ -194,7 +194,9 @@ class Architecture:
     :ivar read_kernel: parses the header of an open kernel file; takes the file's name for messages and raises ImageError.
     :ivar supported: whether its hosts can be rebooted by kexec.
     :ivar parse_cpu: takes the content of C(/proc/cpuinfo), and a function that tells whether a file exists on the host.
-    :ivar cmdline_max_bytes: longest command line that kexec-tools and the kernel accept, without the final zero.
+    :ivar cmdline_max_bytes: longest command line that kernels accept, without the final zero.
+    :ivar load_reserve_bytes: part of a kernel's limit that kexec-tools keeps free with C(kexec_load), the final zero included.
+    :ivar file_load_reserve_bytes: part that the running kernel keeps free with C(kexec_file_load), the final zero included.
     :ivar decompressor_args: kernel arguments that only a kernel's own decompressor acts on.
     :ivar overruns_in_cma: whether a compressed kernel that was placed in CMA writes past its end.
     :ivar loader_names: boot loaders by C(bootloader_type) without its low nibble; empty if there is no such sysctl, and so no way
@@ -208,6 +210,8 @@ class Architecture:
     supported: bool = True
     parse_cpu: Callable[[str, Callable[[str], bool]], Cpu] = _parse_cpu_name
     cmdline_max_bytes: int = 0
+    load_reserve_bytes: int = 0
+    file_load_reserve_bytes: int = 0
     decompressor_args: Tuple[str, ...] = ()
     overruns_in_cma: bool = False
     loader_names: Mapping[int, str] = field(default_factory=dict)

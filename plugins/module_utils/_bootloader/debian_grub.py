@@ -15,7 +15,8 @@ from .._cmdline import values_of
 from .._command import find_executable
 from .changes import FileChange
 from .errors import BootloaderError
-from .grub_cfg import SAVED_ENTRY, MenuEntry, parse_grub_cfg, parse_grubenv
+from .grub_default import read_grub_menu
+from .grub_menu import MenuEntry, MenuUnknown
 from .interface import ALL, ANY_ENTRY, Bootloader, BootloaderPlan, Entry, Setter, Setting
 
 MAIN_FILE = "/etc/default/grub"
@@ -86,18 +87,15 @@ class DebianGrub(Bootloader):
     NAME = "GRUB (update-grub)"
 
     def entries(self) -> List[Entry]:
-        text = self._files.read_text(GRUB_CFG)
-        if text is None:
-            raise BootloaderError("BOOTLOADER_CONFIG_INVALID", "%s can't be read" % GRUB_CFG)
-        menu = parse_grub_cfg(text)
-        wanted = menu.default
-        if wanted == SAVED_ENTRY:
-            wanted = parse_grubenv(self._files.read_text(GRUBENV) or "").get("saved_entry", "") or "0"
-        chosen = menu.find(wanted)
-        return [self._entry(entry, entry is chosen) for entry in menu.entries if entry.kernel]
+        menu = read_grub_menu(self._files, GRUB_CFG, GRUBENV)
+        try:
+            default = menu.default_entry()
+        except MenuUnknown:
+            default = None
+        return [self._entry(entry, entry is default) for entry in menu.entries if entry.kernel is not None]
 
     def _entry(self, entry: MenuEntry, is_default: bool) -> Entry:
-        name = os.path.basename(entry.kernel)
+        name = os.path.basename(entry.kernel[1]) if entry.kernel is not None else ""
         release = name[len("vmlinuz-") :] if name.startswith("vmlinuz-") else ""
         # Entries of other sections get another source: settings do not apply to them.
         source = GRUB_CFG if entry.section == _SECTION else "%s (%s)" % (GRUB_CFG, entry.section)

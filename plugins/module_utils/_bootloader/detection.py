@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Dict, List, Optional, Type
 
 from .._arch.architectures import loader_name
 from .._arch.interface import LOADER_EXTLINUX, LOADER_GRUB, LOADER_KEXEC
 from .._command import Runner, find_executable
+from .._host.efi_boot import read_boot_current
 from .._host.efi_variables import LOADER, has_efi_variables, read_efi_string
 from .._host.files import HostFiles
+from .boot_partitions import ESP_MOUNT_POINTS
 from .debian_grub import GRUB_CFG, DebianGrub
 from .errors import BootloaderError
 from .grubby import Grubby
@@ -18,16 +21,40 @@ from .interface import Bootloader
 from .kernel_install import KernelInstall
 
 SYSTEMD_BOOT = KernelInstall.NAME
-_GRUBS = (DebianGrub.NAME, Grubby.NAME)
+GRUB_MKCONFIG = "GRUB (grub-mkconfig)"
+GRUB2_MKCONFIG = "GRUB (grub2-mkconfig)"
+_GRUBS = (DebianGrub.NAME, Grubby.NAME, GRUB_MKCONFIG, GRUB2_MKCONFIG)
 _SUPPORTED: Dict[str, Type[Bootloader]] = {each.NAME: each for each in (DebianGrub, Grubby, KernelInstall)}
 
 # EFI variable by which a bootloader identifies itself. A reset clears it, so it describes the boot that led here.
 _LOADER_INFO = "LoaderInfo"
 
+GRUB2_CFG = "/boot/grub2/grub.cfg"
+
 # Loader types that identify the bootloader in use; the settings of any other are elsewhere.
 _TELLING_LOADERS = (LOADER_EXTLINUX, LOADER_GRUB, LOADER_KEXEC)
 
 EXTLINUX = "extlinux"
+EFI_STUB = "EFI stub"
+LIMINE = "Limine"
+REFIND = "rEFInd"
+ZFS_BOOT_MENU = "ZFSBootMenu"
+_GRUB = "GRUB"
+
+# Bootloaders by the beginning of what they say of themselves.
+_INFOS = (("systemd-boot", SYSTEMD_BOOT), (_GRUB, _GRUB), (REFIND, REFIND), (LIMINE, LIMINE))
+# Bootloaders by the file that the firmware started, in lower case. C(EFI/BOOT/BOOTX64.EFI) may be a copy of any of them.
+_PROGRAMS = (
+    (re.compile(r".*\\refind[^\\]*\.efi"), REFIND),
+    (re.compile(r".*\\(?:limine[^\\]*\.efi|limine\\[^\\]*\.efi)"), LIMINE),
+    (re.compile(r".*(?:zfsbootmenu|\\zbm\\).*\.efi"), ZFS_BOOT_MENU),
+    (re.compile(r".*\\systemd-boot[^\\]*\.efi"), SYSTEMD_BOOT),
+    (re.compile(r"(?!\\efi\\boot\\).*\\(?:shim|grub)[^\\]*\.efi"), _GRUB),
+    (re.compile(r".*\\(?:vmlinuz|vmlinux|bzimage|linux)[^\\]*|\\efi\\linux\\[^\\]*\.efi"), EFI_STUB),
+)
+# Paths below the mount points of EFI system partitions that show that a bootloader is installed.
+_EFI_MARKS = ((REFIND, "EFI/refind"), (ZFS_BOOT_MENU, "EFI/ZBM"), (ZFS_BOOT_MENU, "EFI/zfsbootmenu"))
+_LIMINE_MARKS = ("limine.conf", "limine/limine.conf", "EFI/limine/limine.conf", "EFI/BOOT/limine.conf")
 
 
 def detect(files: HostFiles, run: Runner) -> Bootloader:
@@ -70,17 +97,27 @@ def detect_name(files: HostFiles) -> str:
 def _find(files: HostFiles) -> Dict[str, str]:
     """Find the bootloaders that are set up, each with the file that shows it."""
     found: Dict[str, str] = {}
-    for name, path, tool in (
-        (DebianGrub.NAME, GRUB_CFG, "update-grub"),
-        (Grubby.NAME, "/boot/loader/entries", "grubby"),
-        (Grubby.NAME, "/boot/grub2/grub.cfg", "grubby"),
+    for name, path, tool, better in (
+        (DebianGrub.NAME, GRUB_CFG, "update-grub", ""),
+        (Grubby.NAME, "/boot/loader/entries", "grubby", ""),
+        (Grubby.NAME, GRUB2_CFG, "grubby", ""),
+        (GRUB_MKCONFIG, GRUB_CFG, "grub-mkconfig", "update-grub"),
+        (GRUB2_MKCONFIG, GRUB2_CFG, "grub2-mkconfig", "grubby"),
     ):
-        if files.exists(path) and find_executable(tool, files.root):
+        if files.exists(path) and find_executable(tool, files.root) and not (better and find_executable(better, files.root)):
             found[name] = path
     if find_executable("bootctl", files.root):
-        for root in ("/efi", "/boot/efi", "/boot"):
+        for root in ESP_MOUNT_POINTS:
             if files.exists(root + "/EFI/systemd"):
                 found[SYSTEMD_BOOT] = root + "/EFI/systemd"
+    efi = files.exists("/sys/firmware/efi")
+    for root in ESP_MOUNT_POINTS:
+        for name, path in _EFI_MARKS:
+            if efi and files.exists("%s/%s" % (root, path)):
+                found[name] = "%s/%s" % (root, path)
+        for path in _LIMINE_MARKS:
+            if files.exists("%s/%s" % (root, path)):
+                found[LIMINE] = "%s/%s" % (root, path)
     for name, path in (
         (EXTLINUX, "/boot/extlinux/extlinux.conf"),
         (EXTLINUX, "/boot/syslinux/syslinux.cfg"),
@@ -91,21 +128,36 @@ def _find(files: HostFiles) -> Dict[str, str]:
     return found
 
 
+def _started_from(files: HostFiles) -> Optional[str]:
+    """Bootloader that the firmware started, or that identified itself later; None if neither is known.
+
+    What it says of itself counts more: shim may start any other one.
+    """
+    info = read_efi_string(files, _LOADER_INFO, LOADER) or ""
+    name = next((name for beginning, name in _INFOS if info.startswith(beginning)), None)
+    if name is not None:
+        return name
+    current = read_boot_current(files)
+    path = current.path.lower() if current is not None else ""
+    return next((name for program, name in _PROGRAMS if program.fullmatch(path)), None)
+
+
 def _in_use(files: HostFiles, started_by: Optional[str], found: Dict[str, str]) -> List[str]:
     """Narrow the bootloaders found to those that can have started this system."""
     names = list(found)
-    efi = files.exists("/sys/firmware/efi")
-    info = read_efi_string(files, _LOADER_INFO, LOADER)
     if started_by == LOADER_GRUB:
         return [name for name in names if name in _GRUBS]
     if started_by == LOADER_EXTLINUX:
         return [name for name in names if name == EXTLINUX]
-    says = info or ""
-    if says.startswith("systemd-boot"):
-        return [name for name in names if name == SYSTEMD_BOOT]
-    if says.startswith("GRUB"):
+    from_firmware = _started_from(files)
+    if from_firmware == _GRUB:
         return [name for name in names if name in _GRUBS]
-    if not efi or says or has_efi_variables(files):
+    if from_firmware == SYSTEMD_BOOT:
+        return [name for name in names if name == SYSTEMD_BOOT]
+    if from_firmware is not None:
+        # It needs no file that is looked for here.
+        return [from_firmware]
+    if not files.exists("/sys/firmware/efi") or has_efi_variables(files):
         # systemd-boot always identifies itself.
         names = [name for name in names if name != SYSTEMD_BOOT]
     return names

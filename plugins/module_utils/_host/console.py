@@ -115,7 +115,7 @@ def read_console(files: HostFiles) -> Console:
 
     The level is the next boot's: the last field of C(/proc/sys/kernel/printk) is the configured one, whatever was set since.
     """
-    cmdline = files.read_text("/proc/cmdline") or ""
+    cmdline = files.read_line("/proc/cmdline") or ""
     rates = rates_of(cmdline)
     listed = [line.split()[0] for line in (files.read_text("/proc/consoles") or "").splitlines() if line.split()]
     names = list(dict.fromkeys(listed or rates))

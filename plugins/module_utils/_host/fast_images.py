@@ -4,7 +4,8 @@
 
 Each kernel release has a directory in C(/var/lib/fleet-kexec), accessible to root only: C(image) (see C(_arch/interface.py)),
 C(relocations) (the table as found in the payload), C(initrd) if that was uncompressed too, and C(manifest.json), which is
-written last and vouches for the others.
+written last and vouches for the others. Whatever has none of these files is no image: C(last-stop), or C(lost+found) where the
+directory is a file system.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ MANIFEST = "manifest.json"
 IMAGE = "image"
 RELOCATIONS = "relocations"
 INITRD = "initrd"
+NAMES = (MANIFEST, IMAGE, RELOCATIONS, INITRD)
 FORMAT = 1
 
 
@@ -96,5 +98,18 @@ def read_fast_image(files: HostFiles, release: str) -> Optional[FastImage]:
 
 
 def list_fast_images(files: HostFiles) -> List[FastImage]:
-    found = (read_fast_image(files, release) for release in files.listdir(STATE_DIRECTORY))
+    found = (read_fast_image(files, release) for release in list_releases(files))
     return [image for image in found if image is not None]
+
+
+def list_releases(files: HostFiles) -> List[str]:
+    """List the releases that have a fast image or remnants of one."""
+    return [name for name in files.listdir(STATE_DIRECTORY) if list_image_files(files, name)]
+
+
+def list_image_files(files: HostFiles, release: str) -> List[str]:
+    """List the names of a fast image's files, with what a killed build left of them, manifest first."""
+    names = files.listdir(directory_of(release))
+    # Temporary files are named by C(atomic.replacing).
+    parts = {name: name[1:].rpartition(".")[0] if name.startswith(".") else name for name in names}
+    return sorted((name for name in names if parts[name] in NAMES), key=lambda name: name != MANIFEST)

@@ -18,10 +18,15 @@ class HostFiles:
         """Real location of an absolute path of the host."""
         return os.path.join(self.root, path.lstrip("/"))
 
-    def read_bytes(self, path: str, limit: int = -1) -> Optional[bytes]:
-        """Read a file's first C(limit) bytes, or all. Never reads ahead: some files are device registers. None on error."""
+    def read_bytes(self, path: str, limit: int = -1, offset: int = 0) -> Optional[bytes]:
+        """Read C(limit) bytes of a file from C(offset), or all; None on error.
+
+        Never reads ahead: some files are device registers.
+        """
         try:
             with open(self.path(path), "rb", buffering=0) as stream:
+                if offset:
+                    stream.seek(offset)
                 return stream.read(limit)
         except OSError:
             return None
@@ -30,6 +35,14 @@ class HostFiles:
         """Read a file without surrounding white space; None if it can't be read."""
         content = self.read_bytes(path)
         return content.decode("utf-8", "replace").strip() if content is not None else None
+
+    def read_line(self, path: str) -> Optional[str]:
+        """Read a command line without surrounding white space, every byte of it kept; None if it can't be read.
+
+        Bytes that are not UTF-8 become surrogate escapes, and :func:`_cmdline.encode` turns them back into bytes.
+        """
+        content = self.read_bytes(path)
+        return content.strip().decode("utf-8", "surrogateescape") if content is not None else None
 
     def read_int(self, path: str) -> Optional[int]:
         """Read a decimal number from a file; None if it can't be read or is no number."""

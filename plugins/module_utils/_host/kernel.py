@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Dict, Optional
 
 from .._cmdline import values_of
+from .built_in_args import built_in_line, own_part_removed
 from .files import HostFiles
 
 _CONFIG_KEYS = (
@@ -27,6 +28,7 @@ _CONFIG_KEYS = (
 class RunningKernel:
     """State of the running kernel.
 
+    :ivar passed_cmdline: the command line without what the kernel itself added to it, as its loader passed it.
     :ivar bootloader_type: number of the boot loader, which C(_arch) can name; None if the architecture has none.
     :ivar config: settings that matter for kexec, as C(y) or C(n); empty if its configuration can't be found.
     :ivar lockdown: C(none), C(integrity) or C(confidentiality).
@@ -40,6 +42,7 @@ class RunningKernel:
     machine: str
     boot_id: str
     cmdline: str
+    passed_cmdline: str
     bootloader_type: Optional[int]
     config: Dict[str, str]
     lockdown: str
@@ -73,19 +76,25 @@ def parse_config(text: str) -> Dict[str, str]:
     return config
 
 
-def read_config(files: HostFiles, release: str) -> Dict[str, str]:
+def _read_config_text(files: HostFiles, release: str) -> str:
     """Read the configuration of an installed kernel; empty if it can't be found."""
     for path in ("/boot/config-" + release, "/usr/lib/modules/%s/config" % release, "/lib/modules/%s/config" % release):
         text = files.read_text(path)
         if text:
-            return parse_config(text)
+            return text
     if release != files.read_text("/proc/sys/kernel/osrelease"):
-        return {}
+        return ""
     try:
         with gzip.open(files.path("/proc/config.gz"), "rb") as stream:
-            return parse_config(stream.read().decode("utf-8", "replace"))
+            return stream.read().decode("utf-8", "replace")
     except OSError:
-        return {}
+        return ""
+
+
+def read_config(files: HostFiles, release: str) -> Dict[str, str]:
+    """Read an installed kernel's settings that matter for kexec; empty if its configuration can't be found."""
+    text = _read_config_text(files, release)
+    return parse_config(text) if text else {}
 
 
 def _handover(cmdline: str, config: Dict[str, str]) -> bool:
@@ -97,14 +106,16 @@ def _handover(cmdline: str, config: Dict[str, str]) -> bool:
 def read_running_kernel(files: HostFiles, machine: str) -> RunningKernel:
     """Read the running kernel from C(/proc) and C(/sys); only C(machine), from uname(2), is in no file."""
     release = files.read_text("/proc/sys/kernel/osrelease") or ""
-    cmdline = files.read_text("/proc/cmdline") or ""
-    config = read_config(files, release)
+    cmdline = files.read_line("/proc/cmdline") or ""
+    config_text = _read_config_text(files, release)
+    config = parse_config(config_text) if config_text else {}
     loaded = files.read_int("/sys/kernel/kexec_loaded")
     return RunningKernel(
         release=release,
         machine=machine,
         boot_id=files.read_text("/proc/sys/kernel/random/boot_id") or "",
         cmdline=cmdline,
+        passed_cmdline=own_part_removed(cmdline, built_in_line(config_text), files.read_line("/proc/bootconfig") or ""),
         bootloader_type=files.read_int("/proc/sys/kernel/bootloader_type"),
         config=config,
         lockdown=parse_lockdown(files.read_text("/sys/kernel/security/lockdown")),

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Sequence
+from typing import NamedTuple, Optional, Sequence, Tuple
 
+from .._arch.interface import Architecture
 from .._cmdline import Argument, check_cmdline, early_words, parse_cmdline
 from .._one_boot_args import KEXECS_NAME, NO_KASLR, ONE_BOOT_ARGS, TOKEN_NAME, lasting_arguments
-from .errors import KexecError
+from .preferences import KEXEC_FILE_LOAD
 
 
 class Edits(NamedTuple):
@@ -42,6 +43,21 @@ def base_line(running: str, edits: Edits) -> str:
     return " ".join([*texts, *(each.text for each in base.init)])
 
 
+class LineChanges(NamedTuple):
+    """Arguments that a command line adds to another, and those that it lacks."""
+
+    added: Tuple[str, ...]
+    removed: Tuple[str, ...]
+
+
+def line_changes(running: str, line: str) -> LineChanges:
+    """Compare a line with the running one, without what loaders and this collection add for one boot."""
+    before, after = ([each.text for each in lasting_arguments(each_line).arguments] for each_line in (running, line))
+    return LineChanges(
+        added=tuple(each for each in after if each not in before), removed=tuple(each for each in before if each not in after)
+    )
+
+
 def allows_kaslr(base: str) -> bool:
     """Whether a line allows KASLR; the kernel's decompressor decides by it."""
     return NO_KASLR not in early_words(base)
@@ -72,14 +88,11 @@ def with_token(base: str, token: str, kaslr: bool = True, kexecs: Optional[int] 
     return " ".join([*texts, *own, *(each.text for each in parsed.init)])
 
 
-def check_length(line: str, max_bytes: int, kernel_max_bytes: int) -> None:
-    """Reject a line that a loader or the kernel would truncate.
+def max_line_bytes(architecture: Architecture, loader: str, kernel_max_bytes: int) -> int:
+    """Length of the longest command line that a loader passes to a kernel without the final zero.
 
-    :param max_bytes: limit of the architecture.
-    :param kernel_max_bytes: limit of the staged kernel; 0 if its header has none.
-    :raises KexecError: C(CMDLINE_TOO_LONG).
+    :param kernel_max_bytes: limit of that kernel; 0 if its header has none.
     """
-    limit = min(kernel_max_bytes or max_bytes, max_bytes)
-    length = len(line.encode("utf-8"))
-    if length > limit:
-        raise KexecError("CMDLINE_TOO_LONG", "the command line has %d bytes; at most %d are possible" % (length, limit))
+    max_bytes = architecture.cmdline_max_bytes
+    reserve_bytes = architecture.file_load_reserve_bytes if loader == KEXEC_FILE_LOAD else architecture.load_reserve_bytes
+    return min(kernel_max_bytes or max_bytes, max_bytes) - reserve_bytes

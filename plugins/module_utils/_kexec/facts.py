@@ -10,6 +10,9 @@ from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional
 
 from .._arch.architectures import architecture_of
 from .._arch.interface import StubStamps
+from .._bootloader.boot_entry import BootChoice
+from .._bootloader.default_entry import read_default_entry
+from .._cmdline import printable
 from .._command import Runner
 from .._host.boot_history import Timeline, read_history
 from .._host.facts import HostFacts, gather
@@ -23,6 +26,7 @@ from .._host.watchdog import Watchdogs
 from .._one_boot_args import token_of
 from .._reasons import Reason
 from .candidate import Candidate, payload_format
+from .cmdline import line_changes
 from .policy import Policy, read_policy
 from .preferences import LOADERS, Preferences, read_preferences
 from .proof import Evidence
@@ -30,7 +34,7 @@ from .record import StagedRecord
 from .reservation import ReservationFacts, read_reservation_facts
 from .risks import risks
 from .staging import current_record, newest_candidate
-from .subsets import HISTORY, HOST_SUBSETS, SUBSETS, VERDICT, surroundings_of
+from .subsets import ENTRY, HISTORY, HOST_SUBSETS, SUBSETS, VERDICT, surroundings_of
 from .verdict import Choice, decide, loader_obstacle
 from .watchdog_jump import across_jump
 
@@ -64,6 +68,7 @@ class HostReading:
     """Everything the collection read from a host, limited to the requested subsets.
 
     :ivar facts: None if no requested subset needs them.
+    :ivar boot: what the bootloader would boot.
     :ivar payload_formats: compression of each installed kernel, by path.
     :ivar stub: time stamps of the fast image's stub, if this boot went through one.
     :ivar policy: the host's own policy with the task's overrides.
@@ -75,6 +80,7 @@ class HostReading:
     facts: Optional[HostFacts]
     payload_formats: Dict[str, Optional[str]]
     record: Optional[StagedRecord]
+    boot: Optional[BootChoice]
     candidate: Optional[Candidate]
     preferences: Preferences
     fast_images: List[FastImage]
@@ -116,6 +122,7 @@ def read(
         if facts and "kernels" in subsets
         else {},
         record=current_record(files) if "kexec" in subsets else None,
+        boot=read_default_entry(files) if ENTRY in subsets else None,
         candidate=candidate,
         preferences=read_preferences(files) if judging or "defaults" in subsets else Preferences(),
         fast_images=list_fast_images(files) if "fast_images" in subsets else [],
@@ -160,7 +167,7 @@ def _present_kernel(kernel: RunningKernel) -> Dict[str, Any]:
     return {
         "release": kernel.release,
         "machine": kernel.machine,
-        "cmdline": kernel.cmdline,
+        "cmdline": printable(kernel.cmdline),
         "lockdown": kernel.lockdown,
         "signed_images_only": kernel.signed_images_only,
         "kexec_load_disabled": kernel.load_disabled,
@@ -168,6 +175,28 @@ def _present_kernel(kernel: RunningKernel) -> Dict[str, Any]:
         "kexec_load_limit_panic": kernel.load_limit_panic,
         "panic_s": kernel.panic_s,
         "panic_on_oops": kernel.panic_on_oops,
+    }
+
+
+_ENTRY_KEYS = ("kernel", "initrds", "cmdline", "title", "bootloader", "source", "added", "removed")
+
+
+def _present_entry(boot: BootChoice, kernel: RunningKernel) -> Dict[str, Any]:
+    entry = boot.entry
+    presented: Dict[str, Any] = {"unknown": boot.unknown or None, "one_shot": boot.one_shot or None}
+    if entry is None:
+        return {**dict.fromkeys(_ENTRY_KEYS), **presented}
+    changes = line_changes(kernel.passed_cmdline, entry.cmdline)
+    return {
+        "kernel": entry.kernel,
+        "initrds": list(entry.initrds),
+        "cmdline": printable(entry.cmdline),
+        "title": printable(entry.title),
+        "bootloader": entry.bootloader,
+        "source": entry.source,
+        "added": [printable(each) for each in changes.added],
+        "removed": [printable(each) for each in changes.removed],
+        **presented,
     }
 
 
@@ -186,6 +215,7 @@ def _present_host(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
         "fast_images": lambda: {"fast_images": [present_fast_image(fast) for fast in reading.fast_images]},
         "defaults": lambda: {"defaults": asdict(reading.preferences)},
         "reservations": lambda: {"reservations": reading.reservations.as_dict() if reading.reservations else None},
+        ENTRY: lambda: {ENTRY: _present_entry(reading.boot, facts.kernel) if reading.boot else None},
         VERDICT: lambda: _present_verdict(reading, facts),
     }
     presented: Dict[str, Any] = {}

@@ -15,7 +15,17 @@ from typing import Any, Callable, Optional, Tuple
 
 from .._arch.interface import FastFormat
 from .._host.atomic import replacing, sync_directory, write_atomically
-from .._host.fast_images import IMAGE, INITRD, MANIFEST, RELOCATIONS, Digest, FastImage, directory_of
+from .._host.fast_images import (
+    IMAGE,
+    INITRD,
+    MANIFEST,
+    RELOCATIONS,
+    Digest,
+    FastImage,
+    directory_of,
+    list_image_files,
+    list_releases,
+)
 from .._host.files import HostFiles
 from .._image.elf import Content
 from .._image.errors import ImageError
@@ -194,25 +204,24 @@ class ImageStore:
         os.makedirs(self._files.path(STATE_DIRECTORY), mode=0o700, exist_ok=True)
         os.makedirs(self._files.path(directory), mode=0o700, exist_ok=True)
         # Without its manifest the previous image no longer counts. Leftovers of a killed build go too.
-        for name in self._files.listdir(directory):
+        for name in list_image_files(self._files, os.path.basename(directory)):
             if name not in (IMAGE, RELOCATIONS, INITRD):
                 os.unlink(self._files.path(os.path.join(directory, name)))
 
     def releases(self) -> Tuple[str, ...]:
         """Releases that have a fast image or remnants of one."""
-        return tuple(name for name in self._files.listdir(STATE_DIRECTORY) if os.path.isdir(self._files.path(directory_of(name))))
+        return tuple(list_releases(self._files))
 
     def remove(self, release: str) -> bool:
         """Remove a fast image, manifest first, so that remnants are never taken for one; tell whether there was anything."""
-        directory = directory_of(release)
-        names = self._files.listdir(directory)
-        if not names and not self._files.exists(directory):
-            return False
-        for name in sorted(names, key=lambda name: name != MANIFEST):
+        directory, names = directory_of(release), list_image_files(self._files, release)
+        for name in names:
             os.unlink(self._files.path(os.path.join(directory, name)))
-        os.rmdir(self._files.path(directory))
-        sync_directory(self._files.path(STATE_DIRECTORY))
-        return True
+        # Files of others keep the directory.
+        with contextlib.suppress(OSError):
+            os.rmdir(self._files.path(directory))
+            sync_directory(self._files.path(STATE_DIRECTORY))
+        return bool(names)
 
 
 def _format_of(candidate: Candidate) -> FastFormat[Any]:

@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import List, Optional
 
+from .._cmdline import encode
 from .._command import Runner
 from .._host.files import HostFiles
 from .errors import KexecError
@@ -39,7 +41,8 @@ class Kexec:
             argv.append("--no-checks")
         if initrd is not None:
             argv.append("--initrd=" + initrd)
-        argv.append("--command-line=" + cmdline)
+        # Arguments are encoded for the locale, and the line's bytes have to come out the same in any.
+        argv.append("--command-line=" + os.fsdecode(encode(cmdline)))
         result = self._run(argv, LOAD_TIMEOUT_S)
         if result.rc != 0:
             # A failed load leaves an earlier image loaded.

@@ -13,6 +13,7 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Optional
 
+from .._cmdline import printable
 from .._host.atomic import write_atomically
 from .._host.clocks import CycleClock
 from .._host.files import HostFiles
@@ -61,7 +62,7 @@ class StagedImage:
             "kernel": self.kernel.path,
             "initrd": self.initrd.path if self.initrd else None,
             "release": self.release,
-            "cmdline": self.cmdline,
+            "cmdline": printable(self.cmdline),
             "image": self.image,
             "loader": self.loader,
             "integrity": self.integrity,

@@ -22,7 +22,7 @@ from .._host.kernel import RunningKernel
 from .._image.errors import ImageError
 from .._image.initrd import MAGIC_BYTES, initrd_format
 from .candidate import Candidate, read_candidate
-from .cmdline import Edits, allows_kaslr, base_line, check_length, with_token
+from .cmdline import Edits, allows_kaslr, base_line, with_token
 from .errors import KexecError
 from .fast_staging import ImagePreparation, prepared
 from .kexec_tools import Kexec
@@ -120,16 +120,15 @@ def plan(request: StagingRequest, facts: HostFacts, files: HostFiles) -> Staging
         raise KexecError(obstacle.code, obstacle.message)
     kernel_path = find_kernel(request.kernel, facts, files)
     preferences = read_preferences(files).override(request.preferences)
-    cmdline = base_line(facts.kernel.cmdline, request.edits)
+    cmdline = base_line(facts.kernel.passed_cmdline, request.edits)
     kernel, architecture = facts.kernel, architecture_of(facts.kernel.machine)
     initrd_path = check_initrd(request.initrd, kernel_path, files)
-    candidate = read_candidate(files, architecture, kernel_path, initrd_path, cmdline)
     kaslr = preferences.kaslr and allows_kaslr(cmdline)
     so_far = Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type).kexecs
     kexecs = so_far + 1 if so_far is not None else None
     # All tokens have the same length.
     line = with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs)
-    check_length(line, architecture.cmdline_max_bytes, candidate.header.cmdline_max_bytes)
+    candidate = read_candidate(files, architecture, kernel_path, initrd_path, line)
     choice = choose(facts, candidate, preferences)
     too_much = memory_obstacle(facts, candidate, choice.way)
     if too_much is not None:

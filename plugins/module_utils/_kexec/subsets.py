@@ -11,10 +11,11 @@ from .errors import KexecError
 
 MINIMUM = frozenset(("boot", "kernel"))
 VERDICT = "verdict"
+ENTRY = "entry"
 HISTORY = "history"
 # Subsets that need the host's facts as a whole.
 HOST_SUBSETS = frozenset(
-    ("container", "cpu", "defaults", "fast_images", "kernels", "kexec", "memory", "reservations", "virtio", VERDICT)
+    ("container", "cpu", "defaults", "fast_images", "kernels", "kexec", "memory", "reservations", "virtio", ENTRY, VERDICT)
 )
 SUBSETS: FrozenSet[str] = MINIMUM | HOST_SUBSETS | frozenset(READERS) | frozenset((HISTORY,))
 

@@ -16,6 +16,7 @@ from .._arch.architectures import architecture_of
 from .._host.facts import HostFacts
 from .._reasons import Reason, reason
 from .candidate import Candidate
+from .cmdline import max_line_bytes
 from .errors import KexecError
 from .kernel_ways import loads_into_cma, may_skip_check
 from .policy import Policy, judge
@@ -117,6 +118,14 @@ def loader_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
     return None
 
 
+def _length_obstacle(candidate: Candidate, loader: str) -> Optional[Reason]:
+    max_bytes = max_line_bytes(candidate.architecture, loader, candidate.header.cmdline_max_bytes)
+    if candidate.cmdline_bytes > max_bytes:
+        message = "the command line has %d bytes; %s passes at most %d to this kernel"
+        return reason("CMDLINE_TOO_LONG", message % (candidate.cmdline_bytes, loader, max_bytes))
+    return None
+
+
 def _bzimage_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
     if loader == KEXEC_FILE_LOAD and loads_into_cma(facts) and architecture_of(facts.kernel.machine).overruns_in_cma:
         # The kernel overwrites the initrd behind it: "Initramfs unpacking failed", then a panic.
@@ -166,7 +175,7 @@ def _integrity_obstacle(facts: HostFacts, way: KexecWay) -> Optional[Reason]:
 
 def obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Optional[Reason]:
     """Why a way is unavailable for a kernel on this host; None if it is available."""
-    found = loader_obstacle(facts, way.loader)
+    found = loader_obstacle(facts, way.loader) or _length_obstacle(candidate, way.loader)
     if found is None and way.image == BZIMAGE:
         found = _bzimage_obstacle(facts, way.loader)
     if found is None and way.image == FAST:

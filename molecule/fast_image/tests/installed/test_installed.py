@@ -37,6 +37,9 @@ def test_the_command_tells_what_the_modules_tell(host: Host) -> None:
     status = json.loads(host.check_output("fleet-kexec status --json"))
     assert status["verdict"]["image"] == "fast"
     assert status["kernel"]["release"] == host.check_output("uname -r")
+    entry = status["entry"]
+    assert host.check_output("realpath %s", entry["kernel"]) == "/boot/vmlinuz-" + status["kernel"]["release"]
+    assert (entry["added"], entry["removed"], entry["unknown"], entry["one_shot"]) == ([], [], None, None)
 
 
 def test_the_command_stages_and_unstages(host: Host) -> None:

@@ -63,6 +63,10 @@ def test_files_have_owner_and_mode(host: Host, watchdog: bool) -> None:
 def test_the_fast_image_is_the_way_to_go(host: Host) -> None:
     status = json.loads(host.check_output("fleet-kexec status --json"))
     assert (status["verdict"]["method"], status["verdict"]["image"]) == ("kexec", "fast")
+    entry = status["entry"]
+    assert (entry["unknown"], entry["one_shot"]) == (None, None)
+    assert all(host.file(path).is_file for path in [entry["kernel"], *entry["initrds"]]) and entry["initrds"]
+    assert host.file(entry["source"].rpartition(":")[0] or entry["source"]).is_file
 
 
 def test_later_kernels_get_what_the_bootloader_boots(host: Host, record: dict[str, Any]) -> None:

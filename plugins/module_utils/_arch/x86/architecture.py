@@ -29,8 +29,13 @@ X86_64 = Architecture(
     machine="x86_64",
     read_kernel=read_bzimage,
     parse_cpu=read_processor,
-    # COMMAND_LINE_SIZE in kexec/arch/i386/x86-linux-setup.c of kexec-tools is 2048; the kernel's own limit is the same.
+    # COMMAND_LINE_SIZE in arch/x86/include/asm/setup.h is 2048.
     cmdline_max_bytes=2047,
+    # do_bzImage64_load in kexec-tools compares the header's limit, which leaves out the final zero, with a length that counts it.
+    load_reserve_bytes=1,
+    # So does bzImage64_load in arch/x86/kernel/kexec-bzimage64.c, which also keeps room for the elfcorehdr= of a crash kernel
+    # (MAX_ELFCOREHDR_STR_LEN).
+    file_load_reserve_bytes=1 + 30,
     decompressor_args=DECOMPRESSOR_ARGS,
     # CMA aligns to 1 MiB; the decompressor moves itself up to a multiple of 2 MiB, and so into the initrd.
     overruns_in_cma=True,

@@ -65,10 +65,29 @@ def host(host_tree: HostTree, monkeypatch: pytest.MonkeyPatch) -> Host:
 def test_status(host: Host) -> None:
     lines = host("status").splitlines()
     assert lines[0] == "booted   %s via firmware" % RELEASE
-    assert lines[1] == "staged   nothing"
-    assert lines[2].startswith("verdict  kexec: bzImage via kexec_file_load, integrity sha256, about ")
-    assert lines[3].startswith("         FAST_IMAGE_MISSING: ")
+    assert lines[1] == "default  unknown: found no bootloader that could have started this host"
+    assert lines[2] == "staged   nothing"
+    assert lines[3].startswith("verdict  kexec: bzImage via kexec_file_load, integrity sha256, about ")
+    assert lines[4].startswith("         FAST_IMAGE_MISSING: ")
     assert json.loads(host("status", "--json"))["kernel"]["release"] == RELEASE
+
+
+def test_status_shows_the_default_entry_and_where_it_was_read(host_tree: HostTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    script = "menuentry 'Debian' {\n linux /boot/vmlinuz-%s root=UUID=1 ro hugepages=64\n initrd /boot/a.cpio /boot/b.img\n}\n"
+    files = host_tree(
+        {
+            "/boot/grub/grub.cfg": "set default=0\n" + script % RELEASE,
+            "/usr/sbin/update-grub": "",
+            "/proc/self/mountinfo": "22 1 254:1 / / rw - ext4 /dev/vda1 rw\n",
+        }
+    )
+    Path(files.path("/usr/sbin/update-grub")).chmod(0o755)
+    host = Host(files)
+    assert host("status").splitlines()[1] == "default  Debian, /boot/vmlinuz-%s (/boot/grub/grub.cfg:2)" % RELEASE
+    entry = json.loads(host("status", "--json"))["entry"]
+    assert (entry["initrds"], entry["added"]) == (["/boot/a.cpio", "/boot/b.img"], ["hugepages=64"])
+    assert (entry["removed"], entry["unknown"], entry["one_shot"]) == (["console=ttyS0"], None, None)
 
 
 def test_staging_and_unstaging(host: Host) -> None:

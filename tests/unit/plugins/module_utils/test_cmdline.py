@@ -11,7 +11,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._cmdline import (
     CmdlineError,
     check_cmdline,
     early_words,
+    encode,
     parse_cmdline,
+    printable,
     values_of,
     with_values,
     without,
@@ -272,3 +274,31 @@ def test_without_what_is_not_there_is_the_line_itself(line: str, name: str) -> N
 def test_what_is_added_to_a_line_without_it_comes_off_again(line: str, name: str, value: str) -> None:
     bare = without(line, name)
     assert without(with_values(bare, name, [value]), name).split() == bare.split()
+
+
+# --- bytes ------------------------------------------------------------------------------------
+
+
+@given(st.binary())
+def test_every_byte_of_a_line_survives(content: bytes) -> None:
+    line = content.decode("utf-8", "surrogateescape")
+    assert encode(line) == content
+    printable(line).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        (b"root=LABEL=caf\xe9 ro", "root=LABEL=caf\\xe9 ro"),
+        (b"root=LABEL=caf\xc3\xa9 ro", "root=LABEL=caf\u00e9 ro"),
+        (b"\xc3", "\\xc3"),
+    ],
+)
+def test_bytes_without_an_encoding_are_shown_as_escapes(content: bytes, shown: str) -> None:
+    assert printable(content.decode("utf-8", "surrogateescape")) == shown
+
+
+def test_a_surrogate_that_is_no_byte_is_refused() -> None:
+    check_cmdline("root=LABEL=caf\udce9")
+    with pytest.raises(CmdlineError, match="0xd800"):
+        check_cmdline("quiet \ud800")

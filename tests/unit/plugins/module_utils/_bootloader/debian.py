@@ -36,6 +36,7 @@ entry() {
     printf "\tlinux\t/boot/vmlinuz-%s root=/dev/vda1 ro %s\n}\n" "$3" "$4"
 }
 {
+    printf 'if [ -s $prefix/grubenv ]; then\n  load_env\nfi\nmenuentry_id_option="--id"\n'
     case $GRUB_DEFAULT in saved) chosen='${saved_entry}' ;; *) chosen=$GRUB_DEFAULT ;; esac
     printf 'if [ "${next_entry}" ] ; then\n   set default="${next_entry}"\nelse\n   set default="%s"\nfi\n' "$chosen"
     echo '### BEGIN /etc/grub.d/10_linux ###'
@@ -47,8 +48,9 @@ entry() {
             echo "submenu 'Advanced options' \$menuentry_id_option 'advanced' {"
         fi
         first=
-        entry "$GRUB_DISTRIBUTOR, with Linux $kernel" "$kernel-advanced" "$kernel" "$normal"
-        entry "$GRUB_DISTRIBUTOR, with Linux $kernel (recovery mode)" "$kernel-recovery" "$kernel" "single $GRUB_CMDLINE_LINUX"
+        title="$GRUB_DISTRIBUTOR, with Linux $kernel"
+        entry "$title" "gnulinux-$kernel-advanced" "$kernel" "$normal"
+        entry "$title (recovery mode)" "gnulinux-$kernel-recovery" "$kernel" "single $GRUB_CMDLINE_LINUX"
     done | sed '/^submenu/,$ { /^submenu/! s/^/\t/ }'
     echo '}'
     echo '### END /etc/grub.d/10_linux ###'

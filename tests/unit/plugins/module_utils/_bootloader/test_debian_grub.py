@@ -60,7 +60,7 @@ def test_entries(host: DebianHost) -> None:
 def test_the_entry_that_was_saved_is_the_default(host: DebianHost) -> None:
     host.write("/etc/default/grub", MAIN.replace("GRUB_DEFAULT=0", "GRUB_DEFAULT=saved"))
     assert host.bootloader().entries()[0].is_default
-    host.write("/boot/grub/grubenv", "# GRUB Environment Block\nsaved_entry=advanced>6.1.0-9-cloud-amd64-advanced\n")
+    host.write("/boot/grub/grubenv", "# GRUB Environment Block\nsaved_entry=advanced>gnulinux-6.1.0-9-cloud-amd64-advanced\n")
     default = host.bootloader().default_entry()
     assert default is not None
     assert default.release == "6.1.0-9-cloud-amd64"

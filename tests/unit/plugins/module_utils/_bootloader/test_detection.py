@@ -17,6 +17,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.efi_variables im
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 
 from ....conftest import write_tree
+from ....efi import write_boot_option
 
 # What the kernel says of who started it: the loader's type, then its version.
 TYPE = "/proc/sys/kernel/bootloader_type"
@@ -26,6 +27,9 @@ DEBIAN_GRUB = {"/boot/grub/grub.cfg": "", "/usr/sbin/update-grub": ""}
 GRUBBY = {"/boot/grub2/grub.cfg": "", "/usr/sbin/grubby": ""}
 GRUBBY_BLS = {"/boot/loader/entries/a.conf": "", "/usr/sbin/grubby": ""}
 SYSTEMD_BOOT = {"/usr/bin/bootctl": "", "/boot/efi/EFI/systemd/systemd-bootx64.efi": ""}
+GRUB_MKCONFIG = {"/boot/grub/grub.cfg": "", "/usr/bin/grub-mkconfig": ""}
+GRUB2_MKCONFIG = {"/boot/grub2/grub.cfg": "", "/usr/sbin/grub2-mkconfig": ""}
+REFIND = {"/boot/efi/EFI/refind/refind_x64.efi": ""}
 EXTLINUX = {"/boot/extlinux/extlinux.conf": ""}
 EFI = {"/sys/firmware/efi/fw_platform_size": "64\n"}
 VARIABLES = {**EFI, "/sys/firmware/efi/efivars/Boot0000-8be4df61-93ca-11d2-aa0d-00e098032b8c": ""}
@@ -35,7 +39,13 @@ LOADER_INFO = "LoaderInfo-" + LOADER
 def host_of(root: Path, trees: list[dict[str, str]], info: str | None = None) -> HostFiles:
     for tree in trees:
         write_tree(root, tree)
-    for tool in ("usr/sbin/update-grub", "usr/sbin/grubby", "usr/bin/bootctl"):
+    for tool in (
+        "usr/sbin/update-grub",
+        "usr/sbin/grubby",
+        "usr/bin/bootctl",
+        "usr/bin/grub-mkconfig",
+        "usr/sbin/grub2-mkconfig",
+    ):
         if (root / tool).exists():
             (root / tool).chmod(0o755)
     if info is not None:
@@ -59,7 +69,17 @@ def host_of(root: Path, trees: list[dict[str, str]], info: str | None = None) ->
         ([BY_KEXEC, DEBIAN_GRUB, SYSTEMD_BOOT, VARIABLES], None, DebianGrub.NAME),
         ([BY_EFI_STUB, GRUBBY_BLS, SYSTEMD_BOOT, VARIABLES], None, Grubby.NAME),
         ([BY_EFI_STUB, DEBIAN_GRUB, SYSTEMD_BOOT], "GRUB 2.12-9", DebianGrub.NAME),
-        ([BY_EFI_STUB, DEBIAN_GRUB, SYSTEMD_BOOT], "rEFInd 0.14.2", DebianGrub.NAME),
+        ([BY_EFI_STUB, DEBIAN_GRUB, SYSTEMD_BOOT], "rEFInd 0.14.2", "rEFInd"),
+        ([BY_EFI_STUB, DEBIAN_GRUB], "Limine 9.3.0", "Limine"),
+        ([BY_GRUB, DEBIAN_GRUB, GRUB_MKCONFIG], None, DebianGrub.NAME),
+        ([BY_GRUB, GRUB_MKCONFIG], None, "GRUB (grub-mkconfig)"),
+        ([BY_GRUB, GRUB2_MKCONFIG], None, "GRUB (grub2-mkconfig)"),
+        ([BY_GRUB, GRUBBY, GRUB2_MKCONFIG], None, Grubby.NAME),
+        # Left over from a boot by UEFI.
+        ([BY_KEXEC, DEBIAN_GRUB, REFIND], None, DebianGrub.NAME),
+        ([BY_KEXEC, EFI, REFIND], None, "rEFInd"),
+        ([BY_KEXEC, EFI, {"/efi/EFI/ZBM/vmlinuz.EFI": ""}], None, "ZFSBootMenu"),
+        ([BY_KEXEC, {"/boot/limine/limine.conf": ""}], None, "Limine"),
         ([BY_EFI_STUB, SYSTEMD_BOOT], "systemd-boot 257.7-1", KernelInstall.NAME),
         ([BY_EFI_STUB, SYSTEMD_BOOT, DEBIAN_GRUB, GRUBBY_BLS], "systemd-boot 257.7-1", KernelInstall.NAME),
         ([BY_KEXEC, SYSTEMD_BOOT, DEBIAN_GRUB], "systemd-boot 257.7-1", KernelInstall.NAME),
@@ -93,7 +113,9 @@ def test_the_one_in_use(tmp_path: Path, trees: list[dict[str, str]], info: str |
         ([{TYPE: "%d\n" % 0x40}, DEBIAN_GRUB], None, "BOOTLOADER_UNKNOWN", ["iPXE"]),
         ([], None, "BOOTLOADER_UNKNOWN", ["no bootloader"]),
         ([BY_GRUB, SYSTEMD_BOOT], None, "BOOTLOADER_UNKNOWN", ["no bootloader"]),
-        ([BY_EFI_STUB, SYSTEMD_BOOT], "rEFInd 0.14.2", "BOOTLOADER_UNKNOWN", ["no bootloader"]),
+        ([BY_EFI_STUB, SYSTEMD_BOOT], "rEFInd 0.14.2", "BOOTLOADER_UNSUPPORTED", ["rEFInd"]),
+        ([BY_GRUB, GRUB_MKCONFIG], None, "BOOTLOADER_UNSUPPORTED", ["GRUB (grub-mkconfig)"]),
+        ([BY_KEXEC, EFI, DEBIAN_GRUB, REFIND], None, "BOOTLOADER_AMBIGUOUS", [DebianGrub.NAME, "rEFInd (/boot/efi/EFI/refind)"]),
         # Its configuration without its tool is what is left of it.
         ([BY_GRUB, {"/boot/grub/grub.cfg": ""}], None, "BOOTLOADER_UNKNOWN", ["no bootloader"]),
     ],
@@ -106,6 +128,42 @@ def test_refusals_name_what_was_found(
     assert caught.value.reason.code == code
     for word in words:
         assert word in caught.value.reason.message
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("\\EFI\\refind\\refind_x64.efi", "rEFInd"),
+        ("\\EFI\\Limine\\BOOTX64.EFI", "Limine"),
+        ("\\EFI\\ZBM\\VMLINUZ.EFI", "ZFSBootMenu"),
+        ("\\EFI\\zfsbootmenu\\zfsbootmenu.efi", "ZFSBootMenu"),
+        ("\\EFI\\debian\\shimx64.efi", DebianGrub.NAME),
+        ("\\EFI\\debian\\grubx64.efi", DebianGrub.NAME),
+        ("\\EFI\\systemd\\systemd-bootx64.efi", KernelInstall.NAME),
+        ("\\vmlinuz-linux", "EFI stub"),
+        ("\\EFI\\debian\\linux.efi", "EFI stub"),
+        ("\\EFI\\Linux\\debian-6.12.efi", "EFI stub"),
+        # A copy of any loader: whatever is installed; systemd-boot would have identified itself.
+        ("\\EFI\\BOOT\\BOOTX64.EFI", DebianGrub.NAME),
+        ("", DebianGrub.NAME),
+    ],
+)
+def test_the_file_that_the_firmware_started(tmp_path: Path, path: str, name: str) -> None:
+    host = host_of(tmp_path, [BY_KEXEC, EFI, DEBIAN_GRUB, SYSTEMD_BOOT])
+    write_boot_option(tmp_path, "BootCurrent", 1, "the one", path)
+    assert detect_name(host) == name
+
+
+def test_shim_may_start_any_loader(tmp_path: Path) -> None:
+    host = host_of(tmp_path, [BY_EFI_STUB, DEBIAN_GRUB, SYSTEMD_BOOT], "systemd-boot 257.7-1")
+    write_boot_option(tmp_path, "BootCurrent", 1, "opensuse", "\\EFI\\opensuse\\shim.efi")
+    assert detect_name(host) == KernelInstall.NAME
+
+
+def test_a_kernel_that_grub_started_is_of_grub(tmp_path: Path) -> None:
+    host = host_of(tmp_path, [BY_GRUB, DEBIAN_GRUB, REFIND])
+    write_boot_option(tmp_path, "BootCurrent", 1, "rEFInd", "\\EFI\\refind\\refind_x64.efi")
+    assert detect_name(host) == DebianGrub.NAME
 
 
 def test_a_bootloader_to_work_with(tmp_path: Path) -> None:

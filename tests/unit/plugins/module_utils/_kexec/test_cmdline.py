@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.architecture import X86_64
 from ansible_collections.fleet.kexec.plugins.module_utils._cmdline import CmdlineError
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import (
     Edits,
     allows_kaslr,
     base_line,
-    check_length,
+    max_line_bytes,
     with_token,
 )
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
 from ansible_collections.fleet.kexec.plugins.module_utils._one_boot_args import has_one_boot_args, kexecs_of, token_of
 
 RUNNING = 'BOOT_IMAGE=/boot/vmlinuz root=UUID=1 ro console=tty0 console=ttyS0 dyndbg="file a.c +p" quiet'
@@ -127,9 +127,16 @@ def test_an_argument_within_quotes_of_another_is_not_ours() -> None:
     assert with_token(line, "cd", kaslr=False) == line + " fleet_kexec.token=cd panic=10 oops=panic nokaslr"
 
 
-def test_length() -> None:
-    check_length("x" * 2047, 2047, 0)
-    for line, limit in (("x" * 2048, 0), ("x" * 256, 255), ("é" * 200, 255)):
-        with pytest.raises(KexecError) as caught:
-            check_length(line, 2047, limit)
-        assert caught.value.reason.code == "CMDLINE_TOO_LONG"
+@pytest.mark.parametrize(
+    ("loader", "kernel_max_bytes", "max_bytes"),
+    [
+        ("kexec_file_load", 2047, 2016),
+        ("kexec_load", 2047, 2046),
+        ("kexec_file_load", 255, 224),
+        # No header, or one that promises more than x86 has room for.
+        ("kexec_load", 0, 2046),
+        ("kexec_file_load", 4095, 2016),
+    ],
+)
+def test_the_longest_line(loader: str, kernel_max_bytes: int, max_bytes: int) -> None:
+    assert max_line_bytes(X86_64, loader, kernel_max_bytes) == max_bytes

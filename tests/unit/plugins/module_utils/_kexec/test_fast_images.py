@@ -37,7 +37,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import 
     plan,
     stage_planned,
 )
-from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE, STATE_DIRECTORY
 
 from ....bzimages import make_content, make_kernel, make_payload
 from ....conftest import RELEASE, HostTree
@@ -416,6 +416,23 @@ def test_images_of_kernels_that_are_gone_go_too(host: Host) -> None:
     (gone / "image").write_bytes(b"")
     assert install(host, PRESENT)
     assert not gone.exists()
+
+
+def test_what_is_no_image_is_left_alone(host: Host) -> None:
+    state = Path(host.files.path(STATE_DIRECTORY))
+    others = ("last-stop/token", "lost+found/#12/image", "notes/readme", "notes/.image", "5.10.0-gone/mine")
+    for name in (*others, "5.10.0-gone/image", "5.10.0-gone/.initrd.x7s", "throughput.json"):
+        (state / name).parent.mkdir(parents=True, exist_ok=True)
+        (state / name).write_bytes(b"")
+    (state / "empty").mkdir()
+    assert host.store.releases() == ("5.10.0-gone",)
+    for name in ("last-stop", "notes"):
+        assert host.store.remove(name) is False
+    install(host, PRESENT)
+    install(host, WantedInstallation(present=False))
+    assert all((state / name).exists() for name in (*others, "empty"))
+    assert os.listdir(state / "5.10.0-gone") == ["mine"]
+    assert host.store.releases() == ()
 
 
 def test_only_one_at_a_time(host: Host) -> None:

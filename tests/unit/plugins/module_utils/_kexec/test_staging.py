@@ -7,6 +7,8 @@ import fcntl
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -271,6 +273,81 @@ def test_the_record_is_its_owners_alone_and_no_link_is_followed(host: Host, tmp_
     assert bystander.read_text() == "mine\n"
 
 
+OWN_BYTES = len(" fleet_kexec.token=%s fleet_kexec.kexecs=1 panic=10 oops=panic" % ("ab" * 8))
+
+
+@pytest.mark.parametrize(
+    ("fill", "cmdline_bytes", "preferences", "loader"),
+    [
+        ("x", 2016, {}, "-s"),
+        ("x", 2017, {}, "-c"),
+        ("x", 2046, {}, "-c"),
+        # Each of them takes a byte.
+        ("\udce9", 2016, {}, "-s"),
+        ("\udce9", 2017, {}, "-c"),
+        ("\u00e9", 2016, {}, "-s"),
+        ("x", 2016, {"loader": "kexec_file_load"}, "-s"),
+        ("x", 2017, {"loader": "kexec_file_load"}, None),
+        ("x", 2047, {}, None),
+    ],
+)
+def test_a_line_too_long_for_one_loader_is_passed_by_the_other(
+    host: Host, fill: str, cmdline_bytes: int, preferences: dict[str, str], loader: str | None
+) -> None:
+    length_bytes = len(fill.encode("utf-8", "surrogateescape"))
+    request = StagingRequest(edits=Edits(replace=fill * ((cmdline_bytes - OWN_BYTES) // length_bytes)), preferences=preferences)
+    if loader is None:
+        assert code_of(host, request) == "CMDLINE_TOO_LONG"
+    else:
+        host.stage(request)
+        assert host.commands[-1][0] == loader
+
+
+def test_what_the_kernel_adds_by_itself_is_not_passed_to_the_next(host: Host) -> None:
+    config = Path(host.files.path("/boot/config-" + RELEASE))
+    config.write_text(config.read_text() + 'CONFIG_CMDLINE_BOOL=y\nCONFIG_CMDLINE="earlyprintk"\n')
+    Path(host.files.path("/proc/bootconfig")).write_text(
+        'kernel.console = "ttyS0"\n# Parameters from bootloader:\n# ro bootconfig\n'
+    )
+    Path(host.files.path("/proc/cmdline")).write_text("console=ttyS0 earlyprintk ro bootconfig\n")
+    assert plan(StagingRequest(), host.facts(), host.files).image.cmdline == "ro bootconfig"
+
+
+LATIN_1 = b"root=LABEL=caf\xe9 ro vendor=\xc3\xa9"
+
+
+def test_bytes_that_are_not_utf_8_arrive_as_they_are(host: Host) -> None:
+    Path(host.files.path("/proc/cmdline")).write_bytes(LATIN_1 + b"\n")
+    token = host.stage(StagingRequest(edits=Edits(append=["quiet"])))
+    own = b" quiet fleet_kexec.token=%s fleet_kexec.kexecs=1 panic=10 oops=panic" % token.encode()
+    assert os.fsencode(host.commands[0][-1]) == b"--command-line=" + LATIN_1 + own
+    record = current_record(host.files)
+    planned = plan(StagingRequest(edits=Edits(append=["quiet"])), host.facts(), host.files)
+    assert record is not None and record.image == planned.image, "staging it again changes nothing"
+    assert planned.image.summary()["cmdline"] == "root=LABEL=caf\\xe9 ro vendor=\u00e9 quiet"
+
+
+def test_they_arrive_in_any_locale(tmp_path: Path) -> None:
+    script = """if True:
+        import sys
+        from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
+        from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+        from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
+
+        files = HostFiles(sys.argv[1])
+        Kexec("/bin/sh", files, lambda argv, timeout_s: run_command(
+            ["/bin/sh", "-c", 'printf %s "$1" > "$0"', sys.argv[1] + "/line", argv[-1]], timeout_s
+        )).load("/boot/vmlinuz", None, files.read_line("/cmdline"), "kexec_load")
+    """
+    (tmp_path / "cmdline").write_bytes(LATIN_1)
+    (tmp_path / "sys/kernel").mkdir(parents=True)
+    (tmp_path / "sys/kernel/kexec_loaded").write_text("1\n")
+    for utf_8 in "01":
+        environment = dict(os.environ, LC_ALL="C", PYTHONUTF8=utf_8, PYTHONCOERCECLOCALE="0")
+        subprocess.run([sys.executable, "-c", script, str(tmp_path)], env=environment, check=True, timeout=60)
+        assert (tmp_path / "line").read_bytes() == b"--command-line=" + LATIN_1
+
+
 @pytest.mark.parametrize(
     ("path", "content", "request_", "code"),
     [
@@ -285,6 +362,7 @@ def test_the_record_is_its_owners_alone_and_no_link_is_followed(host: Host, tmp_
         ("/boot/vmlinuz-9.9", make_bzimage(), StagingRequest(kernel="9.9"), "INITRD_NOT_FOUND"),
         ("/x", b"", StagingRequest(edits=Edits(append=["x" * 2048])), "CMDLINE_TOO_LONG"),
         ("/x", b"", StagingRequest(edits=Edits(replace='a="b')), "CMDLINE_INVALID"),
+        ("/x", b"", StagingRequest(edits=Edits(append=["\ud800"])), "CMDLINE_INVALID"),
         ("/proc/meminfo", b"MemTotal: 60000 kB\nMemAvailable: 20000 kB\n", StagingRequest(), "NO_MEMORY"),
         ("/proc/sys/kernel/kexec_load_disabled", b"1\n", StagingRequest(), "KEXEC_LOAD_DISABLED"),
         ("/sys/kernel/security/lockdown", b"none [integrity]", StagingRequest(preferences={"loader": "kexec_load"}), "LOCKDOWN"),

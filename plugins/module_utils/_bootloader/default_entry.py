@@ -1,0 +1,139 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Default entry of the bootloader that boots this host, and wishes for the next boot only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Callable, Dict, List, Optional
+
+from .._cmdline import parse_cmdline, values_of
+from .._host.efi_boot import asks_for_firmware_setup, read_boot_next
+from .._host.files import HostFiles
+from .._host.mounts import Mount, read_mounts
+from .boot_entry import BootChoice, DefaultEntry
+from .debian_grub import GRUB_CFG, GRUBENV, DebianGrub
+from .detection import GRUB2_CFG, GRUB2_MKCONFIG, GRUB_MKCONFIG, SYSTEMD_BOOT, detect_name
+from .errors import BootloaderError
+from .grub_default import read_grub_default
+from .grubby import Grubby
+from .systemd_boot_default import read_systemd_boot_default
+
+# On RHEL 8 with UEFI, GRUB's configuration is on the EFI system partition, and this link leads to it.
+_GRUB2_CFGS = ("/etc/grub2-efi.cfg", GRUB2_CFG)
+
+
+def _read_grub2(files: HostFiles, bootloader: str) -> BootChoice:
+    efi = files.exists("/sys/firmware/efi")
+    paths = [path for path in _GRUB2_CFGS if files.exists(path) and (efi or path == GRUB2_CFG)]
+    return read_grub_default(files, paths[0] if paths else GRUB2_CFG, "/boot/grub2/grubenv", bootloader)
+
+
+def _read_grub(files: HostFiles, bootloader: str) -> BootChoice:
+    return read_grub_default(files, GRUB_CFG, GRUBENV, bootloader)
+
+
+# Readers by the bootloader's name.
+_READERS: Dict[str, Callable[[HostFiles, str], BootChoice]] = {
+    DebianGrub.NAME: _read_grub,
+    GRUB_MKCONFIG: _read_grub,
+    Grubby.NAME: _read_grub2,
+    GRUB2_MKCONFIG: _read_grub2,
+    SYSTEMD_BOOT: lambda files, _bootloader: read_systemd_boot_default(files),
+}
+
+_IN_MEMORY = ("rootfs", "ramfs", "tmpfs")
+_LIVE = ("overlay", "overlayfs", "aufs", "iso9660")
+# With these, the root file system is an overlay although the system is installed.
+_COMPOSEFS = ("ostree", "composefs")
+_NETWORK = ("nfs", "nfs4", "cifs", "9p", "ceph")
+_BTRFS = "btrfs"
+_LIVE_ROOT = re.compile(r"live:|/dev/ram\d")
+_SUBVOLUME = re.compile(r"(?:^|,)subvol=([^,]*)")
+
+
+def read_default_entry(files: HostFiles) -> BootChoice:
+    """Read what the bootloader of this host would boot now."""
+    choice = _read_choice(files)
+    running = (files.read_bytes("/proc/cmdline") or b"").decode("utf-8", "surrogateescape").strip()
+    root = read_mounts(files).get("/")
+    foreign = _foreign_root(root, running) or (_other_root(root, running, choice.entry) if choice.entry is not None else "")
+    if foreign:
+        choice = BootChoice(None, foreign, choice.one_shot)
+    wishes = [*_firmware_wishes(files), *([choice.one_shot] if choice.one_shot else [])]
+    return replace(choice, one_shot="; ".join(wishes))
+
+
+def _read_choice(files: HostFiles) -> BootChoice:
+    try:
+        name = detect_name(files)
+    except BootloaderError as error:
+        return BootChoice(None, error.reason.message)
+    reader = _READERS.get(name)
+    return (
+        reader(files, name)
+        if reader is not None
+        else BootChoice(None, "this host boots by %s, whose entries are not read" % name)
+    )
+
+
+def _firmware_wishes(files: HostFiles) -> List[str]:
+    """Describe what the firmware is to do at its next start only."""
+    wishes = []
+    option = read_boot_next(files)
+    if option is not None:
+        described = "%s (%s)" % (option.name, option.description) if option.description else option.name
+        wishes.append("the firmware is to boot %s at the next boot only (EFI variable BootNext)" % described)
+    if asks_for_firmware_setup(files):
+        wishes.append("the firmware is to show its setup at the next boot only (EFI variable OsIndications)")
+    return wishes
+
+
+def _foreign_root(root: Optional[Mount], running: str) -> str:
+    """Explain why this system is not the one that the bootloader's files describe; empty if it may be."""
+    kind = root.kind if root is not None else ""
+    if kind in _IN_MEMORY:
+        return "the root file system is in memory (%s), so a reboot may end in another system" % kind
+    arguments = parse_cmdline(running).kernel
+    if kind in _LIVE and not any(argument.name in _COMPOSEFS for argument in arguments):
+        return "the root file system is of type %s, as in a live system, so a reboot may end in another system" % kind
+    if kind in _NETWORK:
+        return "the root file system is on the network (%s), so this host may not boot from its disk" % kind
+    for argument in arguments:
+        name, value = argument.name, argument.value or ""
+        if (name == "root" and value.startswith("/dev/nfs")) or name in ("nfsroot", "BOOTIF"):
+            return "this host was booted from the network (%s on its command line)" % argument.text
+        if (
+            (name == "root" and _LIVE_ROOT.match(value))
+            or name.startswith("rd.live.")
+            or (name == "boot" and value in ("live", "casper"))
+        ):
+            return "this is a live system (%s on its command line), so a reboot may end in another one" % argument.text
+    return ""
+
+
+def _other_root(root: Optional[Mount], running: str, entry: DefaultEntry) -> str:
+    """Explain how the root file system of the default entry differs from the running one; empty if it does not."""
+    here, there = values_of(running, "ostree"), values_of(entry.cmdline, "ostree")
+    if here[-1:] != there[-1:]:
+        names = [each[-1] if each else "none" for each in (there, here)]
+        return "the default entry boots another OSTree deployment (%s) than the running one (%s)" % (names[0], names[1])
+    wanted = _subvolume(entry.cmdline)
+    if root is not None and root.kind == _BTRFS:
+        # Without an argument, the file system's own default is mounted, which only the file system knows.
+        current = root.root.strip("/") if wanted is not None else _subvolume(running)
+    else:
+        current = _subvolume(running)
+    if wanted != current:
+        return "the default entry boots another subvolume (%s) than the running one (%s)" % (
+            wanted or "the default one",
+            current or "the default one",
+        )
+    return ""
+
+
+def _subvolume(cmdline: str) -> Optional[str]:
+    """Subvolume that a command line mounts as the root file system; None if it names none."""
+    found = [match for flags in values_of(cmdline, "rootflags")[-1:] for match in _SUBVOLUME.findall(flags)]
+    return found[-1].strip("/") if found else None
