@@ -37,7 +37,7 @@ CATALOGUE: Dict[str, str] = {
     "RESERVATION_TOO_LARGE": "Ask for less, or for auto.",
     "RESERVATION_TOO_SMALL": "Ask for more, or for auto.",
     "RESERVATION_UNSUPPORTED": "Omit this reservation on hosts with this kernel.",
-    "SHRINK_FAILED": "Unload the crash kernel first, or leave shrink=false: the next reboot through firmware shrinks it.",
+    "SHRINK_FAILED": "Unload the crash kernel first, or leave shrink=false: the next reboot shrinks it.",
     "SIZE_INVALID": "Give a size in the kernel's notation, such as 256M, or auto.",
     # Something that should be loaded is missing or unusable.
     "CMA_BZIMAGE": "Use loader=kexec_load, or boot the host without cma=.",
