@@ -120,8 +120,14 @@ def test_a_host_that_cannot_kexec(host: Host) -> None:
 
 def test_a_wrong_option_is_an_error_with_auto_too(host: Host) -> None:
     host.stage_error = {"code": "KERNEL_NOT_FOUND", "msg": "no kernel"}
-    assert code_of(host, "auto") == "KERNEL_NOT_FOUND"
+    assert code_of(host, "auto", image={"kernel": "2"}) == "KERNEL_NOT_FOUND"
     assert not any("trigger" in line for line in host.log)
+
+
+def test_what_the_default_entry_lacks_leads_through_firmware(host: Host) -> None:
+    host.stage_error = {"code": "KERNEL_NOT_FOUND", "msg": "no kernel"}
+    result = reboot(host, "auto")
+    assert (result["method"], [each["code"] for each in result["reasons"]]) == ("firmware", ["KERNEL_NOT_FOUND"])
 
 
 @pytest.mark.parametrize("staged", [None, dict(STAGED)])
