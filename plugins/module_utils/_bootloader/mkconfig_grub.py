@@ -200,6 +200,8 @@ class MkconfigGrub(Bootloader):
         if tool is None:
             raise BootloaderError("BOOTLOADER_FAILED", "the host has no %s" % self.TOOL)
         self._check_unique()
+        # Fails where entry files decide on the arguments.
+        self._menu_entries()
         wanted = dict(self.own(), **settings)
         kept = {name: setting for name, setting in wanted.items() if setting.values or setting.overrule}
         change = self._change(kept)
