@@ -85,18 +85,17 @@ class MkconfigGrub(Bootloader):
         :raises BootloaderError: C(BOOTLOADER_CONFIG_INVALID); C(BOOTLOADER_UNSUPPORTED): they are entry files.
         """
         menu = read_grub_menu(self._files, self.GRUB_CFG, self.GRUBENV)
+        if menu.uses_bls:
+            raise BootloaderError(
+                "BOOTLOADER_UNSUPPORTED",
+                "GRUB on this host reads entry files (blscfg in %s), whose arguments %s does not set"
+                % (self.GRUB_CFG, self.TOOL),
+            )
         try:
             default = menu.default_entry()
         except MenuUnknown:
             default = None
-        found = [entry for entry in menu.entries if entry.kernel is not None]
-        for entry in found:
-            if not entry.section and entry.file.endswith(".conf"):
-                raise BootloaderError(
-                    "BOOTLOADER_UNSUPPORTED",
-                    "GRUB on this host reads boot entries such as %s, whose arguments %s does not set" % (entry.file, self.TOOL),
-                )
-        return [(entry, entry is default) for entry in found]
+        return [(entry, entry is default) for entry in menu.entries if entry.kernel is not None]
 
     def _is_generated(self, entry: MenuEntry) -> bool:
         return entry.file == self.GRUB_CFG and entry.section == _SECTION
@@ -257,7 +256,7 @@ class DebianGrub(MkconfigGrub):
 
 
 class UpstreamGrub(MkconfigGrub):
-    """GRUB under the names that upstream gives its tools and directories (Arch, Gentoo, Void)."""
+    """GRUB under the names that upstream gives its tools and directories (Arch, Gentoo)."""
 
     NAME = "GRUB (grub-mkconfig)"
 
