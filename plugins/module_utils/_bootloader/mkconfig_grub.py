@@ -56,12 +56,14 @@ class MkconfigGrub(Bootloader):
 
     :cvar TOOL: command that generates it.
     :cvar GENERATOR: script behind that command.
+    :cvar EFI_LINK: link that leads to the grub.cfg in use under UEFI, with some distributions; empty if there is none.
     """
 
     TOOL = "grub-mkconfig"
     GENERATOR = "grub-mkconfig"
     GRUB_CFG = "/boot/grub/grub.cfg"
     GRUBENV = "/boot/grub/grubenv"
+    EFI_LINK = ""
 
     # --- what is booted ---------------------------------------------------------------------
 
@@ -229,13 +231,17 @@ class MkconfigGrub(Bootloader):
         return (*others, *setting.values)
 
     def _check_unique(self) -> None:
-        """Reject a host with another grub.cfg, which its GRUB may read instead (grub-install --boot-directory).
+        """Reject a host with another grub.cfg, which its GRUB may read instead.
+
+        It may be there by C(grub-install --boot-directory), or as with RHEL 8.
 
         :raises BootloaderError: C(BOOTLOADER_AMBIGUOUS).
         """
         directory = os.path.basename(os.path.dirname(self.GRUB_CFG))
-        for mount_point in ESP_MOUNT_POINTS:
-            other = os.path.join(mount_point, directory, "grub.cfg")
+        others = [os.path.join(mount_point, directory, "grub.cfg") for mount_point in ESP_MOUNT_POINTS]
+        if self.EFI_LINK and self._files.exists("/sys/firmware/efi"):
+            others.append(self.EFI_LINK)
+        for other in others:
             if self._files.exists(other) and self._real(other) != self._real(self.GRUB_CFG):
                 raise BootloaderError(
                     "BOOTLOADER_AMBIGUOUS", "found %s and %s, but not which of them GRUB reads" % (self.GRUB_CFG, other)
@@ -269,6 +275,7 @@ class Grub2(MkconfigGrub):
     GENERATOR = "grub2-mkconfig"
     GRUB_CFG = "/boot/grub2/grub.cfg"
     GRUBENV = "/boot/grub2/grubenv"
+    EFI_LINK = "/etc/grub2-efi.cfg"
 
 
 def _is_recovery(entry: MenuEntry) -> bool:

@@ -202,6 +202,17 @@ def test_another_grub_cfg_that_may_be_the_one_in_use(host: GeneratedHost) -> Non
     assert code_of(host.bootloader().plan, CMA, "all") == "BOOTLOADER_AMBIGUOUS"
 
 
+def test_the_grub_cfg_that_is_read_under_uefi(tmp_path: Path) -> None:
+    host = GeneratedHost(tmp_path, Grub2)
+    write_tree(tmp_path, {"/boot/efi/EFI/rocky/grub.cfg": "", "/sys/firmware/efi/fw_platform_size": "64\n"})
+    link = tmp_path / "etc/grub2-efi.cfg"
+    link.symlink_to("../boot/grub2/grub.cfg")
+    assert host.bootloader().plan(CMA, "all").needed
+    link.unlink()
+    link.symlink_to("../boot/efi/EFI/rocky/grub.cfg")
+    assert code_of(host.bootloader().plan, CMA, "all") == "BOOTLOADER_AMBIGUOUS"
+
+
 @pytest.mark.parametrize("path", ["etc/default", "etc/default/grub", "boot/grub", "boot/grub/grub.cfg"])
 def test_what_can_not_be_written_is_found_before(
     host: GeneratedHost, listing: Callable[[], Listing], monkeypatch: pytest.MonkeyPatch, path: str
