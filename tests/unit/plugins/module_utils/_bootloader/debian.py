@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.debian_grub import DebianGrub
+from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.mkconfig_grub import DebianGrub
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult, run_command
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 

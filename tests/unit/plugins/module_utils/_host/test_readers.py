@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 from random import Random
 
@@ -231,3 +232,18 @@ def test_atomic_write_keeps_mode_and_leaves_nothing_behind(tmp_path: Path) -> No
     with pytest.raises(OSError, match="directory"):
         write_atomically(str(tmp_path / "directory"), b"three")
     assert sorted(os.listdir(tmp_path)) == ["directory", "file"]
+
+
+def test_atomic_write_keeps_the_access_control_list(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    entries = [(0x01, 6, -1), (0x02, 4, 1000), (0x04, 4, -1), (0x10, 4, -1), (0x20, 0, -1)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", acl)
+    except OSError:
+        pytest.skip("this file system has no access control lists")
+    mode = path.stat().st_mode
+    write_atomically(str(path), b"two")
+    assert os.getxattr(path, "system.posix_acl_access") == acl
+    assert path.stat().st_mode == mode
