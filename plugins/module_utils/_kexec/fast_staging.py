@@ -42,7 +42,7 @@ def _read_verified(files: HostFiles, digest: Digest, target: Optional[memoryview
 
 @dataclass(frozen=True)
 class ImagePreparation:
-    """Fast image with the initrds to load, whether the stub checks both, and whether a kernel that can moves to a random address."""
+    """Fast image with the initrds to load, whether the stub checks both, and whether to move the kernel to a random address."""
 
     fast: FastImage
     fast_format: FastFormat[Any]

@@ -39,7 +39,7 @@ KEEP = "keep"
 UNCOMPRESSED = "uncompressed"
 INITRD_MODES = (KEEP, UNCOMPRESSED)
 
-#: Codes that say that a host, as it is, can't have a fast image. They are no failure: its reboots use the bzImage, or firmware.
+#: Codes that say that a host, as it is, can't have a fast image. They need not be a failure: it reboots without one.
 IMPOSSIBLE = frozenset(
     (
         "ARCH_UNSUPPORTED",
@@ -139,7 +139,9 @@ class ImageStore:
 
         The old manifest is removed first and the new one written last, so that an incomplete image is never taken for one.
 
-        :raises KexecError: C(NO_SPACE), C(BUILD_FAILED), C(ARCH_UNSUPPORTED) or C(FAST_IMAGE_UNSUPPORTED); nothing is left behind.
+        Nothing is left behind after an error.
+
+        :raises KexecError: C(NO_SPACE), C(BUILD_FAILED), C(ARCH_UNSUPPORTED) or C(FAST_IMAGE_UNSUPPORTED).
         :raises ImageError: kernel or initrd is invalid.
         """
         begin = self._clock()
