@@ -243,7 +243,7 @@ BENCHMARKED = {"method", "image", "loader", "integrity", "window", "reboot_timeo
 # Options that users of a role or a playbook can't set, by place and module, and the reason.
 LEFT_OUT: Mapping[tuple[str, str], tuple[set[str], str]] = {
     ("roles/prepare", "fast_image"): (
-        {"state", "kernel", "release", "host_command"},
+        {"state", "kernel", "host_command"},
         "the role installs everything, for the default entry's kernel",
     ),
     ("roles/prepare", "preparation"): ({"parts"}, "each task names its part"),

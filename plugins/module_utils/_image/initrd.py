@@ -63,7 +63,7 @@ def archives_end(data: memoryview) -> int:
         end = len(data) - padding - len(_BOOTCONFIG_MAGIC) - _BOOTCONFIG_NUMBERS.size
         if end < 0 or data[end + _BOOTCONFIG_NUMBERS.size : len(data) - padding] != _BOOTCONFIG_MAGIC:
             continue
-        size_bytes, checksum = _BOOTCONFIG_NUMBERS.unpack_from(data, end)
+        size_bytes, checksum = map(int, _BOOTCONFIG_NUMBERS.unpack_from(data, end))
         if size_bytes <= end and sum(data[end - size_bytes : end]) & 0xFFFFFFFF == checksum:
             return end - size_bytes
         break
