@@ -141,8 +141,12 @@ class Installation:
         files = self._differing([WantedFile(COMMAND_PATH, wanted.command, 0o755), *hook_files(True), *self._config(wanted)])
         building = [candidate.header.release for candidate in candidates]
         kept = {*releases.values(), *errors, *(kernel.release for kernel in self._facts.installed)}
-        before = {release: _outline(read_fast_image(self._files, release)) for release in releases.values()}
-        anew = {release: {"release": release, "initrd": wanted.initrd_mode, "built": "anew"} for release in building}
+        before = [_outline(read_fast_image(self._files, release)) for release in releases.values()]
+        after = [
+            {"release": release, "initrd": wanted.initrd_mode, "built": "anew"} if release in building else outline
+            for release, outline in zip(releases.values(), before)
+        ]
+        several = wanted.kernel == ALL
         return InstallationPlan(
             candidates=tuple(candidates),
             releases=tuple(releases.values()),
@@ -151,8 +155,8 @@ class Installation:
             # Images of kernels that were removed without a hook running.
             removed=tuple(name for name in self._store.releases() if name not in kept),
             files=files,
-            before=self._state([outline for outline in before.values() if outline is not None], files),
-            after=dict(_will_be(files), fast_images=list({**before, **anew}.values())),
+            before=self._state(before if several else next(iter(before), None), files),
+            after=dict(_will_be(files), fast_image=after if several else next(iter(after), None)),
         )
 
     def _kernels(self, wanted: WantedInstallation) -> List[str]:
@@ -184,7 +188,7 @@ class Installation:
             removed=gone,
             files=changed,
             before=self._state([_outline(read_fast_image(self._files, release)) for release in gone], changed),
-            after=dict(_will_be(changed), fast_images=[]),
+            after=dict(_will_be(changed), fast_image=[]),
         )
 
     def candidate(self, kernel: str) -> Candidate:
@@ -267,9 +271,9 @@ class Installation:
     def _differing(self, files: List[WantedFile]) -> Tuple[WantedFile, ...]:
         return tuple(wanted for wanted in files if differs(self._files, wanted))
 
-    def _state(self, fast_images: Any, changed: Tuple[WantedFile, ...]) -> Dict[str, Any]:
+    def _state(self, fast_image: Any, changed: Tuple[WantedFile, ...]) -> Dict[str, Any]:
         state: Dict[str, Any] = {wanted.path: "different" if self._files.exists(wanted.path) else "absent" for wanted in changed}
-        return dict(state, fast_images=fast_images)
+        return dict(state, fast_image=fast_image)
 
 
 def _unbuilt(errors: Mapping[Optional[str], CodedError], wanted: WantedInstallation, *, others: bool) -> Tuple[Unbuilt, ...]:

@@ -395,8 +395,8 @@ def test_planning_changes_nothing(host: Host) -> None:
     before = host.tree()
     change = Installation(host.files, host.facts(), host.store, host.stager().unstage).plan(PRESENT)
     assert change.needed
-    assert change.before["fast_images"] == []
-    assert [image["release"] for image in change.after["fast_images"]] == [BUILT_FOR]
+    assert change.before["fast_image"] is None
+    assert change.after["fast_image"]["release"] == BUILT_FOR
     assert host.tree() == before
 
 
@@ -588,6 +588,9 @@ def test_all_kernels(host: Host) -> None:
     # The same kernel by another name.
     Path(host.files.path("/boot/vmlinuz-copy")).write_bytes(Path(host.files.path("/boot/vmlinuz-" + NEWER)).read_bytes())
     wanted = replace(PRESENT, kernel=ALL)
+    change = Installation(host.files, host.facts(), host.store, host.stager().unstage).plan(wanted)
+    assert change.before["fast_image"] == [None] * 3
+    assert sorted(image["release"] for image in change.after["fast_image"]) == [OLDER, BUILT_FOR, NEWER]
     result = result_of(host, wanted)
     assert sorted(image.release for image in result.images) == [OLDER, BUILT_FOR, NEWER]
     assert result.main is not None
