@@ -47,6 +47,7 @@ CATALOGUE: Dict[str, str] = {
     "FAST_IMAGE_DAMAGED": "Run fast_image again: it rebuilds a damaged image.",
     "FAST_IMAGE_MISSING": "Run fast_image to install one, or leave image=auto.",
     "FAST_IMAGE_STALE": "Run fast_image again to rebuild it.",
+    "FAST_IMAGE_UNSUPPORTED": "Leave image=auto: the distribution's own bzImage works.",
     "INITRD_INVALID": "Rebuild the initrd (update-initramfs -u or dracut --force), or name another one.",
     "INITRD_NOT_FOUND": "Name the initrd with the option initrd, or give initrd=none for a kernel that needs none.",
     "INTEGRITY_UNAVAILABLE": "Leave integrity=auto, or leave image and loader at auto, too.",

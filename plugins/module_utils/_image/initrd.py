@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Initrds: concatenated archives, of which usually the last is compressed.
 
-Source: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel.
+Source: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel; C(get_boot_config_from_initrd) in init/main.c
+and Documentation/admin-guide/bootconfig.rst for the boot configuration that may follow at the very end.
 """
 
 from __future__ import annotations
 
 import binascii
+import struct
 from typing import List, Optional, Tuple
 
 from .elf import Content
@@ -46,14 +48,36 @@ _FIELD_NAMESIZE = 11
 _TRAILER = b"TRAILER!!!"
 _ALIGNMENT = 4
 
+# A boot configuration is followed by its size, the sum of its bytes, and a magic. GRUB may append up to three zeros.
+_BOOTCONFIG_MAGIC = b"#BOOTCONFIG\n"
+_BOOTCONFIG_NUMBERS = struct.Struct("<II")
+_BOOTCONFIG_PADDING_MAX_BYTES = 3
+
+
+def archives_end(data: memoryview) -> int:
+    """End of an initrd's archives: the offset of the boot configuration, or the size if it has none.
+
+    As in the kernel, one with a wrong size or checksum is none.
+    """
+    for padding in range(_BOOTCONFIG_PADDING_MAX_BYTES + 1):
+        end = len(data) - padding - len(_BOOTCONFIG_MAGIC) - _BOOTCONFIG_NUMBERS.size
+        if end < 0 or data[end + _BOOTCONFIG_NUMBERS.size : len(data) - padding] != _BOOTCONFIG_MAGIC:
+            continue
+        size_bytes, checksum = map(int, _BOOTCONFIG_NUMBERS.unpack_from(data, end))
+        if size_bytes <= end and sum(data[end - size_bytes : end]) & 0xFFFFFFFF == checksum:
+            return end - size_bytes
+        break
+    return len(data)
+
 
 def split_initrd(data: memoryview, name: str = "the initrd") -> Tuple[int, Optional[str]]:
-    """Find the compressed archive: its offset and format, or the size and None if nothing is compressed.
+    """Find the compressed archive: its offset and format, or the end of the archives and None if nothing is compressed.
 
     Uncompressed archives precede it: microcode, which the kernel only looks for there, and content that does not compress.
 
     :raises ImageError: C(INITRD_INVALID): it is damaged.
     """
+    data = data[: archives_end(data)]
     position = 0
     while True:
         # There may be any number of zeros between archives.
@@ -102,15 +126,16 @@ def _align(offset: int) -> int:
 def uncompress_initrd(data: memoryview, unpacker: Unpacker, limit: int, name: str = "the initrd") -> List[Content]:
     """Uncompress an initrd of up to C(limit) bytes uncompressed, into parts that are not joined because they are large.
 
-    Archives in front of the compressed one are kept as they are.
+    Archives in front of the compressed one are kept as they are, and so is a boot configuration at the end.
 
     :raises ImageError: C(INITRD_INVALID), C(PAYLOAD_INVALID), C(PAYLOAD_FORMAT) or C(NO_DECOMPRESSOR).
     """
     begin, kind = split_initrd(data, name)
     if kind is None:
         return [data]
-    content = unpacker.unpack_stream(kind, data[begin:], limit)
+    end = archives_end(data)
+    content = unpacker.unpack_stream(kind, data[begin:end], limit)
     if initrd_format(content[:MAGIC_BYTES]) != _CPIO:
         raise ImageError("INITRD_INVALID", "the compressed data in %s is no archive" % name)
     # The kernel looks for an archive at multiples of four bytes.
-    return [data[:begin], bytes(_align(begin) - begin), content]
+    return [data[:begin], bytes(_align(begin) - begin), content, data[end:]]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
 from .._arch.interface import Architecture
-from .._cmdline import early_words, encode
+from .._cmdline import encode
 from .._host.fast_images import INITRD, FastImage, directory_of, read_fast_image
 from .._host.files import HostFiles
 from .._image.errors import ImageError
@@ -29,7 +29,7 @@ class Candidate:
     :ivar payload_format: compression of the payload; empty if unknown.
     :ivar unpacked_bytes: size of the unpacked payload; 0 if unknown.
     :ivar cmdline_bytes: length of the command line it would get.
-    :ivar decompressor_args: arguments on the command line that only the kernel's decompressor reads.
+    :ivar decompressor_args: arguments on the command line that only the kernel's decompressor acts on.
     :ivar fast: fast image made from exactly this file; None if there is none.
     :ivar fast_obstacle: why there is none.
     """
@@ -119,7 +119,7 @@ def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, in
         payload_format=payload_format,
         unpacked_bytes=unpacked_bytes,
         cmdline_bytes=len(encode(cmdline)),
-        decompressor_args=tuple(word for word in early_words(cmdline) if word in architecture.decompressor_args),
+        decompressor_args=architecture.decompressor_args(cmdline),
         fast=None if obstacle else fast,
         fast_obstacle=obstacle,
     )

@@ -42,7 +42,7 @@ def _read_verified(files: HostFiles, digest: Digest, target: Optional[memoryview
 
 @dataclass(frozen=True)
 class ImagePreparation:
-    """Fast image with the initrds to load, whether the stub checks both, and whether the kernel moves to a random address."""
+    """Fast image with the initrds to load, whether the stub checks both, and whether to move the kernel to a random address."""
 
     fast: FastImage
     fast_format: FastFormat[Any]
@@ -55,7 +55,7 @@ def _make_ready(files: HostFiles, memory: memoryview, wanted: ImagePreparation, 
     fast = wanted.fast
     if fast.initrd is not None and fast.initrd.path in wanted.initrds:
         _read_verified(files, fast.initrd)
-    relocations = _read_verified(files, fast.relocations) if wanted.kaslr else None
+    relocations = _read_verified(files, fast.relocations) if wanted.kaslr and fast.movable else None
     checked_initrd = memoryview(join_initrds(files, wanted.initrds)) if wanted.check else None
     try:
         wanted.fast_format.make_ready(memory, fast.layout, relocations, checked_initrd, random)

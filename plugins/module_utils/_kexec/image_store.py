@@ -8,12 +8,11 @@ import contextlib
 import datetime
 import hashlib
 import os
-import re
 import time
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Tuple
 
-from .._arch.interface import FastFormat
+from .._arch.interface import Architecture, FastFormat
 from .._host.atomic import replacing, sync_directory, write_atomically
 from .._host.fast_images import (
     IMAGE,
@@ -23,6 +22,7 @@ from .._host.fast_images import (
     Digest,
     FastImage,
     directory_of,
+    is_release,
     list_image_files,
     list_releases,
 )
@@ -39,12 +39,23 @@ KEEP = "keep"
 UNCOMPRESSED = "uncompressed"
 INITRD_MODES = (KEEP, UNCOMPRESSED)
 
+#: Codes that say that a host, as it is, can't have a fast image. They need not be a failure: it reboots without one.
+IMPOSSIBLE = frozenset(
+    (
+        "ARCH_UNSUPPORTED",
+        "FAST_IMAGE_UNSUPPORTED",
+        "NO_DECOMPRESSOR",
+        "NO_KERNEL",
+        "NO_MEMORY",
+        "NO_SPACE",
+        "PAYLOAD_FORMAT",
+    )
+)
+
 _MODE = 0o600
 _SLACK_BYTES = 16 << 20
 # The unpacked initrd occupies memory that the new kernel needs too.
 _INITRD_MAX_BYTES = 1 << 30
-# The release becomes a directory name.
-_RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
 
 
 @dataclass(frozen=True)
@@ -88,11 +99,11 @@ class ImageStore:
     def check(self, candidate: Candidate, initrd_mode: str, available_bytes: int) -> None:
         """Check that an image can be built; changes nothing.
 
-        :raises KexecError: C(NO_SPACE), C(NO_MEMORY), C(INITRD_NOT_FOUND), C(ARCH_UNSUPPORTED).
+        :raises KexecError: C(NO_SPACE), C(NO_MEMORY), C(INITRD_NOT_FOUND), C(ARCH_UNSUPPORTED), C(FAST_IMAGE_UNSUPPORTED).
         :raises ImageError: kernel or initrd is invalid, or can't be unpacked here.
         """
         head_bytes = _format_of(candidate).head_bytes
-        if not _RELEASE.fullmatch(candidate.header.release):
+        if not is_release(candidate.header.release):
             raise ImageError("KERNEL_INVALID", "%s has the release %r" % (candidate.kernel, candidate.header.release))
         payload = payload_of(self._read(candidate.kernel), candidate.header, candidate.kernel)
         if initrd_mode == UNCOMPRESSED and not candidate.initrds:
@@ -128,13 +139,17 @@ class ImageStore:
 
         The old manifest is removed first and the new one written last, so that an incomplete image is never taken for one.
 
-        :raises KexecError: C(NO_SPACE), C(BUILD_FAILED) or C(ARCH_UNSUPPORTED); nothing is left behind.
+        Nothing is left behind after an error.
+
+        :raises KexecError: C(NO_SPACE), C(BUILD_FAILED), C(ARCH_UNSUPPORTED) or C(FAST_IMAGE_UNSUPPORTED).
         :raises ImageError: kernel or initrd is invalid.
         """
         begin = self._clock()
         header, fast_format = candidate.header, _format_of(candidate)
         source = self._read(candidate.kernel)
         payload = payload_of(source, header, candidate.kernel)
+        # Another image may have been built since the check.
+        self._check_space(fast_format.head_bytes + payload.unpacked_bytes)
         content = memoryview(self._unpacker.unpack(payload))
         unpack_ms = self._unpacker.took_ms if self._unpacker.representative else None
         vmlinux = fast_format.parse(content)
@@ -229,14 +244,26 @@ class ImageStore:
         return bool(names)
 
 
-def _format_of(candidate: Candidate) -> FastFormat[Any]:
-    """Fast image format of a kernel's architecture.
+def fast_format_of(architecture: Architecture) -> FastFormat[Any]:
+    """Fast image format of an architecture.
 
     :raises KexecError: C(ARCH_UNSUPPORTED).
     """
-    if candidate.architecture.fast is None:
-        raise KexecError("ARCH_UNSUPPORTED", "no fast image can be made for %s" % candidate.architecture.machine)
-    return candidate.architecture.fast
+    if architecture.fast is None:
+        raise KexecError("ARCH_UNSUPPORTED", "no fast image can be made for %s" % architecture.machine)
+    return architecture.fast
+
+
+def _format_of(candidate: Candidate) -> FastFormat[Any]:
+    """Fast image format of a kernel that one can be made of.
+
+    :raises KexecError: C(ARCH_UNSUPPORTED) or C(FAST_IMAGE_UNSUPPORTED).
+    """
+    fast_format = fast_format_of(candidate.architecture)
+    obstacle = fast_format.kernel_obstacle(candidate.header)
+    if obstacle is not None:
+        raise KexecError(obstacle.code, "%s: %s" % (candidate.kernel, obstacle.message))
+    return fast_format
 
 
 def _digest_of_stream(descriptor: int, path: str, flush: Callable[[], None]) -> Digest:

@@ -11,7 +11,8 @@ from .._host.files import HostFiles
 from .errors import KexecError
 from .memory_file import memory_file
 
-# GRUB (grub-core/loader/linux.c) and systemd's stub align each initrd to four bytes, as the archives in it are.
+# GRUB (grub-core/loader/linux.c) and systemd's stub align each initrd to four bytes, as the archives in it are. Nothing follows
+# the last one, because the kernel looks for a boot configuration at the very end.
 _ALIGNMENT = 4
 
 

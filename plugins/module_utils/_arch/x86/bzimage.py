@@ -29,6 +29,7 @@ OFFSET_VERSION = 0x206
 OFFSET_KERNEL_VERSION = 0x20E
 OFFSET_KERNEL_ALIGNMENT = 0x230
 OFFSET_RELOCATABLE_KERNEL = 0x234
+OFFSET_MIN_ALIGNMENT = 0x235
 OFFSET_XLOADFLAGS = 0x236
 OFFSET_CMDLINE_SIZE = 0x238
 OFFSET_PAYLOAD_OFFSET = 0x248
@@ -60,7 +61,7 @@ class BzImage(KernelFile):
     :ivar protocol: boot protocol version, C(0x020f) for 2.15.
     :ivar setup_bytes: size of the real-mode part, boot sector included.
     :ivar pref_address: preferred physical load address.
-    :ivar alignment: physical alignment it needs; 0 if it can't be relocated.
+    :ivar alignment: physical alignment it needs, which may be less than it prefers; 0 if it can't be relocated.
     :ivar five_level_paging: whether it can be entered with five-level page tables active.
     """
 
@@ -140,9 +141,17 @@ def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzIma
         protocol=protocol,
         setup_bytes=setup_bytes,
         pref_address=_u64(head, OFFSET_PREF_ADDRESS),
-        alignment=_u32(head, OFFSET_KERNEL_ALIGNMENT) if head[OFFSET_RELOCATABLE_KERNEL] else 0,
+        alignment=_alignment(head) if head[OFFSET_RELOCATABLE_KERNEL] else 0,
         five_level_paging=bool(_u16(head, OFFSET_XLOADFLAGS) & XLF_5LEVEL_ENABLED),
     )
+
+
+def _alignment(head: bytes) -> int:
+    """Alignment a relocatable kernel needs: C(kernel_alignment) is CONFIG_PHYSICAL_ALIGN, which it prefers (Fedora: 16 MiB), and
+    C(min_alignment) the power of two that suffices (x86_64: 2 MiB); 0 if it names none.
+    """
+    exponent = head[OFFSET_MIN_ALIGNMENT]
+    return 1 << exponent if exponent else _u32(head, OFFSET_KERNEL_ALIGNMENT)
 
 
 def _release(head: bytes) -> str:
