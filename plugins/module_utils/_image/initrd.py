@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Initrds: concatenated archives, of which usually the last is compressed.
 
-Source: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel; for :func:`pack_file`, src/boot/cpio.c of systemd.
+Source: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel. For :func:`pack_file`: src/boot/cpio.c of
+systemd.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ PCRSIG = ".pcrsig"
 PCRPKEY = ".pcrpkey"
 PROFILE = ".profile"
 
-# Sections that the stub passes on as files, each in an archive of its own; in the order of its initrds (C(INITRD_PCRSIG) in stub.c).
-# Stubs before systemd 257 pass on only the first two.
+# Sections that the stub passes on as files, each in a separate archive, in the order of C(INITRD_PCRSIG) and the following in
+# stub.c. Stubs before systemd 257 pass on only the first two; nothing reads the others where they are not expected.
 _PASSED_FILES = (
     (PCRSIG, ".extra/tpm2-pcr-signature.json"),
     (PCRPKEY, ".extra/tpm2-pcr-public-key.pem"),

@@ -32,10 +32,9 @@ class FilePart:
 
     def open(self, files: HostFiles) -> BinaryIO:
         """Open what is to be loaded; raises OSError."""
-        stream = open(files.path(self.path), "rb")
         if self.section is None:
-            return stream
-        with stream:
+            return open(files.path(self.path), "rb")
+        with open(files.path(self.path), "rb") as stream:
             stream.seek(self.section.offset)
             content = stream.read(self.section.size_bytes)
         return io.BytesIO(pack_file(self.packed_as, content) if self.packed_as else content)

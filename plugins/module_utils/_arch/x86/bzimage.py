@@ -99,7 +99,7 @@ def _pe_header(head: bytes) -> Optional[int]:
 
 
 def _is_signed(head: bytes) -> bool:
-    """Whether a kernel has a signature; source: C(pefile_parse_binary) in crypto/asymmetric_keys/verify_pefile.c of the kernel."""
+    """Whether a kernel has a signature, as C(pefile_parse_binary) finds it (crypto/asymmetric_keys/verify_pefile.c)."""
     coff = _pe_header(head)
     optional = coff + _COFF_BYTES if coff is not None else len(head)
     if optional + _OFFSET_SIGNATURES + 8 > len(head) or _u16(head, optional) != _PE32_PLUS:
