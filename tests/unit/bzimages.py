@@ -41,6 +41,20 @@ def make_bzimage(
     return bytes(image)
 
 
+def signed(image: bytes, signature_bytes: int = 64) -> bytes:
+    """A bzImage, or another PE file, with the header and the place of a signature."""
+    made = bytearray(image)
+    (begin,) = struct.unpack_from("<I", made, 0x3C)
+    if not begin:
+        begin = 0x40
+        struct.pack_into("<2s58xI4sHH12xHH", made, 0, b"MZ", begin, b"PE\0\0", 0x8664, 4, 240, 0x0206)
+    optional = begin + 24
+    struct.pack_into("<H", made, optional, 0x20B)
+    struct.pack_into("<I", made, optional + 108, 16)
+    struct.pack_into("<II", made, optional + 112 + 4 * 8, len(image), signature_bytes)
+    return bytes(made) + bytes(signature_bytes)
+
+
 # --- a whole kernel ----------------------------------------------------------------------
 
 

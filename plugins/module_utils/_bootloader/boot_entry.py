@@ -13,7 +13,8 @@ class DefaultEntry:
     """Entry that the bootloader boots unless somebody chooses another.
 
     :ivar kernel: path of the kernel on the host, or of the unified kernel image. The file need not exist.
-    :ivar initrds: paths of its initrds on the host, in the order in which they are loaded.
+    :ivar initrds: paths of its initrds on the host, in the order in which they are loaded; that of a unified kernel image if it
+        holds any.
     :ivar cmdline: bytes that are not UTF-8 are surrogate escapes.
     :ivar bootloader: name as users know it.
     :ivar source: file that defines the entry, with the line number if it defines several.

@@ -59,9 +59,6 @@ def read_default_entry(files: HostFiles) -> BootChoice:
     running = (files.read_bytes("/proc/cmdline") or b"").decode("utf-8", "surrogateescape").strip()
     root = read_mounts(files).get("/")
     foreign = _foreign_root(root, running) or (_other_root(root, running, choice.entry) if choice.entry is not None else "")
-    if choice.entry is not None and choice.entry.unified:
-        unknown = "the default entry is the unified kernel image %s, which can't be loaded by its parts yet" % choice.entry.kernel
-        choice = replace(choice, entry=None, unknown=unknown)
     wishes = [*_firmware_wishes(files), *([choice.one_shot] if choice.one_shot else [])]
     return replace(choice, one_shot="; ".join(wishes), elsewhere=foreign)
 

@@ -113,7 +113,8 @@ def _default_entry(files: HostFiles, partitions: BootPartitions, item: LoaderIte
     content = b""
     if section is not None:
         content = files.read_bytes(item.kernel, min(section.size_bytes, _CMDLINE_MAX_BYTES), section.offset) or b""
-    return _made(item, (), _embedded_cmdline(content), unified=True), ""
+    initrds = (item.kernel,) if image.initrds or image.passed_files else ()
+    return _made(item, initrds, _embedded_cmdline(content), unified=True), ""
 
 
 def _refusal(item: LoaderItem, unified: bool) -> str:

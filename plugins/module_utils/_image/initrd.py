@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Initrds: concatenated archives, of which usually the last is compressed.
 
-Source: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel; C(get_boot_config_from_initrd) in init/main.c
-and Documentation/admin-guide/bootconfig.rst for the boot configuration that may follow at the very end.
+Source: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel. For the boot configuration that may follow
+at the very end: C(get_boot_config_from_initrd) in init/main.c and Documentation/admin-guide/bootconfig.rst. For :func:`pack_file`:
+src/boot/cpio.c of systemd.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ _FIELD_FILESIZE = 6
 _FIELD_NAMESIZE = 11
 _TRAILER = b"TRAILER!!!"
 _ALIGNMENT = 4
+
+# Modes that systemd's stub gives to the files that it passes on, and to their directory.
+_FILE_MODE = 0o100444
+_DIRECTORY_MODE = 0o040555
 
 # A boot configuration is followed by its size, the sum of its bytes, and a magic. GRUB may append up to three zeros.
 _BOOTCONFIG_MAGIC = b"#BOOTCONFIG\n"
@@ -139,3 +144,21 @@ def uncompress_initrd(data: memoryview, unpacker: Unpacker, limit: int, name: st
         raise ImageError("INITRD_INVALID", "the compressed data in %s is no archive" % name)
     # The kernel looks for an archive at multiples of four bytes.
     return [data[:begin], bytes(_align(begin) - begin), content, data[end:]]
+
+
+def pack_file(path: str, content: bytes) -> bytes:
+    """Pack a file and its directory into an archive, byte for byte as systemd's stub does.
+
+    :param path: relative to the root, in one directory.
+    """
+    directory, _slash, _name = path.partition("/")
+    members = ((1, _DIRECTORY_MODE, directory.encode(), b""), (2, _FILE_MODE, path.encode(), content), (0, 0, _TRAILER, b""))
+    packed = bytearray()
+    for inode, mode, name, data in members:
+        # inode, mode, owner, group, links, time, size, four device numbers, size of the name with its zero, no checksum
+        fields = (inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        # The stub writes the trailer as a constant, in upper case.
+        digits = b"%08X" if name == _TRAILER else b"%08x"
+        for part in (b"070701" + b"".join(digits % field for field in fields) + name + b"\0", data):
+            packed += part + bytes(-len(part) % _ALIGNMENT)
+    return bytes(packed)

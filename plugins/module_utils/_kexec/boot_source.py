@@ -16,23 +16,21 @@ from .._host.installed import InstalledKernel, find_initrd, newest
 from .._host.kernel import RunningKernel
 from .._image.errors import ImageError
 from .._image.initrd import MAGIC_BYTES, initrd_format
+from .._image.unified import HEAD_BYTES, is_unified
 from .._reasons import Reason, reason
 from .candidate import Candidate, read_candidate
 from .cmdline import line_changes
 from .errors import KexecError
+from .file_part import FilePart, split_unified
 from .requests import DEFAULT, ENTRY, NEWEST, NO_INITRD, RUNNING, StagingRequest
 
 
 @dataclass(frozen=True)
 class BootSource:
-    """Files to load, and the line to edit.
+    """Kernel and initrds to load, in order, and the command line before the user's edits."""
 
-    :ivar initrds: paths, in order.
-    :ivar line: command line before the user's edits.
-    """
-
-    kernel: str
-    initrds: Tuple[str, ...]
+    kernel: FilePart
+    initrds: Tuple[FilePart, ...]
     line: str
 
 
@@ -42,14 +40,16 @@ def find_source(
     """Find what a request starts from.
 
     :raises KexecError: C(KERNEL_NOT_FOUND), C(NO_KERNEL), C(INITRD_NOT_FOUND) or C(INITRD_INVALID).
+    :raises ImageError: C(KERNEL_INVALID) or C(KERNEL_TRUNCATED): the kernel is in a unified kernel image that is damaged.
     """
     entry = choice.entry
     from_entry = entry if request.kernel == DEFAULT else None
-    kernel = from_entry.kernel if from_entry is not None else find_kernel(request.kernel, installed, running.release, files)
-    if entry is not None and os.path.realpath(files.path(entry.kernel)) == os.path.realpath(files.path(kernel)):
+    path = from_entry.kernel if from_entry is not None else find_kernel(request.kernel, installed, running.release, files)
+    if entry is not None and os.path.realpath(files.path(entry.kernel)) == os.path.realpath(files.path(path)):
         # Whatever the kernel was named by, these belong to it.
         from_entry = entry
-    initrds = _initrds(request.initrd, kernel, from_entry, files)
+    kernel, own_initrds = _split(path, from_entry, files)
+    initrds = _initrds(request.initrd, path, own_initrds, files)
     line = entry.cmdline if entry is not None and request.base == ENTRY else running.passed_cmdline
     return BootSource(kernel, initrds, line)
 
@@ -76,27 +76,34 @@ def find_kernel(request: str, installed: Sequence[InstalledKernel], running_rele
     raise KexecError("KERNEL_NOT_FOUND", "no kernel %s is installed; installed: %s" % (release, known))
 
 
-def _initrds(request: Optional[str], kernel: str, entry: Optional[DefaultEntry], files: HostFiles) -> Tuple[str, ...]:
+def _split(path: str, entry: Optional[DefaultEntry], files: HostFiles) -> Tuple[FilePart, Optional[Tuple[FilePart, ...]]]:
+    """Kernel in a file, and the initrds that belong to it; None for these if they have to be found."""
+    if entry.unified if entry is not None else is_unified(files.read_bytes(path, HEAD_BYTES) or b""):
+        return split_unified(files, path)
+    return FilePart(path), tuple(map(FilePart, entry.initrds)) if entry is not None else None
+
+
+def _initrds(request: Optional[str], kernel: str, own: Optional[Tuple[FilePart, ...]], files: HostFiles) -> Tuple[FilePart, ...]:
     if request == NO_INITRD:
         return ()
     if request is not None:
-        initrds: Tuple[str, ...] = (request,)
-    elif entry is not None:
-        # An entry without an initrd boots without one.
-        initrds = entry.initrds
+        initrds: Tuple[FilePart, ...] = (FilePart(request),)
+    elif own is not None:
+        # An entry, or a unified kernel image, without an initrd boots without one.
+        initrds = own
     else:
         beside = find_initrd(files, kernel)
         if beside is None:
             raise KexecError("INITRD_NOT_FOUND", "there is no initrd beside %s" % kernel)
-        initrds = (beside,)
+        initrds = (FilePart(beside),)
     for initrd in initrds:
         _check_initrd(initrd, files)
     return initrds
 
 
-def _check_initrd(initrd: str, files: HostFiles) -> None:
+def _check_initrd(initrd: FilePart, files: HostFiles) -> None:
     try:
-        with open(files.path(initrd), "rb") as stream:
+        with initrd.open(files) as stream:
             head = stream.read(MAGIC_BYTES)
     except OSError as error:
         raise KexecError("INITRD_NOT_FOUND", "the initrd %s can't be read: %s" % (initrd, error.strerror)) from error

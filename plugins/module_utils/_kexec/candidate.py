@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import mmap
 import os
 from dataclasses import dataclass
-from typing import Optional, Sequence, Tuple
+from typing import BinaryIO, Optional, Sequence, Tuple
 
 from .._arch.interface import Architecture
 from .._cmdline import encode
@@ -19,6 +20,8 @@ from .._image.kernel_file import KernelFile
 from .._image.payload import payload_of
 from .._reasons import Reason, reason
 from .errors import KexecError
+from .file_part import FilePart
+from .initrds import main_initrd
 from .preferences import FAST
 
 
@@ -30,14 +33,14 @@ class Candidate:
     :ivar unpacked_bytes: size of the unpacked payload; 0 if unknown.
     :ivar cmdline_bytes: length of the command line it would get.
     :ivar decompressor_args: arguments on the command line that only the kernel's decompressor acts on.
-    :ivar fast: fast image made from exactly this file; None if there is none.
+    :ivar fast: fast image made from exactly this kernel; None if there is none.
     :ivar fast_obstacle: why there is none.
     """
 
     architecture: Architecture
-    kernel: str
+    kernel: FilePart
     header: KernelFile
-    initrds: Tuple[str, ...]
+    initrds: Tuple[FilePart, ...]
     initrd_bytes: int
     payload_format: str
     unpacked_bytes: int
@@ -46,11 +49,11 @@ class Candidate:
     fast: Optional[FastImage]
     fast_obstacle: Optional[Reason]
 
-    def initrds_of(self, image: str) -> Tuple[str, ...]:
-        """Paths of the initrds to load with an image (C(fast) or C(bzimage)), in order."""
+    def initrds_of(self, image: str) -> Tuple[FilePart, ...]:
+        """Initrds to load with an image (C(fast) or C(bzimage)), in order."""
         copied = self._uncompressed(image)
-        copy = os.path.join(directory_of(self.header.release), INITRD)
-        return tuple(copy if path == copied else path for path in self.initrds)
+        copy = FilePart(os.path.join(directory_of(self.header.release), INITRD))
+        return tuple(copy if initrd == copied else initrd for initrd in self.initrds)
 
     def initrd_bytes_of(self, image: str) -> int:
         source, copy = (self.fast.initrd_source, self.fast.initrd) if self.fast else (None, None)
@@ -67,10 +70,16 @@ class Candidate:
     def file_bytes_of(self, image: str) -> int:
         return self.fast.image.size_bytes if image == FAST and self.fast is not None else self.header.file_bytes
 
-    def _uncompressed(self, image: str) -> Optional[str]:
-        """Path of the initrd that a fast image has an uncompressed copy of; None if it is not among these."""
-        source = self.fast.initrd_source if image == FAST and self.fast is not None else None
-        return source.path if source is not None and source.path in self.initrds else None
+    def _uncompressed(self, image: str) -> Optional[FilePart]:
+        """Initrd that a fast image has an uncompressed copy of; None if it is not among these."""
+        return _copied(self.fast, self.initrds) if image == FAST and self.fast is not None else None
+
+
+def _copied(fast: FastImage, initrds: Sequence[FilePart]) -> Optional[FilePart]:
+    """Initrd that a fast image has an uncompressed copy of; None if it is not among these."""
+    source = fast.initrd_source
+    # Of the sections of one file, it is the main initrd.
+    return main_initrd([initrd for initrd in initrds if initrd.path == source.path]) if source is not None else None
 
 
 def digest_of_file(path: str) -> str:
@@ -86,7 +95,14 @@ def map_file(descriptor: int) -> memoryview:
     return memoryview(mmap.mmap(descriptor, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE))
 
 
-def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, initrds: Sequence[str], cmdline: str) -> Candidate:
+def _content_of(stream: BinaryIO) -> memoryview:
+    """Content of what :meth:`FilePart.open` returned."""
+    return memoryview(stream.getvalue()) if isinstance(stream, io.BytesIO) else map_file(stream.fileno())
+
+
+def read_candidate(
+    files: HostFiles, architecture: Architecture, kernel: FilePart, initrds: Sequence[FilePart], cmdline: str
+) -> Candidate:
     """Read a kernel, its initrds and its fast image.
 
     :param cmdline: command line that the kernel would get.
@@ -94,13 +110,13 @@ def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, in
     :raises ImageError: the kernel is invalid.
     """
     try:
-        with open(files.path(kernel), "rb") as stream:
-            header = architecture.read_kernel(stream, kernel)
-            content = map_file(stream.fileno())
+        with kernel.open(files) as stream:
+            header = architecture.read_kernel(stream, str(kernel))
+            content = _content_of(stream)
     except OSError as error:
         raise KexecError("KERNEL_NOT_FOUND", "the kernel %s can't be read: %s" % (kernel, error.strerror)) from error
     try:
-        payload = payload_of(content, header, kernel)
+        payload = payload_of(content, header, str(kernel))
         payload_format, unpacked_bytes = payload.format, payload.unpacked_bytes
     except ImageError:
         # The kernel unpacks itself, so an unknown format does no harm.
@@ -115,7 +131,7 @@ def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, in
         kernel=kernel,
         header=header,
         initrds=tuple(initrds),
-        initrd_bytes=sum(files.size_bytes(initrd) or 0 for initrd in initrds),
+        initrd_bytes=sum(initrd.size_bytes(files) for initrd in initrds),
         payload_format=payload_format,
         unpacked_bytes=unpacked_bytes,
         cmdline_bytes=len(encode(cmdline)),
@@ -136,7 +152,7 @@ def payload_format(files: HostFiles, architecture: Architecture, kernel: str) ->
 
 
 def _staleness(
-    fast: FastImage, files: HostFiles, kernel: str, content: memoryview, initrds: Sequence[str], *, stub_sha256: str
+    fast: FastImage, files: HostFiles, kernel: FilePart, content: memoryview, initrds: Sequence[FilePart], *, stub_sha256: str
 ) -> Optional[Reason]:
     """Why a fast image does not match a kernel and its initrds; None if it does."""
     if fast.source.size_bytes != len(content) or fast.source.sha256 != hashlib.sha256(content).hexdigest():
@@ -146,7 +162,12 @@ def _staleness(
     for digest in (fast.image, fast.relocations, fast.initrd):
         if digest is not None and files.size_bytes(digest.path) != digest.size_bytes:
             return reason("FAST_IMAGE_DAMAGED", "%s differs from its manifest" % digest.path)
-    source = fast.initrd_source
-    if source is not None and source.path in initrds and source.sha256 != digest_of_file(files.path(source.path)):
-        return reason("FAST_IMAGE_STALE", "the initrd %s has changed since the fast image was made" % source.path)
+    source, copied = fast.initrd_source, _copied(fast, initrds)
+    if source is not None and copied is not None and source.sha256 != _digest_of(copied, files):
+        return reason("FAST_IMAGE_STALE", "the initrd %s has changed since the fast image was made" % copied)
     return None
+
+
+def _digest_of(part: FilePart, files: HostFiles) -> str:
+    with part.open(files) as stream:
+        return hashlib.sha256(_content_of(stream)).hexdigest()

@@ -18,6 +18,7 @@ from .._arch.interface import FastFormat
 from .._host.fast_images import Digest, FastImage
 from .._host.files import HostFiles
 from .errors import KexecError
+from .file_part import FilePart
 from .initrds import join_initrds
 from .memory_file import memory_file
 
@@ -46,14 +47,14 @@ class ImagePreparation:
 
     fast: FastImage
     fast_format: FastFormat[Any]
-    initrds: Tuple[str, ...]
+    initrds: Tuple[FilePart, ...]
     check: bool
     kaslr: bool
 
 
 def _make_ready(files: HostFiles, memory: memoryview, wanted: ImagePreparation, random: Callable[[int], bytes]) -> None:
     fast = wanted.fast
-    if fast.initrd is not None and fast.initrd.path in wanted.initrds:
+    if fast.initrd is not None and FilePart(fast.initrd.path) in wanted.initrds:
         _read_verified(files, fast.initrd)
     relocations = _read_verified(files, fast.relocations) if wanted.kaslr and fast.movable else None
     checked_initrd = memoryview(join_initrds(files, wanted.initrds)) if wanted.check else None

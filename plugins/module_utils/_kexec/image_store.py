@@ -34,6 +34,8 @@ from .._image.payload import Unpacker, payload_of
 from .._paths import STATE_DIRECTORY
 from .candidate import Candidate, digest_of_file, map_file
 from .errors import KexecError
+from .file_part import FilePart
+from .initrds import main_initrd
 
 KEEP = "keep"
 UNCOMPRESSED = "uncompressed"
@@ -105,13 +107,13 @@ class ImageStore:
         head_bytes = _format_of(candidate).head_bytes
         if not is_release(candidate.header.release):
             raise ImageError("KERNEL_INVALID", "%s has the release %r" % (candidate.kernel, candidate.header.release))
-        payload = payload_of(self._read(candidate.kernel), candidate.header, candidate.kernel)
-        if initrd_mode == UNCOMPRESSED and not candidate.initrds:
+        payload = payload_of(self._read(candidate.kernel), candidate.header, str(candidate.kernel))
+        main = main_initrd(candidate.initrds)
+        if initrd_mode == UNCOMPRESSED and main is None:
             raise KexecError("INITRD_NOT_FOUND", "%s has no initrd" % candidate.kernel)
         self._unpacker.check(payload.format)
-        if initrd_mode == UNCOMPRESSED:
-            main = candidate.initrds[-1]
-            _begin, kind = split_initrd(self._read(main), main)
+        if initrd_mode == UNCOMPRESSED and main is not None:
+            _begin, kind = split_initrd(self._read(main), str(main))
             self._unpacker.check(kind)
         # The unpacked kernel, and the memory of the tool that unpacks it.
         needed = 2 * payload.unpacked_bytes
@@ -147,7 +149,7 @@ class ImageStore:
         begin = self._clock()
         header, fast_format = candidate.header, _format_of(candidate)
         source = self._read(candidate.kernel)
-        payload = payload_of(source, header, candidate.kernel)
+        payload = payload_of(source, header, str(candidate.kernel))
         # Another image may have been built since the check.
         self._check_space(fast_format.head_bytes + payload.unpacked_bytes)
         content = memoryview(self._unpacker.unpack(payload))
@@ -164,7 +166,7 @@ class ImageStore:
             initrd, initrd_source = self._build_initrd(candidate, directory, initrd_mode)
             fast = FastImage(
                 release=header.release,
-                source=Digest(candidate.kernel, len(source), hashlib.sha256(source).hexdigest()),
+                source=Digest(candidate.kernel.path, len(source), hashlib.sha256(source).hexdigest()),
                 image=image,
                 relocations=relocations,
                 initrd=initrd,
@@ -189,28 +191,24 @@ class ImageStore:
         return Built(fast, unpack_ms)
 
     def _build_initrd(self, candidate: Candidate, directory: str, mode: str) -> Tuple[Optional[Digest], Optional[Digest]]:
-        """Write the uncompressed initrd; return its digest and its source's, or None twice if it is kept as it is.
-
-        Of several initrds it is the last: those before it hold microcode or ACPI tables, which are not compressed.
-        """
+        """Write the uncompressed main initrd; return its digest and its source's, or None twice if it is kept as it is."""
         path = os.path.join(directory, INITRD)
-        if mode != UNCOMPRESSED or not candidate.initrds:
+        main = main_initrd(candidate.initrds)
+        if mode != UNCOMPRESSED or main is None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._files.path(path))
             return None, None
-        main = candidate.initrds[-1]
         packed = self._read(main)
-        parts = uncompress_initrd(packed, self._unpacker, _INITRD_MAX_BYTES, main)
+        parts = uncompress_initrd(packed, self._unpacker, _INITRD_MAX_BYTES, str(main))
         self._check_space(sum(map(len, parts)))
         return (
             self._write(path, *parts),
-            Digest(main, len(packed), hashlib.sha256(packed).hexdigest()),
+            Digest(main.path, len(packed), hashlib.sha256(packed).hexdigest()),
         )
 
-    def _read(self, path: str) -> memoryview:
-        """Read a whole file, so that later changes to it have no effect."""
-        with open(self._files.path(path), "rb") as stream:
-            return memoryview(stream.read())
+    def _read(self, part: FilePart) -> memoryview:
+        """Read a part into memory, so that later changes to its file have no effect."""
+        return memoryview(part.read(self._files))
 
     def _write(self, path: str, *parts: Content) -> Digest:
         digest = hashlib.sha256()

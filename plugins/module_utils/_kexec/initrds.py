@@ -9,42 +9,47 @@ from typing import Iterator, Optional, Sequence
 
 from .._host.files import HostFiles
 from .errors import KexecError
-from .memory_file import memory_file
+from .file_part import FilePart
+from .memory_file import memory_copy
 
 # GRUB (grub-core/loader/linux.c) and systemd's stub align each initrd to four bytes, as the archives in it are. Nothing follows
 # the last one, because the kernel looks for a boot configuration at the very end.
 _ALIGNMENT = 4
 
 
-def join_initrds(files: HostFiles, paths: Sequence[str]) -> bytearray:
+def join_initrds(files: HostFiles, initrds: Sequence[FilePart]) -> bytearray:
     """Join initrds in memory; a single one stays as it is.
 
     :raises KexecError: C(INITRD_NOT_FOUND).
     """
     joined = bytearray()
-    for path in paths:
+    for initrd in initrds:
         joined.extend(bytes(-len(joined) % _ALIGNMENT))
         try:
-            with open(files.path(path), "rb") as stream:
-                joined.extend(stream.read())
+            joined.extend(initrd.read(files))
         except OSError as error:
-            raise KexecError("INITRD_NOT_FOUND", "the initrd %s can't be read: %s" % (path, error.strerror)) from error
+            raise KexecError("INITRD_NOT_FOUND", "the initrd %s can't be read: %s" % (initrd, error.strerror)) from error
     return joined
 
 
+def main_initrd(initrds: Sequence[FilePart]) -> Optional[FilePart]:
+    """Initrd with the system that mounts the root file system; None if there is none.
+
+    It is the last: those before it hold microcode or ACPI tables. Behind it are only files that were packed for it.
+    """
+    return next((initrd for initrd in reversed(initrds) if not initrd.packed_as), None)
+
+
 @contextlib.contextmanager
-def loadable_initrd(files: HostFiles, paths: Sequence[str]) -> Iterator[Optional[str]]:
+def loadable_initrd(files: HostFiles, initrds: Sequence[FilePart]) -> Iterator[Optional[str]]:
     """Path to load the initrds from, valid within the context; None if there are none.
 
     :raises KexecError: C(INITRD_NOT_FOUND).
     """
-    if len(paths) <= 1:
-        yield paths[0] if paths else None
-        return
-
-    def fill(descriptor: int) -> None:
-        with open(descriptor, "wb", closefd=False) as out:
-            out.write(join_initrds(files, paths))
-
-    with memory_file("fleet-kexec-initrd", fill) as path:
-        yield path
+    if not initrds:
+        yield None
+    elif len(initrds) == 1 and initrds[0].section is None:
+        yield initrds[0].path
+    else:
+        with memory_copy("fleet-kexec-initrd", join_initrds(files, initrds)) as path:
+            yield path

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Union
 
 
 @contextlib.contextmanager
@@ -26,3 +26,15 @@ def memory_file(name: str, fill: Callable[[int], None]) -> Iterator[str]:
         yield "/proc/%d/fd/%d" % (os.getpid(), readable)
     finally:
         os.close(readable)
+
+
+@contextlib.contextmanager
+def memory_copy(name: str, content: Union[bytes, bytearray]) -> Iterator[str]:
+    """Create a file in memory with the given content and yield a path to load it from, valid within the context."""
+
+    def fill(descriptor: int) -> None:
+        with open(descriptor, "wb", closefd=False) as out:
+            out.write(content)
+
+    with memory_file(name, fill) as path:
+        yield path

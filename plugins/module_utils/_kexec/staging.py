@@ -28,6 +28,7 @@ from .fast_staging import ImagePreparation, prepared
 from .initrds import loadable_initrd
 from .kexec_tools import Kexec
 from .lock import exclusive
+from .memory_file import memory_copy
 from .preferences import AUTO, BZIMAGE, CRC32C, FAST, KEXEC_FILE_LOAD, SHA256, read_preferences
 from .proof import Evidence
 from .record import StagedImage, StagedRecord, drop_record, identify, read_record, write_record
@@ -78,8 +79,11 @@ def plan_image(request: StagingRequest, facts: HostFacts, files: HostFiles, boot
     candidate = read_candidate(files, architecture, source.kernel, source.initrds, line)
     choice = choose_loadable(facts, candidate, preferences)
     image = StagedImage(
-        kernel=identify(files, source.kernel),
-        initrds=tuple(identify(files, initrd) for initrd in candidate.initrds_of(choice.way.image)),
+        kernel=identify(files, source.kernel.path),
+        # Sections of a unified kernel image count once, as the file that they are in.
+        initrds=tuple(
+            identify(files, path) for path in dict.fromkeys(each.path for each in candidate.initrds_of(choice.way.image))
+        ),
         release=candidate.header.release,
         cmdline=cmdline,
         kaslr=kaslr,
@@ -121,9 +125,8 @@ class Stager:
         if self._kexec is None:
             raise KexecError("NO_KEXEC_TOOLS", "there is no kexec program on the host")
         image = planned.image
-        with exclusive(self._files), self._loadable(planned) as kernel, loadable_initrd(
-            self._files, [each.path for each in image.initrds]
-        ) as initrd:
+        initrds = planned.candidate.initrds_of(image.image)
+        with exclusive(self._files), self._loadable(planned) as kernel, loadable_initrd(self._files, initrds) as initrd:
             drop_record(self._files)
             token = self._random(TOKEN_BYTES).hex()
             record = StagedRecord(image, token, boot_id, self._clock())
@@ -150,14 +153,24 @@ class Stager:
     @contextlib.contextmanager
     def _loadable(self, planned: StagingPlan) -> Iterator[str]:
         """Path to load the kernel from."""
-        image, fast, fast_format = planned.image, planned.candidate.fast, planned.candidate.architecture.fast
-        if image.image != FAST or fast is None or fast_format is None:
-            yield image.kernel.path
-            return
-        initrds = tuple(each.path for each in image.initrds)
-        wanted = ImagePreparation(fast, fast_format, initrds, check=image.integrity == CRC32C, kaslr=image.kaslr)
-        with prepared(self._files, wanted, self._random) as path:
-            yield path
+        image, candidate = planned.image, planned.candidate
+        fast, fast_format = candidate.fast, candidate.architecture.fast
+        if image.image == FAST and fast is not None and fast_format is not None:
+            initrds = candidate.initrds_of(FAST)
+            wanted = ImagePreparation(fast, fast_format, initrds, check=image.integrity == CRC32C, kaslr=image.kaslr)
+            with prepared(self._files, wanted, self._random) as path:
+                yield path
+        elif candidate.kernel.section is None:
+            yield candidate.kernel.path
+        else:
+            try:
+                content = candidate.kernel.read(self._files)
+            except OSError as error:
+                raise KexecError(
+                    "KERNEL_NOT_FOUND", "the kernel %s can't be read: %s" % (candidate.kernel, error.strerror)
+                ) from error
+            with memory_copy("fleet-kexec-kernel", content) as path:
+                yield path
 
     def _check_unchanged(self, image: StagedImage) -> None:
         """Raise OSError if a file changed or disappeared while it was loaded."""

@@ -108,7 +108,17 @@ def _length_obstacle(candidate: Candidate, loader: str) -> Optional[Reason]:
     return None
 
 
-def _bzimage_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
+def _bzimage_obstacle(facts: HostFacts, candidate: Candidate, loader: str) -> Optional[Reason]:
+    # IMA may vouch for a file without a signature in it, but for none in memory, which has no attributes.
+    if (
+        loader == KEXEC_FILE_LOAD
+        and facts.kernel.signed_images_only
+        and candidate.kernel.section is not None
+        and not candidate.header.signed
+    ):
+        return reason(
+            "LOCKDOWN", "the running kernel loads signed images only, and %s has no signature of its own" % candidate.kernel
+        )
     if loader == KEXEC_FILE_LOAD and loads_into_cma(facts) and architecture_of(facts.kernel.machine).overruns_in_cma:
         # The kernel overwrites the initrd behind it: "Initramfs unpacking failed", then a panic.
         return reason(
@@ -159,7 +169,7 @@ def obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Optional[
     """Why a way is unavailable for a kernel on this host; None if it is available."""
     found = loader_obstacle(facts, way.loader) or _length_obstacle(candidate, way.loader)
     if found is None and way.image == BZIMAGE:
-        found = _bzimage_obstacle(facts, way.loader)
+        found = _bzimage_obstacle(facts, candidate, way.loader)
     if found is None and way.image == FAST:
         found = _fast_obstacle(facts, candidate, way.loader)
     return found or _integrity_obstacle(facts, way)

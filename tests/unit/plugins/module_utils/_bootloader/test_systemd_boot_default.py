@@ -238,7 +238,7 @@ def test_a_unified_image(host: Host) -> None:
     host.add_image("debian-6.12+3.efi", make_unified(" root=/dev/vda1\nro \0", OSREL + "IMAGE_ID=appliance\nIMAGE_VERSION=7\n"))
     path = "/boot/efi/EFI/Linux/debian-6.12+3.efi"
     assert host.default() == DefaultEntry(
-        path, (), "root=/dev/vda1 ro", "Debian GNU/Linux 13 (trixie)", "systemd-boot", path, unified=True
+        path, (path,), "root=/dev/vda1 ro", "Debian GNU/Linux 13 (trixie)", "systemd-boot", path, unified=True
     )
 
 

@@ -13,6 +13,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._image.errors import I
 from ansible_collections.fleet.kexec.plugins.module_utils._image.initrd import (
     archives_end,
     initrd_format,
+    pack_file,
     split_initrd,
     uncompress_initrd,
 )
@@ -142,3 +143,12 @@ def test_damage_is_refused(data: bytes, code: str) -> None:
     with pytest.raises(ImageError) as caught:
         uncompress_initrd(memoryview(data), Unpacker(), LIMIT)
     assert caught.value.reason.code == code
+
+
+def test_a_file_is_packed_byte_for_byte_as_the_stub_packs_it() -> None:
+    words = "%08x%08x0000000000000000%08x00000000%08x00000000000000000000000000000000%08x00000000"
+    expected = ("070701" + words % (1, 0o040555, 1, 0, 7)).encode() + b".extra\0" + bytes(3)
+    expected += ("070701" + words % (2, 0o100444, 1, 5, 15)).encode() + b".extra/profile\0" + bytes(3) + b"ID=a\n" + bytes(3)
+    # The trailer is a constant in src/boot/cpio.c, in upper case.
+    expected += b"070701" + b"00000000" * 4 + b"00000001" + b"00000000" * 6 + b"0000000B" + b"00000000" + b"TRAILER!!!" + bytes(4)
+    assert pack_file(".extra/profile", b"ID=a\n") == expected

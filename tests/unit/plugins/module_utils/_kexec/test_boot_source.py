@@ -20,6 +20,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.boot_source imp
 )
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import Edits, line_changes
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.file_part import FilePart
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.initrds import join_initrds, loadable_initrd
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import StagingRequest, is_fault_of_host
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import plan_image, try_plan
@@ -60,8 +61,8 @@ def source(files: HostFiles, request: StagingRequest, choice: BootChoice = KNOWN
     return find_source(request, facts.installed, facts.kernel, files, choice)
 
 
-NEW = BootSource("/boot/vmlinuz-" + RELEASE, ("/boot/initrd.img-" + RELEASE,), ENTRY.cmdline)
-PINNED = BootSource(ENTRY.kernel, ENTRY.initrds, ENTRY.cmdline)
+NEW = BootSource(FilePart("/boot/vmlinuz-" + RELEASE), (FilePart("/boot/initrd.img-" + RELEASE),), ENTRY.cmdline)
+PINNED = BootSource(FilePart(ENTRY.kernel), tuple(map(FilePart, ENTRY.initrds)), ENTRY.cmdline)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ PINNED = BootSource(ENTRY.kernel, ENTRY.initrds, ENTRY.cmdline)
         (StagingRequest(kernel=ENTRY.kernel), PINNED),
         (StagingRequest(base="running"), replace(PINNED, line="root=UUID=1 ro console=ttyS0")),
         (StagingRequest(initrd="none"), replace(PINNED, initrds=())),
-        (StagingRequest(initrd="/boot/acpi.cpio"), replace(PINNED, initrds=("/boot/acpi.cpio",))),
+        (StagingRequest(initrd="/boot/acpi.cpio"), replace(PINNED, initrds=(FilePart("/boot/acpi.cpio"),))),
     ],
 )
 def test_a_request_starts_from_the_default_entry(files: HostFiles, request_: StagingRequest, expected: BootSource) -> None:
@@ -161,18 +162,20 @@ def test_risks_of_ending_elsewhere(choice: BootChoice, codes: list[str]) -> None
 
 def test_initrds_are_joined_in_order_each_at_a_multiple_of_four_bytes(host_tree: HostTree) -> None:
     files = host_tree({"/boot/a": "12345", "/boot/b": "678", "/boot/c": "9"})
-    assert bytes(join_initrds(files, ["/boot/a", "/boot/b", "/boot/c"])) == b"12345\0\0\x00678\x009"
-    assert bytes(join_initrds(files, ["/boot/b"])) == b"678"
+    initrds = [FilePart("/boot/a"), FilePart("/boot/b"), FilePart("/boot/c")]
+    assert bytes(join_initrds(files, initrds)) == b"12345\0\0\x00678\x009"
+    assert bytes(join_initrds(files, initrds[1:2])) == b"678"
 
 
 def test_several_initrds_are_loaded_from_memory_and_a_single_one_from_its_file(host_tree: HostTree) -> None:
     files = host_tree({"/boot/a": "1234", "/boot/b": "5"})
-    with loadable_initrd(files, ["/boot/a"]) as path:
+    with loadable_initrd(files, [FilePart("/boot/a")]) as path:
         assert path == "/boot/a"
     with loadable_initrd(files, []) as path:
         assert path is None
-    with loadable_initrd(files, ["/boot/a", "/boot/b"]) as path:
+    with loadable_initrd(files, [FilePart("/boot/a"), FilePart("/boot/b")]) as path:
         assert path is not None and Path(path).read_bytes() == b"12345"
     assert not Path(path).exists()
-    with pytest.raises(KexecError, match="the initrd /boot/x can't be read"), loadable_initrd(files, ["/boot/a", "/boot/x"]):
+    gone = loadable_initrd(files, [FilePart("/boot/a"), FilePart("/boot/x")])
+    with pytest.raises(KexecError, match="the initrd /boot/x can't be read"), gone:
         pass

@@ -23,6 +23,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import read_throughput
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, payload_format, read_candidate
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.file_part import FilePart
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import COMMAND_PATH, HOOK_PATHS
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, UNCOMPRESSED, ImageStore
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import (
@@ -83,7 +84,7 @@ class Host:
 
     @property
     def candidate(self) -> Candidate:
-        return read_candidate(self.files, X86_64, KERNEL, [INITRD], "")
+        return read_candidate(self.files, X86_64, FilePart(KERNEL), [FilePart(INITRD)], "")
 
     def facts(self) -> HostFacts:
         facts = gather(self.files, self.run)
@@ -128,7 +129,7 @@ def test_building(host: Host) -> None:
 def test_an_architecture_without_fast_images(host: Host) -> None:
     host.build()
     without = replace(X86_64, fast=None)
-    candidate = read_candidate(host.files, without, KERNEL, [INITRD], "")
+    candidate = read_candidate(host.files, without, FilePart(KERNEL), [FilePart(INITRD)], "")
     assert candidate.fast is None
     assert candidate.fast_obstacle is not None and candidate.fast_obstacle.code == "FAST_IMAGE_MISSING"
     assert code_of(host.store.check, candidate, KEEP, 1 << 40) == "ARCH_UNSUPPORTED"
