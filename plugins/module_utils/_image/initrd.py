@@ -3,8 +3,8 @@
 """Initrds: concatenated archives, of which usually the last is compressed.
 
 Source: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel. For the boot configuration that may follow
-at the very end: C(get_boot_config_from_initrd) in init/main.c and Documentation/admin-guide/bootconfig.rst. For :func:`pack_file`:
-src/boot/cpio.c of systemd.
+at the very end: C(get_boot_config_from_initrd) in init/main.c and Documentation/admin-guide/bootconfig.rst.
+For :func:`pack_file`: src/boot/cpio.c of systemd.
 """
 
 from __future__ import annotations

@@ -90,6 +90,11 @@ class Host:
         facts = gather(self.files, self.run)
         return replace(facts, kernel=replace(facts.kernel, machine="x86_64"))
 
+    def add_to_line(self, arguments: str) -> None:
+        """Add arguments to the bootloader's entry."""
+        grub_cfg = Path(self.files.path("/boot/grub/grub.cfg"))
+        grub_cfg.write_text(grub_cfg.read_text().replace(" ro ", " ro %s " % arguments))
+
     def build(self, initrd_mode: str = KEEP) -> None:
         self.store.build(self.candidate, initrd_mode)
 
@@ -247,8 +252,7 @@ def test_without_kaslr_the_kernel_stays_where_it_was_linked_for(
 ) -> None:
     host.build()
     if forbidden:
-        grub_cfg = Path(host.files.path("/boot/grub/grub.cfg"))
-        grub_cfg.write_text(grub_cfg.read_text().replace(" ro ", " ro nokaslr "))
+        host.add_to_line("nokaslr")
     host.stage(image="fast", **preferences)
     assert config_of(host.loaded_image)[0] == 1
     assert kernel_of(host.loaded_image) == kernel_of(host.path("image").read_bytes())
@@ -666,7 +670,7 @@ def test_a_kernel_that_prefers_16_mib(host: Host) -> None:
 @pytest.mark.parametrize("argument", ["mem=4G", "memmap=4G!12G", "movable_node", "hugepagesz=1G", "nokaslr mem=4G"])
 def test_a_line_that_restricts_where_the_kernel_may_be_leads_to_the_bzimage(host: Host, argument: str) -> None:
     host.build()
-    Path(host.files.path("/proc/cmdline")).write_text("root=/dev/vda1 hugepages=4 " + argument)
+    host.add_to_line("hugepages=4 " + argument)
     assert code_of(lambda: host.stage(image="fast")) == "FAST_IMAGE_UNSUPPORTED"
     host.stage()
     record = current_record(host.files)
