@@ -20,14 +20,15 @@ options:
       - V(newest) is the newest one in C(/boot) of the running flavour and vendor (C(cloud-amd64), C(generic), C(+debug), C(uek)),
         or the newest of all if none has them.
       - V(running) is the installed kernel of the running release.
-      - Otherwise an installed release, as C(uname -r) prints it, or the absolute path of a bzImage.
+      - Otherwise an installed release, as C(uname -r) prints it, or the absolute path of a bzImage or of a unified kernel image,
+        whose parts are loaded as systemd's stub would hand them to the kernel.
     type: str
     default: default
   initrd:
     description:
       - Absolute path of the initrd to boot, or V(none) for kernels that need none.
-      - If omitted, the initrds of the default entry, joined in order, if the kernel is the one of that entry. For any other
-        kernel it is the initrd next to it, which has to exist.
+      - If omitted, the initrds of the default entry, joined in order, if the kernel is the one of that entry. Those of a unified
+        kernel image are in it. For any other kernel it is the initrd next to it, which has to exist.
     type: str
   cmdline:
     description:

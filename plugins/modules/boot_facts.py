@@ -402,7 +402,7 @@ ansible_facts:
         entry:
           description:
             - The default entry of the bootloader, which is what a reboot through firmware boots and what M(fleet.kexec.stage)
-              loads if nothing else is asked for.
+              loads if nothing else is asked for. For a unified kernel image, C(kernel) and C(initrds) are its path.
             - C(added) and C(removed) are the arguments that it adds to and removes from the running kernel's command line.
             - C(unknown) says why the entry can't be told, C(one_shot) what was requested for the next boot only, and C(elsewhere)
               why the running system is another one than the bootloader would boot. Each is null where that does not apply.

@@ -169,7 +169,7 @@ fast_image:
       description: SHA-256 digest of the image.
       type: str
     source:
-      description: Path of the kernel that the image was made from.
+      description: Path of the kernel that the image was made from, or of the unified kernel image that it is in.
       type: str
       sample: /boot/vmlinuz-6.12.117+deb13-cloud-amd64
     source_sha256:

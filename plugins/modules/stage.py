@@ -80,7 +80,7 @@ staged:
   type: dict
   contains:
     kernel:
-      description: Path of the kernel.
+      description: Path of the kernel, or of the unified kernel image that it is in.
       type: str
       sample: /boot/vmlinuz-6.12.117+deb13-cloud-amd64
     initrd:
@@ -88,7 +88,8 @@ staged:
       type: str
       sample: /boot/initrd.img-6.12.117+deb13-cloud-amd64
     initrds:
-      description: Paths of all initrds, in the order in which they are joined.
+      description: Paths of all initrds, in the order in which they are joined. Those in a unified kernel image count once, by
+        its path.
       type: list
       elements: str
       sample: [/boot/initrd.img-6.12.117+deb13-cloud-amd64]

@@ -281,6 +281,14 @@ def test_what_the_stub_adds(host: Host, path: str) -> None:
     assert path in host.read().unknown
 
 
+def test_what_the_firmware_adds(host: Host) -> None:
+    host.add_image("a.efi", make_unified())
+    write_tree(host.root, {"/sys/firmware/dmi/entries/11-0/raw": "\x0b\x05vendor\0"})
+    assert host.default().unified
+    write_tree(host.root, {"/sys/firmware/dmi/entries/11-1/raw": "\x0b\x05io.systemd.stub.kernel-cmdline-extra=quiet\0"})
+    assert "SMBIOS" in host.read().unknown
+
+
 def test_another_profile(host: Host) -> None:
     host.add_image("a.efi", make_unified(more=[(".profile", b"ID=main"), (".profile", b"ID=reset")]))
     assert host.default().unified
