@@ -131,14 +131,14 @@ def test_a_host_without_a_fast_image(host_tree: HostTree, changes: dict[str, str
 def test_a_host_that_cannot(host_tree: HostTree, changes: dict[str, str], codes: list[str]) -> None:
     verdict = verdict_of(read_host(host_tree, changes))
     assert verdict.method == ("refuse" if codes == ["CONTAINER"] else "firmware")
-    assert [reason.code for reason in verdict.reasons] == codes
+    assert [each.code for each in verdict.reasons] == codes
 
 
 def test_what_is_not_there_is_missed(host_tree: HostTree) -> None:
     facts = facts_of(read_host(host_tree, {}))
     kernel = replace(facts.kernel, machine="aarch64", loaded=None)
     bare = replace(facts, tools=None, systemd=False, installed=[], kernel=kernel)
-    codes = [reason.code for reason in decide(bare, reason("NO_KERNEL", "no kernel is installed in /boot")).reasons]
+    codes = [each.code for each in decide(bare, reason("NO_KERNEL", "no kernel is installed in /boot")).reasons]
     assert codes == ["ARCH_UNSUPPORTED", "NO_SYSTEMD", "NO_KEXEC_SUPPORT", "NO_KEXEC_TOOLS", "NO_KERNEL"]
 
 
@@ -273,7 +273,7 @@ def test_arguments_that_only_the_decompressor_heeds(
 
 def test_a_wrong_preference_of_the_host_is_no_reason_for_firmware(host_tree: HostTree) -> None:
     verdict = verdict_of(read_host(host_tree, {}), Preferences(image="fast"))
-    assert (verdict.method, [reason.code for reason in verdict.reasons]) == ("refuse", ["FAST_IMAGE_MISSING"])
+    assert (verdict.method, [each.code for each in verdict.reasons]) == ("refuse", ["FAST_IMAGE_MISSING"])
 
 
 def test_a_missing_fast_image_is_no_obstacle_unless_it_is_asked_for(host_tree: HostTree) -> None:
