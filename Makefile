@@ -270,6 +270,7 @@ test-host-image:
 
 .PHONY: test-matrix
 test-matrix: test ## test, and all that is too long for it: other releases, kernels and firmware
+	@$(MAKE) molecule LAB_VARS=molecule/lab/entries.yml SCENARIO="default default_entry"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix.yml SCENARIO="default stage reboot fast_image"
 	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="default rolling_reboot_failures recovery_more"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-memory.yml SCENARIO="default fast_image"

@@ -14,19 +14,26 @@ options:
   kernel:
     description:
       - The kernel to boot.
-      - V(newest) is the newest one in C(/boot) of the running flavour (C(cloud-amd64), C(generic), C(+debug)), or the newest of
-        all if none has that flavour.
+      - V(default) is what a reboot through firmware would boot, the kernel of the bootloader's default entry with the initrds and
+        the command line of that entry. Where that entry can't be told, V(newest) with the running kernel's command line
+        takes its place, and the risk C(ENTRY_UNKNOWN) says so.
+      - V(newest) is the newest one in C(/boot) of the running flavour and vendor (C(cloud-amd64), C(generic), C(+debug), C(uek)),
+        or the newest of all if none has them.
       - V(running) is the installed kernel of the running release.
-      - Otherwise an installed release, as C(uname -r) prints it, or the absolute path of a bzImage.
+      - Otherwise an installed release, as C(uname -r) prints it, or the absolute path of a bzImage or of a unified kernel image,
+        whose parts are loaded as systemd's stub would hand them to the kernel.
     type: str
-    default: newest
+    default: default
   initrd:
-    description: Absolute path of the initrd to boot, or V(none) for kernels that need none. If omitted, the initrd next to the
-      kernel, which has to exist.
+    description:
+      - Absolute path of the initrd to boot, or V(none) for kernels that need none.
+      - If omitted, the initrds of the default entry, joined in order, if the kernel is the one of that entry. Those of a unified
+        kernel image are in it. For any other kernel it is the initrd next to it, which has to exist.
     type: str
   cmdline:
     description:
-      - The kernel command line. If omitted, that of the running kernel.
+      - The kernel command line. If omitted, that of the bootloader's default entry. The note C(ENTRY_CHANGES) lists the
+        arguments that it adds to and removes from the running kernel's.
       - Arguments that earlier loaders added for themselves (C(BOOT_IMAGE=), C(initrd=)), or that this collection added for an
         earlier boot, are removed, so that the line does not grow from kexec to kexec.
       - Always appended are a random token, which later proves that this image booted, the number of kexecs since firmware last
@@ -35,8 +42,14 @@ options:
       - The whole line may have 2016 bytes with C(kexec_file_load), and 2046 bytes with C(kexec_load).
     type: dict
     suboptions:
+      base:
+        description: Line to start from, that of the bootloader's default entry or the running kernel's. The latter also where the
+          default entry can't be told.
+        type: str
+        choices: [entry, running]
+        default: entry
       replace:
-        description: Line to start from instead of the running kernel's.
+        description: Line to start from instead of either.
         type: str
       remove:
         description:

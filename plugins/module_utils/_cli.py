@@ -17,8 +17,10 @@ from ._kexec.errors import KexecError
 from ._kexec.facts import present, read
 from ._kexec.policy import judge
 from ._kexec.preferences import BZIMAGE, CHOICES, FAST
+from ._kexec.proof import PATH_FIRMWARE, PATH_KEXEC, PATH_UNKNOWN
 from ._kexec.record import StagedRecord
-from ._kexec.staging import NEWEST, Stager, StagingPlan, StagingRequest, current_record, make_stager, plan, stage_planned
+from ._kexec.requests import BASES, DEFAULT, ENTRY, StagingRequest
+from ._kexec.staging import Stager, StagingPlan, current_record, make_stager, plan, stage_planned
 from ._kexec.subsets import VERDICT
 from ._kexec.trigger import CALL_OFF, TRIGGER
 from ._privileges import require_root
@@ -47,7 +49,7 @@ class ConsoleCommand:
             self._say(json.dumps(presented, indent=1, sort_keys=True))
             return
         verdict, staged = presented["verdict"], presented["staged"]
-        self._say("booted   %s via %s" % (presented["kernel"]["release"], presented["boot"]["path"]))
+        self._say("booted   %s %s" % (presented["kernel"]["release"], _PATHS[presented["boot"]["path"]]))
         self._say("default  %s" % _describe_entry(presented["entry"]))
         self._say("staged   %s" % (_describe(staged) if staged else "an unknown image" if presented["loaded"] else "nothing"))
         self._say("verdict  %s" % (_describe_verdict(verdict)))
@@ -124,13 +126,14 @@ class ConsoleCommand:
     def _explain(self, planned: StagingPlan, mood: str) -> None:
         self._say("staged   %s%s" % (mood, _describe(planned.image.summary())))
         self._say("jump     about %d ms: %s" % (planned.choice.total_ms, _pieces(planned.choice.predicted_ms)))
-        for note in planned.choice.notes:
+        for note in planned.notes:
             self._say("         %s: %s" % (note.code, note.message))
 
     def _say(self, line: str) -> None:
         self._out.write(line + "\n")
 
 
+_PATHS = {PATH_KEXEC: "via kexec", PATH_FIRMWARE: "through firmware", PATH_UNKNOWN: "by an unknown path"}
 _IMAGE_NAMES = {FAST: "fast image", BZIMAGE: "bzImage"}
 
 
@@ -143,7 +146,6 @@ def _describe(staged: Dict[str, Any]) -> str:
 
 
 def _describe_entry(entry: Dict[str, Any]) -> str:
-    """Default entry of the bootloader, with the place where it was read."""
     if entry["kernel"] is None:
         return "unknown: %s" % entry["unknown"]
     return "%s, %s (%s)" % (entry["title"], entry["kernel"], entry["source"])
@@ -165,8 +167,9 @@ def _asks(args: argparse.Namespace) -> bool:
 
 def _request(args: argparse.Namespace) -> StagingRequest:
     return StagingRequest(
-        kernel=args.kernel or NEWEST,
+        kernel=args.kernel or DEFAULT,
         initrd=args.initrd,
+        base=args.base,
         edits=Edits(args.cmdline, tuple(args.remove), tuple(args.append)),
         preferences=dict(
             {name: getattr(args, name) for name in CHOICES}, kaslr=None if args.kaslr is None else args.kaslr == "yes"
@@ -182,9 +185,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     commands.required = True
 
     image = argparse.ArgumentParser(add_help=False)
-    image.add_argument("--kernel", help="newest, running, a release, or a path; newest is the default")
-    image.add_argument("--initrd", help="a path, or none; the one beside the kernel is the default")
-    image.add_argument("--cmdline", metavar="LINE", help="start from this line instead of the running kernel's")
+    image.add_argument("--kernel", help="default (of the bootloader), newest, running, a release, or a path")
+    image.add_argument("--initrd", help="a path, or none; those that belong to the kernel are the default")
+    image.add_argument("--base", choices=BASES, default=ENTRY, help="start from the line of the default entry or the running one")
+    image.add_argument("--cmdline", metavar="LINE", help="start from this line instead")
     image.add_argument("--remove", action="append", default=[], metavar="ARG", help="take an argument out; repeatable")
     image.add_argument("--append", action="append", default=[], metavar="ARG", help="add an argument; repeatable")
     for name, choices in CHOICES.items():

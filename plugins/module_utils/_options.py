@@ -9,16 +9,17 @@ from typing import Any, Dict, Mapping
 
 from ._kexec.cmdline import Edits
 from ._kexec.preferences import CHOICES, Preferences
-from ._kexec.staging import NEWEST, StagingRequest
+from ._kexec.requests import BASES, DEFAULT, ENTRY, StagingRequest
 
 
 def image_argument_spec() -> Dict[str, Any]:
     return {
-        "kernel": {"type": "str", "default": NEWEST},
+        "kernel": {"type": "str", "default": DEFAULT},
         "initrd": {"type": "str"},
         "cmdline": {
             "type": "dict",
             "options": {
+                "base": {"type": "str", "choices": list(BASES), "default": ENTRY},
                 "replace": {"type": "str"},
                 "remove": {"type": "list", "elements": "str", "default": []},
                 "append": {"type": "list", "elements": "str", "default": []},
@@ -51,5 +52,6 @@ def image_request(params: Mapping[str, Any]) -> StagingRequest:
         kernel=params["kernel"],
         initrd=params.get("initrd"),
         edits=Edits(edits.get("replace"), tuple(edits.get("remove") or ()), tuple(edits.get("append") or ())),
+        base=edits.get("base") or ENTRY,
         preferences={name: params.get(name) for name in preferences_argument_spec()},
     )

@@ -92,7 +92,10 @@ ansible_facts:
               type: str
               sample: 0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55
             path:
-              description: How the host booted, V(kexec) or V(firmware).
+              description:
+                - How the host booted, V(kexec), V(firmware) or V(unknown).
+                - V(unknown) means that a kexec without a token of this collection started the kernel. That is the kexec of
+                  another tool, or of firmware that itself starts Linux by kexec, such as LinuxBoot, Heads or ZFSBootMenu.
               type: str
               sample: kexec
             bootloader_type:
@@ -398,20 +401,30 @@ ansible_facts:
           sample: null
         entry:
           description:
-            - The default entry of the bootloader, which is what a reboot through firmware boots.
+            - The default entry of the bootloader, which is what a reboot through firmware boots and what M(fleet.kexec.stage)
+              loads if nothing else is asked for. For a unified kernel image, C(kernel) and C(initrds) are its path.
             - C(added) and C(removed) are the arguments that it adds to and removes from the running kernel's command line.
-              C(unknown) says why the entry can't be told, and C(one_shot) what was requested for the next boot only. Both are
-              null where that does not apply. All other values are null where the entry can't be told.
+            - C(unknown) says why the entry can't be told, C(one_shot) what was requested for the next boot only, and C(elsewhere)
+              why the running system is another one than the bootloader would boot. Each is null where that does not apply.
           type: dict
-          sample: {kernel: /boot/vmlinuz-6.12.117+deb13-cloud-amd64, initrds: [/boot/initrd.img-6.12.117+deb13-cloud-amd64],
-            cmdline: root=UUID=6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee ro hugepages=64, title: Debian GNU/Linux,
-            bootloader: GRUB (update-grub), source: "/boot/grub/grub.cfg:118", added: [hugepages=64], removed: [], unknown: null,
-            one_shot: null}
+          sample:
+            added: [hugepages=64]
+            bootloader: GRUB (update-grub)
+            cmdline: root=UUID=6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee ro console=ttyS0 hugepages=64
+            elsewhere: null
+            initrds: [/boot/initrd.img-6.12.117+deb13-cloud-amd64]
+            kernel: /boot/vmlinuz-6.12.117+deb13-cloud-amd64
+            one_shot: null
+            removed: []
+            source: /boot/grub/grub.cfg:120
+            title: Debian GNU/Linux
+            unknown: null
         verdict:
           description:
-            - How the host should reboot. C(method) is V(kexec), V(firmware) or V(refuse). C(image), C(loader) and C(integrity)
-              are as in M(fleet.kexec.stage). C(predicted_ms) is the predicted duration of the jump. C(notes) has the reasons why
-              no faster combination is possible.
+            - How the host should reboot if nothing else is asked for. C(release) is that of the kernel to boot. C(method) is
+              V(kexec), V(firmware) or V(refuse). C(image), C(loader) and C(integrity) are as in M(fleet.kexec.stage).
+              C(predicted_ms) is the predicted duration of the jump. C(notes) has the reasons why no faster combination is
+              possible.
           type: dict
           sample:
             image: fast
@@ -419,6 +432,7 @@ ansible_facts:
             loader: kexec_load
             method: kexec
             notes: []
+            release: 6.12.117+deb13-cloud-amd64
             predicted_ms:
               check: 8.2
               copy: 16.8

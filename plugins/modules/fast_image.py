@@ -30,20 +30,35 @@ options:
   state:
     description:
       - V(present) builds the image if necessary.
-      - V(absent) removes it, and unloads it if it is staged. Without O(release) it removes all images, the command, the hooks and
-        the measurements. C(/etc/fleet-kexec.conf) stays.
+      - V(absent) removes it, and unloads it if it is staged. With O(kernel=all), the default in this case, it removes all images,
+        the command, the hooks and the measurements. C(/etc/fleet-kexec.conf) stays.
     type: str
     choices: [present, absent]
     default: present
-  release:
-    description: Release of the kernel, as C(uname -r) prints it. If omitted, the newest installed kernel of the running flavour.
+  kernel:
+    description:
+      - V(default) for the kernel of the bootloader's default entry, V(all) for all installed ones, or the release of one kernel,
+        as C(uname -r) prints it.
+      - With V(all), a kernel that no image can be built of does not stop the others. It is listed in RV(unbuilt). The task fails
+        if no kernel has an image in the end.
+      - If omitted, V(default) with O(state=present), and V(all) with O(state=absent).
     type: str
+    aliases: [release]
+  required:
+    description:
+      - Whether the task fails on a host that can't have a fast image. V(false) lists the reason in RV(unbuilt) and does the rest;
+        the host then reboots with its own kernel file.
+      - This covers the codes C(ARCH_UNSUPPORTED), C(FAST_IMAGE_UNSUPPORTED), C(NO_DECOMPRESSOR), C(NO_KERNEL), C(NO_MEMORY),
+        C(NO_SPACE) and C(PAYLOAD_FORMAT). Invalid options, damaged kernels and failed writes are always failures.
+    type: bool
+    default: true
   initrd:
     description:
       - V(keep) loads the host's own initrd with the image.
       - V(uncompressed) keeps an uncompressed copy of it next to the image, so that the new kernel does not have to decompress it.
         The copy takes several times the memory while it is loaded. Archives in front of the compressed one, such as microcode,
-        are copied unchanged. Run this module after every C(update-initramfs) to update it.
+        and a boot configuration (bootconfig) at the end are copied unchanged. Run this module after every C(update-initramfs) to
+        update it.
     type: str
     choices: [keep, uncompressed]
     default: keep
@@ -89,7 +104,7 @@ requirements:
   - C(zstd) on the host, for kernels compressed with it, such as Debian's since Debian 13
 notes:
   - Needs root, so usually C(become=true).
-  - Takes about as much space in C(/var/lib) as the kernel takes in memory, 50 to 70 MB.
+  - An image takes about as much space in C(/var/lib) as the kernel takes in memory, 50 to 70 MB.
   - The first run also measures how fast the host copies, checks and hashes memory, and keeps the figures for
     M(fleet.kexec.boot_facts).
 seealso:
@@ -98,8 +113,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Prepare the newest kernel for a fast reboot
+- name: Prepare the default kernel for a fast reboot
   fleet.kexec.fast_image:
+  become: true
+
+- name: Prepare all kernels, where that is possible
+  fleet.kexec.fast_image:
+    kernel: all
+    required: false
   become: true
 
 - name: Also keep an uncompressed initrd
@@ -127,7 +148,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 fast_image:
-  description: The image, or null if there is none. In check mode, the existing one, if any.
+  description: The image, or null if there is none. In check mode, the existing one, if any. With O(kernel=all), that of the
+    default entry's kernel.
   returned: success
   type: dict
   contains:
@@ -147,7 +169,7 @@ fast_image:
       description: SHA-256 digest of the image.
       type: str
     source:
-      description: Path of the kernel that the image was made from.
+      description: Path of the kernel that the image was made from, or of the unified kernel image that it is in.
       type: str
       sample: /boot/vmlinuz-6.12.117+deb13-cloud-amd64
     source_sha256:
@@ -171,6 +193,30 @@ fast_image:
       description: Duration of the build in milliseconds.
       type: int
       sample: 1200
+fast_images:
+  description: The images of all kernels that were asked for, like RV(fast_image).
+  returned: success
+  type: list
+  elements: dict
+unbuilt:
+  description: Kernels that no image could be built of.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    release:
+      description: Release of the kernel, or null if it can't be told.
+      type: str
+    code:
+      description: Why there is no image. The collection's documentation lists all codes.
+      type: str
+      sample: FAST_IMAGE_UNSUPPORTED
+    message:
+      description: The reason in words.
+      type: str
+    hint:
+      description: How to resolve it.
+      type: str
 removed:
   description: Releases whose images were removed, or would be in check mode, because their kernels are gone or because of
     O(state=absent).
@@ -194,13 +240,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import gather
-from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import read_fast_image
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present_fast_image
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import INITRD_MODES, KEEP, ImageStore
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, WantedInstallation
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import ALL, Installation, WantedInstallation
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import DEFAULT
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import make_stager
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
 from ansible_collections.fleet.kexec.plugins.module_utils._options import defaults_argument_spec, policy_argument_spec
@@ -209,9 +255,11 @@ from ansible_collections.fleet.kexec.plugins.module_utils._zipapp import build_c
 
 
 def wanted_of(params: Dict[str, Any]) -> WantedInstallation:
+    present = params["state"] == "present"
     return WantedInstallation(
-        present=params["state"] == "present",
-        release=params["release"],
+        present=present,
+        kernel=params["kernel"] or (DEFAULT if present else ALL),
+        required=params["required"],
         initrd_mode=params["initrd"],
         command=build_command() if params["host_command"] else None,
         defaults=Preferences().override(params["defaults"]) if params["defaults"] is not None else None,
@@ -229,11 +277,14 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     change = installation.plan(wanted)
     # Applying also measures what was never measured on this host, even if nothing else has to change.
     if not module.check_mode and (change.needed or wanted.present):
-        installation.apply(change, wanted)
-    fast = read_fast_image(files, installation.candidate(wanted.release).header.release) if wanted.present else None
+        installed = installation.apply(change, wanted)
+    else:
+        installed = installation.installed(change)
     return {
         "changed": change.needed,
-        "fast_image": present_fast_image(fast) if fast else None,
+        "fast_image": present_fast_image(installed.main) if installed.main else None,
+        "fast_images": [present_fast_image(image) for image in installed.images],
+        "unbuilt": [each.as_dict() for each in installed.unbuilt],
         "removed": list(change.removed),
         "diff": {"before": change.before, "after": change.after},
     }
@@ -242,7 +293,8 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
 def main() -> None:
     argument_spec = {
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "release": {"type": "str"},
+        "kernel": {"type": "str", "aliases": ["release"]},
+        "required": {"type": "bool", "default": True},
         "initrd": {"type": "str", "choices": list(INITRD_MODES), "default": KEEP},
         "host_command": {"type": "bool", "default": True},
         "defaults": {"type": "dict", "options": defaults_argument_spec()},

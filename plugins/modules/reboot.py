@@ -151,7 +151,10 @@ method:
   type: str
   sample: kexec
 path:
-  description: Path by which the host came back, as the host reports it, V(kexec) or V(firmware).
+  description:
+    - Path by which the host came back, as the host reports it, V(kexec), V(firmware) or V(unknown).
+    - V(unknown) means a kexec without a token of this collection, as by LinuxBoot, Heads or ZFSBootMenu. A reboot through
+      firmware accepts that.
   returned: after a reboot, however it ended
   type: str
   sample: kexec

@@ -17,8 +17,10 @@ description:
   - The module detects the bootloader and uses its tools. After a change it reads back what the bootloader will boot. If that is
     not what was requested, or anything fails, all changes are undone and the task fails.
   - For GRUB with C(update-grub) (Debian, Ubuntu), it writes one drop-in, C(/etc/default/grub.d/zz-fleet-kexec.cfg). For GRUB with
-    C(grubby) (RHEL, Fedora), it calls grubby. For systemd-boot with C(kernel-install), it changes C(/etc/kernel/cmdline) and the
-    boot entries. Other bootloaders are refused with code C(BOOTLOADER_UNSUPPORTED).
+    C(grub-mkconfig) (Arch, Gentoo) or C(grub2-mkconfig) (SUSE), it writes a block at the end of C(/etc/default/grub), or
+    the drop-in if the script reads drop-ins. For GRUB with C(grubby) (RHEL, Fedora), it calls grubby. For systemd-boot with
+    C(kernel-install), it changes C(/etc/kernel/cmdline) and the boot entries. Other bootloaders are refused with code
+    C(BOOTLOADER_UNSUPPORTED).
   - Values set by others, such as kdump-tools, kdumpctl or an administrator, are left alone unless O(override) is set. All other
     arguments, and everything else in the files, stay unchanged.
 extends_documentation_fragment: [fleet.kexec.attributes]
@@ -57,8 +59,7 @@ options:
   kernels:
     description:
       - V(all) kernels, V(default) for the one that is booted by default, or the release of one kernel.
-      - GRUB with C(update-grub) and systemd-boot with C(kernel-install) support only V(all), and refuse the others with code
-        C(NOT_EXPRESSIBLE).
+      - Only GRUB with C(grubby) supports the others; all other bootloaders refuse them with code C(NOT_EXPRESSIBLE).
     type: str
     default: all
   override:
@@ -78,8 +79,9 @@ options:
 notes:
   - Needs root, so usually C(become=true).
   - GRUB with C(update-grub) and systemd-boot are tested by reboots of virtual machines, under BIOS and UEFI. GRUB with C(grubby)
-    is tested with transcripts of grubby's documented behaviour.
-  - C(update-grub) also applies other changes made to C(/etc/default/grub) since it last ran.
+    is tested with transcripts of grubby's documented behaviour. GRUB with C(grub-mkconfig) or C(grub2-mkconfig) is tested with
+    a script written after upstream's.
+  - C(update-grub) and C(grub-mkconfig) also apply other changes made to C(/etc/default/grub) since they last ran.
   - A reboot via kexec keeps the running command line, so new values take effect only after a reboot through firmware.
 seealso:
   - module: fleet.kexec.boot_facts

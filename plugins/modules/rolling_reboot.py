@@ -308,7 +308,7 @@ hosts:
       description: How to resolve it.
       type: str
     path:
-      description: Path by which the host came back, V(kexec) or V(firmware).
+      description: Path by which the host came back, V(kexec), V(firmware) or V(unknown).
       type: str
       sample: kexec
     proof:

@@ -43,7 +43,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Load the newest kernel with the current command line
+- name: Load what the bootloader would boot
   fleet.kexec.stage:
   become: true
 
@@ -80,13 +80,19 @@ staged:
   type: dict
   contains:
     kernel:
-      description: Path of the kernel.
+      description: Path of the kernel, or of the unified kernel image that it is in.
       type: str
       sample: /boot/vmlinuz-6.12.117+deb13-cloud-amd64
     initrd:
-      description: Path of the initrd. Null if there is none.
+      description: Path of the initrd, of several that of the last. Null if there is none.
       type: str
       sample: /boot/initrd.img-6.12.117+deb13-cloud-amd64
+    initrds:
+      description: Paths of all initrds, in the order in which they are joined. Those in a unified kernel image count once, by
+        its path.
+      type: list
+      elements: str
+      sample: [/boot/initrd.img-6.12.117+deb13-cloud-amd64]
     release:
       description: Release of the kernel, according to its image.
       type: str
@@ -124,7 +130,8 @@ predicted_ms:
   type: dict
   sample: {copy: 16.8, hash: 0.0, check: 8.2, move: 0.0, decompress: 0.0, total: 25.0}
 notes:
-  description: Reasons why a faster way was not taken, and costs of overrides, each with C(code), C(message) and C(hint).
+  description: What changes against the running system, reasons why a faster way was not taken, and costs of overrides, each with
+    C(code), C(message) and C(hint).
   returned: success, and not after unstaging
   type: list
   elements: dict
@@ -147,7 +154,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present_choice
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present_prediction
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import StagedRecord
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import current_record, make_stager, plan, stage_planned
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
@@ -184,8 +191,8 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     return {
         "changed": changed,
         "staged": dict(after, token=token(record)),
-        "predicted_ms": present_choice(planned.choice)["predicted_ms"],
-        "notes": [note.as_dict() for note in planned.choice.notes],
+        "predicted_ms": present_prediction(planned.choice),
+        "notes": [note.as_dict() for note in planned.notes],
         "diff": diff(before, after, loaded),
     }
 

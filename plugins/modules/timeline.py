@@ -133,7 +133,7 @@ timeline:
       description: Token of the reboot. Null if this collection did not make the reboot.
       type: str
     path:
-      description: How the host booted, V(kexec) or V(firmware).
+      description: How the host booted, V(kexec), V(firmware) or V(unknown).
       type: str
     release:
       description: Release of the kernel.

@@ -25,6 +25,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import read_candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.file_part import FilePart
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, ImageStore
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.subsets import SUBSETS, resolve
 
@@ -82,7 +83,7 @@ def main() -> int:
         paths = ("/boot/vmlinuz-" + release, "/boot/initrd.img-" + release)
         os.symlink(kernel, files.path(paths[0]))
         Path(files.path(paths[1])).write_bytes(b"070701" + os.urandom(INITRD_BYTES - 6))
-        ImageStore(files, Unpacker()).build(read_candidate(files, X86_64, *paths, ""), KEEP)
+        ImageStore(files, Unpacker()).build(read_candidate(files, X86_64, FilePart(paths[0]), [FilePart(paths[1])], ""), KEEP)
         selections = {"all": SUBSETS, "min": resolve(["min"]), **{name: resolve(["!min", name]) for name in sorted(SUBSETS)}}
         runs = {}
         for name, subsets in selections.items():

@@ -26,6 +26,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, read_candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.fast_staging import ImagePreparation, prepared
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.file_part import FilePart
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, ImageStore
 
 KERNEL, INITRD = "/boot/vmlinuz", "/boot/initrd.img"
@@ -45,7 +46,7 @@ def needed_bytes(kernel: Path) -> int:
 
 def candidate(files: HostFiles) -> Candidate:
     """The kernel to work on."""
-    return read_candidate(files, X86_64, KERNEL, INITRD, "")
+    return read_candidate(files, X86_64, FilePart(KERNEL), [FilePart(INITRD)], "")
 
 
 def build(files: HostFiles) -> None:
@@ -58,7 +59,7 @@ def prepare(files: HostFiles) -> None:
     fast = candidate(files).fast
     if fast is None or X86_64.fast is None:
         raise SystemExit("there is no fast image to make ready")
-    with prepared(files, ImagePreparation(fast, X86_64.fast, INITRD, check=True, kaslr=True), os.urandom):
+    with prepared(files, ImagePreparation(fast, X86_64.fast, (FilePart(INITRD),), check=True, kaslr=True), os.urandom):
         pass
 
 

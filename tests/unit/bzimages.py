@@ -35,9 +35,24 @@ def make_bzimage(
     offset = 0x400
     struct.pack_into("<H", image, 0x20E, offset - 0x200)
     image[offset : offset + len(version)] = version
+    struct.pack_into("<IBB", image, 0x230, 2 << 20, True, 21)
     struct.pack_into("<HI", image, 0x236, xloadflags, cmdline_size)
     struct.pack_into("<I", image, 0x260, 64 << 20)
     return bytes(image)
+
+
+def signed(image: bytes, signature_bytes: int = 64) -> bytes:
+    """A bzImage, or another PE file, with the header and the place of a signature."""
+    made = bytearray(image)
+    (begin,) = struct.unpack_from("<I", made, 0x3C)
+    if not begin:
+        begin = 0x40
+        struct.pack_into("<2s58xI4sHH12xHH", made, 0, b"MZ", begin, b"PE\0\0", 0x8664, 4, 240, 0x0206)
+    optional = begin + 24
+    struct.pack_into("<H", made, optional, 0x20B)
+    struct.pack_into("<I", made, optional + 108, 16)
+    struct.pack_into("<II", made, optional + 112 + 4 * 8, len(image), signature_bytes)
+    return bytes(made) + bytes(signature_bytes)
 
 
 # --- a whole kernel ----------------------------------------------------------------------
@@ -181,12 +196,13 @@ def make_kernel(
     payload_bytes: int | None = None,
     init_size: int = 1 << 20,
     alignment: int = 2 << 20,
+    min_alignment: int = 21,
     relocatable: bool = True,
     pref_address: int = LOADED_AT,
 ) -> bytes:
     """A bzImage around a payload, with an empty decompressor."""
     image = bytearray(make_bzimage(setup_sects=7, syssize=-(-(716 + len(payload)) // 16)))
-    struct.pack_into("<IB", image, 0x230, alignment, relocatable)
+    struct.pack_into("<IBB", image, 0x230, alignment, relocatable, min_alignment)
     struct.pack_into("<II", image, 0x248, payload_offset, len(payload) if payload_bytes is None else payload_bytes)
     struct.pack_into("<QII", image, 0x258, pref_address, init_size, 0x190)
     image[:2] = b"MZ"

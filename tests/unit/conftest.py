@@ -36,7 +36,12 @@ DEBIAN_13: dict[str, str] = {
     "/boot/config-" + RELEASE: "CONFIG_KEXEC=y\nCONFIG_KEXEC_FILE=y\nCONFIG_KEXEC_SIG=y\n# CONFIG_KEXEC_SIG_FORCE is not set\n",
     "/boot/initrd.img-" + RELEASE: "070701 not really",
     "/run/systemd/system/marker": "",
+    "/proc/self/mountinfo": "22 1 254:1 / / rw,relatime - ext4 /dev/vda1 rw\n",
+    "/boot/grub/grub.cfg": "menuentry 'Debian GNU/Linux' {\n\tlinux\t/boot/vmlinuz-%s root=UUID=1 ro console=ttyS0\n"
+    "\tinitrd\t/boot/initrd.img-%s\n}\n" % (RELEASE, RELEASE),
 }
+# Programs that its bootloader and its kexec come with.
+PROGRAMS = ("/usr/sbin/kexec", "/usr/sbin/update-grub")
 
 HostTree = Callable[[Mapping[str, str]], HostFiles]
 
@@ -55,9 +60,10 @@ def host_tree(tmp_path: Path) -> HostTree:
 
     def make(changes: Mapping[str, str]) -> HostFiles:
         write_tree(tmp_path, {**DEBIAN_13, **changes})
-        kexec = tmp_path / "usr/sbin/kexec"
-        kexec.parent.mkdir(parents=True, exist_ok=True)
-        kexec.touch(0o755)
+        for program in PROGRAMS:
+            path = tmp_path / program.lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(0o755)
         (tmp_path / "boot" / ("vmlinuz-" + RELEASE)).write_bytes(make_bzimage(release=RELEASE))
         return HostFiles(str(tmp_path))
 

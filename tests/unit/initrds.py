@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 
 
@@ -16,3 +17,9 @@ def make_cpio(files: Mapping[str, bytes]) -> bytes:
         entry += bytes(-len(entry) % 4) + content
         archive += entry + bytes(-len(entry) % 4)
     return archive
+
+
+def make_bootconfig(config: bytes, size_bytes: int | None = None) -> bytes:
+    """A boot configuration as the kernel's tool appends it: with its size, the sum of its bytes, and a magic."""
+    size = len(config) if size_bytes is None else size_bytes
+    return config + struct.pack("<II", size, sum(config)) + b"#BOOTCONFIG\n"

@@ -230,18 +230,21 @@ PAGES = [
 ]
 
 # Role variables whose names are not those of the options with the role's in front.
-NAMED_OTHERWISE = {"rolling_reboot_timeout": "reboot_timeout"}
+NAMED_OTHERWISE = {"prepare_fast_image_required": "required", "rolling_reboot_timeout": "reboot_timeout"}
 
 # Role variables whose defaults are not those of the options.
-DEFAULTS_OF_ROLES = {"prepare_packages": "the role knows which packages kexec needs; the module does not"}
+DEFAULTS_OF_ROLES = {
+    "prepare_fast_image_required": "a fleet may have hosts that can't have one",
+    "prepare_packages": "the role knows which packages kexec needs; the module does not",
+}
 
 BENCHMARKED = {"method", "image", "loader", "integrity", "window", "reboot_timeout", "run_id"}
 
 # Options that users of a role or a playbook can't set, by place and module, and the reason.
 LEFT_OUT: Mapping[tuple[str, str], tuple[set[str], str]] = {
     ("roles/prepare", "fast_image"): (
-        {"state", "release", "host_command"},
-        "the role installs everything, for the newest kernel",
+        {"state", "kernel", "host_command"},
+        "the role installs everything, for the default entry's kernel",
     ),
     ("roles/prepare", "preparation"): ({"parts"}, "each task names its part"),
     ("roles/prepare", "reservation"): (

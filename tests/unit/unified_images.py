@@ -32,7 +32,13 @@ def make_pe(sections: Sequence[tuple[str, bytes]]) -> bytes:
 
 
 def make_unified(
-    cmdline: str = "root=/dev/vda1 ro", osrel: str = OSREL, more: Sequence[tuple[str, bytes]] = (), *, linux: bytes = b"kernel"
+    cmdline: str = "root=/dev/vda1 ro",
+    osrel: str = OSREL,
+    more: Sequence[tuple[str, bytes]] = (),
+    *,
+    linux: bytes = b"kernel",
+    initrd: bytes = b"initrd",
+    ucode: bytes = b"microcode",
 ) -> bytes:
     """A unified kernel image, with sections in the order that ukify uses; C(more) come last."""
     return make_pe(
@@ -41,8 +47,8 @@ def make_unified(
             (".osrel", osrel.encode()),
             (".cmdline", cmdline.encode()),
             (".uname", b"6.12.117+deb13-amd64"),
-            (".initrd", b"initrd"),
-            (".ucode", b"microcode"),
+            (".initrd", initrd),
+            (".ucode", ucode),
             (".linux", linux),
             *more,
         ]

@@ -135,8 +135,12 @@ class FastFormat(ABC, Generic[Kernel]):
     stamps_path: str
 
     @abstractmethod
+    def kernel_obstacle(self, kernel: Kernel) -> Optional[Reason]:
+        """Reason why no fast image can be made of a kernel, whatever its payload; None if one can."""
+
+    @abstractmethod
     def obstacle(self, kernel: Kernel, cpu: Cpu, decompressor_args: Sequence[str]) -> Optional[Reason]:
-        """Reason why a kernel needs its own decompressor on a processor, given the :attr:`Architecture.decompressor_args` on its
+        """Reason why a kernel needs its own decompressor on a processor, given the :attr:`Architecture.decompressor_args` of its
         command line; None if it does not.
         """
 
@@ -146,7 +150,7 @@ class FastFormat(ABC, Generic[Kernel]):
 
     @abstractmethod
     def parse(self, content: Content) -> Vmlinux:
-        """Parse an unpacked payload, relocations included.
+        """Parse an unpacked payload, with its relocations if it has any.
 
         :raises ImageError: C(PAYLOAD_INVALID) or C(WRONG_ARCH).
         """
@@ -157,7 +161,8 @@ class FastFormat(ABC, Generic[Kernel]):
 
         :param image: content of the kernel file.
         :param content: its unpacked payload.
-        :raises ImageError: C(KERNEL_INVALID) or C(PAYLOAD_INVALID).
+        :param kernel: has no :meth:`kernel_obstacle`.
+        :raises ImageError: C(PAYLOAD_INVALID).
         """
 
     @abstractmethod
@@ -187,6 +192,10 @@ class FastFormat(ABC, Generic[Kernel]):
         """Parse the content of :attr:`stamps_path`; None if this boot did not pass through a stub."""
 
 
+def _no_args(_line: str) -> Tuple[str, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class Architecture:
     """A machine architecture.
@@ -197,7 +206,7 @@ class Architecture:
     :ivar cmdline_max_bytes: longest command line that kernels accept, without the final zero.
     :ivar load_reserve_bytes: part of a kernel's limit that kexec-tools keeps free with C(kexec_load), the final zero included.
     :ivar file_load_reserve_bytes: part that the running kernel keeps free with C(kexec_file_load), the final zero included.
-    :ivar decompressor_args: kernel arguments that only a kernel's own decompressor acts on.
+    :ivar decompressor_args: finds the arguments of a command line that only a kernel's own decompressor acts on.
     :ivar overruns_in_cma: whether a compressed kernel that was placed in CMA writes past its end.
     :ivar loader_names: boot loaders by C(bootloader_type) without its low nibble; empty if there is no such sysctl, and so no way
         to recognise a kexec.
@@ -212,7 +221,7 @@ class Architecture:
     cmdline_max_bytes: int = 0
     load_reserve_bytes: int = 0
     file_load_reserve_bytes: int = 0
-    decompressor_args: Tuple[str, ...] = ()
+    decompressor_args: Callable[[str], Tuple[str, ...]] = _no_args
     overruns_in_cma: bool = False
     loader_names: Mapping[int, str] = field(default_factory=dict)
     counter: Optional[CycleCounter] = None

@@ -13,33 +13,33 @@ from .._host.efi_boot import asks_for_firmware_setup, read_boot_next
 from .._host.files import HostFiles
 from .._host.mounts import Mount, read_mounts
 from .boot_entry import BootChoice, DefaultEntry
-from .debian_grub import GRUB_CFG, GRUBENV, DebianGrub
-from .detection import GRUB2_CFG, GRUB2_MKCONFIG, GRUB_MKCONFIG, SYSTEMD_BOOT, detect_name
+from .detection import SYSTEMD_BOOT, detect_name
 from .errors import BootloaderError
 from .grub_default import read_grub_default
 from .grubby import Grubby
+from .mkconfig_grub import DebianGrub, Grub2, UpstreamGrub
 from .systemd_boot_default import read_systemd_boot_default
 
 # On RHEL 8 with UEFI, GRUB's configuration is on the EFI system partition, and this link leads to it.
-_GRUB2_CFGS = ("/etc/grub2-efi.cfg", GRUB2_CFG)
+_GRUB2_CFGS = ("/etc/grub2-efi.cfg", Grub2.GRUB_CFG)
 
 
 def _read_grub2(files: HostFiles, bootloader: str) -> BootChoice:
     efi = files.exists("/sys/firmware/efi")
-    paths = [path for path in _GRUB2_CFGS if files.exists(path) and (efi or path == GRUB2_CFG)]
-    return read_grub_default(files, paths[0] if paths else GRUB2_CFG, "/boot/grub2/grubenv", bootloader)
+    paths = [path for path in _GRUB2_CFGS if files.exists(path) and (efi or path == Grub2.GRUB_CFG)]
+    return read_grub_default(files, paths[0] if paths else Grub2.GRUB_CFG, Grub2.GRUBENV, bootloader)
 
 
 def _read_grub(files: HostFiles, bootloader: str) -> BootChoice:
-    return read_grub_default(files, GRUB_CFG, GRUBENV, bootloader)
+    return read_grub_default(files, UpstreamGrub.GRUB_CFG, UpstreamGrub.GRUBENV, bootloader)
 
 
 # Readers by the bootloader's name.
 _READERS: Dict[str, Callable[[HostFiles, str], BootChoice]] = {
     DebianGrub.NAME: _read_grub,
-    GRUB_MKCONFIG: _read_grub,
+    UpstreamGrub.NAME: _read_grub,
     Grubby.NAME: _read_grub2,
-    GRUB2_MKCONFIG: _read_grub2,
+    Grub2.NAME: _read_grub2,
     SYSTEMD_BOOT: lambda files, _bootloader: read_systemd_boot_default(files),
 }
 
@@ -59,10 +59,8 @@ def read_default_entry(files: HostFiles) -> BootChoice:
     running = (files.read_bytes("/proc/cmdline") or b"").decode("utf-8", "surrogateescape").strip()
     root = read_mounts(files).get("/")
     foreign = _foreign_root(root, running) or (_other_root(root, running, choice.entry) if choice.entry is not None else "")
-    if foreign:
-        choice = BootChoice(None, foreign, choice.one_shot)
     wishes = [*_firmware_wishes(files), *([choice.one_shot] if choice.one_shot else [])]
-    return replace(choice, one_shot="; ".join(wishes))
+    return replace(choice, one_shot="; ".join(wishes), elsewhere=foreign)
 
 
 def _read_choice(files: HostFiles) -> BootChoice:

@@ -14,22 +14,24 @@ from .._host.efi_boot import read_boot_current
 from .._host.efi_variables import LOADER, has_efi_variables, read_efi_string
 from .._host.files import HostFiles
 from .boot_partitions import ESP_MOUNT_POINTS
-from .debian_grub import GRUB_CFG, DebianGrub
 from .errors import BootloaderError
 from .grubby import Grubby
 from .interface import Bootloader
 from .kernel_install import KernelInstall
+from .mkconfig_grub import DebianGrub, Grub2, UpstreamGrub
 
 SYSTEMD_BOOT = KernelInstall.NAME
-GRUB_MKCONFIG = "GRUB (grub-mkconfig)"
-GRUB2_MKCONFIG = "GRUB (grub2-mkconfig)"
-_GRUBS = (DebianGrub.NAME, Grubby.NAME, GRUB_MKCONFIG, GRUB2_MKCONFIG)
-_SUPPORTED: Dict[str, Type[Bootloader]] = {each.NAME: each for each in (DebianGrub, Grubby, KernelInstall)}
+# GRUB of SUSE with entry files on the EFI system partition, which sdbootutil writes; it reads no generated grub.cfg.
+GRUB2_BLS = "GRUB (grub2-bls)"
+_GRUBS = (DebianGrub.NAME, Grubby.NAME, UpstreamGrub.NAME, Grub2.NAME, GRUB2_BLS)
+_SUPPORTED: Dict[str, Type[Bootloader]] = {each.NAME: each for each in (DebianGrub, Grubby, KernelInstall, UpstreamGrub, Grub2)}
 
 # EFI variable by which a bootloader identifies itself. A reset clears it, so it describes the boot that led here.
 _LOADER_INFO = "LoaderInfo"
 
-GRUB2_CFG = "/boot/grub2/grub.cfg"
+# Setting of SUSE's update-bootloader and sdbootutil.
+_SUSE_LOADER = "/etc/sysconfig/bootloader"
+_USES_GRUB2_BLS = re.compile(r"""^\s*LOADER_TYPE=["']?grub2-bls["']?\s*(?:#|$)""", re.MULTILINE)
 
 # Loader types that identify the bootloader in use; the settings of any other are elsewhere.
 _TELLING_LOADERS = (LOADER_EXTLINUX, LOADER_GRUB, LOADER_KEXEC)
@@ -94,18 +96,26 @@ def detect_name(files: HostFiles) -> str:
     )
 
 
-def _find(files: HostFiles) -> Dict[str, str]:
-    """Find the bootloaders that are set up, each with the file that shows it."""
+def _find_grubs(files: HostFiles) -> Dict[str, str]:
     found: Dict[str, str] = {}
     for name, path, tool, better in (
-        (DebianGrub.NAME, GRUB_CFG, "update-grub", ""),
+        (DebianGrub.NAME, DebianGrub.GRUB_CFG, DebianGrub.TOOL, ""),
         (Grubby.NAME, "/boot/loader/entries", "grubby", ""),
-        (Grubby.NAME, GRUB2_CFG, "grubby", ""),
-        (GRUB_MKCONFIG, GRUB_CFG, "grub-mkconfig", "update-grub"),
-        (GRUB2_MKCONFIG, GRUB2_CFG, "grub2-mkconfig", "grubby"),
+        (Grubby.NAME, Grub2.GRUB_CFG, "grubby", ""),
+        (UpstreamGrub.NAME, UpstreamGrub.GRUB_CFG, UpstreamGrub.TOOL, DebianGrub.TOOL),
+        (Grub2.NAME, Grub2.GRUB_CFG, Grub2.TOOL, "grubby"),
     ):
         if files.exists(path) and find_executable(tool, files.root) and not (better and find_executable(better, files.root)):
             found[name] = path
+    if _USES_GRUB2_BLS.search(files.read_text(_SUSE_LOADER) or ""):
+        found.pop(Grub2.NAME, None)
+        found[GRUB2_BLS] = _SUSE_LOADER
+    return found
+
+
+def _find(files: HostFiles) -> Dict[str, str]:
+    """Find the bootloaders that are set up, each with the file that shows it."""
+    found = _find_grubs(files)
     if find_executable("bootctl", files.root):
         for root in ESP_MOUNT_POINTS:
             if files.exists(root + "/EFI/systemd"):

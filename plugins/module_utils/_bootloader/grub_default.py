@@ -63,7 +63,7 @@ def _read(files: HostFiles, grub_cfg: str, grubenv: str) -> Tuple[Menu, List[str
     default = Unknown(script.lost) if script.lost else script.variables.get("default", "")
     # Those of the family without blscfg may be older.
     names_first = True if script.uses_bls else None if any(files.exists(path) for path in _NAMES_FIRST) else False
-    return Menu(items, default, names_first), script.one_shots
+    return Menu(items, default, names_first, script.uses_bls), script.one_shots
 
 
 def _default(files: HostFiles, grub_cfg: str, found: MenuEntry, bootloader: str) -> DefaultEntry:

@@ -84,11 +84,13 @@ class Menu:
 
     :ivar default: value of the variable C(default).
     :ivar names_first: whether this GRUB takes a value for a position only if it is no name; None if unknown.
+    :ivar uses_bls: whether entry files of the Boot Loader Specification are part of it.
     """
 
     items: Tuple[MenuItem, ...]
     default: Value
     names_first: Optional[bool] = False
+    uses_bls: bool = False
 
     @property
     def entries(self) -> List[MenuEntry]:

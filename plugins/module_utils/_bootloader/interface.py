@@ -181,7 +181,7 @@ class Bootloader(ABC):
         return done.stdout
 
     def check_writable(self, paths: Iterable[str]) -> None:
-        """Reject read-only directories before anything is changed.
+        """Reject read-only directories and immutable files before anything is changed.
 
         :raises BootloaderError: C(BOOTLOADER_FAILED).
         """
@@ -189,8 +189,11 @@ class Bootloader(ABC):
             directory = os.path.dirname(path)
             while not self._files.exists(directory):
                 directory = os.path.dirname(directory)
+            target = os.path.realpath(self._files.path(path))
             if not os.access(self._files.path(directory), os.W_OK):
                 raise BootloaderError("BOOTLOADER_FAILED", "%s is read-only" % directory)
+            if os.path.exists(target) and not all(os.access(each, os.W_OK) for each in (target, os.path.dirname(target))):
+                raise BootloaderError("BOOTLOADER_FAILED", "%s is read-only or immutable" % path)
 
 
 def _differences(entries: Iterable[Entry], expected: Mapping[str, Values]) -> Iterator[str]:

@@ -40,6 +40,9 @@ _GENERATED = (
 _COMPANIONS = (".addon.efi", ".cred", ".raw")
 _COMMON_COMPANIONS = (("loader/addons", ".addon.efi"), ("loader/credentials", ".cred"), ("loader/extensions", ".raw"))
 _CMDLINE_MAX_BYTES = 64 << 10
+# Firmware strings (SMBIOS type 11), one of which the stub appends to the command line.
+_DMI_ENTRIES = "/sys/firmware/dmi/entries"
+_EXTRA_CMDLINE = b"io.systemd.stub.kernel-cmdline-extra="
 
 
 def read_systemd_boot_default(files: HostFiles) -> BootChoice:
@@ -105,6 +108,12 @@ def _default_entry(files: HostFiles, partitions: BootPartitions, item: LoaderIte
     companion = _companion(files, partitions, item.kernel)
     if companion:
         return None, "%s adds to what the default entry %s boots" % (companion, item.source)
+    strings = [name for name in files.listdir(_DMI_ENTRIES) if name.startswith("11-")]
+    if any(_EXTRA_CMDLINE in (files.read_bytes("%s/%s/raw" % (_DMI_ENTRIES, name)) or b"") for name in strings):
+        return None, "the firmware adds arguments to what the default entry %s boots (SMBIOS, %s)" % (
+            item.source,
+            _EXTRA_CMDLINE.decode("ascii"),
+        )
     try:
         image = parse_unified(files.read_bytes(item.kernel, HEAD_BYTES) or b"", files.size_bytes(item.kernel) or 0, item.kernel)
     except ImageError as error:
@@ -113,7 +122,8 @@ def _default_entry(files: HostFiles, partitions: BootPartitions, item: LoaderIte
     content = b""
     if section is not None:
         content = files.read_bytes(item.kernel, min(section.size_bytes, _CMDLINE_MAX_BYTES), section.offset) or b""
-    return _made(item, (), _embedded_cmdline(content), unified=True), ""
+    initrds = (item.kernel,) if image.initrds or image.passed_files else ()
+    return _made(item, initrds, _embedded_cmdline(content), unified=True), ""
 
 
 def _refusal(item: LoaderItem, unified: bool) -> str:

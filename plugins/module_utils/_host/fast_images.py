@@ -5,13 +5,14 @@
 Each kernel release has a directory in C(/var/lib/fleet-kexec), accessible to root only: C(image) (see C(_arch/interface.py)),
 C(relocations) (the table as found in the payload), C(initrd) if that was uncompressed too, and C(manifest.json), which is
 written last and vouches for the others. Whatever has none of these files is no image: C(last-stop), or C(lost+found) where the
-directory is a file system.
+directory is a file system. Nor is what a build can't have made: a symbolic link, or a directory whose name is no release.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from typing import List, Optional
 
@@ -25,6 +26,9 @@ RELOCATIONS = "relocations"
 INITRD = "initrd"
 NAMES = (MANIFEST, IMAGE, RELOCATIONS, INITRD)
 FORMAT = 1
+
+# A release becomes the name of a directory.
+_RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,22 @@ class FastImage:
         return FastLayout(self.setup_bytes, self.kernel_bytes, self.kernel_entry, self.linked_at, self.memory_bytes)
 
     @property
+    def movable(self) -> bool:
+        """Whether it can be moved to a random address; a kernel built without KASLR has no relocations."""
+        return self.relocations.size_bytes > 0
+
+    @property
     def initrd_mode(self) -> str:
         """C(uncompressed) or C(keep)."""
         return "uncompressed" if self.initrd else "keep"
 
     def to_json(self) -> str:
         return json.dumps(dict(asdict(self), format=FORMAT), indent=1, sort_keys=True) + "\n"
+
+
+def is_release(name: str) -> bool:
+    """Whether a fast image's directory can have this name."""
+    return _RELEASE.fullmatch(name) is not None
 
 
 def directory_of(release: str) -> str:
@@ -109,7 +123,10 @@ def list_releases(files: HostFiles) -> List[str]:
 
 def list_image_files(files: HostFiles, release: str) -> List[str]:
     """List the names of a fast image's files, with what a killed build left of them, manifest first."""
-    names = files.listdir(directory_of(release))
+    directory = files.path(directory_of(release))
+    if not is_release(release) or os.path.islink(directory):
+        return []
+    names = [name for name in files.listdir(directory_of(release)) if not os.path.isdir(os.path.join(directory, name))]
     # Temporary files are named by C(atomic.replacing).
     parts = {name: name[1:].rpartition(".")[0] if name.startswith(".") else name for name in names}
     return sorted((name for name in names if parts[name] in NAMES), key=lambda name: name != MANIFEST)

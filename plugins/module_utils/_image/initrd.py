@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Initrds: concatenated archives, of which usually the last is compressed.
 
-Source: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel.
+Source: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel. For the boot configuration that may follow
+at the very end: C(get_boot_config_from_initrd) in init/main.c and Documentation/admin-guide/bootconfig.rst.
+For :func:`pack_file`: src/boot/cpio.c of systemd.
 """
 
 from __future__ import annotations
 
 import binascii
+import struct
 from typing import List, Optional, Tuple
 
 from .elf import Content
@@ -46,14 +49,40 @@ _FIELD_NAMESIZE = 11
 _TRAILER = b"TRAILER!!!"
 _ALIGNMENT = 4
 
+# Modes that systemd's stub gives to the files that it passes on, and to their directory.
+_FILE_MODE = 0o100444
+_DIRECTORY_MODE = 0o040555
+
+# A boot configuration is followed by its size, the sum of its bytes, and a magic. GRUB may append up to three zeros.
+_BOOTCONFIG_MAGIC = b"#BOOTCONFIG\n"
+_BOOTCONFIG_NUMBERS = struct.Struct("<II")
+_BOOTCONFIG_PADDING_MAX_BYTES = 3
+
+
+def archives_end(data: memoryview) -> int:
+    """End of an initrd's archives: the offset of the boot configuration, or the size if it has none.
+
+    As in the kernel, one with a wrong size or checksum is none.
+    """
+    for padding in range(_BOOTCONFIG_PADDING_MAX_BYTES + 1):
+        end = len(data) - padding - len(_BOOTCONFIG_MAGIC) - _BOOTCONFIG_NUMBERS.size
+        if end < 0 or data[end + _BOOTCONFIG_NUMBERS.size : len(data) - padding] != _BOOTCONFIG_MAGIC:
+            continue
+        size_bytes, checksum = map(int, _BOOTCONFIG_NUMBERS.unpack_from(data, end))
+        if size_bytes <= end and sum(data[end - size_bytes : end]) & 0xFFFFFFFF == checksum:
+            return end - size_bytes
+        break
+    return len(data)
+
 
 def split_initrd(data: memoryview, name: str = "the initrd") -> Tuple[int, Optional[str]]:
-    """Find the compressed archive: its offset and format, or the size and None if nothing is compressed.
+    """Find the compressed archive: its offset and format, or the end of the archives and None if nothing is compressed.
 
     Uncompressed archives precede it: microcode, which the kernel only looks for there, and content that does not compress.
 
     :raises ImageError: C(INITRD_INVALID): it is damaged.
     """
+    data = data[: archives_end(data)]
     position = 0
     while True:
         # There may be any number of zeros between archives.
@@ -102,15 +131,34 @@ def _align(offset: int) -> int:
 def uncompress_initrd(data: memoryview, unpacker: Unpacker, limit: int, name: str = "the initrd") -> List[Content]:
     """Uncompress an initrd of up to C(limit) bytes uncompressed, into parts that are not joined because they are large.
 
-    Archives in front of the compressed one are kept as they are.
+    Archives in front of the compressed one are kept as they are, and so is a boot configuration at the end.
 
     :raises ImageError: C(INITRD_INVALID), C(PAYLOAD_INVALID), C(PAYLOAD_FORMAT) or C(NO_DECOMPRESSOR).
     """
     begin, kind = split_initrd(data, name)
     if kind is None:
         return [data]
-    content = unpacker.unpack_stream(kind, data[begin:], limit)
+    end = archives_end(data)
+    content = unpacker.unpack_stream(kind, data[begin:end], limit)
     if initrd_format(content[:MAGIC_BYTES]) != _CPIO:
         raise ImageError("INITRD_INVALID", "the compressed data in %s is no archive" % name)
     # The kernel looks for an archive at multiples of four bytes.
-    return [data[:begin], bytes(_align(begin) - begin), content]
+    return [data[:begin], bytes(_align(begin) - begin), content, data[end:]]
+
+
+def pack_file(path: str, content: bytes) -> bytes:
+    """Pack a file and its directory into an archive, byte for byte as systemd's stub does.
+
+    :param path: relative to the root, in one directory.
+    """
+    directory, _slash, _name = path.partition("/")
+    members = ((1, _DIRECTORY_MODE, directory.encode(), b""), (2, _FILE_MODE, path.encode(), content), (0, 0, _TRAILER, b""))
+    packed = bytearray()
+    for inode, mode, name, data in members:
+        # inode, mode, owner, group, links, time, size, four device numbers, size of the name with its zero, no checksum
+        fields = (inode, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        # The stub writes the trailer as a constant, in upper case.
+        digits = b"%08X" if name == _TRAILER else b"%08x"
+        for part in (b"070701" + b"".join(digits % field for field in fields) + name + b"\0", data):
+            packed += part + bytes(-len(part) % _ALIGNMENT)
+    return bytes(packed)

@@ -13,6 +13,7 @@ class KernelFile:
 
     :ivar release: as shown by C(uname -r); empty if the file does not contain it.
     :ivar image_bytes: size of the kernel in the file; a signature may follow.
+    :ivar signed: whether it has a signature, as the firmware and C(kexec_file_load) check it.
     :ivar memory_bytes: memory the kernel needs from its load address on until it has parsed the memory map.
     :ivar cmdline_max_bytes: longest command line, without the final zero; 0 if the file gives no limit.
     :ivar payload_begin: offset of the compressed kernel in the file.
@@ -22,6 +23,7 @@ class KernelFile:
     release: str
     file_bytes: int
     image_bytes: int
+    signed: bool
     memory_bytes: int
     cmdline_max_bytes: int
     payload_begin: int

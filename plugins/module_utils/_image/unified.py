@@ -23,7 +23,18 @@ UCODE = ".ucode"
 CMDLINE = ".cmdline"
 UNAME = ".uname"
 OSREL = ".osrel"
+PCRSIG = ".pcrsig"
+PCRPKEY = ".pcrpkey"
 PROFILE = ".profile"
+
+# Sections that the stub passes on as files, each in a separate archive, in the order of C(INITRD_PCRSIG) and the following in
+# stub.c. Stubs before systemd 257 pass on only the first two; nothing reads the others where they are not expected.
+_PASSED_FILES = (
+    (PCRSIG, ".extra/tpm2-pcr-signature.json"),
+    (PCRPKEY, ".extra/tpm2-pcr-public-key.pem"),
+    (OSREL, ".extra/os-release"),
+    (PROFILE, ".extra/profile"),
+)
 
 _DOS_HEADER_BYTES = 64
 _OFFSET_PE = 0x3C
@@ -38,6 +49,7 @@ _SECTION = struct.Struct("<8sIIII16x")
 class Section:
     """Content of a section in the file."""
 
+    name: str
     offset: int
     size_bytes: int
 
@@ -56,7 +68,16 @@ class UnifiedImage:
     @property
     def initrds(self) -> Tuple[Section, ...]:
         """Sections with initrds, in the order in which they are loaded: microcode has to be first."""
-        return tuple(self.sections[name] for name in (UCODE, INITRD) if name in self.sections)
+        return tuple(self.sections[name] for name in (UCODE, INITRD) if self._has(name))
+
+    @property
+    def passed_files(self) -> Tuple[Tuple[Section, str], ...]:
+        """Sections that the kernel finds as files, in the order in which they are loaded, each with its path in the initrd."""
+        return tuple((self.sections[name], path) for name, path in _PASSED_FILES if self._has(name))
+
+    def _has(self, name: str) -> bool:
+        # The stub takes an empty section for a missing one.
+        return name in self.sections and self.sections[name].size_bytes > 0
 
 
 def is_unified(head: bytes) -> bool:
@@ -77,9 +98,9 @@ def parse_unified(head: bytes, file_bytes: int, name: str = "the file") -> Unifi
         raise ImageError("KERNEL_INVALID", "%s is not a unified kernel image: it has no section %s" % (name, LINUX))
     if not image.sections[LINUX].size_bytes:
         raise ImageError("KERNEL_INVALID", "%s has an empty section %s" % (name, LINUX))
-    for section_name, section in image.sections.items():
+    for section in image.sections.values():
         if section.offset + section.size_bytes > file_bytes:
-            raise ImageError("KERNEL_TRUNCATED", "%s ends within its section %s" % (name, section_name))
+            raise ImageError("KERNEL_TRUNCATED", "%s ends within its section %s" % (name, section.name))
     return image
 
 
@@ -89,18 +110,18 @@ def parse_sections(head: bytes, name: str) -> UnifiedImage:
     :raises ImageError: C(KERNEL_INVALID) or C(KERNEL_TRUNCATED).
     """
     table = _section_table(head, name)
-    starts = [index for index, (section_name, _section) in enumerate(table) if section_name == PROFILE]
+    starts = [index for index, section in enumerate(table) if section.name == PROFILE]
     base = table[: starts[0]] if starts else table
     first = table[starts[0] : starts[1] if len(starts) > 1 else None] if starts else []
     return UnifiedImage({**_first_ones(base), **_first_ones(first)}, len(starts))
 
 
-def _first_ones(table: List[Tuple[str, Section]]) -> Mapping[str, Section]:
+def _first_ones(table: List[Section]) -> Mapping[str, Section]:
     """First section of each name: the stub ignores others."""
-    return dict(reversed(table))
+    return {section.name: section for section in reversed(table)}
 
 
-def _section_table(head: bytes, name: str) -> List[Tuple[str, Section]]:
+def _section_table(head: bytes, name: str) -> List[Section]:
     if not head:
         raise ImageError("KERNEL_TRUNCATED", "%s is empty" % name)
     if head[:2] != b"MZ":
@@ -117,12 +138,12 @@ def _section_table(head: bytes, name: str) -> List[Tuple[str, Section]]:
     table = coff + _COFF.size + optional_bytes
     if table + count * _SECTION.size > len(head):
         raise _past_end(head, name, "section table")
-    found: List[Tuple[str, Section]] = []
+    found: List[Section] = []
     for index in range(count):
         raw_name, virtual_bytes, _address, raw_bytes, offset = _SECTION.unpack_from(head, table + index * _SECTION.size)
         # The raw size is rounded up to the alignment in the file; the virtual size covers zeros that the file lacks.
-        section = Section(offset, min(virtual_bytes, raw_bytes))
-        found.append((raw_name.split(b"\0", 1)[0].decode("latin-1"), section))
+        section_name = raw_name.split(b"\0", 1)[0].decode("latin-1")
+        found.append(Section(section_name, offset, min(virtual_bytes, raw_bytes)))
     return found
 
 

@@ -5,39 +5,42 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import mmap
 import os
 from dataclasses import dataclass
-from typing import Optional, Tuple
+from typing import BinaryIO, Optional, Sequence, Tuple
 
 from .._arch.interface import Architecture
-from .._cmdline import early_words, encode
-from .._host.fast_images import INITRD, Digest, FastImage, directory_of, read_fast_image
+from .._cmdline import encode
+from .._host.fast_images import INITRD, FastImage, directory_of, read_fast_image
 from .._host.files import HostFiles
 from .._image.errors import ImageError
 from .._image.kernel_file import KernelFile
 from .._image.payload import payload_of
 from .._reasons import Reason, reason
 from .errors import KexecError
+from .file_part import FilePart
+from .initrds import main_initrd
 from .preferences import FAST
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Kernel with its initrd and its fast image.
+    """Kernel with its initrds and its fast image.
 
     :ivar payload_format: compression of the payload; empty if unknown.
     :ivar unpacked_bytes: size of the unpacked payload; 0 if unknown.
     :ivar cmdline_bytes: length of the command line it would get.
-    :ivar decompressor_args: arguments on the command line that only the kernel's decompressor reads.
-    :ivar fast: fast image made from exactly this file; None if there is none.
+    :ivar decompressor_args: arguments on the command line that only the kernel's decompressor acts on.
+    :ivar fast: fast image made from exactly this kernel; None if there is none.
     :ivar fast_obstacle: why there is none.
     """
 
     architecture: Architecture
-    kernel: str
+    kernel: FilePart
     header: KernelFile
-    initrd: Optional[str]
+    initrds: Tuple[FilePart, ...]
     initrd_bytes: int
     payload_format: str
     unpacked_bytes: int
@@ -46,14 +49,17 @@ class Candidate:
     fast: Optional[FastImage]
     fast_obstacle: Optional[Reason]
 
-    def initrd_of(self, image: str) -> Optional[str]:
-        """Path of the initrd to load with an image (C(fast) or C(bzimage))."""
-        uncompressed = self._uncompressed_initrd(image)
-        return os.path.join(directory_of(self.header.release), INITRD) if uncompressed else self.initrd
+    def initrds_of(self, image: str) -> Tuple[FilePart, ...]:
+        """Initrds to load with an image (C(fast) or C(bzimage)), in order."""
+        copied = self._uncompressed(image)
+        copy = FilePart(os.path.join(directory_of(self.header.release), INITRD))
+        return tuple(copy if initrd == copied else initrd for initrd in self.initrds)
 
     def initrd_bytes_of(self, image: str) -> int:
-        uncompressed = self._uncompressed_initrd(image)
-        return uncompressed.size_bytes if uncompressed else self.initrd_bytes
+        source, copy = (self.fast.initrd_source, self.fast.initrd) if self.fast else (None, None)
+        if source is None or copy is None or not self._uncompressed(image):
+            return self.initrd_bytes
+        return self.initrd_bytes - source.size_bytes + copy.size_bytes
 
     def segment_bytes_of(self, image: str) -> int:
         """Memory that the loaded kernel takes; most of it is empty for a compressed kernel."""
@@ -64,11 +70,16 @@ class Candidate:
     def file_bytes_of(self, image: str) -> int:
         return self.fast.image.size_bytes if image == FAST and self.fast is not None else self.header.file_bytes
 
-    def _uncompressed_initrd(self, image: str) -> Optional[Digest]:
-        # The uncompressed copy replaces only the initrd it was made from; any other is loaded as it is.
-        if image != FAST or self.fast is None or self.fast.initrd_source is None or self.fast.initrd_source.path != self.initrd:
-            return None
-        return self.fast.initrd
+    def _uncompressed(self, image: str) -> Optional[FilePart]:
+        """Initrd that a fast image has an uncompressed copy of; None if it is not among these."""
+        return _copied(self.fast, self.initrds) if image == FAST and self.fast is not None else None
+
+
+def _copied(fast: FastImage, initrds: Sequence[FilePart]) -> Optional[FilePart]:
+    """Initrd that a fast image has an uncompressed copy of; None if it is not among these."""
+    source = fast.initrd_source
+    # Of the sections of one file, it is the main initrd.
+    return main_initrd([initrd for initrd in initrds if initrd.path == source.path]) if source is not None else None
 
 
 def digest_of_file(path: str) -> str:
@@ -84,21 +95,28 @@ def map_file(descriptor: int) -> memoryview:
     return memoryview(mmap.mmap(descriptor, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE))
 
 
-def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, initrd: Optional[str], cmdline: str) -> Candidate:
-    """Read a kernel, its initrd and its fast image.
+def _content_of(stream: BinaryIO) -> memoryview:
+    """Content of what :meth:`FilePart.open` returned."""
+    return memoryview(stream.getvalue()) if isinstance(stream, io.BytesIO) else map_file(stream.fileno())
+
+
+def read_candidate(
+    files: HostFiles, architecture: Architecture, kernel: FilePart, initrds: Sequence[FilePart], cmdline: str
+) -> Candidate:
+    """Read a kernel, its initrds and its fast image.
 
     :param cmdline: command line that the kernel would get.
     :raises KexecError: C(KERNEL_NOT_FOUND).
     :raises ImageError: the kernel is invalid.
     """
     try:
-        with open(files.path(kernel), "rb") as stream:
-            header = architecture.read_kernel(stream, kernel)
-            content = map_file(stream.fileno())
+        with kernel.open(files) as stream:
+            header = architecture.read_kernel(stream, str(kernel))
+            content = _content_of(stream)
     except OSError as error:
         raise KexecError("KERNEL_NOT_FOUND", "the kernel %s can't be read: %s" % (kernel, error.strerror)) from error
     try:
-        payload = payload_of(content, header, kernel)
+        payload = payload_of(content, header, str(kernel))
         payload_format, unpacked_bytes = payload.format, payload.unpacked_bytes
     except ImageError:
         # The kernel unpacks itself, so an unknown format does no harm.
@@ -107,17 +125,17 @@ def read_candidate(files: HostFiles, architecture: Architecture, kernel: str, in
     if fast is None or architecture.fast is None:
         obstacle: Optional[Reason] = reason("FAST_IMAGE_MISSING", "no fast image of %s is installed" % (header.release or kernel))
     else:
-        obstacle = _staleness(fast, files, kernel, content, initrd, stub_sha256=architecture.fast.stub_sha256)
+        obstacle = _staleness(fast, files, kernel, content, initrds, stub_sha256=architecture.fast.stub_sha256)
     return Candidate(
         architecture=architecture,
         kernel=kernel,
         header=header,
-        initrd=initrd,
-        initrd_bytes=os.path.getsize(files.path(initrd)) if initrd else 0,
+        initrds=tuple(initrds),
+        initrd_bytes=sum(initrd.size_bytes(files) for initrd in initrds),
         payload_format=payload_format,
         unpacked_bytes=unpacked_bytes,
         cmdline_bytes=len(encode(cmdline)),
-        decompressor_args=tuple(word for word in early_words(cmdline) if word in architecture.decompressor_args),
+        decompressor_args=architecture.decompressor_args(cmdline),
         fast=None if obstacle else fast,
         fast_obstacle=obstacle,
     )
@@ -134,9 +152,9 @@ def payload_format(files: HostFiles, architecture: Architecture, kernel: str) ->
 
 
 def _staleness(
-    fast: FastImage, files: HostFiles, kernel: str, content: memoryview, initrd: Optional[str], *, stub_sha256: str
+    fast: FastImage, files: HostFiles, kernel: FilePart, content: memoryview, initrds: Sequence[FilePart], *, stub_sha256: str
 ) -> Optional[Reason]:
-    """Why a fast image does not match a kernel and its initrd; None if it does."""
+    """Why a fast image does not match a kernel and its initrds; None if it does."""
     if fast.source.size_bytes != len(content) or fast.source.sha256 != hashlib.sha256(content).hexdigest():
         return reason("FAST_IMAGE_STALE", "the fast image of %s was made from another kernel than %s" % (fast.release, kernel))
     if fast.stub_sha256 != stub_sha256:
@@ -144,7 +162,12 @@ def _staleness(
     for digest in (fast.image, fast.relocations, fast.initrd):
         if digest is not None and files.size_bytes(digest.path) != digest.size_bytes:
             return reason("FAST_IMAGE_DAMAGED", "%s differs from its manifest" % digest.path)
-    source = fast.initrd_source
-    if source is not None and source.path == initrd and source.sha256 != digest_of_file(files.path(initrd)):
-        return reason("FAST_IMAGE_STALE", "the initrd %s has changed since the fast image was made" % initrd)
+    source, copied = fast.initrd_source, _copied(fast, initrds)
+    if source is not None and copied is not None and source.sha256 != _digest_of(copied, files):
+        return reason("FAST_IMAGE_STALE", "the initrd %s has changed since the fast image was made" % copied)
     return None
+
+
+def _digest_of(part: FilePart, files: HostFiles) -> str:
+    with part.open(files) as stream:
+        return hashlib.sha256(_content_of(stream)).hexdigest()

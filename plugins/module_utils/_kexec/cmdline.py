@@ -15,7 +15,7 @@ from .preferences import KEXEC_FILE_LOAD
 class Edits(NamedTuple):
     """User's edits of the command line.
 
-    :ivar replace: line to start from instead of the running kernel's.
+    :ivar replace: line to start from instead of the default entry's or the running kernel's.
     :ivar remove: arguments to remove: C(name) removes all of that name, C(name=value) only that one.
     :ivar append: arguments to append unless they are already there.
     """
@@ -29,12 +29,12 @@ def _is_unwanted(argument: Argument, unwanted: Argument) -> bool:
     return argument.is_named(unwanted.name) and unwanted.value in (None, argument.value)
 
 
-def base_line(running: str, edits: Edits) -> str:
-    """Edit the running kernel's line and drop its token and one-boot arguments.
+def base_line(line: str, edits: Edits) -> str:
+    """Edit a line and drop its token and one-boot arguments.
 
     :raises CmdlineError: C(CMDLINE_INVALID).
     """
-    base = lasting_arguments(running if edits.replace is None else edits.replace)
+    base = lasting_arguments(line if edits.replace is None else edits.replace)
     unwanted = [each for removal in edits.remove for each in parse_cmdline(removal).kernel]
     texts = [each.text for each in base.kernel if not any(_is_unwanted(each, other) for other in unwanted)]
     for addition in edits.append:

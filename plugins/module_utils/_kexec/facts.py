@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Union
 
 from .._arch.architectures import architecture_of
 from .._arch.interface import StubStamps
@@ -25,7 +25,8 @@ from .._host.surroundings import Surroundings, read_surroundings
 from .._host.watchdog import Watchdogs
 from .._one_boot_args import token_of
 from .._reasons import Reason
-from .candidate import Candidate, payload_format
+from .boot_source import entry_risks
+from .candidate import payload_format
 from .cmdline import line_changes
 from .policy import Policy, read_policy
 from .preferences import LOADERS, Preferences, read_preferences
@@ -33,17 +34,21 @@ from .proof import Evidence
 from .record import StagedRecord
 from .reservation import ReservationFacts, read_reservation_facts
 from .risks import risks
-from .staging import current_record, newest_candidate
+from .staging import StagingPlan, current_record, try_plan
 from .subsets import ENTRY, HISTORY, HOST_SUBSETS, SUBSETS, VERDICT, surroundings_of
 from .verdict import Choice, decide, loader_obstacle
 from .watchdog_jump import across_jump
 
 
-def present_choice(choice: Choice) -> Dict[str, Any]:
+def present_prediction(choice: Choice) -> Dict[str, float]:
+    return dict(choice.predicted_ms, total=round(choice.total_ms, 1))
+
+
+def _present_plan(planned: StagingPlan) -> Dict[str, Any]:
     return dict(
-        choice.way._asdict(),
-        predicted_ms=dict(choice.predicted_ms, total=round(choice.total_ms, 1)),
-        notes=[note.as_dict() for note in choice.notes],
+        planned.choice.way._asdict(),
+        predicted_ms=present_prediction(planned.choice),
+        notes=[note.as_dict() for note in planned.notes],
     )
 
 
@@ -69,6 +74,7 @@ class HostReading:
 
     :ivar facts: None if no requested subset needs them.
     :ivar boot: what the bootloader would boot.
+    :ivar planned: what staging would do if nothing is asked for, or why it would fail.
     :ivar payload_formats: compression of each installed kernel, by path.
     :ivar stub: time stamps of the fast image's stub, if this boot went through one.
     :ivar policy: the host's own policy with the task's overrides.
@@ -81,7 +87,7 @@ class HostReading:
     payload_formats: Dict[str, Optional[str]]
     record: Optional[StagedRecord]
     boot: Optional[BootChoice]
-    candidate: Optional[Candidate]
+    planned: Union[StagingPlan, Reason, None]
     preferences: Preferences
     fast_images: List[FastImage]
     stub: Optional[StubStamps]
@@ -98,7 +104,11 @@ class HostReading:
     @property
     def risks(self) -> List[Reason]:
         """Reasons why a kexec is risky, from the subsets that were read."""
-        return risks(self.surroundings, self.evidence.kexecs) + (self.reservations.notes if self.reservations else [])
+        return [
+            *(entry_risks(self.boot) if self.boot else []),
+            *risks(self.surroundings, self.evidence.kexecs),
+            *(self.reservations.notes if self.reservations else []),
+        ]
 
 
 def read(
@@ -113,7 +123,7 @@ def read(
     kernel = facts.kernel if facts else read_running_kernel(files, os.uname().machine)
     architecture = architecture_of(kernel.machine)
     judging = VERDICT in subsets
-    candidate = newest_candidate(facts.installed, facts.kernel, files) if facts and judging else None
+    boot = read_default_entry(files) if facts and (judging or ENTRY in subsets) else None
     return HostReading(
         subsets=subsets,
         kernel=kernel,
@@ -122,8 +132,8 @@ def read(
         if facts and "kernels" in subsets
         else {},
         record=current_record(files) if "kexec" in subsets else None,
-        boot=read_default_entry(files) if ENTRY in subsets else None,
-        candidate=candidate,
+        boot=boot,
+        planned=try_plan(facts, files, boot) if facts and boot and judging else None,
         preferences=read_preferences(files) if judging or "defaults" in subsets else Preferences(),
         fast_images=list_fast_images(files) if "fast_images" in subsets else [],
         stub=read_stub_stamps(files, kernel.machine) if "boot" in subsets else None,
@@ -178,12 +188,13 @@ def _present_kernel(kernel: RunningKernel) -> Dict[str, Any]:
     }
 
 
+_BOOT_KEYS = ("unknown", "one_shot", "elsewhere")
 _ENTRY_KEYS = ("kernel", "initrds", "cmdline", "title", "bootloader", "source", "added", "removed")
 
 
 def _present_entry(boot: BootChoice, kernel: RunningKernel) -> Dict[str, Any]:
     entry = boot.entry
-    presented: Dict[str, Any] = {"unknown": boot.unknown or None, "one_shot": boot.one_shot or None}
+    presented: Dict[str, Any] = {name: getattr(boot, name) or None for name in _BOOT_KEYS}
     if entry is None:
         return {**dict.fromkeys(_ENTRY_KEYS), **presented}
     changes = line_changes(kernel.passed_cmdline, entry.cmdline)
@@ -247,14 +258,18 @@ def _present_kexec(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
 
 
 def _present_verdict(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
-    verdict = decide(facts, reading.candidate, reading.preferences, reading.risks, reading.policy)
+    planned = reading.planned
+    if planned is None:
+        raise ValueError("the subset %s was not read" % VERDICT)
+    nothing: Dict[str, Any] = {"image": None, "loader": None, "integrity": None, "predicted_ms": None, "notes": []}
+    if isinstance(planned, StagingPlan):
+        verdict = decide(facts, planned.choice, reading.risks, reading.policy)
+        way, release = _present_plan(planned) if verdict.choice else nothing, planned.image.release
+    else:
+        verdict = decide(facts, planned, reading.risks, reading.policy)
+        way, release = nothing, None
     return {
-        "verdict": dict(
-            present_choice(verdict.choice)
-            if verdict.choice
-            else {"image": None, "loader": None, "integrity": None, "predicted_ms": None, "notes": []},
-            method=verdict.method,
-        ),
+        "verdict": dict(way, method=verdict.method, release=release),
         "blockers": [obstacle.as_dict() for obstacle in verdict.reasons],
         "warnings": [warning.as_dict() for warning in verdict.warnings],
         "policy": dict(reading.policy.effects),

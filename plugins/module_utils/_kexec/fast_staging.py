@@ -12,13 +12,15 @@ import hashlib
 import mmap
 import os
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional, Tuple
 
 from .._arch.interface import FastFormat
 from .._host.fast_images import Digest, FastImage
 from .._host.files import HostFiles
-from .candidate import map_file
 from .errors import KexecError
+from .file_part import FilePart
+from .initrds import join_initrds
+from .memory_file import memory_file
 
 
 def _read_verified(files: HostFiles, digest: Digest, target: Optional[memoryview] = None) -> memoryview:
@@ -41,37 +43,27 @@ def _read_verified(files: HostFiles, digest: Digest, target: Optional[memoryview
 
 @dataclass(frozen=True)
 class ImagePreparation:
-    """Fast image with the initrd to load, whether the stub checks both, and whether the kernel moves to a random address."""
+    """Fast image with the initrds to load, whether the stub checks both, and whether to move the kernel to a random address."""
 
     fast: FastImage
     fast_format: FastFormat[Any]
-    initrd: Optional[str]
+    initrds: Tuple[FilePart, ...]
     check: bool
     kaslr: bool
 
 
 def _make_ready(files: HostFiles, memory: memoryview, wanted: ImagePreparation, random: Callable[[int], bytes]) -> None:
     fast = wanted.fast
-    if fast.initrd is not None and fast.initrd.path == wanted.initrd:
+    if fast.initrd is not None and FilePart(fast.initrd.path) in wanted.initrds:
         _read_verified(files, fast.initrd)
-    relocations = _read_verified(files, fast.relocations) if wanted.kaslr else None
-    checked_initrd = _map_initrd(files, wanted.initrd) if wanted.check else None
+    relocations = _read_verified(files, fast.relocations) if wanted.kaslr and fast.movable else None
+    checked_initrd = memoryview(join_initrds(files, wanted.initrds)) if wanted.check else None
     try:
         wanted.fast_format.make_ready(memory, fast.layout, relocations, checked_initrd, random)
     except OSError as error:
         raise KexecError(
             "INTEGRITY_UNAVAILABLE", "the host does not allow a process to run generated code: %s" % error
         ) from error
-
-
-def _map_initrd(files: HostFiles, path: Optional[str]) -> memoryview:
-    if path is None:
-        return memoryview(bytearray())
-    try:
-        with open(files.path(path), "rb") as stream:
-            return map_file(stream.fileno())
-    except OSError as error:
-        raise KexecError("INITRD_NOT_FOUND", "the initrd %s can't be read: %s" % (path, error.strerror)) from error
 
 
 @contextlib.contextmanager
@@ -81,19 +73,12 @@ def prepared(files: HostFiles, wanted: ImagePreparation, random: Callable[[int],
     :param random: returns the given number of random bytes.
     :raises KexecError: C(FAST_IMAGE_DAMAGED), C(INITRD_NOT_FOUND), C(INTEGRITY_UNAVAILABLE).
     """
-    descriptor = os.memfd_create("fleet-kexec-image")
-    try:
+
+    def fill(descriptor: int) -> None:
         os.ftruncate(descriptor, wanted.fast.image.size_bytes)
-        shared = mmap.mmap(descriptor, wanted.fast.image.size_bytes)
-        with memoryview(shared) as memory:
+        with contextlib.closing(mmap.mmap(descriptor, wanted.fast.image.size_bytes)) as shared, memoryview(shared) as memory:
             _read_verified(files, wanted.fast.image, memory)
             _make_ready(files, memory, wanted, random)
-        # kexec_file_load refuses a file that is still open for writing.
-        shared.close()
-        readable = os.open("/proc/self/fd/%d" % descriptor, os.O_RDONLY)
-    finally:
-        os.close(descriptor)
-    try:
-        yield "/proc/%d/fd/%d" % (os.getpid(), readable)
-    finally:
-        os.close(readable)
+
+    with memory_file("fleet-kexec-image", fill) as path:
+        yield path

@@ -8,12 +8,11 @@ import contextlib
 import datetime
 import hashlib
 import os
-import re
 import time
 from dataclasses import dataclass
 from typing import Any, Callable, Optional, Tuple
 
-from .._arch.interface import FastFormat
+from .._arch.interface import Architecture, FastFormat
 from .._host.atomic import replacing, sync_directory, write_atomically
 from .._host.fast_images import (
     IMAGE,
@@ -23,6 +22,7 @@ from .._host.fast_images import (
     Digest,
     FastImage,
     directory_of,
+    is_release,
     list_image_files,
     list_releases,
 )
@@ -34,17 +34,30 @@ from .._image.payload import Unpacker, payload_of
 from .._paths import STATE_DIRECTORY
 from .candidate import Candidate, digest_of_file, map_file
 from .errors import KexecError
+from .file_part import FilePart
+from .initrds import main_initrd
 
 KEEP = "keep"
 UNCOMPRESSED = "uncompressed"
 INITRD_MODES = (KEEP, UNCOMPRESSED)
 
+#: Codes that say that a host, as it is, can't have a fast image. They need not be a failure: it reboots without one.
+IMPOSSIBLE = frozenset(
+    (
+        "ARCH_UNSUPPORTED",
+        "FAST_IMAGE_UNSUPPORTED",
+        "NO_DECOMPRESSOR",
+        "NO_KERNEL",
+        "NO_MEMORY",
+        "NO_SPACE",
+        "PAYLOAD_FORMAT",
+    )
+)
+
 _MODE = 0o600
 _SLACK_BYTES = 16 << 20
 # The unpacked initrd occupies memory that the new kernel needs too.
 _INITRD_MAX_BYTES = 1 << 30
-# The release becomes a directory name.
-_RELEASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]*")
 
 
 @dataclass(frozen=True)
@@ -88,18 +101,19 @@ class ImageStore:
     def check(self, candidate: Candidate, initrd_mode: str, available_bytes: int) -> None:
         """Check that an image can be built; changes nothing.
 
-        :raises KexecError: C(NO_SPACE), C(NO_MEMORY), C(INITRD_NOT_FOUND), C(ARCH_UNSUPPORTED).
+        :raises KexecError: C(NO_SPACE), C(NO_MEMORY), C(INITRD_NOT_FOUND), C(ARCH_UNSUPPORTED), C(FAST_IMAGE_UNSUPPORTED).
         :raises ImageError: kernel or initrd is invalid, or can't be unpacked here.
         """
         head_bytes = _format_of(candidate).head_bytes
-        if not _RELEASE.fullmatch(candidate.header.release):
+        if not is_release(candidate.header.release):
             raise ImageError("KERNEL_INVALID", "%s has the release %r" % (candidate.kernel, candidate.header.release))
-        payload = payload_of(self._read(candidate.kernel), candidate.header, candidate.kernel)
-        if initrd_mode == UNCOMPRESSED and candidate.initrd is None:
-            raise KexecError("INITRD_NOT_FOUND", "there is no initrd beside %s" % candidate.kernel)
+        payload = payload_of(self._read(candidate.kernel), candidate.header, str(candidate.kernel))
+        main = main_initrd(candidate.initrds)
+        if initrd_mode == UNCOMPRESSED and main is None:
+            raise KexecError("INITRD_NOT_FOUND", "%s has no initrd" % candidate.kernel)
         self._unpacker.check(payload.format)
-        if initrd_mode == UNCOMPRESSED and candidate.initrd is not None:
-            _begin, kind = split_initrd(self._read(candidate.initrd), candidate.initrd)
+        if initrd_mode == UNCOMPRESSED and main is not None:
+            _begin, kind = split_initrd(self._read(main), str(main))
             self._unpacker.check(kind)
         # The unpacked kernel, and the memory of the tool that unpacks it.
         needed = 2 * payload.unpacked_bytes
@@ -127,13 +141,17 @@ class ImageStore:
 
         The old manifest is removed first and the new one written last, so that an incomplete image is never taken for one.
 
-        :raises KexecError: C(NO_SPACE), C(BUILD_FAILED) or C(ARCH_UNSUPPORTED); nothing is left behind.
+        Nothing is left behind after an error.
+
+        :raises KexecError: C(NO_SPACE), C(BUILD_FAILED), C(ARCH_UNSUPPORTED) or C(FAST_IMAGE_UNSUPPORTED).
         :raises ImageError: kernel or initrd is invalid.
         """
         begin = self._clock()
         header, fast_format = candidate.header, _format_of(candidate)
         source = self._read(candidate.kernel)
-        payload = payload_of(source, header, candidate.kernel)
+        payload = payload_of(source, header, str(candidate.kernel))
+        # Another image may have been built since the check.
+        self._check_space(fast_format.head_bytes + payload.unpacked_bytes)
         content = memoryview(self._unpacker.unpack(payload))
         unpack_ms = self._unpacker.took_ms if self._unpacker.representative else None
         vmlinux = fast_format.parse(content)
@@ -148,7 +166,7 @@ class ImageStore:
             initrd, initrd_source = self._build_initrd(candidate, directory, initrd_mode)
             fast = FastImage(
                 release=header.release,
-                source=Digest(candidate.kernel, len(source), hashlib.sha256(source).hexdigest()),
+                source=Digest(candidate.kernel.path, len(source), hashlib.sha256(source).hexdigest()),
                 image=image,
                 relocations=relocations,
                 initrd=initrd,
@@ -173,24 +191,24 @@ class ImageStore:
         return Built(fast, unpack_ms)
 
     def _build_initrd(self, candidate: Candidate, directory: str, mode: str) -> Tuple[Optional[Digest], Optional[Digest]]:
-        """Write the uncompressed initrd; return its digest and its source's, or None twice if it is kept as it is."""
+        """Write the uncompressed main initrd; return its digest and its source's, or None twice if it is kept as it is."""
         path = os.path.join(directory, INITRD)
-        if mode != UNCOMPRESSED or candidate.initrd is None:
+        main = main_initrd(candidate.initrds)
+        if mode != UNCOMPRESSED or main is None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._files.path(path))
             return None, None
-        packed = self._read(candidate.initrd)
-        parts = uncompress_initrd(packed, self._unpacker, _INITRD_MAX_BYTES, candidate.initrd)
+        packed = self._read(main)
+        parts = uncompress_initrd(packed, self._unpacker, _INITRD_MAX_BYTES, str(main))
         self._check_space(sum(map(len, parts)))
         return (
             self._write(path, *parts),
-            Digest(candidate.initrd, len(packed), hashlib.sha256(packed).hexdigest()),
+            Digest(main.path, len(packed), hashlib.sha256(packed).hexdigest()),
         )
 
-    def _read(self, path: str) -> memoryview:
-        """Read a whole file, so that later changes to it have no effect."""
-        with open(self._files.path(path), "rb") as stream:
-            return memoryview(stream.read())
+    def _read(self, part: FilePart) -> memoryview:
+        """Read a part into memory, so that later changes to its file have no effect."""
+        return memoryview(part.read(self._files))
 
     def _write(self, path: str, *parts: Content) -> Digest:
         digest = hashlib.sha256()
@@ -224,14 +242,26 @@ class ImageStore:
         return bool(names)
 
 
-def _format_of(candidate: Candidate) -> FastFormat[Any]:
-    """Fast image format of a kernel's architecture.
+def fast_format_of(architecture: Architecture) -> FastFormat[Any]:
+    """Fast image format of an architecture.
 
     :raises KexecError: C(ARCH_UNSUPPORTED).
     """
-    if candidate.architecture.fast is None:
-        raise KexecError("ARCH_UNSUPPORTED", "no fast image can be made for %s" % candidate.architecture.machine)
-    return candidate.architecture.fast
+    if architecture.fast is None:
+        raise KexecError("ARCH_UNSUPPORTED", "no fast image can be made for %s" % architecture.machine)
+    return architecture.fast
+
+
+def _format_of(candidate: Candidate) -> FastFormat[Any]:
+    """Fast image format of a kernel that one can be made of.
+
+    :raises KexecError: C(ARCH_UNSUPPORTED) or C(FAST_IMAGE_UNSUPPORTED).
+    """
+    fast_format = fast_format_of(candidate.architecture)
+    obstacle = fast_format.kernel_obstacle(candidate.header)
+    if obstacle is not None:
+        raise KexecError(obstacle.code, "%s: %s" % (candidate.kernel, obstacle.message))
+    return fast_format
 
 
 def _digest_of_stream(descriptor: int, path: str, flush: Callable[[], None]) -> Digest:

@@ -7,31 +7,38 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._arch.architectures import architecture_of
+from .._bootloader.default_entry import read_default_entry
 from .._host.facts import HostFacts
 from .._host.fast_images import FastImage, read_fast_image
 from .._host.files import HostFiles
-from .._host.installed import find_initrd
 from .._host.throughput import PATH as THROUGHPUT_PATH
 from .._paths import CONFIG_FILE, STATE_DIRECTORY
+from .._reasons import CodedError, Reason
+from .boot_source import find_source
 from .candidate import Candidate, read_candidate
 from .errors import KexecError
 from .host_files import COMMAND_PATH, WantedFile, differs, ensure, hook_files
-from .image_store import KEEP, Built, ImageStore
+from .image_store import IMPOSSIBLE, KEEP, Built, ImageStore, fast_format_of
 from .lock import exclusive
 from .measurement import measure, with_unpacking, write_throughput
 from .policy import render_policy
 from .preferences import Preferences, render_preferences
-from .staging import NEWEST, current_record, find_kernel
+from .requests import DEFAULT, StagingRequest
+from .staging import current_record
+
+#: All installed kernels.
+ALL = "all"
 
 
 @dataclass(frozen=True)
 class WantedInstallation:
     """Desired installation.
 
-    :ivar release: release of the kernel; None for the newest, or to remove the images of all.
+    :ivar kernel: C(default) for that of the default entry, C(all) for all installed ones, or a release.
+    :ivar required: whether it is a failure that the host can't have a fast image.
     :ivar initrd_mode: C(keep) or C(uncompressed).
     :ivar command: content of the host's command; None for no command.
     :ivar defaults: the host's own preferences; None to leave them alone.
@@ -39,7 +46,8 @@ class WantedInstallation:
     """
 
     present: bool = True
-    release: Optional[str] = None
+    kernel: str = DEFAULT
+    required: bool = True
     initrd_mode: str = KEEP
     command: Optional[bytes] = None
     defaults: Optional[Preferences] = None
@@ -47,16 +55,33 @@ class WantedInstallation:
 
 
 @dataclass(frozen=True)
+class Unbuilt:
+    """Kernel that has no current fast image, and why; its release is None if that can't be told."""
+
+    release: Optional[str]
+    reason: Reason
+
+    def as_dict(self) -> Dict[str, Any]:
+        return dict(self.reason.as_dict(), release=self.release)
+
+
+@dataclass(frozen=True)
 class InstallationPlan:
     """Changes to make.
 
-    :ivar candidate: kernel to build an image of; None for none.
+    :ivar candidates: kernels to build images of.
+    :ivar releases: these, and those whose images need no change.
+    :ivar main: release of the kernel asked for, or of the default entry's where all are; None if it has no image.
+    :ivar unbuilt: kernels that no image can be built of.
     :ivar removed: releases whose images are removed.
     :ivar before: present state, as users see it.
     :ivar after: resulting state, as users see it.
     """
 
-    candidate: Optional[Candidate] = None
+    candidates: Tuple[Candidate, ...] = ()
+    releases: Tuple[str, ...] = ()
+    main: Optional[str] = None
+    unbuilt: Tuple[Unbuilt, ...] = ()
     removed: Tuple[str, ...] = ()
     files: Tuple[WantedFile, ...] = ()
     before: Dict[str, Any] = field(default_factory=dict)
@@ -64,7 +89,16 @@ class InstallationPlan:
 
     @property
     def needed(self) -> bool:
-        return bool(self.candidate or self.removed or self.files)
+        return bool(self.candidates or self.removed or self.files)
+
+
+@dataclass(frozen=True)
+class Installed:
+    """Fast images of the kernels asked for, that of :attr:`InstallationPlan.main`, and the kernels that have none."""
+
+    images: Tuple[FastImage, ...]
+    main: Optional[FastImage]
+    unbuilt: Tuple[Unbuilt, ...]
 
 
 class Installation:
@@ -85,23 +119,51 @@ class Installation:
         return self._plan_presence(wanted) if wanted.present else self._plan_absence(wanted)
 
     def _plan_presence(self, wanted: WantedInstallation) -> InstallationPlan:
-        candidate = self.candidate(wanted.release)
-        build = not self._store.is_current(candidate, wanted.initrd_mode)
-        if build:
-            self._store.check(candidate, wanted.initrd_mode, self._facts.memory.available_bytes)
-        changed = self._differing([WantedFile(COMMAND_PATH, wanted.command, 0o755), *hook_files(True), *self._config(wanted)])
-        release = candidate.header.release
-        existing = read_fast_image(self._files, release)
-        after = {"release": release, "initrd": wanted.initrd_mode, "built": "anew"} if build else _outline(existing)
-        installed = [kernel.release for kernel in self._facts.installed]
+        kernels = self._kernels(wanted)
+        candidates: List[Candidate] = []
+        # Releases by the kernels they were asked for by.
+        releases: Dict[str, str] = {}
+        errors: Dict[Optional[str], CodedError] = {}
+        for kernel in kernels:
+            release = None if kernel == DEFAULT else kernel
+            try:
+                candidate = self.candidate(kernel)
+                release = candidate.header.release
+                if release in releases.values():
+                    continue
+                if not self._store.is_current(candidate, wanted.initrd_mode):
+                    self._store.check(candidate, wanted.initrd_mode, self._facts.memory.available_bytes)
+                    candidates.append(candidate)
+                releases[kernel] = release
+            except CodedError as error:
+                errors[release] = error
+        unbuilt = _unbuilt(errors, wanted, others=bool(releases))
+        files = self._differing([WantedFile(COMMAND_PATH, wanted.command, 0o755), *hook_files(True), *self._config(wanted)])
+        building = [candidate.header.release for candidate in candidates]
+        kept = {*releases.values(), *errors, *(kernel.release for kernel in self._facts.installed)}
+        before = [_outline(read_fast_image(self._files, release)) for release in releases.values()]
+        after = [
+            {"release": release, "initrd": wanted.initrd_mode, "built": "anew"} if release in building else outline
+            for release, outline in zip(releases.values(), before)
+        ]
+        several = wanted.kernel == ALL
         return InstallationPlan(
-            candidate=candidate if build else None,
+            candidates=tuple(candidates),
+            releases=tuple(releases.values()),
+            main=releases.get(kernels[0]),
+            unbuilt=unbuilt,
             # Images of kernels that were removed without a hook running.
-            removed=tuple(name for name in self._store.releases() if name != release and name not in installed),
-            files=changed,
-            before=self._state(_outline(existing), changed),
-            after=dict(_will_be(changed), fast_image=after),
+            removed=tuple(name for name in self._store.releases() if name not in kept),
+            files=files,
+            before=self._state(before if several else next(iter(before), None), files),
+            after=dict(_will_be(files), fast_image=after if several else next(iter(after), None)),
         )
+
+    def _kernels(self, wanted: WantedInstallation) -> List[str]:
+        """List kernels to build images of, the default entry's first."""
+        if wanted.kernel != ALL:
+            return [wanted.kernel]
+        return [DEFAULT, *(kernel.release for kernel in self._facts.installed)]
 
     def _config(self, wanted: WantedInstallation) -> List[WantedFile]:
         if wanted.defaults is None and wanted.policy is None:
@@ -115,9 +177,10 @@ class Installation:
 
     def _plan_absence(self, wanted: WantedInstallation) -> InstallationPlan:
         there = self._store.releases()
-        gone = tuple(release for release in there if wanted.release in (None, release))
+        named = self.candidate(DEFAULT).header.release if wanted.kernel == DEFAULT else wanted.kernel
+        gone = tuple(release for release in there if named in (ALL, release))
         files: List[WantedFile] = []
-        if wanted.release is None:
+        if named == ALL:
             files = [WantedFile(path, None, 0) for path in (COMMAND_PATH, THROUGHPUT_PATH)]
             files.extend(hook_files(False))
         changed = self._differing(files)
@@ -128,29 +191,30 @@ class Installation:
             after=dict(_will_be(changed), fast_image=[]),
         )
 
-    def candidate(self, release: Optional[str]) -> Candidate:
-        """Read the installed kernel of a release, or the newest.
+    def candidate(self, kernel: str) -> Candidate:
+        """Read the installed kernel of a release, or that of the default entry (C(default)).
 
-        :raises KexecError: C(KERNEL_NOT_FOUND) or C(NO_KERNEL).
+        :raises KexecError: C(ARCH_UNSUPPORTED), C(KERNEL_NOT_FOUND), C(NO_KERNEL), C(INITRD_NOT_FOUND) or C(INITRD_INVALID).
         :raises ImageError: the kernel is invalid.
         """
-        if release is not None and "/" in release:
-            raise KexecError("KERNEL_NOT_FOUND", "%s is not the release of an installed kernel" % release)
-        kernel = find_kernel(release or NEWEST, self._facts, self._files)
+        if "/" in kernel:
+            raise KexecError("KERNEL_NOT_FOUND", "%s is not the release of an installed kernel" % kernel)
         running = self._facts.kernel
-        return read_candidate(
-            self._files, architecture_of(running.machine), kernel, find_initrd(self._files, kernel), running.cmdline
-        )
+        # Comes first: another architecture's kernels can't be read.
+        fast_format_of(architecture_of(running.machine))
+        request = StagingRequest(kernel=kernel)
+        source = find_source(request, self._facts.installed, running, self._files, read_default_entry(self._files))
+        return read_candidate(self._files, architecture_of(running.machine), source.kernel, source.initrds, source.line)
 
-    def apply(self, change: InstallationPlan, wanted: WantedInstallation) -> Optional[FastImage]:
-        """Apply a plan and return the image that was built, if any.
+    def apply(self, change: InstallationPlan, wanted: WantedInstallation) -> Installed:
+        """Apply a plan.
 
         :raises KexecError: C(BUILD_FAILED), C(NO_SPACE).
         :raises ImageError: kernel or initrd is invalid.
         """
         self._unstage_removed(change)
         with exclusive(self._files):
-            built = self._store.build(change.candidate, wanted.initrd_mode) if change.candidate else None
+            built, unbuilt = self._build(change, wanted)
             try:
                 for release in change.removed:
                     self._store.remove(release)
@@ -160,11 +224,31 @@ class Installation:
                 raise KexecError("BUILD_FAILED", "%s could not be changed: %s" % (error.filename, error.strerror)) from error
             if wanted.present:
                 self._measure(built)
-            elif wanted.release is None:
+            elif wanted.kernel == ALL:
                 # The directory now holds nothing of ours; files of others keep it.
                 with contextlib.suppress(OSError):
                     os.rmdir(self._files.path(STATE_DIRECTORY))
-        return built.image if built else None
+        return self.installed(change, unbuilt)
+
+    def _build(self, change: InstallationPlan, wanted: WantedInstallation) -> Tuple[List[Built], Tuple[Unbuilt, ...]]:
+        built: List[Built] = []
+        errors: Dict[Optional[str], CodedError] = {}
+        for candidate in change.candidates:
+            try:
+                built.append(self._store.build(candidate, wanted.initrd_mode))
+            except CodedError as error:
+                errors[candidate.header.release] = error
+        return built, _unbuilt(errors, wanted, others=len(change.releases) > len(errors))
+
+    def installed(self, change: InstallationPlan, unbuilt: Sequence[Unbuilt] = ()) -> Installed:
+        """Read what a plan's kernels have.
+
+        :param unbuilt: kernels whose images could not be built, in addition to those that the plan knows.
+        """
+        found = (read_fast_image(self._files, release) for release in change.releases)
+        images = tuple(image for image in found if image is not None)
+        main = next((image for image in images if image.release == change.main), None)
+        return Installed(images, main, (*change.unbuilt, *unbuilt))
 
     def _unstage_removed(self, change: InstallationPlan) -> None:
         """Unload a fast image that is about to be removed: no hook would unload it later."""
@@ -172,12 +256,13 @@ class Installation:
         if record is not None and record.image.fast is not None and record.image.release in change.removed:
             self._unstage()
 
-    def _measure(self, built: Optional[Built]) -> None:
+    def _measure(self, built: Sequence[Built]) -> None:
         """Measure what has not been measured on this host yet."""
         known = self._facts.throughput
         throughput = known if known.measured else measure(self._facts.cpu)
-        if built and built.unpack_ms is not None and built.image.payload_format not in throughput.unpack:
-            throughput = with_unpacking(throughput, built.image.payload_format, built.image.unpacked_bytes, built.unpack_ms)
+        for each in built:
+            if each.unpack_ms is not None and each.image.payload_format not in throughput.unpack:
+                throughput = with_unpacking(throughput, each.image.payload_format, each.image.unpacked_bytes, each.unpack_ms)
         if throughput != known:
             # Typical figures serve where these can't be stored.
             with contextlib.suppress(OSError):
@@ -189,6 +274,25 @@ class Installation:
     def _state(self, fast_image: Any, changed: Tuple[WantedFile, ...]) -> Dict[str, Any]:
         state: Dict[str, Any] = {wanted.path: "different" if self._files.exists(wanted.path) else "absent" for wanted in changed}
         return dict(state, fast_image=fast_image)
+
+
+def _unbuilt(errors: Mapping[Optional[str], CodedError], wanted: WantedInstallation, *, others: bool) -> Tuple[Unbuilt, ...]:
+    """List the kernels that no image can be built of; raise an error that can't be passed over.
+
+    One of several kernels must not stop the others. If none is left, or there is only one, only what the host can't have is
+    passed over, and only if it is not required.
+
+    :param errors: by release.
+    :param others: whether other kernels have images.
+    """
+    for error in errors.values():
+        on_others = wanted.kernel == ALL and others
+        if not on_others and (wanted.required or error.reason.code not in IMPOSSIBLE):
+            raise error
+    found = [Unbuilt(release, error.reason) for release, error in errors.items()]
+    # The default entry's kernel is one of the installed ones, which is known by its release.
+    named = [each.reason for each in found if each.release is not None]
+    return tuple(each for each in found if each.release is not None or each.reason not in named)
 
 
 def _will_be(changed: Tuple[WantedFile, ...]) -> Dict[str, Any]:

@@ -27,17 +27,20 @@ DEFAULTS: Dict[str, str] = {
     "CONSOLE_SLOW": WARN,
     "CONTAINERS_RUNNING": WARN,
     "DRIVER_RISK": BLOCK,
+    "ENTRY_UNKNOWN": WARN,
     "GUESTS_RUNNING": WARN,
     "MANY_KEXECS": WARN,
     "NO_WATCHDOG": WARN,
+    "ONE_SHOT_PENDING": BLOCK,
     "RESERVATION_NOT_MADE": WARN,
     "RESERVATION_PENDING": WARN,
     "SRIOV_IN_USE": BLOCK,
+    "SYSTEM_ELSEWHERE": BLOCK,
     "TPM_BOUND_DISK": BLOCK,
     "VFIO_IN_USE": BLOCK,
     "XEN_DOM0": BLOCK,
 }
-# Codes that a policy may block; verdict.HOST_CODES are the ones that make a kexec impossible.
+# Codes that a policy may block; requests.HOST_CODES are the ones that make a kexec impossible.
 RISK_CODES = frozenset(DEFAULTS)
 
 _HEADER = """\

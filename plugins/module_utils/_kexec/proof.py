@@ -16,6 +16,8 @@ from .._one_boot_args import kexecs_of, token_of
 
 PATH_KEXEC = "kexec"
 PATH_FIRMWARE = "firmware"
+# LinuxBoot, Heads and ZFSBootMenu start Linux by kexec after every power-on.
+PATH_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,20 @@ class Evidence:
 
     @property
     def path(self) -> str:
-        """Boot path: C(kexec) or C(firmware)."""
-        return PATH_KEXEC if loader_name(self.bootloader_type) == LOADER_KEXEC else PATH_FIRMWARE
+        """Boot path: C(kexec) or C(firmware); C(unknown) after a kexec that this collection did not stage."""
+        if not self.by_kexec:
+            return PATH_FIRMWARE
+        return PATH_KEXEC if token_of(self.cmdline) is not None else PATH_UNKNOWN
+
+    @property
+    def by_kexec(self) -> bool:
+        """Whether a kexec started the kernel: this collection's, another tool's, or firmware's own."""
+        return loader_name(self.bootloader_type) == LOADER_KEXEC
 
     @property
     def kexecs(self) -> Optional[int]:
-        """Number of kexecs since firmware booted the host; None if a foreign kexec lost the count."""
-        return kexecs_of(self.cmdline) if self.path == PATH_KEXEC else 0
+        """Number of kexecs since firmware booted the host; None if that is unknown."""
+        return kexecs_of(self.cmdline) if self.by_kexec else 0
 
 
 @dataclass(frozen=True)
@@ -73,5 +82,5 @@ def prove(evidence: Evidence, old_boot_id: str, token: str, release: str) -> Pro
         boot_id_changed=bool(evidence.boot_id) and evidence.boot_id != old_boot_id,
         token=token_of(evidence.cmdline) == token,
         release=evidence.release == release or not release,
-        bootloader_type=evidence.path == PATH_KEXEC,
+        bootloader_type=evidence.by_kexec,
     )

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from .._cmdline import printable
 from .._host.atomic import write_atomically
@@ -19,7 +19,7 @@ from .._host.clocks import CycleClock
 from .._host.files import HostFiles
 from .._paths import STAGED_RECORD
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class StagedImage:
     """
 
     kernel: FileIdentity
-    initrd: Optional[FileIdentity]
+    initrds: Tuple[FileIdentity, ...]
     release: str
     cmdline: str
     image: str
@@ -60,7 +60,8 @@ class StagedImage:
     def summary(self) -> Dict[str, Any]:
         return {
             "kernel": self.kernel.path,
-            "initrd": self.initrd.path if self.initrd else None,
+            "initrd": self.initrds[-1].path if self.initrds else None,
+            "initrds": [each.path for each in self.initrds],
             "release": self.release,
             "cmdline": printable(self.cmdline),
             "image": self.image,
@@ -100,7 +101,7 @@ def parse_record(text: str) -> Optional[StagedRecord]:
         return StagedRecord(
             image=StagedImage(
                 kernel=FileIdentity(**image.pop("kernel")),
-                initrd=_identity(image.pop("initrd")),
+                initrds=tuple(FileIdentity(**each) for each in image.pop("initrds")),
                 fast=_identity(image.pop("fast")),
                 **image,
             ),

@@ -13,6 +13,7 @@ from .._bootloader.cma import NAME as CMA
 from .._bootloader.cma import resolve_cma
 from .._bootloader.crashkernel import NAME as CRASHKERNEL
 from .._bootloader.crashkernel import resolve_crashkernel
+from .._bootloader.default_entry import read_default_entry
 from .._bootloader.detection import detect
 from .._bootloader.errors import BootloaderError
 from .._bootloader.interface import ALL, ANY_ENTRY, Bootloader, BootloaderPlan, Setting, describe
@@ -24,9 +25,9 @@ from .._host.installed import list_installed
 from .._host.kernel import read_config, read_running_kernel
 from .._host.reservations import Reservations, read_reservations
 from .._reasons import Reason, reason
+from .boot_source import default_candidate
 from .candidate import Candidate
 from .preferences import AUTO, BZIMAGE, FAST
-from .staging import newest_candidate
 
 NAMES = (CRASHKERNEL, CMA)
 
@@ -120,7 +121,7 @@ def _resolved(name: str, values: Sequence[str], ram_bytes: int) -> Optional[int]
 class Machine:
     """State of a machine that reservations depend on.
 
-    :ivar candidate: newest kernel; None if none is readable.
+    :ivar candidate: kernel to boot; None if it is not readable.
     :ivar release: release of the kernel to be booted next; empty if unknown.
     :ivar cmdline: command line of the running kernel.
     """
@@ -133,13 +134,13 @@ class Machine:
 
 
 def read_machine(files: HostFiles, bootloader: Bootloader, sizing: bool = True) -> Machine:
-    """Read the machine's present state; only planning (C(sizing)) needs the newest kernel."""
+    """Read the machine's present state; only planning (C(sizing)) needs the kernel to boot."""
     running = read_running_kernel(files, os.uname().machine)
     entry = bootloader.default_entry()
     return Machine(
         files=files,
         reservations=read_reservations(files),
-        candidate=newest_candidate(list_installed(files), running, files) if sizing else None,
+        candidate=default_candidate(list_installed(files), running, files, read_default_entry(files)) if sizing else None,
         release=entry.release if entry else "",
         cmdline=running.cmdline,
     )
@@ -368,7 +369,7 @@ def notes(statuses: Mapping[str, ReservationStatus]) -> List[Reason]:
             found.append(
                 reason(
                     "RESERVATION_PENDING",
-                    "%s is configured, %s runs: it takes effect with a reboot, but not with a kexec of the running command line"
+                    "%s is configured, %s runs: it takes effect with a reboot"
                     % (describe(name, status.configured), describe(name, status.running)),
                 )
             )

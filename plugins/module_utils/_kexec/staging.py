@@ -9,91 +9,33 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, field, replace
-from typing import Any, Callable, Iterator, List, Mapping, Optional, Tuple
+from dataclasses import dataclass, replace
+from typing import Callable, Iterator, List, Optional, Tuple, Union
 
 from .._arch.architectures import architecture_of
+from .._bootloader.boot_entry import BootChoice
+from .._bootloader.default_entry import read_default_entry
 from .._command import Runner
 from .._host.clocks import CycleClock, find_cycle_clock
 from .._host.facts import HostFacts
 from .._host.files import HostFiles
-from .._host.installed import InstalledKernel, find_initrd, newest
-from .._host.kernel import RunningKernel
-from .._image.errors import ImageError
-from .._image.initrd import MAGIC_BYTES, initrd_format
+from .._reasons import CodedError, Reason
+from .boot_source import entry_changes, find_source
 from .candidate import Candidate, read_candidate
-from .cmdline import Edits, allows_kaslr, base_line, with_token
+from .cmdline import allows_kaslr, base_line, with_token
 from .errors import KexecError
 from .fast_staging import ImagePreparation, prepared
+from .initrds import loadable_initrd
 from .kexec_tools import Kexec
 from .lock import exclusive
+from .memory_file import memory_copy
 from .preferences import AUTO, BZIMAGE, CRC32C, FAST, KEXEC_FILE_LOAD, SHA256, read_preferences
 from .proof import Evidence
 from .record import StagedImage, StagedRecord, drop_record, identify, read_record, write_record
-from .verdict import Choice, choose, host_blockers, memory_obstacle
-
-NEWEST = "newest"
-RUNNING = "running"
-NO_INITRD = "none"
+from .requests import StagingRequest
+from .verdict import Choice, choose_loadable, host_blockers
 
 TOKEN_BYTES = 8
-
-
-@dataclass(frozen=True)
-class StagingRequest:
-    """User's request.
-
-    :ivar kernel: C(newest), C(running), a release, or an absolute path.
-    :ivar initrd: an absolute path, C(none), or None for the one that belongs to the kernel.
-    :ivar preferences: fields of C(preferences.Preferences) by name; the host's own apply where one is absent or None.
-    """
-
-    kernel: str = NEWEST
-    initrd: Optional[str] = None
-    edits: Edits = field(default_factory=Edits)
-    preferences: Mapping[str, Any] = field(default_factory=dict)
-
-
-def find_kernel(request: str, facts: HostFacts, files: HostFiles) -> str:
-    """Find the path of the requested kernel.
-
-    :raises KexecError: C(KERNEL_NOT_FOUND) or C(NO_KERNEL).
-    """
-    if request.startswith("/"):
-        if not os.path.isfile(files.path(request)):
-            raise KexecError("KERNEL_NOT_FOUND", "there is no kernel %s" % request)
-        return request
-    if request == NEWEST:
-        candidate = newest(facts.installed, facts.kernel.release)
-        if candidate is None:
-            raise KexecError("NO_KERNEL", "no kernel is installed in /boot")
-        return candidate.kernel
-    release = facts.kernel.release if request == RUNNING else request
-    for kernel in facts.installed:
-        if kernel.release == release:
-            return kernel.kernel
-    installed = ", ".join(kernel.release for kernel in facts.installed) or "none"
-    raise KexecError("KERNEL_NOT_FOUND", "no kernel %s is installed; installed: %s" % (release, installed))
-
-
-def check_initrd(request: Optional[str], kernel: str, files: HostFiles) -> Optional[str]:
-    """Find the initrd to load with a kernel, and check how it starts; None for none.
-
-    :raises KexecError: C(INITRD_NOT_FOUND) or C(INITRD_INVALID).
-    """
-    if request == NO_INITRD:
-        return None
-    initrd = request or find_initrd(files, kernel)
-    if initrd is None:
-        raise KexecError("INITRD_NOT_FOUND", "there is no initrd beside %s" % kernel)
-    try:
-        with open(files.path(initrd), "rb") as stream:
-            head = stream.read(MAGIC_BYTES)
-    except OSError as error:
-        raise KexecError("INITRD_NOT_FOUND", "the initrd %s can't be read: %s" % (initrd, error.strerror)) from error
-    if initrd_format(head) is None:
-        raise KexecError("INITRD_INVALID", "%s does not start like an initrd" % initrd if head else "%s is empty" % initrd)
-    return initrd
 
 
 @dataclass(frozen=True)
@@ -101,12 +43,14 @@ class StagingPlan:
     """Image that staging would load, and the way chosen to load it.
 
     :ivar kexecs: number of kexecs since firmware booted the machine, this one included; None if unknown.
+    :ivar notes: what changes against the running system, and why no quicker way was chosen.
     """
 
     image: StagedImage
     candidate: Candidate
     choice: Choice
     kexecs: Optional[int]
+    notes: List[Reason]
 
 
 def plan(request: StagingRequest, facts: HostFacts, files: HostFiles) -> StagingPlan:
@@ -118,32 +62,44 @@ def plan(request: StagingRequest, facts: HostFacts, files: HostFiles) -> Staging
     """
     for obstacle in host_blockers(facts):
         raise KexecError(obstacle.code, obstacle.message)
-    kernel_path = find_kernel(request.kernel, facts, files)
+    return plan_image(request, facts, files, read_default_entry(files))
+
+
+def plan_image(request: StagingRequest, facts: HostFacts, files: HostFiles, boot: BootChoice) -> StagingPlan:
+    """Plan staging as :func:`plan` does, whatever else keeps the host from a kexec."""
     preferences = read_preferences(files).override(request.preferences)
-    cmdline = base_line(facts.kernel.passed_cmdline, request.edits)
+    source = find_source(request, facts.installed, facts.kernel, files, boot)
+    cmdline = base_line(source.line, request.edits)
     kernel, architecture = facts.kernel, architecture_of(facts.kernel.machine)
-    initrd_path = check_initrd(request.initrd, kernel_path, files)
     kaslr = preferences.kaslr and allows_kaslr(cmdline)
     so_far = Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type).kexecs
     kexecs = so_far + 1 if so_far is not None else None
     # All tokens have the same length.
     line = with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs)
-    candidate = read_candidate(files, architecture, kernel_path, initrd_path, line)
-    choice = choose(facts, candidate, preferences)
-    too_much = memory_obstacle(facts, candidate, choice.way)
-    if too_much is not None:
-        raise KexecError(too_much.code, too_much.message)
-    initrd = candidate.initrd_of(choice.way.image)
+    candidate = read_candidate(files, architecture, source.kernel, source.initrds, line)
+    choice = choose_loadable(facts, candidate, preferences)
     image = StagedImage(
-        kernel=identify(files, kernel_path),
-        initrd=identify(files, initrd) if initrd is not None else None,
+        kernel=identify(files, source.kernel.path),
+        # Sections of a unified kernel image count once, as the file that they are in.
+        initrds=tuple(
+            identify(files, path) for path in dict.fromkeys(each.path for each in candidate.initrds_of(choice.way.image))
+        ),
         release=candidate.header.release,
         cmdline=cmdline,
         kaslr=kaslr,
         fast=identify(files, candidate.fast.image.path) if choice.way.image == FAST and candidate.fast else None,
         **choice.way._asdict(),
     )
-    return StagingPlan(image, candidate, choice, kexecs)
+    notes = entry_changes(kernel, candidate.header.release, cmdline) + choice.notes
+    return StagingPlan(image, candidate, choice, kexecs, notes)
+
+
+def try_plan(facts: HostFacts, files: HostFiles, boot: BootChoice) -> Union[StagingPlan, Reason]:
+    """Plan what staging does if nothing is asked for, or say why it would fail."""
+    try:
+        return plan_image(StagingRequest(), facts, files, boot)
+    except CodedError as error:
+        return error.reason
 
 
 class Stager:
@@ -169,14 +125,15 @@ class Stager:
         if self._kexec is None:
             raise KexecError("NO_KEXEC_TOOLS", "there is no kexec program on the host")
         image = planned.image
-        with exclusive(self._files), self._loadable(planned) as kernel:
+        initrds = planned.candidate.initrds_of(image.image)
+        with exclusive(self._files), self._loadable(planned) as kernel, loadable_initrd(self._files, initrds) as initrd:
             drop_record(self._files)
             token = self._random(TOKEN_BYTES).hex()
             record = StagedRecord(image, token, boot_id, self._clock())
             try:
                 self._kexec.load(
                     kernel,
-                    image.initrd.path if image.initrd else None,
+                    initrd,
                     with_token(image.cmdline, token, image.kaslr, planned.kexecs),
                     image.loader,
                     # kexec_load can skip the purgatory's check if another check, or none, is wanted.
@@ -196,18 +153,28 @@ class Stager:
     @contextlib.contextmanager
     def _loadable(self, planned: StagingPlan) -> Iterator[str]:
         """Path to load the kernel from."""
-        image, fast, fast_format = planned.image, planned.candidate.fast, planned.candidate.architecture.fast
-        if image.image != FAST or fast is None or fast_format is None:
-            yield image.kernel.path
-            return
-        initrd = image.initrd.path if image.initrd else None
-        wanted = ImagePreparation(fast, fast_format, initrd, check=image.integrity == CRC32C, kaslr=image.kaslr)
-        with prepared(self._files, wanted, self._random) as path:
-            yield path
+        image, candidate = planned.image, planned.candidate
+        fast, fast_format = candidate.fast, candidate.architecture.fast
+        if image.image == FAST and fast is not None and fast_format is not None:
+            initrds = candidate.initrds_of(FAST)
+            wanted = ImagePreparation(fast, fast_format, initrds, check=image.integrity == CRC32C, kaslr=image.kaslr)
+            with prepared(self._files, wanted, self._random) as path:
+                yield path
+        elif candidate.kernel.section is None:
+            yield candidate.kernel.path
+        else:
+            try:
+                content = candidate.kernel.read(self._files)
+            except OSError as error:
+                raise KexecError(
+                    "KERNEL_NOT_FOUND", "the kernel %s can't be read: %s" % (candidate.kernel, error.strerror)
+                ) from error
+            with memory_copy("fleet-kexec-kernel", content) as path:
+                yield path
 
     def _check_unchanged(self, image: StagedImage) -> None:
         """Raise OSError if a file changed or disappeared while it was loaded."""
-        for identity in (image.kernel, image.initrd, image.fast):
+        for identity in (image.kernel, *image.initrds, image.fast):
             if identity is not None and identify(self._files, identity.path) != identity:
                 raise OSError("%s changed while it was loaded" % identity.path)
 
@@ -250,19 +217,7 @@ def stage_planned(
         if planned.image.image != FAST or not free or error.reason.code not in _FAST_FAILURES:
             raise
         instead = plan(replace(request, preferences=dict(request.preferences, image=BZIMAGE)), facts, files)
-        choice = replace(instead.choice, notes=[error.reason])
-        return replace(instead, choice=choice), stager.stage(instead, boot_id)
-
-
-def newest_candidate(installed: List[InstalledKernel], running: RunningKernel, files: HostFiles) -> Optional[Candidate]:
-    """Read the newest kernel with the initrd beside it; None if none is installed or it is invalid."""
-    latest = newest(installed, running.release)
-    if latest is None:
-        return None
-    try:
-        return read_candidate(files, architecture_of(running.machine), latest.kernel, latest.initrd, running.cmdline)
-    except (ImageError, KexecError):
-        return None
+        return replace(instead, notes=[error.reason, *instead.notes]), stager.stage(instead, boot_id)
 
 
 def current_record(files: HostFiles) -> Optional[StagedRecord]:

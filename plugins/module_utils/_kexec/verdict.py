@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence, Union
 
 from .._arch.architectures import architecture_of
 from .._host.facts import HostFacts
@@ -35,25 +35,7 @@ from .preferences import (
     SHA256,
     Preferences,
 )
-
-# Codes that say what the host can't do, and are a reason to reboot another way. All others say that the request is wrong.
-HOST_CODES = frozenset(
-    (
-        "ARCH_UNSUPPORTED",
-        "CMA_BZIMAGE",
-        "KEXEC_LOAD_DISABLED",
-        "KEXEC_LOAD_LIMIT",
-        "LOADER_UNAVAILABLE",
-        "LOAD_FAILED",
-        "LOAD_UNVERIFIED",
-        "LOCKDOWN",
-        "NO_KERNEL",
-        "NO_KEXEC_SUPPORT",
-        "NO_KEXEC_TOOLS",
-        "NO_MEMORY",
-        "NO_SYSTEMD",
-    )
-)
+from .requests import StagingRequest, is_fault_of_host
 
 
 class KexecWay(NamedTuple):
@@ -126,7 +108,17 @@ def _length_obstacle(candidate: Candidate, loader: str) -> Optional[Reason]:
     return None
 
 
-def _bzimage_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
+def _bzimage_obstacle(facts: HostFacts, candidate: Candidate, loader: str) -> Optional[Reason]:
+    # IMA may vouch for a file without a signature in it, but for none in memory, which has no attributes.
+    if (
+        loader == KEXEC_FILE_LOAD
+        and facts.kernel.signed_images_only
+        and candidate.kernel.section is not None
+        and not candidate.header.signed
+    ):
+        return reason(
+            "LOCKDOWN", "the running kernel loads signed images only, and %s has no signature of its own" % candidate.kernel
+        )
     if loader == KEXEC_FILE_LOAD and loads_into_cma(facts) and architecture_of(facts.kernel.machine).overruns_in_cma:
         # The kernel overwrites the initrd behind it: "Initramfs unpacking failed", then a panic.
         return reason(
@@ -177,7 +169,7 @@ def obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Optional[
     """Why a way is unavailable for a kernel on this host; None if it is available."""
     found = loader_obstacle(facts, way.loader) or _length_obstacle(candidate, way.loader)
     if found is None and way.image == BZIMAGE:
-        found = _bzimage_obstacle(facts, way.loader)
+        found = _bzimage_obstacle(facts, candidate, way.loader)
     if found is None and way.image == FAST:
         found = _fast_obstacle(facts, candidate, way.loader)
     return found or _integrity_obstacle(facts, way)
@@ -281,32 +273,35 @@ def host_blockers(facts: HostFacts) -> List[Reason]:
     return found
 
 
-def image_blockers(facts: HostFacts, candidate: Optional[Candidate], preferences: Preferences) -> List[Reason]:
-    """Obstacles to loading a kernel by any loader; another kernel may fare better."""
-    if candidate is None:
-        return [reason("NO_KERNEL", "no kernel is installed in /boot")]
-    if facts.kernel.loaded is None:
-        return []
-    try:
-        chosen = choose(facts, candidate, preferences)
-    except KexecError as error:
-        return [error.reason]
-    too_much = memory_obstacle(facts, candidate, chosen.way)
-    return [too_much] if too_much is not None else []
+def choose_loadable(facts: HostFacts, candidate: Candidate, preferences: Preferences) -> Choice:
+    """Choose the way for a kernel that the host has the memory to load.
+
+    :raises KexecError: as :func:`choose`, or C(NO_MEMORY).
+    """
+    choice = choose(facts, candidate, preferences)
+    too_much = memory_obstacle(facts, candidate, choice.way)
+    if too_much is not None:
+        raise KexecError(too_much.code, too_much.message)
+    return choice
 
 
 def decide(
     facts: HostFacts,
-    candidate: Optional[Candidate],
-    preferences: Preferences,
+    image: Union[Choice, Reason],
     risks: Sequence[Reason] = (),
     policy: Optional[Policy] = None,
 ) -> Verdict:
-    """Decide how the host should reboot into a kernel, given the risks of a kexec and their effects."""
+    """Decide how the host should reboot if nothing is asked for, given the risks of a kexec and their effects.
+
+    :param image: way that staging would choose, or why it would fail.
+    """
     judged = judge(risks, policy or Policy())
-    reasons = host_blockers(facts) + image_blockers(facts, candidate, preferences)
-    if facts.container or any(found.code not in HOST_CODES for found in reasons):
+    reasons = host_blockers(facts)
+    # Without kexec in the kernel there is no loader either.
+    if isinstance(image, Reason) and not (facts.kernel.loaded is None and image.code == "LOADER_UNAVAILABLE"):
+        reasons.append(image)
+    if facts.container or not all(is_fault_of_host(found.code, StagingRequest()) for found in reasons):
         return Verdict("refuse", None, reasons + judged.blocked, judged.warned)
-    if reasons or judged.blocked or candidate is None:
+    if reasons or judged.blocked or isinstance(image, Reason):
         return Verdict("firmware", None, reasons + judged.blocked, judged.warned)
-    return Verdict("kexec", choose(facts, candidate, preferences), [], judged.warned)
+    return Verdict("kexec", image, [], judged.warned)

@@ -43,7 +43,7 @@ _US_NS = 1000
 class BootReading:
     """Readings of this boot, and what the previous one left.
 
-    :ivar path: C(kexec) or C(firmware).
+    :ivar path: C(kexec), C(firmware) or C(unknown).
     :ivar counter: name of the cycle counter; empty if there is none.
     :ivar clock: None if the kernel's clock does not run by the counter.
     :ivar last_stop: as found on disk; possibly of a boot before the previous one.

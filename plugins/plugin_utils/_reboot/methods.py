@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import PATH_FIRMWARE, Evidence, Proof, prove
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import PATH_KEXEC, Evidence, Proof, prove
 
 from .._text import by_path
 
@@ -78,10 +78,10 @@ class FirmwareMethod(RebootMethod):
     fallback = None
 
     def verify(self, expected: Expectation, evidence: Evidence) -> Verification:
-        """Compare the path only: the bootloader may boot any kernel."""
-        if evidence.path == PATH_FIRMWARE:
-            return Verification(None, None)
-        return Verification(None, "the host came back via kexec, not through firmware")
+        """Compare the path only: the bootloader may boot any kernel, and may itself be a Linux that starts it by kexec."""
+        if evidence.path == PATH_KEXEC:
+            return Verification(None, "the host came back via kexec, not through firmware")
+        return Verification(None, None)
 
 
 FIRMWARE = FirmwareMethod()

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import HOST_CODES
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import DEFAULT, is_fault_of_host
+from ansible_collections.fleet.kexec.plugins.module_utils._options import image_request
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 
 from .._transport.session import Session
@@ -153,7 +154,7 @@ class Preparing:
         if "code" not in result:
             raise RebootError("FACTS_UNREADABLE", "stage failed: %s" % _said(result))
         error = RebootError(result["code"], result["msg"])
-        if result["code"] not in HOST_CODES:
+        if not is_fault_of_host(result["code"], image_request({"kernel": DEFAULT, **self._request.image})):
             raise error
         raise _HostRefuses(blockers or [reason(result["code"], result["msg"])], error)
 

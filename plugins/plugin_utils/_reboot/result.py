@@ -54,7 +54,7 @@ class RebootResult:
 
     :ivar status: C(done), C(unfinished), or a status of a rollout.
     :ivar rebooted: None until it is decided.
-    :ivar path: how the host says it came back, C(kexec) or C(firmware).
+    :ivar path: how the host says it came back, C(kexec), C(firmware) or C(unknown).
     :ivar staged: as M(fleet.kexec.stage) returns it, like C(predicted_ms) and C(notes), to which a probe may add one.
     :ivar proof: sign by sign; None if the method has none.
     :ivar reasons: why the method is not the first one requested, and what it took to bring the host back.

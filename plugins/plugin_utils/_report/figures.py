@@ -110,7 +110,7 @@ class Figures:
     """Figures of a run.
 
     :ivar statuses: number of hosts by final status.
-    :ivar paths: number of rebooted hosts by path, C(kexec) or C(firmware).
+    :ivar paths: number of rebooted hosts by path, C(kexec), C(firmware) or C(unknown).
     :ivar slowest: name of the host with the longest outage.
     :ivar saved: None if there is no baseline.
     :ivar wall_ms: time from the first record to the last, times without a controller included.

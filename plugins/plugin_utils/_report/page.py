@@ -93,7 +93,10 @@ def _tiles(figures: Figures) -> list[Tile]:
         )
     ]
     by_kexec, rebooted = figures.paths.get("kexec", 0), sum(figures.paths.values())
-    tiles.append(Tile("Path", "%d via kexec" % by_kexec, "%d through firmware" % (rebooted - by_kexec)))
+    by_firmware = figures.paths.get("firmware", 0)
+    unknown = rebooted - by_kexec - by_firmware
+    detail = "%d through firmware" % by_firmware + (", %d by an unknown path" % unknown if unknown else "")
+    tiles.append(Tile("Path", "%d via kexec" % by_kexec, detail))
     if figures.outage:
         tiles.append(
             Tile(

@@ -61,7 +61,7 @@ class UnitDuration:
 class RebootTimeline:
     """Phases of one reboot, from the old system into the new one.
 
-    :ivar path: C(kexec) or C(firmware).
+    :ivar path: C(kexec), C(firmware) or C(unknown).
     :ivar start: zero of :attr:`PhaseSpan.start_ms`, UTC.
     :ivar stop: slowest units of the old system to stop.
     :ivar started: slowest units of the new system to start.

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from ..interface import LOADER_EXTLINUX, LOADER_GRUB, LOADER_KEXEC, Architecture
 from .bzimage import read_bzimage
-from .fast import DECOMPRESSOR_ARGS, FastBzImages
+from .decompressor import decompressor_args
+from .fast import FastBzImages
 from .processor import read_processor
 from .tsc import TSC
 
@@ -36,7 +37,7 @@ X86_64 = Architecture(
     # So does bzImage64_load in arch/x86/kernel/kexec-bzimage64.c, which also keeps room for the elfcorehdr= of a crash kernel
     # (MAX_ELFCOREHDR_STR_LEN).
     file_load_reserve_bytes=1 + 30,
-    decompressor_args=DECOMPRESSOR_ARGS,
+    decompressor_args=decompressor_args,
     # CMA aligns to 1 MiB; the decompressor moves itself up to a multiple of 2 MiB, and so into the initrd.
     overruns_in_cma=True,
     loader_names=_LOADER_NAMES,

@@ -29,6 +29,7 @@ OFFSET_VERSION = 0x206
 OFFSET_KERNEL_VERSION = 0x20E
 OFFSET_KERNEL_ALIGNMENT = 0x230
 OFFSET_RELOCATABLE_KERNEL = 0x234
+OFFSET_MIN_ALIGNMENT = 0x235
 OFFSET_XLOADFLAGS = 0x236
 OFFSET_CMDLINE_SIZE = 0x238
 OFFSET_PAYLOAD_OFFSET = 0x248
@@ -50,6 +51,11 @@ XLF_5LEVEL_ENABLED = 1 << 6
 
 _ELF_MAGIC = b"\x7fELF"
 _ARM64_MAGIC = b"ARM\x64"
+# Offsets in the optional header of a PE32+ file: number of data directories, and the one with the signatures (the fifth).
+_PE32_PLUS = 0x20B
+_OFFSET_DIRECTORIES = 108
+_OFFSET_SIGNATURES = 112 + 4 * 8
+_COFF_BYTES = 20
 _PE_MACHINES = {0x014C: "i386", 0x01C0: "arm", 0x5064: "riscv64", 0x6264: "loongarch64", 0xAA64: "aarch64"}
 
 
@@ -60,7 +66,7 @@ class BzImage(KernelFile):
     :ivar protocol: boot protocol version, C(0x020f) for 2.15.
     :ivar setup_bytes: size of the real-mode part, boot sector included.
     :ivar pref_address: preferred physical load address.
-    :ivar alignment: physical alignment it needs; 0 if it can't be relocated.
+    :ivar alignment: physical alignment it needs, which may be less than it prefers; 0 if it can't be relocated.
     :ivar five_level_paging: whether it can be entered with five-level page tables active.
     """
 
@@ -83,20 +89,30 @@ def _u64(head: bytes, offset: int) -> int:
     return int(struct.unpack_from("<Q", head, offset)[0])
 
 
-def _pe_machine(head: bytes) -> Optional[int]:
-    """Machine field of an EFI stub kernel's PE header; None without one."""
+def _pe_header(head: bytes) -> Optional[int]:
+    """Offset of an EFI stub kernel's PE header, behind its magic; None without one."""
     if head[:2] != b"MZ" or len(head) < 0x40:
         return None
     offset = _u32(head, 0x3C)
     if offset + 6 > len(head) or head[offset : offset + 4] != b"PE\0\0":
         return None
-    return _u16(head, offset + 4)
+    return offset + 4
+
+
+def _is_signed(head: bytes) -> bool:
+    """Whether a kernel has a signature, as C(pefile_parse_binary) finds it (crypto/asymmetric_keys/verify_pefile.c)."""
+    coff = _pe_header(head)
+    optional = coff + _COFF_BYTES if coff is not None else len(head)
+    if optional + _OFFSET_SIGNATURES + 8 > len(head) or _u16(head, optional) != _PE32_PLUS:
+        return False
+    return _u32(head, optional + _OFFSET_DIRECTORIES) > 4 and _u32(head, optional + _OFFSET_SIGNATURES + 4) > 0
 
 
 def _check_kind(head: bytes, name: str) -> None:
     if head[:4] == _ELF_MAGIC:
         raise ImageError("KERNEL_INVALID", "%s is an ELF file, not a bzImage" % name)
-    machine = _pe_machine(head)
+    coff = _pe_header(head)
+    machine = _u16(head, coff) if coff is not None else None
     if machine in _PE_MACHINES or head[0x38:0x3C] == _ARM64_MAGIC:
         built_for = _PE_MACHINES.get(machine or 0xAA64, "another architecture")
         raise ImageError("WRONG_ARCH", "%s is a kernel for %s" % (name, built_for))
@@ -133,6 +149,7 @@ def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzIma
         release=_release(head),
         file_bytes=file_bytes,
         image_bytes=image_bytes,
+        signed=_is_signed(head),
         memory_bytes=_u32(head, OFFSET_INIT_SIZE),
         cmdline_max_bytes=_u32(head, OFFSET_CMDLINE_SIZE),
         payload_begin=setup_bytes + _u32(head, OFFSET_PAYLOAD_OFFSET),
@@ -140,9 +157,17 @@ def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzIma
         protocol=protocol,
         setup_bytes=setup_bytes,
         pref_address=_u64(head, OFFSET_PREF_ADDRESS),
-        alignment=_u32(head, OFFSET_KERNEL_ALIGNMENT) if head[OFFSET_RELOCATABLE_KERNEL] else 0,
+        alignment=_alignment(head) if head[OFFSET_RELOCATABLE_KERNEL] else 0,
         five_level_paging=bool(_u16(head, OFFSET_XLOADFLAGS) & XLF_5LEVEL_ENABLED),
     )
+
+
+def _alignment(head: bytes) -> int:
+    """Alignment a relocatable kernel needs: C(kernel_alignment) is CONFIG_PHYSICAL_ALIGN, which it prefers (Fedora: 16 MiB), and
+    C(min_alignment) the power of two that suffices (x86_64: 2 MiB); 0 if it names none.
+    """
+    exponent = head[OFFSET_MIN_ALIGNMENT]
+    return 1 << exponent if exponent else _u32(head, OFFSET_KERNEL_ALIGNMENT)
 
 
 def _release(head: bytes) -> str:

@@ -13,6 +13,7 @@ import struct
 from dataclasses import replace
 from typing import BinaryIO, Callable, Optional, Sequence
 
+from ..._cmdline import printable
 from ..._image.elf import Content, Vmlinux, parse_vmlinux
 from ..._image.errors import ImageError
 from ..._reasons import Reason, reason
@@ -20,6 +21,7 @@ from ..interface import Checksummer, Cpu, FastFormat, FastLayout, StubStamps
 from .bzimage import (
     OFFSET_HANDOVER_OFFSET,
     OFFSET_INIT_SIZE,
+    OFFSET_KERNEL_ALIGNMENT,
     OFFSET_PAYLOAD_LENGTH,
     OFFSET_PAYLOAD_OFFSET,
     OFFSET_PREF_ADDRESS,
@@ -29,25 +31,20 @@ from .bzimage import (
     XLF_EFI_HANDOVER_64,
     BzImage,
 )
+from .decompressor import MEM_ENCRYPT_ON, NO_FIVE_LEVEL_PAGING
 from .relocation import draw_move, parse_relocations, relocate, relocations_of
 from .stub import ENTRY_OFFSET, StubChecksummer, StubConfig, assemble
 from .stub_code import CODE
 from .stub_stamps import BOOT_PARAMS, parse_boot_params
 
-#: KERNEL_OFFSET of the stub.
+#: KERNEL_OFFSET and KERNEL_ALIGNMENT of the stub.
 HEAD_BYTES = 2 << 20
 _PAGE_BYTES = 4096
 _PARAGRAPH_BYTES = 16
 
-
 # e_machine of the ELF specification.
 _EM_X86_64 = 62
 _NAME = "x86_64"
-
-_MEM_ENCRYPT_ON = "mem_encrypt=on"
-_NO_FIVE_LEVEL_PAGING = "no5lvl"
-#: Arguments that only the kernel's own decompressor acts on, so a fast image can't honour them.
-DECOMPRESSOR_ARGS = (_MEM_ENCRYPT_ON, _NO_FIVE_LEVEL_PAGING)
 
 
 def stub_offset(layout: FastLayout) -> int:
@@ -69,15 +66,16 @@ def _pages(size_bytes: int) -> int:
 def layout_of(header: BzImage, vmlinux: Vmlinux) -> FastLayout:
     """Work out the layout of a kernel's fast image.
 
-    :raises ImageError: C(KERNEL_INVALID): the kernel can't be moved in memory; C(PAYLOAD_INVALID): it contradicts the header.
+    :raises ImageError: C(PAYLOAD_INVALID): it contradicts the header, or would not run where the stub puts it.
     """
     if vmlinux.memory_bytes > header.memory_bytes:
         raise ImageError(
             "PAYLOAD_INVALID",
             "the unpacked kernel takes %d bytes of memory, its header says %d" % (vmlinux.memory_bytes, header.memory_bytes),
         )
-    if not header.alignment or HEAD_BYTES % header.alignment:
-        raise ImageError("KERNEL_INVALID", "the kernel asks for an alignment of %#x, not 2 MiB" % header.alignment)
+    # __startup_64() in arch/x86/kernel/head64.c loops forever if it was moved by anything but a multiple of 2 MiB.
+    if vmlinux.virtual % HEAD_BYTES:
+        raise ImageError("PAYLOAD_INVALID", "the unpacked kernel is linked for %#x, no multiple of 2 MiB" % vmlinux.virtual)
     return FastLayout(header.setup_bytes, _pages(vmlinux.flat_bytes), vmlinux.entry, vmlinux.virtual, vmlinux.memory_bytes)
 
 
@@ -87,6 +85,8 @@ def make_setup(image: Content, header: BzImage, layout: FastLayout) -> bytes:
     protected_mode_bytes = file_bytes(layout) - layout.setup_bytes
     struct.pack_into("<I", made, OFFSET_SYSSIZE, protected_mode_bytes // _PARAGRAPH_BYTES)
     struct.pack_into("<I", made, OFFSET_INIT_SIZE, HEAD_BYTES + _pages(max(layout.memory_bytes, layout.kernel_bytes)))
+    # CONFIG_PHYSICAL_ALIGN may ask for more, which would only narrow the loader's choice.
+    struct.pack_into("<I", made, OFFSET_KERNEL_ALIGNMENT, HEAD_BYTES)
     struct.pack_into("<Q", made, OFFSET_PREF_ADDRESS, max(header.pref_address - HEAD_BYTES, HEAD_BYTES))
     struct.pack_into("<I", made, OFFSET_PAYLOAD_OFFSET, 0)
     struct.pack_into("<I", made, OFFSET_PAYLOAD_LENGTH, 0)
@@ -109,10 +109,25 @@ class FastBzImages(FastFormat[BzImage]):
     stub_sha256 = hashlib.sha256(CODE).hexdigest()
     stamps_path = BOOT_PARAMS
 
+    def kernel_obstacle(self, kernel: BzImage) -> Optional[Reason]:
+        if not kernel.alignment:
+            return reason("FAST_IMAGE_UNSUPPORTED", "the kernel runs at a single address only (no CONFIG_RELOCATABLE)")
+        if HEAD_BYTES % kernel.alignment:
+            message = "the kernel needs an alignment of %#x; a fast image gives it 2 MiB"
+            return reason("FAST_IMAGE_UNSUPPORTED", message % kernel.alignment)
+        return None
+
     def obstacle(self, kernel: BzImage, cpu: Cpu, decompressor_args: Sequence[str]) -> Optional[Reason]:
-        if _MEM_ENCRYPT_ON in decompressor_args:
-            return reason("CONFIDENTIAL_GUEST", "only the kernel's own decompressor honours %s" % _MEM_ENCRYPT_ON)
-        if cpu.five_level_paging and (not kernel.five_level_paging or _NO_FIVE_LEVEL_PAGING in decompressor_args):
+        found = self.kernel_obstacle(kernel)
+        if found is not None:
+            return found
+        if MEM_ENCRYPT_ON in decompressor_args:
+            return reason("CONFIDENTIAL_GUEST", "only the kernel's own decompressor honours %s" % MEM_ENCRYPT_ON)
+        confining = [arg for arg in decompressor_args if arg not in (MEM_ENCRYPT_ON, NO_FIVE_LEVEL_PAGING)]
+        if confining:
+            message = "only the kernel's own decompressor heeds %s when it chooses where the kernel goes"
+            return reason("FAST_IMAGE_UNSUPPORTED", message % printable(" ".join(confining)))
+        if cpu.five_level_paging and (not kernel.five_level_paging or NO_FIVE_LEVEL_PAGING in decompressor_args):
             return reason(
                 "KERNEL_INVALID",
                 "the host may run with five-level page tables, which only this kernel's own decompressor can end",
@@ -124,8 +139,9 @@ class FastBzImages(FastFormat[BzImage]):
 
     def parse(self, content: Content) -> Vmlinux:
         vmlinux = parse_unpacked(content)
-        # Parsed now, so that damage is found at build time.
-        relocations_of(content, vmlinux)
+        # Kernels without CONFIG_RANDOMIZE_BASE have none. Others are parsed now, so that damage is found at build time.
+        if vmlinux.end < len(content):
+            relocations_of(content, vmlinux)
         return vmlinux
 
     def write(self, out: BinaryIO, image: Content, kernel: BzImage, content: Content, vmlinux: Vmlinux) -> FastLayout:

@@ -21,7 +21,8 @@ from ..._image.errors import ImageError
 # Start of the kernel's text mapping (Documentation/arch/x86/x86_64/mm.rst).
 _MAP_BASE = 0xFFFFFFFF80000000
 _MAP_BYTES = 1 << 30
-# CONFIG_PHYSICAL_ALIGN of all distributions: the granularity of KASLR.
+# A kernel's virtual address has to be a multiple of this (MIN_KERNEL_ALIGN), whatever CONFIG_PHYSICAL_ALIGN is. Its decompressor
+# draws multiples of the latter, which gives less to choose from where that is 16 MiB, as at Fedora.
 MOVE_ALIGNMENT = 2 << 20
 
 _LOW_HALF = 0xFFFFFFFF

@@ -36,6 +36,9 @@ class Host:
             return CommandResult(0, "kexec-tools 2.0.29\n", "")
         if argv[0] in ("systemctl", "systemd-detect-virt"):
             return CommandResult(1, "", "")
+        if argv[0] == "sh":
+            # Read what GRUB is set to; nothing reserves memory.
+            return CommandResult(0, "", "")
         self.commands.append([Path(argv[0]).name, *argv[1:]])
         if "-l" in argv or "-u" in argv:
             Path(self.files.path("/sys/kernel/kexec_loaded")).write_text("1\n" if "-l" in argv else "0\n")
@@ -64,8 +67,8 @@ def host(host_tree: HostTree, monkeypatch: pytest.MonkeyPatch) -> Host:
 
 def test_status(host: Host) -> None:
     lines = host("status").splitlines()
-    assert lines[0] == "booted   %s via firmware" % RELEASE
-    assert lines[1] == "default  unknown: found no bootloader that could have started this host"
+    assert lines[0] == "booted   %s through firmware" % RELEASE
+    assert lines[1] == "default  Debian GNU/Linux, /boot/vmlinuz-%s (/boot/grub/grub.cfg:1)" % RELEASE
     assert lines[2] == "staged   nothing"
     assert lines[3].startswith("verdict  kexec: bzImage via kexec_file_load, integrity sha256, about ")
     assert lines[4].startswith("         FAST_IMAGE_MISSING: ")

@@ -103,7 +103,9 @@ class Host:
             self.release, self.bootloader_type, self.panic = "2", 0xD0, ("10", "1")
             self.token_on_line = self.staged["token"]
         elif self.boots == "somebody's kexec" or (self.boots == "foreign" and self.verb == "kexec"):
-            self.release, self.bootloader_type = "3", 0xD0
+            self.release, self.bootloader_type, self.token_on_line = "3", 0xD0, "cd" * 8
+        elif self.boots == "linuxboot":
+            self.bootloader_type = 0xD0
         self.staged = None
 
     @property

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.debian_grub import DebianGrub
+from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.mkconfig_grub import DebianGrub
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult, run_command
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 
@@ -33,7 +33,9 @@ for drop_in in "$root"/etc/default/grub.d/*.cfg; do
 done
 entry() {
     printf "menuentry '%s' --class os \$menuentry_id_option '%s' {\n" "$1" "$2"
-    printf "\tlinux\t/boot/vmlinuz-%s root=/dev/vda1 ro %s\n}\n" "$3" "$4"
+    printf "\tlinux\t/boot/vmlinuz-%s root=/dev/vda1 ro %s\n" "$3" "$4"
+    if [ -e "$root/boot/initrd.img-$3" ]; then printf "\tinitrd\t/boot/initrd.img-%s\n" "$3"; fi
+    printf "}\n"
 }
 {
     printf 'if [ -s $prefix/grubenv ]; then\n  load_env\nfi\nmenuentry_id_option="--id"\n'

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.debian_grub import DebianGrub
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.detection import detect, detect_name
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.errors import BootloaderError
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.grubby import Grubby
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.kernel_install import KernelInstall
+from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.mkconfig_grub import (
+    DebianGrub,
+    Grub2,
+    MkconfigGrub,
+    UpstreamGrub,
+)
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.efi_variables import LOADER, read_efi_string, read_efi_variable
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
@@ -29,6 +34,7 @@ GRUBBY_BLS = {"/boot/loader/entries/a.conf": "", "/usr/sbin/grubby": ""}
 SYSTEMD_BOOT = {"/usr/bin/bootctl": "", "/boot/efi/EFI/systemd/systemd-bootx64.efi": ""}
 GRUB_MKCONFIG = {"/boot/grub/grub.cfg": "", "/usr/bin/grub-mkconfig": ""}
 GRUB2_MKCONFIG = {"/boot/grub2/grub.cfg": "", "/usr/sbin/grub2-mkconfig": ""}
+GRUB2_BLS = {"/etc/sysconfig/bootloader": 'SECURE_BOOT="yes"\nLOADER_TYPE="grub2-bls"\n'}
 REFIND = {"/boot/efi/EFI/refind/refind_x64.efi": ""}
 EXTLINUX = {"/boot/extlinux/extlinux.conf": ""}
 EFI = {"/sys/firmware/efi/fw_platform_size": "64\n"}
@@ -75,6 +81,10 @@ def host_of(root: Path, trees: list[dict[str, str]], info: str | None = None) ->
         ([BY_GRUB, GRUB_MKCONFIG], None, "GRUB (grub-mkconfig)"),
         ([BY_GRUB, GRUB2_MKCONFIG], None, "GRUB (grub2-mkconfig)"),
         ([BY_GRUB, GRUBBY, GRUB2_MKCONFIG], None, Grubby.NAME),
+        ([BY_GRUB, GRUB2_MKCONFIG, {"/etc/sysconfig/bootloader": 'LOADER_TYPE="grub2-efi"\n'}], None, "GRUB (grub2-mkconfig)"),
+        # Its grub.cfg may be left over from before.
+        ([BY_GRUB, GRUB2_MKCONFIG, GRUB2_BLS], None, "GRUB (grub2-bls)"),
+        ([BY_EFI_STUB, GRUB2_BLS], "GRUB 2.14", "GRUB (grub2-bls)"),
         # Left over from a boot by UEFI.
         ([BY_KEXEC, DEBIAN_GRUB, REFIND], None, DebianGrub.NAME),
         ([BY_KEXEC, EFI, REFIND], None, "rEFInd"),
@@ -114,7 +124,7 @@ def test_the_one_in_use(tmp_path: Path, trees: list[dict[str, str]], info: str |
         ([], None, "BOOTLOADER_UNKNOWN", ["no bootloader"]),
         ([BY_GRUB, SYSTEMD_BOOT], None, "BOOTLOADER_UNKNOWN", ["no bootloader"]),
         ([BY_EFI_STUB, SYSTEMD_BOOT], "rEFInd 0.14.2", "BOOTLOADER_UNSUPPORTED", ["rEFInd"]),
-        ([BY_GRUB, GRUB_MKCONFIG], None, "BOOTLOADER_UNSUPPORTED", ["GRUB (grub-mkconfig)"]),
+        ([BY_GRUB, GRUB2_MKCONFIG, GRUB2_BLS], None, "BOOTLOADER_UNSUPPORTED", ["GRUB (grub2-bls)"]),
         ([BY_KEXEC, EFI, DEBIAN_GRUB, REFIND], None, "BOOTLOADER_AMBIGUOUS", [DebianGrub.NAME, "rEFInd (/boot/efi/EFI/refind)"]),
         # Its configuration without its tool is what is left of it.
         ([BY_GRUB, {"/boot/grub/grub.cfg": ""}], None, "BOOTLOADER_UNKNOWN", ["no bootloader"]),
@@ -166,9 +176,12 @@ def test_a_kernel_that_grub_started_is_of_grub(tmp_path: Path) -> None:
     assert detect_name(host) == DebianGrub.NAME
 
 
-def test_a_bootloader_to_work_with(tmp_path: Path) -> None:
-    host = host_of(tmp_path, [BY_GRUB, DEBIAN_GRUB])
-    assert isinstance(detect(host, lambda argv, timeout_s: CommandResult(127, "", "")), DebianGrub)
+@pytest.mark.parametrize(
+    ("tree", "bootloader"), [(DEBIAN_GRUB, DebianGrub), (GRUB_MKCONFIG, UpstreamGrub), (GRUB2_MKCONFIG, Grub2)]
+)
+def test_a_bootloader_to_work_with(tmp_path: Path, tree: dict[str, str], bootloader: type[MkconfigGrub]) -> None:
+    host = host_of(tmp_path, [BY_GRUB, tree])
+    assert detect(host, lambda argv, timeout_s: CommandResult(127, "", "")).NAME == bootloader.NAME
 
 
 def test_efi_variables(tmp_path: Path) -> None:

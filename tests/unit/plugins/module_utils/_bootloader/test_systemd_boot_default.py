@@ -238,7 +238,7 @@ def test_a_unified_image(host: Host) -> None:
     host.add_image("debian-6.12+3.efi", make_unified(" root=/dev/vda1\nro \0", OSREL + "IMAGE_ID=appliance\nIMAGE_VERSION=7\n"))
     path = "/boot/efi/EFI/Linux/debian-6.12+3.efi"
     assert host.default() == DefaultEntry(
-        path, (), "root=/dev/vda1 ro", "Debian GNU/Linux 13 (trixie)", "systemd-boot", path, unified=True
+        path, (path,), "root=/dev/vda1 ro", "Debian GNU/Linux 13 (trixie)", "systemd-boot", path, unified=True
     )
 
 
@@ -279,6 +279,14 @@ def test_what_the_stub_adds(host: Host, path: str) -> None:
     host.add_image("a+3.efi", make_unified())
     host.add({path: ""})
     assert path in host.read().unknown
+
+
+def test_what_the_firmware_adds(host: Host) -> None:
+    host.add_image("a.efi", make_unified())
+    write_tree(host.root, {"/sys/firmware/dmi/entries/11-0/raw": "\x0b\x05vendor\0"})
+    assert host.default().unified
+    write_tree(host.root, {"/sys/firmware/dmi/entries/11-1/raw": "\x0b\x05io.systemd.stub.kernel-cmdline-extra=quiet\0"})
+    assert "SMBIOS" in host.read().unknown
 
 
 def test_another_profile(host: Host) -> None:

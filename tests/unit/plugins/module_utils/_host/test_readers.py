@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 from random import Random
 
@@ -24,6 +25,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.installed import
 from ansible_collections.fleet.kexec.plugins.module_utils._host.kernel import parse_lockdown
 from ansible_collections.fleet.kexec.plugins.module_utils._host.memory import parse_meminfo
 
+from ....bzimages import make_bzimage
 from ....conftest import BOOT_ID, RELEASE, HostTree
 
 
@@ -114,6 +116,20 @@ def test_versions_sort_as_package_managers_sort_them() -> None:
         ("5.14.0-503.el9.x86_64+rt-debug", ("5.14.0-503.el9.x86_64", "rt-debug")),
         ("6.13.0-rc2-custom", ("6.13.0-rc2", "custom")),
         ("6.13.0", ("6.13.0", "")),
+        ("6.8.0-1010-aws", ("6.8.0-1010", "aws")),
+        ("6.4.0-150600.21-default", ("6.4.0-150600.21", "default")),
+        ("6.1.0-28-rt-amd64", ("6.1.0-28", "rt-amd64")),
+        ("6.6.58-x64v3-xanmod1", ("6.6.58-1", "x64v3-xanmod")),
+        ("6.6.58-fleet.6", ("6.6.58-6", "fleet")),
+        ("6.6.58-gentoo", ("6.6.58", "gentoo")),
+        ("6.6.58-gentoo-r1", ("6.6.58-1", "gentoo")),
+        ("6.12.1-arch1-1", ("6.12.1-1-1", "arch")),
+        ("6.6.58-00012-g1a2b3c4d5e6f-dirty", ("6.6.58-00012", "")),
+        ("4.18.0-553.rt7.342.el8.x86_64", ("4.18.0-553.rt7.342.el8.x86_64", "rt")),
+        ("5.15.0-301.163.5.2.el8uek.x86_64", ("5.15.0-301.163.5.2.el8uek.x86_64", "uek")),
+        ("6.9.1-1.el8.elrepo.x86_64", ("6.9.1-1.el8.elrepo.x86_64", "elrepo")),
+        ("6.1.112-122.189.amzn2023.x86_64", ("6.1.112-122.189.amzn2023.x86_64", "amzn6.1")),
+        ("6.11.4-301.fc41.x86_64", ("6.11.4-301.fc41.x86_64", "")),
     ],
 )
 def test_releases_split_into_version_and_flavour(release: str, parts: tuple[str, str]) -> None:
@@ -141,6 +157,25 @@ def test_installed_kernels_with_their_initrds(tmp_path: Path) -> None:
     assert [kernel.size_bytes for kernel in kernels] == [3, 7]
 
 
+def test_the_release_is_in_the_header_and_copies_are_not_listed(host_tree: HostTree) -> None:
+    files = host_tree({})
+    boot = Path(files.path("/boot"))
+    for suffix in (".orig", ".rpmsave", ".rpmnew", ".dpkg-bak", ".old", "~", ".mine", "-before-the-update"):
+        (boot / ("vmlinuz-" + RELEASE + suffix)).write_bytes(make_bzimage(release=RELEASE))
+    # Whatever it is called: as on Arch, and one that was renamed.
+    (boot / "vmlinuz-linux").write_bytes(make_bzimage(release="6.12.1-arch1-1"))
+    (boot / "initramfs-linux.img").write_text("070701")
+    (boot / "vmlinuz-99").write_bytes(make_bzimage(release="6.1.0-9-amd64"))
+    (boot / "vmlinuz-5.10.0-damaged").write_bytes(b"MZ")
+    found = {(each.release, each.kernel, each.initrd) for each in list_installed(files)}
+    assert found == {
+        (RELEASE, "/boot/vmlinuz-" + RELEASE, "/boot/initrd.img-" + RELEASE),
+        ("6.12.1-arch1-1", "/boot/vmlinuz-linux", "/boot/initramfs-linux.img"),
+        ("6.1.0-9-amd64", "/boot/vmlinuz-99", None),
+        ("5.10.0-damaged", "/boot/vmlinuz-5.10.0-damaged", None),
+    }
+
+
 def kernel(release: str) -> InstalledKernel:
     return InstalledKernel(release, "/boot/vmlinuz-" + release, None, 1, None)
 
@@ -153,6 +188,25 @@ def kernel(release: str) -> InstalledKernel:
         (["6.8.0-45-generic", "6.8.0-1010-aws"], "6.8.0-44-generic", "6.8.0-45-generic"),
         (["5.14.0-503.el9.x86_64", "5.14.0-503.el9.x86_64+debug"], "5.14.0-427.el9.x86_64", "5.14.0-503.el9.x86_64"),
         (["6.12.9-amd64", "6.12.10-amd64"], "6.13.0-custom", "6.12.10-amd64"),
+        (["6.6.58-xanmod1", "6.6.58-xanmod2"], "6.6.58-xanmod1", "6.6.58-xanmod2"),
+        (["6.6.58-fleet.6", "6.6.58-fleet.10"], "6.6.58-fleet.6", "6.6.58-fleet.10"),
+        (["6.6.58-gentoo", "6.6.58-gentoo-r1"], "6.6.58-gentoo", "6.6.58-gentoo-r1"),
+        (["6.6.58-g1a2b3c4d5e6f", "6.6.59-g6f5e4d3c2b1a"], "6.6.58-g1a2b3c4d5e6f", "6.6.59-g6f5e4d3c2b1a"),
+        (["6.12.1-arch1-1", "6.12.1-arch2-1"], "6.12.1-arch1-1", "6.12.1-arch2-1"),
+        (["4.18.0-553.el8.x86_64", "4.18.0-553.rt7.342.el8.x86_64"], "4.18.0-552.el8.x86_64", "4.18.0-553.el8.x86_64"),
+        (
+            ["4.18.0-553.el8.x86_64", "4.18.0-553.rt7.342.el8.x86_64"],
+            "4.18.0-552.rt7.341.el8.x86_64",
+            "4.18.0-553.rt7.342.el8.x86_64",
+        ),
+        (["4.18.0-553.el8.x86_64", "5.15.0-301.163.5.2.el8uek.x86_64"], "4.18.0-552.el8.x86_64", "4.18.0-553.el8.x86_64"),
+        (["4.18.0-553.el8.x86_64", "6.9.1-1.el8.elrepo.x86_64"], "4.18.0-553.el8.x86_64", "4.18.0-553.el8.x86_64"),
+        (
+            ["6.1.112-122.189.amzn2023.x86_64", "6.1.115-126.197.amzn2023.x86_64", "6.12.20-23.97.amzn2023.x86_64"],
+            "6.1.112-122.189.amzn2023.x86_64",
+            "6.1.115-126.197.amzn2023.x86_64",
+        ),
+        (["6.11.4-301.fc41.x86_64", "6.12.5-200.fc42.x86_64"], "6.11.4-301.fc41.x86_64", "6.12.5-200.fc42.x86_64"),
         (["6.12.9+deb13-amd64", "6.12.10+deb13-amd64"], "6.1.0-28-amd64", "6.12.10+deb13-amd64"),
     ],
 )
@@ -178,3 +232,18 @@ def test_atomic_write_keeps_mode_and_leaves_nothing_behind(tmp_path: Path) -> No
     with pytest.raises(OSError, match="directory"):
         write_atomically(str(tmp_path / "directory"), b"three")
     assert sorted(os.listdir(tmp_path)) == ["directory", "file"]
+
+
+def test_atomic_write_keeps_the_access_control_list(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    entries = [(0x01, 6, -1), (0x02, 4, 1000), (0x04, 4, -1), (0x10, 4, -1), (0x20, 0, -1)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", acl)
+    except OSError:
+        pytest.skip("this file system has no access control lists")
+    mode = path.stat().st_mode
+    write_atomically(str(path), b"two")
+    assert os.getxattr(path, "system.posix_acl_access") == acl
+    assert path.stat().st_mode == mode

@@ -23,25 +23,31 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import read_throughput
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, payload_format, read_candidate
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.file_part import FilePart
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import COMMAND_PATH, HOOK_PATHS
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, UNCOMPRESSED, ImageStore
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, WantedInstallation
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import (
+    ALL,
+    Installation,
+    Installed,
+    WantedInstallation,
+)
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.lock import exclusive
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy, read_policy
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences, read_preferences
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import StagingRequest
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
     Stager,
-    StagingRequest,
     current_record,
     plan,
     stage_planned,
 )
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE, STATE_DIRECTORY
 
-from ....bzimages import make_content, make_kernel, make_payload
+from ....bzimages import make_content, make_elf, make_kernel, make_payload
 from ....conftest import RELEASE, HostTree
-from ....initrds import make_cpio
+from ....initrds import make_bootconfig, make_cpio
 from ....outcomes import code_of
 
 KERNEL = "/boot/vmlinuz-" + RELEASE
@@ -78,11 +84,16 @@ class Host:
 
     @property
     def candidate(self) -> Candidate:
-        return read_candidate(self.files, X86_64, KERNEL, INITRD, "")
+        return read_candidate(self.files, X86_64, FilePart(KERNEL), [FilePart(INITRD)], "")
 
     def facts(self) -> HostFacts:
         facts = gather(self.files, self.run)
         return replace(facts, kernel=replace(facts.kernel, machine="x86_64"))
+
+    def add_to_line(self, arguments: str) -> None:
+        """Add arguments to the bootloader's entry."""
+        grub_cfg = Path(self.files.path("/boot/grub/grub.cfg"))
+        grub_cfg.write_text(grub_cfg.read_text().replace(" ro ", " ro %s " % arguments))
 
     def build(self, initrd_mode: str = KEEP) -> None:
         self.store.build(self.candidate, initrd_mode)
@@ -123,7 +134,7 @@ def test_building(host: Host) -> None:
 def test_an_architecture_without_fast_images(host: Host) -> None:
     host.build()
     without = replace(X86_64, fast=None)
-    candidate = read_candidate(host.files, without, KERNEL, INITRD, "")
+    candidate = read_candidate(host.files, without, FilePart(KERNEL), [FilePart(INITRD)], "")
     assert candidate.fast is None
     assert candidate.fast_obstacle is not None and candidate.fast_obstacle.code == "FAST_IMAGE_MISSING"
     assert code_of(host.store.check, candidate, KEEP, 1 << 40) == "ARCH_UNSUPPORTED"
@@ -235,11 +246,13 @@ def test_the_address_is_drawn_anew_at_every_staging(host: Host) -> None:
     assert kernel_of(host.path("image").read_bytes()) not in images
 
 
-@pytest.mark.parametrize(("preferences", "cmdline"), [({"kaslr": False}, ""), ({}, "root=/dev/vda1 nokaslr")])
-def test_without_kaslr_the_kernel_stays_where_it_was_linked_for(host: Host, preferences: dict[str, object], cmdline: str) -> None:
+@pytest.mark.parametrize(("preferences", "forbidden"), [({"kaslr": False}, False), ({}, True)])
+def test_without_kaslr_the_kernel_stays_where_it_was_linked_for(
+    host: Host, preferences: dict[str, object], forbidden: bool
+) -> None:
     host.build()
-    if cmdline:
-        Path(host.files.path("/proc/cmdline")).write_text(cmdline)
+    if forbidden:
+        host.add_to_line("nokaslr")
     host.stage(image="fast", **preferences)
     assert config_of(host.loaded_image)[0] == 1
     assert kernel_of(host.loaded_image) == kernel_of(host.path("image").read_bytes())
@@ -336,7 +349,7 @@ def test_installing_is_idempotent_and_can_be_taken_back(host: Host) -> None:
     assert not install(host, PRESENT)
     assert install(host, replace(PRESENT, command=None))
     assert not host.files.exists(COMMAND_PATH)
-    absent = WantedInstallation(present=False)
+    absent = WantedInstallation(present=False, kernel=ALL)
     assert install(host, absent)
     assert not install(host, absent)
     os.unlink(host.files.path(CONFIG_FILE))
@@ -405,7 +418,7 @@ def test_what_a_killed_build_left_is_cleared_away(host: Host) -> None:
 def test_an_image_that_is_removed_is_unloaded_too(host: Host) -> None:
     install(host, PRESENT)
     host.stage(image="fast")
-    install(host, WantedInstallation(present=False))
+    install(host, WantedInstallation(present=False, kernel=ALL))
     assert host.files.read_int("/sys/kernel/kexec_loaded") == 0
     assert current_record(host.files) is None
 
@@ -429,7 +442,7 @@ def test_what_is_no_image_is_left_alone(host: Host) -> None:
     for name in ("last-stop", "notes"):
         assert host.store.remove(name) is False
     install(host, PRESENT)
-    install(host, WantedInstallation(present=False))
+    install(host, WantedInstallation(present=False, kernel=ALL))
     assert all((state / name).exists() for name in (*others, "empty"))
     assert os.listdir(state / "5.10.0-gone") == ["mine"]
     assert host.store.releases() == ()
@@ -457,5 +470,254 @@ def test_a_command_that_somebody_else_put_there_is_replaced(host: Host, monkeypa
 
 
 def test_a_release_that_is_not_installed(host: Host) -> None:
-    assert code_of(lambda: install(host, WantedInstallation(release="9.9"))) == "KERNEL_NOT_FOUND"
-    assert code_of(lambda: install(host, WantedInstallation(release="/boot/vmlinuz-" + RELEASE))) == "KERNEL_NOT_FOUND"
+    for kernel in ("9.9", "/boot/vmlinuz-" + RELEASE):
+        assert code_of(lambda kernel=kernel: install(host, WantedInstallation(kernel=kernel))) == "KERNEL_NOT_FOUND"
+        # Whatever need not be there, the request has to make sense.
+        wanted = WantedInstallation(kernel=kernel, required=False)
+        assert code_of(lambda wanted=wanted: install(host, wanted)) == "KERNEL_NOT_FOUND"
+
+
+# --- what can have no image ----------------------------------------------------------------
+
+
+def other_kernel(host: Host, release: str, kernel: bytes | None = None) -> None:
+    """Install another kernel beside the host's own, with that release in its header."""
+    if kernel is None:
+        kernel = make_kernel(make_payload("gzip", make_content()))
+    made = bytearray(kernel)
+    made[0x400 : 0x400 + len(BUILT_FOR)] = release.encode()
+    Path(host.files.path("/boot/vmlinuz-" + release)).write_bytes(made)
+    Path(host.files.path("/boot/initrd.img-" + release)).write_text("070701 not really")
+
+
+def result_of(host: Host, wanted: WantedInstallation) -> Installed:
+    installation = Installation(host.files, host.facts(), host.store, host.stager().unstage)
+    return installation.apply(installation.plan(wanted), wanted)
+
+
+PAYLOAD = make_payload("gzip", make_content())
+FIXED = make_kernel(PAYLOAD, relocatable=False)
+BZIP2 = make_kernel(b"BZh91AY&SY" + bytes(100) + struct.pack("<I", 1000))
+
+
+def test_a_kernel_that_cannot_be_moved_is_refused_before_it_is_unpacked(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.build()
+    Path(host.files.path(KERNEL)).write_bytes(FIXED)
+    monkeypatch.setattr(Unpacker, "unpack", lambda *arguments: pytest.fail("unpacked"))
+    before = host.tree()
+    assert code_of(host.store.check, host.candidate, KEEP, 1 << 40) == "FAST_IMAGE_UNSUPPORTED"
+    assert code_of(host.store.build, host.candidate, KEEP) == "FAST_IMAGE_UNSUPPORTED"
+    assert host.tree() == before
+    assert code_of(lambda: host.stage(image="fast")) == "FAST_IMAGE_UNSUPPORTED"
+    host.stage()
+    record = current_record(host.files)
+    assert record is not None
+    assert record.image.image == "bzimage"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "code"),
+    [
+        (FIXED, "FAST_IMAGE_UNSUPPORTED"),
+        (BZIP2, "PAYLOAD_FORMAT"),
+        (make_kernel(PAYLOAD, min_alignment=24), "FAST_IMAGE_UNSUPPORTED"),
+    ],
+)
+def test_a_host_that_can_have_no_image_gets_everything_else(host: Host, kernel: bytes, code: str) -> None:
+    Path(host.files.path(KERNEL)).write_bytes(kernel)
+    before = host.tree()
+    assert code_of(lambda: install(host, PRESENT)) == code
+    assert host.tree() == before
+    result = result_of(host, replace(PRESENT, required=False))
+    assert (result.images, result.main) == ((), None)
+    assert [(each.release, each.reason.code) for each in result.unbuilt] == [(BUILT_FOR, code)]
+    assert set(result.unbuilt[0].as_dict()) == {"release", "code", "message", "hint"}
+    assert host.files.read_text(COMMAND_PATH) == "the command"
+    assert read_preferences(host.files) == Preferences(image="fast")
+    assert not install(host, replace(PRESENT, required=False))
+
+
+def test_a_host_of_another_architecture_gets_everything_else(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Its kernel can't be read.
+    Path(host.files.path(KERNEL)).write_bytes(bytes(0x38) + b"ARM\x64" + bytes(4096))
+    facts = host.facts()
+    facts = replace(facts, kernel=replace(facts.kernel, machine="aarch64"))
+    monkeypatch.setattr(host, "facts", lambda: facts)
+    assert code_of(lambda: install(host, PRESENT)) == "ARCH_UNSUPPORTED"
+    for kernel in ("default", ALL):
+        result = result_of(host, replace(PRESENT, kernel=kernel, required=False))
+        assert {each.reason.code for each in result.unbuilt} == {"ARCH_UNSUPPORTED"}
+        assert "aarch64" in result.unbuilt[0].reason.message
+    assert host.files.read_text(COMMAND_PATH) == "the command"
+
+
+def test_a_full_disk_is_passed_over(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = os.statvfs_result((4096, 4096, 10, 10, 10, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
+    assert code_of(lambda: install(host, PRESENT)) == "NO_SPACE"
+    result = result_of(host, replace(PRESENT, required=False))
+    assert [each.reason.code for each in result.unbuilt] == ["NO_SPACE"]
+    assert not host.path(".").exists()
+
+
+def test_a_disk_that_fills_up_meanwhile_is_passed_over(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = replace(PRESENT, required=False)
+    installation = Installation(host.files, host.facts(), host.store, host.stager().unstage)
+    change = installation.plan(wanted)
+    full = os.statvfs_result((4096, 4096, 10, 10, 10, 0, 0, 0, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda path: full)
+    result = installation.apply(change, wanted)
+    assert (result.images, [each.reason.code for each in result.unbuilt]) == ((), ["NO_SPACE"])
+
+
+def test_damage_is_always_a_failure(host: Host) -> None:
+    wanted = replace(PRESENT, required=False)
+    Path(host.files.path(KERNEL)).write_bytes(make_kernel(make_payload("gzip", make_content()))[:-600])
+    assert code_of(lambda: install(host, wanted)) == "KERNEL_TRUNCATED"
+    Path(host.files.path(KERNEL)).write_bytes(make_kernel(make_payload("gzip", b"no kernel")))
+    assert code_of(lambda: install(host, wanted)) == "PAYLOAD_INVALID"
+
+
+# --- all kernels ---------------------------------------------------------------------------
+
+OLDER, NEWER = "6.11.0-test", "6.13.0-test"
+
+
+def test_the_default_entrys_kernel_is_the_default(host: Host) -> None:
+    other_kernel(host, OLDER)
+    result = result_of(host, PRESENT)
+    assert [image.release for image in result.images] == [BUILT_FOR]
+    assert result.main == result.images[0]
+
+
+def test_all_kernels(host: Host) -> None:
+    other_kernel(host, OLDER)
+    other_kernel(host, NEWER)
+    # The same kernel by another name.
+    Path(host.files.path("/boot/vmlinuz-copy")).write_bytes(Path(host.files.path("/boot/vmlinuz-" + NEWER)).read_bytes())
+    wanted = replace(PRESENT, kernel=ALL)
+    change = Installation(host.files, host.facts(), host.store, host.stager().unstage).plan(wanted)
+    assert change.before["fast_image"] == [None] * 3
+    assert sorted(image["release"] for image in change.after["fast_image"]) == [OLDER, BUILT_FOR, NEWER]
+    result = result_of(host, wanted)
+    assert sorted(image.release for image in result.images) == [OLDER, BUILT_FOR, NEWER]
+    assert result.main is not None
+    assert result.unbuilt == ()
+    assert sorted(host.store.releases()) == [OLDER, BUILT_FOR, NEWER]
+    assert not install(host, wanted)
+    # Those of installed kernels stay.
+    assert not install(host, PRESENT)
+    assert install(host, WantedInstallation(present=False, kernel=OLDER))
+    assert sorted(host.store.releases()) == [BUILT_FOR, NEWER]
+
+
+@pytest.mark.parametrize("kernel", [FIXED, BZIP2, b"not a kernel", make_kernel(make_payload("gzip", b"no kernel"))])
+def test_one_of_all_kernels_does_not_stop_the_others(host: Host, kernel: bytes) -> None:
+    if kernel == b"not a kernel":
+        Path(host.files.path("/boot/vmlinuz-" + NEWER)).write_bytes(kernel)
+        Path(host.files.path("/boot/initrd.img-" + NEWER)).write_text("070701 not really")
+    else:
+        other_kernel(host, NEWER, kernel)
+    result = result_of(host, replace(PRESENT, kernel=ALL))
+    assert BUILT_FOR in [image.release for image in result.images]
+    assert [each.release for each in result.unbuilt] == [NEWER]
+    assert host.files.read_text(COMMAND_PATH) == "the command"
+
+
+def test_all_kernels_fail(host: Host) -> None:
+    Path(host.files.path(KERNEL)).write_bytes(FIXED)
+    other_kernel(host, NEWER, BZIP2)
+    wanted = replace(PRESENT, kernel=ALL)
+    assert code_of(lambda: install(host, wanted)) in ("FAST_IMAGE_UNSUPPORTED", "PAYLOAD_FORMAT")
+    result = result_of(host, replace(wanted, required=False))
+    assert result.images == ()
+    assert sorted((each.release or "", each.reason.code) for each in result.unbuilt) == [
+        (BUILT_FOR, "FAST_IMAGE_UNSUPPORTED"),
+        (NEWER, "PAYLOAD_FORMAT"),
+    ]
+
+
+def test_the_default_entrys_kernel_is_reported_once(host: Host) -> None:
+    other_kernel(host, NEWER)
+    Path(host.files.path(KERNEL)).write_bytes(b"")
+    result = result_of(host, replace(PRESENT, kernel=ALL))
+    assert [image.release for image in result.images] == [NEWER]
+    assert [each.release for each in result.unbuilt] == [RELEASE]
+
+
+# --- kernels unlike Debian's ---------------------------------------------------------------
+
+
+def test_a_kernel_without_relocations_stays_where_it_was_linked_for(host: Host) -> None:
+    Path(host.files.path(KERNEL)).write_bytes(make_kernel(make_payload("gzip", make_elf())))
+    host.build()
+    assert host.store.is_current(host.candidate, KEEP)
+    assert host.path("relocations").read_bytes() == b""
+    host.stage(image="fast")
+    assert config_of(host.loaded_image)[0] == 1
+    assert kernel_of(host.loaded_image) == kernel_of(host.path("image").read_bytes())
+
+
+def test_a_kernel_that_prefers_16_mib(host: Host) -> None:
+    Path(host.files.path(KERNEL)).write_bytes(make_kernel(PAYLOAD, alignment=16 << 20))
+    install(host, PRESENT)
+    host.random = bytes([1]).__mul__
+    host.stage(image="fast")
+    assert config_of(host.loaded_image)[0] == 3
+    assert struct.unpack_from("<IBB", host.loaded_image, 0x230) == (2 << 20, 1, 21)
+
+
+@pytest.mark.parametrize("argument", ["mem=4G", "memmap=4G!12G", "movable_node", "hugepagesz=1G", "nokaslr mem=4G"])
+def test_a_line_that_restricts_where_the_kernel_may_be_leads_to_the_bzimage(host: Host, argument: str) -> None:
+    host.build()
+    host.add_to_line("hugepages=4 " + argument)
+    assert code_of(lambda: host.stage(image="fast")) == "FAST_IMAGE_UNSUPPORTED"
+    host.stage()
+    record = current_record(host.files)
+    assert record is not None
+    assert record.image.image == "bzimage"
+
+
+def test_an_uncompressed_initrd_keeps_its_boot_configuration(host: Host) -> None:
+    trailer = make_bootconfig(b"kernel { quiet }\n") + bytes(2)
+    Path(host.files.path(INITRD)).write_bytes(gzip.compress(make_cpio({"init": b""})) + trailer)
+    host.store.check(host.candidate, UNCOMPRESSED, 1 << 40)
+    host.build(UNCOMPRESSED)
+    assert host.path("initrd").read_bytes() == make_cpio({"init": b""}) + trailer
+    host.stage(image="fast")
+    assert "--initrd=%s/initrd" % directory_of(BUILT_FOR) in host.commands[-1]
+
+
+# --- directories that only look like images ------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["a b", "5.10\n", "5.10\n6.1", ".5.10", "-5.10", "5.10;reboot", "\u00e9"])
+def test_a_directory_whose_name_is_no_release_is_no_image(host: Host, name: str) -> None:
+    directory = Path(host.files.path(STATE_DIRECTORY)) / name
+    directory.mkdir(parents=True)
+    (directory / "image").write_bytes(b"")
+    (directory / "manifest.json").write_text("{}")
+    assert host.store.releases() == ()
+    assert host.store.remove(name) is False
+    install(host, WantedInstallation(present=False, kernel=ALL))
+    assert (directory / "image").exists()
+
+
+def test_a_link_is_no_image(host: Host, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "image").write_bytes(b"somebody's")
+    state = Path(host.files.path(STATE_DIRECTORY))
+    state.mkdir(parents=True)
+    (state / "5.10.0-linked").symlink_to(elsewhere)
+    (state / "5.10.0-dangling").symlink_to(tmp_path / "nowhere")
+    (state / "5.10.0-file").write_bytes(b"")
+    # Links within an image's directory are removed, not followed.
+    (state / "5.10.0-gone").mkdir()
+    (state / "5.10.0-gone" / "image").symlink_to(elsewhere / "image")
+    (state / "5.10.0-nested" / "image").mkdir(parents=True)
+    assert host.store.releases() == ("5.10.0-gone",)
+    install(host, PRESENT)
+    install(host, WantedInstallation(present=False, kernel=ALL))
+    assert (elsewhere / "image").read_bytes() == b"somebody's"
+    assert sorted(os.listdir(state)) == ["5.10.0-dangling", "5.10.0-file", "5.10.0-linked", "5.10.0-nested"]

@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import DEFAULTS, RISK_CODES, Policy, judge, read_policy
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import HOST_CODES
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import HOST_CODES
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 

@@ -64,7 +64,7 @@ class Scene:
                 "/sys/kernel/kexec_crash_loaded": "0\n",
             }
         )
-        (root / ("boot/initrd.img-" + RELEASE)).write_bytes(bytes(INITRD_BYTES))
+        (root / ("boot/initrd.img-" + RELEASE)).write_bytes(b"070701".ljust(INITRD_BYTES, b"\0"))
         self.host.update_grub()
 
     def write(self, files: dict[str, str]) -> None:

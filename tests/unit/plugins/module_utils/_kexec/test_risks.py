@@ -105,8 +105,8 @@ def test_every_code_can_be_found() -> None:
         console=replace(CONSOLE, cost_ms=5000),
     )
     found = codes(everything, 51)
-    # Those of reservations are found where reservations are.
-    elsewhere = ["RESERVATION_NOT_MADE", "RESERVATION_PENDING"]
+    # Those of reservations and of the default entry are found where these are.
+    elsewhere = ["RESERVATION_NOT_MADE", "RESERVATION_PENDING", "ENTRY_UNKNOWN", "ONE_SHOT_PENDING", "SYSTEM_ELSEWHERE"]
     assert sorted([*found, *elsewhere]) == sorted(RISK_CODES)
 
 
@@ -205,7 +205,7 @@ def test_what_is_not_possible_comes_before_what_is_doubtful(host_tree: HostTree)
 def test_all_facts_of_a_host_with_nothing_at_all(tmp_path: Path) -> None:
     facts = present(read(HostFiles(str(tmp_path)), lambda argv, timeout_s: CommandResult(127, "", "")))
     assert facts["verdict"]["method"] == "firmware"
-    assert named(facts["warnings"]) == ["NO_WATCHDOG"]
+    assert named(facts["warnings"]) == ["ENTRY_UNKNOWN", "NO_WATCHDOG"]
     assert facts["watchdog"]["across_jump"] is False
     assert facts["kernels"] == []
 

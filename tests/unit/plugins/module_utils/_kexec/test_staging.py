@@ -22,9 +22,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import Edits
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import parse_record
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import BASES, RUNNING_LINE, StagingRequest
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
     Stager,
-    StagingRequest,
     current_record,
     plan,
 )
@@ -136,7 +136,7 @@ def test_kexecs_are_counted_from_the_last_boot_through_firmware(
 ) -> None:
     Path(host.files.path("/proc/sys/kernel/bootloader_type")).write_text("%d\n" % bootloader_type)
     Path(host.files.path("/proc/cmdline")).write_text(cmdline + "\n")
-    host.stage(StagingRequest())
+    host.stage(StagingRequest(base=RUNNING_LINE))
     line = host.commands[-1][-1].partition("=")[2]
     own = ["fleet_kexec.token=" + "ab" * 8, *([count] if count else []), "panic=10", "oops=panic"]
     assert line.split() == ["ro", *own]
@@ -310,19 +310,23 @@ def test_what_the_kernel_adds_by_itself_is_not_passed_to_the_next(host: Host) ->
         'kernel.console = "ttyS0"\n# Parameters from bootloader:\n# ro bootconfig\n'
     )
     Path(host.files.path("/proc/cmdline")).write_text("console=ttyS0 earlyprintk ro bootconfig\n")
-    assert plan(StagingRequest(), host.facts(), host.files).image.cmdline == "ro bootconfig"
+    assert plan(StagingRequest(base=RUNNING_LINE), host.facts(), host.files).image.cmdline == "ro bootconfig"
 
 
+ENTRY = b"menuentry Debian {\n linux %s %s\n}\n"
 LATIN_1 = b"root=LABEL=caf\xe9 ro vendor=\xc3\xa9"
 
 
-def test_bytes_that_are_not_utf_8_arrive_as_they_are(host: Host) -> None:
+@pytest.mark.parametrize("base", BASES)
+def test_bytes_that_are_not_utf_8_arrive_as_they_are(host: Host, base: str) -> None:
+    Path(host.files.path("/boot/grub/grub.cfg")).write_bytes(ENTRY % (KERNEL.encode(), LATIN_1))
     Path(host.files.path("/proc/cmdline")).write_bytes(LATIN_1 + b"\n")
-    token = host.stage(StagingRequest(edits=Edits(append=["quiet"])))
+    request = StagingRequest(base=base, edits=Edits(append=["quiet"]))
+    token = host.stage(request)
     own = b" quiet fleet_kexec.token=%s fleet_kexec.kexecs=1 panic=10 oops=panic" % token.encode()
     assert os.fsencode(host.commands[0][-1]) == b"--command-line=" + LATIN_1 + own
     record = current_record(host.files)
-    planned = plan(StagingRequest(edits=Edits(append=["quiet"])), host.facts(), host.files)
+    planned = plan(request, host.facts(), host.files)
     assert record is not None and record.image == planned.image, "staging it again changes nothing"
     assert planned.image.summary()["cmdline"] == "root=LABEL=caf\\xe9 ro vendor=\u00e9 quiet"
 
@@ -359,7 +363,7 @@ def test_they_arrive_in_any_locale(tmp_path: Path) -> None:
         (INITRD, b"", StagingRequest(), "INITRD_INVALID"),
         (INITRD, b"<html>", StagingRequest(), "INITRD_INVALID"),
         ("/x", b"", StagingRequest(initrd="/boot/initrd-none"), "INITRD_NOT_FOUND"),
-        ("/boot/vmlinuz-9.9", make_bzimage(), StagingRequest(kernel="9.9"), "INITRD_NOT_FOUND"),
+        ("/boot/vmlinuz-9.9", make_bzimage(release="9.9"), StagingRequest(kernel="9.9"), "INITRD_NOT_FOUND"),
         ("/x", b"", StagingRequest(edits=Edits(append=["x" * 2048])), "CMDLINE_TOO_LONG"),
         ("/x", b"", StagingRequest(edits=Edits(replace='a="b')), "CMDLINE_INVALID"),
         ("/x", b"", StagingRequest(edits=Edits(append=["\ud800"])), "CMDLINE_INVALID"),

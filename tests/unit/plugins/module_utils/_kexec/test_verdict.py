@@ -15,7 +15,16 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import K
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import HostReading, present, read
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import Evidence, prove
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import Choice, KexecWay, Verdict, choose, decide
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import StagingPlan
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import (
+    Choice,
+    KexecWay,
+    Verdict,
+    choose,
+    choose_loadable,
+    decide,
+)
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 
 from ....conftest import BOOT_ID, RELEASE, HostTree
 
@@ -45,7 +54,19 @@ def facts_of(reading: HostReading) -> HostFacts:
 
 
 def verdict_of(reading: HostReading, preferences: Preferences = AUTO) -> Verdict:
-    return decide(facts_of(reading), reading.candidate, preferences)
+    if preferences == AUTO:
+        planned = reading.planned
+        assert planned is not None
+        return decide(facts_of(reading), planned.choice if isinstance(planned, StagingPlan) else planned)
+    try:
+        return decide(facts_of(reading), choose_loadable(facts_of(reading), candidate_of(reading), preferences))
+    except KexecError as error:
+        return decide(facts_of(reading), error.reason)
+
+
+def candidate_of(reading: HostReading) -> Candidate:
+    assert isinstance(reading.planned, StagingPlan)
+    return reading.planned.candidate
 
 
 def bzimage_of(candidate: Candidate) -> BzImage:
@@ -59,15 +80,15 @@ def with_fast_image(reading: HostReading, initrd_bytes: int = 28 * MIB) -> tuple
     fast = FastImage(
         RELEASE, digest, digest, digest, None, None, "zstd", 55 * MIB, 20480, 50 * MIB, 0, 0xFFFFFFFF81000000, 50 * MIB, "", "", 1
     )
-    assert reading.candidate is not None
+    read_as = candidate_of(reading)
     candidate = replace(
-        reading.candidate,
+        read_as,
         fast=fast,
         fast_obstacle=None,
         payload_format="zstd",
         unpacked_bytes=55 * MIB,
         initrd_bytes=initrd_bytes,
-        header=replace(bzimage_of(reading.candidate), five_level_paging=True, memory_bytes=56 * MIB),
+        header=replace(bzimage_of(read_as), five_level_paging=True, memory_bytes=56 * MIB),
     )
     speed = Throughput("a CPU", copy=5e9, crc32c=10e9, sha256=0.3e9, unpack={"zstd": 0.5e9})
     facts = facts_of(reading)
@@ -110,14 +131,14 @@ def test_a_host_without_a_fast_image(host_tree: HostTree, changes: dict[str, str
 def test_a_host_that_cannot(host_tree: HostTree, changes: dict[str, str], codes: list[str]) -> None:
     verdict = verdict_of(read_host(host_tree, changes))
     assert verdict.method == ("refuse" if codes == ["CONTAINER"] else "firmware")
-    assert [reason.code for reason in verdict.reasons] == codes
+    assert [each.code for each in verdict.reasons] == codes
 
 
 def test_what_is_not_there_is_missed(host_tree: HostTree) -> None:
     facts = facts_of(read_host(host_tree, {}))
     kernel = replace(facts.kernel, machine="aarch64", loaded=None)
     bare = replace(facts, tools=None, systemd=False, installed=[], kernel=kernel)
-    codes = [reason.code for reason in decide(bare, None, Preferences()).reasons]
+    codes = [each.code for each in decide(bare, reason("NO_KERNEL", "no kernel is installed in /boot")).reasons]
     assert codes == ["ARCH_UNSUPPORTED", "NO_SYSTEMD", "NO_KEXEC_SUPPORT", "NO_KEXEC_TOOLS", "NO_KERNEL"]
 
 
@@ -252,14 +273,13 @@ def test_arguments_that_only_the_decompressor_heeds(
 
 def test_a_wrong_preference_of_the_host_is_no_reason_for_firmware(host_tree: HostTree) -> None:
     verdict = verdict_of(read_host(host_tree, {}), Preferences(image="fast"))
-    assert (verdict.method, [reason.code for reason in verdict.reasons]) == ("refuse", ["FAST_IMAGE_MISSING"])
+    assert (verdict.method, [each.code for each in verdict.reasons]) == ("refuse", ["FAST_IMAGE_MISSING"])
 
 
 def test_a_missing_fast_image_is_no_obstacle_unless_it_is_asked_for(host_tree: HostTree) -> None:
     reading = read_host(host_tree, {})
-    assert reading.candidate is not None
     with pytest.raises(KexecError) as caught:
-        choose(facts_of(reading), reading.candidate, Preferences(image="fast"))
+        choose(facts_of(reading), candidate_of(reading), Preferences(image="fast"))
     assert caught.value.reason.code == "FAST_IMAGE_MISSING"
 
 
@@ -291,6 +311,25 @@ def test_facts_as_users_see_them(host_tree: HostTree) -> None:
     assert facts["throughput"]["measured"] is False
 
 
+@pytest.mark.parametrize(
+    ("bootloader_type", "cmdline", "path", "kexecs"),
+    [
+        (0xD0, "ro fleet_kexec.token=ab fleet_kexec.kexecs=3", "kexec", 3),
+        (0xD0, "ro fleet_kexec.token=ab", "kexec", None),
+        # Another tool's kexec, or firmware that is a Linux.
+        (0xD0, "ro", "unknown", None),
+        (0xD0, "ro fleet_kexec.token=", "unknown", None),
+        (0xD0, "ro -- fleet_kexec.token=ab", "unknown", None),
+        (0x72, "ro", "firmware", 0),
+        (0x72, "ro fleet_kexec.token=ab fleet_kexec.kexecs=3", "firmware", 0),
+        (None, "ro fleet_kexec.token=ab", "firmware", 0),
+    ],
+)
+def test_the_path(bootloader_type: int | None, cmdline: str, path: str, kexecs: int | None) -> None:
+    evidence = Evidence("new", "6.12", cmdline, bootloader_type)
+    assert (evidence.path, evidence.kexecs) == (path, kexecs)
+
+
 GOOD = Evidence("new", "6.12", "ro fleet_kexec.token=ab panic=10", 0xD0)
 
 
@@ -301,6 +340,7 @@ GOOD = Evidence("new", "6.12", "ro fleet_kexec.token=ab panic=10", 0xD0)
         (replace(GOOD, boot_id="old"), ["boot_id_changed"]),
         (replace(GOOD, boot_id=""), ["boot_id_changed"]),
         (replace(GOOD, cmdline="ro fleet_kexec.token=cd"), ["token"]),
+        (replace(GOOD, cmdline="ro"), ["token"]),
         (replace(GOOD, release="6.11"), ["release"]),
         (replace(GOOD, bootloader_type=114, cmdline="ro"), ["token", "bootloader_type"]),
         (replace(GOOD, bootloader_type=None), ["bootloader_type"]),

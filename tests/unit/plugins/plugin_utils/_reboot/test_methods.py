@@ -17,7 +17,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.methods import
 
 EXPECTED = Expectation(boot_id="old", token="ab" * 8, release="2")
 STAGED = Evidence("new", "2", "ro fleet_kexec.token=" + "ab" * 8, 0xD0)
-FOREIGN = Evidence("new", "3", "ro", 0xD0)
+FOREIGN = Evidence("new", "3", "ro fleet_kexec.token=" + "cd" * 8, 0xD0)
+UNKNOWN = Evidence("new", "1", "ro", 0xD0)
 THROUGH_FIRMWARE = Evidence("new", "1", "ro", 0x72)
 
 
@@ -37,6 +38,9 @@ def test_every_request_allows_methods_that_know_their_names() -> None:
         (KEXEC, FOREIGN, "the host came back via kexec with 3, but not as staged: no token, release"),
         (KEXEC, THROUGH_FIRMWARE, "through firmware with 1, but not as staged: no token, release, bootloader_type"),
         (FIRMWARE, THROUGH_FIRMWARE, None),
+        (KEXEC, UNKNOWN, "the host came back by an unknown path with 1, but not as staged: no token, release"),
+        (FIRMWARE, UNKNOWN, None),
+        (FIRMWARE, FOREIGN, "via kexec, not through firmware"),
         (FIRMWARE, STAGED, "via kexec, not through firmware"),
     ],
 )

@@ -120,8 +120,14 @@ def test_a_host_that_cannot_kexec(host: Host) -> None:
 
 def test_a_wrong_option_is_an_error_with_auto_too(host: Host) -> None:
     host.stage_error = {"code": "KERNEL_NOT_FOUND", "msg": "no kernel"}
-    assert code_of(host, "auto") == "KERNEL_NOT_FOUND"
+    assert code_of(host, "auto", image={"kernel": "2"}) == "KERNEL_NOT_FOUND"
     assert not any("trigger" in line for line in host.log)
+
+
+def test_what_the_default_entry_lacks_leads_through_firmware(host: Host) -> None:
+    host.stage_error = {"code": "KERNEL_NOT_FOUND", "msg": "no kernel"}
+    result = reboot(host, "auto")
+    assert (result["method"], [each["code"] for each in result["reasons"]]) == ("firmware", ["KERNEL_NOT_FOUND"])
 
 
 @pytest.mark.parametrize("staged", [None, dict(STAGED)])
@@ -219,6 +225,19 @@ def test_auto_takes_a_fallback_through_firmware_and_says_so(host: Host) -> None:
 def test_firmware_that_was_a_kexec_is_no_success(host: Host) -> None:
     host.boots = "somebody's kexec"
     assert code_of(host, "firmware") == "NOT_PROVEN"
+
+
+def test_firmware_that_starts_linux_by_kexec_is_no_failure() -> None:
+    host = Host()
+    host.boots = "linuxboot"
+    assert reboot(host, "firmware")["path"] == "unknown"
+    host = Host()
+    host.boots = "linuxboot"
+    result = reboot(host, "auto")
+    assert (result["path"], [reason["code"] for reason in result["reasons"]]) == ("unknown", ["NOT_PROVEN"])
+    host = Host()
+    host.boots = "linuxboot"
+    assert code_of(host, "kexec") == "NOT_PROVEN"
 
 
 def test_a_host_that_stays_away(host: Host) -> None:

@@ -206,6 +206,13 @@ def test_what_is_on_the_page() -> None:
         assert "web%02d" % number in text
 
 
+def test_the_tile_of_paths_counts_unknown_ones_apart() -> None:
+    timed = records_of(Night(hosts=3, failures=0, refusals=0, firmware=1, timelines=0))
+    assert "unknown path" not in " ".join(parsed(render(*made(timed))).text)
+    elsewhere = [(at_s, dict(record, path="unknown") if record.get("path") == "firmware" else record) for at_s, record in timed]
+    assert "0 through firmware, 3 by an unknown path" in " ".join(parsed(render(*made(elsewhere))).text)
+
+
 def test_what_is_not_known_is_said_to_be() -> None:
     timed = records_of(Night(hosts=3, failures=0, refusals=0, firmware=0, timelines=0))[:-1]
     text = " ".join(parsed(render(*made(timed))).text)

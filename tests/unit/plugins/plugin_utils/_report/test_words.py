@@ -17,7 +17,13 @@ def test_times(milliseconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "text"),
-    [("kexec", "via kexec"), ("firmware", "through firmware"), ("", "by an unknown path"), ("tunnel", "by tunnel")],
+    [
+        ("kexec", "via kexec"),
+        ("firmware", "through firmware"),
+        ("", "by an unknown path"),
+        ("unknown", "by an unknown path"),
+        ("tunnel", "by tunnel"),
+    ],
 )
 def test_paths(path: str, text: str) -> None:
     assert by_path(path) == text

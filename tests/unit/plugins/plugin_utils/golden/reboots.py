@@ -40,7 +40,10 @@ REBOOTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "probed, host away": ({"comes_back": False}, {"probe": PROBE, "reboot_timeout_s": 40}),
     "probed, never began": ({"trigger_rc": 1}, {"probe": PROBE}),
     "refused, locked": ({"stage_error": LOCKED}, {}),
-    "refused, wrong option": ({"stage_error": {"code": "KERNEL_NOT_FOUND", "msg": "no kernel"}}, {"method": "auto"}),
+    "refused, wrong option": (
+        {"stage_error": {"code": "KERNEL_NOT_FOUND", "msg": "no kernel"}},
+        {"method": "auto", "image": {"kernel": "2"}},
+    ),
     "refused, stage without code": ({"stage_error": {"msg": "no python"}}, {"method": "auto"}),
     "refused, a risk": ({"blockers": [BLOCKED, dict(BLOCKED, code="XEN_DOM0", message="this is a Xen host")]}, {}),
     "refused, policy": ({"facts_error": {"code": "POLICY_INVALID", "msg": "policy has NONE, which is no risk"}}, {}),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage import parse_bzimage, read_bzimage
 from ansible_collections.fleet.kexec.plugins.module_utils._image.errors import ImageError
 
-from .....bzimages import make_bzimage
+from .....bzimages import make_bzimage, signed
 
 
 def code_of(image: bytes) -> str:
@@ -32,6 +32,17 @@ def test_a_good_image() -> None:
 
 def test_a_signature_behind_the_image_does_no_harm() -> None:
     assert read_bzimage(io.BytesIO(make_bzimage() + bytes(1000))).image_bytes == len(make_bzimage())
+    assert read_bzimage(io.BytesIO(signed(make_bzimage()))).image_bytes == len(make_bzimage())
+
+
+def test_whether_an_image_is_signed() -> None:
+    image = signed(make_bzimage())
+    assert read_bzimage(io.BytesIO(image)).signed
+    assert not read_bzimage(io.BytesIO(signed(make_bzimage(), 0))).signed
+    # Too few data directories, and the header of a 32-bit program.
+    for place, value in ((0x58 + 108, 4), (0x59, 0x01)):
+        assert not read_bzimage(io.BytesIO(image[:place] + bytes([value]) + image[place + 1 :])).signed
+    assert not read_bzimage(io.BytesIO(make_bzimage())).signed
 
 
 def pe(machine: int) -> bytes:

@@ -6,6 +6,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from .....bzimages import (
     FLAT_BYTES,
     LINKED_AT,
     LOADED_AT,
+    LOADS,
     MEMORY_BYTES,
     Load,
     flat_of,
@@ -132,25 +134,79 @@ def test_memory_that_ends_within_a_page() -> None:
     assert struct.unpack_from("<I", made, 0x260) == (HEAD_BYTES + 12288,)
 
 
+def obstacle_of(
+    *, alignment: int = 2 << 20, min_alignment: int = 0, relocatable: bool = True, pref_address: int = LOADED_AT
+) -> str | None:
+    image = make_kernel(
+        make_payload("gzip", CONTENT),
+        alignment=alignment,
+        min_alignment=min_alignment,
+        relocatable=relocatable,
+        pref_address=pref_address,
+    )
+    found = FastBzImages().kernel_obstacle(parse_bzimage(image, len(image)))
+    return found.code if found else None
+
+
 @pytest.mark.parametrize("alignment", [1, 0x1000, 1 << 20, 2 << 20])
 def test_alignments_that_the_stub_gives(alignment: int) -> None:
-    assert write(make_kernel(make_payload("gzip", CONTENT), alignment=alignment))[1].kernel_entry == ENTRY
+    assert obstacle_of(alignment=alignment) is None
+
+
+# CONFIG_PHYSICAL_ALIGN is Fedora's 16 MiB; PHYSICAL_START is 16 MiB or, in old ones, 2 MiB, which is then rounded up.
+@pytest.mark.parametrize("pref_address", [16 << 20, 32 << 20])
+def test_a_kernel_that_prefers_more_than_it_needs(pref_address: int) -> None:
+    assert obstacle_of(alignment=16 << 20, min_alignment=21, pref_address=pref_address) is None
+    image = make_kernel(
+        make_payload("gzip", CONTENT), alignment=16 << 20, min_alignment=21, init_size=64 << 20, pref_address=pref_address
+    )
+    made, _layout = write(image)
+    header = parse_bzimage(made[:33280], len(made))
+    assert FastBzImages().kernel_obstacle(header) is None
+    assert struct.unpack_from("<IBB", made, 0x230) == (2 << 20, 1, 21)
+    assert header.pref_address == pref_address - HEAD_BYTES
+    # Apart from what it prefers, nothing differs.
+    usual, _layout = write(make_kernel(make_payload("gzip", CONTENT), init_size=64 << 20, pref_address=pref_address))
+    assert made == usual
 
 
 @pytest.mark.parametrize(
-    ("image", "code"),
+    ("alignment", "min_alignment", "relocatable"),
     [
-        (make_kernel(make_payload("gzip", CONTENT), relocatable=False), "KERNEL_INVALID"),
-        (make_kernel(make_payload("gzip", CONTENT), alignment=0), "KERNEL_INVALID"),
-        (make_kernel(make_payload("gzip", CONTENT), alignment=4 << 20), "KERNEL_INVALID"),
-        (make_kernel(make_payload("gzip", CONTENT), alignment=3 << 19), "KERNEL_INVALID"),
-        (make_kernel(make_payload("gzip", CONTENT), alignment=0xFFFFFFFF), "KERNEL_INVALID"),
-        # It would take more memory than the loader was told.
-        (make_kernel(make_payload("gzip", CONTENT), init_size=MEMORY_BYTES - 1), "PAYLOAD_INVALID"),
+        (2 << 20, 21, False),
+        (0, 0, True),
+        (4 << 20, 0, True),
+        (3 << 19, 0, True),
+        (0xFFFFFFFF, 0, True),
+        (2 << 20, 22, True),
+        (16 << 20, 24, True),
+        (2 << 20, 255, True),
     ],
 )
-def test_kernels_it_cannot_be_made_from(image: bytes, code: str) -> None:
-    assert code_of(write, image) == code
+def test_kernels_that_the_stub_can_not_place(alignment: int, min_alignment: int, relocatable: bool) -> None:
+    found = obstacle_of(alignment=alignment, min_alignment=min_alignment, relocatable=relocatable)
+    assert found == "FAST_IMAGE_UNSUPPORTED"
+
+
+def test_a_kernel_that_contradicts_its_header() -> None:
+    # It would take more memory than the loader was told.
+    image = make_kernel(make_payload("gzip", CONTENT), init_size=MEMORY_BYTES - 1)
+    assert code_of(write, image) == "PAYLOAD_INVALID"
+
+
+@pytest.mark.parametrize("shift", [0x1000, 0x100000, 0x1FF000])
+def test_a_kernel_that_would_hang_where_the_stub_puts_it(shift: int) -> None:
+    loads = [replace(load, virtual=LINKED_AT + shift + load.place) for load in LOADS]
+    assert code_of(write, IMAGE, make_elf(loads)) == "PAYLOAD_INVALID"
+
+
+def test_a_kernel_without_relocations() -> None:
+    bare = make_elf()
+    vmlinux = FastBzImages().parse(bare)
+    assert vmlinux.end == len(bare)
+    assert write(content=bare)[0] == write()[0]
+    # Anything behind it has to be a table.
+    assert code_of(FastBzImages().parse, bare + bytes(4)) == "PAYLOAD_INVALID"
 
 
 @pytest.mark.parametrize(
@@ -161,6 +217,8 @@ def test_kernels_it_cannot_be_made_from(image: bytes, code: str) -> None:
         (False, True, (), "KERNEL_INVALID"),
         (True, True, ("no5lvl",), "KERNEL_INVALID"),
         (True, False, ("mem_encrypt=on",), "CONFIDENTIAL_GUEST"),
+        (True, False, ("mem=4G",), "FAST_IMAGE_UNSUPPORTED"),
+        (True, True, ("no5lvl", "memmap=4G!12G"), "FAST_IMAGE_UNSUPPORTED"),
     ],
 )
 def test_what_takes_the_decompressor(enabled: bool, live: bool, args: tuple[str, ...], code: str | None) -> None:

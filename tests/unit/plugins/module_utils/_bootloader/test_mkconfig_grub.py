@@ -8,13 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.debian_grub import (
-    GRUB_CFG,
-    DebianGrub,
-    parse_drop_in,
-    render_drop_in,
-)
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.interface import Setter, Setting
+from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.mkconfig_grub import DebianGrub
 from ansible_collections.fleet.kexec.plugins.module_utils._cmdline import values_of
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 
@@ -236,7 +231,7 @@ def test_a_default_that_is_not_reached(host: DebianHost, listing: Callable[[], L
     host.write("/etc/default/grub", MAIN.replace("GRUB_DEFAULT=0", "GRUB_DEFAULT=Mine"))
     default = host.bootloader().default_entry()
     assert default is not None
-    assert (default.title, default.source) == ("Mine", GRUB_CFG + " (40_custom)")
+    assert (default.title, default.source) == ("Mine", DebianGrub.GRUB_CFG + " (40_custom)")
     before = listing()
     assert code_of(put, host, CMA) == "BOOTLOADER_MISMATCH"
     assert listing() == before
@@ -280,20 +275,3 @@ def test_a_plan_changes_nothing(host: DebianHost, listing: Callable[[], Listing]
     assert host.bootloader().plan(CMA, "all").needed
     assert listing() == before
     assert host.updates == 0
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"cma": Setting(("256M@16M-1G",))},
-        {"cma": Setting((), overrule=True)},
-        {"cma": Setting(("0",)), "crashkernel": Setting(("1G,high", "128M,low"), overrule=True)},
-    ],
-)
-@pytest.mark.parametrize("made_directory", [False, True])
-def test_a_drop_in_tells_what_it_sets(settings: dict[str, Setting], made_directory: bool) -> None:
-    assert parse_drop_in(render_drop_in(settings, made_directory)) == settings
-
-
-def test_a_drop_in_of_others_sets_nothing_of_ours() -> None:
-    assert parse_drop_in(KDUMP) == {}
