@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Callable, Dict, List, Optional
 
 from .._cmdline import parse_cmdline, values_of
-from .._host.efi_boot import asks_for_firmware_setup, read_boot_next
+from .._host.efi_boot import asks_for_firmware_setup, read_boot_current, read_boot_next
 from .._host.files import HostFiles
 from .._host.mounts import Mount, read_mounts
 from .boot_entry import BootChoice, DefaultEntry
+from .boot_partitions import ESP_MOUNT_POINTS
 from .detection import SYSTEMD_BOOT, detect_name
 from .errors import BootloaderError
 from .grub_default import read_grub_default
@@ -20,18 +21,34 @@ from .grubby import Grubby
 from .mkconfig_grub import DebianGrub, Grub2, UpstreamGrub
 from .systemd_boot_default import read_systemd_boot_default
 
-# On RHEL 8 with UEFI, GRUB's configuration is on the EFI system partition, and this link leads to it.
-_GRUB2_CFGS = ("/etc/grub2-efi.cfg", Grub2.GRUB_CFG)
+# A copy of any bootloader, which need not read its configuration here.
+_REMOVABLE = "/efi/boot"
 
 
 def _read_grub2(files: HostFiles, bootloader: str) -> BootChoice:
-    efi = files.exists("/sys/firmware/efi")
-    paths = [path for path in _GRUB2_CFGS if files.exists(path) and (efi or path == Grub2.GRUB_CFG)]
-    return read_grub_default(files, paths[0] if paths else Grub2.GRUB_CFG, Grub2.GRUBENV, bootloader)
+    # On RHEL 8 with UEFI, GRUB's configuration is on the EFI system partition, and a link leads to it.
+    linked = files.exists("/sys/firmware/efi") and files.exists(Grub2.EFI_LINK)
+    return read_grub_default(files, _first_cfg(files, Grub2.EFI_LINK if linked else Grub2.GRUB_CFG), bootloader)
 
 
 def _read_grub(files: HostFiles, bootloader: str) -> BootChoice:
-    return read_grub_default(files, UpstreamGrub.GRUB_CFG, UpstreamGrub.GRUBENV, bootloader)
+    return read_grub_default(files, _first_cfg(files, UpstreamGrub.GRUB_CFG), bootloader)
+
+
+def _first_cfg(files: HostFiles, usual: str) -> str:
+    """Find the C(grub.cfg) that GRUB reads first, without symbolic links.
+
+    Signed GRUBs read the one beside them. Mostly, that only goes on with the usual one; but it may be a complete one, or that of
+    another system.
+    """
+    current = read_boot_current(files) if files.exists("/sys/firmware/efi") else None
+    directory = current.path.replace("\\", "/").rpartition("/")[0] if current is not None else ""
+    if directory and directory.lower() != _REMOVABLE:
+        for root in ESP_MOUNT_POINTS:
+            path = "%s%s/grub.cfg" % (root, directory)
+            if files.exists(path):
+                return files.real_path(path)
+    return files.real_path(usual)
 
 
 # Readers by the bootloader's name.
