@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Callable, Dict, List, Optional
 
 from .._cmdline import parse_cmdline, values_of
-from .._host.efi_boot import asks_for_firmware_setup, read_boot_current, read_boot_next
+from .._host.efi_boot import LoadOption, asks_for_firmware_setup, read_boot_current, read_boot_next, read_boot_order
 from .._host.files import HostFiles
 from .._host.mounts import Mount, read_mounts
 from .boot_entry import BootChoice, DefaultEntry
@@ -41,14 +41,41 @@ def _first_cfg(files: HostFiles, usual: str) -> str:
     Signed GRUBs read the one beside them. Mostly, that only goes on with the usual one; but it may be a complete one, or that of
     another system.
     """
-    current = read_boot_current(files) if files.exists("/sys/firmware/efi") else None
-    directory = current.path.replace("\\", "/").rpartition("/")[0] if current is not None else ""
-    if directory and directory.lower() != _REMOVABLE:
-        for root in ESP_MOUNT_POINTS:
-            path = "%s%s/grub.cfg" % (root, directory)
-            if files.exists(path):
-                return files.real_path(path)
-    return files.real_path(usual)
+    current = read_boot_current(files)
+    directory = _directory_of(current) if current is not None else ""
+    path = _find_on_esp(files, directory + "/grub.cfg") if directory else None
+    return files.real_path(path or usual)
+
+
+def _directory_of(option: LoadOption) -> str:
+    """Directory of the bootloader that a boot option starts; empty if that may be any."""
+    directory = option.path.replace("\\", "/").rpartition("/")[0]
+    return "" if directory.lower() == _REMOVABLE else directory
+
+
+def _find_on_esp(files: HostFiles, path: str) -> Optional[str]:
+    return next((root + path for root in ESP_MOUNT_POINTS if files.exists(root + path)), None)
+
+
+def _other_loader(files: HostFiles) -> str:
+    """Explain why the firmware boots another bootloader than the one that booted this system; empty if it does not.
+
+    An option that came first may have failed, as one for the network does, or one whose file is gone.
+    """
+    current = read_boot_current(files)
+    booted = _directory_of(current).lower() if current is not None else ""
+    if current is None or not booted:
+        return ""
+    for option in read_boot_order(files):
+        directory = _directory_of(option)
+        if option.number == current.number or directory.lower() == booted:
+            return ""
+        if directory and _find_on_esp(files, option.path.replace("\\", "/")):
+            return "the firmware is to boot %s (%s), but this system was booted by %s (%s)" % (
+                *(option.name, option.description or option.path),
+                *(current.name, current.description or current.path),
+            )
+    return ""
 
 
 # Readers by the bootloader's name.
@@ -75,7 +102,9 @@ def read_default_entry(files: HostFiles) -> BootChoice:
     choice = _read_choice(files)
     running = (files.read_bytes("/proc/cmdline") or b"").decode("utf-8", "surrogateescape").strip()
     root = read_mounts(files).get("/")
-    foreign = _foreign_root(root, running) or (_other_root(root, running, choice.entry) if choice.entry is not None else "")
+    foreign = _foreign_root(root, running) or _other_loader(files)
+    if not foreign and choice.entry is not None:
+        foreign = _other_root(root, running, choice.entry)
     wishes = [*_firmware_wishes(files), *([choice.one_shot] if choice.one_shot else [])]
     return replace(choice, one_shot="; ".join(wishes), elsewhere=foreign)
 
