@@ -18,7 +18,7 @@ _MAX_DEPTH = 20
 # What a script may cost, in statements; all else that takes time or memory is converted into these.
 _MAX_STATEMENTS = 200000
 CHARACTERS_PER_STATEMENT = 8
-_VARIABLES_PER_STATEMENT = 32
+_VARIABLES_PER_STATEMENT = 8
 # More than any kernel takes; a few assignments can double a value again and again.
 _MAX_VALUE_LENGTH = 1 << 16
 

@@ -24,6 +24,8 @@ from .grub_syntax import Command, GrubSyntaxError, Script, parse_grub_script
 from .grubenv import parse_grubenv
 
 _MAX_SOURCES = 10
+# To find and open a file takes as long as these.
+_STATEMENTS_PER_FILE = 50
 
 _DEVICE_PATH = re.compile(r"\((?P<device>[^)]*)\)(?P<path>.*)", re.DOTALL)
 _SET_OPTION = re.compile(r"--set=(?:\d+:)?(\w+)")
@@ -276,6 +278,8 @@ class GrubScript(GrubInterpreter):
         path = self.locate(arguments[0]) if arguments else Unknown("no file is named")
         if isinstance(path, Unknown):
             self._lose("%s: a script can't be read: %s" % (self._file, path.reason))
+            return None
+        if not self._spend(_STATEMENTS_PER_FILE):
             return None
         content = self._files.read_bytes(path)
         if content is None or self._depth >= _MAX_SOURCES:

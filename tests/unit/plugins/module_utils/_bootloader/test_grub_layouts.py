@@ -298,11 +298,11 @@ DOUBLED = "set x=aaaaaaaa\n" + "set x=$x$x\n" * 60
     "text",
     [
         DOUBLED + "echo $x\n" * 1000,
-        "if [ " + "! " * 60000 + "]; then true; fi\n",
-        "search " + "a " * 60000 + "\n",
-        "".join("set a%d=1\n" % n for n in range(4000)) + "if x; then y; fi\n" * 4000,
-        "function f { f0; }\n" + "source $prefix/grub.cfg\n" * 300,
-        "### BEGIN /a/b ###\nmenuentry a {\n}\n" * 1500,
+        "if [ " + "! " * 20000 + "]; then true; fi\n",
+        "search " + "a " * 20000 + "\n",
+        "".join("set a%d=1\n" % n for n in range(2000)) + "if x; then y; fi\n" * 2000,
+        "function f { f0; }\n" + "source $prefix/grub.cfg\n" * 60,
+        "### BEGIN /a/b ###\nmenuentry a {\n}\n" * 500,
     ],
     ids=["doubled", "test", "search", "variables", "source", "sections"],
 )
