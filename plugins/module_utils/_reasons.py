@@ -7,8 +7,12 @@ A reason is a code, a message and a hint. A test compares the catalogue with C(d
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Dict
+
+# Stands for a byte that is not UTF-8 (PEP 383).
+_SURROGATE = re.compile("[\udc80-\udcff]")
 
 CATALOGUE: Dict[str, str] = {
     # The host can't reboot via kexec at all.
@@ -156,16 +160,19 @@ class Reason:
 
 
 def reason(code: str, message: str) -> Reason:
-    """Make a reason, with its code's hint from the catalogue; raises KeyError for an unknown code."""
-    return Reason(code, message, CATALOGUE[code])
+    """Make a reason, with its code's hint from the catalogue; raises KeyError for an unknown code.
+
+    A message may name files and arguments of a host, whose bytes need not be UTF-8.
+    """
+    return Reason(code, _SURROGATE.sub(lambda found: "\\x%02x" % (ord(found.group()) & 0xFF), message), CATALOGUE[code])
 
 
 class CodedError(Exception):
     """Base class of each layer's exception type, turned into a failed result in C(_module.py) and C(action/)."""
 
     def __init__(self, code: str, message: str, **details: Any) -> None:
-        super().__init__(message)
         self.reason = reason(code, message)
+        super().__init__(self.reason.message)
         self.details = details
 
     def as_result(self) -> Dict[str, Any]:

@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import Callable, Dict, List, Optional
 
 from .._cmdline import parse_cmdline, values_of
-from .._host.efi_boot import asks_for_firmware_setup, read_boot_next
+from .._host.efi_boot import LoadOption, asks_for_firmware_setup, read_boot_current, read_boot_next, read_boot_order
 from .._host.files import HostFiles
 from .._host.mounts import Mount, read_mounts
 from .boot_entry import BootChoice, DefaultEntry
+from .boot_partitions import ESP_MOUNT_POINTS
 from .detection import SYSTEMD_BOOT, detect_name
 from .errors import BootloaderError
 from .grub_default import read_grub_default
@@ -20,18 +21,61 @@ from .grubby import Grubby
 from .mkconfig_grub import DebianGrub, Grub2, UpstreamGrub
 from .systemd_boot_default import read_systemd_boot_default
 
-# On RHEL 8 with UEFI, GRUB's configuration is on the EFI system partition, and this link leads to it.
-_GRUB2_CFGS = ("/etc/grub2-efi.cfg", Grub2.GRUB_CFG)
+# A copy of any bootloader, which need not read its configuration here.
+_REMOVABLE = "/efi/boot"
 
 
 def _read_grub2(files: HostFiles, bootloader: str) -> BootChoice:
-    efi = files.exists("/sys/firmware/efi")
-    paths = [path for path in _GRUB2_CFGS if files.exists(path) and (efi or path == Grub2.GRUB_CFG)]
-    return read_grub_default(files, paths[0] if paths else Grub2.GRUB_CFG, Grub2.GRUBENV, bootloader)
+    # On RHEL 8 with UEFI, GRUB's configuration is on the EFI system partition, and a link leads to it.
+    linked = files.exists("/sys/firmware/efi") and files.exists(Grub2.EFI_LINK)
+    return read_grub_default(files, _first_cfg(files, Grub2.EFI_LINK if linked else Grub2.GRUB_CFG), bootloader)
 
 
 def _read_grub(files: HostFiles, bootloader: str) -> BootChoice:
-    return read_grub_default(files, UpstreamGrub.GRUB_CFG, UpstreamGrub.GRUBENV, bootloader)
+    return read_grub_default(files, _first_cfg(files, UpstreamGrub.GRUB_CFG), bootloader)
+
+
+def _first_cfg(files: HostFiles, usual: str) -> str:
+    """Find the C(grub.cfg) that GRUB reads first, without symbolic links.
+
+    Signed GRUBs read the one beside them. Mostly, that only goes on with the usual one; but it may be a complete one, or that of
+    another system.
+    """
+    current = read_boot_current(files)
+    directory = _directory_of(current) if current is not None else ""
+    path = _find_on_esp(files, directory + "/grub.cfg") if directory else None
+    return files.real_path(path or usual)
+
+
+def _directory_of(option: LoadOption) -> str:
+    """Directory of the bootloader that a boot option starts; empty if that may be any."""
+    directory = option.path.replace("\\", "/").rpartition("/")[0]
+    return "" if directory.lower() == _REMOVABLE else directory
+
+
+def _find_on_esp(files: HostFiles, path: str) -> Optional[str]:
+    return next((root + path for root in ESP_MOUNT_POINTS if files.exists(root + path)), None)
+
+
+def _other_loader(files: HostFiles) -> str:
+    """Explain why the firmware boots another bootloader than the one that booted this system; empty if it does not.
+
+    An option that came first may have failed, as one for the network does, or one whose file is gone.
+    """
+    current = read_boot_current(files)
+    booted = _directory_of(current).lower() if current is not None else ""
+    if current is None or not booted:
+        return ""
+    for option in read_boot_order(files):
+        directory = _directory_of(option)
+        if option.number == current.number or directory.lower() == booted:
+            return ""
+        if directory and _find_on_esp(files, option.path.replace("\\", "/")):
+            return "the firmware is to boot %s (%s), but this system was booted by %s (%s)" % (
+                *(option.name, option.description or option.path),
+                *(current.name, current.description or current.path),
+            )
+    return ""
 
 
 # Readers by the bootloader's name.
@@ -58,7 +102,9 @@ def read_default_entry(files: HostFiles) -> BootChoice:
     choice = _read_choice(files)
     running = (files.read_bytes("/proc/cmdline") or b"").decode("utf-8", "surrogateescape").strip()
     root = read_mounts(files).get("/")
-    foreign = _foreign_root(root, running) or (_other_root(root, running, choice.entry) if choice.entry is not None else "")
+    foreign = _foreign_root(root, running) or _other_loader(files)
+    if not foreign and choice.entry is not None:
+        foreign = _other_root(root, running, choice.entry)
     wishes = [*_firmware_wishes(files), *([choice.one_shot] if choice.one_shot else [])]
     return replace(choice, one_shot="; ".join(wishes), elsewhere=foreign)
 

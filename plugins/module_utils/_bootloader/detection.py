@@ -33,6 +33,11 @@ _LOADER_INFO = "LoaderInfo"
 _SUSE_LOADER = "/etc/sysconfig/bootloader"
 _USES_GRUB2_BLS = re.compile(r"""^\s*LOADER_TYPE=["']?grub2-bls["']?\s*(?:#|$)""", re.MULTILINE)
 
+# Partitions that proxmox-boot-tool copies kernels and a configuration to. They are not mounted, and whichever bootloader is on
+# them reads nothing else.
+_PROXMOX_PARTITIONS = "/etc/kernel/proxmox-boot-uuids"
+PROXMOX = "proxmox-boot-tool"
+
 # Loader types that identify the bootloader in use; the settings of any other are elsewhere.
 _TELLING_LOADERS = (LOADER_EXTLINUX, LOADER_GRUB, LOADER_KEXEC)
 
@@ -77,6 +82,8 @@ def detect_name(files: HostFiles) -> str:
     """
     if files.exists("/run/ostree-booted"):
         return "rpm-ostree"
+    if files.read_text(_PROXMOX_PARTITIONS):
+        return PROXMOX
     found = _find(files)
     if "zipl" in found:
         return "zipl"

@@ -58,14 +58,16 @@ def read_bls_files(files: HostFiles, directory: str) -> List[BlsFile]:
 
 def _parse(text: str) -> Dict[str, Tuple[str, ...]]:
     values: Dict[str, List[str]] = {}
-    for line in text.splitlines():
-        key, space, value = line.lstrip(" \t").replace("\t", " ").partition(" ")
-        if key.startswith("#"):
+    # GRUB drops carriage returns, and a zero byte ends a text.
+    for written in text.replace("\r", "").split("\n"):
+        line = written.split("\0", 1)[0].lstrip(" \t")
+        if line.startswith("#"):
             continue
-        if not space:
+        key, separator, value = line.partition(" " if " " in line else "\t")
+        if not separator or not value:
             # GRUB stops here.
             break
-        values.setdefault(key, []).append(value.lstrip(" "))
+        values.setdefault(key, []).append(value.lstrip(" \t"))
     return {key: tuple(each) for key, each in values.items()}
 
 

@@ -43,26 +43,31 @@ def evaluate_test(arguments: Sequence[Value], file_test: FileTest) -> Optional[b
     either: Optional[bool] = False
     both: Optional[bool] = True
     invert = False
-    rest = tuple(arguments)
-    while rest:
-        word = rest[0]
+    place = 0
+    while place < len(arguments):
+        words = arguments[place : place + 3]
+        # A comparison comes first, whatever it compares.
+        word = "" if _compares(words) else words[0]
         if word in ("(", ")"):
             return None
         if word == "!":
-            invert, rest = not invert, rest[1:]
-        elif word == "-a" and not _compares(rest):
-            rest = rest[1:]
-        elif word == "-o" and not _compares(rest):
-            either, both, rest = _or(either, both), True, rest[1:]
+            invert, place = not invert, place + 1
+        elif word == "-a":
+            place += 1
+        elif word == "-o":
+            either, both, place = _or(either, both), True, place + 1
         else:
-            value, rest = _primary(rest, file_test)
+            value, count = _primary(words, file_test)
+            place += count
             both = _and(both, value if value is None else value != invert)
             invert = False
     return _or(either, both)
 
 
-def _compares(rest: Sequence[Value]) -> bool:
-    return len(rest) > 2 and (rest[1] in _STRINGS or rest[1] in _NUMBERS)
+def _compares(words: Sequence[Value]) -> bool:
+    if len(words) < 3 or not isinstance(words[1], str):
+        return False
+    return words[1] in _STRINGS or words[1] in _NUMBERS or _OTHER_COMPARISON.match(words[1]) is not None
 
 
 def _and(one: Optional[bool], other: Optional[bool]) -> Optional[bool]:
@@ -77,21 +82,19 @@ def _or(one: Optional[bool], other: Optional[bool]) -> Optional[bool]:
     return None if one is None or other is None else False
 
 
-def _primary(rest: Tuple[Value, ...], file_test: FileTest) -> Tuple[Optional[bool], Tuple[Value, ...]]:
-    """Evaluate the first test of an expression; return the rest of it too."""
-    if len(rest) > 2 and isinstance(rest[1], str):
-        named = rest[1]
-        if named in _STRINGS or named in _NUMBERS or _OTHER_COMPARISON.match(named):
-            return _compare(rest[0], named, rest[2]), rest[3:]
-    first = rest[0]
-    if len(rest) > 1 and isinstance(first, str) and first in _UNARY:
-        value = rest[1]
+def _primary(words: Sequence[Value], file_test: FileTest) -> Tuple[Optional[bool], int]:
+    """Evaluate the test that an expression's next three words begin with; return the number of its words too."""
+    if _compares(words):
+        return _compare(words[0], str(words[1]), words[2]), 3
+    first = words[0]
+    if len(words) > 1 and isinstance(first, str) and first in _UNARY:
+        value = words[1]
         if isinstance(value, Unknown):
-            return None, rest[2:]
+            return None, 2
         if first in ("-n", "-z"):
-            return bool(value) == (first == "-n"), rest[2:]
-        return file_test(first, value), rest[2:]
-    return (None if isinstance(first, Unknown) else bool(first)), rest[1:]
+            return bool(value) == (first == "-n"), 2
+        return file_test(first, value), 2
+    return (None if isinstance(first, Unknown) else bool(first)), 1
 
 
 def _compare(one: Value, comparison: str, other: Value) -> Optional[bool]:

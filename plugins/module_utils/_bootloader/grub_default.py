@@ -7,6 +7,7 @@ Source: C(grub.cfg), with the scripts that it includes; C(grubenv); entry files 
 
 from __future__ import annotations
 
+import bisect
 import re
 from typing import List, Sequence, Tuple
 
@@ -23,13 +24,14 @@ _NAMES_FIRST = ("/etc/redhat-release", "/etc/system-release")
 _MAX_SUBMENUS = 8
 
 
-def read_grub_default(files: HostFiles, grub_cfg: str, grubenv: str, bootloader: str) -> BootChoice:
+def read_grub_default(files: HostFiles, grub_cfg: str, bootloader: str) -> BootChoice:
     """Read what GRUB would boot now.
 
+    :param grub_cfg: file that it reads first, without symbolic links: its place in the file system matters.
     :param bootloader: its name as users know it.
     """
     try:
-        menu, one_shots = _read(files, grub_cfg, grubenv)
+        menu, one_shots = _read(files, grub_cfg)
     except BootloaderError as error:
         return BootChoice(None, error.reason.message)
     one_shot = ", ".join(one_shots)
@@ -42,20 +44,20 @@ def read_grub_default(files: HostFiles, grub_cfg: str, grubenv: str, bootloader:
         return BootChoice(None, str(unknown), one_shot)
 
 
-def read_grub_menu(files: HostFiles, grub_cfg: str, grubenv: str) -> Menu:
+def read_grub_menu(files: HostFiles, grub_cfg: str) -> Menu:
     """Read the menu, with the default as it is without a wish for the next boot only.
 
     :raises BootloaderError: C(BOOTLOADER_CONFIG_INVALID).
     """
-    return _read(files, grub_cfg, grubenv)[0]
+    return _read(files, grub_cfg)[0]
 
 
-def _read(files: HostFiles, grub_cfg: str, grubenv: str) -> Tuple[Menu, List[str]]:
+def _read(files: HostFiles, grub_cfg: str) -> Tuple[Menu, List[str]]:
     content = files.read_bytes(grub_cfg)
     if content is None:
         raise BootloaderError("BOOTLOADER_CONFIG_INVALID", "%s can't be read" % grub_cfg)
     text = content.decode("utf-8", "surrogateescape")
-    script = GrubScript(files, grub_cfg, grubenv)
+    script = GrubScript(files, grub_cfg)
     script.run_text(text)
     if script.loaded.kernel is not None:
         script.lost = script.lost or "%s boots without a menu" % grub_cfg
@@ -87,8 +89,13 @@ class _Items:
 
     def __init__(self, grub_cfg: str, text: str) -> None:
         self._grub_cfg = grub_cfg
-        marks = ((text.count("\n", 0, match.start()) + 1, match.groups()) for match in _SECTION.finditer(text))
-        self._sections = [(line, name if kind == "BEGIN" else "") for line, (kind, name) in marks]
+        self._lines: List[int] = []
+        self._sections: List[str] = []
+        line, place = 1, 0
+        for mark in _SECTION.finditer(text):
+            line, place = line + text.count("\n", place, mark.start()), mark.start()
+            self._lines.append(line)
+            self._sections.append(mark.group(2) if mark.group(1) == "BEGIN" else "")
 
     def of(
         self, script: GrubScript, path: Tuple[int, ...], names: Tuple[Tuple[str, str], ...], depth: int
@@ -124,4 +131,5 @@ class _Items:
         )
 
     def _section(self, line: int) -> str:
-        return next((name for start, name in reversed(self._sections) if start <= line), "")
+        place = bisect.bisect_right(self._lines, line)
+        return self._sections[place - 1] if place else ""

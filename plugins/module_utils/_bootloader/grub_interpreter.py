@@ -8,13 +8,34 @@ unknown.
 
 from __future__ import annotations
 
+import re
 from typing import Dict, Iterator, List, Optional, Sequence
 
 from .grub_menu import Unknown, Value
 from .grub_syntax import TEXT, VARIABLE, Command, Function, GrubSyntaxError, If, Loop, Script, Statement, Word, parse_grub_script
 
 _MAX_DEPTH = 20
+# What a script may cost, in statements; all else that takes time or memory is converted into these.
 _MAX_STATEMENTS = 200000
+CHARACTERS_PER_STATEMENT = 8
+_VARIABLES_PER_STATEMENT = 8
+# More than any kernel takes; a few assignments can double a value again and again.
+_MAX_VALUE_LENGTH = 1 << 16
+
+# What white space separates in the value of a variable; to str.split(), more characters are white space.
+_FIELD = re.compile(r"[^ \t\n\v\f\r]+")
+
+
+class Budget:
+    """Statements that a script may still run, shared with the bodies of its menu entries."""
+
+    def __init__(self) -> None:
+        self._left = _MAX_STATEMENTS
+
+    def spend(self, statements: int) -> bool:
+        """Spend a number of statements; false if that was too much."""
+        self._left -= statements
+        return self._left >= 0
 
 
 class GrubInterpreter:
@@ -33,7 +54,7 @@ class GrubInterpreter:
         # Why it can't be told whether GRUB comes to this place; empty if it does.
         self._doubt = ""
         self._depth = 0
-        self._statements = 0
+        self._budget = Budget()
         self._ended = False
 
     def _command(self, name: str, arguments: Sequence[Value], command: Command) -> Optional[bool]:
@@ -45,6 +66,11 @@ class GrubInterpreter:
         raise NotImplementedError
 
     def run_text(self, text: str) -> None:
+        if "\0" in text:
+            self._lose("%s holds zero bytes, as after a crash" % self._file)
+            return
+        if not self._spend(1 + len(text) // CHARACTERS_PER_STATEMENT):
+            return
         try:
             script = parse_grub_script(text)
         except GrubSyntaxError as error:
@@ -54,14 +80,21 @@ class GrubInterpreter:
 
     def run(self, script: Script) -> None:
         for statement in script:
-            if self._ended:
-                return
-            self._statements += 1
-            if self._statements > _MAX_STATEMENTS:
-                self._lose("the script does not end")
-                self._ended = True
+            if self._ended or not self._spend(1):
                 return
             self._run(statement)
+
+    def _spend(self, statements: int) -> bool:
+        """Account for work before it is done; false if the script has to end here."""
+        if not self._budget.spend(statements):
+            self._lose("%s does not end, or takes too long" % self._file)
+            self._ended = True
+        return not self._ended
+
+    def copied(self) -> Dict[str, Value]:
+        """Copy of the variables."""
+        self._spend(len(self.variables) // _VARIABLES_PER_STATEMENT)
+        return dict(self.variables)
 
     def _lose(self, reason: str) -> Optional[bool]:
         """Give up on what follows; return the result of the command, which can't be told."""
@@ -87,7 +120,7 @@ class GrubInterpreter:
             self.run(condition)
             if self._status is False:
                 continue
-            taken, at_start = self._status is True, dict(self.variables)
+            taken, at_start = self._status is True, self.copied()
             if not taken:
                 self._doubt = self._doubt or "%s:%d: a condition that only GRUB can tell" % (self._file, statement.line)
             self.run(body)
@@ -111,7 +144,7 @@ class GrubInterpreter:
 
     def _run_loop(self, statement: Loop) -> None:
         """Run the body once, for what it may do; how often it runs can't be told."""
-        before, at_start = self._doubt, dict(self.variables)
+        before, at_start = self._doubt, self.copied()
         self._doubt = self._doubt or "%s:%d: a loop" % (self._file, statement.line)
         if statement.variable:
             self.variables[statement.variable] = Unknown(self._doubt)
@@ -163,30 +196,38 @@ class GrubInterpreter:
         self._depth -= 1
 
     def _expand(self, words: Sequence[Word]) -> List[Value]:
-        return [value for word in words for value in self._expand_word(word)]
+        values: List[Value] = []
+        for word in words:
+            expanded = list(self._expand_word(word))
+            values.extend(expanded)
+            if not self._spend(sum(len(value) for value in expanded if isinstance(value, str)) // CHARACTERS_PER_STATEMENT):
+                break
+        return values
 
     def _expand_word(self, word: Word) -> Iterator[Value]:
         """Expand the variables of a word; one outside quotes may split it into several, or into none."""
-        fields = [""]
+        # Each field in pieces.
+        fields: List[List[str]] = [[]]
         written = False
+        length = 0
         for kind, text in word.parts:
             value = text if kind == TEXT else self.variables.get(text, "")
+            length += len(value) if isinstance(value, str) else 0
+            if length > _MAX_VALUE_LENGTH:
+                value = Unknown("%s:%d: a value is too long" % (self._file, word.line))
             if isinstance(value, Unknown):
-                yield Unknown(value.reason, fields[-1])
+                yield Unknown(value.reason, "".join(fields[-1]))
                 return
             if kind != VARIABLE:
-                fields[-1] += value
+                fields[-1].append(value)
                 written = True
                 continue
-            pieces = value.split()
+            pieces = _FIELD.findall(value)
             if not pieces:
                 continue
-            if value[0].isspace() and fields[-1]:
-                fields.append("")
-            fields[-1] += pieces[0]
-            fields.extend(pieces[1:])
-            if value[-1].isspace():
-                fields.append("")
-        if not written and fields[-1] == "":
+            # Unlike a shell, GRUB does not split at white space around the value.
+            fields[-1].append(pieces[0])
+            fields.extend([piece] for piece in pieces[1:])
+        if not written and not any(fields[-1]):
             fields.pop()
-        yield from fields
+        yield from map("".join, fields)

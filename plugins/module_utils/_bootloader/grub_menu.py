@@ -11,6 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple, Union
 
+# More are out of range for GRUB too, as no menu has so many entries.
+_MAX_DIGITS = 18
+
+_SPACE = re.compile(r"[ \t\n\v\f\r]")
 _NUMBER = re.compile(r"\s*(?:(0[xX][0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))")
 
 
@@ -116,34 +120,40 @@ class Menu:
         items = self.items
         while items:
             step, rest = split_step(wanted)
-            item = self._select(items, step, bool(rest))
+            item = self._select(items, step, wanted)
             if item.entry is not None:
                 return item.entry
             wanted, items = rest or wanted, item.items
         return None
 
-    def _select(self, items: Sequence[MenuItem], step: str, goes_on: bool) -> MenuItem:
+    def _select(self, items: Sequence[MenuItem], step: str, wanted: str) -> MenuItem:
         if self.names_first is not None:
-            return _select(items, step, goes_on, self.names_first)
-        one, other = (_select(items, step, goes_on, names_first) for names_first in (False, True))
+            return _select(items, step, wanted, self.names_first)
+        one, other = (_select(items, step, wanted, names_first) for names_first in (False, True))
         if one is not other:
             raise MenuUnknown("versions of GRUB differ in whether %s is a position or a name" % step)
         return one
 
 
-def _select(items: Sequence[MenuItem], step: str, goes_on: bool, names_first: bool) -> MenuItem:
+def _select(items: Sequence[MenuItem], step: str, wanted: str, names_first: bool) -> MenuItem:
+    """Select an item.
+
+    :param wanted: C(step) with all that follows.
+    """
     number = _NUMBER.match(step)
     if number is not None and not names_first:
         return _at(items, _int(number))
+    # This GRUB compares an id with the first word only, and then rejects what has several.
+    word = _SPACE.split(step, 1)[0]
     for key in ("identity", "title") if names_first else ("either",):
         for item in items:
             if item.doubt:
                 if step and not _differs(item, step):
                     raise MenuUnknown(item.doubt)
-            elif step and step in _names(item, key):
-                return item
-    # This GRUB takes no number for a submenu.
-    is_position = number is not None and not goes_on and not step[number.end() :].strip()
+            elif step and (word if key == "identity" else step) in _names(item, key):
+                return _at(items, 0) if key == "identity" and _SPACE.search(wanted) else item
+    # This GRUB takes no number for a submenu, and nothing behind it.
+    is_position = number is not None and number.group() == wanted
     return _at(items, _int(number) if is_position else 0)
 
 
@@ -172,8 +182,10 @@ def _differs(item: MenuItem, step: str) -> bool:
 def _int(number: Optional[re.Match[str]]) -> int:
     if number is None:
         return 0
-    hexadecimal, octal, decimal = number.groups()
-    return int(hexadecimal, 16) if hexadecimal else int(octal, 8) if octal else int(decimal)
+    for digits, base in zip(number.groups(), (16, 8, 10)):
+        if digits:
+            return int(digits, base) if len(digits) <= _MAX_DIGITS else 10**_MAX_DIGITS
+    return 0
 
 
 def _at(items: Sequence[MenuItem], position: int) -> MenuItem:

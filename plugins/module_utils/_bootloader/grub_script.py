@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
@@ -16,13 +17,15 @@ from .._host.files import HostFiles
 from .boot_paths import CONFIG, FS_UUID, HOST, LABEL, BootPaths, PathUnknown
 from .grub_bls import BlsFile, entry_script, read_bls_files, unknown_variable
 from .grub_condition import evaluate_test
-from .grub_interpreter import GrubInterpreter
+from .grub_interpreter import CHARACTERS_PER_STATEMENT, GrubInterpreter
 from .grub_menu import DevicePath, Unknown, Value
 from .grub_search import parse_search
 from .grub_syntax import Command, GrubSyntaxError, Script, parse_grub_script
 from .grubenv import parse_grubenv
 
 _MAX_SOURCES = 10
+# To find and open a file takes as long as these.
+_STATEMENTS_PER_FILE = 50
 
 _DEVICE_PATH = re.compile(r"\((?P<device>[^)]*)\)(?P<path>.*)", re.DOTALL)
 _SET_OPTION = re.compile(r"--set=(?:\d+:)?(\w+)")
@@ -37,6 +40,8 @@ _OWN = ("cmdpath", "grub_cpu", "shim_lock", "lockdown", "check_signatures")
 # Variables that a block of the environment may hold which this host can't read.
 _KEPT = ("saved_entry", "next_entry", "prev_saved_entry", "kernelopts", "blsdir", "early_initrd", "tuned_initrd", "tuned_params")
 
+# Commands that make items of the menu, each with the doubt about them.
+_ITEMS = {"menuentry": "", "submenu": "", "hiddenentry": "it is unknown whether hidden entries count as items of the menu"}
 _LINUX = ("linux", "linux16", "linuxefi")
 _INITRD = ("initrd", "initrd16", "initrdefi")
 # They boot another kernel than Linux.
@@ -45,11 +50,24 @@ _OTHER_KERNELS = (
 )
 # They may change anything: the menu, or which of the following commands run.
 _OPAQUE = (
-    *("eval", "normal", "legacy_source", "legacy_configfile", "extract_legacy_entries_source", "bls_import", "hiddenentry"),
+    *("eval", "normal", "legacy_source", "legacy_configfile", "extract_legacy_entries_source", "bls_import"),
     *("extract_legacy_entries_configfile", "extract_entries_source", "extract_entries_configfile", "syslinux_source", "uki"),
     *("extract_syslinux_entries_source", "syslinux_configfile", "return", "break", "continue", "shift", "setparams", "exit"),
 )
-_SEARCHES = {"search.fs_uuid": FS_UUID, "search_fs_uuid": FS_UUID, "search.fs_label": LABEL, "search_label": LABEL}
+# Each with the kind of what it searches for; only GRUB can search for a file.
+_SEARCHES = {
+    "search.fs_uuid": FS_UUID,
+    "search_fs_uuid": FS_UUID,
+    "search.fs_label": LABEL,
+    "search_label": LABEL,
+    "search.file": "",
+    "search.fs_file": "",
+    "search_fs_file": "",
+}
+# Variables that a command sets without being told their names.
+_RESULTS = {"hwmatch": "match"}
+# In front of the name of a variable to set.
+_SET_WORDS = ("--set", "-s", "-v")
 
 
 @dataclass
@@ -82,11 +100,10 @@ class GrubScript(GrubInterpreter):
     :ivar one_shots: wishes for the next boot only that environment blocks hold. The scripts run as if there were none.
     """
 
-    def __init__(self, files: HostFiles, grub_cfg: str, grubenv: str) -> None:
+    def __init__(self, files: HostFiles, grub_cfg: str) -> None:
         super().__init__(grub_cfg)
         self._files = files
         self._paths = BootPaths(files, grub_cfg)
-        self._grubenv = grubenv
         prefix = "(%s)%s" % (HOST, grub_cfg.rpartition("/")[0])
         self.variables = {"prefix": prefix, "config_directory": prefix, "root": CONFIG}
         self.variables.update(("feature_" + name, "y") for name in _FEATURES.split())
@@ -96,15 +113,16 @@ class GrubScript(GrubInterpreter):
         self.loaded = Loaded()
         self.one_shots: List[str] = []
         self.uses_bls = False
+        self._bls_directories: List[str] = []
 
     def child(self, item: Item) -> GrubScript:
         """Copy with the variables as they are, which has run the body of a menu item."""
         child = copy.copy(self)
-        child.variables = dict(self.variables)
+        child.variables = self.copied()
         child.variables.update((str(number), value) for number, value in enumerate(item.arguments, 1))
         child.items, child.loaded, child.lost = [], Loaded(), item.unknown
         child._file = item.file
-        child._ended = False
+        child._ended = not child._budget.spend(0)
         child.run(item.body)
         return child
 
@@ -131,6 +149,11 @@ class GrubScript(GrubInterpreter):
         except PathUnknown as error:
             return Unknown(str(error))
 
+    def _in_prefix(self, name: str) -> Value:
+        """Find a file on the host that GRUB looks for in its own directory."""
+        prefix = self.variables.get("prefix", "")
+        return prefix if isinstance(prefix, Unknown) else self.locate("%s/%s" % (prefix, name))
+
     @property
     def is_relative(self) -> bool:
         """Whether paths on btrfs begin at the default subvolume, see SUSE's GRUB."""
@@ -150,8 +173,8 @@ class GrubScript(GrubInterpreter):
     # Commands
 
     def _command(self, name: str, arguments: Sequence[Value], command: Command) -> Optional[bool]:
-        if name in ("menuentry", "submenu"):
-            self._add_item(command, name == "submenu", arguments)
+        if name in _ITEMS:
+            self._add_item(command, name == "submenu", arguments, _ITEMS[name])
             return True
         if name in _LINUX:
             return self._linux(arguments)
@@ -174,23 +197,25 @@ class GrubScript(GrubInterpreter):
         words = [argument if isinstance(argument, str) else argument.before for argument in arguments]
         for word, after in zip(words, (*words[1:], "")):
             found = _SET_OPTION.match(word)
-            variable = found.group(1) if found else after.rpartition(":")[2] if word in ("--set", "-s") else ""
+            variable = found.group(1) if found else after.rpartition(":")[2] if word in _SET_WORDS else ""
             if variable:
                 self.variables[variable] = Unknown("only GRUB knows what %s sets" % name)
+        if name in _RESULTS:
+            self.variables[_RESULTS[name]] = Unknown("only GRUB knows what %s finds" % name)
         return None
 
-    def _add_item(self, command: Command, is_submenu: bool, arguments: Sequence[Value]) -> None:
+    def _add_item(self, command: Command, is_submenu: bool, arguments: Sequence[Value], doubt: str) -> None:
         title: Value = ""
         identity: Value = ""
         plain: List[Value] = []
-        rest = list(arguments)
+        rest = deque(arguments)
         while rest:
-            word = rest.pop(0)
+            word = rest.popleft()
             if isinstance(word, str) and word.startswith("--") and len(word) > 2:
                 option, equals, value = word.partition("=")
                 taken: Value = value
                 if not equals and option in ("--class", "--users", "--hotkey", "--id", "--source"):
-                    taken = rest.pop(0) if rest else ""
+                    taken = rest.popleft() if rest else ""
                 if option == "--id":
                     identity = taken
             else:
@@ -198,7 +223,7 @@ class GrubScript(GrubInterpreter):
         title = plain[0] if plain else ""
         unknown = next((each.reason for each in (title, identity) if isinstance(each, Unknown)), "")
         item = Item(title, identity, command.block or (), tuple(plain), self._file, command.line, is_submenu)
-        item.doubt = self._doubt or unknown
+        item.doubt = self._doubt or unknown or doubt
         self.items.append(item)
 
     def _set(self, arguments: Sequence[Value]) -> Optional[bool]:
@@ -254,30 +279,38 @@ class GrubScript(GrubInterpreter):
         if isinstance(path, Unknown):
             self._lose("%s: a script can't be read: %s" % (self._file, path.reason))
             return None
+        if not self._spend(_STATEMENTS_PER_FILE):
+            return None
         content = self._files.read_bytes(path)
         if content is None or self._depth >= _MAX_SOURCES:
             # GRUB goes on, too, if there is no such file.
             return False if content is None else self._lose("%s reads itself" % path)
-        including, self._file = self._file, path
+        including, directory = self._file, self.variables.get("config_directory", "")
+        device_path = self.path_of(arguments[0])
+        if not isinstance(device_path, Unknown):
+            self.variables["config_directory"] = "(%s)%s" % (device_path[0], device_path[1].rpartition("/")[0])
+        self._file = path
         self._depth += 1
         self.run_text(content.decode("utf-8", "surrogateescape"))
         self._depth -= 1
-        self._file = including
+        self._file, self.variables["config_directory"] = including, directory
         return True
 
     def _configfile(self, arguments: Sequence[Value]) -> Optional[bool]:
         """Go on with another script, whose menu takes the place of this one."""
         if self._doubt:
             return self._lose(self._doubt)
-        self.items = []
+        before, self.items = self.items, []
         found = self._source(arguments)
-        if found:
-            self._ended = True
+        if found is False:
+            # There is no such file, and GRUB goes on with this one.
+            self.items = before
+        self._ended = self._ended or bool(found)
         return found
 
     def _load_env(self, arguments: Sequence[Value]) -> Optional[bool]:
         plain: List[Value] = [word for word in arguments if word != "--skip-sig"]
-        path: Value = self._grubenv
+        path = self._in_prefix("grubenv")
         for index, word in enumerate(plain):
             if word in ("-f", "--file") and index + 1 < len(plain):
                 path = self.locate(plain[index + 1])
@@ -289,17 +322,20 @@ class GrubScript(GrubInterpreter):
         if isinstance(path, Unknown):
             self.variables.update((name, path) for name in _KEPT)
             return True
-        found = parse_grubenv((self._files.read_bytes(path) or b"").decode("utf-8", "surrogateescape"))
+        content = self._files.read_bytes(path) or b""
+        if not self._spend(len(content) // CHARACTERS_PER_STATEMENT):
+            return None
+        found = parse_grubenv(content.decode("utf-8", "surrogateescape"))
         self.variables.update((name, value) for name, value in self._lasting(found, path) if not plain or name in plain)
         return True
 
     def _lasting(self, found: Dict[str, str], path: str) -> Iterator[Tuple[str, str]]:
         """Variables of an environment block without the wishes for the next boot only."""
-        if found.get("next_entry"):
-            self.one_shots.append("next_entry=%s in %s" % (found["next_entry"], path))
         before = found.get("prev_saved_entry")
-        if before:
-            self.one_shots.append("saved_entry=%s in %s" % (found.get("saved_entry", ""), path))
+        for name, wished in (("next_entry", found.get("next_entry")), ("saved_entry", before)):
+            wish = "%s=%s in %s" % (name, found.get(name, ""), path)
+            if wished and wish not in self.one_shots:
+                self.one_shots.append(wish)
         for name, value in found.items():
             if name == "saved_entry" and before:
                 yield name, before
@@ -319,15 +355,21 @@ class GrubScript(GrubInterpreter):
             if isinstance(path, Unknown):
                 return self._lose("%s: the entries of blscfg can't be read: %s" % (self._file, path.reason))
             if self._files.exists(path):
-                self._add_bls_items(read_bls_files(self._files, path))
+                # What is in the menu already is not added again.
+                if path not in self._bls_directories:
+                    self._bls_directories.append(path)
+                    self._add_bls_items(read_bls_files(self._files, path))
                 return True
         return True
 
     def _add_bls_items(self, entries: Sequence[BlsFile]) -> None:
         for entry in entries:
             unknown = unknown_variable(entry, self.variables)
+            text = entry_script(entry, self.variables)
+            if not self._spend(1 + len(text) // CHARACTERS_PER_STATEMENT):
+                return
             try:
-                body = parse_grub_script(entry_script(entry, self.variables))
+                body = parse_grub_script(text)
             except GrubSyntaxError as error:
                 unknown, body = Unknown("%s: %s" % (entry.path, error)), ()
             title = entry.value("title") or entry.value("linux")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import List, NamedTuple, Sequence
 
 from .boot_paths import FS_UUID, LABEL
@@ -27,9 +28,9 @@ class Search(NamedTuple):
 def parse_search(arguments: Sequence[Value]) -> Search:
     kind, variable = "", ""
     plain: List[Value] = []
-    rest = list(arguments)
+    rest = deque(arguments)
     while rest:
-        word = rest.pop(0)
+        word = rest.popleft()
         if isinstance(word, Unknown) or not word.startswith("-"):
             plain.append(word)
         elif word in _KINDS:
@@ -38,8 +39,8 @@ def parse_search(arguments: Sequence[Value]) -> Search:
             variable = word[len("--set=") :]
         elif word in ("--set", "-s"):
             # The name may be left out.
-            variable = str(rest.pop(0)) if len(rest) > 1 else "root"
+            variable = str(rest.popleft()) if len(rest) > 1 else "root"
         elif word == "--hint" and rest:
-            rest.pop(0)
+            rest.popleft()
     wanted = plain[0] if len(plain) == 1 else Unknown("search names no single file system")
     return Search(kind, variable, wanted)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
 from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 # Deeper nesting than any generated file has; it bounds the recursion of the parser.
@@ -19,9 +21,9 @@ TEXT = "text"
 VARIABLE = "variable"
 QUOTED_VARIABLE = "quoted variable"
 
-_BLANK = re.compile(r"(?:[ \t\r]|\\\n)+")
+_BLANK = re.compile(r"(?:[ \t]|\\\n)+")
 _COMMENT = re.compile(r"#[^\n]*")
-_PLAIN = re.compile(r"[^{}|&$;<> \t\r\n'\"\\]+")
+_PLAIN = re.compile(r"[^{}|&$;<> \t\n'\"\\]+")
 _VARIABLE = re.compile(r"\$(?:\{(?P<braced>\w+|[?#*@])\}|(?P<bare>[A-Za-z_]\w*|\d+|[?#*@]))", re.ASCII)
 _QUOTED_PLAIN = re.compile(r"[^\"\\$]+")
 _OPERATOR = re.compile(r"\|\||&&|;;|[|&<>{};\n]")
@@ -93,12 +95,15 @@ Statement = Union[Command, If, Loop, Function]
 Script = Tuple[Statement, ...]
 
 
+# A script may include the same file again and again.
+@lru_cache(maxsize=4)
 def parse_grub_script(text: str) -> Script:
     """Parse a script.
 
     :raises GrubSyntaxError: it is no valid script.
     """
-    return _Parser(_tokens(text)).script()
+    # GRUB drops carriage returns as it reads a file, wherever they are.
+    return _Parser(_tokens(text.replace("\r", ""))).script()
 
 
 def _tokens(text: str) -> List[Token]:
@@ -186,11 +191,11 @@ def _quoted(text: str, place: int, line: int) -> Tuple[List[Part], int]:
 def _joined(parts: Sequence[Part]) -> Tuple[Part, ...]:
     """Join neighbouring texts."""
     joined: List[Part] = []
-    for part in parts:
-        if joined and part.kind == TEXT and joined[-1].kind == TEXT:
-            joined[-1] = Part(TEXT, joined[-1].text + part.text)
+    for is_text, neighbours in groupby(parts, lambda part: part.kind == TEXT):
+        if is_text:
+            joined.append(Part(TEXT, "".join(part.text for part in neighbours)))
         else:
-            joined.append(part)
+            joined.extend(neighbours)
     return tuple(joined)
 
 

@@ -61,22 +61,21 @@ def matches(pattern: str, name: str) -> bool:
 
 def _expression(pattern: str) -> Optional[re.Pattern[str]]:
     """Translate a pattern; None if it is broken, and matches nothing."""
-    parts: List[str] = []
+    # Separated by stars.
+    segments = [""]
     place = 0
     while place < len(pattern):
         character = pattern[place]
         place += 1
         if character == "*":
-            # A run of stars is one.
-            if parts[-1:] != [".*"]:
-                parts.append(".*")
+            segments.append("")
         elif character == "?":
-            parts.append(".")
+            segments[-1] += "."
         elif character == "[":
             end, members = _members(pattern, place)
             if end is None:
                 return None
-            parts.append(members)
+            segments[-1] += members
             place = end
         else:
             if character == "\\":
@@ -84,8 +83,13 @@ def _expression(pattern: str) -> Optional[re.Pattern[str]]:
                     return None
                 character = pattern[place]
                 place += 1
-            parts.append(re.escape(character))
-    return re.compile("".join(parts), re.DOTALL)
+            segments[-1] += re.escape(character)
+    if len(segments) == 1:
+        return re.compile(segments[0], re.DOTALL)
+    # The first place for a segment is the right one. To try others too would take exponential time.
+    first, *middle, last = segments
+    fixed = ("(?=(?P<s%d>.*?%s))(?P=s%d)" % (number, segment, number) for number, segment in enumerate(middle) if segment)
+    return re.compile("%s%s.*%s" % (first, "".join(fixed), last), re.DOTALL)
 
 
 def _members(pattern: str, place: int) -> Tuple[Optional[int], str]:

@@ -62,7 +62,6 @@ class MkconfigGrub(Bootloader):
     TOOL = "grub-mkconfig"
     GENERATOR = "grub-mkconfig"
     GRUB_CFG = "/boot/grub/grub.cfg"
-    GRUBENV = "/boot/grub/grubenv"
     EFI_LINK = ""
 
     # --- what is booted ---------------------------------------------------------------------
@@ -86,7 +85,7 @@ class MkconfigGrub(Bootloader):
 
         :raises BootloaderError: C(BOOTLOADER_CONFIG_INVALID); C(BOOTLOADER_UNSUPPORTED): they are entry files.
         """
-        menu = read_grub_menu(self._files, self.GRUB_CFG, self.GRUBENV)
+        menu = read_grub_menu(self._files, self.GRUB_CFG)
         if menu.uses_bls:
             raise BootloaderError(
                 "BOOTLOADER_UNSUPPORTED",
@@ -183,10 +182,7 @@ class MkconfigGrub(Bootloader):
 
     def _output(self) -> str:
         """Path of grub.cfg without links, which older versions of grub-mkconfig would replace by a file."""
-        root = os.path.realpath(self._files.root)
-        path = os.path.realpath(self._files.path(self.GRUB_CFG))
-        inside = os.path.relpath(path, root)
-        return self.GRUB_CFG if inside.startswith("..") else "/" + inside
+        return self._files.real_path(self.GRUB_CFG)
 
     def _command(self, tool: str) -> Tuple[str, ...]:
         """Command that generates grub.cfg."""
@@ -274,7 +270,6 @@ class Grub2(MkconfigGrub):
     TOOL = "grub2-mkconfig"
     GENERATOR = "grub2-mkconfig"
     GRUB_CFG = "/boot/grub2/grub.cfg"
-    GRUBENV = "/boot/grub2/grubenv"
     EFI_LINK = "/etc/grub2-efi.cfg"
 
 

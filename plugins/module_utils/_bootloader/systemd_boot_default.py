@@ -20,7 +20,7 @@ from .boot_entry import BootChoice, DefaultEntry
 from .boot_partitions import ESP_MOUNT_POINTS, BootPartitions, find_boot_partitions
 from .kernel_install import KernelInstall
 from .loader_conf import SAVED, LoaderConf, matches, parse_loader_conf
-from .systemd_boot_entries import EFI, LINUX, URL, LoaderItem, list_menu
+from .systemd_boot_entries import EFI, UNIFIED, URL, LoaderItem, list_menu
 
 # Boot Loader Interface: the loader knows LoaderEntryPreferred (systemd 260).
 _FEATURE_PREFERRED = 1 << 19
@@ -97,7 +97,7 @@ def _select(files: HostFiles, conf: LoaderConf, items: List[LoaderItem]) -> Tupl
 def _default_entry(files: HostFiles, partitions: BootPartitions, item: LoaderItem) -> Tuple[Optional[DefaultEntry], str]:
     """Default entry as an item of the menu describes it, or why it can't be told what it boots."""
     # A plain kernel gets its initrds and arguments from the entry; a unified image brings its own.
-    unified = item.kind != LINUX or is_unified(files.read_bytes(item.kernel, HEAD_BYTES) or b"")
+    unified = item.kind == UNIFIED or is_unified(files.read_bytes(item.kernel, HEAD_BYTES) or b"")
     refusal = _refusal(item, unified)
     if refusal:
         return None, "the default entry %s %s" % (item.source, refusal)
@@ -128,7 +128,7 @@ def _default_entry(files: HostFiles, partitions: BootPartitions, item: LoaderIte
 
 def _refusal(item: LoaderItem, unified: bool) -> str:
     """Explain why it can't be told what an entry boots; empty if it can."""
-    if item.kind == EFI:
+    if item.kind == EFI and not unified:
         return "starts the EFI program %s, not a Linux kernel" % item.kernel
     if item.kind == URL:
         return "loads its kernel from the network"

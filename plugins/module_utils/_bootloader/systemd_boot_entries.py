@@ -123,7 +123,7 @@ def _split_name(name: str) -> Tuple[str, Optional[int], int]:
 
 def host_path(root: str, path: str) -> str:
     """Path on the host of a path in an entry, which is relative to the entry's partition; either slash separates."""
-    return os.path.normpath(root + "/" + path.replace("\\", "/"))
+    return os.path.normpath(root + os.path.normpath("/" + path.replace("\\", "/")))
 
 
 def _items(files: HostFiles, root: str, architectures: List[str]) -> Iterator[LoaderItem]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import Optional
+from typing import List, Optional
 
 from .efi_variables import read_efi_variable
 from .files import HostFiles
@@ -20,6 +20,7 @@ _LOAD_OPTION = struct.Struct("<IH")
 _NODE = struct.Struct("<BBH")
 _FILE_PATH = (4, 4)
 _END_TYPE = 0x7F
+_ACTIVE = 1 << 0
 _BOOT_TO_FW_UI = 1 << 0
 
 
@@ -28,11 +29,13 @@ class LoadOption:
     """Boot option.
 
     :ivar path: file that it starts, with backslashes; empty if it names a device only.
+    :ivar active: whether the firmware boots it by itself.
     """
 
     number: int
     description: str
     path: str
+    active: bool = True
 
     @property
     def name(self) -> str:
@@ -44,13 +47,13 @@ def parse_load_option(number: int, value: bytes) -> Optional[LoadOption]:
     """Parse a variable's value; None if it is damaged."""
     if len(value) < _LOAD_OPTION.size:
         return None
-    _attributes, paths_bytes = _LOAD_OPTION.unpack_from(value)
+    attributes, paths_bytes = _LOAD_OPTION.unpack_from(value)
     # The description is UTF-16.
     end = next((at for at in range(_LOAD_OPTION.size, len(value) - 1, 2) if value[at : at + 2] == b"\0\0"), None)
     if end is None:
         return None
     description = value[_LOAD_OPTION.size : end].decode("utf-16-le", "replace")
-    return LoadOption(number, description, _file_path(value[end + 2 : end + 2 + paths_bytes]))
+    return LoadOption(number, description, _file_path(value[end + 2 : end + 2 + paths_bytes]), bool(attributes & _ACTIVE))
 
 
 def _file_path(nodes: bytes) -> str:
@@ -74,6 +77,10 @@ def _selected(files: HostFiles, variable: str) -> Optional[LoadOption]:
     if value is None or len(value) < 2:
         return None
     (number,) = struct.unpack_from("<H", value)
+    return _option(files, number)
+
+
+def _option(files: HostFiles, number: int) -> LoadOption:
     option = parse_load_option(number, read_efi_variable(files, "Boot%04X" % number) or b"")
     return option if option is not None else LoadOption(number, "", "")
 
@@ -81,6 +88,13 @@ def _selected(files: HostFiles, variable: str) -> Optional[LoadOption]:
 def read_boot_current(files: HostFiles) -> Optional[LoadOption]:
     """Boot option that the firmware booted; a kexec since then does not change it. None if it can't be read."""
     return _selected(files, "BootCurrent")
+
+
+def read_boot_order(files: HostFiles) -> List[LoadOption]:
+    """Boot options in the order in which the firmware tries them."""
+    value = read_efi_variable(files, "BootOrder") or b""
+    options = (_option(files, number) for (number,) in struct.iter_unpack("<H", value[: len(value) // 2 * 2]))
+    return [option for option in options if option.active]
 
 
 def read_boot_next(files: HostFiles) -> Optional[LoadOption]:

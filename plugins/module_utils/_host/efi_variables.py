@@ -29,7 +29,7 @@ def read_efi_variable(files: HostFiles, name: str, vendor: str = GLOBAL) -> Opti
 def read_efi_string(files: HostFiles, name: str, vendor: str) -> Optional[str]:
     """Text in a variable; None if it can't be read."""
     value = read_efi_variable(files, name, vendor)
-    return value.decode("utf-16-le", "replace").rstrip("\0") if value is not None else None
+    return value.decode("utf-16-le", "replace").split("\0", 1)[0] if value is not None else None
 
 
 def has_efi_variables(files: HostFiles) -> bool:

@@ -7,6 +7,9 @@ from __future__ import annotations
 import os
 from typing import List, Optional
 
+# ValueError: no file can have that name, because of a zero byte or a character that the locale can't encode.
+_UNREADABLE = (OSError, ValueError)
+
 
 class HostFiles:
     """File system of a host, or of a fixture tree at C(root)."""
@@ -28,7 +31,7 @@ class HostFiles:
                 if offset:
                     stream.seek(offset)
                 return stream.read(limit)
-        except OSError:
+        except _UNREADABLE:
             return None
 
     def read_text(self, path: str) -> Optional[str]:
@@ -56,8 +59,13 @@ class HostFiles:
         """Last component of a symbolic link's target; None if there is no link."""
         try:
             return os.path.basename(os.readlink(self.path(path))) or None
-        except OSError:
+        except _UNREADABLE:
             return None
+
+    def real_path(self, path: str) -> str:
+        """Path of the host without symbolic links; as it is if they lead out of the root directory."""
+        inside = os.path.relpath(os.path.realpath(self.path(path)), os.path.realpath(self.root))
+        return path if inside.startswith("..") else "/" + inside
 
     def exists(self, path: str) -> bool:
         return os.path.exists(self.path(path))
@@ -66,12 +74,12 @@ class HostFiles:
         """Size of a file; None if it does not exist."""
         try:
             return os.path.getsize(self.path(path))
-        except OSError:
+        except _UNREADABLE:
             return None
 
     def listdir(self, path: str) -> List[str]:
         """Names in a directory, sorted; empty if it can't be read."""
         try:
             return sorted(os.listdir(self.path(path)))
-        except OSError:
+        except _UNREADABLE:
             return []

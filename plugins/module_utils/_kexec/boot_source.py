@@ -92,7 +92,8 @@ def _initrds(request: Optional[str], kernel: str, own: Optional[Tuple[FilePart, 
         # An entry, or a unified kernel image, without an initrd boots without one.
         initrds = own
     else:
-        beside = find_initrd(files, kernel)
+        # Debian links /vmlinuz to the newest kernel.
+        beside = find_initrd(files, kernel) or find_initrd(files, files.real_path(kernel))
         if beside is None:
             raise KexecError("INITRD_NOT_FOUND", "there is no initrd beside %s" % kernel)
         initrds = (FilePart(beside),)

@@ -194,17 +194,17 @@ _ENTRY_KEYS = ("kernel", "initrds", "cmdline", "title", "bootloader", "source", 
 
 def _present_entry(boot: BootChoice, kernel: RunningKernel) -> Dict[str, Any]:
     entry = boot.entry
-    presented: Dict[str, Any] = {name: getattr(boot, name) or None for name in _BOOT_KEYS}
+    presented: Dict[str, Any] = {name: printable(getattr(boot, name)) or None for name in _BOOT_KEYS}
     if entry is None:
         return {**dict.fromkeys(_ENTRY_KEYS), **presented}
     changes = line_changes(kernel.passed_cmdline, entry.cmdline)
     return {
-        "kernel": entry.kernel,
-        "initrds": list(entry.initrds),
+        "kernel": printable(entry.kernel),
+        "initrds": [printable(each) for each in entry.initrds],
         "cmdline": printable(entry.cmdline),
         "title": printable(entry.title),
         "bootloader": entry.bootloader,
-        "source": entry.source,
+        "source": printable(entry.source),
         "added": [printable(each) for each in changes.added],
         "removed": [printable(each) for each in changes.removed],
         **presented,

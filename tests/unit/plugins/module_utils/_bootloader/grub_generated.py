@@ -60,7 +60,14 @@ class GeneratedHost:
         self.files = HostFiles(str(root))
         self.tool = "/usr/bin/" + kind.TOOL
         self.runs: list[list[str]] = []
-        write_tree(root, {"/etc/default/grub": MAIN, kind.GRUB_CFG: "", kind.GRUBENV: "# GRUB Environment Block\n"})
+        write_tree(
+            root,
+            {
+                "/etc/default/grub": MAIN,
+                kind.GRUB_CFG: "",
+                kind.GRUB_CFG.replace("grub.cfg", "grubenv"): "# GRUB Environment Block\n",
+            },
+        )
         self.install(SCRIPT)
         self.generate()
 

@@ -62,3 +62,10 @@ def test_the_command_line_that_is_put_in_is_read_back(text: str) -> None:
     entry = parse_bls(parse_bls(text).with_cmdline("root=/dev/vda1 ro"))
     assert entry.cmdline == "root=/dev/vda1 ro"
     assert entry.with_cmdline(entry.cmdline) == entry.text
+
+
+def test_lines_of_other_systems_and_damaged_ones() -> None:
+    assert parse_bls("linux /a\roptions b\r\noptions c \r").values == {"linux": ("/a",), "options": ("b", "c")}
+    assert parse_bls("options a\r\ntitle b\r\n").with_cmdline("c") == "options c\r\ntitle b\r\n"
+    long = " " * 200000
+    assert parse_bls("linux" + long + "\rb\nlinux a" + long + "b" + long).values["linux"] == ("", "a" + long + "b")

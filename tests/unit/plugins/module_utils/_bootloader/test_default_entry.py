@@ -125,3 +125,38 @@ def test_the_same_system(root: Path, changes: dict[str, str]) -> None:
     write_tree(root, changes)
     choice = read(root)
     assert (choice.unknown, choice.elsewhere) == ("", "")
+
+
+def order(root: Path, *numbers: int) -> None:
+    write_variable(root, "BootOrder", struct.pack("<%dH" % len(numbers), *numbers))
+
+
+def test_the_firmware_boots_another_bootloader_first(root: Path) -> None:
+    windows = "\\EFI\\Microsoft\\Boot\\bootmgfw.efi"
+    write_boot_option(root, "BootCurrent", 1, "Linux Boot Manager", "\\EFI\\systemd\\systemd-bootx64.efi")
+    write_boot_option(root, "Other", 0, "Windows Boot Manager", windows)
+    write_boot_option(root, "Other", 2, "UEFI PXEv4", "")
+    order(root, 2, 0, 1)
+    # Its file is gone, so the firmware goes on.
+    assert read(root).elsewhere == ""
+    write_tree(root, {"/efi" + windows.replace("\\", "/"): ""})
+    assert "Boot0000 (Windows Boot Manager), but this system was booted by Boot0001" in read(root).elsewhere
+    order(root, 2, 1, 0)
+    assert read(root).elsewhere == ""
+    # Another program of the same bootloader.
+    write_boot_option(root, "Other", 0, "Linux Boot Manager", "\\EFI\\SYSTEMD\\shimx64.efi")
+    order(root, 0, 1)
+    assert read(root).elsewhere == ""
+    # Which one a fallback started is unknown.
+    write_boot_option(root, "Other", 0, "Windows Boot Manager", windows)
+    write_boot_option(root, "BootCurrent", 3, "UEFI OS", "\\EFI\\BOOT\\BOOTX64.EFI")
+    assert read(root).elsewhere == ""
+    write_variable(root, "BootOrder", b"\0")
+    assert read(root).elsewhere == ""
+
+
+def test_partitions_that_a_tool_fills(root: Path) -> None:
+    write_tree(root, {"/etc/kernel/proxmox-boot-uuids": "8E9A-1F2B\n8E9A-5C00\n"})
+    assert "boots by proxmox-boot-tool" in read(root).unknown
+    write_tree(root, {"/etc/kernel/proxmox-boot-uuids": ""})
+    assert read(root).unknown == ""

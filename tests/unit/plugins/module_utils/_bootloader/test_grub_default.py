@@ -23,12 +23,13 @@ ROOT = Mounted("sda2", "/", uuid=UUID)
 BOOT = Mounted("sda1", "/boot", uuid="2222-boot")
 KERNELS = ("6.12.9-amd64", "6.12.8-amd64")
 GRUB = "/boot/grub/grub.cfg"
+BLOCK = "# GRUB Environment Block\n"
 GRUB2 = "/boot/grub2/grub.cfg"
 NEXT, OLDER = KERNELS
 
 
 def choose(files: HostFiles, grub_cfg: str = GRUB) -> BootChoice:
-    return read_grub_default(files, grub_cfg, grub_cfg.replace("grub.cfg", "grubenv"), "GRUB")
+    return read_grub_default(files, grub_cfg, "GRUB")
 
 
 def chosen(files: HostFiles, grub_cfg: str = GRUB) -> DefaultEntry:
@@ -40,8 +41,7 @@ def chosen(files: HostFiles, grub_cfg: str = GRUB) -> DefaultEntry:
 
 def debian(tree: Path, default: str, grubenv: str = "", **files: str) -> HostFiles:
     text = HEADER % default + debian_menu(KERNELS, UUID) + FIRMWARE
-    block = "# GRUB Environment Block\n" + grubenv
-    return make_host(tree, [ROOT], {GRUB: text, "/boot/grub/grubenv": block, **files})
+    return make_host(tree, [ROOT], {GRUB: text, "/boot/grub/grubenv": BLOCK + grubenv, **files})
 
 
 def test_a_generated_file(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_generated_file(tmp_path: Path) -> None:
         bootloader="GRUB",
         source="%s:%d" % (GRUB, line),
     )
-    entries = read_grub_menu(files, GRUB, "/boot/grub/grubenv").entries
+    entries = read_grub_menu(files, GRUB).entries
     assert [(each.path, each.section, each.kernel is not None) for each in entries] == [
         ((0,), "10_linux", True),
         ((1, 0), "10_linux", True),
@@ -231,7 +231,7 @@ def test_red_hat_8(tmp_path: Path) -> None:
         [ROOT, BOOT],
         {
             GRUB2: RED_HAT % ("2222-boot", ""),
-            "/boot/grub2/grubenv": "saved_entry=%s-%s\nkernelopts=root=/dev/mapper/rhel-root ro quiet\n" % (MACHINE, EL8),
+            "/boot/grub2/grubenv": BLOCK + "saved_entry=%s-%s\nkernelopts=root=/dev/mapper/rhel-root ro quiet\n" % (MACHINE, EL8),
             **bls(EL8, "$kernelopts $tuned_params", " $tuned_initrd"),
             **bls(EL8_RT, "$kernelopts"),
             **bls("0-rescue", "$kernelopts"),
@@ -268,7 +268,7 @@ def test_red_hat_9_with_tuned(tmp_path: Path, saved: str, release: str) -> None:
         [ROOT, BOOT],
         {
             GRUB2: RED_HAT % ("2222-boot", tuned),
-            "/boot/grub2/grubenv": "saved_entry=%s\nearly_initrd=acpi.cpio\n" % saved,
+            "/boot/grub2/grubenv": BLOCK + "saved_entry=%s\nearly_initrd=acpi.cpio\n" % saved,
             **bls(EL9_OLDER, "root=UUID=1 ro $tuned_params", " $tuned_initrd"),
             **bls(EL9, "root=UUID=1 ro $tuned_params", " $tuned_initrd"),
         },
@@ -287,7 +287,7 @@ def test_fedora_with_boot_on_the_root_subvolume(tmp_path: Path) -> None:
         [mount],
         {
             GRUB2: RED_HAT % (UUID, ""),
-            "/boot/grub2/grubenv": "blsdir=/root/boot/loader/entries\n",
+            "/boot/grub2/grubenv": BLOCK + "blsdir=/root/boot/loader/entries\n",
             **bls(release, "root=UUID=%s rootflags=subvol=root" % UUID, prefix="/root/boot"),
         },
     )
@@ -348,7 +348,7 @@ PIECES = [
 @given(pieces=st.lists(st.sampled_from(PIECES), max_size=60))
 def test_malformed_input_never_raises(tmp_path_factory: pytest.TempPathFactory, pieces: list[str]) -> None:
     tree = tmp_path_factory.mktemp("host")
-    choice = choose(make_host(tree, [ROOT], {GRUB: " ".join(pieces), "/boot/grub/grubenv": " ".join(pieces)}))
+    choice = choose(make_host(tree, [ROOT], {GRUB: " ".join(pieces), "/boot/grub/grubenv": BLOCK + " ".join(pieces)}))
     assert (choice.entry is None) == bool(choice.unknown)
 
 
@@ -358,7 +358,7 @@ def test_damaged_files_never_raise(tmp_path_factory: pytest.TempPathFactory, con
     tree = tmp_path_factory.mktemp("host")
     files = make_host(tree, [ROOT], {GRUB: "", "/boot/loader/entries/a.conf": ""})
     (tree / "boot/grub/grub.cfg").write_bytes(DEBIAN_13[:start].encode() + content + b"\nblscfg\n")
-    (tree / "boot/grub/grubenv").write_bytes(content)
+    (tree / "boot/grub/grubenv").write_bytes(BLOCK.encode() + content)
     (tree / "boot/loader/entries/a.conf").write_bytes(b"linux /a\noptions " + content)
     (tree / "proc/self/mountinfo").write_bytes(content)
     choice = choose(files)

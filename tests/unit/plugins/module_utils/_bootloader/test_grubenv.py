@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.grubenv import parse_grubenv
+
+BLOCK = "# GRUB Environment Block\n"
 
 
 def test_grubenv() -> None:
@@ -13,4 +17,26 @@ def test_grubenv() -> None:
 
 
 def test_escaped_characters() -> None:
-    assert parse_grubenv("a=back\\\\slash\nb=two\\\nlines\nc=end\n") == {"a": "back\\slash", "b": "two\nlines", "c": "end"}
+    assert parse_grubenv(BLOCK + "a=back\\\\slash\nb=two\\\nlines\nc=end\n") == {
+        "a": "back\\slash",
+        "b": "two\nlines",
+        "c": "end",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        # GRUB takes a file without its signature for no block at all.
+        ("saved_entry=1\n", {}),
+        ("# GRUB Environment Block\r\nsaved_entry=1\r\n", {}),
+        ("\ufeff" + BLOCK + "saved_entry=1\n", {}),
+        ("\0" * 1024, {}),
+        (BLOCK + "saved_entry=1\nkernelopts=root=/dev/v", {"saved_entry": "1"}),
+        (BLOCK + "saved_entry=1\nnext_ent", {"saved_entry": "1"}),
+        (BLOCK + "no variable\nsaved_entry=1\n", {"no variable\nsaved_entry": "1"}),
+        (BLOCK + "saved_entry=1\0\0\n", {"saved_entry": "1"}),
+    ],
+)
+def test_damaged_blocks(text: str, expected: dict[str, str]) -> None:
+    assert parse_grubenv(text) == expected

@@ -61,3 +61,10 @@ def test_patterns(pattern: str, name: str, matched: bool) -> None:
 @given(st.text(alphabet="a-[]\\*?!^", max_size=12), st.text(alphabet="a-[]*", max_size=6))
 def test_no_pattern_is_an_error(pattern: str, name: str) -> None:
     matches(pattern, name)
+
+
+def test_a_pattern_of_many_stars_takes_no_longer() -> None:
+    assert not matches("*a" * 100 + "*b", "a" * 255)
+    assert matches("*a" * 100 + "*", "a" * 255)
+    assert matches("a*b*c?.conf", "axbxbxcc1.conf")
+    assert not matches("a*b*c", "acb")

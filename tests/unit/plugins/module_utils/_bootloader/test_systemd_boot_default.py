@@ -250,7 +250,7 @@ def test_the_name_decides_between_unified_images(host: Host) -> None:
     assert host.default().source.endswith("debian-6.9.efi")
 
 
-@pytest.mark.parametrize("key", ["uki", "linux"])
+@pytest.mark.parametrize("key", ["uki", "linux", "efi"])
 def test_an_entry_that_names_a_unified_image(host: Host, key: str) -> None:
     host.add_image("../image.efi", make_unified("quiet"))
     host.add({ENTRIES + "a.conf": "title A\n%s /EFI/image.efi\n" % key})

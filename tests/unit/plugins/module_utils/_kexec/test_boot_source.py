@@ -136,6 +136,47 @@ def test_the_verdict_says_what_staging_would_say(files: HostFiles, break_, choic
     assert (verdict.method, [each.code for each in verdict.reasons]) == ("firmware", [code])
 
 
+OTHER_FORMATS = {
+    "zboot": b"MZ\0\0zimg" + bytes(16) + b"zstd".ljust(8192, b"\0"),
+    "zstd": b"\x28\xb5\x2f\xfd" + bytes(8192),
+    "gzip": b"\x1f\x8b" + bytes(8192),
+    "elf": b"\x7fELF" + bytes(8192),
+    "zeros": bytes(8192),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_FORMATS)
+def test_files_that_are_no_kernel_for_this_machine(files: HostFiles, kind: str) -> None:
+    Path(files.path(ENTRY.kernel)).write_bytes(OTHER_FORMATS[kind])
+    outcome = try_plan(facts_of(files), files, KNOWN)
+    assert isinstance(outcome, Reason) and outcome.code == "KERNEL_INVALID"
+
+
+@pytest.mark.parametrize("path", ["/boot/loop", "/boot", "/boot/" + "a" * 300, "/boot/acpi.cpio/x", "/boot/caf\udce9"])
+def test_paths_that_lead_to_no_file(files: HostFiles, path: str) -> None:
+    Path(files.path("/boot/loop")).symlink_to("loop")
+    for entry, code in (
+        (replace(ENTRY, kernel=path), "KERNEL_NOT_FOUND"),
+        (replace(ENTRY, initrds=(path,)), "INITRD_NOT_FOUND"),
+    ):
+        outcome = try_plan(facts_of(files), files, BootChoice(entry))
+        assert isinstance(outcome, Reason) and outcome.code == code
+        # A message has to be valid Unicode.
+        outcome.message.encode()
+
+
+def test_a_name_that_no_file_can_have(files: HostFiles) -> None:
+    with pytest.raises(KexecError) as caught:
+        source(files, StagingRequest(initrd="/boot/a\0b"))
+    assert caught.value.reason.code == "INITRD_NOT_FOUND"
+
+
+def test_a_link_to_a_kernel_has_the_initrd_beside_that(files: HostFiles) -> None:
+    Path(files.path("/vmlinuz")).symlink_to("boot/vmlinuz-" + RELEASE)
+    found = source(files, StagingRequest(kernel="/vmlinuz"), UNKNOWN)
+    assert found.initrds == (FilePart("/boot/initrd.img-" + RELEASE),)
+
+
 def test_what_was_asked_for_is_the_fault_of_the_request() -> None:
     assert is_fault_of_host("KERNEL_NOT_FOUND", StagingRequest())
     assert not is_fault_of_host("KERNEL_NOT_FOUND", StagingRequest(kernel=OLD))
