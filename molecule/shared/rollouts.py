@@ -19,7 +19,7 @@ HOOK_LOG = DIRECTORY / "hooks.log"
 INVENTORY = Path(os.environ["LAB_RUN"]) / "inventory.yml"
 PLAYBOOK = Path(__file__).resolve().parents[1] / "rolling_reboot/roll.yml"
 EVENT_TIMEOUT_S = 400.0
-OUTPUT_TAIL_CHARS = 4000
+OUTPUT_MAX_CHARS = 4000
 
 
 class Rollout:
@@ -53,12 +53,17 @@ class Rollout:
     def finish(self, process: subprocess.Popen[str], timeout_s: float = 600.0) -> int:
         """Wait for a playbook's end."""
         rc = process.wait(timeout_s)
-        print(self.output()[-OUTPUT_TAIL_CHARS:])
+        print(self.last_task())
         return rc
 
     def output(self) -> str:
         """All that its playbooks printed so far."""
         return (DIRECTORY / f"{self.run_id}.out").read_text()
+
+    def last_task(self) -> str:
+        """Output of the task that the playbook reached; what follows may be long, such as the consoles of guests."""
+        output = self.output()
+        return output[max(0, output.rfind("TASK [")) :][:OUTPUT_MAX_CHARS]
 
     def journal(self) -> list[dict[str, Any]]:
         """What the run's journal says so far."""
@@ -80,7 +85,7 @@ class Rollout:
         deadline = time.monotonic() + EVENT_TIMEOUT_S
         while not condition():
             if process.poll() is not None:
-                raise AssertionError(f"no {what} before the playbook ended:\n{self.output()[-OUTPUT_TAIL_CHARS:]}")
+                raise AssertionError(f"no {what} before the playbook ended:\n{self.last_task()}")
             assert time.monotonic() < deadline, f"no {what} within {EVENT_TIMEOUT_S} s"
             time.sleep(0.1)
 
@@ -88,7 +93,7 @@ class Rollout:
         """Watch that the playbook runs on, and that its journal has no such event, for so many seconds."""
         end = time.monotonic() + for_s
         while time.monotonic() < end:
-            assert process.poll() is None, self.output()[-OUTPUT_TAIL_CHARS:]
+            assert process.poll() is None, self.last_task()
             assert not self.hosts_with(event)
             time.sleep(0.1)
 
