@@ -48,18 +48,22 @@ _PROXY = re.compile(r"(proxyjump|proxycommand)\s*[=\s]\s*(.*)", re.IGNORECASE | 
 
 
 def take_per_host(given: dict[str, Any]) -> dict[str, Any]:
-    """Take the options of :data:`PER_HOST`, aliases included, out of a task's arguments.
+    """Take the options of :data:`PER_HOST`, aliases included, out of a task's arguments."""
+    return {name: given.pop(name) for name in (*PER_HOST, *PER_HOST_ALIASES) if name in given}
+
+
+def by_one_name(given: dict[str, Any]) -> dict[str, Any]:
+    """Templated options of a host, by their names; an option may also be given by its alias.
 
     :raises RolloutError: C(SETTINGS_INVALID).
     """
-    taken: dict[str, Any] = {}
-    for name in (*PER_HOST, *PER_HOST_ALIASES):
-        option = PER_HOST_ALIASES.get(name, name)
-        if name in given and option in taken:
-            raise RolloutError("SETTINGS_INVALID", "%s and %s mean the same; leave one of them out" % (option, name))
-        if name in given:
-            taken[option] = given.pop(name)
-    return taken
+    for alias, option in PER_HOST_ALIASES.items():
+        value = given.pop(alias, None)
+        if value is not None and given.get(option) is not None:
+            raise RolloutError("SETTINGS_INVALID", "%s and %s mean the same; leave one of them out" % (option, alias))
+        if value is not None:
+            given[option] = value
+    return given
 
 
 @dataclass(frozen=True)
@@ -134,11 +138,12 @@ class PlayFleet:
                 except AnsibleError as error:
                     raise RolloutError("SETTINGS_INVALID", "%s of %s: %s" % (what, name, error)) from error
 
-            given = {option: template(option, self._raw[option]) for option in PER_HOST if option in self._raw}
+            given = {option: template(option, raw) for option, raw in self._raw.items()}
             connection = {
                 variable: str(template(variable, variables[variable]) or "") for variable in _CONNECTION if variable in variables
             }
             with _named(name):
+                given = by_one_name(given)
                 hooks = {field: _hooks(given.get(option), option) for option, field in _HOOKS.items()}
                 self._options[name] = HostOptions(
                     domains=_domains(given.get("domains")),

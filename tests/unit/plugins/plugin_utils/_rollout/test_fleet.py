@@ -166,7 +166,18 @@ def test_the_machine_that_runs_the_playbook_is_refused() -> None:
 
 def test_options_for_each_host_are_taken_under_either_name() -> None:
     arguments = {"combination": "{{ model }}", "domains": {"rack": "a"}, "window": 3}
-    assert take_per_host(arguments) == {"host_class": "{{ model }}", "domains": {"rack": "a"}}
+    assert take_per_host(arguments) == {"combination": "{{ model }}", "domains": {"rack": "a"}}
     assert arguments == {"window": 3}
-    with pytest.raises(RolloutError, match="host_class and combination mean the same; leave one of them out"):
-        take_per_host({"host_class": "a", "combination": "a"})
+
+
+@pytest.mark.parametrize("option", ["host_class", "combination"])
+def test_an_option_may_be_given_by_its_alias_while_the_other_name_is_omitted(option: str) -> None:
+    given = {"host_class": "{{ omit }}", "combination": "{{ omit }}", option: "model 9"}
+    found = fleet({"a": {}}, **given)
+    found.read(["a"])
+    assert found.options("a").host_class == "model 9"
+
+
+def test_an_option_is_not_given_by_both_names() -> None:
+    told = refusal(fleet({"a": {}}, host_class="x", combination="x"), "a")
+    assert told == "host_class and combination mean the same; leave one of them out (for a)"
