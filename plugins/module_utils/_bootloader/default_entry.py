@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Callable, Dict, List, Optional
 
 from .._cmdline import parse_cmdline, values_of
+from .._host.btrfs import BTRFS, default_subvolume_id, subvolume_id
 from .._host.efi_boot import LoadOption, asks_for_firmware_setup, read_boot_current, read_boot_next, read_boot_order
 from .._host.files import HostFiles
 from .._host.mounts import Mount, read_mounts
@@ -92,7 +93,6 @@ _LIVE = ("overlay", "overlayfs", "aufs", "iso9660")
 # With these, the root file system is an overlay although the system is installed.
 _COMPOSEFS = ("ostree", "composefs")
 _NETWORK = ("nfs", "nfs4", "cifs", "9p", "ceph")
-_BTRFS = "btrfs"
 _LIVE_ROOT = re.compile(r"live:|/dev/ram\d")
 _SUBVOLUME = re.compile(r"(?:^|,)subvol=([^,]*)")
 
@@ -104,7 +104,7 @@ def read_default_entry(files: HostFiles) -> BootChoice:
     root = read_mounts(files).get("/")
     foreign = _foreign_root(root, running) or _other_loader(files)
     if not foreign and choice.entry is not None:
-        foreign = _other_root(root, running, choice.entry)
+        foreign = _other_root(root, running, choice.entry) or _other_default_subvolume(files, root, choice.entry)
     wishes = [*_firmware_wishes(files), *([choice.one_shot] if choice.one_shot else [])]
     return replace(choice, one_shot="; ".join(wishes), elsewhere=foreign)
 
@@ -164,7 +164,7 @@ def _other_root(root: Optional[Mount], running: str, entry: DefaultEntry) -> str
         names = [each[-1] if each else "none" for each in (there, here)]
         return "the default entry boots another OSTree deployment (%s) than the running one (%s)" % (names[0], names[1])
     wanted = _subvolume(entry.cmdline)
-    if root is not None and root.kind == _BTRFS:
+    if root is not None and root.kind == BTRFS:
         # Without an argument, the file system's own default is mounted, which only the file system knows.
         current = root.root.strip("/") if wanted is not None else _subvolume(running)
     else:
@@ -175,6 +175,19 @@ def _other_root(root: Optional[Mount], running: str, entry: DefaultEntry) -> str
             current or "the default one",
         )
     return ""
+
+
+def _other_default_subvolume(files: HostFiles, root: Optional[Mount], entry: DefaultEntry) -> str:
+    """Explain that another subvolume has become the default, as after C(snapper rollback); empty if none has."""
+    if root is None or root.kind != BTRFS or _subvolume(entry.cmdline) is not None:
+        return ""
+    current, default = subvolume_id(root), default_subvolume_id(files, root.point)
+    if current is None or default is None or current == default:
+        return ""
+    return "the default entry boots the default subvolume (ID %d), but another one is running (ID %d), as after a rollback" % (
+        default,
+        current,
+    )
 
 
 def _subvolume(cmdline: str) -> Optional[str]:

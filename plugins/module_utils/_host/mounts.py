@@ -20,6 +20,7 @@ class Mount:
     :ivar device: major and minor number, separated by a colon; the same for all mounts of the file system.
     :ivar root: directory in the file system that is mounted; the subvolume of a btrfs.
     :ivar source: device node, if there is one.
+    :ivar options: options of the file system, separated by commas.
     """
 
     device: str
@@ -27,6 +28,7 @@ class Mount:
     point: str
     kind: str
     source: str
+    options: str = ""
 
 
 def list_mounts(files: HostFiles) -> List[Mount]:
@@ -36,8 +38,8 @@ def list_mounts(files: HostFiles) -> List[Mount]:
     for line in text.splitlines():
         fields = line.split(" ")
         if "-" in fields[6:-2]:
-            kind, source = fields[fields.index("-", 6) + 1 :][:2]
-            mounts.append(Mount(fields[2], _plain(fields[3]), _plain(fields[4]), kind, _plain(source)))
+            kind, source, *options = fields[fields.index("-", 6) + 1 :][:3]
+            mounts.append(Mount(fields[2], _plain(fields[3]), _plain(fields[4]), kind, _plain(source), "".join(options)))
     return mounts
 
 

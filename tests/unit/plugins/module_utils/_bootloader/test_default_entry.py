@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._bootloader import default_entry
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.boot_entry import BootChoice
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.default_entry import read_default_entry
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
@@ -19,8 +20,8 @@ ENTRY = "/efi/loader/entries/debian.conf"
 LINE = "root=UUID=1 ro quiet"
 
 
-def mountinfo(kind: str, root: str = "/") -> dict[str, str]:
-    return {"/proc/self/mountinfo": "22 1 0:23 %s / rw - %s source rw\n" % (root, kind)}
+def mountinfo(kind: str, root: str = "/", options: str = "rw") -> dict[str, str]:
+    return {"/proc/self/mountinfo": "22 1 0:23 %s / rw - %s source %s\n" % (root, kind, options)}
 
 
 @pytest.fixture
@@ -125,6 +126,26 @@ def test_the_same_system(root: Path, changes: dict[str, str]) -> None:
     write_tree(root, changes)
     choice = read(root)
     assert (choice.unknown, choice.elsewhere) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("default", "line", "words"),
+    [
+        (266, "root=UUID=1", ""),
+        (271, "root=UUID=1", "boots the default subvolume (ID 271), but another one is running (ID 266)"),
+        (271, "root=UUID=1 rootflags=subvol=@/.snapshots/1/snapshot", ""),
+        (None, "root=UUID=1", ""),
+    ],
+)
+def test_a_rollback_that_awaits_its_reboot(
+    root: Path, monkeypatch: pytest.MonkeyPatch, default: int | None, line: str, words: str
+) -> None:
+    snapshot = "@/.snapshots/1/snapshot"
+    mounted = mountinfo("btrfs", "/" + snapshot, "rw,space_cache=v2,subvolid=266,subvol=/" + snapshot)
+    write_tree(root, {ENTRY: "linux /vmlinuz\noptions %s\n" % line, "/proc/cmdline": line, **mounted})
+    monkeypatch.setattr(default_entry, "default_subvolume_id", lambda files, point: default)
+    elsewhere = read(root).elsewhere
+    assert words in elsewhere and bool(words) == bool(elsewhere)
 
 
 def order(root: Path, *numbers: int) -> None:

@@ -25,9 +25,9 @@ def test_the_upper_one_counts(tmp_path: Path) -> None:
     write_tree(tmp_path, {"/proc/self/mountinfo": MOUNTINFO})
     mounts = read_mounts(HostFiles(str(tmp_path)))
     assert mounts == {
-        "/": Mount("0:23", "/@", "/", "btrfs", "/dev/vda3"),
-        "/boot": Mount("254:2", "/", "/boot", "vfat", "/dev/vda2"),
-        "/srv/my data": Mount("254:9", "/", "/srv/my data", "ext4", "/dev/vda9"),
+        "/": Mount("0:23", "/@", "/", "btrfs", "/dev/vda3", "rw,subvol=/@"),
+        "/boot": Mount("254:2", "/", "/boot", "vfat", "/dev/vda2", "rw"),
+        "/srv/my data": Mount("254:9", "/", "/srv/my data", "ext4", "/dev/vda9", "rw"),
     }
 
 
