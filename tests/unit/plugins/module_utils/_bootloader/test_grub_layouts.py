@@ -122,12 +122,12 @@ if [ -s $prefix/grubenv ]; then
 fi
 set default="0"
 function gfxmode {
-	set gfxpayload="${1}"
-	if [ "${1}" = "keep" ]; then
-		set vt_handoff=vt.handoff=7
-	else
-		set vt_handoff=
-	fi
+  set gfxpayload="${1}"
+  if [ "${1}" = "keep" ]; then
+    set vt_handoff=vt.handoff=7
+  else
+    set vt_handoff=
+  fi
 }
 if [ "${recordfail}" != 1 ]; then
   if [ -e ${prefix}/gfxblacklist.txt ]; then
@@ -150,11 +150,11 @@ else
 fi
 export linux_gfx_mode
 menuentry 'Ubuntu' --class ubuntu $menuentry_id_option 'gnulinux-simple' {
-	recordfail
-	load_video
-	gfxmode $linux_gfx_mode
-	linux	/boot/vmlinuz-6.8.0-45-generic root=UUID=1 ro  quiet splash $vt_handoff
-	initrd	/boot/initrd.img-6.8.0-45-generic
+  recordfail
+  load_video
+  gfxmode $linux_gfx_mode
+  linux	/boot/vmlinuz-6.8.0-45-generic root=UUID=1 ro  quiet splash $vt_handoff
+  initrd	/boot/initrd.img-6.8.0-45-generic
 }
 """
 
@@ -187,13 +187,13 @@ RED_HAT_7 = """\
 load_env
 set default="${saved_entry}"
 menuentry 'CentOS Linux (3.10.0-1160.el7.x86_64) 7 (Core)' --class centos $menuentry_id_option 'gnulinux-3.10.0-1160-advanced' {
-	set gfxpayload=keep
-	%s /boot/vmlinuz-3.10.0-1160.el7.x86_64 root=/dev/sda3 ro LANG=en_US.UTF-8
-	%s /boot/initramfs-3.10.0-1160.el7.x86_64.img
+  set gfxpayload=keep
+  %s /boot/vmlinuz-3.10.0-1160.el7.x86_64 root=/dev/sda3 ro LANG=en_US.UTF-8
+  %s /boot/initramfs-3.10.0-1160.el7.x86_64.img
 }
 menuentry 'CentOS Linux (3.10.0-957.el7.x86_64) 7 (Core)' --class centos $menuentry_id_option 'gnulinux-3.10.0-957-advanced' {
-	%s /boot/vmlinuz-3.10.0-957.el7.x86_64 root=/dev/sda3 ro LANG=en_US.UTF-8
-	%s /boot/initramfs-3.10.0-957.el7.x86_64.img
+  %s /boot/vmlinuz-3.10.0-957.el7.x86_64 root=/dev/sda3 ro LANG=en_US.UTF-8
+  %s /boot/initramfs-3.10.0-957.el7.x86_64.img
 }
 """
 
