@@ -11,12 +11,12 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 
 from ....conftest import write_tree
 
-#: What grub-mkconfig puts at the head of the file; the default is to be filled in.
-HEADER = """\
-### BEGIN /etc/grub.d/00_header ###
-if [ -s $prefix/grubenv ]; then
-  load_env
-fi
+#: First line of an environment block.
+BLOCK = "# GRUB Environment Block\n"
+#: ID of a machine, which names its entry files.
+MACHINE = "3f1c9a60b5ab4a0c8d6c2f7ce8a1d9b4"
+
+_DEFAULT = """\
 if [ "${next_entry}" ] ; then
    set default="${next_entry}"
    set next_entry=
@@ -25,6 +25,28 @@ if [ "${next_entry}" ] ; then
 else
    set default="%s"
 fi
+"""
+#: What grub2-mkconfig of Red Hat's family writes about the environment block and the default.
+RED_HAT_DEFAULT = (
+    """\
+if [ -f ${config_directory}/grubenv ]; then
+  load_env -f ${config_directory}/grubenv
+elif [ -s $prefix/grubenv ]; then
+  load_env
+fi
+"""
+    + _DEFAULT % "${saved_entry}"
+)
+#: What grub-mkconfig puts at the head of the file; the default is to be filled in.
+HEADER = (
+    """\
+### BEGIN /etc/grub.d/00_header ###
+if [ -s $prefix/grubenv ]; then
+  load_env
+fi
+"""
+    + _DEFAULT
+    + """\
 
 if [ x"${feature_menuentry_id}" = xy ]; then
   menuentry_id_option="--id"
@@ -56,6 +78,7 @@ else
 fi
 ### END /etc/grub.d/00_header ###
 """
+)
 FIRMWARE = """\
 ### BEGIN /etc/grub.d/30_uefi-firmware ###
 if [ "$grub_platform" = "efi" ]; then

@@ -15,7 +15,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.grub_defau
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 
 from ....conftest import write_tree
-from .grub_hosts import FIRMWARE, HEADER, Mounted, debian_menu, entry, make_host
+from .grub_hosts import BLOCK, FIRMWARE, HEADER, MACHINE, RED_HAT_DEFAULT, Mounted, debian_menu, entry, make_host
 
 DEBIAN_13 = (Path(__file__).parent / "fixtures" / "debian-13-grub.cfg").read_text()
 UUID = "1111-root"
@@ -23,7 +23,6 @@ ROOT = Mounted("sda2", "/", uuid=UUID)
 BOOT = Mounted("sda1", "/boot", uuid="2222-boot")
 KERNELS = ("6.12.9-amd64", "6.12.8-amd64")
 GRUB = "/boot/grub/grub.cfg"
-BLOCK = "# GRUB Environment Block\n"
 GRUB2 = "/boot/grub2/grub.cfg"
 NEXT, OLDER = KERNELS
 
@@ -183,22 +182,12 @@ def test_a_snapshot_as_the_default_subvolume(tmp_path: Path) -> None:
     assert found.cmdline.endswith("ro splash=silent")
 
 
-MACHINE = "3f1c9a60b5ab4a0c8d6c2f7ce8a1d9b4"
-RED_HAT = """\
+RED_HAT = (
+    """\
 set default="${saved_entry}"
-if [ -f ${config_directory}/grubenv ]; then
-  load_env -f ${config_directory}/grubenv
-elif [ -s $prefix/grubenv ]; then
-  load_env
-fi
-if [ "${next_entry}" ] ; then
-   set default="${next_entry}"
-   set next_entry=
-   save_env next_entry
-   set boot_once=true
-else
-   set default="${saved_entry}"
-fi
+"""
+    + RED_HAT_DEFAULT
+    + """\
 set root='hd0,gpt2'
 search --no-floppy --fs-uuid --set=root --hint='hd0,gpt2'  %s
 insmod part_gpt
@@ -212,6 +201,7 @@ if [ "${boot_success}" = "1" -o "${boot_indeterminate}" = "1" ]; then
   set menu_hide_ok=1
 fi
 """
+)
 
 
 def bls(release: str, options: str, initrds: str = "", prefix: str = "") -> dict[str, str]:

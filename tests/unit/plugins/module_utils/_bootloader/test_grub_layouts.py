@@ -16,14 +16,13 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 
 from ....conftest import write_tree
 from ....efi import write_boot_option
-from .grub_hosts import Mounted, make_host
+from .grub_hosts import BLOCK, MACHINE, RED_HAT_DEFAULT, Mounted, make_host
 
 UUID, BOOT_UUID, ESP_UUID = "1111-root", "2222-boot", "3333-ESP"
 ROOT = Mounted("sda3", "/", uuid=UUID)
 BOOT = Mounted("sda2", "/boot", uuid=BOOT_UUID)
 ESP = Mounted("sda1", "/boot/efi", uuid=ESP_UUID, fs_type="vfat")
 GRUB, GRUB2 = "/boot/grub/grub.cfg", "/boot/grub2/grub.cfg"
-BLOCK = "# GRUB Environment Block\n"
 
 
 def item(name: str, body: str = "", more: str = "") -> str:
@@ -44,28 +43,19 @@ def kernel_of(choice: BootChoice) -> str:
 
 STUB = "search.fs_uuid %s root hd0,gpt2 \nset prefix=($root)'%s'\nconfigfile $prefix/grub.cfg\n"
 RED_HAT_STUB = "search --no-floppy --fs-uuid --set=dev %s\nset prefix=($dev)/grub2\nexport $prefix\nconfigfile $prefix/grub.cfg\n"
-RED_HAT = """\
+RED_HAT = (
+    """\
 set pager=1
-if [ -f ${config_directory}/grubenv ]; then
-  load_env -f ${config_directory}/grubenv
-elif [ -s $prefix/grubenv ]; then
-  load_env
-fi
-if [ "${next_entry}" ] ; then
-   set default="${next_entry}"
-   set next_entry=
-   save_env next_entry
-   set boot_once=true
-else
-   set default="${saved_entry}"
-fi
+"""
+    + RED_HAT_DEFAULT
+    + """\
 insmod part_gpt
 set root='hd0,gpt2'
 search --no-floppy --fs-uuid --set=root --hint-efi=hd0,gpt2  2222-boot
 set boot='hd0,gpt2'
 blscfg
 """
-MACHINE = "3f1c9a60b5ab4a0c8d6c2f7ce8a1d9b4"
+)
 RELEASES = ("6.12.9-200.fc41.x86_64", "6.11.4-301.fc41.x86_64")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.grubenv import parse_grubenv
 
-BLOCK = "# GRUB Environment Block\n"
+from .grub_hosts import BLOCK
 
 
 def test_grubenv() -> None:
