@@ -20,7 +20,7 @@ def virtio_reset_on_shutdown(files: HostFiles) -> Optional[bool]:
     if not files.listdir(_VIRTIO):
         return None
     try:
-        with open(files.path(_SYMBOLS), "rb") as stream:
+        with files.open(_SYMBOLS) as stream:
             tail = b""
             while True:
                 chunk = stream.read(_CHUNK_BYTES)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from io import BufferedReader
 from typing import List, Optional
 
 # ValueError: no file can have that name, because of a zero byte or a character that the locale can't encode.
@@ -20,6 +22,13 @@ class HostFiles:
     def path(self, path: str) -> str:
         """Real location of an absolute path of the host."""
         return os.path.join(self.root, path.lstrip("/"))
+
+    def open(self, path: str) -> BufferedReader:
+        """Open a file for reading; raises OSError, also for a path that no file can have."""
+        try:
+            return open(self.path(path), "rb")
+        except ValueError as error:
+            raise FileNotFoundError(errno.ENOENT, str(error), path) from error
 
     def read_bytes(self, path: str, limit: int = -1, offset: int = 0) -> Optional[bytes]:
         """Read C(limit) bytes of a file from C(offset), or all; None on error.

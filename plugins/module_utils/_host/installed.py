@@ -120,7 +120,7 @@ def list_installed(files: HostFiles, boot: str = "/boot") -> List[InstalledKerne
 def _read_release(files: HostFiles, kernel: str) -> Optional[str]:
     """Read the release from a kernel's header; None if that is invalid or names none."""
     try:
-        with open(files.path(kernel), "rb") as stream:
+        with files.open(kernel) as stream:
             return architecture_of(platform.machine()).read_kernel(stream, kernel).release or None
     except (OSError, ImageError):
         return None

@@ -144,7 +144,7 @@ def read_candidate(
 def payload_format(files: HostFiles, architecture: Architecture, kernel: str) -> Optional[str]:
     """Compression of a kernel, by its header and its payload's first bytes; None if it can't be determined."""
     try:
-        with open(files.path(kernel), "rb") as stream:
+        with files.open(kernel) as stream:
             header = architecture.read_kernel(stream, kernel)
             return payload_of(map_file(stream.fileno()), header, kernel).format
     except (OSError, ImageError):

@@ -29,7 +29,7 @@ def _read_verified(files: HostFiles, digest: Digest, target: Optional[memoryview
     :raises KexecError: C(FAST_IMAGE_DAMAGED).
     """
     try:
-        with open(files.path(digest.path), "rb") as stream:
+        with files.open(digest.path) as stream:
             size_bytes = os.fstat(stream.fileno()).st_size
             if target is None:
                 target = memoryview(bytearray(digest.size_bytes))

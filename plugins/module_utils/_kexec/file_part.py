@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import errno
 import io
 from dataclasses import dataclass
 from typing import BinaryIO, Optional, Tuple
@@ -33,14 +32,9 @@ class FilePart:
 
     def open(self, files: HostFiles) -> BinaryIO:
         """Open what is to be loaded; raises OSError."""
-        try:
-            stream = open(files.path(self.path), "rb")  # noqa: SIM115
-        except ValueError as error:
-            # No file can have that name.
-            raise FileNotFoundError(errno.ENOENT, str(error), self.path) from error
         if self.section is None:
-            return stream
-        with stream:
+            return files.open(self.path)
+        with files.open(self.path) as stream:
             stream.seek(self.section.offset)
             content = stream.read(self.section.size_bytes)
         return io.BytesIO(pack_file(self.packed_as, content) if self.packed_as else content)
