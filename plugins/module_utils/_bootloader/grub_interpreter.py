@@ -15,14 +15,14 @@ from .grub_menu import Unknown, Value
 from .grub_syntax import TEXT, VARIABLE, Command, Function, GrubSyntaxError, If, Loop, Script, Statement, Word, parse_grub_script
 
 _MAX_DEPTH = 20
-# What a script may cost, in statements; all else that takes time or memory is converted into these.
+# Limit for the cost of a script, in statements. All else that takes time or memory is converted into these.
 _MAX_STATEMENTS = 200000
 CHARACTERS_PER_STATEMENT = 8
 _VARIABLES_PER_STATEMENT = 8
 # More than any kernel takes; a few assignments can double a value again and again.
 _MAX_VALUE_LENGTH = 1 << 16
 
-# What white space separates in the value of a variable; to str.split(), more characters are white space.
+# Field of a variable's value. str.split() would split at more kinds of white space.
 _FIELD = re.compile(r"[^ \t\n\v\f\r]+")
 
 

@@ -355,7 +355,7 @@ class GrubScript(GrubInterpreter):
             if isinstance(path, Unknown):
                 return self._lose("%s: the entries of blscfg can't be read: %s" % (self._file, path.reason))
             if self._files.exists(path):
-                # What is in the menu already is not added again.
+                # GRUB keeps one of each entry.
                 if path not in self._bls_directories:
                     self._bls_directories.append(path)
                     self._add_bls_items(read_bls_files(self._files, path))

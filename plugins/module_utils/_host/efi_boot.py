@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import Iterator, Optional
 
 from .efi_variables import read_efi_variable
 from .files import HostFiles
@@ -90,11 +90,11 @@ def read_boot_current(files: HostFiles) -> Optional[LoadOption]:
     return _selected(files, "BootCurrent")
 
 
-def read_boot_order(files: HostFiles) -> List[LoadOption]:
-    """Boot options in the order in which the firmware tries them."""
+def read_boot_order(files: HostFiles) -> Iterator[LoadOption]:
+    """Read the boot options in the order in which the firmware tries them, each when it is asked for: firmware is slow."""
     value = read_efi_variable(files, "BootOrder") or b""
     options = (_option(files, number) for (number,) in struct.iter_unpack("<H", value[: len(value) // 2 * 2]))
-    return [option for option in options if option.active]
+    return (option for option in options if option.active)
 
 
 def read_boot_next(files: HostFiles) -> Optional[LoadOption]:
