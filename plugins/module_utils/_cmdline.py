@@ -66,11 +66,6 @@ def encode(line: str) -> bytes:
     return line.encode("utf-8", "surrogateescape")
 
 
-def printable(line: str) -> str:
-    """Show a command line in valid Unicode: bytes that are not UTF-8 appear as C(\\xe9)."""
-    return encode(line).decode("utf-8", "backslashreplace")
-
-
 def parse_cmdline(line: str) -> CommandLine:
     arguments = [_argument(match.group(), match.start()) for match in _ARGUMENT.finditer(line)]
     ends = (index for index, each in enumerate(arguments) if each.name == _END and each.value is None)

@@ -7,12 +7,10 @@ A reason is a code, a message and a hint. A test compares the catalogue with C(d
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from typing import Any, Dict
 
-# Stands for a byte that is not UTF-8 (PEP 383).
-_SURROGATE = re.compile("[\udc80-\udcff]")
+from ._text import printable
 
 CATALOGUE: Dict[str, str] = {
     # The host can't reboot via kexec at all.
@@ -164,7 +162,7 @@ def reason(code: str, message: str) -> Reason:
 
     A message may name files and arguments of a host, whose bytes need not be UTF-8.
     """
-    return Reason(code, _SURROGATE.sub(lambda found: "\\x%02x" % (ord(found.group()) & 0xFF), message), CATALOGUE[code])
+    return Reason(code, printable(message), CATALOGUE[code])
 
 
 class CodedError(Exception):

@@ -10,7 +10,6 @@ from typing import List, Optional, Sequence, Tuple
 
 from .._arch.architectures import architecture_of
 from .._bootloader.boot_entry import BootChoice, DefaultEntry
-from .._cmdline import printable
 from .._host.files import HostFiles
 from .._host.installed import InstalledKernel, find_initrd, newest
 from .._host.kernel import RunningKernel
@@ -18,6 +17,7 @@ from .._image.errors import ImageError
 from .._image.initrd import MAGIC_BYTES, initrd_format
 from .._image.unified import HEAD_BYTES, is_unified
 from .._reasons import Reason, reason
+from .._text import printable
 from .candidate import Candidate, read_candidate
 from .cmdline import line_changes
 from .errors import KexecError

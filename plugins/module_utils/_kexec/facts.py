@@ -12,7 +12,6 @@ from .._arch.architectures import architecture_of
 from .._arch.interface import StubStamps
 from .._bootloader.boot_entry import BootChoice
 from .._bootloader.default_entry import read_default_entry
-from .._cmdline import printable
 from .._command import Runner
 from .._host.boot_history import Timeline, read_history
 from .._host.facts import HostFacts, gather
@@ -25,6 +24,7 @@ from .._host.surroundings import Surroundings, read_surroundings
 from .._host.watchdog import Watchdogs
 from .._one_boot_args import token_of
 from .._reasons import Reason
+from .._text import printable
 from .boot_source import entry_risks
 from .candidate import payload_format
 from .cmdline import line_changes

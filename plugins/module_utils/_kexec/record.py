@@ -13,11 +13,11 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any, Dict, Optional, Tuple
 
-from .._cmdline import printable
 from .._host.atomic import write_atomically
 from .._host.clocks import CycleClock
 from .._host.files import HostFiles
 from .._paths import STAGED_RECORD
+from .._text import printable
 
 _FORMAT = 3
 

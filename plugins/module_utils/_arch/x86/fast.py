@@ -13,10 +13,10 @@ import struct
 from dataclasses import replace
 from typing import BinaryIO, Callable, Optional, Sequence
 
-from ..._cmdline import printable
 from ..._image.elf import Content, Vmlinux, parse_vmlinux
 from ..._image.errors import ImageError
 from ..._reasons import Reason, reason
+from ..._text import printable
 from ..interface import Checksummer, Cpu, FastFormat, FastLayout, StubStamps
 from .bzimage import (
     OFFSET_HANDOVER_OFFSET,

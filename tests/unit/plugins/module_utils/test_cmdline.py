@@ -13,7 +13,6 @@ from ansible_collections.fleet.kexec.plugins.module_utils._cmdline import (
     early_words,
     encode,
     parse_cmdline,
-    printable,
     values_of,
     with_values,
     without,
@@ -283,19 +282,6 @@ def test_what_is_added_to_a_line_without_it_comes_off_again(line: str, name: str
 def test_every_byte_of_a_line_survives(content: bytes) -> None:
     line = content.decode("utf-8", "surrogateescape")
     assert encode(line) == content
-    printable(line).encode("utf-8")
-
-
-@pytest.mark.parametrize(
-    ("content", "shown"),
-    [
-        (b"root=LABEL=caf\xe9 ro", "root=LABEL=caf\\xe9 ro"),
-        (b"root=LABEL=caf\xc3\xa9 ro", "root=LABEL=caf\u00e9 ro"),
-        (b"\xc3", "\\xc3"),
-    ],
-)
-def test_bytes_without_an_encoding_are_shown_as_escapes(content: bytes, shown: str) -> None:
-    assert printable(content.decode("utf-8", "surrogateescape")) == shown
 
 
 def test_a_surrogate_that_is_no_byte_is_refused() -> None:
