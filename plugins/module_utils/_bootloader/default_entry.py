@@ -104,7 +104,7 @@ def read_default_entry(files: HostFiles) -> BootChoice:
     root = read_mounts(files).get("/")
     foreign = _foreign_root(root, running) or _other_loader(files)
     if not foreign and choice.entry is not None:
-        foreign = _other_root(root, running, choice.entry) or _other_default_subvolume(files, root, choice.entry)
+        foreign = _other_root(root, running, choice.entry) or _other_subvolume_id(files, root, choice.entry)
     wishes = [*_firmware_wishes(files), *([choice.one_shot] if choice.one_shot else [])]
     return replace(choice, one_shot="; ".join(wishes), elsewhere=foreign)
 
@@ -177,20 +177,28 @@ def _other_root(root: Optional[Mount], running: str, entry: DefaultEntry) -> str
     return ""
 
 
-def _other_default_subvolume(files: HostFiles, root: Optional[Mount], entry: DefaultEntry) -> str:
-    """Explain that another subvolume has become the default, as after C(snapper rollback); empty if none has."""
+def _other_subvolume_id(files: HostFiles, root: Optional[Mount], entry: DefaultEntry) -> str:
+    """Explain that the default entry, which names no subvolume by its path, boots another one; empty if it does not.
+
+    Another one has become the default, as after C(snapper rollback), or the entry names another ID.
+    """
     if root is None or root.kind != BTRFS or _subvolume(entry.cmdline) is not None:
         return ""
-    current, default = subvolume_id(root), default_subvolume_id(files, root.point)
-    if current is None or default is None or current == default:
+    named = subvolume_id(_root_flags(entry.cmdline))
+    wanted = named if named is not None else default_subvolume_id(files, root.point)
+    current = subvolume_id(root.options)
+    if current is None or wanted is None or current == wanted:
         return ""
-    return "the default entry boots the default subvolume (ID %d), but another one is running (ID %d), as after a rollback" % (
-        default,
-        current,
-    )
+    kind = "default" if named is None else "named"
+    return "the default entry boots the %s subvolume (ID %d), but another one is running (ID %d)" % (kind, wanted, current)
 
 
 def _subvolume(cmdline: str) -> Optional[str]:
     """Subvolume that a command line mounts as the root file system; None if it names none."""
-    found = [match for flags in values_of(cmdline, "rootflags")[-1:] for match in _SUBVOLUME.findall(flags)]
+    found = _SUBVOLUME.findall(_root_flags(cmdline))
     return found[-1].strip("/") if found else None
+
+
+def _root_flags(cmdline: str) -> str:
+    """Mount options of the root file system on a command line."""
+    return "".join(values_of(cmdline, "rootflags")[-1:])

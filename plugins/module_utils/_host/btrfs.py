@@ -14,7 +14,6 @@ import struct
 from typing import Optional
 
 from .files import HostFiles
-from .mounts import Mount
 
 BTRFS = "btrfs"
 
@@ -38,9 +37,9 @@ _NAME = b"default"
 _SUBVOLUME_ID = re.compile(r"(?:^|,)subvolid=(\d+)(?:,|$)")
 
 
-def subvolume_id(mount: Mount) -> Optional[int]:
-    """ID of the subvolume that is mounted; None if the mount does not say."""
-    found = _SUBVOLUME_ID.search(mount.options)
+def subvolume_id(options: str) -> Optional[int]:
+    """ID of the subvolume that options of a mount name; None if they name none."""
+    found = _SUBVOLUME_ID.search(options)
     return int(found.group(1)) if found else None
 
 

@@ -135,6 +135,8 @@ def test_the_same_system(root: Path, changes: dict[str, str]) -> None:
         (271, "root=UUID=1", "boots the default subvolume (ID 271), but another one is running (ID 266)"),
         (271, "root=UUID=1 rootflags=subvol=@/.snapshots/1/snapshot", ""),
         (None, "root=UUID=1", ""),
+        (271, "root=UUID=1 rootflags=noatime,subvolid=266", ""),
+        (266, "root=UUID=1 rootflags=subvolid=271", "boots the named subvolume (ID 271), but another one is running (ID 266)"),
     ],
 )
 def test_a_rollback_that_awaits_its_reboot(

@@ -45,11 +45,11 @@ def mounted(tmp_path: Path) -> Iterator[Path]:
 def test_the_default_subvolume_is_found_by_its_id(mounted: Path) -> None:
     files = HostFiles("/")
     mount = read_mounts(files)[str(mounted)]
-    assert subvolume_id(mount) == default_subvolume_id(files, str(mounted)) == 5
+    assert subvolume_id(mount.options) == default_subvolume_id(files, str(mounted)) == 5
     run("btrfs", "subvolume", "set-default", mounted / "new")
     shown = subprocess.run(["btrfs", "subvolume", "get-default", mounted], check=True, capture_output=True, text=True).stdout
     assert shown.startswith("ID %d " % (default_subvolume_id(files, str(mounted)) or 0))
-    assert subvolume_id(mount) == 5, "the mount stays what it is"
+    assert subvolume_id(mount.options) == 5, "the mount stays what it is"
 
 
 def test_another_file_system_has_none(tmp_path: Path) -> None:
