@@ -137,6 +137,8 @@ def _find(files: HostFiles) -> Dict[str, str]:
                 found[LIMINE] = "%s/%s" % (root, path)
     for name, path in (
         (EXTLINUX, "/boot/extlinux/extlinux.conf"),
+        # Alpine Linux.
+        (EXTLINUX, "/boot/extlinux.conf"),
         (EXTLINUX, "/boot/syslinux/syslinux.cfg"),
         ("zipl", "/etc/zipl.conf"),
     ):

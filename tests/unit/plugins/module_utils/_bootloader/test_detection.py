@@ -98,6 +98,7 @@ def host_of(root: Path, trees: list[dict[str, str]], info: str | None = None) ->
         ([DEBIAN_GRUB], None, DebianGrub.NAME),
         ([BY_EXTLINUX, EXTLINUX, DEBIAN_GRUB], None, "extlinux"),
         ([BY_EXTLINUX, {"/boot/syslinux/syslinux.cfg": ""}], None, "extlinux"),
+        ([BY_EXTLINUX, {"/boot/extlinux.conf": ""}], None, "extlinux"),
         ([{"/etc/zipl.conf": ""}, GRUBBY_BLS], None, "zipl"),
         ([BY_GRUB, GRUBBY_BLS, {"/run/ostree-booted": ""}], None, "rpm-ostree"),
     ],
