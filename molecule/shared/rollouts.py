@@ -7,11 +7,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 DIRECTORY = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 RUNS = DIRECTORY / "runs"
@@ -20,6 +24,8 @@ INVENTORY = Path(os.environ["LAB_RUN"]) / "inventory.yml"
 PLAYBOOK = Path(__file__).resolve().parents[1] / "rolling_reboot/roll.yml"
 EVENT_TIMEOUT_S = 400.0
 OUTPUT_MAX_CHARS = 4000
+JOURNAL_MAX_RECORDS = 20
+LAB = Path(__file__).resolve().parents[1] / "lab/lab.py"
 
 
 class Rollout:
@@ -52,9 +58,23 @@ class Rollout:
 
     def finish(self, process: subprocess.Popen[str], timeout_s: float = 600.0) -> int:
         """Wait for a playbook's end."""
-        rc = process.wait(timeout_s)
+        try:
+            rc = process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            self._tell_where_it_hangs()
+            raise AssertionError(f"the playbook did not end within {timeout_s} s") from None
         print(self.last_task())
         return rc
+
+    def _tell_where_it_hangs(self) -> None:
+        print(self.output()[-OUTPUT_MAX_CHARS:])
+        print(*self.journal()[-JOURNAL_MAX_RECORDS:], sep="\n")
+        guests = yaml.safe_load(INVENTORY.read_text())["lab"]["hosts"]
+        for directory in (guests[name]["lab_dir"] for name in guests):
+            tail = subprocess.run([sys.executable, LAB, "tail", directory], capture_output=True, text=True, check=False)
+            print(tail.stdout + tail.stderr)
 
     def output(self) -> str:
         """All that its playbooks printed so far."""
