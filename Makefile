@@ -45,6 +45,8 @@ export ANSIBLE_PIPELINING := 1
 export ANSIBLE_TIMEOUT := 60
 # A path of its own for each lab: guests of two labs may have the same addresses.
 export ANSIBLE_SSH_CONTROL_PATH_DIR := $(HOME)/.ansible/cp/$(LAB_NAME)
+# Journals and slots go with the guests: a rollout that was cut off must not be in the way of the next lab's.
+export XDG_STATE_HOME := $(LAB_RUN)/state
 export MOLECULE_GLOB := $(CURDIR)/molecule/*/molecule.yml
 export MOLECULE_COMMAND_BORDERS := false
 export PYTHONUNBUFFERED := 1
@@ -54,7 +56,7 @@ export SOAK_REBOOTS SOAK_SEED SOAK_RESULT
 # The lab takes root: namespaces, taps, mmdebstrap. sudo drops the environment, so it is given.
 PASSED := PATH FLEET_KEXEC_CACHE LAB_NAME LAB_GUESTS LAB_RUN LAB_EXTRA_VARS LAB_MIRROR ANSIBLE_COLLECTIONS_PATH \
   ANSIBLE_CALLBACK_PLUGINS ANSIBLE_CALLBACKS_ENABLED ANSIBLE_CALLBACK_RESULT_FORMAT ANSIBLE_PIPELINING ANSIBLE_TIMEOUT \
-  ANSIBLE_SSH_CONTROL_PATH_DIR MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED \
+  ANSIBLE_SSH_CONTROL_PATH_DIR XDG_STATE_HOME MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED \
   SOAK_REBOOTS SOAK_SEED SOAK_RESULT
 # Set but empty, it asks the benchmark for real time.
 PASSED += $(if $(filter-out undefined,$(origin BENCH_ICOUNT)),BENCH_ICOUNT)
