@@ -6,10 +6,10 @@
 set -eu
 older=$(find /boot -name 'vmlinuz-*' -printf '%f\n' | sed 's/vmlinuz-//' | sort -V | head -n 1)
 
-# initramfs-tools sources what is in this directory.
+# initramfs-tools sources what is in this directory, when /run is not yet what the system will have; /dev is.
 early=$(mktemp -d)
 mkdir -p "$early/conf/conf.d"
-echo 'mkdir -p /run/lab; echo early > /run/lab/early-initrd' > "$early/conf/conf.d/lab-early"
+echo 'echo early > /dev/lab-early-initrd' > "$early/conf/conf.d/lab-early"
 (cd "$early" && find . -mindepth 1 | cpio --quiet -o -H newc) > /boot/lab-early.cpio
 rm -r "$early"
 

@@ -34,7 +34,7 @@ def test_the_new_arguments_are_in_force(host: Host) -> None:
 def test_the_early_initrd_was_loaded(host: Host) -> None:
     if host.backend.get_hostname() == "kx3":
         pytest.skip("its initrd is one by dracut")
-    assert host.file("/run/lab/early-initrd").content_string == "early\n"
+    assert host.file("/dev/lab-early-initrd").content_string == "early\n"
 
 
 def older_release(host: Host) -> str:
