@@ -7,12 +7,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import subprocess
 import sys
-import tempfile
+from collections.abc import Iterator
 
 # There with `retain_initrd` on the command line (Linux 6.6).
 INITRD = "/sys/firmware/initrd"
+# Documentation/driver-api/early-userspace/buffer-format.rst
+CPIO = b"070701"
+HEADER_BYTES = 110
+COMPRESSED = {b"\x28\xb5\x2f\xfd": ["zstd", "-dcq"], b"\x1f\x8b": ["gzip", "-dcq"], b"\xfd7zXZ": ["xz", "-dcq"]}
 # What bootloaders and the collection add for themselves.
 ADDED = ("BOOT_IMAGE=", "initrd=", "fleet_kexec.", "panic=10", "oops=panic")
 
@@ -23,23 +28,75 @@ def read(path: str) -> str:
 
 
 def initrd_contents() -> dict[str, str] | None:
-    """Digests of the files in the initrd that the kernel was given; None if it did not keep it.
+    """Digests of the files in the initrd that the kernel was given, by archive; None if it did not keep it.
 
     A fast image has an uncompressed copy, so that files have to be compared and not bytes.
     """
     if not os.path.exists(INITRD):
         return None
-    contents = {}
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as top:
-        subprocess.run(["unmkinitramfs", INITRD, top], check=True, stderr=subprocess.DEVNULL)
-        for directory, _directories, names in os.walk(top):
-            for path in (os.path.join(directory, name) for name in names):
-                if os.path.islink(path):
-                    contents[os.path.relpath(path, top)] = os.readlink(path)
-                elif os.path.isfile(path):
-                    with open(path, "rb") as stream:
-                        contents[os.path.relpath(path, top)] = hashlib.sha256(stream.read()).hexdigest()
-    return contents
+    with open(INITRD, "rb") as stream:
+        data = stream.read()
+    return {f"{number}/{name}": digest for number, files in enumerate(archives(data)) for name, digest in files.items()}
+
+
+def archives(data: bytes) -> Iterator[dict[str, str]]:
+    """Read what unmkinitramfs does not: archives behind a compressed one, such as those of systemd's stub."""
+    begin = 0
+    while begin < len(data):
+        if data[begin] == 0:
+            begin += 1
+        elif data.startswith(CPIO, begin):
+            files, begin = archive(data, begin)
+            yield files
+        else:
+            end = next((offset for offset in offsets(data, begin) if is_tail(data, offset)), len(data))
+            command = next(command for magic, command in COMPRESSED.items() if data.startswith(magic, begin))
+            # Padding behind the stream is an error to some, so what matters is that all of it comes out.
+            unpacked = subprocess.run(command, input=data[begin:end], capture_output=True, check=False).stdout
+            yield from archives(unpacked)
+            begin = end
+
+
+def offsets(data: bytes, begin: int) -> Iterator[int]:
+    while (begin := data.find(CPIO, begin)) >= 0:
+        yield begin
+        begin += len(CPIO)
+
+
+def is_tail(data: bytes, begin: int) -> bool:
+    """Whether there are only archives from here to the end."""
+    try:
+        while begin < len(data):
+            begin = archive(data, begin)[1]
+    except ValueError:
+        return False
+    return True
+
+
+def archive(data: bytes, begin: int) -> tuple[dict[str, str], int]:
+    """Files of an archive, and where it and its padding end."""
+    files = {}
+    position = begin
+    while True:
+        header = data[position : position + HEADER_BYTES]
+        if len(header) < HEADER_BYTES or not header.startswith(CPIO):
+            raise ValueError(f"no entry of an archive at {position}")
+        fields = [int(header[at : at + 8], 16) for at in range(6, HEADER_BYTES, 8)]
+        mode, file_bytes, name_bytes = fields[1], fields[6], fields[11]
+        name_at = position + HEADER_BYTES
+        name = data[name_at : name_at + name_bytes - 1].decode()
+        file_at = begin + aligned(name_at + name_bytes - begin)
+        position = begin + aligned(file_at + file_bytes - begin)
+        if name == "TRAILER!!!":
+            while position < len(data) and data[position] == 0:
+                position += 1
+            return files, position
+        if stat.S_ISREG(mode) or stat.S_ISLNK(mode):
+            files[name] = hashlib.sha256(data[file_at : file_at + file_bytes]).hexdigest()
+
+
+def aligned(offset: int) -> int:
+    return -(-offset // 4) * 4
 
 
 def main() -> None:
