@@ -50,7 +50,7 @@ def archives(data: bytes) -> Iterator[dict[str, str]]:
             yield files
         else:
             end = next((offset for offset in offsets(data, begin) if is_tail(data, offset)), len(data))
-            command = next(command for magic, command in COMPRESSED.items() if data.startswith(magic, begin))
+            (command,) = (command for magic, command in COMPRESSED.items() if data.startswith(magic, begin))
             # Padding behind the stream is an error to some, so what matters is that all of it comes out.
             unpacked = subprocess.run(command, input=data[begin:end], capture_output=True, check=False).stdout
             yield from archives(unpacked)
