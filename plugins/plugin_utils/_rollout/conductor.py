@@ -21,16 +21,12 @@ from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec, Status
 from .._schedule.plan import Plan
 from .._schedule.scheduler import Discard, Go, Prepare, Scheduler
-from .._transport.prober import Observation, Prober, Sshd
+from .._transport.prober import Prober
+from .bystanders import Bystanders, Sight
 from .host_run import HostRun
 
-# Interval at which a host is looked at that is not being rebooted, and whose state some limit depends on.
-BYSTANDER_PAUSE_S = 10.0
 # Interval at which the view is updated.
 TICK_S = 0.5
-# Maximum number of concurrent searches for a host's sshd.
-_LOOKUPS = 16
-
 
 Answer = TypeVar("Answer")
 
@@ -48,7 +44,7 @@ class Slots(Protocol):
         """Give a slot back."""
 
 
-class Fleet(Protocol):
+class Fleet(Sight, Protocol):
     """Access of the conductor to hosts."""
 
     def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
@@ -56,12 +52,6 @@ class Fleet(Protocol):
 
         :raises CodedError: there is no way to connect to it as configured.
         """
-
-    async def sshd(self, name: str) -> Sshd | None:
-        """Find the sshd of a host or bystander; None if it does not answer, or can't be reached from here."""
-
-    async def answers(self, name: str) -> bool:
-        """Whether a host or bystander answers over its own connection."""
 
 
 class Conductor:
@@ -91,7 +81,6 @@ class Conductor:
         self._plan = plan
         self._scheduler = scheduler
         self._fleet = fleet
-        self._prober = prober
         self._lock = slots
         self._before = before
         self._tick = tick
@@ -106,7 +95,7 @@ class Conductor:
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turn_due = asyncio.Event()
         self._up = dict.fromkeys(down, False)
-        self._sshds: dict[str, Sshd] = {}
+        self._bystanders = Bystanders(fleet, prober, active=self._runs.__contains__, tell=self._seen)
         self._told_stop = False
         self.results: dict[str, RebootResult] = {}
 
@@ -117,7 +106,8 @@ class Conductor:
             for name in self._up:
                 self._scheduler.seen(name, False, self._now())
             self._adopt()
-            background.append(asyncio.create_task(self._watch_bystanders()))
+            limited = [name for name, limits in self._plan.limits.items() if limits]
+            background.append(asyncio.create_task(self._bystanders.watch(limited)))
             while True:
                 self._turn_due.clear()
                 self._take_turn()
@@ -130,8 +120,6 @@ class Conductor:
         finally:
             for task in [*background, *self._tasks]:
                 task.cancel()
-            for name in self._sshds:
-                self._prober.forget(name)
             await asyncio.gather(*background, *self._tasks, return_exceptions=True)
             with contextlib.suppress(CodedError):
                 await self._recorder.durable()
@@ -163,8 +151,7 @@ class Conductor:
                 self.record(events.HostRefused(host=host.name, reason=error.reason))
                 self.refused(host.name, error.reason)
             return
-        # From here on its own run watches it.
-        self._prober.forget(host.name)
+        self._bystanders.leave(host.name)
         self._runs[host.name] = run
         task = asyncio.create_task(run.resume(resumed) if resumed else run.run(), name=host.name)
         self._tasks.add(task)
@@ -176,8 +163,8 @@ class Conductor:
         run = self._runs.pop(name, None)
         if run is not None:
             self.results[name] = run.result
-        if not task.cancelled() and name in self._sshds:
-            self._look_at(name)
+        if not task.cancelled():
+            self._bystanders.take_back(name)
         if not task.cancelled() and task.exception() is not None:
             # An error that a host's run does not catch is a bug; the host's state is unknown then.
             why = reason("INTERNAL_ERROR", "%s: %r" % (name, task.exception()))
@@ -213,46 +200,8 @@ class Conductor:
                 with contextlib.suppress(CodedError):
                     await self._fleet.run_of(self._hosts[state.host], self).clean_up(state)
 
-    async def _watch_bystanders(self) -> None:
-        """Watch all hosts that some limit depends on, while they are not active."""
-        names = [name for name, limits in self._plan.limits.items() if limits]
-        at_once = asyncio.Semaphore(_LOOKUPS)
-
-        async def find(name: str) -> None:
-            while True:
-                if name not in self._runs and await self._find(name, at_once):
-                    return
-                await asyncio.sleep(BYSTANDER_PAUSE_S)
-
-        await asyncio.gather(*map(find, names))
-
-    async def _find(self, name: str, at_once: asyncio.Semaphore) -> bool:
-        """Find out whether a host is up, and how to watch it from here on; returns whether nothing is left to find out.
-
-        A host that is up and can't be probed from here, for example behind a jump host, is not looked at again.
-        """
-        try:
-            async with at_once:
-                sshd = await self._fleet.sshd(name)
-                up = sshd is not None or await self._fleet.answers(name)
-        except CodedError:
-            # There is no way to connect to it, and so none to watch it.
-            return True
-        if name in self._runs:
-            return False
-        self._take_in(name, up)
-        if sshd is not None:
-            self._sshds[name] = sshd
-            self._look_at(name)
-        return up
-
-    def _look_at(self, name: str) -> None:
-        self._prober.watch(name, self._sshds[name], self._seen, gently=True, pause_s=BYSTANDER_PAUSE_S)
-
-    def _seen(self, observation: Observation) -> None:
-        self._take_in(str(observation.key), observation.up)
-
-    def _take_in(self, name: str, up: bool) -> None:
+    def _seen(self, name: str, up: bool) -> None:
+        """Take in whether a host is up that is not being rebooted."""
         if self._up.get(name, True) == up:
             return
         self._up[name] = up
