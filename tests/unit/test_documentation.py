@@ -20,7 +20,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PER_HOST
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options import PER_HOST
 
 from .documentation import (
     ACTIONS,

@@ -95,8 +95,8 @@ class _Planned:
 class Rolling:
     """Rollout of a play's hosts.
 
-    :param options: validated parameters of M(fleet.kexec.rolling_reboot), except those of :data:`fleet.PER_HOST`.
-    :param raw: options of :data:`fleet.PER_HOST`, not templated yet.
+    :param options: validated parameters of M(fleet.kexec.rolling_reboot), except those of :data:`host_options.PER_HOST`.
+    :param raw: options of :data:`host_options.PER_HOST`, not templated yet.
     :param names: hosts that the play still has.
     :param unavailable: hosts of the play that have failed or could not be reached.
     :raises CodedError: the options are invalid.
@@ -321,7 +321,7 @@ class Rolling:
     def _make_plan(self, fleet: PlayFleet, names: Sequence[str], others: Sequence[str], history: History) -> _Planned:
         around = [*others, *self._unavailable, *self._hosts.members(self._settings.min_available)]
         bystanders = [name for name in dict.fromkeys(around) if name not in set(names)]
-        fleet.read([name for name in bystanders if name not in others], with_hooks=False)
+        fleet.read([name for name in bystanders if name not in others], rebooted=False)
         hosts = fleet.hosts(names, history, self._lock.machines)
         plan = make_plan(hosts, fleet.bystanders(bystanders), self._settings, self._seed)
         return _Planned(plan, fleet, history)

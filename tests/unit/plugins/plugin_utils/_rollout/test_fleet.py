@@ -10,7 +10,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import Rollout
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import CommandOnHost
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet, take_per_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options import take_per_host
 
 from .inventory import Inventory, trusted
 
@@ -37,7 +38,7 @@ def test_a_probe_is_each_hosts_own() -> None:
     found.read(["web1", "web2"])
     services = [found.options(name).service for name in ("web1", "web2")]
     assert [service.seen_by for service in services if service] == ["http https://web1/health", "http https://web2/health"]
-    found.read(["web1"], with_hooks=False)
+    found.read(["web1"], rebooted=False)
     assert found.options("web1").service is None
 
 
