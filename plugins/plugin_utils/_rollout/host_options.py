@@ -82,7 +82,9 @@ class OptionsReader:
     def __init__(self, hosts: PlayHosts, raw: Mapping[str, Any]) -> None:
         self._hosts = hosts
         self._raw = raw
-        # Values of options without templates, and what they were parsed to.
+        templar = hosts.templar({})
+        # Options without templates, their values, and what they were parsed to.
+        self._plain = frozenset(option for option, value in raw.items() if not templar.is_template(value))
         self._same: dict[str, Any] = {}
         self._parsed: dict[str, Any] = {}
         self._through: dict[str, frozenset[str]] = {}
@@ -105,12 +107,12 @@ class OptionsReader:
                 raise RolloutError("SETTINGS_INVALID", "%s of %s: %s" % (what, name, error)) from error
 
         def value_of(option: str, raw: Any) -> Any:
-            if option in self._same:
-                return self._same[option]
-            value = template(option, raw)
-            if not templar.is_template(raw):
+            if option not in self._same:
+                value = template(option, raw)
+                if option not in self._plain:
+                    return value
                 self._same[option] = value
-            return value
+            return self._same[option]
 
         given = {option: value_of(option, raw) for option, raw in self._raw.items() if rebooted or option not in _OF_REBOOTS}
         connection = {
@@ -119,9 +121,7 @@ class OptionsReader:
         with _named(name):
             given = by_one_name(given)
             hooks = {
-                field: self._parse(option, given, partial(_hooks, option))
-                for option, field in _HOOKS.items()
-                if option in given
+                field: self._parse(option, given, partial(_hooks, option)) for option, field in _HOOKS.items() if option in given
             }
             return HostOptions(
                 domains=self._parse("domains", given, _domains),

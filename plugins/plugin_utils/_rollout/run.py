@@ -142,7 +142,9 @@ class Rolling:
             planned = self._planned(probers, before)
             ended = before.settled() if before else {}
             left = [host for host in planned.plan.hosts if host.name not in ended]
-            looked = await look_at([host.name for host in left], planned.fleet.reboot_of, self._request)
+            looked = await look_at(
+                [host.name for host in left], planned.fleet.reboot_of, self._request, at_once=self._options["connections"]
+            )
             refused = {name: result.failure for name, result in looked.items() if result.failure is not None}
             planned = self._left(planned, [*ended, *refused])
             foreseen = self._foresee(planned)
@@ -319,9 +321,10 @@ class Rolling:
         return self._make_plan(fleet, names, [], history)
 
     def _make_plan(self, fleet: PlayFleet, names: Sequence[str], others: Sequence[str], history: History) -> _Planned:
-        around = [*others, *self._unavailable, *self._hosts.members(self._settings.min_available)]
-        bystanders = [name for name in dict.fromkeys(around) if name not in set(names)]
-        fleet.read([name for name in bystanders if name not in others], rebooted=False)
+        around = dict.fromkeys([*others, *self._unavailable, *self._hosts.members(self._settings.min_available)])
+        going, known = set(names), set(others)
+        bystanders = [name for name in around if name not in going]
+        fleet.read([name for name in bystanders if name not in known], rebooted=False)
         hosts = fleet.hosts(names, history, self._lock.machines)
         plan = make_plan(hosts, fleet.bystanders(bystanders), self._settings, self._seed)
         return _Planned(plan, fleet, history)
