@@ -111,6 +111,10 @@ TRUE = {"command": ["true"]}
             "before[0].http.headers.X has to be one line of Latin-1 text",
         ),
         ([{"http": {"url": URL, "headers": {"X": SECRET + "€"}}}], "before[0].http.headers.X has to be one line of Latin-1 text"),
+        (
+            [{"http": {"url": URL, "headers": {"Content-Length": 3}}}],
+            "before[0].http.headers.content-length has to be left out because it follows from the request",
+        ),
         ([{"http": {"url": URL, "body": {SECRET: object()}}}], "before[0].http.body has to be text, or"),
         ([{"http": {"url": URL, "body": 1.5}}], "before[0].http.body has to be text"),
         ([{"http": {"url": URL, "validate_certs": "maybe"}}], "before[0].http.validate_certs has to be true or false"),
