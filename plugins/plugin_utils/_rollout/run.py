@@ -28,8 +28,8 @@ from .._journal.phases import Phase
 from .._journal.run_state import Change, RunState
 from .._journal.run_store import Run, RunStore, default_directory
 from .._journal.samples import outages_of, samples_of
-from .._lock.beside import LockBeside
 from .._lock.interface import lock_options, make_lock
+from .._lock.model import SlotLock
 from .._reboot.request import RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.deadline import seconds_until
@@ -194,7 +194,7 @@ class Rolling:
             opening = [first, RunTerms.of(planned.plan, self._settings, foreseen)]
             await commit(opening)
             changes = [state.apply(event, utc(time.time())) for event in opening]
-            lock = LockBeside(make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say))
+            lock = make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say)
             await lock.open()
             opened.push_async_callback(lock.close)
             if before is not None:
@@ -220,7 +220,7 @@ class Rolling:
         before: RunState | None,
         planned: _Planned,
         foreseen: Forecast,
-        lock: LockBeside,
+        lock: SlotLock,
         prober: Prober,
         commit: Callable[[Sequence[Event]], Any],
     ) -> dict[str, Any]:
@@ -390,7 +390,7 @@ def _waves(plan: Plan) -> list[dict[str, Any]]:
     return [{"name": wave.name, "hosts": [host.name for host in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves]
 
 
-async def _release_ended(lock: LockBeside, run_id: str, before: RunState) -> None:
+async def _release_ended(lock: SlotLock, run_id: str, before: RunState) -> None:
     """Give back slots of ended hosts that a killed controller still holds."""
     ended = before.settled()
     for holder in await lock.holders():
