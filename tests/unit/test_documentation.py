@@ -90,7 +90,7 @@ HOOKS: list[Any] = [
             }
         }
     ],
-    [{"module": {"name": "ansible.builtin.service", "args": {"name": "x"}, "run_on": "controller"}}],
+    [{"module": {"name": "ansible.builtin.service", "args": {"name": "x"}}, "run_on": "controller"}],
 ]
 PROBES: list[Any] = [
     {"port": 443, "address": "192.0.2.1"},

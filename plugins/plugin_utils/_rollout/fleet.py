@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
 
+from .._hooks.hook import HookSessions, HookSubject
+from .._hooks.interrupt import Interrupt
 from .._hooks.runner import HookRunner
 from .._reboot.errors import RebootError
 from .._reboot.host_reboot import HostReboot
@@ -19,6 +22,7 @@ from .._reboot.request import RebootRequest
 from .._reboot.service_watch import ServiceWatch
 from .._schedule.history import History
 from .._schedule.hosts import Bystander, HostSpec
+from .._transport.at_once import AtOnce
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, Sshd
 from .._transport.session import ActionSession, Session, SessionError
@@ -52,6 +56,7 @@ class PlayFleet:
         own_boot_id: str,
         random: Callable[[int], str],
         progress: Callable[[str, str], None],
+        interrupt: Interrupt,
     ) -> None:
         self._hosts = hosts
         self._reader = OptionsReader(hosts, raw)
@@ -60,13 +65,17 @@ class PlayFleet:
         self._request = request
         self._fallback = fallback
         self._connect_timeout_s = connect_timeout_s
-        self._at_once = asyncio.Semaphore(connections)
+        self._at_once = AtOnce(connections)
         self._own_boot_id = own_boot_id
         self._random = random
         self._progress = progress
         self._options: dict[str, HostOptions] = {}
-        self._jumps: set[str] = set()
+        # Names and addresses of hosts through which others are reached, or on which hooks of others run.
+        self._needed: set[str] = set()
         self._controller: Session | None = None
+        self._interrupt = interrupt
+        # Of the run that the hosts' hooks are for, once it has a name and a journal.
+        self.run_subject = HookSubject()
 
     def read(self, names: Sequence[str], *, rebooted: bool = True) -> None:
         """Template the options of these hosts, so that errors in them are found before the rollout begins.
@@ -76,7 +85,7 @@ class PlayFleet:
         """
         for name in names:
             options = self._options[name] = self._reader.read(name, rebooted=rebooted)
-            self._jumps.update(options.through)
+            self._needed.update(options.through, options.hooks.other_hosts - {name})
 
     def options(self, name: str) -> HostOptions:
         return self._options[name]
@@ -100,8 +109,8 @@ class PlayFleet:
         return [Bystander(name, self._options[name].domains, self._hosts.groups(name)) for name in names]
 
     def goes_last(self, name: str, also: Collection[str]) -> bool:
-        """Whether other hosts need this one: they are reached through it, or it is in C(also), the machines of the lock."""
-        return any(known in self._jumps or known in also for known in (name, self._options[name].address))
+        """Whether others need this host: they are reached through it, their hooks run on it, or it keeps the lock (C(also))."""
+        return any(known in self._needed or known in also for known in (name, self._options[name].address))
 
     def run_of(self, host: HostSpec, desk: Desk) -> HostRun:
         options = self._options[host.name]
@@ -109,12 +118,20 @@ class PlayFleet:
         return HostRun(
             host,
             reboot=self.reboot_of(host.name, session),
-            runner=HookRunner(session, self._controller_session()),
+            runner=self.hook_runner(session),
             hooks=options.hooks,
+            subject=replace(self.run_subject, host=host.name),
             request=self._request,
             fallback=self._fallback,
             desk=desk,
         )
+
+    def hook_runner(self, session: Session | None) -> HookRunner:
+        """Runner of the hooks of a host, or of those of the run if C(session) is None."""
+        # The hooks of a host run one after the other, so a connection of their own to each other host is enough.
+        other = functools.cache(self.session)
+        sessions = HookSessions(session, self._controller_session(), other, self._at_once.urgent)
+        return HookRunner(sessions, self._interrupt)
 
     def reboot_of(self, name: str, session: Session | None = None) -> HostReboot:
         service = self._options[name].service if name in self._options else None
@@ -127,9 +144,10 @@ class PlayFleet:
             service=ServiceWatch(service, self._service_prober) if service is not None else None,
         )
 
-    def session(self, name: str) -> Session:
+    def session(self, name: str, *, urgent: bool = True) -> Session:
         """Connections to a host.
 
+        :param urgent: whether they are for a host that is being rebooted.
         :raises RebootError: C(CONTROL_NODE) or C(CONNECTION_FAILED).
         """
         if name in self._options and self._options[name].local:
@@ -138,19 +156,20 @@ class PlayFleet:
             action, variables = self._hosts.connect(name)
         except AnsibleError as error:
             raise RebootError("CONNECTION_FAILED", "the host can't be connected to as configured: %s" % error) from error
-        return ActionSession(action, variables, self._connect_timeout_s, self._at_once)
+        places = self._at_once.urgent if urgent else self._at_once.background
+        return ActionSession(action, variables, self._connect_timeout_s, places)
 
     async def sshd(self, name: str) -> Sshd | None:
-        return await self.session(name).sshd()
+        return await self.session(name, urgent=False).sshd()
 
     async def answers(self, name: str) -> bool:
         try:
-            return (await self.session(name).run("exit 0", [], become=False, timeout_s=ANSWER_TIMEOUT_S)).rc == 0
+            return (await self.session(name, urgent=False).run("exit 0", [], become=False, timeout_s=ANSWER_TIMEOUT_S)).rc == 0
         except SessionError:
             return False
 
     def _controller_session(self) -> Session:
         if self._controller is None:
             action, variables = self._hosts.controller()
-            self._controller = ActionSession(action, variables, at_once=self._at_once)
+            self._controller = ActionSession(action, variables, at_once=self._at_once.urgent)
         return self._controller

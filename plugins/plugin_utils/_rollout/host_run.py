@@ -17,6 +17,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._errors import RolloutError
+from .._hooks.hook import HookSubject
 from .._hooks.runner import HookRunner
 from .._journal import events
 from .._journal.events import Event
@@ -47,7 +48,11 @@ class _Discarded(Exception):
 
 
 class HostRun:
-    """Run of one host; C(now_utc) returns seconds since 1970."""
+    """Run of one host.
+
+    :param subject: the host and its run, for its hooks.
+    :param now_utc: returns seconds since 1970.
+    """
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class HostRun:
         reboot: HostReboot,
         runner: HookRunner,
         hooks: Hooks,
+        subject: HookSubject,
         request: RebootRequest,
         fallback: str,
         desk: Desk,
@@ -68,7 +74,7 @@ class HostRun:
         self._desk = desk
         self._now_utc = now_utc
         self._now = asyncio.get_running_loop().time
-        self._hooks = HostHooks(host.name, hooks, runner, desk.record)
+        self._hooks = HostHooks(hooks, subject=subject, runner=runner, method=lambda: reboot.result.method, record=desk.record)
         self._flight = Flight(host.name, reboot, request, desk, now_utc)
         self._fallbacks = Fallbacks(
             fallback,
@@ -144,7 +150,7 @@ class HostRun:
             why = reason(
                 why.code, "%s; an image may still be loaded on it, which turns its next reboot into a kexec" % why.message
             )
-        await self._hooks.on_failure()
+        await self._hooks.on_failure(why)
         if self._flight.triggered:
             await self._desk.give_slot_back(self._name)
         self._record(events.HostFailed(host=self._name, reason=why, down=down, phase=self._flight.phase.value))
@@ -217,6 +223,8 @@ class HostRun:
         # Even a hook that failed may have done part of its work.
         self._drained = self._hooks.drains
         failed = await self._hooks.before()
+        if failed is not None and failed.code == "INTERRUPTED":
+            raise _Discarded
         if failed is not None:
             raise GivenUp(failed, down=False)
         self._draining = self._reboot.since(began)

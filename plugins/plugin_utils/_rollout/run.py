@@ -20,6 +20,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from .._console.lines import View
 from .._console.summary import plan_text, summary
 from .._errors import RolloutError
+from .._hooks.hook import GRACE_S, HookSubject
+from .._hooks.interrupt import Interrupt
 from .._journal import events
 from .._journal.events import Event, RunTerms
 from .._journal.file import Journal, replay, utc
@@ -52,6 +54,8 @@ from .process import allow_all_descriptors, short_collections, while_parent_live
 
 # If a sync takes longer than this, the disk is treated as full.
 COMMIT_TIMEOUT_S = 60.0
+
+INTERRUPTED = "the playbook was interrupted; before hooks are given up at once, and others have %g s" % GRACE_S
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,7 @@ class Rolling:
             {**options, "deadline": options["deadline"] and seconds_until(options["deadline"], datetime.now().astimezone())}
         )
         self._lock = lock_options(options["lock"] or {})
+        self._interrupt = Interrupt()
         # Drawn once, so that repeated plans are the same.
         self._seed = int(controller.random(4), 16)
 
@@ -226,6 +231,7 @@ class Rolling:
     ) -> dict[str, Any]:
         now = asyncio.get_running_loop().time
         began = now()
+        planned.fleet.run_subject = HookSubject(run_id=run.run_id, journal=run.journal)
         plan = planned.plan
         scheduler = Scheduler(
             plan,
@@ -254,8 +260,13 @@ class Rolling:
             shown=shown,
             tick=lambda now: view.tick(now, scheduler.waiting(now)),
         )
+
+        def interrupted() -> None:
+            conductor.stop(reason("INTERRUPTED", INTERRUPTED))
+            self._interrupt.occur()
+
         try:
-            with Interrupts(lambda: conductor.stop(reason("INTERRUPTED", "the playbook was interrupted"))):
+            with Interrupts(interrupted):
                 await while_parent_lives(conductor.run(), lambda: scheduler.stopped is not None)
                 counts = {status.value: count for status, count in scheduler.counts().items() if count}
                 ended = events.RunEnded(counts=counts, duration_ms=round((now() - began) * 1000))
@@ -311,6 +322,7 @@ class Rolling:
             own_boot_id=self._controller.own_boot_id,
             random=self._controller.random,
             progress=self._controller.progress,
+            interrupt=self._interrupt,
         )
 
     def _planned(self, probers: Probers, before: RunState | None, but: str | None = None) -> _Planned:

@@ -121,8 +121,8 @@ def test_of_hooks(tmp_path: Path, closed_port: int) -> None:
             "module": {
                 "name": "ansible.builtin.command",
                 "args": {"stdin": "{{ vault }}", "argv": ["cat"]},
-                "run_on": "controller",
-            }
+            },
+            "run_on": "controller",
         },
     ]
     output, command_lines, result = play(
