@@ -144,4 +144,32 @@ options:
     elements: dict
     default: []
     suboptions: *hook
+  run_before:
+    description:
+      - Hooks that run one after the other once per run before any host is touched, to announce it or to silence alerts. Their
+        variables are those of the first host of the play.
+      - If one fails and has no retries left, no host is begun and the run stops with C(HOOK_FAILED). The hooks of O(run_after)
+        run all the same.
+      - They run again when the run is resumed. If one fails then, hosts that are in flight are still seen through.
+      - In the environment of commands, E(FLEET_KEXEC_HOST) and E(FLEET_KEXEC_METHOD) are empty.
+    type: list
+    elements: dict
+    default: []
+    suboptions: &run_hook
+      <<: *hook
+      run_on:
+        description: Where the command of O(run_before[].command), which needs it, or the module of O(run_before[].module) runs.
+          V(controller), which is for modules only and their default, or the name of a host of the inventory.
+        type: str
+  run_after:
+    description:
+      - Hooks that run one after the other at the end of the run, however it ends, after an interrupt too; then they have 60
+        seconds in all. Only a controller that is killed does not run them; a resume does, at its end.
+      - In the environment of commands, E(FLEET_KEXEC_CODE) and E(FLEET_KEXEC_MESSAGE) say why the run stopped. They are empty if
+        all hosts had their turn.
+      - Failures of these hooks are shown, and returned in RV(run_hooks). They do not prevent the others and have no other effect.
+    type: list
+    elements: dict
+    default: []
+    suboptions: *run_hook
 """

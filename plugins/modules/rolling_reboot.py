@@ -276,6 +276,12 @@ journal:
   returned: unless refused, and not in check mode
   type: str
   sample: /home/ops/.local/state/fleet.kexec/runs/20261124T150000Z-3fa1/journal.jsonl
+run_hooks:
+  description: Outcome of each hook of O(run_before) and O(run_after), with C(hook), C(phase), C(attempts), C(ok), C(duration_ms)
+    and C(message).
+  returned: unless refused, and not in check mode
+  type: list
+  elements: dict
 counts:
   description: Number of hosts by status.
   returned: unless refused, and not in check mode

@@ -49,8 +49,10 @@ from .._transport.prober import Prober, service_sockets
 from .arguments import FAILURES_FAIL
 from .conductor import Conductor
 from .fleet import PlayFleet
+from .host_options import check_places
 from .preview import look_at, previews
 from .process import allow_all_descriptors, short_collections, while_parent_lives
+from .run_hooks import RUN_HOOKS, RunHookLists, RunHooks
 
 # If a sync takes longer than this, the disk is treated as full.
 COMMIT_TIMEOUT_S = 60.0
@@ -117,6 +119,9 @@ class Rolling:
         request: RebootRequest,
         controller: Controller,
     ) -> None:
+        self._run_hooks = RunHookLists.parse(options)
+        # Nothing else may see them, since they may hold secrets.
+        options = {name: value for name, value in options.items() if name not in RUN_HOOKS}
         self._options = options
         self._raw = raw
         self._hosts = hosts
@@ -231,7 +236,7 @@ class Rolling:
     ) -> dict[str, Any]:
         now = asyncio.get_running_loop().time
         began = now()
-        planned.fleet.run_subject = HookSubject(run_id=run.run_id, journal=run.journal)
+        subject = planned.fleet.run_subject = HookSubject(run_id=run.run_id, journal=run.journal)
         plan = planned.plan
         scheduler = Scheduler(
             plan,
@@ -260,6 +265,7 @@ class Rolling:
             shown=shown,
             tick=lambda now: view.tick(now, scheduler.waiting(now)),
         )
+        run_hooks = RunHooks(self._run_hooks, subject=subject, runner=planned.fleet.hook_runner(None), record=conductor.record)
 
         def interrupted() -> None:
             conductor.stop(reason("INTERRUPTED", INTERRUPTED))
@@ -267,7 +273,7 @@ class Rolling:
 
         try:
             with Interrupts(interrupted):
-                await while_parent_lives(conductor.run(), lambda: scheduler.stopped is not None)
+                await while_parent_lives(_course(conductor, run_hooks, state), lambda: scheduler.stopped is not None)
                 counts = {status.value: count for status, count in scheduler.counts().items() if count}
                 ended = events.RunEnded(counts=counts, duration_ms=round((now() - began) * 1000))
                 with contextlib.suppress(CodedError):
@@ -281,6 +287,7 @@ class Rolling:
             "run_id": run.run_id,
             "journal": run.journal,
             "forecast": foreseen.as_result(),
+            "run_hooks": [_told(hook) for hook in state.hooks.values()],
             **self._result(state, {host.name: scheduler.status(host.name) for host in plan.hosts}, conductor.results),
         }
 
@@ -329,6 +336,8 @@ class Rolling:
         names = self._names_of(before)
         history = History(samples_of(self._store, but))
         fleet = self.fleet(probers)
+        for option, hooks in self._run_hooks.by_option().items():
+            check_places(self._hosts, option, hooks)
         fleet.read(names)
         return self._make_plan(fleet, names, [], history)
 
@@ -398,8 +407,27 @@ def collection_version() -> str:
         return ""
 
 
+def _told(hook: events.RunHookEnded) -> dict[str, Any]:
+    return {name: value for name, value in hook.as_record().items() if name != "event"}
+
+
 def _waves(plan: Plan) -> list[dict[str, Any]]:
     return [{"name": wave.name, "hosts": [host.name for host in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves]
+
+
+async def _course(conductor: Conductor, run_hooks: RunHooks, state: RunState) -> None:
+    """Carry out a rollout between the hooks of the run. Hosts in flight of a resume are seen through even if those fail."""
+    failed = await run_hooks.before()
+    if failed is not None:
+        conductor.stop(failed)
+    try:
+        await conductor.run()
+    except Exception as error:
+        await run_hooks.after(reason("INTERNAL_ERROR", repr(error)))
+        raise
+    await run_hooks.after(state.stop_reason)
+    with contextlib.suppress(CodedError):
+        await conductor.durable()
 
 
 async def _release_ended(lock: SlotLock, run_id: str, before: RunState) -> None:

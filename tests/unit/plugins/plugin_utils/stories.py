@@ -58,6 +58,12 @@ def hook(host: str, phase: str, ok: bool = True) -> Record:
     ).as_record()
 
 
+def run_hook(phase: str, ok: bool = True) -> Record:
+    return events.RunHookEnded(
+        hook="silence", phase=phase, attempts=1, ok=ok, duration_ms=120, message="alerts\tsilenced\x00"
+    ).as_record()
+
+
 def intent(host: str) -> Record:
     return events.HostIntent(
         host=host,
@@ -124,6 +130,7 @@ def night() -> list[Record]:
     return [
         started(hosts, ("db1",)),
         terms([*hosts, "db1"]),
+        run_hook("run_before"),
         *way("web1")[:11],
         probed("web1"),
         *way("web1")[11:],
@@ -141,6 +148,7 @@ def night() -> list[Record]:
         hook("web4", "after", ok=False),
         events.HostUndrained(host="web4", ok=False).as_record(),
         events.HostUnstaged(host="web4", ok=True, told=False).as_record(),
+        run_hook("run_after", ok=False),
         events.RunResumed(controller="admin2", pid=815).as_record(),
         terms([*hosts, "db1"]),
         events.RunEnded(counts={"released": 1, "failed": 2}, duration_ms=310_000).as_record(),
