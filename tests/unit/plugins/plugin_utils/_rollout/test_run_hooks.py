@@ -129,11 +129,8 @@ def test_a_hook_after_the_run_that_fails_is_told_and_prevents_nothing(start: Cal
     failing = {"name": "unsilence", "controller_command": ["sh", "-c", "echo no route >&2; exit 4"]}
     result = start(run_id="night", window=2, run_after=[failing, note(notes)]).wait(PATIENCE_S)
     assert not result.get("failed")
-    assert [(hook["hook"], hook["ok"], hook["message"]) for hook in result["run_hooks"]][0] == (
-        "unsilence",
-        False,
-        "exit code 4: no route",
-    )
+    failed = result["run_hooks"][0]
+    assert (failed["hook"], failed["ok"], failed["message"]) == ("unsilence", False, "exit code 4: no route")
     assert noted(notes) == [["run_after", "night", ":"]]
 
 
