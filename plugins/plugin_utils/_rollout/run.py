@@ -119,6 +119,7 @@ class Rolling:
         request: RebootRequest,
         controller: Controller,
     ) -> None:
+        setting(options["connections"], "connections").count(1)
         self._run_hooks = RunHookLists.parse(options)
         # Nothing else may see them, since they may hold secrets.
         options = {name: value for name, value in options.items() if name not in RUN_HOOKS}
