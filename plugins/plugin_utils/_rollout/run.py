@@ -51,13 +51,14 @@ from .conductor import Conductor
 from .fleet import PlayFleet
 from .host_options import check_places
 from .preview import look_at, previews
-from .process import allow_all_descriptors, short_collections, while_parent_lives
+from .process import Orphaned, allow_all_descriptors, short_collections, while_parent_lives
 from .run_hooks import RUN_HOOKS, RunHookLists, RunHooks
 
 # If a sync takes longer than this, the disk is treated as full.
 COMMIT_TIMEOUT_S = 60.0
 
 INTERRUPTED = "the playbook was interrupted; before hooks are given up at once, and others have %g s" % GRACE_S
+UNREAD = "nobody reads the playbook's output any more"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Controller:
     :ivar progress: takes short messages about what a host does.
     :ivar columns: width of the texts before and after the rollout.
     :ivar view: makes the display, from the run's state and the predictions for each host.
+    :ivar unread: whether nobody can read any more what is shown.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Controller:
     columns: int
     glyphs: Glyphs
     view: Callable[[RunState, Mapping[str, Prediction]], View]
+    unread: Callable[[], bool] = lambda: False
 
 
 class Probers(NamedTuple):
@@ -143,7 +146,16 @@ class Rolling:
         """Plan the rollout without touching any host.
 
         :raises CodedError: the rollout as a whole is refused.
+        :raises Orphaned: nobody is left to read the plan.
         """
+
+        def look() -> None:
+            if self._controller.unread():
+                raise Orphaned(UNREAD)
+
+        return await while_parent_lives(self._plan(), lambda: False, look)
+
+    async def _plan(self) -> dict[str, Any]:
         async with _probers() as probers:
             before = None
             if self._options["resume"]:
@@ -268,13 +280,17 @@ class Rolling:
         )
         run_hooks = RunHooks(self._run_hooks, subject=subject, runner=planned.fleet.hook_runner(None), record=conductor.record)
 
-        def interrupted() -> None:
-            conductor.stop(reason("INTERRUPTED", INTERRUPTED))
+        def interrupted(why: str = INTERRUPTED) -> None:
+            conductor.stop(reason("INTERRUPTED", why))
             self._interrupt.occur()
+
+        def look() -> None:
+            if scheduler.stopped is None and self._controller.unread():
+                interrupted(UNREAD)
 
         try:
             with Interrupts(interrupted):
-                await while_parent_lives(_course(conductor, run_hooks, state), lambda: scheduler.stopped is not None)
+                await while_parent_lives(_course(conductor, run_hooks, state), lambda: scheduler.stopped is not None, look)
                 counts = {status.value: count for status, count in scheduler.counts().items() if count}
                 ended = events.RunEnded(counts=counts, duration_ms=round((now() - began) * 1000))
                 with contextlib.suppress(CodedError):
