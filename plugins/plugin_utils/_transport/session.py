@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
@@ -237,10 +238,21 @@ class ActionSession:
             # Otherwise Ansible would look for modules' temporary files after the reboot, to remove them.
             await self._call(lambda: self._action._remove_tmp_path(None), 30.0)
         with contextlib.suppress(SessionError):
-            await self._call(self._connection.reset, 30.0)
+            await self._call(self._stop_sharing if self._is_ssh else self._connection.reset, 30.0)
         if self._is_ssh:
             # ssh uses the first value of an option that is given twice.
             self._override("ssh_args", ("%s %s" % (UNSHARED_SSH_ARGS, self._connection.get_option("ssh_args") or "")).strip())
+
+    def _stop_sharing(self) -> None:
+        """Have ssh's shared connection accept no more sessions, if there is one.
+
+        C(reset) would first ask whether there is one, by a process of its own.
+        """
+        connection = self._connection
+        connection.host = connection.get_option("host")
+        ssh = connection._build_command(connection.get_option("ssh_executable"), "ssh", "-O", "stop", connection.host)
+        subprocess.run(ssh, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        connection.close()
 
     def restore(self) -> None:
         for option, own in self._own_options.items():
