@@ -46,6 +46,7 @@ from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.interrupts import Interrupts
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, service_sockets
+from .._values import setting
 from .arguments import FAILURES_FAIL
 from .conductor import Conductor
 from .fleet import PlayFleet
