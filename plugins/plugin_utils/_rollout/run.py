@@ -206,6 +206,10 @@ class Rolling:
                 foreseen = self._foresee(planned)
                 run = self._store.new(self._options["run_id"], time.time(), self._controller.random)
                 journal = opened.enter_context(Journal(run.journal))
+                # A run that its lock refuses, for example, leaves no trace.
+                opened.callback(self._store.abandon, run)
+                if journal.begun:
+                    raise RolloutError("RUN_EXISTS", "run %s has just been begun by another process" % run.run_id)
                 first = self._started(run, planned.plan)
 
             async def commit(batch: Sequence[Event]) -> None:
@@ -215,12 +219,12 @@ class Rolling:
                 except CallAbandoned as error:
                     raise RolloutError("JOURNAL_FAILED", "%s: %s" % (run.journal, error)) from error
 
-            opening = [first, RunTerms.of(planned.plan, self._settings, foreseen)]
-            await commit(opening)
-            changes = [state.apply(event, utc(time.time())) for event in opening]
             lock = make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say)
             await lock.open()
             opened.push_async_callback(lock.close)
+            opening = [first, RunTerms.of(planned.plan, self._settings, foreseen)]
+            await commit(opening)
+            changes = [state.apply(event, utc(time.time())) for event in opening]
             if before is not None:
                 await _release_ended(lock, run.run_id, before)
             return await self._conduct(

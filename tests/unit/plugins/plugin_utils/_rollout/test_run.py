@@ -17,6 +17,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import sample
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED, samples_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import lock_options, make_lock
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as run_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
@@ -101,6 +102,21 @@ def test_two_runs_at_once_on_one_journal(tmp_path: Path) -> None:
     names = ["web%d" % number for number in range(1, 7)]
     with Journal(str(journal)):
         assert code_of(lambda: asyncio.run(rollout(tmp_path / "runs", *names, resume="night").run())) == "RUN_LOCKED"
+
+
+def test_a_run_that_its_lock_refuses_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    store = RunStore(str(tmp_path / "runs"))
+    journal = begun(store, "before", started(["a", "b"]), *way("a"))
+    left = journal.read_bytes()
+    other = make_lock(lock_options({"slots": 2}), "other", "ctl")
+    other.open()
+    for options in ({"run_id": "refused"}, {}, {"resume": "latest"}):
+        refused = rollout(tmp_path / "runs", "a", "b", lock={"slots": 3}, **options)
+        assert code_of(lambda refused=refused: asyncio.run(refused.run())) == "LOCK_MISMATCH"
+    other.close()
+    assert store.open("latest").run_id == "before" and journal.read_bytes() == left
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["before"]
 
 
 def test_the_plan_of_a_run_that_is_over_shows_how_it_ended(tmp_path: Path) -> None:
