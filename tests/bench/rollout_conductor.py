@@ -32,8 +32,9 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import CONNECTIONS, rolling_argument_spec
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller import Controller
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Controller, Probers, Rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Probers, Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import Session, SessionLost
@@ -184,14 +185,14 @@ class SimulatedRolling(Rolling):
         super().__init__(hosts=SimulatedPlay(), **arguments)  # type: ignore[arg-type]  # simulated
         self._job = job
 
-    def fleet(self, probers: Probers) -> PlayFleet:
+    def fleet(self, probers: Probers, request: RebootRequest) -> PlayFleet:
         """See :meth:`Rolling.fleet`."""
         fleet = SimulatedFleet(
             SimulatedPlay(),  # type: ignore[arg-type]  # simulated
             {},
             prober=probers.hosts,
             service_prober=probers.services,
-            request=self._request,
+            request=request,
             fallback="none",
             connect_timeout_s=None,
             connections=CONNECTIONS,

@@ -60,6 +60,8 @@ def summary(
             lines += _wrapped("hook", "%s %s failed: %s" % (clean(hook.phase), clean(hook.hook), clipped(hook.message)), columns)
     lines += _by_reason("failed", ((host.host, host.reason, host.down) for host in failed), columns, glyphs, _NAMED)
     lines += _by_reason("refused", ((host.host, host.reason, False) for host in refused), columns, glyphs, _NAMED)
+    left_out = ((host.host, host.left_out, False) for host in state.hosts.values() if host.left_out is not None)
+    lines += _by_reason("not rebooted", left_out, columns, glyphs, _NAMED)
     left = [host for host in state.hosts.values() if host.resume is not Resume.DONE and host.phase is not Phase.REFUSED]
     # The path is never cut or wrapped, so that it can be copied.
     lines += ["", _labelled("journal", clean(journal))]
