@@ -105,6 +105,7 @@ CATALOGUE: Dict[str, str] = {
     # A reboot failed.
     "CONTROL_NODE": "Run the playbook from another machine to reboot this one.",
     "FACTS_UNREADABLE": "Correct what the message of the failed module reports.",
+    "LOGIN_FAILED": "The host is up. Remove what keeps the controller from logging in (see the message), then check the host.",
     "NOT_REBOOTED": "The boot_id never changed. The reboot was called off and the image unloaded; see the host's journal.",
     "NOT_PROVEN": "The host rebooted, but not into what was staged; see proof in the result, and the host's console.",
     "PROBE_INVALID": "Correct the option probe; its documentation lists what it takes.",

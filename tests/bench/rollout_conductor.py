@@ -36,8 +36,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller im
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Probers, Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import Session, SessionLost
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.sshd import Sshd
 from ansible_collections.fleet.kexec.tests.bench.simulated_fleet import (
     BANNER,
     Control,
@@ -129,6 +129,9 @@ class SimulatedSession(Session):
         return Sshd((socket.AF_INET, (address_of(self._index), self._port)), BANNER)
 
     async def unshare(self) -> None:
+        """There is no connection."""
+
+    def share(self) -> None:
         """There is no connection."""
 
     def restore(self) -> None:

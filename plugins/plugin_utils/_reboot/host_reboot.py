@@ -17,8 +17,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._text import by_path
-from .._transport.prober import Prober, Sshd
+from .._transport.prober import Prober
 from .._transport.session import Session
+from .._transport.sshd import Sshd
 from . import scripts
 from .errors import NotRebooted, RebootError
 from .host_track import HostTrack
@@ -75,8 +76,8 @@ class HostReboot:
         self._token = ""
         # None if it can't be probed from here; set by unshare.
         self._sshd: Sshd | None = None
-        # Track of a watch that timed out, for the next one to continue.
-        self._timed_out: HostTrack | None = None
+        # That of a watch that timed out, for the next one to continue.
+        self._last_track: HostTrack | None = None
         self._sights = Sights()
         self.result = RebootResult(notes=())
         self.probed: Callable[[Probed], None] = lambda probed: None
@@ -134,6 +135,7 @@ class HostReboot:
         # Over the existing connection: the offset is less accurate if one has to be made first.
         await self.read_clock()
         await self._session.unshare()
+        self._leave_sshd()
         self._sshd = await self._session.sshd()
 
     async def read_clock(self) -> None:
@@ -170,7 +172,7 @@ class HostReboot:
         :param went_down: called when the host first stops answering.
         :raises NotRebooted: C(REBOOT_TIMEOUT), C(NOT_REBOOTED) or C(TRIGGER_FAILED).
         """
-        before = self._timed_out if again is None else None
+        before = self._last_track if again is None else None
         deadline = max(due, self._now()) + timeout_s
         track = HostTrack(due, deadline, probing=self._sshd is not None, ask_at=ask_at, before=before)
         if self._service is not None and self._sshd is None:
@@ -187,10 +189,13 @@ class HostReboot:
             went_down=went_down,
             progress=self._progress,
         )
+        if self._sshd is not None:
+            # Its connection is the watch's now.
+            self._sshd = self._sshd._replace(connection=None)
         try:
             answer = await watch.until_back()
         except NotRebooted:
-            self._timed_out = track
+            self._last_track = track
             raise
         finally:
             watch.end()
@@ -200,6 +205,8 @@ class HostReboot:
 
     def _came_back(self, answer: scripts.HostAnswer, track: HostTrack) -> None:
         outage, back_at, evidence = track.outage, track.back_at, answer.evidence
+        # What follows takes one connection together: a limit on new ones may have been used up.
+        self._session.share()
         self._sights.outage = self._clock.span(outage.began_at, outage, "ssh") if outage else None
         if self._service is not None:
             self._service.host_is_back(self._now() if back_at is None else back_at)
@@ -212,8 +219,14 @@ class HostReboot:
         self._progress("back %s with %s" % (by_path(evidence.path), evidence.release))
 
     def end_probe(self) -> None:
+        """Stop watching the user's service, and leave the host's sshd."""
+        self._leave_sshd()
         if self._service is not None:
             self._service.end()
+
+    def _leave_sshd(self) -> None:
+        if self._sshd is not None:
+            self._sshd = self._sshd.close()
 
     def _probed(self, probed: Probed) -> None:
         self.result.probe = ProbedOutage(probed.seen_by, OutageMs.of(probed.outage))

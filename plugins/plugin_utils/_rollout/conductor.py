@@ -19,7 +19,6 @@ from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec, Status
 from .._schedule.plan import Plan
 from .._schedule.scheduler import Discard, Go, Prepare, Scheduler
-from .._transport.prober import Prober
 from .bystanders import Bystanders, Sight
 from .host_run import HostRun
 from .resuming import AT_ONCE, Left, Treatment
@@ -56,7 +55,6 @@ class Fleet(Sight, Protocol):
 class Conductor:
     """Conductor of one rollout.
 
-    :param prober: for hosts that are not being rebooted.
     :param before: hosts of the run that is resumed.
     :param down: hosts and bystanders known to be down.
     :param shown: called with every event, for the live view.
@@ -69,7 +67,6 @@ class Conductor:
         plan: Plan,
         scheduler: Scheduler,
         fleet: Fleet,
-        prober: Prober,
         slots: Slots,
         commit: Callable[[Sequence[Event]], Awaitable[None]],
         before: Mapping[str, Left] | None = None,
@@ -94,7 +91,7 @@ class Conductor:
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turn_due = asyncio.Event()
         self._up = dict.fromkeys(down, False)
-        self._bystanders = Bystanders(fleet, prober, active=self._runs.__contains__, tell=self._seen)
+        self._bystanders = Bystanders(fleet, active=self._runs.__contains__, tell=self._seen)
         self._told_stop = False
         self.results: dict[str, RebootResult] = {}
 
@@ -170,8 +167,6 @@ class Conductor:
         left = self._before.get(name)
         if left is not None and left.reason is not None and self._scheduler.status(name) is Status.DISCARDED:
             self.record(events.HostLeftOut(host=name, reason=left.reason))
-        if not task.cancelled():
-            self._bystanders.take_back(name)
         if not task.cancelled() and task.exception() is not None:
             # An error that a host's run does not catch is a bug; the host's state is unknown then.
             why = reason("INTERNAL_ERROR", "%s: %r" % (name, task.exception()))

@@ -24,7 +24,7 @@ from .._schedule.history import History
 from .._schedule.hosts import Bystander, HostSpec
 from .._transport.at_once import AtOnce
 from .._transport.play_hosts import PlayHosts
-from .._transport.prober import Prober, Sshd
+from .._transport.prober import Prober
 from .._transport.session import ActionSession, Session, SessionError
 from .desk import Desk
 from .host_options import HostOptions, OptionsReader
@@ -158,9 +158,6 @@ class PlayFleet:
             raise RebootError("CONNECTION_FAILED", "the host can't be connected to as configured: %s" % error) from error
         places = self._at_once.urgent if urgent else self._at_once.background
         return ActionSession(action, variables, self._connect_timeout_s, places)
-
-    async def sshd(self, name: str) -> Sshd | None:
-        return await self.session(name, urgent=False).sshd()
 
     async def answers(self, name: str) -> bool:
         try:

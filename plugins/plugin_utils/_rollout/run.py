@@ -216,7 +216,6 @@ class Rolling:
                 planned=planned,
                 foreseen=foreseen,
                 lock=lock,
-                prober=probers.hosts,
                 commit=commit,
             )
 
@@ -229,7 +228,6 @@ class Rolling:
         planned: _Planned,
         foreseen: Forecast,
         lock: SlotLock,
-        prober: Prober,
         commit: Callable[[Sequence[Event]], Any],
     ) -> dict[str, Any]:
         now = asyncio.get_running_loop().time
@@ -255,7 +253,6 @@ class Rolling:
             plan=plan,
             scheduler=scheduler,
             fleet=planned.fleet,
-            prober=prober,
             slots=lock,
             commit=commit,
             before=rest.hosts if rest is not None else {},

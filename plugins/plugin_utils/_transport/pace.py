@@ -22,8 +22,8 @@ import enum
 
 # All that was counted is forgotten after so long without a connection: the 30 seconds of ufw, and one more.
 FORGET_S = 31.0
-# A rejected connection counts twice in iptables' module recent, with --set and with --update, so at most two of them may fall into
-# 30 seconds if the next connection is to be admitted. Then there are two left for those that log in.
+# A rejected connection counts twice in iptables' module recent, with --set and with --update, so at most two of them may fall
+# into 30 seconds if the next connection is to be admitted. Where none was rejected, this leaves two for logins.
 SLOW_S = 10.5
 # Longest wait, for limits that count over minutes.
 SLOWEST_S = 168.0

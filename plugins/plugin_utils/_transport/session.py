@@ -20,8 +20,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 
 from .._text import clipped
 from .bounded import CallAbandoned, bounded_call
-from .endpoint import SSH_CONFIG_TIMEOUT_S, addresses, ssh_endpoint
-from .prober import Sshd, first_banner
+from .endpoint import SSH_CONFIG_TIMEOUT_S, routes, ssh_endpoint
+from .sshd import Sshd, first_banner
 
 # No shared master: it would stay connected to the system that has gone. And an ssh that hears nothing for that long exits.
 UNSHARED_SSH_ARGS = "-o ControlPath=none -o ServerAliveInterval=2 -o ServerAliveCountMax=3"
@@ -114,6 +114,9 @@ class Session(Protocol):
 
     async def unshare(self) -> None:
         """Leave connections shared with other tasks, before the system they lead to goes away."""
+
+    def share(self) -> None:
+        """Use shared connections again, as configured."""
 
     def restore(self) -> None:
         """Restore the connection's options for later tasks."""
@@ -227,7 +230,7 @@ class ActionSession:
             if options("port") is not None:
                 ssh.extend(["-o", "Port=%s" % options("port")])
             endpoint = ssh_endpoint(ssh, options("host"))
-            return first_banner(addresses(endpoint), BANNER_TIMEOUT_S) if endpoint and endpoint.direct else None
+            return first_banner(routes(endpoint), BANNER_TIMEOUT_S) if endpoint and endpoint.direct else None
 
         with contextlib.suppress(SessionError):
             return await self._call(work, SSHD_TIMEOUT_S)
@@ -253,6 +256,10 @@ class ActionSession:
         ssh = connection._build_command(connection.get_option("ssh_executable"), "ssh", "-O", "stop", connection.host)
         subprocess.run(ssh, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         connection.close()
+
+    def share(self) -> None:
+        if "ssh_args" in self._own_options:
+            self._connection.set_option("ssh_args", self._own_options.pop("ssh_args"))
 
     def restore(self) -> None:
         for option, own in self._own_options.items():

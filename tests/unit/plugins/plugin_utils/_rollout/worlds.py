@@ -39,7 +39,6 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import Scheduler
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.at_once import AtOnce
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 
 from ...virtual_time import run
 from ..simulated import Host, Network
@@ -171,9 +170,6 @@ class World:
     def request(self) -> RebootRequest:
         return RebootRequest(self.method, self.reboot_timeout_s, "true", "m")
 
-    async def sshd(self, name: str) -> Sshd | None:
-        return await {**self.hosts, **self.bystanders}[name].sshd()
-
     async def answers(self, name: str) -> bool:
         return {**self.hosts, **self.bystanders}[name].up
 
@@ -247,7 +243,6 @@ class World:
             plan=plan,
             scheduler=self.scheduler,
             fleet=self,
-            prober=self.network,  # type: ignore[arg-type]  # simulated
             slots=self.budget,
             commit=self.commit,
             before=rest.hosts if rest is not None else {},
