@@ -262,6 +262,38 @@ def test_a_power_hook_is_called_once() -> None:
     assert 149_000 < (state.outage_ms or 0) < 152_000, "from when it went down, not from when it was helped"
 
 
+def with_power_hook() -> World:
+    world = World("a", fallback="power_hook", hooks={"power": [command("ipmi", "cycle")]})
+    world.hosts["a"].beside = {"cycle"}
+    return world
+
+
+@pytest.mark.parametrize("said", ["Not allowed at this time", "ssh: connect to host a port 22: Connection refused"])
+def test_a_host_that_lets_the_controller_in_no_more_is_up_and_keeps_its_power(said: str) -> None:
+    world = with_power_hook()
+    world.hosts["a"].distrusted = said
+    world.conduct()
+    assert world.code("a") == "LOGIN_FAILED"
+    assert "run ipmi cycle" not in world.hosts["a"].log
+
+
+def test_a_host_that_only_probes_do_not_reach_keeps_its_power() -> None:
+    world = with_power_hook()
+    world.hosts["a"].probes_reach = False
+    world.conduct()
+    assert world.statuses == {"a": Status.DONE}
+    assert "run ipmi cycle" not in world.hosts["a"].log
+
+
+def test_a_host_that_can_not_be_asked_nor_called_off_keeps_its_power() -> None:
+    world = with_power_hook()
+    world.hosts["a"].penalty = (1002.6, float("inf"))
+    world.conduct()
+    state = RunState.from_records(world.disk).hosts["a"]
+    assert state.reason is not None and "calling it off failed" in state.reason.message
+    assert "run ipmi cycle" not in world.hosts["a"].log
+
+
 def test_an_interrupt_lets_hosts_finish_and_undoes_the_others() -> None:
     world = World("a", "b", "c", hooks=HOOKS)
     world.interrupt_at(6.0)
