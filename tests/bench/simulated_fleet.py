@@ -2,9 +2,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 """Hosts that reboot without being there: a listener each, in one process, that speaks the start of SSH.
 
-Each has a loopback address of its own; all have the same port. A connection stays open until its host goes
-down, as one that waits for a login. A host that goes down drops what is sent to it, as a machine that is off does: a filter of one instruction (socket(7), SO_ATTACH_FILTER) on its listener takes
-the SYN away before TCP sees it. Nothing is refused, so whoever probes has to wait and to give up by itself.
+Each has a loopback address of its own; all have the same port. A connection stays open until its host goes down, as one that
+waits for a login. A host that goes down drops what is sent to it, as a machine that is off does: a filter of one instruction
+(socket(7), SO_ATTACH_FILTER) on its listener takes the SYN away before TCP sees it. Nothing is refused, so whoever probes has to
+wait and to give up by itself.
 
 What hosts are told, and what they tell, goes through the directory that they are started with:
 
