@@ -46,6 +46,7 @@ class HostReboot:
     :param progress: called with short messages.
     :param utc_ns: nanoseconds since 1970; read once and continued by the event loop's clock, so that nobody can set it.
     :param service: the user's, watched beside the host's sshd.
+    :param probe_ssh: whether the host's sshd is probed; otherwise the host is only asked.
     :ivar result: what is known of the reboot so far, also after a failure.
     :ivar probed: called with the outcome of watching the service, once it is known.
     :ivar deadline: monotonic seconds by which the reboot should be over; set by :meth:`watch`.
@@ -61,6 +62,7 @@ class HostReboot:
         progress: Callable[[str], None],
         utc_ns: Callable[[], int] = time.time_ns,
         service: ServiceWatch | None = None,
+        probe_ssh: bool = True,
     ) -> None:
         self._session = session
         self._prober = prober
@@ -71,6 +73,7 @@ class HostReboot:
         self._clock = WallClock(utc_ns)
         self._shell = HostShell(session, progress)
         self._service = service
+        self._probe_ssh = probe_ssh
         if service is not None:
             service.ended = self._probed
         self._token = ""
@@ -136,7 +139,7 @@ class HostReboot:
         await self.read_clock()
         await self._session.unshare()
         self._leave_sshd()
-        self._sshd = await self._session.sshd()
+        self._sshd = await self._session.sshd() if self._probe_ssh else None
 
     async def read_clock(self) -> None:
         """Measure the offset of the host's clock, as the outgoing system has it."""

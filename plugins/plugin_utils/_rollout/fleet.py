@@ -38,6 +38,7 @@ class PlayFleet:
     """Hosts of a play; see :class:`conductor.Fleet`.
 
     :param raw: options of :data:`host_options.PER_HOST`, not templated yet.
+    :param probe_ssh: whether hosts' sshds are probed.
     :param connections: maximum number of connections, modules and hooks in use at once.
     :param random: draws this number of bytes, as hexadecimal digits.
     """
@@ -52,6 +53,7 @@ class PlayFleet:
         request: RebootRequest,
         fallback: str,
         connect_timeout_s: int | None,
+        probe_ssh: bool = True,
         connections: int,
         own_boot_id: str,
         random: Callable[[int], str],
@@ -65,6 +67,7 @@ class PlayFleet:
         self._request = request
         self._fallback = fallback
         self._connect_timeout_s = connect_timeout_s
+        self._probe_ssh = probe_ssh
         self._at_once = AtOnce(connections)
         self._own_boot_id = own_boot_id
         self._random = random
@@ -142,6 +145,7 @@ class PlayFleet:
             new_token=lambda: self._random(TOKEN_BYTES),
             progress=lambda text: self._progress(name, text),
             service=ServiceWatch(service, self._service_prober) if service is not None else None,
+            probe_ssh=self._probe_ssh,
         )
 
     def session(self, name: str, *, urgent: bool = True) -> Session:

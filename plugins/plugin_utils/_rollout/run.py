@@ -326,6 +326,7 @@ class Rolling:
             request=request,
             fallback=self._options["fallback"],
             connect_timeout_s=self._options["connect_timeout"],
+            probe_ssh=self._options["probe_ssh"],
             connections=self._options["connections"],
             own_boot_id=self._controller.own_boot_id,
             random=self._controller.random,

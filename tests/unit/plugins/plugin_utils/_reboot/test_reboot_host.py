@@ -35,7 +35,10 @@ def test_a_kexec_is_proven_and_everything_is_told(host: Host) -> None:
     assert result["changed"] and result["rebooted"]
     assert (result["method"], result["path"]) == ("kexec", "kexec")
     assert result["proof"]["proven"]
-    assert (result["before"], result["after"]) == ({"boot_id": "old", "release": "1"}, {"boot_id": "new", "release": "2"})
+    assert (result["before"], result["after"]) == (
+        {"boot_id": "old-host", "release": "1"},
+        {"boot_id": "new-host", "release": "2"},
+    )
     assert 0 <= result["outage_ms"] - 6000 <= result["outage_error_ms"] <= 1000
     assert result["reasons"] == []
     assert host.panic == ("0", "0"), "put back"
@@ -47,7 +50,7 @@ def test_the_timeline_is_told_what_was_seen_from_here(host: Host) -> None:
     result = reboot(host, utc_ns=lambda: round(host.now * 1e9))
     assert result["timeline"] == host.timeline
     (seen,) = host.timelines_asked
-    assert (seen["token"], seen["boot_id_before"], seen["release_before"]) == (TOKEN, "old", "1")
+    assert (seen["token"], seen["boot_id_before"], seen["release_before"]) == (TOKEN, "old-host", "1")
     # A round trip takes 200 ms, and the clock is read at the end of it.
     for clock in (seen["clock_before"], seen["clock_after"]):
         assert clock["offset_ns"] == pytest.approx(40_100_000_000, abs=10_000_000)
@@ -458,6 +461,11 @@ def test_without_probes_the_host_is_asked(host: Host) -> None:
     assert result["detected_by"] == "connection"
     assert result["proof"]["proven"]
     assert 5000 <= result["outage_ms"] <= 8000
+
+
+def test_an_sshd_that_shall_not_be_probed_is_left_alone(host: Host) -> None:
+    result = reboot(host, probe_ssh=False)
+    assert (result["detected_by"], result["proof"]["proven"]) == ("connection", True)
 
 
 def probed(result: dict[str, Any]) -> tuple[int | None, list[str]]:
