@@ -129,6 +129,7 @@ CATALOGUE: Dict[str, str] = {
     "CONNECTION_FAILED": "Correct the host's connection settings: the host answered, but they did not work.",
     "HOOK_FAILED": "See the hook's output at the end of the message, and whether it ran before or after the reboot.",
     "HOST_KEY_CHANGED": "Find out whether this is the host, and what changed its key, before you trust it (ssh-keygen -R HOST).",
+    "HOST_DUPLICATE": "Leave one of the two names out of the play, or correct the address of the one that is wrong.",
     "HOST_NOT_IN_RUN": "Name a run that the host was part of.",
     "HOST_NOT_IN_INVENTORY": "If the host still exists, put it back into the inventory and resume; if not, it needs nothing.",
     "HOST_NOT_SELECTED": "It stays in the run, undecided: resume the run with this host in the play to reboot it.",

@@ -29,6 +29,7 @@ from ansible.template import Templar
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import TRIGGER
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import CONNECTIONS, rolling_argument_spec
@@ -188,7 +189,7 @@ class SimulatedRolling(Rolling):
         super().__init__(hosts=SimulatedPlay(), **arguments)  # type: ignore[arg-type]  # simulated
         self._job = job
 
-    def fleet(self, probers: Probers, request: RebootRequest) -> PlayFleet:
+    def fleet(self, probers: Probers, request: RebootRequest, before: RunState | None = None) -> PlayFleet:
         """See :meth:`Rolling.fleet`."""
         fleet = SimulatedFleet(
             SimulatedPlay(),  # type: ignore[arg-type]  # simulated

@@ -9,6 +9,7 @@ to report truthfully how it ended. All times are those of the running event loop
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -47,6 +48,7 @@ class HostReboot:
     :param utc_ns: nanoseconds since 1970; read once and continued by the event loop's clock, so that nobody can set it.
     :param service: the user's, watched beside the host's sshd.
     :param probe_ssh: whether the host's sshd is probed; otherwise the host is only asked.
+    :param claim: called with each boot_id of the host; raises :class:`RebootError` if another host has it.
     :ivar result: what is known of the reboot so far, also after a failure.
     :ivar probed: called with the outcome of watching the service, once it is known.
     :ivar deadline: monotonic seconds by which the reboot should be over; set by :meth:`watch`.
@@ -63,6 +65,7 @@ class HostReboot:
         utc_ns: Callable[[], int] = time.time_ns,
         service: ServiceWatch | None = None,
         probe_ssh: bool = True,
+        claim: Callable[[str], None] = lambda boot_id: None,
     ) -> None:
         self._session = session
         self._prober = prober
@@ -74,6 +77,7 @@ class HostReboot:
         self._shell = HostShell(session, progress)
         self._service = service
         self._probe_ssh = probe_ssh
+        self._claim = claim
         if service is not None:
             service.ended = self._probed
         self._token = ""
@@ -100,6 +104,7 @@ class HostReboot:
             self._session,
             request,
             own_boot_id=self._own_boot_id,
+            claim=self._claim,
             new_token=self._new_token,
             progress=self._progress,
             result=self.result,
@@ -216,6 +221,9 @@ class HostReboot:
         result = self.result
         result.rebooted, result.path, result.proof = True, evidence.path, None
         result.after = BootedKernel(evidence.boot_id, evidence.release)
+        with contextlib.suppress(RebootError):
+            # Another name of this machine may have been prepared before this one was triggered. It is refused, or seen to reboot.
+            self._claim(evidence.boot_id)
         result.detected_by = "banner" if self._sshd else "connection"
         result.outage = OutageMs.of(outage)
         result.login_ms = round((self._now() - back_at) * 1000) if back_at is not None else None

@@ -29,6 +29,7 @@ from .._transport.session import ActionSession, Session, SessionError
 from .desk import Desk
 from .host_options import HostOptions, OptionsReader
 from .host_run import HostRun
+from .identities import Identities
 
 # A host that takes longer to run an empty command counts as down.
 ANSWER_TIMEOUT_S = 30.0
@@ -39,6 +40,7 @@ class PlayFleet:
 
     :param raw: options of :data:`host_options.PER_HOST`, not templated yet.
     :param probe_ssh: whether hosts' sshds are probed.
+    :param identities: machines that are known by their names from before.
     :param connections: maximum number of connections, modules and hooks in use at once.
     :param random: draws this number of bytes, as hexadecimal digits.
     """
@@ -54,6 +56,7 @@ class PlayFleet:
         fallback: str,
         connect_timeout_s: int | None,
         probe_ssh: bool = True,
+        identities: Identities | None = None,
         connections: int,
         own_boot_id: str,
         random: Callable[[int], str],
@@ -68,6 +71,7 @@ class PlayFleet:
         self._fallback = fallback
         self._connect_timeout_s = connect_timeout_s
         self._probe_ssh = probe_ssh
+        self._identities = identities or Identities()
         self._at_once = AtOnce(connections)
         self._own_boot_id = own_boot_id
         self._random = random
@@ -146,6 +150,7 @@ class PlayFleet:
             progress=lambda text: self._progress(name, text),
             service=ServiceWatch(service, self._service_prober) if service is not None else None,
             probe_ssh=self._probe_ssh,
+            claim=lambda boot_id: self._identities.claim(name, boot_id),
         )
 
     def session(self, name: str, *, urgent: bool = True) -> Session:

@@ -45,6 +45,7 @@ from .conductor import Conductor
 from .controller import Controller
 from .fleet import PlayFleet
 from .host_options import check_places
+from .identities import Identities
 from .opening import resumed, started
 from .planning import Planner
 from .preview import look_at, previews, told_of_rest
@@ -317,7 +318,7 @@ class Rolling:
     def _layout(self) -> dict[str, Any]:
         return {"columns": self._controller.columns, "glyphs": self._controller.glyphs}
 
-    def fleet(self, probers: Probers, request: RebootRequest) -> PlayFleet:
+    def fleet(self, probers: Probers, request: RebootRequest, before: RunState | None = None) -> PlayFleet:
         return PlayFleet(
             self._hosts,
             self._raw,
@@ -327,6 +328,7 @@ class Rolling:
             fallback=self._options["fallback"],
             connect_timeout_s=self._options["connect_timeout"],
             probe_ssh=self._options["probe_ssh"],
+            identities=Identities(before),
             connections=self._options["connections"],
             own_boot_id=self._controller.own_boot_id,
             random=self._controller.random,
@@ -345,7 +347,7 @@ class Rolling:
         rest = rest or self._rest(before)
         terms = terms_again(self._options, self._request, before, _now())
         self._say(told_at_resume(terms, rest))
-        fleet = self.fleet(probers, terms.request)
+        fleet = self.fleet(probers, terms.request, before)
         return _Planned(self._planner.again(fleet, history, terms.settings, rest), terms, fleet, history, rest)
 
     def _left(self, planned: _Planned, refused: Collection[str]) -> Plan:

@@ -42,7 +42,7 @@ class Host:
 
     def __init__(self, name: str = "host") -> None:
         self.name = name
-        self.boot_id, self.release, self.bootloader_type, self.panic = "old", "1", 114, ("0", "0")
+        self.boot_id, self.release, self.bootloader_type, self.panic = "old-" + name, "1", 114, ("0", "0")
         self.boots_so_far = 0
         self.staged: dict[str, Any] | None = None
         self.stage_error: dict[str, Any] | None = None
@@ -115,7 +115,7 @@ class Host:
     def _boot(self) -> None:
         self.boots_so_far += 1
         self.booted_at = self.up_at
-        self.boot_id = "new" if self.boots_so_far == 1 else "new%d" % self.boots_so_far
+        self.boot_id = "new%s-%s" % (self.boots_so_far if self.boots_so_far > 1 else "", self.name)
         self.down_at = self.up_at = float("inf")
         self.token_on_line, self.bootloader_type = "", 114
         if self.boots == "staged" and self.staged and self.verb == "kexec":
@@ -210,7 +210,7 @@ class Host:
             # What follows is the command; the environment of hooks comes first.
             self.environments.append(dict(each.split("=", 1) for each in args[: args.index("--")]))
             args = args[args.index("--") + 1 :]
-        hangs = self.hangs and self.up and self.boot_id != "old"
+        hangs = self.hangs and self.up and self.boots_so_far > 0
         label = SCRIPTS.get(script, args[-1] if args else "test")
         # What raises is not carried out.
         error, times = self.raises.get(label, (None, 0))
@@ -225,7 +225,7 @@ class Host:
         self._raise(label)
         if refused:
             raise SessionLost("Not allowed at this time")
-        if self.distrusted and self.boot_id != "old":
+        if self.distrusted and self.boots_so_far > 0:
             self.patience -= 1
             raise SessionLost(self.distrusted if self.patience >= 0 else "Connection reset by peer")
         if answer is None or wait_s > timeout_s:

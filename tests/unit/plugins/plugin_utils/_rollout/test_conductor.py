@@ -553,3 +553,31 @@ def test_a_run_that_is_taken_up_tells_of_no_outage_that_nobody_saw(killed_after:
     assert world.statuses["a"] is Status.DONE
     outages = [record["probe_outage_ms"] for record in world.disk if record["event"] == "host_probed"]
     assert all(outage is None or 5900 <= outage <= 6200 for outage in outages)
+
+
+def with_two_names(window: int) -> World:
+    """Two names of one machine, beside another machine."""
+    world = World("a", "b", "c", window=window)
+    world.hosts["b"] = world.hosts["a"]
+    return world
+
+
+@pytest.mark.parametrize("window", [1, 2, 3])
+def test_a_machine_with_two_names_is_rebooted_by_one_of_them(window: int) -> None:
+    world = with_two_names(window).conduct()
+    assert world.statuses["c"] is Status.DONE
+    assert {world.statuses["a"], world.statuses["b"]} == {Status.DONE, Status.REFUSED}
+    assert {world.code("a"), world.code("b")} == {"HOST_DUPLICATE", None}
+    assert world.triggers("a") == 1
+    assert sum(line.startswith("stage") for line in world.hosts["a"].log) == 1, "nothing was staged by the other name"
+
+
+def test_a_resume_knows_the_machines_of_the_run() -> None:
+    records = 1
+    while "host_intent" not in (world := with_two_names(window=1).conduct(kill_after=records)).events("a"):
+        records += 1
+    assert world.code("b") is None
+    # Who finds it under way has not asked it for its facts.
+    world.conduct(resume=True)
+    assert (world.code("a"), world.code("b")) == (None, "HOST_DUPLICATE")
+    assert world.triggers("a") == 1

@@ -30,6 +30,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments imp
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_hooks import Hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import HostRun
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.identities import Identities
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.results import waves_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.resuming import GOING, Rest, Selection
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.terms import Terms, terms_again, terms_of
@@ -152,6 +153,7 @@ class World:
                 progress=lambda text: None,
                 utc_ns=lambda: round(self.hosts_now() * 1e9),
                 service=ServiceWatch(service, network) if service else None,
+                claim=lambda boot_id: self.identities.claim(host.name, boot_id),
             ),
             runner=HookRunner(HookSessions(session, session, self.hosts.__getitem__, AtOnce(64).urgent), self.interrupt),
             subject=HookSubject(run_id="r", journal="journal.jsonl", host=host.name),
@@ -225,6 +227,7 @@ class World:
     async def _conduct(self, rest: Rest | None) -> None:
         loop = asyncio.get_running_loop()
         self.interrupt = Interrupt()
+        self.identities = Identities(rest.before if rest is not None else None)
         self.network = Network(*self.hosts.values(), *self.bystanders.values())
         now = datetime.fromtimestamp(self.hosts_now(), UTC)
         options = {**DEFAULTS, **self.settings}
