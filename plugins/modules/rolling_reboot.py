@@ -95,7 +95,7 @@ options:
   min_available:
     description: Number of hosts of inventory groups that have to stay available. A dictionary of groups and limits, which are
       counts or percentages (rounded up). Members of a group that are not in the play count too; they are checked every ten
-      seconds.
+      seconds, or two of them each second.
     type: dict
   canaries:
     description:

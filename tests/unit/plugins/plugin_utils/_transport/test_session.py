@@ -180,3 +180,16 @@ def test_a_shared_connection_is_left_by_one_process(tmp_path: Path) -> None:
     asyncio.run(leaving.unshare())
     assert ran.read_text() == "ssh -O stop 192.0.2.1\n"
     assert connection.options["ssh_args"].startswith("-o ControlPath=none ")
+
+
+def test_connections_are_not_shared_between_leaving_them_and_sharing_again() -> None:
+    it = ActionSession(Action(), {}, connect_timeout_s=3)
+    options = it._connection.options
+    options["ssh_args"] = "-C"
+    asyncio.run(it.unshare())
+    assert options["ssh_args"].startswith("-o ControlPath=none") and options["ssh_args"].endswith("-C")
+    it.share()
+    assert (options["ssh_args"], options["timeout"]) == ("-C", 3)
+    it.share()
+    it.restore()
+    assert (options["ssh_args"], options["timeout"]) == ("-C", 10)
