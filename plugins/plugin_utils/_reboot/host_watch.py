@@ -216,7 +216,8 @@ class HostWatch:
         unanswered = self._shell.unanswered
         if str(unanswered) and (self._track.is_back or unanswered.kind in (Refusal.TURNED_AWAY, Refusal.NOT_LET_IN)):
             message += "; its sshd has answered, but the host could not be asked: %s" % unanswered
-        return NotRebooted(self._code(), message, called_off=False)
+        code = self._code()
+        return NotRebooted(code, message, called_off=False, up=code != "REBOOT_TIMEOUT")
 
     def _code(self) -> str:
         """Code for a host that is not back in time; C(REBOOT_TIMEOUT) only if it may be down, or hangs."""

@@ -112,10 +112,8 @@ class Flight:
 
     def failed(self, error: RebootError) -> GivenUp:
         """Exception for a failed reboot. If the reboot certainly never began, the host stays in service."""
-        not_rebooted = isinstance(error, NotRebooted)
         self.triggered = not (isinstance(error, NotRebooted) and error.called_off)
-        # What answers with another key is no host that is down, whatever else it is.
-        return GivenUp(error.reason, down=not_rebooted and self.triggered and error.reason.code != "HOST_KEY_CHANGED")
+        return GivenUp(error.reason, down=isinstance(error, NotRebooted) and self.triggered and not error.up)
 
     async def watch(self, intent: Intent, due: float, ask_at: float | None = None) -> HostAnswer:
         """Watch until the host is back, as :meth:`HostReboot.watch` does."""

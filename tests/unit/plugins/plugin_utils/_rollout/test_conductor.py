@@ -274,6 +274,7 @@ def test_a_host_that_lets_the_controller_in_no_more_is_up_and_keeps_its_power(sa
     world.hosts["a"].distrusted = said
     world.conduct()
     assert world.code("a") == "LOGIN_FAILED"
+    assert not RunState.from_records(world.disk).hosts["a"].down
     assert "run ipmi cycle" not in world.hosts["a"].log
 
 
