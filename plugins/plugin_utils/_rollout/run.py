@@ -293,10 +293,11 @@ class Rolling:
 
     def _nothing(self, run: Run, state: RunState, rest: Rest) -> dict[str, Any]:
         """Result of a resume that has nothing to do, and leaves the journal as it is."""
-        self._say(["run %s: nothing is left to do" % run.run_id])
         for name, why in rest.reasons().items():
             state.apply(events.HostLeftOut(host=name, reason=why), "")
         state.stop_reason = None
+        self._say(["run %s: nothing is left to do" % run.run_id, ""])
+        self._say(summary(state, journal=run.journal, forecast=None, **self._layout()))
         return {
             "changed": False,
             "run_id": run.run_id,

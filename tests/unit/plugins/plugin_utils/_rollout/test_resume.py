@@ -294,6 +294,20 @@ def test_a_drained_host_is_undrained_if_the_resume_is_interrupted() -> None:
     assert world.triggers("a") == 0
 
 
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_drained_host_that_is_down_is_unavailable_until_it_is_up(failed: bool) -> None:
+    world = World("a", "b", hooks=HOOKS, max_unavailable={"all": 1}, failure_budget=1)
+    killed_at(world, "host_drained", "a")
+    world.hosts["a"].beside = {"undrain"}
+    world.hosts["a"].down_at, world.hosts["a"].up_at = world.now, world.now + 300
+    back_at = world.now + 300
+    world.conduct(resume=True, failed=["a"] if failed else [])
+    assert world.statuses["b"] is Status.DONE
+    assert world.hosts["b"].booted_at > back_at
+    assert world.triggers("a") == 0
+    assert world.hosts["a"].log[-1] == "run lb undrain" if failed else "run page someone"
+
+
 # The deadline.
 
 
