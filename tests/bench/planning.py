@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import CONNECTIONS
 from ansible_collections.fleet.kexec.tests.bench.processes import shares_bytes
 from ansible_collections.fleet.kexec.tests.bench.simulated_fleet import name_of
 
@@ -34,6 +35,7 @@ PLAYBOOK = """
       fleet.kexec.rolling_reboot:
         method: kexec
         window: 2%
+        connections: "{{ connections }}"
         domains:
           rack: "{{ rack }}"
         max_unavailable:
@@ -64,14 +66,14 @@ class Planned:
     peak_bytes: int
 
 
-def plan(directory: Path, hosts: int) -> Planned:
+def plan(directory: Path, hosts: int, connections: int = CONNECTIONS) -> Planned:
     """Plan a rollout of so many hosts.
 
     :param directory: empty, of this plan alone.
     """
     first_asked = directory / "first_asked"
     inventory, playbook = directory / "inventory.ini", directory / "playbook.yml"
-    inventory.write_text(_inventory(hosts, first_asked), encoding="utf-8")
+    inventory.write_text(_inventory(hosts, connections, first_asked), encoding="utf-8")
     playbook.write_text(PLAYBOOK, encoding="utf-8")
     (directory / "collections/ansible_collections/fleet").mkdir(parents=True)
     (directory / "collections/ansible_collections/fleet/kexec").symlink_to(CHECKOUT)
@@ -105,11 +107,12 @@ def plan(directory: Path, hosts: int) -> Planned:
     return Planned(hosts, first["at"] - began, first["cpu_s"], wall_s, peak_bytes)
 
 
-def _inventory(hosts: int, first_asked: Path) -> str:
+def _inventory(hosts: int, connections: int, first_asked: Path) -> str:
     variables = {
         "ansible_connection": "planned",
         "ansible_python_interpreter": "/usr/bin/python3",
         "planned_first_asked": str(first_asked),
+        "connections": str(connections),
         "team": "web",
     }
     return "\n".join(
