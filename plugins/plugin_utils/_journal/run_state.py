@@ -143,7 +143,7 @@ class RunState:
 
     :param timelines: whether to keep them; a resume needs none, and those of 10,000 hosts take a lot of memory.
     :ivar down: hosts and bystanders known to be down.
-    :ivar settings: options of the task that began the run.
+    :ivar settings: options of the task that began the run or resumed it last.
     :ivar deadlines: text of each deadline that was given → the instant; None in journals of earlier versions.
     :ivar deadline: text of the deadline that was given last; None if there is none.
     :ivar ended_at: time at which a host ended last; empty if none has.
@@ -320,7 +320,9 @@ class RunState:
         self.stop_reason = None
         self.hooks.clear()
         self.ended = False
-        self._limit_time(event.settings or {}, event.deadline)
+        if event.settings is not None:
+            self.settings = event.settings
+            self._limit_time(event.settings, event.deadline)
         for host in self.hosts.values():
             host.left_out = None
         for host in self.with_resume(Resume.ANEW):

@@ -105,7 +105,7 @@ def terms_again(options: Mapping[str, Any], request: RebootRequest, before: RunS
         _settings(limits),
         deadline,
         replace(request, method=effective["method"], image=image),
-        shown(options),
+        shown(effective),
         taken,
     )
 
@@ -124,7 +124,9 @@ def told_at_resume(terms: Terms, rest: Rest) -> list[str]:
     run_id = clean(rest.before.run_id)
     lines = []
     if terms.taken:
-        lines.append("resume of %s, by its journal: %s" % (run_id, ", ".join(starmap(_assignment, terms.taken.items()))))
+        lines.append(
+            "resume of %s, by its journal: %s" % (run_id, ", ".join(map(clean, starmap(_assignment, terms.taken.items()))))
+        )
     if rest.strangers:
         named = [clean(name) for name in rest.strangers[:_NAMED]]
         more = len(rest.strangers) - len(named)

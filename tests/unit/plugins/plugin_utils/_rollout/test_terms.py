@@ -83,6 +83,14 @@ def test_limits_can_be_changed() -> None:
     assert terms.taken == {}
 
 
+def test_a_limit_that_was_changed_stays_changed() -> None:
+    run = began(max_unavailable={"rack": 1}, method="kexec")
+    resumed(run, max_unavailable={"zone": 2})
+    terms = resumed(run)
+    assert list(terms.settings.max_unavailable) == ["zone"]
+    assert terms.request.method == "kexec"
+
+
 @pytest.mark.parametrize(
     ("given", "named"),
     [

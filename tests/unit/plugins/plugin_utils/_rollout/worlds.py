@@ -218,7 +218,7 @@ class World:
         conducting.result()
 
     def rest(self, only: Collection[str] | None = None, failed: Collection[str] = (), retry_failed: bool = False) -> Rest:
-        """What a resume finds."""
+        """Rest of the run, as a resume finds it."""
         there = [name for name in self.hosts if name not in self.gone]
         names = dict.fromkeys(name for name in there if name not in failed and (only is None or name in only))
         selection = Selection(names=names, failed=failed, left_out={}, exists=there.__contains__)
@@ -269,7 +269,7 @@ class World:
         assert self.network.probing == 0
 
     def first_events(self, plan: Plan, terms: Terms, rest: Rest | None) -> list[Event]:
-        """What a controller writes before anything else."""
+        """Events that a controller writes before all others."""
         if rest is not None:
             return [
                 events.RunResumed(
