@@ -88,6 +88,8 @@ class ActionModule(ActionBase):
             policy=args["policy"] or {},
             image={name: args[name] for name in image_argument_spec() if name in self._task.args},
         )
+        for sentence in request.check():
+            display.warning(sentence)
         task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # always inside a task
         try:
             with Interrupts(task.cancel) as interrupts:

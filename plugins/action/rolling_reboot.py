@@ -86,6 +86,7 @@ def _controller() -> Controller:
         own_boot_id=own_boot_id(),
         random=lambda count: os.urandom(count).hex(),
         say=display.display,
+        warn=display.warning,
         progress=lambda host, text: display.vv("%s: %s" % (host, text), host=host),
         columns=screen.size()[0],
         glyphs=screen.glyphs,

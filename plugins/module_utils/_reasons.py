@@ -152,6 +152,7 @@ CATALOGUE: Dict[str, str] = {
     "SERIAL": "Remove serial from the play: window replaces it.",
     "SETTINGS_INVALID": "Correct the option that the message names; see the documentation of rolling_reboot.",
     "SLOTS_TAKEN": "Resume the runs that the message names, or free their slots by hand (docs/locks.md); then resume this one.",
+    "SETTINGS_INVALID": "Correct the option that the message names; the module's documentation says what it takes.",
     "WAITING": "Nothing to do: the rollout continues once what the message names is over.",
 }
 

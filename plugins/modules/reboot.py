@@ -37,7 +37,7 @@ options:
     description:
       - V(kexec) reboots via kexec, and fails with a code if that is not possible or O(policy) blocks it.
       - V(firmware) reboots through firmware and bootloader. A staged image is unloaded first, because it would turn the reboot
-        into a kexec.
+        into a kexec. O(kernel), O(initrd) and O(cmdline) are refused, because the bootloader boots its own default.
       - V(auto) reboots via kexec if possible. If the host cannot, or O(policy) blocks it, it reboots through firmware, and
         RV(reasons) says why. Invalid options are still errors.
     type: str

@@ -47,13 +47,13 @@ options:
       - V(none) leaves the host as it is. It has failed.
       - V(firmware) reboots a host that came back via kexec, but not as staged, once more through firmware.
       - V(power_hook) also calls O(power_hook) for a host that did not come back within O(reboot_timeout), and then waits that
-        long once more.
+        long once more. Without a hook for each host, the rollout is refused.
     type: str
     choices: [none, firmware, power_hook]
     default: none
   power_hook:
     description: A hook like those of O(before), or a list of them, that power-cycles a host that does not come back. It is called
-      once, with O(fallback=power_hook), and has to run on the controller.
+      once, with O(fallback=power_hook). A hook that runs on the host itself is refused.
     type: raw
   reboot_timeout:
     description: Seconds from the trigger until a host has to be back.
@@ -101,7 +101,8 @@ options:
       - Hosts that go before all others. If one of them fails, or none could be rebooted, the rollout stops, regardless of
         O(failure_budget).
       - C(count) is the number of hosts to take from the start of the order. C(each_host_class) (alias C(each_combination)) adds
-        the first host of each O(host_class). C(soak) is the number of seconds to wait before the others begin.
+        the first host of each O(host_class). C(soak) is the number of seconds to wait before the others begin; it needs one of
+        the other two.
     type: dict
   host_class:
     description:
@@ -111,8 +112,9 @@ options:
     type: str
     aliases: [combination]
   waves:
-    description: Cumulative sizes of the waves after the canaries, as counts or percentages, such as V([1, 10%, 50%]). The
-      remaining hosts are the last wave. A wave begins when every host of the previous one has ended, successfully or not.
+    description: Cumulative sizes of the waves after the canaries, as counts or percentages (at least one host), such as
+      V([1, 10%, 50%]). The remaining hosts are the last wave. A wave begins when every host of the previous one has ended,
+      successfully or not.
     type: list
     elements: raw
   wave_soak:
@@ -160,7 +162,7 @@ options:
     choices: [fail, report]
     default: fail
   run_id:
-    description: Name of the run. If omitted, one is generated from the time.
+    description: Name of a new run. If omitted, one is generated from the time. Cannot be combined with O(resume).
     type: str
   run_directory:
     description: Directory of the journals, with a subdirectory for each run. If omitted, C(fleet.kexec/runs) below
@@ -172,7 +174,7 @@ options:
       - Hosts that were done stay done. Those that failed stay failed unless O(retry_failed) is given.
     type: str
   retry_failed:
-    description: With O(resume), whether hosts that failed start over.
+    description: Whether hosts that failed start over. Needs O(resume).
     type: bool
     default: false
 requirements:
@@ -184,6 +186,8 @@ notes:
   - Options that are templated for each host (O(domains), O(host_class), O(before), O(after), O(on_failure), O(power_hook),
     O(probe)) are templated before the rollout starts. If a variable is missing for one host, the whole rollout is refused.
   - The machine that runs the playbook is never rebooted.
+  - Options that rule each other out are refused. Options that have no effect with the others are warned of, because group
+    variables may hold settings that only some runs use.
   - With C(-v), each step of a host is shown, with C(-vv), its details.
 seealso:
   - module: fleet.kexec.reboot

@@ -43,6 +43,10 @@ class CommandOnHost:
         """See :class:`HookAction`; names only the program."""
         return "command " + _program(self.argv)
 
+    @property
+    def needs_host(self) -> bool:
+        return True
+
     async def attempt(self, sessions: HookSessions, timeout_s: float) -> HookAttempt:
         """See :class:`HookAction`. A command that the connection plugin leaves running on the host can't be stopped from here."""
         try:
@@ -65,6 +69,10 @@ class CommandOnController:
     def label(self) -> str:
         """See :class:`HookAction`; names only the program."""
         return "controller_command " + _program(self.argv)
+
+    @property
+    def needs_host(self) -> bool:
+        return False
 
     async def attempt(self, _sessions: HookSessions, timeout_s: float) -> HookAttempt:
         """See :class:`HookAction`. On timeout or cancellation, the process is killed with its children."""

@@ -43,6 +43,10 @@ class HookAction(Protocol):
     def label(self) -> str:
         """Short description of the action, free of secrets."""
 
+    @property
+    def needs_host(self) -> bool:
+        """Whether it runs on the host itself, so that it can't run while the host is down."""
+
     async def attempt(self, sessions: HookSessions, timeout_s: float) -> HookAttempt:
         """Do the action once, in time. A failure is returned, not raised; the caller may be cancelled."""
 

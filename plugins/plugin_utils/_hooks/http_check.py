@@ -77,6 +77,10 @@ class HttpCheck:
         """See :class:`HookAction`; names only the host of the URL."""
         return "http %s %s" % (self.request.method, self.request.authority)
 
+    @property
+    def needs_host(self) -> bool:
+        return False
+
     async def attempt(self, _sessions: HookSessions, timeout_s: float) -> HookAttempt:
         """See :class:`HookAction`. Proxies are taken from the environment."""
         try:

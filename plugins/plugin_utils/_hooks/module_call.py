@@ -50,6 +50,10 @@ class ModuleCall:
     def label(self) -> str:
         return "module " + self.name
 
+    @property
+    def needs_host(self) -> bool:
+        return self.run_on == ON_HOST
+
     async def attempt(self, sessions: HookSessions, timeout_s: float) -> HookAttempt:
         """See :class:`HookAction`. The message does not show the module's arguments."""
         session = sessions.host if self.run_on == ON_HOST else sessions.controller

@@ -8,6 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import Edits
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import AUTO as NO_PREFERENCE
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import BASES, DEFAULT
+from ansible_collections.fleet.kexec.plugins.module_utils._options import image_request
+
+from .errors import RebootError
 from .methods import Expectation, RebootMethod, allowed_by
 
 
@@ -33,6 +39,29 @@ class RebootRequest:
     def methods(self) -> tuple[RebootMethod, ...]:
         """Methods that the request allows, in the order to try them."""
         return allowed_by(self.method)
+
+    def check(self) -> list[str]:
+        """Refuse options that the method can't heed, and return a sentence for each option that has no effect with it.
+
+        :raises RebootError: C(SETTINGS_INVALID).
+        """
+        if any(method.stages for method in self.methods):
+            return []
+        # Whoever names a kernel, an initrd or a command line expects it to be booted; the others only say how.
+        asked = image_request({"kernel": DEFAULT, **self.image})
+        named = {
+            "kernel": asked.kernel != DEFAULT,
+            "initrd": asked.initrd is not None,
+            "cmdline": asked.edits != Edits() or asked.base != BASES[0],
+        }
+        for option, is_named in named.items():
+            if is_named:
+                raise RebootError(
+                    "SETTINGS_INVALID",
+                    "%s has to be left out with method %s, which boots the bootloader's default" % (option, self.method),
+                )
+        idle = [name for name, value in asked.preferences.items() if value not in (None, NO_PREFERENCE)]
+        return ["%s has no effect with method %s, which loads no image" % (name, self.method) for name in idle]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
 
+from .._errors import RolloutError
+from .._hooks.hook import Hook
 from .._hooks.runner import HookRunner
 from .._reboot.errors import RebootError
 from .._reboot.host_reboot import HostReboot
@@ -23,6 +25,7 @@ from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, Sshd
 from .._transport.session import ActionSession, Session, SessionError
 from .desk import Desk
+from .fallbacks import FALLBACK_POWER_HOOK
 from .host_options import HostOptions, OptionsReader
 from .host_run import HostRun
 
@@ -77,6 +80,8 @@ class PlayFleet:
         for name in names:
             options = self._options[name] = self._reader.read(name, rebooted=rebooted)
             self._jumps.update(options.through)
+            if rebooted and self._fallback == FALLBACK_POWER_HOOK:
+                _check_power_hooks(options.hooks.power, name)
 
     def options(self, name: str) -> HostOptions:
         return self._options[name]
@@ -154,3 +159,19 @@ class PlayFleet:
             action, variables = self._hosts.controller()
             self._controller = ActionSession(action, variables, at_once=self._at_once)
         return self._controller
+
+
+def _check_power_hooks(hooks: Sequence[Hook], name: str) -> None:
+    """Require hooks that can power-cycle a host that is down.
+
+    :raises RolloutError: C(SETTINGS_INVALID).
+    """
+    if not hooks:
+        raise RolloutError("SETTINGS_INVALID", "fallback is power_hook, but there is no power_hook (for %s)" % name)
+    for hook in hooks:
+        if hook.action.needs_host:
+            raise RolloutError(
+                "SETTINGS_INVALID",
+                "the power_hook %s runs on the host, which is down when it is needed; use controller_command, http, or a module "
+                "with run_on: controller (for %s)" % (hook.name, name),
+            )

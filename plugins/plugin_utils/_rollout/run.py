@@ -45,6 +45,7 @@ from .._transport.interrupts import Interrupts
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, service_sockets
 from .arguments import FAILURES_FAIL
+from .combinations import options_without_effect, refuse_contradictions
 from .conductor import Conductor
 from .fleet import PlayFleet
 from .preview import look_at, previews
@@ -61,6 +62,7 @@ class Controller:
     :ivar name: name of this machine, for display.
     :ivar random: draws this number of bytes, as hexadecimal digits.
     :ivar say: shows a line to the user.
+    :ivar warn: shows a warning to the user.
     :ivar progress: takes short messages about what a host does.
     :ivar columns: width of the texts before and after the rollout.
     :ivar view: makes the display, from the run's state and the predictions for each host.
@@ -70,6 +72,7 @@ class Controller:
     own_boot_id: str
     random: Callable[[int], str]
     say: Callable[[str], None]
+    warn: Callable[[str], None]
     progress: Callable[[str, str], None]
     columns: int
     glyphs: Glyphs
@@ -121,6 +124,9 @@ class Rolling:
         self._request = request
         self._controller = controller
         self._store = RunStore(options["run_directory"] or default_directory(os.environ))
+        refuse_contradictions(options)
+        for sentence in request.check():
+            controller.warn(sentence)
         self._settings = settings_from(
             {**options, "deadline": options["deadline"] and seconds_until(options["deadline"], datetime.now().astimezone())}
         )
@@ -318,7 +324,11 @@ class Rolling:
         history = History(samples_of(self._store, but))
         fleet = self.fleet(probers)
         fleet.read(names)
-        return self._make_plan(fleet, names, [], history)
+        planned = self._make_plan(fleet, names, [], history)
+        hooks = [fleet.options(name).hooks for name in names]
+        for sentence in options_without_effect(self._options, self._settings, planned.plan, hooks):
+            self._controller.warn(sentence)
+        return planned
 
     def _make_plan(self, fleet: PlayFleet, names: Sequence[str], others: Sequence[str], history: History) -> _Planned:
         around = dict.fromkeys([*others, *self._unavailable, *self._hosts.members(self._settings.min_available)])

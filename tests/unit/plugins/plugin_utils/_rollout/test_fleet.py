@@ -16,14 +16,14 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options 
 from .inventory import Inventory, trusted
 
 
-def fleet(hosts: Mapping[str, Mapping[str, Any]], **raw: Any) -> PlayFleet:
+def fleet(hosts: Mapping[str, Mapping[str, Any]], fallback: Any = "none", **raw: Any) -> PlayFleet:
     return PlayFleet(
         Inventory(hosts),  # type: ignore[arg-type]  # as much of it as is asked
         trusted(raw),
         prober=None,  # type: ignore[arg-type]  # nobody connects
         service_prober=None,  # type: ignore[arg-type]
         request=RebootRequest("auto", 60.0, "", ""),
-        fallback="none",
+        fallback=fallback,
         connect_timeout_s=None,
         connections=1,
         own_boot_id="mine",
@@ -182,3 +182,20 @@ def test_an_option_may_be_given_by_its_alias_while_the_other_name_is_omitted(opt
 def test_an_option_is_not_given_by_both_names() -> None:
     told = refusal(fleet({"a": {}}, host_class="x", combination="x"), "a")
     assert told == "host_class and combination mean the same; leave one of them out (for a)"
+
+
+@pytest.mark.parametrize(
+    "power_hook", [None, [], {"command": ["ipmitool"]}, {"module": {"name": "command"}}, [{"http": {"url": "http://bmc/"}}] * 2]
+)
+def test_a_power_hook_has_to_work_while_its_host_is_down(power_hook: Any) -> None:
+    found = fleet({"a": {}}, fallback="power_hook", power_hook=power_hook)
+    if isinstance(power_hook, list) and power_hook:
+        found.read(["a"])
+    else:
+        told = refusal(found, "a")
+        assert "power_hook" in told and told.endswith("(for a)")
+    found.read(["a"], rebooted=False)
+
+
+def test_without_that_fallback_any_power_hook_will_do() -> None:
+    fleet({"a": {}}, power_hook={"command": ["ipmitool"]}).read(["a"])

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import samples as samples_module
@@ -30,21 +31,31 @@ from .inventory import Inventory, trusted
 NOON_S = 1_795_521_600.0
 
 
-def rollout(directory: Path, *names: str, raw: dict[str, Any] | None = None, **options: Any) -> run_module.Rolling:
+def rollout(
+    directory: Path, *names: str, raw: dict[str, Any] | None = None, warned: list[str] | None = None, **options: Any
+) -> run_module.Rolling:
     checked = ArgumentSpecValidator(rolling_argument_spec()).validate({"run_directory": str(directory), **options})
     assert not checked.error_messages, checked.error_messages
     return run_module.Rolling(
         options=checked.validated_parameters,
         raw=trusted(raw or {}),
-        hosts=Inventory({name: {} for name in names}),  # type: ignore[arg-type]  # as much of it as is asked
+        # A plan names these as refused, and connects to none.
+        hosts=Inventory({name: {"ansible_connection": "local"} for name in names}),  # type: ignore[arg-type]  # as much of it as is asked
         names=names,
         unavailable=[],
-        request=RebootRequest("auto", 60.0, "", ""),
+        request=RebootRequest(
+            checked.validated_parameters["method"],
+            60.0,
+            "",
+            "",
+            image={name: options[name] for name in image_argument_spec() if name in options},
+        ),
         controller=run_module.Controller(
             name="admin",
             own_boot_id="mine",
             random=lambda count: "ab" * count,
             say=lambda line: None,
+            warn=(warned if warned is not None else []).append,
             progress=lambda host, text: None,
             columns=80,
             glyphs=ASCII,
@@ -71,6 +82,15 @@ def begun(store: RunStore, run_id: str, *records: Any, at_s: float = NOON_S) -> 
         ("DOMAIN_UNKNOWN", {"max_unavailable": {"rack": 1}}),
         ("LIMIT_UNSATISFIABLE", {"min_available": {"all": 2}}),
         ("SETTINGS_INVALID", {"raw": {"domains": "{{ rack }}"}}),
+        ("SETTINGS_INVALID", {"connections": 0}),
+        ("SETTINGS_INVALID", {"reboot_timeout": 0}),
+        ("SETTINGS_INVALID", {"connect_timeout": 0}),
+        ("SETTINGS_INVALID", {"retry_failed": True}),
+        ("SETTINGS_INVALID", {"resume": "latest", "run_id": "night"}),
+        ("SETTINGS_INVALID", {"canaries": {"soak": 60}}),
+        ("SETTINGS_INVALID", {"method": "firmware", "kernel": "newest"}),
+        ("SETTINGS_INVALID", {"fallback": "power_hook"}),
+        ("SETTINGS_INVALID", {"fallback": "power_hook", "raw": {"power_hook": {"command": ["ipmitool"]}}}),
         ("LOCK_INVALID", {"lock": {"backend": "etcd", "slots": 2}}),
         ("LOCK_INVALID", {"lock": {"slots": 0}}),
         ("RUN_NOT_FOUND", {"resume": "latest"}),
@@ -83,6 +103,47 @@ def test_what_makes_no_sense_is_refused_before_anything_is_touched(
     directory = tmp_path / "runs"
     assert code_of(lambda: asyncio.run(getattr(rollout(directory, "a", "b", **options), method)())) == code
     assert not directory.exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "options"),
+    [
+        ("power_hook has no effect", {"raw": {"power_hook": {"controller_command": ["ipmitool"]}}}),
+        ("fallback: firmware has no effect", {"fallback": "firmware", "method": "firmware"}),
+        ("image has no effect", {"method": "firmware", "image": "fast"}),
+        ("wave_soak has no effect", {"wave_soak": 60}),
+        ("stall_timeout has no effect", {"stall_timeout": 60}),
+        ("order: spread has no effect", {"order": "spread"}),
+        ("canaries.each_host_class takes a single host", {"canaries": {"each_host_class": True}}),
+    ],
+)
+def test_an_option_that_does_nothing_is_named(tmp_path: Path, told: str, options: dict[str, Any]) -> None:
+    warned: list[str] = []
+    asyncio.run(rollout(tmp_path, "a", "b", warned=warned, **options).plan())
+    assert len(warned) == 1 and warned[0].startswith(told)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {
+            "fallback": "power_hook",
+            "raw": {"power_hook": {"controller_command": ["ipmitool"]}, "domains": {"rack": "r1"}, "host_class": "R640"},
+            "waves": [1],
+            "wave_soak": 60,
+            "stall_timeout": 60,
+            "max_unavailable": {"rack": 1},
+            "order": "spread",
+            "canaries": {"each_host_class": True, "soak": 60},
+            "image": "fast",
+        },
+    ],
+)
+def test_nothing_is_said_of_options_that_do_something(tmp_path: Path, options: dict[str, Any]) -> None:
+    warned: list[str] = []
+    asyncio.run(rollout(tmp_path, "a", "b", warned=warned, **options).plan())
+    assert warned == []
 
 
 @pytest.mark.parametrize("method", ["plan", "run"])

@@ -222,6 +222,7 @@ async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) ->
     assert not checked.error_messages, checked.error_messages
     hosts = {name: LastingHost(world, name) for name in names}
     controller = rolling.Controller(
+        warn=lambda text: None,
         name="controller %d" % os.getpid(),
         own_boot_id="mine",
         random=lambda count: os.urandom(count).hex(),
