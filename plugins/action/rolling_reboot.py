@@ -68,7 +68,6 @@ class ActionModule(ActionBase):
                     reboot_timeout_s=options["reboot_timeout"],
                     test_command="",
                     message=options["msg"],
-                    policy=options["policy"] or {},
                     image={name: options[name] for name in image_argument_spec() if name in given},
                 ),
                 controller=_controller(),

@@ -140,6 +140,7 @@ CATALOGUE: Dict[str, str] = {
     "PANIC_OWED": "Set kernel.panic and kernel.panic_on_oops on the host, or leave them: its next boot has its own again.",
     "SLOT_OWED": "Once the host is up, resume the run, which frees the slot, or free it by hand (docs/locks.md).",
     # A rollout is refused, stopped or waiting.
+    "ALL_REFUSED": "Correct what the plan names for each host, or leave these hosts out.",
     "CANARY_FAILED": "The other hosts are untouched. Find out why the canary failed, then start a new run.",
     "CAPACITY_SPENT": "Bring back the hosts that are down, then resume.",
     "DEADLINE": "Resume in the next maintenance window, or allow more time.",

@@ -32,7 +32,7 @@ attributes:
   check_mode:
     support: full
     details: Returns the plan, with the waves of hosts, the predicted time of each host and of all of them, the number of
-      unavailable hosts over time, and which hosts would not be rebooted and why.
+      unavailable hosts over time, and which hosts would not be rebooted and why. Fails if there is none that would be rebooted.
   diff_mode:
     support: none
 options:
@@ -183,8 +183,9 @@ notes:
   - Needs root on the hosts, so usually C(become=true). Each host uses its own connection and become settings.
   - C(serial) is refused, because O(window) replaces it. C(throttle) and C(forks) have no effect. The task always runs once;
     C(run_once=true) registers its result for every host.
-  - Options that are templated for each host (O(domains), O(host_class), O(before), O(after), O(on_failure), O(power_hook),
-    O(probe)) are templated before the rollout starts. If a variable is missing for one host, the whole rollout is refused.
+  - Options that are templated for each host (O(domains), O(host_class), O(before), O(after), O(on_failure), O(policy),
+    O(power_hook), O(probe)) are templated before the rollout starts. If a variable is missing for one host, the whole rollout is
+    refused.
   - The machine that runs the playbook is never rebooted.
   - Options that rule each other out are refused. Options that have no effect with the others are warned of, because group
     variables may hold settings that only some runs use.

@@ -230,7 +230,11 @@ PAGES = [
 ]
 
 # Role variables whose names are not those of the options with the role's in front.
-NAMED_OTHERWISE = {"prepare_fast_image_required": "required", "rolling_reboot_timeout": "reboot_timeout"}
+NAMED_OTHERWISE = {
+    "fleet_kexec_policy": "policy",
+    "prepare_fast_image_required": "required",
+    "rolling_reboot_timeout": "reboot_timeout",
+}
 
 # Role variables whose defaults are not those of the options.
 DEFAULTS_OF_ROLES = {
@@ -238,7 +242,7 @@ DEFAULTS_OF_ROLES = {
     "prepare_packages": "the role knows which packages kexec needs; the module does not",
 }
 
-BENCHMARKED = {"method", "image", "loader", "integrity", "window", "reboot_timeout", "run_id"}
+BENCHMARKED = {"method", "image", "loader", "integrity", "policy", "window", "reboot_timeout", "run_id"}
 
 # Options that users of a role or a playbook can't set, by place and module, and the reason.
 LEFT_OUT: Mapping[tuple[str, str], tuple[set[str], str]] = {
@@ -408,7 +412,9 @@ def test_the_defaults_of_a_role_are_those_that_it_documents(role: str) -> None:
 
 
 def test_the_table_in_the_readme_of_prepare_has_its_variables_with_their_defaults() -> None:
-    rows = re.findall(r"^\| `(prepare_\w+)` \| (.*?) \|", (ROOT / "roles/prepare/README.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `((?:prepare|fleet_kexec)_\w+)` \| (.*?) \|", (ROOT / "roles/prepare/README.md").read_text(), re.MULTILINE
+    )
     assert {name: yaml.safe_load(default.strip("`").replace("empty", '""')) for name, default in rows} == {
         name: option.get("default", "not defined") for name, option in role_options("prepare").items()
     }

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, policy_argument_spec
+from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec
 
 from .._lock.interface import lock_argument_spec
 from .._reboot.methods import AUTO, REQUESTS
@@ -24,7 +24,6 @@ def rolling_argument_spec() -> dict[str, Any]:
     """Types and choices. What depends on several options is checked where the options are read, so that errors carry a code."""
     return {
         **image_argument_spec(),
-        **policy_argument_spec(),
         **lock_argument_spec(),
         "method": {"type": "str", "choices": list(REQUESTS), "default": AUTO},
         "fallback": {"type": "str", "choices": list(FALLBACKS), "default": FALLBACK_NONE},

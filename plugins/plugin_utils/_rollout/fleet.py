@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -74,7 +75,7 @@ class PlayFleet:
     def read(self, names: Sequence[str], *, rebooted: bool = True) -> None:
         """Template the options of these hosts, so that errors in them are found before the rollout begins.
 
-        :raises RolloutError: C(SETTINGS_INVALID).
+        :raises RolloutError: C(SETTINGS_INVALID) or C(POLICY_INVALID).
         :raises RebootError: C(PROBE_INVALID).
         """
         for name in names:
@@ -116,10 +117,14 @@ class PlayFleet:
             reboot=self.reboot_of(host.name, session),
             runner=HookRunner(session, self._controller_session()),
             hooks=options.hooks,
-            request=self._request,
+            request=self.request_of(host.name),
             fallback=self._fallback,
             desk=desk,
         )
+
+    def request_of(self, name: str) -> RebootRequest:
+        """Request of the user for one host."""
+        return replace(self._request, policy=self._options[name].policy)
 
     def reboot_of(self, name: str, session: Session | None = None) -> HostReboot:
         service = self._options[name].service if name in self._options else None

@@ -25,7 +25,7 @@ class Preview(NamedTuple):
 
 
 async def look_at(
-    names: Iterable[str], reboot_of: Callable[[str], HostReboot], request: RebootRequest, *, at_once: int
+    names: Iterable[str], reboot_of: Callable[[str], HostReboot], request_of: Callable[[str], RebootRequest], *, at_once: int
 ) -> dict[str, Preview]:
     """Have every host report how it would be rebooted, or why it can't be. Call it in check mode, so that nothing is staged.
 
@@ -36,7 +36,7 @@ async def look_at(
 
     async def look_at_the_next() -> None:
         for name in left:
-            looked[name] = await _look(name, reboot_of, request)
+            looked[name] = await _look(name, reboot_of, request_of(name))
 
     async with asyncio.TaskGroup() as group:
         for _each in range(at_once):

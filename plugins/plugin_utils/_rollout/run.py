@@ -149,7 +149,10 @@ class Rolling:
             ended = before.settled() if before else {}
             left = [host for host in planned.plan.hosts if host.name not in ended]
             looked = await look_at(
-                [host.name for host in left], planned.fleet.reboot_of, self._request, at_once=self._options["connections"]
+                [host.name for host in left],
+                planned.fleet.reboot_of,
+                planned.fleet.request_of,
+                at_once=self._options["connections"],
             )
             refused = {name: result.failure for name, result in looked.items() if result.failure is not None}
             planned = self._left(planned, [*ended, *refused])
@@ -157,12 +160,16 @@ class Rolling:
             self._say(plan_text(planned.plan, foreseen, refused, **self._layout()))
             told = previews(left, looked)
             told.update({name: {"status": status.value} for name, status in ended.items()})
-            return {
+            planned_result = {
                 "changed": bool(planned.plan.hosts),
                 "waves": _waves(planned.plan),
                 "hosts": told,
                 "forecast": foreseen.as_result(),
             }
+            if left and len(refused) == len(left):
+                why = next(iter(refused.values())).message
+                raise RolloutError("ALL_REFUSED", "no host would be rebooted; the first one because %s" % why, **planned_result)
+            return planned_result
 
     async def run(self) -> dict[str, Any]:
         """Carry out the rollout.

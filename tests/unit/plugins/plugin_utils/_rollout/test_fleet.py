@@ -199,3 +199,21 @@ def test_a_power_hook_has_to_work_while_its_host_is_down(power_hook: Any) -> Non
 
 def test_without_that_fallback_any_power_hook_will_do() -> None:
     fleet({"a": {}}, power_hook={"command": ["ipmitool"]}).read(["a"])
+
+
+def test_a_policy_is_each_hosts_own() -> None:
+    found = fleet(
+        {"a": {"fleet_kexec_policy": {"DRIVER_RISK": "allow"}}, "b": {}, "c": {"fleet_kexec_policy": '{"NO_WATCHDOG": "block"}'}},
+        policy="{{ fleet_kexec_policy | default(omit) }}",
+    )
+    found.read(["a", "b", "c"])
+    policies = [found.request_of(name).policy for name in ("a", "b", "c")]
+    assert policies == [{"DRIVER_RISK": "allow"}, {}, {"NO_WATCHDOG": "block"}]
+
+
+@pytest.mark.parametrize("policy", [{"DRIVERS": "allow"}, {"DRIVER_RISK": "ignore"}])
+def test_a_policy_that_no_host_would_take_is_refused_before_any_is_asked(policy: Any) -> None:
+    with pytest.raises(RolloutError) as caught:
+        fleet({"a": {}}, policy=policy).read(["a"])
+    assert caught.value.reason.code == "POLICY_INVALID"
+    assert "a dictionary" in refusal(fleet({"a": {}}, policy=["DRIVER_RISK"]), "a")

@@ -119,7 +119,7 @@ def test_what_makes_no_sense_is_refused_before_anything_is_touched(
 )
 def test_an_option_that_does_nothing_is_named(tmp_path: Path, told: str, options: dict[str, Any]) -> None:
     warned: list[str] = []
-    asyncio.run(rollout(tmp_path, "a", "b", warned=warned, **options).plan())
+    assert code_of(lambda: asyncio.run(rollout(tmp_path, "a", "b", warned=warned, **options).plan())) == "ALL_REFUSED"
     assert len(warned) == 1 and warned[0].startswith(told)
 
 
@@ -142,7 +142,7 @@ def test_an_option_that_does_nothing_is_named(tmp_path: Path, told: str, options
 )
 def test_nothing_is_said_of_options_that_do_something(tmp_path: Path, options: dict[str, Any]) -> None:
     warned: list[str] = []
-    asyncio.run(rollout(tmp_path, "a", "b", warned=warned, **options).plan())
+    assert code_of(lambda: asyncio.run(rollout(tmp_path, "a", "b", warned=warned, **options).plan())) == "ALL_REFUSED"
     assert warned == []
 
 
@@ -205,3 +205,12 @@ def test_the_version_is_that_of_what_is_installed(tmp_path: Path, monkeypatch: p
     for content, version in (({"collection_info": {"version": "1.2.3"}}, "1.2.3"), ({}, ""), ([], ""), ("", "")):
         manifest.write_text(json.dumps(content))
         assert run_module.collection_version() == version
+
+
+def test_a_plan_that_reboots_no_host_fails_and_tells_why(tmp_path: Path) -> None:
+    with pytest.raises(RolloutError) as caught:
+        asyncio.run(rollout(tmp_path, "a", "b").plan())
+    result = caught.value.as_result()
+    assert result["code"] == "ALL_REFUSED" and "the connection is local" in result["msg"]
+    assert {name: host["code"] for name, host in result["hosts"].items()} == {"a": "CONTROL_NODE", "b": "CONTROL_NODE"}
+    assert result["changed"] is False and result["waves"] == []

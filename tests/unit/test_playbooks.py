@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection's playbooks as users run them, with a real ansible-playbook and hosts that are made up."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Play = Callable[..., subprocess.CompletedProcess[str]]
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Runs a playbook, with arguments and variables of single hosts; web1 and web2 are in group web, db1 is in db, nobody in empty."""
+    tree = next(path for path in map(Path, sys.path) if (path / "ansible_collections/fleet/kexec").exists())
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "state").mkdir()
+    shutil.copy(HERE / "plugins/plugin_utils/puppet.py", tmp_path / "plugins/puppet.py")
+
+    def run(playbook: str, *arguments: str, hosts: Mapping[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
+        own = hosts or {}
+        inventory = {
+            "all": {
+                "vars": {
+                    "ansible_connection": "puppet",
+                    "puppet_state": str(tmp_path / "state"),
+                    "rolling_reboot_run_directory": str(tmp_path / "runs"),
+                },
+                "children": {
+                    "web": {"hosts": {"web1": own.get("web1"), "web2": own.get("web2")}},
+                    "db": {"hosts": {"db1": own.get("db1")}},
+                    "empty": {},
+                },
+            }
+        }
+        (tmp_path / "inventory.yml").write_text(json.dumps(inventory))
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(tree),
+            "ANSIBLE_CONNECTION_PLUGINS": str(tmp_path / "plugins"),
+            "ANSIBLE_HOME": str(tmp_path / "home"),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_PIPELINING": "true",
+            "COLUMNS": "200",
+            "XDG_STATE_HOME": str(tmp_path),
+        }
+        return subprocess.run(
+            [Path(sys.executable).with_name("ansible-playbook"), "--inventory", "inventory.yml", playbook, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+def output(ended: subprocess.CompletedProcess[str]) -> str:
+    """All of it, with white space collapsed, because Ansible wraps lines."""
+    return " ".join((ended.stdout + ended.stderr).split())
+
+
+NAMES = "No hosts are named."
+ACTING = ("fleet.kexec.rolling_reboot", "fleet.kexec.prepare", "fleet.kexec.benchmark")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--limit", "web1")])
+@pytest.mark.parametrize("playbook", ACTING)
+def test_a_playbook_that_changes_hosts_wants_them_named(play: Play, playbook: str, arguments: tuple[str, ...]) -> None:
+    ended = play(playbook, *arguments)
+    assert ended.returncode != 0 and NAMES in output(ended)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("fleet_kexec_hosts=empty",), ("fleet_kexec_hosts=nosuch",), ("fleet_kexec_hosts=web", "--limit", "db1")],
+    ids=["no member", "no such group", "limit elsewhere"],
+)
+@pytest.mark.parametrize("playbook", [*ACTING, "fleet.kexec.preflight"])
+def test_a_playbook_without_hosts_does_not_pass(play: Play, playbook: str, arguments: tuple[str, ...]) -> None:
+    ended = play(playbook, "-e", *arguments)
+    assert ended.returncode != 0 and "There is no host in fleet_kexec_hosts=" in output(ended)
+    assert ("within --limit db1" in output(ended)) == ("--limit" in arguments)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--limit", "web1")], ids=["no limit", "limit"])
+def test_hosts_that_are_there_are_rebooted(play: Play, arguments: tuple[str, ...]) -> None:
+    ended = play("fleet.kexec.rolling_reboot", "-e", "fleet_kexec_hosts=web", *arguments)
+    assert ended.returncode == 0, output(ended)
+    assert "web1 : ok=" in output(ended) and ("web2 : ok=" in output(ended)) == (not arguments)
+    assert "db1 : ok=" not in output(ended)
+
+
+def test_a_benchmark_under_a_limit(play: Play, tmp_path: Path) -> None:
+    ways = json.dumps(
+        {"fleet_kexec_hosts": "web", "benchmark_ways": [{"name": "kexec", "method": "kexec"}], "benchmark_repetitions": 1}
+    )
+    ended = play("fleet.kexec.benchmark", "-e", ways, "--limit", "web1")
+    assert ended.returncode == 0, output(ended)
+    assert (tmp_path / "benchmark.html").is_file()
+
+
+def test_a_plan_that_reboots_no_host_does_not_pass(play: Play) -> None:
+    here = {"ansible_connection": "local"}
+    some = play("fleet.kexec.rolling_reboot", "-e", "fleet_kexec_hosts=web", "--check", hosts={"web1": here})
+    assert some.returncode == 0, output(some)
+    none = play("fleet.kexec.rolling_reboot", "-e", "fleet_kexec_hosts=web", "--check", hosts={"web1": here, "web2": here})
+    assert none.returncode != 0 and "no host would be rebooted" in output(none)
