@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture
 def play(tmp_path: Path) -> Play:
-    """Runs a playbook, with arguments and variables of single hosts; web1 and web2 are in group web, db1 is in db, nobody in empty."""
+    """Runs a playbook, with arguments and variables of single hosts; web1 and web2 are in web, db1 is in db, nobody in empty."""
     tree = next(path for path in map(Path, sys.path) if (path / "ansible_collections/fleet/kexec").exists())
     (tmp_path / "plugins").mkdir()
     (tmp_path / "state").mkdir()
