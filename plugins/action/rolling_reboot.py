@@ -25,6 +25,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Controller, Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
+from ansible_collections.fleet.kexec.plugins.plugin_utils._variables import rolling_variables
 
 display = Display()
 
@@ -71,6 +72,7 @@ class ActionModule(ActionBase):
                     image={name: options[name] for name in image_argument_spec() if name in given},
                 ),
                 controller=_controller(),
+                variable_names=rolling_variables(task_vars, self._loader.load_from_file),
             )
             result.update(asyncio.run(rolling.plan() if self._task.check_mode else rolling.run()))
         except CodedError as error:

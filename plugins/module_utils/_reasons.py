@@ -154,6 +154,7 @@ CATALOGUE: Dict[str, str] = {
     "SETTINGS_INVALID": "Correct the option that the message names; see the documentation of rolling_reboot.",
     "SLOTS_TAKEN": "Resume the runs that the message names, or free their slots by hand (docs/locks.md); then resume this one.",
     "SETTINGS_INVALID": "Correct the option that the message names; the module's documentation says what it takes.",
+    "VARIABLE_UNKNOWN": "Correct the name, or rename your own variable; ansible-doc -t role or the playbook lists those known.",
     "WAITING": "Nothing to do: the rollout continues once what the message names is over.",
 }
 

@@ -388,7 +388,7 @@ def settings_of(value: Any, prefix: str) -> Iterator[Mapping[str, Any]]:
 @pytest.mark.parametrize("place", PLACES)
 def test_every_option_can_be_set_from_outside_or_is_left_out_for_a_reason(place: str) -> None:
     found = calls_of(place)
-    for module in {call.module for call in found}:
+    for module in {call.module for call in found} - {"check_variables"}:
         settable = {
             option for call in found if call.module == module for option, value in call.args.items() if is_template(value)
         }
@@ -449,6 +449,17 @@ def compare(each: Passed, of_role: Mapping[str, Any], of_module: Mapping[str, An
 def links(option: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Options of modules that a description refers to."""
     return set(LINK.findall(" ".join(strings(option["description"]))))
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_a_playbook_knows_the_variables_that_it_uses(playbook: str) -> None:
+    checks = [call.args for call in calls_of("playbooks/" + playbook) if call.module == "check_variables"]
+    used = {name for name in variables_from_outside("playbooks/" + playbook) if name.startswith(playbook + "_")}
+    if playbook in ROLES:
+        assert not checks and not used, "its role checks them"
+    else:
+        ((prefix, known),) = [(check["prefix"], check["known"]) for check in checks]
+        assert prefix == playbook + "_" and set(known) == used
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)

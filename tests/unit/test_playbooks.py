@@ -78,19 +78,23 @@ NAMES = "No hosts are named."
 ACTING = ("fleet.kexec.rolling_reboot", "fleet.kexec.prepare", "fleet.kexec.benchmark")
 
 
-@pytest.mark.parametrize("arguments", [(), ("--limit", "web1")])
 @pytest.mark.parametrize("playbook", ACTING)
-def test_a_playbook_that_changes_hosts_wants_them_named(play: Play, playbook: str, arguments: tuple[str, ...]) -> None:
-    ended = play(playbook, *arguments)
+def test_a_playbook_that_changes_hosts_wants_them_named(play: Play, playbook: str) -> None:
+    ended = play(playbook, "--limit", "web1")
     assert ended.returncode != 0 and NAMES in output(ended)
 
 
+ELSEWHERE = ("fleet_kexec_hosts=web", "--limit", "db1")
+
+
 @pytest.mark.parametrize(
-    "arguments",
-    [("fleet_kexec_hosts=empty",), ("fleet_kexec_hosts=nosuch",), ("fleet_kexec_hosts=web", "--limit", "db1")],
-    ids=["no member", "no such group", "limit elsewhere"],
+    ("playbook", "arguments"),
+    [
+        ("fleet.kexec.rolling_reboot", ("fleet_kexec_hosts=empty",)),
+        ("fleet.kexec.rolling_reboot", ("fleet_kexec_hosts=nosuch",)),
+        *((playbook, ELSEWHERE) for playbook in (*ACTING, "fleet.kexec.preflight")),
+    ],
 )
-@pytest.mark.parametrize("playbook", [*ACTING, "fleet.kexec.preflight"])
 def test_a_playbook_without_hosts_does_not_pass(play: Play, playbook: str, arguments: tuple[str, ...]) -> None:
     ended = play(playbook, "-e", *arguments)
     assert ended.returncode != 0 and "There is no host in fleet_kexec_hosts=" in output(ended)
@@ -120,3 +124,32 @@ def test_a_plan_that_reboots_no_host_does_not_pass(play: Play) -> None:
     assert some.returncode == 0, output(some)
     none = play("fleet.kexec.rolling_reboot", "-e", "fleet_kexec_hosts=web", "--check", hosts={"web1": here, "web2": here})
     assert none.returncode != 0 and "no host would be rebooted" in output(none)
+
+
+@pytest.mark.parametrize(
+    ("playbook", "strategy", "variable", "meant"),
+    [
+        ("fleet.kexec.rolling_reboot", "linear", "rolling_reboot_windwo", "rolling_reboot_window"),
+        ("fleet.kexec.prepare", "linear", "prepare_sate", "prepare_state"),
+        ("fleet.kexec.prepare", "free", "prepare_sate", "prepare_state"),
+        ("fleet.kexec.preflight", "free", "fleet_kexec_polcy", "fleet_kexec_policy"),
+        ("fleet.kexec.benchmark", "linear", "benchmark_repetition", "benchmark_repetitions"),
+    ],
+)
+def test_a_misspelt_variable_of_any_host_is_refused(
+    play: Play, monkeypatch: pytest.MonkeyPatch, playbook: str, strategy: str, variable: str, meant: str
+) -> None:
+    monkeypatch.setenv("ANSIBLE_STRATEGY", strategy)
+    ended = play(playbook, "-e", "fleet_kexec_hosts=web", hosts={"web2": {variable: 1}})
+    assert ended.returncode != 0
+    assert "%s means nothing here, but %s does" % (variable, meant) in output(ended)
+
+
+def test_a_misspelt_variable_of_a_report_is_refused(play: Play) -> None:
+    ended = play("fleet.kexec.report", "-e", "report_htlm=x")
+    assert ended.returncode != 0 and "report_htlm means nothing here, but report_html does" in output(ended)
+
+
+def test_a_variable_of_another_role_is_warned_of(play: Play) -> None:
+    ended = play("fleet.kexec.preflight", "-e", "preflight_checklist=x")
+    assert "[WARNING]: preflight_checklist means nothing here" in output(ended)

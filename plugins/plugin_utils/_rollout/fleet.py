@@ -25,6 +25,7 @@ from .._schedule.hosts import Bystander, HostSpec
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, Sshd
 from .._transport.session import ActionSession, Session, SessionError
+from .._variables import VariableNames
 from .desk import Desk
 from .fallbacks import FALLBACK_POWER_HOOK
 from .host_options import HostOptions, OptionsReader
@@ -40,6 +41,7 @@ class PlayFleet:
     :param raw: options of :data:`host_options.PER_HOST`, not templated yet.
     :param connections: maximum number of connections, modules and hooks in use at once.
     :param random: draws this number of bytes, as hexadecimal digits.
+    :param names: variables that users may set for the hosts; None if they are not checked.
     """
 
     def __init__(
@@ -56,9 +58,10 @@ class PlayFleet:
         own_boot_id: str,
         random: Callable[[int], str],
         progress: Callable[[str, str], None],
+        names: VariableNames | None = None,
     ) -> None:
         self._hosts = hosts
-        self._reader = OptionsReader(hosts, raw)
+        self._reader = OptionsReader(hosts, raw, names)
         self._prober = prober
         self._service_prober = service_prober
         self._request = request
@@ -75,7 +78,7 @@ class PlayFleet:
     def read(self, names: Sequence[str], *, rebooted: bool = True) -> None:
         """Template the options of these hosts, so that errors in them are found before the rollout begins.
 
-        :raises RolloutError: C(SETTINGS_INVALID) or C(POLICY_INVALID).
+        :raises RolloutError: C(SETTINGS_INVALID), C(POLICY_INVALID) or C(VARIABLE_UNKNOWN).
         :raises RebootError: C(PROBE_INVALID).
         """
         for name in names:

@@ -24,6 +24,7 @@ from .._reboot.probe_options import parse_probe
 from .._reboot.service_watch import Service
 from .._transport.play_hosts import PlayHosts
 from .._values import setting
+from .._variables import VariableNames
 from .host_hooks import Hooks
 from .jump_hosts import SSH_ARGUMENTS, jump_hosts
 
@@ -82,11 +83,13 @@ class OptionsReader:
     """Reader of hosts' options. Keeps nothing of a host's variables; options without templates are read once for all hosts.
 
     :param raw: options of :data:`PER_HOST`, not templated yet.
+    :param names: variables that users may set for the hosts; None if they are not checked.
     """
 
-    def __init__(self, hosts: PlayHosts, raw: Mapping[str, Any]) -> None:
+    def __init__(self, hosts: PlayHosts, raw: Mapping[str, Any], names: VariableNames | None = None) -> None:
         self._hosts = hosts
         self._raw = raw
+        self._names = names
         templar = hosts.templar({})
         # Options without templates, their values, and what they were parsed to.
         self._plain = frozenset(option for option, value in raw.items() if not templar.is_template(value))
@@ -97,7 +100,7 @@ class OptionsReader:
     def read(self, name: str, *, rebooted: bool = True) -> HostOptions:
         """Read the options of one host; those of a host that is not rebooted have no hooks and no service.
 
-        :raises RolloutError: C(SETTINGS_INVALID) or C(POLICY_INVALID).
+        :raises RolloutError: C(SETTINGS_INVALID), C(POLICY_INVALID) or C(VARIABLE_UNKNOWN).
         :raises RebootError: C(PROBE_INVALID).
         """
         variables = self._hosts.variables(name)
@@ -124,6 +127,8 @@ class OptionsReader:
             variable: str(template(variable, variables[variable]) or "") for variable in _CONNECTION if variable in variables
         }
         with _named(name):
+            if rebooted and self._names is not None:
+                self._names.check(variables)
             given = by_one_name(given)
             hooks = {
                 field: self._parse(option, given, partial(_hooks, option)) for option, field in _HOOKS.items() if option in given

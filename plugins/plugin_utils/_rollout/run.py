@@ -44,6 +44,7 @@ from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.interrupts import Interrupts
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, service_sockets
+from .._variables import VariableNames
 from .arguments import FAILURES_FAIL
 from .combinations import options_without_effect, refuse_contradictions
 from .conductor import Conductor
@@ -102,6 +103,7 @@ class Rolling:
     :param raw: options of :data:`host_options.PER_HOST`, not templated yet.
     :param names: hosts that the play still has.
     :param unavailable: hosts of the play that have failed or could not be reached.
+    :param variable_names: variables that users may set for the hosts; None if they are not checked.
     :raises CodedError: the options are invalid.
     """
 
@@ -115,6 +117,7 @@ class Rolling:
         unavailable: Sequence[str],
         request: RebootRequest,
         controller: Controller,
+        variable_names: VariableNames | None = None,
     ) -> None:
         self._options = options
         self._raw = raw
@@ -123,6 +126,7 @@ class Rolling:
         self._unavailable = list(unavailable)
         self._request = request
         self._controller = controller
+        self._variable_names = variable_names
         self._store = RunStore(options["run_directory"] or default_directory(os.environ))
         refuse_contradictions(options)
         for sentence in request.check():
@@ -324,6 +328,7 @@ class Rolling:
             own_boot_id=self._controller.own_boot_id,
             random=self._controller.random,
             progress=self._controller.progress,
+            names=self._variable_names,
         )
 
     def _planned(self, probers: Probers, before: RunState | None, but: str | None = None) -> _Planned:
