@@ -102,11 +102,12 @@ CATALOGUE: Dict[str, str] = {
     "LOCK_LOST": "Nothing more was triggered. See which process holds the run now (docs/locks.md), or resume the run.",
     "LOCK_MISMATCH": "Give the same slots everywhere; change them when no slot is taken and no other run lives (docs/locks.md).",
     "LOCK_UNAVAILABLE": "Nothing is triggered without the lock. Correct what the message names, then resume the run.",
-    # A reboot failed.
+    # A reboot is refused, or failed.
     "CONTROL_NODE": "Run the playbook from another machine to reboot this one.",
     "FACTS_UNREADABLE": "Correct what the message of the failed module reports.",
     "NOT_REBOOTED": "The boot_id never changed. The reboot was called off and the image unloaded; see the host's journal.",
     "NOT_PROVEN": "The host rebooted, but not into what was staged; see proof in the result, and the host's console.",
+    "OPTION_UNSUPPORTED": "Leave the option out, or give method in its place.",
     "PROBE_INVALID": "Correct the option probe; its documentation lists what it takes.",
     "REBOOT_TIMEOUT": "Look at the console of the host, or power-cycle it: its bootloader's default is untouched.",
     "TEST_COMMAND_FAILED": "The host is up and its boot is verified. Find out why test_command did not succeed in time.",
