@@ -80,6 +80,14 @@ CATALOGUE: Dict[str, str] = {
     "TPM_BOUND_DISK": "Reboot through firmware, or allow this where the disk has unlocked after a kexec before.",
     "VFIO_IN_USE": "Stop whatever uses the devices and unbind them from vfio-pci, or reboot through firmware.",
     "XEN_DOM0": "Reboot through firmware.",
+    # A host needs a reboot.
+    "PENDING_CMDLINE": "Reboot the host, or take the change back in the bootloader's configuration.",
+    "PENDING_FIRMWARE": "Reboot the host through firmware (method=firmware), which applies the update.",
+    "PENDING_KERNEL": "Reboot the host: the other kernel is installed and is the next to boot.",
+    "PENDING_PACKAGES": "Reboot the host: what runs is older than what is installed.",
+    "PENDING_REBOOT_REQUIRED": "Reboot the host: its packages ask for it.",
+    "PENDING_SYSTEM": "Reboot the host through firmware: a kexec would not end in the system that is to come next.",
+    "PENDING_UNKNOWN": "Correct what the message names; until then, the host counts as in need of a reboot.",
     # A host can't be prepared, or put back.
     "PREPARE_FAILED": "All changes are recorded. Correct the error at the end of the message and repeat, or use state=absent.",
     "PREPARE_RECORD_INVALID": "Restore prepared.json from a backup; without it, earlier changes count as the host's own.",
