@@ -160,7 +160,6 @@ CATALOGUE: Dict[str, str] = {
     "LIMIT_UNSATISFIABLE": "Allow at least one of these hosts to be unavailable: a percentage of few hosts may round to none.",
     "REGRESSION": "Find out what took so long, or raise stop_on_regression.margin; then resume.",
     "SERIAL": "Remove serial from the play: window replaces it.",
-    "SETTINGS_INVALID": "Correct the option that the message names; see the documentation of rolling_reboot.",
     "SLOTS_TAKEN": "Resume the runs that the message names, or free their slots by hand (docs/locks.md); then resume this one.",
     "SETTINGS_INVALID": "Correct the option that the message names; the module's documentation says what it takes.",
     "VARIABLE_UNKNOWN": "Correct the name, or rename your own variable; ansible-doc -t role or the playbook lists those known.",
