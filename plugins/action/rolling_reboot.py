@@ -66,6 +66,7 @@ class ActionModule(ActionBase):
                 unavailable=[name for name in task_vars["ansible_play_hosts_all"] if name not in left],
                 request=RebootRequest(
                     method=options["method"],
+                    only=options["only"],
                     reboot_timeout_s=options["reboot_timeout"],
                     test_command="",
                     message=options["msg"],

@@ -41,6 +41,16 @@ options:
     type: str
     choices: [auto, kexec, firmware]
     default: auto
+  only:
+    description:
+      - Hosts to reboot, of those that the play has.
+      - V(all) reboots all of them.
+      - V(pending) reboots those that need it, by the fact C(reboot_needed) of M(fleet.kexec.boot_facts), and reports the others
+        as V(not_needed), which is a success without a change. They are found before the rollout, so that canaries, waves and
+        percentages are of hosts that are rebooted. A host that cannot tell counts as in need.
+    type: str
+    choices: [all, pending]
+    default: all
   fallback:
     description:
       - Recovery of a host that did not come back as it should.
@@ -295,11 +305,16 @@ hosts:
   returned: unless refused
   type: dict
   contains:
+    needed:
+      description: With O(only=pending), reasons why the host needs the reboot, each with C(code), C(message) and C(hint).
+      type: list
+      elements: dict
     status:
       description:
-        - V(done), V(failed), V(refused) (it cannot be rebooted as requested, and was not touched), V(skipped) (its turn never
-          came), V(discarded) (it was prepared, and everything was undone).
-        - In check mode V(planned) or V(refused), and for a resumed run, the status of hosts that have ended.
+        - V(done), V(not_needed) (with O(only=pending), it needs no reboot), V(failed), V(refused) (it cannot be rebooted as
+          requested, and was not touched), V(skipped) (its turn never came), V(discarded) (it was prepared, and everything was
+          undone).
+        - In check mode V(planned), V(not_needed) or V(refused), and for a resumed run, the status of hosts that have ended.
       type: str
       sample: done
     code:

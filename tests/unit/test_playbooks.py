@@ -153,3 +153,16 @@ def test_a_misspelt_variable_of_a_report_is_refused(play: Play) -> None:
 def test_a_variable_of_another_role_is_warned_of(play: Play) -> None:
     ended = play("fleet.kexec.preflight", "-e", "preflight_checklist=x")
     assert "[WARNING]: preflight_checklist means nothing here" in output(ended)
+
+
+def test_only_hosts_that_need_it(play: Play) -> None:
+    arguments = ("-e", "fleet_kexec_hosts=web", "-e", "rolling_reboot_only=pending")
+    current = {"puppet_current": True}
+    plan = play("fleet.kexec.rolling_reboot", *arguments, "--check", hosts={"web1": current})
+    assert plan.returncode == 0, output(plan)
+    assert "1 in need of a reboot, PENDING_KERNEL" in output(plan) and "1 not needed: web1" in output(plan)
+    run = play("fleet.kexec.rolling_reboot", *arguments, hosts={"web1": current})
+    assert run.returncode == 0, output(run)
+    assert "1 of 2 hosts done, 1 not needed" in output(run)
+    none = play("fleet.kexec.rolling_reboot", *arguments, hosts={"web1": current, "web2": current})
+    assert none.returncode == 0 and "0 of 2 hosts done, 2 not needed" in output(none), output(none)

@@ -41,7 +41,7 @@ def summary(
         by_phase[host.phase].append(host)
     done, failed, refused = by_phase[Phase.RELEASED], by_phase[Phase.FAILED], by_phase[Phase.REFUSED]
 
-    lines = ["%s: %s" % (clean(state.run_id), ", ".join(_ends(state, done, failed, refused)))]
+    lines = ["%s: %s" % (clean(state.run_id), ", ".join(_ends(state, by_phase)))]
     if done:
         lines.append(_labelled("path", ", ".join(_paths(done))))
     outages_s = sorted((host.outage_ms / 1000, host.host) for host in state.hosts.values() if host.outage_ms is not None)
@@ -67,12 +67,17 @@ def plan_text(
     plan: Plan | None,
     forecast: Forecast | None,
     refused: Mapping[str, Reason],
+    spared: Sequence[str] = (),
+    needed: Mapping[str, Sequence[Reason]] | None = None,
     *,
     columns: int = 80,
     glyphs: Glyphs = UNICODE,
 ) -> list[str]:
     """Describe the plan of a rollout and its forecast, in lines of at most C(columns); both are None if no host is left to
     reboot.
+
+    :param spared: hosts that are left out because they need no reboot.
+    :param needed: host → why it needs a reboot; empty if that was not asked.
     """
     lines = ["no host will be rebooted"]
     if plan is not None and plan.hosts:
@@ -85,18 +90,27 @@ def plan_text(
             lines += _wave(wave, columns, glyphs)
         lines += ["", *_predictions(plan.hosts, glyphs)]
     lines = [fit(line, columns, glyphs.more) for line in lines]
+    why = [(host, reason, False) for host, reasons in (needed or {}).items() for reason in reasons]
+    lines += _by_reason("in need of a reboot", why, columns, glyphs, _NAMED)
     # Every host that is left out is named, so that nobody finds out only afterwards.
-    return lines + _by_reason("not rebooted", ((host, reason, False) for host, reason in refused.items()), columns, glyphs, None)
+    lines += _by_reason("not rebooted", ((host, reason, False) for host, reason in refused.items()), columns, glyphs, None)
+    if spared:
+        lines += ["", *wrap("%d not needed: %s" % (len(spared), ", ".join(map(clean, spared))), columns, subsequent_indent="  ")]
+    return lines
 
 
-def _ends(state: RunState, done: Sequence[HostState], failed: Sequence[HostState], refused: Sequence[HostState]) -> list[str]:
+def _ends(state: RunState, by_phase: Mapping[Phase, Sequence[HostState]]) -> list[str]:
+    done, failed, refused = by_phase[Phase.RELEASED], by_phase[Phase.FAILED], by_phase[Phase.REFUSED]
+    spared = by_phase[Phase.NOT_NEEDED]
     down = sum(host.down for host in failed)
     parts = ["%d of %s done" % (len(done), counted(len(state.hosts), "host"))]
+    if spared:
+        parts.append("%d not needed" % len(spared))
     if failed:
         parts.append("%d failed%s" % (len(failed), " (%d down)" % down if down else ""))
     if refused:
         parts.append("%d refused" % len(refused))
-    left = len(state.hosts) - len(done) - len(failed) - len(refused)
+    left = len(state.hosts) - len(done) - len(spared) - len(failed) - len(refused)
     if left:
         parts.append("%d left" % left)
     return parts

@@ -16,6 +16,11 @@ from ansible_collections.fleet.kexec.plugins.module_utils._options import image_
 from .errors import RebootError
 from .methods import Expectation, RebootMethod, allowed_by
 
+#: Hosts to reboot: all that were named, or those of them that need it.
+ONLY_ALL = "all"
+ONLY_PENDING = "pending"
+ONLY = (ONLY_ALL, ONLY_PENDING)
+
 
 @dataclass(frozen=True)
 class RebootRequest:
@@ -23,6 +28,7 @@ class RebootRequest:
 
     :ivar method: one of :data:`methods.REQUESTS`.
     :ivar image: options of M(fleet.kexec.stage) that were given; empty if none were.
+    :ivar only: one of :data:`ONLY`.
     :ivar policy: what a risk leads to, by code; risks left out are up to the host.
     """
 
@@ -32,6 +38,7 @@ class RebootRequest:
     message: str
     pre_reboot_delay_s: float = 0.0
     post_reboot_delay_s: float = 0.0
+    only: str = ONLY_ALL
     image: Mapping[str, Any] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
 
@@ -41,11 +48,11 @@ class RebootRequest:
         return allowed_by(self.method)
 
     def check(self) -> list[str]:
-        """Refuse options that the method can't heed, and return a sentence for each option that has no effect with it.
+        """Refuse options that the method or C(only) can't heed, and return a sentence for each without effect on the method.
 
         :raises RebootError: C(SETTINGS_INVALID).
         """
-        if any(method.stages for method in self.methods):
+        if self.only == ONLY_ALL and any(method.stages for method in self.methods):
             return []
         # Whoever names a kernel, an initrd or a command line expects it to be booted; the others only say how.
         asked = image_request({"kernel": DEFAULT, **self.image})
@@ -56,10 +63,14 @@ class RebootRequest:
         }
         for option, is_named in named.items():
             if is_named:
+                because = "method %s, which boots" % self.method
+                if self.only == ONLY_PENDING:
+                    because = "only %s, which compares the host with" % self.only
                 raise RebootError(
-                    "SETTINGS_INVALID",
-                    "%s has to be left out with method %s, which boots the bootloader's default" % (option, self.method),
+                    "SETTINGS_INVALID", "%s has to be left out with %s the bootloader's default" % (option, because)
                 )
+        if any(method.stages for method in self.methods):
+            return []
         idle = [name for name, value in asked.preferences.items() if value not in (None, NO_PREFERENCE)]
         return ["%s has no effect with method %s, which loads no image" % (name, self.method) for name in idle]
 

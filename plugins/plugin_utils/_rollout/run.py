@@ -10,6 +10,7 @@ import copy
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,16 +31,16 @@ from .._journal.run_store import Run, RunStore, default_directory
 from .._journal.samples import outages_of, samples_of
 from .._lock.interface import lock_options, make_lock
 from .._lock.model import SlotLock
-from .._reboot.request import RebootRequest
+from .._reboot.request import ONLY_PENDING, RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.deadline import seconds_until
 from .._schedule.forecast import Forecast, forecast
 from .._schedule.history import History
-from .._schedule.hosts import Prediction, Status
+from .._schedule.hosts import AS_ASKED, Prediction, Status
 from .._schedule.plan import Plan, make_plan
 from .._schedule.scheduler import Scheduler
 from .._schedule.settings import settings_from
-from .._text import Glyphs
+from .._text import Glyphs, counted
 from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.interrupts import Interrupts
 from .._transport.play_hosts import PlayHosts
@@ -49,7 +50,7 @@ from .arguments import FAILURES_FAIL
 from .combinations import options_without_effect, refuse_contradictions
 from .conductor import Conductor
 from .fleet import PlayFleet
-from .preview import look_at, previews
+from .preview import look_at, not_in_need, previews
 from .process import allow_all_descriptors, short_collections, while_parent_lives
 
 # If a sync takes longer than this, the disk is treated as full.
@@ -159,9 +160,11 @@ class Rolling:
                 at_once=self._options["connections"],
             )
             refused = {name: result.failure for name, result in looked.items() if result.failure is not None}
-            planned = self._left(planned, [*ended, *refused])
+            spared = [name for name, result in looked.items() if result.not_needed]
+            needed = {name: result.needed for name, result in looked.items() if result.needed}
+            planned = self._left(planned, [*ended, *refused, *spared])
             foreseen = self._foresee(planned)
-            self._say(plan_text(planned.plan, foreseen, refused, **self._layout()))
+            self._say(plan_text(planned.plan, foreseen, refused, spared, needed, **self._layout()))
             told = previews(left, looked)
             told.update({name: {"status": status.value} for name, status in ended.items()})
             planned_result = {
@@ -170,7 +173,7 @@ class Rolling:
                 "hosts": told,
                 "forecast": foreseen.as_result(),
             }
-            if left and len(refused) == len(left):
+            if refused and not planned.plan.hosts:
                 why = next(iter(refused.values())).message
                 raise RolloutError("ALL_REFUSED", "no host would be rebooted; the first one because %s" % why, **planned_result)
             return planned_result
@@ -187,6 +190,7 @@ class Rolling:
         async with _probers() as probers, contextlib.AsyncExitStack() as opened:
             opened.enter_context(short_collections())
             first: Event
+            spared: list[str] = []
             if self._options["resume"]:
                 run = self._store.open(self._options["resume"])
                 journal = opened.enter_context(Journal(run.journal, replay=state.read))
@@ -196,10 +200,12 @@ class Rolling:
                 first = events.RunResumed(controller=self._controller.name, pid=os.getpid())
             else:
                 planned = self._planned(probers, None)
+                spared = await self._not_in_need(planned)
+                planned = self._left(planned, spared) if spared else planned
                 foreseen = self._foresee(planned)
                 run = self._store.new(self._options["run_id"], time.time(), self._controller.random)
                 journal = opened.enter_context(Journal(run.journal))
-                first = self._started(run, planned.plan)
+                first = self._started(run, planned.plan, spared)
 
             async def commit(batch: Sequence[Event]) -> None:
                 records = [event.as_record() for event in batch]
@@ -209,6 +215,7 @@ class Rolling:
                     raise RolloutError("JOURNAL_FAILED", "%s: %s" % (run.journal, error)) from error
 
             opening = [first, RunTerms.of(planned.plan, self._settings, foreseen)]
+            opening += [events.HostNotNeeded(host=name) for name in spared]
             await commit(opening)
             changes = [state.apply(event, utc(time.time())) for event in opening]
             lock = make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say)
@@ -221,6 +228,7 @@ class Rolling:
                 changes=changes,
                 state=state,
                 before=before,
+                spared=spared,
                 planned=planned,
                 foreseen=foreseen,
                 lock=lock,
@@ -235,6 +243,7 @@ class Rolling:
         changes: Sequence[Change],
         state: RunState,
         before: RunState | None,
+        spared: Sequence[str],
         planned: _Planned,
         foreseen: Forecast,
         lock: SlotLock,
@@ -274,7 +283,11 @@ class Rolling:
         try:
             with Interrupts(lambda: conductor.stop(reason("INTERRUPTED", "the playbook was interrupted"))):
                 await while_parent_lives(conductor.run(), lambda: scheduler.stopped is not None)
-                counts = {status.value: count for status, count in scheduler.counts().items() if count}
+                statuses = {
+                    **dict.fromkeys(spared, Status.NOT_NEEDED),
+                    **{host.name: scheduler.status(host.name) for host in plan.hosts},
+                }
+                counts = {status.value: count for status, count in Counter(statuses.values()).items()}
                 ended = events.RunEnded(counts=counts, duration_ms=round((now() - began) * 1000))
                 with contextlib.suppress(CodedError):
                     await commit([ended])
@@ -287,7 +300,7 @@ class Rolling:
             "run_id": run.run_id,
             "journal": run.journal,
             "forecast": foreseen.as_result(),
-            **self._result(state, {host.name: scheduler.status(host.name) for host in plan.hosts}, conductor.results),
+            **self._result(state, statuses, conductor.results),
         }
 
     def _result(self, state: RunState, statuses: Mapping[str, Status], results: Mapping[str, RebootResult]) -> dict[str, Any]:
@@ -299,7 +312,7 @@ class Rolling:
             "hosts": outcomes_of(state, statuses, results),
             "duration_ms": state.duration_ms,
         }
-        left = [name for name, status in statuses.items() if status is not Status.DONE]
+        left = [name for name, status in statuses.items() if status not in AS_ASKED]
         if left and self._options["failures"] == FAILURES_FAIL:
             why = stopped or next((host.reason for host in state.hosts.values() if host.reason), None)
             named = ", ".join(left[:3]) + (" and %d more" % (len(left) - 3) if len(left) > 3 else "")
@@ -360,6 +373,18 @@ class Rolling:
     def _foresee(self, planned: _Planned) -> Forecast:
         return forecast(planned.plan, self._settings, planned.history, self._seed)
 
+    async def _not_in_need(self, planned: _Planned) -> list[str]:
+        """Names of the hosts that are left out because they need no reboot.
+
+        They are found before the rollout, so that canaries, waves and percentages are of hosts that are rebooted.
+        """
+        if self._options["only"] != ONLY_PENDING:
+            return []
+        names = [host.name for host in planned.plan.hosts]
+        self._controller.say("asking %s whether they need a reboot" % counted(len(names), "host"))
+        fleet = planned.fleet
+        return await not_in_need(names, fleet.reboot_of, fleet.request_of, at_once=self._options["connections"])
+
     def _names_of(self, before: RunState | None) -> list[str]:
         """Names of the hosts to reboot: those of the play, or of the run that is resumed."""
         if before is None:
@@ -382,7 +407,8 @@ class Rolling:
             state.retry([name for name, host in state.hosts.items() if host.phase is Phase.FAILED])
         return state
 
-    def _started(self, run: Run, plan: Plan) -> Event:
+    def _started(self, run: Run, plan: Plan, spared: Sequence[str]) -> Event:
+        left_out = set(spared)
         shown = {name: value for name, value in self._options.items() if value is not None and name != "lock"}
         lock = self._options["lock"] or {}
         shown["lock"] = {name: lock[name] for name in ("backend", "name", "slots") if lock.get(name) is not None}
@@ -390,8 +416,8 @@ class Rolling:
             run_id=run.run_id,
             controller=self._controller.name,
             collection_version=collection_version(),
-            hosts=tuple(host.name for host in plan.hosts),
-            bystanders=tuple(each.name for each in plan.bystanders),
+            hosts=(*(host.name for host in plan.hosts), *spared),
+            bystanders=tuple(each.name for each in plan.bystanders if each.name not in left_out),
             settings=shown,
             waves=tuple(_waves(plan)),
             pid=os.getpid(),

@@ -25,7 +25,7 @@ from .settings import Settings
 #: Code for a reason that passes by itself, in contrast to one that stops the rollout.
 WAITING = "WAITING"
 
-_SETTLED = frozenset({Status.DONE, Status.FAILED, Status.REFUSED})
+_SETTLED = frozenset({Status.DONE, Status.NOT_NEEDED, Status.FAILED, Status.REFUSED})
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,11 @@ class Scheduler:
         """Take in that a host is not rebooted and was not changed, which does not count as a failure."""
         self._expect(host, Status.PREPARING)
         self._end(host, Status.REFUSED, now)
+
+    def not_needed(self, host: str, now: float) -> None:
+        """Take in that a host needs no reboot."""
+        self._expect(host, Status.PREPARING)
+        self._end(host, Status.NOT_NEEDED, now)
 
     def released(self, host: str, now: float, outage_s: float | None) -> None:
         """Take in that a host is proven rebooted, healthy and in service; C(outage_s) is None if it was not measured."""

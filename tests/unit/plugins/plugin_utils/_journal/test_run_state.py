@@ -19,7 +19,23 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import HostState, RunState
 
 from ....outcomes import code_of
-from ..stories import BLOCKED, LOST, NEW, OLD, RELEASE, UNPROVEN, hook, intent, night, prepared, probed, started, unproven, way
+from ..stories import (
+    BLOCKED,
+    LOST,
+    NEW,
+    OF_PENDING,
+    OLD,
+    RELEASE,
+    UNPROVEN,
+    hook,
+    intent,
+    night,
+    prepared,
+    probed,
+    started,
+    unproven,
+    way,
+)
 
 
 def fold(host_records: list[Record], host: str = "web1") -> HostState:
@@ -83,7 +99,7 @@ def test_killed_at_any_record_of_a_run_with_every_event(count: int) -> None:
 
 
 def test_a_run_that_stopped_and_was_taken_up() -> None:
-    assert {record["event"] for record in night()} == EVENTS.keys()
+    assert {record["event"] for record in [*night(), *OF_PENDING]} == EVENTS.keys()
     state = RunState.from_records(night()[:-3])
     assert (state.stop_reason, state.ended, state.resumes) == (LOST, False, 0)
     assert {resume: [host.host for host in state.with_resume(resume)] for resume in Resume} == {

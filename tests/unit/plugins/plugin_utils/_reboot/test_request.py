@@ -44,3 +44,11 @@ def test_what_asks_for_nothing_is_not_refused() -> None:
         "cmdline": {"base": "entry", "replace": None, "remove": [], "append": []},
     }
     assert checked("firmware", **nothing) == checked("firmware", cmdline=None) == checked("firmware") == []
+
+
+@pytest.mark.parametrize("method", ["auto", "kexec", "firmware"])
+def test_a_host_is_compared_with_the_default_entry_and_nothing_else(method: str) -> None:
+    request = RebootRequest(method, 600, "true", "m", image={"kernel": "newest"}, only="pending")
+    with pytest.raises(RebootError, match="kernel has to be left out with only pending"):
+        request.check()
+    assert RebootRequest(method, 600, "true", "m", only="pending").check() == []

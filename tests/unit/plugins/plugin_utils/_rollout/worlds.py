@@ -82,7 +82,7 @@ class World:
         self.hooks = hooks or {}
         self.fallback = fallback
         self.options = options
-        self.method = "kexec"
+        self.method, self.only = "kexec", "all"
         self.budget = Budget()
         self.disk: list[Record] = []
         self.disk_full = False
@@ -134,7 +134,7 @@ class World:
             ),
             runner=HookRunner(session, session),
             hooks=Hooks(**{phase: parse_hooks(value, phase) for phase, value in self.hooks.items()}),
-            request=RebootRequest(self.method, self.reboot_timeout_s, "true", "m"),
+            request=RebootRequest(self.method, self.reboot_timeout_s, "true", "m", only=self.only),
             fallback=self.fallback,
             desk=desk,
             now_utc=self.hosts_now,
