@@ -166,3 +166,31 @@ def test_only_hosts_that_need_it(play: Play) -> None:
     assert "1 of 2 hosts done, 1 not needed" in output(run)
     none = play("fleet.kexec.rolling_reboot", *arguments, hosts={"web1": current, "web2": current})
     assert none.returncode == 0 and "0 of 2 hosts done, 2 not needed" in output(none), output(none)
+
+
+def test_preflight_counts_and_its_exit_code_tells(play: Play, tmp_path: Path) -> None:
+    arguments = ("-e", "fleet_kexec_hosts=web:db", "-e", "preflight_json=%s/it.json" % tmp_path)
+    hosts = {"web1": {"puppet_method": "firmware", "puppet_current": True}, "web2": {"puppet_method": "refuse"}}
+    ended = play("fleet.kexec.preflight", *arguments, "--check", hosts=hosts)
+    assert ended.returncode != 0
+    assert "3 hosts: 1 via kexec (0 with a fast image), 1 through firmware, 1 refused, 0 could not be read" in output(ended)
+    assert "2 in need of a reboot" in output(ended) and "PENDING_KERNEL: the default entry boots 2, 1 runs" in output(ended)
+    assert "fatal: [web2]" in ended.stdout and "fatal: [web1]" not in ended.stdout
+    written = json.loads((tmp_path / "it.json").read_text())
+    assert written["totals"] == {
+        "hosts": 3,
+        "kexec": 1,
+        "fast_image": 0,
+        "firmware": 1,
+        "refused": 1,
+        "unread": 0,
+        "reboot_needed": 2,
+    }
+    assert {name: host["method"] for name, host in written["hosts"].items()} == {
+        "web1": "firmware",
+        "web2": "refuse",
+        "db1": "kexec",
+    }
+    assert written["hosts"]["db1"]["reboot_needed"]["reasons"][0]["code"] == "PENDING_KERNEL"
+    reported = play("fleet.kexec.preflight", "-e", "fleet_kexec_hosts=web", "-e", "preflight_failures=report", hosts=hosts)
+    assert reported.returncode == 0, output(reported)
