@@ -8,6 +8,7 @@ import http.client
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from .._transport.http.client import HttpResponse, ask
 from .._transport.http.errors import HttpError
@@ -15,7 +16,7 @@ from .._transport.http.message import FRAMING, HttpRequest, basic_auth
 from .._transport.http.proxies import proxy_from_environment
 from .._transport.tls import TlsFilesUnusable, tls_context
 from .._values import Options, Value
-from .hook import HookAttempt, HookSessions
+from .hook import ON_CONTROLLER, HookAttempt, HookSessions
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 STATUS_OK = 200
@@ -42,6 +43,7 @@ class HttpCheck:
     validate_certs: bool = True
     ca_path: str | None = None
     contains: str | None = None
+    run_on: ClassVar[str] = ON_CONTROLLER
 
     @classmethod
     def parse(cls, value: Value) -> HttpCheck:
@@ -77,12 +79,12 @@ class HttpCheck:
         """See :class:`HookAction`; names only the host of the URL."""
         return "http %s %s" % (self.request.method, self.request.authority)
 
-    @property
-    def needs_host(self) -> bool:
-        return False
-
-    async def attempt(self, _sessions: HookSessions, timeout_s: float) -> HookAttempt:
+    async def attempt(self, sessions: HookSessions, _environment: Mapping[str, str], timeout_s: float) -> HookAttempt:
         """See :class:`HookAction`. Proxies are taken from the environment."""
+        async with sessions.at_once:
+            return await self._attempt(timeout_s)
+
+    async def _attempt(self, timeout_s: float) -> HookAttempt:
         try:
             response = await ask(
                 self.request,

@@ -13,6 +13,7 @@ from .._reboot.methods import AUTO, REQUESTS
 from .._reboot.request import ONLY, ONLY_ALL
 from .._schedule.settings import ORDER_INVENTORY, ORDERS
 from .fallbacks import FALLBACK_NONE, FALLBACKS
+from .run_hooks import RUN_HOOKS
 
 FAILURES_FAIL = "fail"
 FAILURES_REPORT = "report"
@@ -32,6 +33,7 @@ def rolling_argument_spec() -> dict[str, Any]:
         "reboot_timeout": {"type": "int", "default": 600, "aliases": ["reboot_timeout_sec"]},
         "connect_timeout": {"type": "int", "aliases": ["connect_timeout_sec"]},
         "connections": {"type": "int", "default": CONNECTIONS},
+        "probe_ssh": {"type": "bool", "default": True},
         "msg": {"type": "str", "default": "Reboot initiated by Ansible"},
         "window": {"type": "raw", "default": 1},
         "max_unavailable": {"type": "raw"},
@@ -43,6 +45,8 @@ def rolling_argument_spec() -> dict[str, Any]:
         "order": {"type": "str", "choices": list(ORDERS), "default": ORDER_INVENTORY},
         "deadline": {"type": "str"},
         "stop_on_regression": {"type": "dict"},
+        # Read later, because Ansible's messages about suboptions would show secrets.
+        **{option: {"type": "raw"} for option in RUN_HOOKS},
         "stall_timeout": {"type": "float", "default": 600},
         "failures": {"type": "str", "choices": [FAILURES_FAIL, FAILURES_REPORT], "default": FAILURES_FAIL},
         "run_id": {"type": "str"},

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +14,8 @@ from ansible.errors import AnsibleError
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
 
 from .._errors import RolloutError
-from .._hooks.hook import Hook
+from .._hooks.hook import Hook, HookSessions, HookSubject
+from .._hooks.interrupt import Interrupt
 from .._hooks.runner import HookRunner
 from .._reboot.errors import RebootError
 from .._reboot.host_reboot import HostReboot
@@ -22,14 +23,16 @@ from .._reboot.request import RebootRequest
 from .._reboot.service_watch import ServiceWatch
 from .._schedule.history import History
 from .._schedule.hosts import Bystander, HostSpec
+from .._transport.at_once import AtOnce
 from .._transport.play_hosts import PlayHosts
-from .._transport.prober import Prober, Sshd
+from .._transport.prober import Prober
 from .._transport.session import ActionSession, Session, SessionError
 from .._variables import VariableNames
 from .desk import Desk
 from .fallbacks import FALLBACK_POWER_HOOK
 from .host_options import HostOptions, OptionsReader
 from .host_run import HostRun
+from .identities import Identities
 
 # A host that takes longer to run an empty command counts as down.
 ANSWER_TIMEOUT_S = 30.0
@@ -39,6 +42,8 @@ class PlayFleet:
     """Hosts of a play; see :class:`conductor.Fleet`.
 
     :param raw: options of :data:`host_options.PER_HOST`, not templated yet.
+    :param probe_ssh: whether hosts' sshds are probed.
+    :param identities: machines that are known by their names from before.
     :param connections: maximum number of connections, modules and hooks in use at once.
     :param random: draws this number of bytes, as hexadecimal digits.
     :param names: variables that users may set for the hosts; None if they are not checked.
@@ -54,10 +59,13 @@ class PlayFleet:
         request: RebootRequest,
         fallback: str,
         connect_timeout_s: int | None,
+        probe_ssh: bool = True,
+        identities: Identities | None = None,
         connections: int,
         own_boot_id: str,
         random: Callable[[int], str],
         progress: Callable[[str, str], None],
+        interrupt: Interrupt,
         names: VariableNames | None = None,
     ) -> None:
         self._hosts = hosts
@@ -67,13 +75,19 @@ class PlayFleet:
         self._request = request
         self._fallback = fallback
         self._connect_timeout_s = connect_timeout_s
-        self._at_once = asyncio.Semaphore(connections)
+        self._probe_ssh = probe_ssh
+        self._identities = identities or Identities()
+        self._at_once = AtOnce(connections)
         self._own_boot_id = own_boot_id
         self._random = random
         self._progress = progress
         self._options: dict[str, HostOptions] = {}
-        self._jumps: set[str] = set()
+        # Names and addresses of hosts through which others are reached, or on which hooks of others run.
+        self._needed: set[str] = set()
         self._controller: Session | None = None
+        self._interrupt = interrupt
+        # Of the run that the hosts' hooks are for, once it has a name and a journal.
+        self.run_subject = HookSubject()
 
     def read(self, names: Sequence[str], *, rebooted: bool = True) -> None:
         """Template the options of these hosts, so that errors in them are found before the rollout begins.
@@ -83,7 +97,7 @@ class PlayFleet:
         """
         for name in names:
             options = self._options[name] = self._reader.read(name, rebooted=rebooted)
-            self._jumps.update(options.through)
+            self._needed.update(options.through, options.hooks.other_hosts - {name})
             if rebooted and self._fallback == FALLBACK_POWER_HOOK:
                 _check_power_hooks(options.hooks.power, name)
 
@@ -109,8 +123,8 @@ class PlayFleet:
         return [Bystander(name, self._options[name].domains, self._hosts.groups(name)) for name in names]
 
     def goes_last(self, name: str, also: Collection[str]) -> bool:
-        """Whether other hosts need this one: they are reached through it, or it is in C(also), the machines of the lock."""
-        return any(known in self._jumps or known in also for known in (name, self._options[name].address))
+        """Whether others need this host: they are reached through it, their hooks run on it, or it keeps the lock (C(also))."""
+        return any(known in self._needed or known in also for known in (name, self._options[name].address))
 
     def run_of(self, host: HostSpec, desk: Desk) -> HostRun:
         options = self._options[host.name]
@@ -118,8 +132,9 @@ class PlayFleet:
         return HostRun(
             host,
             reboot=self.reboot_of(host.name, session),
-            runner=HookRunner(session, self._controller_session()),
+            runner=self.hook_runner(session),
             hooks=options.hooks,
+            subject=replace(self.run_subject, host=host.name),
             request=self.request_of(host.name),
             fallback=self._fallback,
             desk=desk,
@@ -128,6 +143,13 @@ class PlayFleet:
     def request_of(self, name: str) -> RebootRequest:
         """Request of the user for one host."""
         return replace(self._request, policy=self._options[name].policy)
+
+    def hook_runner(self, session: Session | None) -> HookRunner:
+        """Runner of the hooks of a host, or of those of the run if C(session) is None."""
+        # The hooks of a host run one after the other, so a connection of their own to each other host is enough.
+        other = functools.cache(self.session)
+        sessions = HookSessions(session, self._controller_session(), other, self._at_once.urgent)
+        return HookRunner(sessions, self._interrupt)
 
     def reboot_of(self, name: str, session: Session | None = None) -> HostReboot:
         service = self._options[name].service if name in self._options else None
@@ -138,11 +160,14 @@ class PlayFleet:
             new_token=lambda: self._random(TOKEN_BYTES),
             progress=lambda text: self._progress(name, text),
             service=ServiceWatch(service, self._service_prober) if service is not None else None,
+            probe_ssh=self._probe_ssh,
+            claim=lambda boot_id: self._identities.claim(name, boot_id),
         )
 
-    def session(self, name: str) -> Session:
+    def session(self, name: str, *, urgent: bool = True) -> Session:
         """Connections to a host.
 
+        :param urgent: whether they are for a host that is being rebooted.
         :raises RebootError: C(CONTROL_NODE) or C(CONNECTION_FAILED).
         """
         if name in self._options and self._options[name].local:
@@ -151,21 +176,19 @@ class PlayFleet:
             action, variables = self._hosts.connect(name)
         except AnsibleError as error:
             raise RebootError("CONNECTION_FAILED", "the host can't be connected to as configured: %s" % error) from error
-        return ActionSession(action, variables, self._connect_timeout_s, self._at_once)
-
-    async def sshd(self, name: str) -> Sshd | None:
-        return await self.session(name).sshd()
+        places = self._at_once.urgent if urgent else self._at_once.background
+        return ActionSession(action, variables, self._connect_timeout_s, places)
 
     async def answers(self, name: str) -> bool:
         try:
-            return (await self.session(name).run("exit 0", [], become=False, timeout_s=ANSWER_TIMEOUT_S)).rc == 0
+            return (await self.session(name, urgent=False).run("exit 0", [], become=False, timeout_s=ANSWER_TIMEOUT_S)).rc == 0
         except SessionError:
             return False
 
     def _controller_session(self) -> Session:
         if self._controller is None:
             action, variables = self._hosts.controller()
-            self._controller = ActionSession(action, variables, at_once=self._at_once)
+            self._controller = ActionSession(action, variables, at_once=self._at_once.urgent)
         return self._controller
 
 
@@ -177,9 +200,9 @@ def _check_power_hooks(hooks: Sequence[Hook], name: str) -> None:
     if not hooks:
         raise RolloutError("SETTINGS_INVALID", "fallback is power_hook, but there is no power_hook (for %s)" % name)
     for hook in hooks:
-        if hook.action.needs_host:
+        if hook.runs_on(name):
             raise RolloutError(
                 "SETTINGS_INVALID",
-                "the power_hook %s runs on the host, which is down when it is needed; use controller_command, http, or a module "
-                "with run_on: controller (for %s)" % (hook.name, name),
+                "the power_hook %s runs on the host, which is down when it is needed; use controller_command, http, or "
+                "run_on another host or the controller (for %s)" % (hook.name, name),
             )

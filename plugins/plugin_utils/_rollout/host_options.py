@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -22,6 +22,7 @@ from .._hooks.parse import parse_hooks
 from .._reboot.errors import RebootError
 from .._reboot.probe_options import parse_probe
 from .._reboot.service_watch import Service
+from .._text import clean
 from .._transport.play_hosts import PlayHosts
 from .._values import setting
 from .._variables import VariableNames
@@ -133,6 +134,8 @@ class OptionsReader:
             hooks = {
                 field: self._parse(option, given, partial(_hooks, option)) for option, field in _HOOKS.items() if option in given
             }
+            for option, field in _HOOKS.items():
+                check_places(self._hosts, option, hooks.get(field, ()))
             return HostOptions(
                 domains=self._parse("domains", given, _domains),
                 host_class=_host_class(given.get("host_class"), variables),
@@ -168,6 +171,14 @@ def _named(host: str) -> Iterator[None]:
         yield
     except (RolloutError, RebootError) as error:
         raise type(error)(error.reason.code, "%s (for %s)" % (error.reason.message, host)) from error
+
+
+def check_places(hosts: PlayHosts, option: str, hooks: Iterable[Hook]) -> None:
+    """Check that hooks of an option run on hosts of the inventory; raises RolloutError C(SETTINGS_INVALID)."""
+    for hook in hooks:
+        if hook.other_host is not None and not hosts.exists(hook.other_host):
+            message = "%s hook %s: run_on is %s, which is not in the inventory"
+            raise RolloutError("SETTINGS_INVALID", message % (option, hook.name, clean(hook.other_host)))
 
 
 def _hooks(option: str, value: Any) -> tuple[Hook, ...]:

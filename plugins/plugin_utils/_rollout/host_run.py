@@ -18,6 +18,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._errors import RolloutError
+from .._hooks.hook import HookSubject
 from .._hooks.runner import HookRunner
 from .._journal import events
 from .._journal.events import Event
@@ -36,6 +37,7 @@ from .desk import Desk
 from .fallbacks import Fallbacks
 from .flight import Flight, GivenUp
 from .host_hooks import Hooks, HostHooks
+from .resuming import Left, Treatment
 
 # Interval between attempts to take a slot while other controllers hold all of them.
 SLOT_RETRY_S = 2.0
@@ -48,7 +50,13 @@ class _Discarded(Exception):
 
 
 class HostRun:
-    """Run of one host; C(now_utc) returns seconds since 1970."""
+    """Run of one host.
+
+    :param subject: the host and its run, for its hooks.
+    :param now_utc: returns seconds since 1970.
+    :ivar returns: whether an earlier process had begun with the host, and all of that was undone because there is no room for it
+        now. Its turn comes later.
+    """
 
     def __init__(
         self,
@@ -57,6 +65,7 @@ class HostRun:
         reboot: HostReboot,
         runner: HookRunner,
         hooks: Hooks,
+        subject: HookSubject,
         request: RebootRequest,
         fallback: str,
         desk: Desk,
@@ -69,7 +78,7 @@ class HostRun:
         self._desk = desk
         self._now_utc = now_utc
         self._now = asyncio.get_running_loop().time
-        self._hooks = HostHooks(host.name, hooks, runner, desk.record)
+        self._hooks = HostHooks(hooks, subject=subject, runner=runner, method=lambda: reboot.result.method, record=desk.record)
         self._flight = Flight(host.name, reboot, request, desk, now_utc)
         self._fallbacks = Fallbacks(
             fallback,
@@ -81,6 +90,7 @@ class HostRun:
             desk=desk,
         )
         self._drained = False
+        self.returns = False
         # For the timeline.
         self._draining: Interval | None = None
         self._healthy_at: float | None = None
@@ -93,16 +103,18 @@ class HostRun:
         await self._guarded(self._from_the_start())
         self._reboot.end_probe()
 
-    async def resume(self, state: HostState) -> None:
-        """Continue with a host that another process had triggered, or was about to trigger."""
-        await self._guarded(self._from_the_intent(state))
+    async def resume(self, left: Left) -> None:
+        """Continue with a host that another process had drained or triggered, or put it back."""
+        if left.reason is not None:
+            self._flight.forbid(left.reason)
+            self._fallbacks.forbid()
+        steps = {Treatment.FIRST: self._from_the_drain, Treatment.UNDO: self._put_back}.get(left.treatment, self._from_the_intent)
+        await self._guarded(steps(left.state))
         self._reboot.end_probe()
 
     async def clean_up(self, state: HostState) -> None:
         """Undo the preparations of another process on a host that may no longer go."""
-        self._drained = state.maybe_drained
-        if state.maybe_staged:
-            self._reboot.owes_image(state.token)
+        self._take_over(state)
         with contextlib.suppress(CodedError):
             await self._undo()
 
@@ -113,7 +125,8 @@ class HostRun:
             return
         except _Discarded:
             await self._undo()
-            self._desk.discarded(self._name)
+            if not self.returns:
+                self._desk.discarded(self._name)
             return
         except NotNeeded:
             self._record(events.HostNotNeeded(host=self._name))
@@ -133,7 +146,7 @@ class HostRun:
         except CodedError as error:
             why, down = error.reason, False
             if self._flight.phase is Phase.PREPARING:
-                if self._reboot.touched:
+                if self._reboot.touched or self._drained:
                     await self._undo()
                 self._record(events.HostRefused(host=self._name, reason=why))
                 self._desk.refused(self._name, why)
@@ -149,7 +162,7 @@ class HostRun:
             why = reason(
                 why.code, "%s; an image may still be loaded on it, which turns its next reboot into a kexec" % why.message
             )
-        await self._hooks.on_failure()
+        await self._hooks.on_failure(why)
         if self._flight.triggered:
             await self._desk.give_slot_back(self._name)
         self._record(events.HostFailed(host=self._name, reason=why, down=down, phase=self._flight.phase.value))
@@ -172,8 +185,27 @@ class HostRun:
         await self._desk.give_slot_back(self._name)
         return unstaged
 
+    def _take_over(self, state: HostState) -> None:
+        self._drained = state.maybe_drained
+        if state.maybe_staged:
+            self._reboot.owes_image(state.token)
+
+    async def _put_back(self, state: HostState) -> None:
+        self._take_over(state)
+        raise _Discarded
+
+    async def _from_the_drain(self, state: HostState) -> None:
+        """Prepare and drain a host anew that another process may have drained."""
+        self._take_over(state)
+        await self._from_the_start(out=True)
+
     async def _from_the_start(self, out: bool = False) -> None:
         """Take the host from its facts to its release; C(out) if it is in flight already and needs no Go."""
+        denied = self._desk.may_trigger(self._name) if out else None
+        if denied is not None:
+            # Waiting for room while drained could last for ever, because others may wait for this host.
+            self.returns = denied.code == WAITING
+            raise _Discarded
         self._record(events.HostPreparing(host=self._name))
         await self._desk.durable()
         began = self._now()
@@ -225,6 +257,8 @@ class HostRun:
         # Even a hook that failed may have done part of its work.
         self._drained = self._hooks.drains
         failed = await self._hooks.before()
+        if failed is not None and failed.code == "INTERRUPTED":
+            raise _Discarded
         if failed is not None:
             raise GivenUp(failed, down=False)
         self._draining = self._reboot.since(began)
@@ -270,6 +304,8 @@ class HostRun:
         if answer is not None and answer.idle and not intent.method.is_over(intent, answer.evidence):
             # The host never received the trigger, or someone stopped it.
             self._flight.triggered = False
+            if self._flight.forbidden is not None:
+                raise _Discarded
             await self._from_the_start(out=True)
             return
         await self._reboot.unshare()

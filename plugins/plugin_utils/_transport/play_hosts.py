@@ -76,6 +76,10 @@ class PlayHosts:
         found["ansible_facts"] = dict(found.get("ansible_facts") or {})
         return found
 
+    def exists(self, name: str) -> bool:
+        """Whether a host is in the inventory, in this play or not."""
+        return self._inventory.get_host(name) is not None
+
     def groups(self, name: str) -> frozenset[str]:
         """Inventory groups of a host, C(all) and C(ungrouped) included."""
         host = self._inventory.get_host(name)

@@ -5,7 +5,7 @@
 Controllers have ansible-core and what it depends on, so no HTTP library; Python's own clients (urllib, http.client) and Ansible's
 (open_url, a layer on top of urllib) block a thread each, limit the time of each read rather than of the whole, and can't be
 cancelled. This one does what hooks, probes and the lock need, and no more: no redirects, cookies, C(.netrc), compression or
-HTTP/2, and a new connection for each request.
+HTTP/2, and a new connection for each request, which over TLS costs a millisecond of CPU.
 """
 
 from __future__ import annotations

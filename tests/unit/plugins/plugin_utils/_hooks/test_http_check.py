@@ -24,10 +24,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.http_check import HttpCheck
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookOutcome, HookRunner
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookOutcome
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.http.message import HttpRequest
 
-from .hosts import Host, hook, run
+from .hosts import hook, outcome_of, run
 
 URL = "https://lb.example:8443/T0KEN/nodes?key=T0KEN"
 
@@ -291,7 +291,7 @@ def test_who_is_cancelled_does_not_wait_for_a_server(server: Server) -> None:
         wanted = hook(http={"url": server.url + "/dripping", "contains": "y"})
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
-                await HookRunner(Host(), Host()).run(wanted)
+                await outcome_of(wanted)
 
     began = time.monotonic()
     asyncio.run(work())
@@ -330,7 +330,7 @@ def test_a_certificate_counts_for_those_who_look_at_it(certificate: Path) -> Non
 
         # All at once: one must not go by another's settings.
         async def work() -> list[HookOutcome]:
-            outcomes: list[Awaitable[HookOutcome]] = [HookRunner(Host(), Host()).run(each) for each in wanted]
+            outcomes: list[Awaitable[HookOutcome]] = [outcome_of(each) for each in wanted]
             return list(await asyncio.gather(*outcomes))
 
         outcomes = asyncio.run(work())

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import time_of, utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
@@ -292,9 +291,42 @@ def test_a_power_hook_is_called_once() -> None:
     assert 149_000 < (state.outage_ms or 0) < 152_000, "from when it went down, not from when it was helped"
 
 
+def with_power_hook() -> World:
+    world = World("a", fallback="power_hook", hooks={"power": [command("ipmi", "cycle")]})
+    world.hosts["a"].beside = {"cycle"}
+    return world
+
+
+@pytest.mark.parametrize("said", ["Not allowed at this time", "ssh: connect to host a port 22: Connection refused"])
+def test_a_host_that_lets_the_controller_in_no_more_is_up_and_keeps_its_power(said: str) -> None:
+    world = with_power_hook()
+    world.hosts["a"].distrusted = said
+    world.conduct()
+    assert world.code("a") == "LOGIN_FAILED"
+    assert not RunState.from_records(world.disk).hosts["a"].down
+    assert "run ipmi cycle" not in world.hosts["a"].log
+
+
+def test_a_host_that_only_probes_do_not_reach_keeps_its_power() -> None:
+    world = with_power_hook()
+    world.hosts["a"].probes_reach = False
+    world.conduct()
+    assert world.statuses == {"a": Status.DONE}
+    assert "run ipmi cycle" not in world.hosts["a"].log
+
+
+def test_a_host_that_can_not_be_asked_nor_called_off_keeps_its_power() -> None:
+    world = with_power_hook()
+    world.hosts["a"].penalty = (1002.6, float("inf"))
+    world.conduct()
+    state = RunState.from_records(world.disk).hosts["a"]
+    assert state.reason is not None and "calling it off failed" in state.reason.message
+    assert "run ipmi cycle" not in world.hosts["a"].log
+
+
 def test_an_interrupt_lets_hosts_finish_and_undoes_the_others() -> None:
     world = World("a", "b", "c", hooks=HOOKS)
-    world.actions = [(6.0, lambda conductor: conductor.stop(reason("INTERRUPTED", "Ctrl-C")))]
+    world.interrupt_at(6.0)
     world.conduct()
     assert world.statuses == {"a": Status.DONE, "b": Status.DISCARDED, "c": Status.SKIPPED}
     assert world.hosts["b"].staged is None
@@ -304,11 +336,61 @@ def test_an_interrupt_lets_hosts_finish_and_undoes_the_others() -> None:
 
 def test_an_interrupt_while_draining_undrains() -> None:
     world = World("a", hooks={"before": [command("lb", "drain"), command("wait", "long")], "after": [command("lb", "undrain")]})
-    world.actions = [(2.2, lambda conductor: conductor.stop(reason("INTERRUPTED", "Ctrl-C")))]
+    world.interrupt_at(2.2)
     world.conduct()
     assert world.statuses == {"a": Status.DISCARDED}
     assert world.triggers("a") == 0
     assert world.hosts["a"].log[-2:] == ["call off", "run lb undrain"]
+
+
+def test_an_interrupt_gives_up_a_drain_that_hangs_and_the_run_can_be_resumed() -> None:
+    hooks = {**HOOKS, "before": [command("wait", "drain", retries=600, delay=2.0, timeout=600.0)]}
+    world = World("a", hooks=hooks)
+    world.hosts["a"].answers["drain"] = (1, "still 7 connections")
+    world.interrupt_at(50.0)
+    world.conduct()
+    assert world.now < 1000 + 60, "1,206 s otherwise"
+    assert world.statuses == {"a": Status.DISCARDED}
+    assert world.hosts["a"].log[-2:] == ["call off", "run lb undrain"], "nobody is paged"
+    before, after = (record for record in world.disk if record["event"] == "hook_ended")
+    assert (before["phase"], before["ok"], after["phase"], after["ok"]) == ("before", False, "after", True)
+    assert before["message"].startswith("given up, because the playbook was interrupted")
+    world.hosts["a"].answers.clear()
+    assert world.conduct(resume=True).statuses == {"a": Status.DONE}
+
+
+def test_a_host_that_comes_back_after_an_interrupt_has_a_minute_to_become_healthy() -> None:
+    hooks = {**HOOKS, "after": [command("check", "health", retries=600, delay=2.0)]}
+    for healthy_after_s, status in ((30.0, Status.DONE), (600.0, Status.FAILED)):
+        world = World("a", hooks=hooks)
+        host = world.hosts["a"]
+        host.answers["health"] = (1, "not yet")
+        world.interrupt_at(6.0)
+        world.actions.append((healthy_after_s, lambda conductor, host=host: host.answers.clear()))
+        world.conduct()
+        assert world.statuses == {"a": status}
+        assert world.now < 1000 + 6 + 20 + 60
+    failed = next(record for record in world.disk if record["event"] == "host_failed")
+    assert failed["reason"]["code"] == "HOOK_FAILED"
+    assert "interrupted" in failed["reason"]["message"]
+
+
+def test_hooks_know_what_they_are_run_for() -> None:
+    world = World("a", hooks=HOOKS)
+    world.hosts["a"].boots = "foreign"
+    world.conduct()
+    drain, page = world.hosts["a"].environments
+    assert drain == {
+        "FLEET_KEXEC_HOST": "a",
+        "FLEET_KEXEC_RUN_ID": "r",
+        "FLEET_KEXEC_PHASE": "before",
+        "FLEET_KEXEC_CODE": "",
+        "FLEET_KEXEC_MESSAGE": "",
+        "FLEET_KEXEC_METHOD": "kexec",
+        "FLEET_KEXEC_JOURNAL": "journal.jsonl",
+    }
+    assert (page["FLEET_KEXEC_PHASE"], page["FLEET_KEXEC_CODE"]) == ("on_failure", "NOT_PROVEN")
+    assert page["FLEET_KEXEC_MESSAGE"]
 
 
 def test_a_full_disk_stops_the_rollout_before_anybody_is_told_to_reboot() -> None:
@@ -418,7 +500,7 @@ def test_what_a_killed_controller_had_begun_is_undone_if_the_resumed_run_stops()
     world.conduct(kill_after=6)
     assert RunState.from_records(world.disk).with_resume(Resume.ANEW)
     assert any(host.staged for host in world.hosts.values())
-    world.actions = [(0.0, lambda conductor: conductor.stop(reason("INTERRUPTED", "Ctrl-C")))]
+    world.interrupt_at(0.0)
     world.conduct(resume=True)
     assert all(host.staged is None for host in world.hosts.values())
     assert all(host.boots_so_far == 0 for host in world.hosts.values())
@@ -501,3 +583,31 @@ def test_a_run_that_is_taken_up_tells_of_no_outage_that_nobody_saw(killed_after:
     assert world.statuses["a"] is Status.DONE
     outages = [record["probe_outage_ms"] for record in world.disk if record["event"] == "host_probed"]
     assert all(outage is None or 5900 <= outage <= 6200 for outage in outages)
+
+
+def with_two_names(window: int) -> World:
+    """Two names of one machine, beside another machine."""
+    world = World("a", "b", "c", window=window)
+    world.hosts["b"] = world.hosts["a"]
+    return world
+
+
+@pytest.mark.parametrize("window", [1, 2, 3])
+def test_a_machine_with_two_names_is_rebooted_by_one_of_them(window: int) -> None:
+    world = with_two_names(window).conduct()
+    assert world.statuses["c"] is Status.DONE
+    assert {world.statuses["a"], world.statuses["b"]} == {Status.DONE, Status.REFUSED}
+    assert {world.code("a"), world.code("b")} == {"HOST_DUPLICATE", None}
+    assert world.triggers("a") == 1
+    assert sum(line.startswith("stage") for line in world.hosts["a"].log) == 1, "nothing was staged by the other name"
+
+
+def test_a_resume_knows_the_machines_of_the_run() -> None:
+    records = 1
+    while "host_intent" not in (world := with_two_names(window=1).conduct(kill_after=records)).events("a"):
+        records += 1
+    assert world.code("b") is None
+    # Who finds it under way has not asked it for its facts.
+    world.conduct(resume=True)
+    assert (world.code("a"), world.code("b")) == (None, "HOST_DUPLICATE")
+    assert world.triggers("a") == 1

@@ -8,6 +8,7 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import CommandOnHost
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.interrupt import Interrupt
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
@@ -29,6 +30,7 @@ def fleet(hosts: Mapping[str, Mapping[str, Any]], fallback: Any = "none", **raw:
         own_boot_id="mine",
         random=lambda count: "ab" * count,
         progress=lambda host, text: None,
+        interrupt=Interrupt(),
     )
 
 
@@ -184,11 +186,33 @@ def test_an_option_is_not_given_by_both_names() -> None:
     assert told == "host_class and combination mean the same; leave one of them out (for a)"
 
 
+def test_a_hook_runs_on_any_host_of_the_inventory_and_that_one_goes_last() -> None:
+    hosts = {"web1": {"lb": "lb1"}, "web2": {"lb": "lb2"}, "lb1": {"lb": "lb1"}}
+    found = fleet(hosts, before=[{"command": ["lbctl", "drain"], "run_on": "{{ lb }}"}])
+    found.read(["web1", "lb1"])
+    (hook,) = found.options("web1").hooks.before
+    assert hook.other_host == "lb1"
+    assert [found.goes_last(name, ()) for name in ("web1", "lb1")] == [False, True]
+    assert refusal(found, "web2") == ("before hook command lbctl: run_on is lb2, which is not in the inventory (for web2)")
+    alone = fleet(hosts, before=[{"command": ["lbctl", "drain"], "run_on": "{{ inventory_hostname }}"}])
+    alone.read(["web1"])
+    assert not alone.goes_last("web1", ())
+
+
 @pytest.mark.parametrize(
-    "power_hook", [None, [], {"command": ["ipmitool"]}, {"module": {"name": "command"}}, [{"http": {"url": "http://bmc/"}}] * 2]
+    "power_hook",
+    [
+        None,
+        [],
+        {"command": ["ipmitool"]},
+        {"module": {"name": "command"}},
+        [{"http": {"url": "http://bmc/"}}] * 2,
+        {"command": ["ipmitool"], "run_on": "a"},
+        [{"command": ["ipmitool"], "run_on": "b"}],
+    ],
 )
 def test_a_power_hook_has_to_work_while_its_host_is_down(power_hook: Any) -> None:
-    found = fleet({"a": {}}, fallback="power_hook", power_hook=power_hook)
+    found = fleet({"a": {}, "b": {}}, fallback="power_hook", power_hook=power_hook)
     if isinstance(power_hook, list) and power_hook:
         found.read(["a"])
     else:
