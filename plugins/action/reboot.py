@@ -15,6 +15,8 @@ from ansible.utils.display import Display
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, policy_argument_spec
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.builtin_options import ARGUMENTS as BUILTIN_ARGUMENTS
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.builtin_options import method_from
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.methods import AUTO, REQUESTS
@@ -33,6 +35,7 @@ display = Display()
 ARGUMENT_SPEC: dict[str, Any] = {
     **image_argument_spec(),
     **policy_argument_spec(),
+    **BUILTIN_ARGUMENTS,
     "method": {"type": "str", "choices": list(REQUESTS), "default": AUTO},
     "reboot_timeout": {"type": "int", "default": 600, "aliases": ["reboot_timeout_sec"]},
     "connect_timeout": {"type": "int", "aliases": ["connect_timeout_sec"]},
@@ -81,7 +84,7 @@ class ActionModule(ActionBase):
             probe_ssh=args["probe_ssh"],
         )
         request = RebootRequest(
-            method=args["method"],
+            method=method_from(args),
             reboot_timeout_s=args["reboot_timeout"],
             test_command=args["test_command"],
             message=args["msg"],
@@ -90,6 +93,8 @@ class ActionModule(ActionBase):
             policy=args["policy"] or {},
             image={name: args[name] for name in image_argument_spec() if name in self._task.args},
         )
+        for sentence in request.check():
+            display.warning(sentence)
         task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # always inside a task
         try:
             with Interrupts(task.cancel) as interrupts:

@@ -27,6 +27,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
+from ansible_collections.fleet.kexec.plugins.plugin_utils._variables import rolling_variables
 
 display = Display()
 
@@ -68,13 +69,14 @@ class ActionModule(ActionBase):
                 unavailable=[name for name in task_vars["ansible_play_hosts_all"] if name not in left],
                 request=RebootRequest(
                     method=options["method"],
+                    only=options["only"],
                     reboot_timeout_s=options["reboot_timeout"],
                     test_command="",
                     message=options["msg"],
-                    policy=options["policy"] or {},
                     image={name: options[name] for name in image_argument_spec() if name in given},
                 ),
                 controller=_controller(output),
+                variable_names=rolling_variables(task_vars, self._loader.load_from_file),
             )
             result.update(asyncio.run(rolling.plan() if self._task.check_mode else rolling.run()))
         except CodedError as error:
@@ -93,6 +95,7 @@ def _controller(output: Output) -> Controller:
         own_boot_id=own_boot_id(),
         random=lambda count: os.urandom(count).hex(),
         say=output.say,
+        warn=display.warning,
         progress=output.progress,
         columns=screen.size()[0],
         glyphs=screen.glyphs,

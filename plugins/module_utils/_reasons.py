@@ -80,6 +80,14 @@ CATALOGUE: Dict[str, str] = {
     "TPM_BOUND_DISK": "Reboot through firmware, or allow this where the disk has unlocked after a kexec before.",
     "VFIO_IN_USE": "Stop whatever uses the devices and unbind them from vfio-pci, or reboot through firmware.",
     "XEN_DOM0": "Reboot through firmware.",
+    # A host needs a reboot.
+    "PENDING_CMDLINE": "Reboot the host, or take the change back in the bootloader's configuration.",
+    "PENDING_FIRMWARE": "Reboot the host through firmware (method=firmware), which applies the update.",
+    "PENDING_KERNEL": "Reboot the host: the other kernel is installed and is the next to boot.",
+    "PENDING_PACKAGES": "Reboot the host: what runs is older than what is installed.",
+    "PENDING_REBOOT_REQUIRED": "Reboot the host: its packages ask for it.",
+    "PENDING_SYSTEM": "Reboot the host through firmware: a kexec would not end in the system that is to come next.",
+    "PENDING_UNKNOWN": "Correct what the message names; until then, the host counts as in need of a reboot.",
     # A host can't be prepared, or put back.
     "PREPARE_FAILED": "All changes are recorded. Correct the error at the end of the message and repeat, or use state=absent.",
     "PREPARE_RECORD_INVALID": "Restore prepared.json from a backup; without it, earlier changes count as the host's own.",
@@ -102,12 +110,13 @@ CATALOGUE: Dict[str, str] = {
     "LOCK_LOST": "Nothing more was triggered. See which process holds the run now (docs/locks.md), or resume the run.",
     "LOCK_MISMATCH": "Give the same slots everywhere; change them when no slot is taken and no other run lives (docs/locks.md).",
     "LOCK_UNAVAILABLE": "Nothing is triggered without the lock. Correct what the message names, then resume the run.",
-    # A reboot failed.
+    # A reboot is refused, or failed.
     "CONTROL_NODE": "Run the playbook from another machine to reboot this one.",
     "FACTS_UNREADABLE": "Correct what the message of the failed module reports.",
     "LOGIN_FAILED": "The host is up. Remove what keeps the controller from logging in (see the message), then check the host.",
     "NOT_REBOOTED": "The boot_id never changed. The reboot was called off and the image unloaded; see the host's journal.",
     "NOT_PROVEN": "The host rebooted, but not into what was staged; see proof in the result, and the host's console.",
+    "OPTION_UNSUPPORTED": "Leave the option out, or give method in its place.",
     "PROBE_INVALID": "Correct the option probe; its documentation lists what it takes.",
     "REBOOT_TIMEOUT": "Look at the console of the host, or power-cycle it: its bootloader's default is untouched.",
     "TEST_COMMAND_FAILED": "The host is up and its boot is verified. Find out why test_command did not succeed in time.",
@@ -144,6 +153,7 @@ CATALOGUE: Dict[str, str] = {
     "PANIC_OWED": "Set kernel.panic and kernel.panic_on_oops on the host, or leave them: its next boot has its own again.",
     "SLOT_OWED": "Once the host is up, resume the run, which frees the slot, or free it by hand (docs/locks.md).",
     # A rollout is refused, stopped or waiting.
+    "ALL_REFUSED": "Correct what the plan names for each host, or leave these hosts out.",
     "CANARY_FAILED": "The other hosts are untouched. Find out why the canary failed, then start a new run.",
     "CAPACITY_SPENT": "Bring back the hosts that are down, then resume.",
     "DEADLINE": "Resume with another deadline, given in other words: the same words mean the same time.",
@@ -155,8 +165,9 @@ CATALOGUE: Dict[str, str] = {
     "REGRESSION": "Find out what took so long, or raise stop_on_regression.margin; then resume.",
     "RESUME_MISMATCH": "Leave the option out, as the journal has it, or begin a new run; a lock has to be given again.",
     "SERIAL": "Remove serial from the play: window replaces it.",
-    "SETTINGS_INVALID": "Correct the option that the message names; see the documentation of rolling_reboot.",
     "SLOTS_TAKEN": "Resume the runs that the message names, or free their slots by hand (docs/locks.md); then resume this one.",
+    "SETTINGS_INVALID": "Correct the option that the message names; the module's documentation says what it takes.",
+    "VARIABLE_UNKNOWN": "Correct the name, or rename your own variable; ansible-doc -t role or the playbook lists those known.",
     "WAITING": "Nothing to do: the rollout continues once what the message names is over.",
 }
 

@@ -11,7 +11,7 @@ version_added: 0.1.0
 author: [fleet.kexec contributors (@fleet-kexec)]
 description:
   - Reads the journal of a run of M(fleet.kexec.rolling_reboot). For each host, sets its facts, and fails if it was not rebooted
-    as requested.
+    as requested. A host that was left out because it needs no reboot succeeds.
   - A rolling reboot is one task for all hosts and cannot fail for only some of them. After this task, the play continues with the
     hosts that succeeded, and the play recap shows the others.
   - Connects to no host; everything is in the journal.

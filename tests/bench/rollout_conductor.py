@@ -233,6 +233,7 @@ def rolling(job: Mapping[str, Any]) -> SimulatedRolling:
         unavailable=[],
         request=RebootRequest("kexec", 3600.0, "", "measured"),
         controller=Controller(
+            warn=lambda text: None,
             name="bench",
             own_boot_id="controller",
             random=lambda count: os.urandom(count).hex(),

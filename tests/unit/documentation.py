@@ -171,7 +171,10 @@ def yaml_of(path: Path) -> Any:
 
 # Variables.
 
-_WHOLE = re.compile(r"\{\{ (?P<variable>\w+)(?P<omit> \| default\(omit(?P<empty>, true)?\))? \}\}")
+# A variable, perhaps another one in its place, perhaps neither.
+_WHOLE = re.compile(
+    r"\{\{ (?P<variable>\w+)(?: \| default\((?P<other>(?!omit\b)\w+)\))?(?P<omit> \| default\(omit(?P<empty>, true)?\))? \}\}"
+)
 
 
 @dataclass(frozen=True)
@@ -190,12 +193,13 @@ class Passed:
 
 
 def passed(found: Iterable[Call]) -> Iterator[Passed]:
-    """Options that are set to nothing but a variable."""
+    """Options that are set to nothing but a variable, or another one where that is not defined."""
     for call in found:
         for option, value in call.args.items():
             whole = _WHOLE.fullmatch(value) if isinstance(value, str) else None
             if whole is not None:
-                yield Passed(call.module, option, whole["variable"], bool(whole["omit"]), bool(whole["empty"]))
+                for variable in filter(None, (whole["variable"], whole["other"])):
+                    yield Passed(call.module, option, variable, bool(whole["omit"]), bool(whole["empty"]))
 
 
 def strings(value: Any) -> Iterator[str]:

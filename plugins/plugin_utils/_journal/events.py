@@ -272,6 +272,13 @@ class HostPrepared(HostEvent):
 
 
 @_event
+class HostNeeded(HostEvent):
+    """Host needs a reboot, and only hosts that do are rebooted."""
+
+    reasons: tuple[Reason, ...]
+
+
+@_event
 class HostDraining(HostEvent):
     """Host counts as unavailable, and its C(before) hooks start."""
 
@@ -323,6 +330,14 @@ class HostRefused(HostEvent):
     leads_to = Phase.REFUSED
     in_flight = False
     reason: Reason
+
+
+@_event
+class HostNotNeeded(HostEvent):
+    """Host needs no reboot, and only hosts that do are rebooted."""
+
+    leads_to = Phase.NOT_NEEDED
+    in_flight = False
 
 
 @_event

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from .._errors import RolloutError
-from .._reboot.result import DONE, UNFINISHED, BootedKernel, OutageMs, ProbedOutage, RebootResult, with_last_boot
-from .._schedule.hosts import ENDED, Status
+from .._reboot.result import UNFINISHED, BootedKernel, OutageMs, ProbedOutage, RebootResult, with_last_boot
+from .._schedule.hosts import AS_ASKED, ENDED, Status
 from .events import Record, RunResumed
 from .file import READ_BYTES, failed, open_regular
 from .phases import PHASES, Phase
@@ -38,6 +38,7 @@ def outcome_of(host: HostState) -> RebootResult:
         path=host.path or None,
         staged=host.staged,
         proof=host.proof or None,
+        needed=host.needed,
         reasons=host.reasons,
         notes=host.notes or None,
         before=BootedKernel(host.boot_id, host.release_before) if host.boot_id else None,
@@ -94,7 +95,7 @@ def outcome_result(outcome: RebootResult, task_vars: Mapping[str, Any]) -> dict[
     result: dict[str, Any] = {"changed": False, "status": outcome.status, "outcome": known}
     if outcome.path is not None:
         result.update(with_last_boot(known, task_vars))
-    if outcome.status != DONE:
+    if outcome.status not in AS_ASKED:
         result.update(failed=True, msg="%s: %s" % (outcome.status, known.get("msg", "its turn never came")))
         result.update({name: known[name] for name in ("code", "hint") if name in known})
     return result

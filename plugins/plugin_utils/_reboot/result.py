@@ -57,6 +57,7 @@ class RebootResult:
     :ivar path: how the host says it came back, C(kexec), C(firmware) or C(unknown).
     :ivar staged: as M(fleet.kexec.stage) returns it, like C(predicted_ms) and C(notes), to which a probe may add one.
     :ivar proof: sign by sign; None if the method has none.
+    :ivar needed: why the host needs a reboot; empty if that was not asked.
     :ivar reasons: why the method is not the first one requested, and what it took to bring the host back.
     :ivar detected_by: C(banner) or C(connection), by which the host was noticed to be back.
     :ivar login_ms: from the first answer of sshd to the first command.
@@ -73,6 +74,7 @@ class RebootResult:
     staged: Mapping[str, Any] | None = None
     predicted_ms: Mapping[str, Any] | None = None
     proof: Mapping[str, Any] | None = None
+    needed: tuple[Reason, ...] = ()
     reasons: tuple[Reason, ...] = ()
     notes: tuple[Mapping[str, Any], ...] | None = None
     before: BootedKernel | None = None
@@ -123,6 +125,7 @@ class RebootResult:
             "path": self.path,
             "staged": self.staged,
             "proof": self.proof,
+            "needed": [each.as_dict() for each in self.needed] or None,
             "reasons": self._reasons(),
             **_named("outage", self.outage),
             "probe_seen_by": self.probe.seen_by if self.probe else None,

@@ -266,6 +266,11 @@ class Conductor:
         self._scheduler.refused(host, why, self._now())
         self._happened()
 
+    def not_needed(self, host: str) -> None:
+        """Take in that a host needs no reboot."""
+        self._scheduler.not_needed(host, self._now())
+        self._happened()
+
     def failed(self, host: str, why: Reason, down: bool) -> None:
         """Take in that a host failed."""
         self._up[host] = not down

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
@@ -24,10 +25,10 @@ from .._journal.events import Event
 from .._journal.file import time_of
 from .._journal.phases import Phase
 from .._journal.run_state import HostState
-from .._reboot.errors import RebootError
+from .._reboot.errors import NotNeeded, RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.methods import method_named
-from .._reboot.request import Intent, RebootRequest
+from .._reboot.request import ONLY_ALL, Intent, RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec
 from .._schedule.scheduler import WAITING
@@ -127,6 +128,10 @@ class HostRun:
             if not self.returns:
                 self._desk.discarded(self._name)
             return
+        except NotNeeded:
+            self._record(events.HostNotNeeded(host=self._name))
+            self._desk.not_needed(self._name)
+            return
         except GivenUp as error:
             why, down = error.reason, error.down
         except SessionError as error:
@@ -204,7 +209,8 @@ class HostRun:
         self._record(events.HostPreparing(host=self._name))
         await self._desk.durable()
         began = self._now()
-        intent = await self._reboot.prepare(self._request)
+        # A host that is in flight is rebooted even if it no longer needs it.
+        intent = await self._reboot.prepare(replace(self._request, only=ONLY_ALL) if out else self._request)
         result = self._reboot.result
         self._record(
             events.HostPrepared(
@@ -222,6 +228,8 @@ class HostRun:
                 host_class=self._host.host_class,
             )
         )
+        if result.needed:
+            self._record(events.HostNeeded(host=self._name, reasons=result.needed))
         self._flight.phase = Phase.READY
         if not out and await self._desk.go(self._name) is not None:
             raise _Discarded

@@ -60,7 +60,8 @@ class Planner:
         return plan_again(waves, fleet.bystanders(bystanders), settings, set(rest.names(GOING)), rest.absent)
 
     def without(self, refused: Collection[str], fleet: PlayFleet, history: History, settings: Settings) -> Plan:
-        """Plan a new run once more, without hosts that will be refused. They still count for the limits."""
+        """Plan a new run once more, without hosts that are not rebooted. They still count for the limits."""
+        refused = dict.fromkeys(refused)
         going = [name for name in self._names if name not in refused]
         return self._plan(fleet, history, settings, going, list(refused))
 

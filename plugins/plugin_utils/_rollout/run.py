@@ -10,7 +10,7 @@ import copy
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -29,18 +29,20 @@ from .._journal.run_store import Run, RunStore, default_directory
 from .._journal.samples import outages_of, samples_of
 from .._lock.interface import lock_options, make_lock
 from .._lock.model import SlotLock
-from .._reboot.request import RebootRequest
+from .._reboot.request import ONLY_PENDING, RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.forecast import Forecast, forecast
 from .._schedule.history import History
 from .._schedule.plan import Plan, part_of
 from .._schedule.scheduler import Scheduler
 from .._schedule.settings import settings_from
+from .._text import counted
 from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.interrupts import Interrupts
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, service_sockets
-from .._values import setting
+from .._variables import VariableNames
+from .combinations import options_without_effect, refuse_contradictions
 from .conductor import Conductor
 from .controller import Controller
 from .fleet import PlayFleet
@@ -48,7 +50,7 @@ from .host_options import check_places
 from .identities import Identities
 from .opening import resumed, started
 from .planning import Planner
-from .preview import look_at, previews, told_of_rest
+from .preview import look_at, not_in_need, previews, told_of_rest
 from .process import Orphaned, allow_all_descriptors, short_collections, while_parent_lives
 from .results import counts_of, final_statuses, result_of, waves_of
 from .resuming import AT_ONCE, GOING, TO_PREPARE, Rest, Selection, Treatment
@@ -88,6 +90,7 @@ class Rolling:
     :param names: hosts that the play still has.
     :param left_out: hosts of the play that the task is not meant for, and why.
     :param unavailable: hosts of the play that have failed or could not be reached.
+    :param variable_names: variables that users may set for the hosts; None if they are not checked.
     :raises CodedError: the options are invalid.
     """
 
@@ -102,8 +105,11 @@ class Rolling:
         request: RebootRequest,
         controller: Controller,
         left_out: Mapping[str, str] | None = None,
+        variable_names: VariableNames | None = None,
     ) -> None:
-        setting(options["connections"], "connections").count(1)
+        refuse_contradictions(options)
+        for sentence in request.check():
+            controller.warn(sentence)
         self._run_hooks = RunHookLists.parse(options)
         # Nothing else may see them, since they may hold secrets.
         options = {name: value for name, value in options.items() if name not in RUN_HOOKS}
@@ -115,6 +121,7 @@ class Rolling:
         self._unavailable = list(unavailable)
         self._request = request
         self._controller = controller
+        self._variable_names = variable_names
         self._store = RunStore(options["run_directory"] or default_directory(os.environ))
         # Of a resume, the journal has a say in them.
         self._terms = None if options["resume"] else terms_of(options, request, _now())
@@ -149,21 +156,27 @@ class Rolling:
             # One in flight may be down, and tells what became of it once it is asked.
             left = [host for host in planned.plan.hosts if rest is None or rest.hosts[host.name].treatment in TO_PREPARE]
             looked = await look_at(
-                [host.name for host in left], fleet.reboot_of, planned.terms.request, at_once=self._options["connections"]
+                [host.name for host in left], fleet.reboot_of, fleet.request_of, at_once=self._options["connections"]
             )
             refused = {name: result.failure for name, result in looked.items() if result.failure is not None}
-            plan = self._left(planned, refused)
+            spared = [name for name, result in looked.items() if result.not_needed]
+            needed = {name: result.needed for name, result in looked.items() if result.needed}
+            plan = self._left(planned, [*refused, *spared])
             foreseen = self._foresee(planned, plan)
             unasked = {**(rest.reasons() if rest is not None else {}), **refused}
-            self._say(plan_text(plan, foreseen, unasked, **self._layout()))
+            self._say(plan_text(plan, foreseen, unasked, spared, needed, **self._layout()))
             told = previews(left, looked)
             told.update(told_of_rest(rest) if rest is not None else {})
-            return {
+            result = {
                 "changed": bool(plan.hosts) or (rest is not None and bool(rest.of(AT_ONCE))),
                 "waves": waves_of(plan),
                 "hosts": told,
                 "forecast": foreseen.as_result(),
             }
+            if refused and not result["changed"]:
+                why = next(iter(refused.values())).message
+                raise RolloutError("ALL_REFUSED", "no host would be rebooted; the first one because %s" % why, **result)
+            return result
 
     async def run(self) -> dict[str, Any]:
         """Carry out the rollout.
@@ -176,6 +189,7 @@ class Rolling:
         async with _probers() as probers, contextlib.AsyncExitStack() as opened:
             opened.enter_context(short_collections())
             first: Event
+            spared: list[str] = []
             if self._options["resume"]:
                 run = self._store.open(self._options["resume"])
                 journal = opened.enter_context(Journal(run.journal, replay=state.read))
@@ -186,14 +200,16 @@ class Rolling:
                 first = resumed(self._controller.name, planned.terms, rest)
             else:
                 planned = self._planned(probers, None)
+                spared = await self._not_in_need(planned)
+                planned = replace(planned, plan=self._left(planned, spared))
                 run = self._store.new(self._options["run_id"], time.time(), self._controller.random)
                 journal = opened.enter_context(Journal(run.journal))
                 # A run that its lock refuses, for example, leaves no trace.
                 opened.callback(self._store.abandon, run)
                 if journal.begun:
                     raise RolloutError("RUN_EXISTS", "run %s has just been begun by another process" % run.run_id)
-                first = started(run.run_id, self._controller.name, planned.terms, planned.plan)
-            foreseen = self._foresee(planned, self._left(planned, {}))
+                first = started(run.run_id, self._controller.name, planned.terms, planned.plan, spared)
+            foreseen = self._foresee(planned, self._left(planned, ()) if planned.rest else planned.plan)
 
             async def commit(batch: Sequence[Event]) -> None:
                 records = [event.as_record() for event in batch]
@@ -206,6 +222,7 @@ class Rolling:
             await lock.open()
             opened.push_async_callback(lock.close)
             opening = [first, RunTerms.of(planned.plan, planned.terms.settings, foreseen)]
+            opening += [events.HostNotNeeded(host=name) for name in spared]
             await commit(opening)
             changes = [state.apply(event, utc(time.time())) for event in opening]
             if planned.rest is not None:
@@ -335,6 +352,7 @@ class Rolling:
             random=self._controller.random,
             progress=self._controller.progress,
             interrupt=self._interrupt,
+            names=self._variable_names,
         )
 
     def _planned(self, probers: Probers, before: RunState | None, but: str | None = None, rest: Rest | None = None) -> _Planned:
@@ -344,12 +362,28 @@ class Rolling:
         if before is None:
             assert self._terms is not None
             fleet = self.fleet(probers, self._terms.request)
-            return _Planned(self._planner.new(fleet, history, self._terms.settings), self._terms, fleet, history, None)
+            plan = self._planner.new(fleet, history, self._terms.settings)
+            of_hosts = [fleet.options(name).hooks for name in self._names]
+            for sentence in options_without_effect(self._options, self._terms.settings, plan, of_hosts):
+                self._controller.warn(sentence)
+            return _Planned(plan, self._terms, fleet, history, None)
         rest = rest or self._rest(before)
         terms = terms_again(self._options, self._request, before, _now())
         self._say(told_at_resume(terms, rest))
         fleet = self.fleet(probers, terms.request, before)
         return _Planned(self._planner.again(fleet, history, terms.settings, rest), terms, fleet, history, rest)
+
+    async def _not_in_need(self, planned: _Planned) -> list[str]:
+        """Names of the hosts that are left out because they need no reboot.
+
+        They are found before the rollout, so that canaries, waves and percentages are of hosts that are rebooted.
+        """
+        if self._request.only != ONLY_PENDING:
+            return []
+        names = [host.name for host in planned.plan.hosts]
+        self._controller.say("asking %s whether they need a reboot" % counted(len(names), "host"))
+        fleet = planned.fleet
+        return await not_in_need(names, fleet.reboot_of, fleet.request_of, at_once=self._options["connections"])
 
     def _left(self, planned: _Planned, refused: Collection[str]) -> Plan:
         """Part of a plan that is still to be carried out."""

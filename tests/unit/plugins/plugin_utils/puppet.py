@@ -19,6 +19,17 @@ options:
     description: Directory that keeps which hosts have rebooted.
     vars:
       - name: puppet_state
+  current:
+    description: Whether the host needs no reboot.
+    type: bool
+    default: false
+    vars:
+      - name: puppet_current
+  method:
+    description: The verdict on how it should reboot.
+    default: kexec
+    vars:
+      - name: puppet_method
   host:
     description: Name of the host.
     vars:
@@ -49,7 +60,7 @@ class Connection(ConnectionBase):
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
         rebooted = Path(self.get_option("state")) / self.get_option("host")
         if in_data:
-            return 0, json.dumps(_module(in_data)).encode(), b""
+            return 0, json.dumps(_module(in_data, self.get_option("current"), self.get_option("method"))).encode(), b""
         if "systemd-run" in cmd:
             rebooted.touch()
         # As a script that began prints it first.
@@ -74,14 +85,27 @@ class Connection(ConnectionBase):
         """There is nothing to reset."""
 
 
-def _module(payload: bytes) -> dict[str, Any]:
+NEED = {"code": "PENDING_KERNEL", "message": "the default entry boots 2, 1 runs", "hint": "Reboot the host."}
+
+
+def _module(payload: bytes, current: bool, method: str) -> dict[str, Any]:
     if b"fleet.kexec.plugins.modules.boot_facts" in payload:
         facts = {
-            "boot": {"boot_id": "old"},
+            "boot": {"boot_id": "old", "path": "firmware"},
             "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
             "staged": None,
             "blockers": [],
             "container": None,
+            # What else preflight shows.
+            "verdict": {
+                **dict.fromkeys(("image", "integrity", "loader", "predicted_ms", "release")),
+                "method": method,
+                "notes": [],
+            },
+            "entry": {"added": [], "removed": []},
+            "warnings": [],
+            "loaded": False,
+            "reboot_needed": {"needed": not current, "reasons": [] if current else [NEED]},
         }
         return {"ansible_facts": {"fleet_kexec": facts}}
     if b"fleet.kexec.plugins.modules.stage" in payload:

@@ -122,6 +122,13 @@ TIMELINE = {
 }
 
 
+#: Of a run with C(only: pending), which C(night) is not.
+OF_PENDING = [
+    events.HostNeeded(host="web1", reasons=(reason("PENDING_KERNEL", "another kernel is the next to boot"),)).as_record(),
+    events.HostNotNeeded(host="web6").as_record(),
+]
+
+
 def night() -> list[Record]:
     """A run that stops.
 

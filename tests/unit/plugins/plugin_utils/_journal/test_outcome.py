@@ -132,3 +132,10 @@ def test_the_timeline_of_one_host_and_of_no_other_is_kept(journal: Path) -> None
     assert RunState.from_records(night()).hosts["web1"].timeline is None
     facts = outcome_result(outcome, {})["ansible_facts"]["fleet_kexec"]
     assert facts["last_boot"]["timeline"] == outcome.timeline
+
+
+def test_a_host_that_needs_no_reboot_succeeds_without_a_change(journal: Path) -> None:
+    spared = events.HostNotNeeded(host="web1").as_record()
+    outcome = outcome_of(read_host(write(journal, [started(["web1"]), spared]), "web1"))
+    result = outcome_result(outcome, {})
+    assert result == {"changed": False, "status": "not_needed", "outcome": {"status": "not_needed", "reasons": []}}

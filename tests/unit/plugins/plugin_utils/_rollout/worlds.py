@@ -94,7 +94,7 @@ class World:
         self.hooks = hooks or {}
         self.fallback = fallback
         self.options = options
-        self.method = "kexec"
+        self.method, self.only = "kexec", "all"
         self.budget = Budget()
         self.disk: list[Record] = []
         self.disk_full = False
@@ -170,7 +170,7 @@ class World:
         return {name: str(value) if name == "deadline" else value for name, value in self.options.items()}
 
     def request(self) -> RebootRequest:
-        return RebootRequest(self.method, self.reboot_timeout_s, "true", "m")
+        return RebootRequest(self.method, self.reboot_timeout_s, "true", "m", only=self.only)
 
     async def answers(self, name: str) -> bool:
         return {**self.hosts, **self.bystanders}[name].up
