@@ -24,6 +24,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments imp
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PER_HOST, PER_HOST_ALIASES, take_per_host
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Controller, Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.keywords import OF_ROLLING_REBOOT, refusal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
 
 display = Display()
@@ -44,6 +45,11 @@ class ActionModule(ActionBase):
         return super().finalize_task_arg(name, value, templar, context)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        why_not = refusal(self._task, OF_ROLLING_REBOOT)
+        if why_not is not None:
+            # Raised, because Ansible would try again after a failed result if the keyword is until.
+            error = RolloutError("KEYWORD_UNSUPPORTED", why_not)
+            raise AnsibleActionFail(error.reason.message, result=error.as_result())
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         given = dict(self._task.args)
@@ -53,8 +59,9 @@ class ActionModule(ActionBase):
             if checked.error_messages:
                 raise AnsibleActionFail("; ".join(checked.error_messages))
             options = checked.validated_parameters
-            names = list(task_vars["ansible_play_hosts"])
-            if list(task_vars["ansible_play_batch"]) != names:
+            # In the order that the play's keyword order asks for; the other variables have that of the inventory.
+            names = list(task_vars["ansible_play_batch"])
+            if set(names) != set(task_vars["ansible_play_hosts"]):
                 raise RolloutError("SERIAL", "the play has serial, so this task would see only a part of its hosts at a time")
             rolling = Rolling(
                 options=options,

@@ -115,6 +115,7 @@ CATALOGUE: Dict[str, str] = {
     # A run, or its journal, failed.
     "JOURNAL_DAMAGED": "Restore the journal from a copy, or check the state of the hosts by preflight and start a new run.",
     "JOURNAL_FAILED": "Free space, or grant access, then resume: the run continues where its journal ends.",
+    "NO_RUN": "Find out above in the output why rolling_reboot was skipped or refused.",
     "RUN_EXISTS": "Choose another run_id, or omit it; to continue that run, give its name as resume.",
     "RUN_ID_INVALID": "Choose a plain name, or omit run_id: the name is then made from the time.",
     "RUN_LOCKED": "Wait until that process has finished with the run, or end it: nothing is lost.",
@@ -126,17 +127,19 @@ CATALOGUE: Dict[str, str] = {
     # A host failed in a rollout, or came back by the power hook.
     "CONNECTION_FAILED": "Correct the host's connection and become settings: the host answered, but they did not work.",
     "HOOK_FAILED": "See the hook's output at the end of the message, and whether it ran before or after the reboot.",
-    "HOST_NOT_IN_RUN": "Name a run that the host was part of.",
+    "HOST_NOT_IN_RUN": "Nothing to do if the conditions leave out the host on purpose; otherwise name a run that it was part of.",
     "INTERNAL_ERROR": "Check the host, whose state is unknown, and report this with the end of the journal.",
     "POWER_CYCLED": "Find out from the host's console what kept it from coming back by itself.",
     # A rollout is refused, stopped or waiting.
     "CANARY_FAILED": "The other hosts are untouched. Find out why the canary failed, then start a new run.",
     "CAPACITY_SPENT": "Bring back the hosts that are down, then resume.",
+    "CONDITION_CHANGED": "Put the condition on the task itself, or on a dynamic include or role around nothing but the task.",
     "DEADLINE": "Resume in the next maintenance window, or allow more time.",
     "DOMAIN_UNKNOWN": "Name a dimension in which the hosts have a domain, or all for the whole fleet.",
     "FAILURE_BUDGET_SPENT": "Find out why the hosts failed, then resume; raise failure_budget if they may stay as they are.",
     "GROUP_UNKNOWN": "Name a group of the inventory that has hosts.",
     "INTERRUPTED": "Resume the run to continue with the remaining hosts.",
+    "KEYWORD_UNSUPPORTED": "Remove the keyword where it is given to the task or inherited; the message says what to use instead.",
     "LIMIT_UNSATISFIABLE": "Allow at least one of these hosts to be unavailable: a percentage of few hosts may round to none.",
     "REGRESSION": "Find out what took so long, or raise stop_on_regression.margin; then resume.",
     "SERIAL": "Remove serial from the play: window replaces it.",
