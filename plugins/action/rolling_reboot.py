@@ -23,6 +23,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PER_HOST, PER_HOST_ALIASES, take_per_host
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Controller, Rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.selection import select
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.keywords import OF_ROLLING_REBOOT, refusal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
@@ -63,11 +64,14 @@ class ActionModule(ActionBase):
             names = list(task_vars["ansible_play_batch"])
             if set(names) != set(task_vars["ansible_play_hosts"]):
                 raise RolloutError("SERIAL", "the play has serial, so this task would see only a part of its hosts at a time")
+            hosts = PlayHosts(self, task_vars)
+            selection = select(hosts, names, task_vars["inventory_hostname"])
             rolling = Rolling(
                 options=options,
                 raw=raw,
-                hosts=PlayHosts(self, task_vars),
-                names=names,
+                hosts=hosts,
+                names=selection.names,
+                left_out=selection.left_out,
                 unavailable=[name for name in task_vars["ansible_play_hosts_all"] if name not in names],
                 request=RebootRequest(
                     method=options["method"],

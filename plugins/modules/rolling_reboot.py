@@ -181,6 +181,10 @@ notes:
   - Needs root on the hosts, so usually C(become=true). Each host uses its own connection and become settings.
   - C(serial) is refused, because O(window) replaces it. C(throttle) and C(forks) have no effect. The task always runs once;
     C(run_once=true) registers its result for every host.
+  - Conditions (C(when)) of the task and of everything around it are evaluated for each host, and so are the keywords for
+    connections and the environment. But Ansible skips the task for all hosts if its C(when) does not hold for the first one;
+    the role C(rolling_reboot) does not have this limit.
+  - C(loop), C(until), C(retries), C(timeout), C(async) and C(delegate_to) are refused (C(KEYWORD_UNSUPPORTED)).
   - Options that are templated for each host (O(domains), O(host_class), O(before), O(after), O(on_failure), O(power_hook),
     O(probe)) are templated before the rollout starts. If a variable is missing for one host, the whole rollout is refused.
   - The machine that runs the playbook is never rebooted.
@@ -237,7 +241,7 @@ EXAMPLES = r"""
 
     - name: Fail the hosts that failed
       fleet.kexec.outcome:
-        run_id: "{{ rollout.run_id }}"
+        run_id: "{{ rollout.run_id | default('') }}"
 
 - name: Continue a run whose controller was killed
   hosts: web
@@ -293,7 +297,8 @@ hosts:
     status:
       description:
         - V(done), V(failed), V(refused) (it cannot be rebooted as requested, and was not touched), V(skipped) (its turn never
-          came), V(discarded) (it was prepared, and everything was undone).
+          came), V(discarded) (it was prepared, and everything was undone), V(not_selected) (the task's conditions leave it
+          out).
         - In check mode V(planned) or V(refused), and for a resumed run, the status of hosts that have ended.
       type: str
       sample: done

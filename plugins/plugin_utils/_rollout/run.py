@@ -21,9 +21,9 @@ from .._console.lines import View
 from .._console.summary import plan_text, summary
 from .._errors import RolloutError
 from .._journal import events
-from .._journal.events import Event, RunTerms
+from .._journal.events import Event, RunSelected, RunTerms
 from .._journal.file import Journal, replay, utc
-from .._journal.outcome import outcomes_of
+from .._journal.outcome import outcomes_not_selected, outcomes_of
 from .._journal.phases import Phase
 from .._journal.run_state import Change, RunState
 from .._journal.run_store import Run, RunStore, default_directory
@@ -98,6 +98,7 @@ class Rolling:
     :param options: validated parameters of M(fleet.kexec.rolling_reboot), except those of :data:`fleet.PER_HOST`.
     :param raw: options of :data:`fleet.PER_HOST`, not templated yet.
     :param names: hosts that the play still has.
+    :param left_out: hosts of the play that the task is not meant for, and why.
     :param unavailable: hosts of the play that have failed or could not be reached.
     :raises CodedError: the options are invalid.
     """
@@ -112,11 +113,13 @@ class Rolling:
         unavailable: Sequence[str],
         request: RebootRequest,
         controller: Controller,
+        left_out: Mapping[str, str] | None = None,
     ) -> None:
         self._options = options
         self._raw = raw
         self._hosts = hosts
         self._names = list(names)
+        self._left_out = dict(left_out or {})
         self._unavailable = list(unavailable)
         self._request = request
         self._controller = controller
@@ -149,6 +152,7 @@ class Rolling:
             self._say(plan_text(planned.plan, foreseen, refused, **self._layout()))
             told = previews(left, looked)
             told.update({name: {"status": status.value} for name, status in ended.items()})
+            told.update(outcomes_not_selected(self._left_out))
             return {
                 "changed": bool(planned.plan.hosts),
                 "waves": _waves(planned.plan),
@@ -189,7 +193,8 @@ class Rolling:
                 except CallAbandoned as error:
                     raise RolloutError("JOURNAL_FAILED", "%s: %s" % (run.journal, error)) from error
 
-            opening = [first, RunTerms.of(planned.plan, self._settings, foreseen)]
+            not_selected = [RunSelected(left_out=self._left_out)] if self._left_out else []
+            opening = [first, *not_selected, RunTerms.of(planned.plan, self._settings, foreseen)]
             await commit(opening)
             changes = [state.apply(event, utc(time.time())) for event in opening]
             lock = LockBeside(make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say))
@@ -277,7 +282,7 @@ class Rolling:
         result: dict[str, Any] = {
             "counts": state.counts,
             "stopped": {"code": stopped.code, "message": stopped.message, "hint": stopped.hint} if stopped else None,
-            "hosts": outcomes_of(state, statuses, results),
+            "hosts": {**outcomes_of(state, statuses, results), **outcomes_not_selected(self._left_out)},
             "duration_ms": state.duration_ms,
         }
         left = [name for name, status in statuses.items() if status is not Status.DONE]
@@ -319,7 +324,7 @@ class Rolling:
         return self._make_plan(fleet, names, [], history)
 
     def _make_plan(self, fleet: PlayFleet, names: Sequence[str], others: Sequence[str], history: History) -> _Planned:
-        around = [*others, *self._unavailable, *self._hosts.members(self._settings.min_available)]
+        around = [*others, *self._left_out, *self._unavailable, *self._hosts.members(self._settings.min_available)]
         bystanders = [name for name in dict.fromkeys(around) if name not in set(names)]
         fleet.read([name for name in bystanders if name not in others], with_hooks=False)
         hosts = fleet.hosts(names, history, self._lock.machines)

@@ -287,7 +287,7 @@ def rolling_result(
     """
     rolling = Rolling.__new__(Rolling)
     # All that it goes by.
-    rolling._options = {"failures": FAILURES_FAIL}
+    rolling._options, rolling._left_out = {"failures": FAILURES_FAIL}, {}
     return {
         "changed": any(known.path is not None for known in results.values()),
         "run_id": state.run_id,
