@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .task_hosts import in_rescue
+
 Given = Callable[[Any], str | None]
 
 
@@ -38,6 +40,10 @@ def _delegate_to(task: Any) -> str | None:
     return "delegate_to" if task.delegate_to is not None else None
 
 
+def _rescue(task: Any) -> str | None:
+    return "rescue" if in_rescue(task) else None
+
+
 _TIMEOUT_BECAUSE = "it would cut off the task in the middle, with images loaded"
 
 #: For M(fleet.kexec.rolling_reboot): what finds the keyword in a task, and why it is refused, with a way out.
@@ -49,6 +55,8 @@ OF_ROLLING_REBOOT: Mapping[Given, str] = {
     _timeout: _TIMEOUT_BECAUSE + ", hosts drained and the journal open; use deadline, reboot_timeout and stall_timeout, and "
     "timeout: 0 on this task if the keyword comes from its block, role, play or configuration",
     _async: "the task controls the rollout from here all the time; run the playbook in the background instead",
+    _rescue: "which hosts go on with rescue can't be told from here; have rescue set a fact, and put the task behind the block, "
+    "with when",
     _delegate_to: "the task runs on the controller, and connects to each host by itself; leave it out",
 }
 

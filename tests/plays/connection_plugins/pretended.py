@@ -39,6 +39,12 @@ options:
     description: Name of a module that the host refuses to run.
     vars:
       - name: pretended_refuses
+  down:
+    description: Whether the host is down.
+    type: bool
+    default: false
+    vars:
+      - name: pretended_down
   directory:
     description: Directory of all hosts.
     vars:
@@ -84,7 +90,7 @@ class Connection(ConnectionBase):
             "become": self.become.get_option("become_user") or "root" if self.become and sudoable else None,
             "mark": next(iter(re.findall(r"\bMARK=(\w+)", cmd)), None),
         }
-        if not host.up:
+        if self.get_option("down") or not host.up:
             raise AnsibleConnectionFailure("%s is down" % host.name)
         module = self._module(cmd, in_data)
         if module is not None:
