@@ -187,6 +187,8 @@ notes:
   - C(loop), C(until), C(retries), C(timeout), C(async) and C(delegate_to) are refused (C(KEYWORD_UNSUPPORTED)).
   - Options that are templated for each host (O(domains), O(host_class), O(before), O(after), O(on_failure), O(power_hook),
     O(probe)) are templated before the rollout starts. If a variable is missing for one host, the whole rollout is refused.
+  - All other options hold for all hosts. If one of them is a template that has another value for another host, the whole rollout
+    is refused.
   - The machine that runs the playbook is never rebooted.
   - With C(-v), each step of a host is shown, with C(-vv), its details.
 seealso:

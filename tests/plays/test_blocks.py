@@ -129,8 +129,7 @@ ENDED = """
 FILES = {
     "patch.yml": "- name: Patch\n  ansible.builtin.assert: {that: number != 2, quiet: true}\n",
     "roles/part/tasks/main.yml": ENDED + "- name: Reboot\n  fleet.kexec.rolling_reboot:\n" + ENDED.replace("2", "4"),
-    "roles/whole/tasks/main.yml": ENDED
-    + "- name: Include\n  ansible.builtin.include_role: {name: fleet.kexec.rolling_reboot}\n",
+    "roles/whole/tasks/main.yml": ENDED + "- name: Include\n  ansible.builtin.include_role: {name: fleet.kexec.rolling_reboot}\n",
 }
 
 

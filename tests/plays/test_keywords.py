@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +43,18 @@ PLAYBOOK = """
       block:
         - name: Inherited
           fleet.kexec.rolling_reboot:
+- name: shared
+  hosts: shared
+  gather_facts: false
+  tasks:
+    - name: Method
+      fleet.kexec.rolling_reboot:
+        method: "{{ method }}"
+      ignore_errors: true
+    - name: Check mode
+      fleet.kexec.rolling_reboot:
+      check_mode: "{{ method == 'kexec' }}"
+      ignore_errors: true
 - name: role
   hosts: role
   gather_facts: false
@@ -81,7 +94,11 @@ PLAYBOOK = """
       ignore_errors: true
 """ % "".join(TASK % (name, keywords) for name, (keywords, _) in REFUSED.items())
 
-HOSTS = {"%s%d" % (play, number): {"limit": 60} for play in ("keywords", "role", "harmless", "single") for number in (1, 2)}
+HOSTS: dict[str, dict[str, Any]] = {
+    "%s%d" % (play, number): {"limit": 60} for play in ("keywords", "role", "harmless", "single") for number in (1, 2)
+}
+
+HOSTS["shared1"], HOSTS["shared2"] = {"method": "kexec"}, {"method": "firmware"}
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +136,14 @@ def test_refused_by_the_role(played: Played) -> None:
 def test_nothing_was_done(played: Played) -> None:
     assert played.touched("keywords") == played.touched("role") == played.touched("single") == set()
     assert played.journals() == []
+
+
+@pytest.mark.parametrize(("task", "option"), [("Method", "method"), ("Check mode", "check_mode")])
+def test_what_holds_for_all_hosts(played: Played, task: str, option: str) -> None:
+    result = played.result("shared", task)
+    assert result["code"] == "SETTINGS_INVALID"
+    assert result["msg"].startswith("%s holds for all hosts" % option) and "shared2" in result["msg"]
+    assert played.touched("shared") == set()
 
 
 def test_harmless(played: Played) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
+from ansible.template import Templar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
 
@@ -31,6 +32,7 @@ from .._schedule.hosts import Bystander, HostSpec
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, Sshd
 from .._transport.session import ActionSession, Session, SessionLost
+from .._transport.shared_options import SharedOptions
 from .._values import setting
 from .desk import Desk
 from .host_hooks import Hooks
@@ -126,9 +128,12 @@ class PlayFleet:
         :raises RolloutError: C(SETTINGS_INVALID).
         :raises RebootError: C(PROBE_INVALID).
         """
+        shared = self._hosts.shared_options((*PER_HOST, *PER_HOST_ALIASES)) if with_hooks else None
         for name in names:
             variables = self._hosts.variables(name)
             templar = self._hosts.templar(variables)
+            if shared is not None:
+                _require_shared(shared, name, templar)
 
             def template(what: str, text: Any, name: str = name, templar: Any = templar) -> Any:
                 try:
@@ -248,6 +253,20 @@ def _named(host: str) -> Iterator[None]:
         yield
     except (RolloutError, RebootError) as error:
         raise type(error)(error.reason.code, "%s (for %s)" % (error.reason.message, host)) from error
+
+
+def _require_shared(shared: SharedOptions, name: str, templar: Templar) -> None:
+    """Require that options for the rollout as a whole have the same values for a host as for the first.
+
+    :raises RolloutError: C(SETTINGS_INVALID).
+    """
+    try:
+        differing = shared.differing(templar)
+    except AnsibleError as error:
+        raise RolloutError("SETTINGS_INVALID", "for %s: %s" % (name, error)) from error
+    if differing is not None:
+        message = "%s holds for all hosts, but is templated to another value for %s than for the first host" % (differing, name)
+        raise RolloutError("SETTINGS_INVALID", message)
 
 
 def _hooks(value: Any, option: str) -> tuple[Hook, ...]:

@@ -41,7 +41,7 @@ def select(hosts: PlayHosts, names: Sequence[str], runs_on: str) -> Selection:
         try:
             why_not = meant.why_not(name, hosts.templar(hosts.variables(name)))
         except AnsibleError as error:
-            raise RolloutError("SETTINGS_INVALID", "when, for %s: %s" % (name, error)) from error
+            raise RolloutError("SETTINGS_INVALID", "whether the task is meant for %s: %s" % (name, error)) from error
         if why_not is not None:
             left_out[name] = why_not
     if runs_on in left_out:

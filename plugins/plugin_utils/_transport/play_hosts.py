@@ -8,7 +8,7 @@ neighbours C(written_task) and C(task_hosts) are the only ones that depend on th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from ansible import constants as C
@@ -18,6 +18,7 @@ from ansible.playbook.play_context import PlayContext
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 
+from .shared_options import SharedOptions
 from .task_hosts import TaskHosts
 from .written_task import HostTasks, finish
 
@@ -52,7 +53,8 @@ class PlayHosts:
         self._hostvars = task_vars["hostvars"]
         self._variable_manager = self._hostvars._variable_manager
         self._inventory = self._hostvars._inventory
-        self._tasks = HostTasks(action._task, self.templar(task_vars))
+        self._templar = self.templar(task_vars)
+        self._tasks = HostTasks(action._task, self._templar)
         self._play_context = _play_context_of_all(action, task_vars)
 
     def variables(self, name: str) -> dict[str, Any]:
@@ -68,6 +70,11 @@ class PlayHosts:
     def task_hosts(self) -> TaskHosts:
         """Test of which hosts the task is meant for."""
         return TaskHosts(self._action._task, self._tasks.written)
+
+    def shared_options(self, per_host: Container[str]) -> SharedOptions:
+        """Test of whether the task's options, but those that may differ, are the same for all hosts."""
+        written = self._tasks.written
+        return SharedOptions(written.args, {"check_mode": written.check_mode}, per_host, self._templar)
 
     def groups(self, name: str) -> frozenset[str]:
         """Inventory groups of a host, C(all) and C(ungrouped) included."""

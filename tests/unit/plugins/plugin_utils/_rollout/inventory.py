@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.shared_options import SharedOptions
 
 
 class Inventory:
@@ -22,6 +24,10 @@ class Inventory:
     def variables(self, name: str) -> dict[str, Any]:
         """Of a host."""
         return {"inventory_hostname": name, "ansible_facts": {}, **trusted(dict(self._hosts[name]))}
+
+    def shared_options(self, per_host: Container[str]) -> SharedOptions:
+        """None is a template."""
+        return SharedOptions({}, {}, per_host, self.templar({}))
 
     def groups(self, name: str) -> frozenset[str]:
         """Of a host."""
