@@ -16,6 +16,7 @@ HOSTS: dict[str, dict[str, Any]] = {
     **{"first%d" % number: {"needs": number != 1} for number in (1, 2, 3)},
     **{"role%d" % number: {"needs": number == 2} for number in (1, 2, 3)},
     **{"include%d" % number: {"needs": number == 2} for number in (1, 2, 3)},
+    **{"usual%d" % number: {} for number in (1, 2)},
     **{"nobody%d" % number: {"needs": False} for number in (1, 2)},
     **{"outer%d" % number: {"block": number != 2, "needs": number != 3, "also": number != 4} for number in (1, 2, 3, 4, 5)},
     **{"loop%d" % number: {"parts": ["x"] if number == 2 else ["x", "y"], "needs": True} for number in (1, 2)},
@@ -51,6 +52,12 @@ PLAYBOOK = """
   roles:
     - role: fleet.kexec.rolling_reboot
       when: needs
+- name: usual
+  hosts: usual
+  gather_facts: false
+  check_mode: true
+  roles:
+    - fleet.kexec.rolling_reboot
 - name: include
   hosts: include
   gather_facts: false
@@ -160,6 +167,12 @@ def test_a_role_that_is_not_for_the_first_host(played: Played) -> None:
 
 def test_a_role(played: Played) -> None:
     assert played.planned("role") == {"role2": 1}
+
+
+def test_a_role_without_conditions(played: Played) -> None:
+    assert played.planned("usual") == {"usual1": 1, "usual2": 1}
+    # It would take a process for each host.
+    assert not [each for each in played.results if each.play == "usual" and each.task.startswith("Come to the task")]
 
 
 def test_a_role_that_is_included(played: Played) -> None:

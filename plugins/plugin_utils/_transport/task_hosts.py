@@ -155,12 +155,9 @@ def _rules(task: Any, written: Any) -> Iterator[_Rule]:
                 all(getattr(known, "statically_loaded", True) for known in earlier),
             )
         inside = each
-    for each in (task, *above):
-        role = getattr(each, "_role", None)
-        if role is not None and not isinstance(each, Block):
-            for known in _before(role.get_task_blocks(), each):
-                if known._get_meta() == "end_role":
-                    yield _EndedRole(known.when)
+    # The blocks of a role name it, too.
+    ends = {end._uuid: end for role, part in _roles(task, above) for end in _before(role.get_task_blocks(), part)}
+    yield from (_EndedRole(end.when) for end in ends.values() if end._get_meta() == "end_role")
 
 
 def _holds(condition: Any, templar: Templar) -> bool:
@@ -176,6 +173,17 @@ def _above(task: Any) -> Iterator[Any]:
     while above is not None:
         yield above
         above = above._parent
+
+
+def _roles(task: Any, above: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """Roles around a task, each with the part of it by which it comes to the task: the task itself, or a dynamic include."""
+    part = task
+    for each in (task, *above):
+        if not getattr(each, "statically_loaded", True):
+            part = each
+        role = getattr(each, "_role", None)
+        if role is not None and any(_contains(block, part) for block in role.get_task_blocks()):
+            yield role, part
 
 
 def in_rescue(task: Any) -> bool:
@@ -194,22 +202,21 @@ def _has(section: Sequence[Any], part: Any) -> bool:
 
 
 def _before(parts: Sequence[Any], end: Any) -> Iterator[Any]:
-    """Tasks among blocks and tasks, one after the other, up to a task or block, or to all of them if it is not there."""
+    """Tasks in blocks and tasks that come before a task or block; all of them if it is not there."""
     for part in parts:
-        if part._uuid == end._uuid:
-            return
-        if not isinstance(part, Block):
+        if isinstance(part, Block) and part._uuid != end._uuid:
+            yield from _before(_sections(part), end)
+        elif part._uuid != end._uuid:
             yield part
-            continue
-        sections = [*part.block, *part.rescue, *part.always]
-        found = any(_contains(each, end) for each in sections)
-        yield from _before(sections, end)
-        if found:
+        if _contains(part, end):
             return
 
 
 def _contains(part: Any, end: Any) -> bool:
     """Whether a block or task is this one, or has it in it."""
-    if part._uuid == end._uuid:
-        return True
-    return isinstance(part, Block) and any(_contains(each, end) for each in (*part.block, *part.rescue, *part.always))
+    return part._uuid == end._uuid or any(_contains(each, end) for each in _sections(part))
+
+
+def _sections(part: Any) -> list[Any]:
+    """What is in a block, with rescue and always; nothing is in a task."""
+    return [*part.block, *part.rescue, *part.always] if isinstance(part, Block) else []
