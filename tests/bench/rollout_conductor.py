@@ -32,8 +32,9 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import CONNECTIONS, rolling_argument_spec
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller import Controller
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Controller, Probers, Rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Probers, Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import Session, SessionLost
@@ -172,7 +173,7 @@ class SimulatedFleet(PlayFleet):
         self._port = port_of(directory)
         self._down_s = down_s
 
-    def session(self, name: str) -> Session:
+    def session(self, name: str, *, urgent: bool = True) -> Session:
         """See :meth:`PlayFleet.session`."""
         index = index_of(name)
         return SimulatedSession(index, self._state, self._control, self._port, self._down_s[index])
@@ -189,20 +190,21 @@ class SimulatedRolling(Rolling):
         super().__init__(hosts=SimulatedPlay(), **arguments)  # type: ignore[arg-type]  # simulated
         self._job = job
 
-    def fleet(self, probers: Probers) -> PlayFleet:
+    def fleet(self, probers: Probers, request: RebootRequest) -> PlayFleet:
         """See :meth:`Rolling.fleet`."""
         fleet = SimulatedFleet(
             SimulatedPlay(),  # type: ignore[arg-type]  # simulated
             {},
             prober=probers.hosts,
             service_prober=probers.services,
-            request=self._request,
+            request=request,
             fallback="none",
             connect_timeout_s=None,
             connections=CONNECTIONS,
             own_boot_id="controller",
             random=self._controller.random,
             progress=self._controller.progress,
+            interrupt=self._interrupt,
         )
         fleet.simulate(Path(self._job["fleet"]), self._job["down_s"])
         return fleet

@@ -12,7 +12,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 from .._journal import events
 from .._journal.run_state import Change, RunState
 from .._schedule.hosts import Prediction
-from .._text import UNICODE, Glyphs, by_path, clean, clipped, duration, stamp
+from .._text import UNICODE, Glyphs, by_path, clean, duration, stamp
 from . import lines
 from .progress import ActiveHost, Progress
 
@@ -84,6 +84,8 @@ class PlainView:
                 return lines.begins(self._progress)
             case events.RunResumed():
                 return lines.resumes(self._progress)
+            case events.RunHookEnded() if self._verbose or not event.ok:
+                return lines.hook_ended(event)
             case events.RunStopping():
                 return "stopping: %s" % lines.with_code(event.reason)
             case events.RunEnded():
@@ -108,13 +110,6 @@ class PlainView:
         return text
 
 
-def _hook(event: events.HookEnded) -> str:
-    how = "succeeded" if event.ok else "failed"
-    tries = "" if event.attempts == 1 else " after %d attempts" % event.attempts
-    said = "" if event.ok or not event.message else ": " + clipped(event.message)
-    return "hook %s (%s) %s%s%s%s" % (clean(event.hook), clean(event.phase), how, _took(event.duration_ms), tries, said)
-
-
 def _took(took_ms: int | None) -> str:
     return "" if took_ms is None else " in %s" % duration(took_ms / 1000)
 
@@ -123,7 +118,7 @@ def _took(took_ms: int | None) -> str:
 _STEPS: Mapping[type[events.Event], Callable[[Any], str]] = {
     events.HostPreparing: lambda event: "preparing",
     events.HostPrepared: lambda event: "prepared, %s%s" % (clean(event.method), _took(event.duration_ms)),
-    events.HookEnded: _hook,
+    events.HookEnded: lines.hook_ended,
     events.HostUndrained: lambda event: "undrained" if event.ok else "could not be undrained",
     events.HostDrained: lambda event: "drained" + _took(event.duration_ms),
     events.HostIntent: lambda event: "triggering",

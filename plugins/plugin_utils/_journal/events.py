@@ -183,12 +183,16 @@ class RunStarted(Event):
     bystanders: tuple[str, ...]
     settings: Mapping[str, Any]
     waves: tuple[Mapping[str, Any], ...]
+    deadline: str | None = None
 
 
 @_event
 class RunResumed(Event):
     controller: str
     pid: int
+    settings: Mapping[str, Any] | None = None
+    deadline: str | None = None
+    retried: tuple[str, ...] = ()
 
 
 @_event
@@ -219,6 +223,21 @@ class RunTerms(Event):
             forecast=forecast.as_result(),
             failure_budget=settings.failure_budget.total.of(len(plan.hosts)),
         )
+
+
+@_event
+class RunHookEnded(Event):
+    """Hook of the run itself, not of a host, has ended."""
+
+    hook: str
+    phase: str
+    attempts: int
+    ok: bool
+    duration_ms: int
+    message: str = ""
+
+    def as_record(self) -> Record:
+        return {**Event.as_record(self), "message": bounded(self.message)}
 
 
 @_event
@@ -416,6 +435,13 @@ class HostFailed(HostEvent):
     reason: Reason
     down: bool
     phase: str
+
+
+@_event
+class HostLeftOut(HostEvent):
+    """Host of a resumed run that this process will not reboot."""
+
+    reason: Reason
 
 
 @_event

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
@@ -14,23 +14,18 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from .._errors import RolloutError
 from .._journal import events
 from .._journal.events import Event
-from .._journal.phases import Resume
-from .._journal.run_state import HostState, RunState
 from .._journal.writer import Recorder
 from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec, Status
 from .._schedule.plan import Plan
 from .._schedule.scheduler import Discard, Go, Prepare, Scheduler
-from .._transport.prober import Observation, Prober, Sshd
+from .._transport.prober import Prober
+from .bystanders import Bystanders, Sight
 from .host_run import HostRun
+from .resuming import AT_ONCE, Left, Treatment
 
-# Interval at which a host is looked at that is not being rebooted, and whose state some limit depends on.
-BYSTANDER_PAUSE_S = 10.0
 # Interval at which the view is updated.
 TICK_S = 0.5
-# Maximum number of concurrent searches for a host's sshd.
-_LOOKUPS = 16
-
 
 Answer = TypeVar("Answer")
 
@@ -48,7 +43,7 @@ class Slots(Protocol):
         """Give a slot back."""
 
 
-class Fleet(Protocol):
+class Fleet(Sight, Protocol):
     """Access of the conductor to hosts."""
 
     def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
@@ -57,18 +52,12 @@ class Fleet(Protocol):
         :raises CodedError: there is no way to connect to it as configured.
         """
 
-    async def sshd(self, name: str) -> Sshd | None:
-        """Find the sshd of a host or bystander; None if it does not answer, or can't be reached from here."""
-
-    async def answers(self, name: str) -> bool:
-        """Whether a host or bystander answers over its own connection."""
-
 
 class Conductor:
     """Conductor of one rollout.
 
     :param prober: for hosts that are not being rebooted.
-    :param before: state of the run that is resumed.
+    :param before: hosts of the run that is resumed.
     :param down: hosts and bystanders known to be down.
     :param shown: called with every event, for the live view.
     :param tick: called every :data:`TICK_S`, for the live view.
@@ -83,7 +72,7 @@ class Conductor:
         prober: Prober,
         slots: Slots,
         commit: Callable[[Sequence[Event]], Awaitable[None]],
-        before: RunState | None = None,
+        before: Mapping[str, Left] | None = None,
         down: Collection[str] = (),
         shown: Callable[[Event], None] = lambda event: None,
         tick: Callable[[float], None] = lambda now: None,
@@ -91,9 +80,8 @@ class Conductor:
         self._plan = plan
         self._scheduler = scheduler
         self._fleet = fleet
-        self._prober = prober
         self._lock = slots
-        self._before = before
+        self._before = before or {}
         self._tick = tick
         self._now = asyncio.get_running_loop().time
         self._recorder = Recorder(commit, shown, self._journal_failed)
@@ -106,7 +94,7 @@ class Conductor:
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turn_due = asyncio.Event()
         self._up = dict.fromkeys(down, False)
-        self._sshds: dict[str, Sshd] = {}
+        self._bystanders = Bystanders(fleet, prober, active=self._runs.__contains__, tell=self._seen)
         self._told_stop = False
         self.results: dict[str, RebootResult] = {}
 
@@ -117,7 +105,8 @@ class Conductor:
             for name in self._up:
                 self._scheduler.seen(name, False, self._now())
             self._adopt()
-            background.append(asyncio.create_task(self._watch_bystanders()))
+            limited = [name for name, limits in self._plan.limits.items() if limits]
+            background.append(asyncio.create_task(self._bystanders.watch(limited)))
             while True:
                 self._turn_due.clear()
                 self._take_turn()
@@ -130,8 +119,6 @@ class Conductor:
         finally:
             for task in [*background, *self._tasks]:
                 task.cancel()
-            for name in self._sshds:
-                self._prober.forget(name)
             await asyncio.gather(*background, *self._tasks, return_exceptions=True)
             with contextlib.suppress(CodedError):
                 await self._recorder.durable()
@@ -152,19 +139,21 @@ class Conductor:
         changed, self._changed = self._changed, asyncio.get_running_loop().create_future()
         changed.set_result(None)
 
-    def _begin(self, host: HostSpec, resumed: HostState | None = None) -> None:
+    def _begin(self, host: HostSpec, resumed: Left | None = None) -> None:
         try:
             run = self._fleet.run_of(host, self)
         except CodedError as error:
-            if resumed:
-                self.record(events.HostFailed(host=host.name, reason=error.reason, down=True, phase=resumed.phase.value))
+            if resumed and resumed.treatment is Treatment.UNDO:
+                self.record(events.HostLeftOut(host=host.name, reason=error.reason))
+                self.discarded(host.name)
+            elif resumed:
+                self.record(events.HostFailed(host=host.name, reason=error.reason, down=True, phase=resumed.state.phase.value))
                 self.failed(host.name, error.reason, down=True)
             else:
                 self.record(events.HostRefused(host=host.name, reason=error.reason))
                 self.refused(host.name, error.reason)
             return
-        # From here on its own run watches it.
-        self._prober.forget(host.name)
+        self._bystanders.leave(host.name)
         self._runs[host.name] = run
         task = asyncio.create_task(run.resume(resumed) if resumed else run.run(), name=host.name)
         self._tasks.add(task)
@@ -176,8 +165,13 @@ class Conductor:
         run = self._runs.pop(name, None)
         if run is not None:
             self.results[name] = run.result
-        if not task.cancelled() and name in self._sshds:
-            self._look_at(name)
+            if run.returns:
+                self._scheduler.returned(name, self._now())
+        left = self._before.get(name)
+        if left is not None and left.reason is not None and self._scheduler.status(name) is Status.DISCARDED:
+            self.record(events.HostLeftOut(host=name, reason=left.reason))
+        if not task.cancelled():
+            self._bystanders.take_back(name)
         if not task.cancelled() and task.exception() is not None:
             # An error that a host's run does not catch is a bug; the host's state is unknown then.
             why = reason("INTERNAL_ERROR", "%s: %r" % (name, task.exception()))
@@ -195,64 +189,23 @@ class Conductor:
             await asyncio.sleep(TICK_S)
 
     def _adopt(self) -> None:
-        """Take over the hosts that were in flight when the previous process ended."""
-        if self._before is None:
-            return
-        for state in self._before.with_resume(Resume.ASK):
-            if state.host in self._hosts:
-                self._scheduler.adopt(state.host, self._now())
-                self._begin(self._hosts[state.host], state)
+        """Take over what earlier processes left: hosts that are in flight or drained, and so unavailable from the beginning."""
+        for name, left in self._before.items():
+            if left.treatment in AT_ONCE:
+                self._scheduler.adopt(name, self._now())
+                self._begin(self._hosts[name], left)
+            elif left.reason is not None:
+                self.record(events.HostLeftOut(host=name, reason=left.reason))
 
     async def _clean_up_after_before(self) -> None:
-        """Undo what an earlier process left on hosts that will not be rebooted any more."""
-        if self._before is None:
-            return
-        for state in self._before.with_resume(Resume.ANEW):
-            left = state.maybe_staged or state.maybe_drained
-            if left and self._scheduler.status(state.host) is Status.SKIPPED:
+        """Undo what an earlier process staged on hosts whose turn did not come."""
+        for name, left in self._before.items():
+            if left.treatment is Treatment.TURN and left.state.unfinished and self._scheduler.status(name) is Status.SKIPPED:
                 with contextlib.suppress(CodedError):
-                    await self._fleet.run_of(self._hosts[state.host], self).clean_up(state)
+                    await self._fleet.run_of(self._hosts[name], self).clean_up(left.state)
 
-    async def _watch_bystanders(self) -> None:
-        """Watch all hosts that some limit depends on, while they are not active."""
-        names = [name for name, limits in self._plan.limits.items() if limits]
-        at_once = asyncio.Semaphore(_LOOKUPS)
-
-        async def find(name: str) -> None:
-            while True:
-                if name not in self._runs and await self._find(name, at_once):
-                    return
-                await asyncio.sleep(BYSTANDER_PAUSE_S)
-
-        await asyncio.gather(*map(find, names))
-
-    async def _find(self, name: str, at_once: asyncio.Semaphore) -> bool:
-        """Find out whether a host is up, and how to watch it from here on; returns whether nothing is left to find out.
-
-        A host that is up and can't be probed from here, for example behind a jump host, is not looked at again.
-        """
-        try:
-            async with at_once:
-                sshd = await self._fleet.sshd(name)
-                up = sshd is not None or await self._fleet.answers(name)
-        except CodedError:
-            # There is no way to connect to it, and so none to watch it.
-            return True
-        if name in self._runs:
-            return False
-        self._take_in(name, up)
-        if sshd is not None:
-            self._sshds[name] = sshd
-            self._look_at(name)
-        return up
-
-    def _look_at(self, name: str) -> None:
-        self._prober.watch(name, self._sshds[name], self._seen, gently=True, pause_s=BYSTANDER_PAUSE_S)
-
-    def _seen(self, observation: Observation) -> None:
-        self._take_in(str(observation.key), observation.up)
-
-    def _take_in(self, name: str, up: bool) -> None:
+    def _seen(self, name: str, up: bool) -> None:
+        """Take in whether a host is up that is not being rebooted."""
         if self._up.get(name, True) == up:
             return
         self._up[name] = up
@@ -297,8 +250,7 @@ class Conductor:
 
     async def give_slot_back(self, host: str) -> None:
         """Give a slot back, if the host may hold one. If that fails now, a resume does it."""
-        resumed = self._before is not None and host in self._before.hosts
-        if host in self._slots or resumed:
+        if host in self._slots or host in self._before:
             self._slots.discard(host)
             with contextlib.suppress(CodedError):
                 await self._lock.release(host)

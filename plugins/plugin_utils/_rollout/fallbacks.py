@@ -51,6 +51,10 @@ class Fallbacks:
         self._desk = desk
         self._now = asyncio.get_running_loop().time
 
+    def forbid(self) -> None:
+        """Allow none: each of them reboots the host once more."""
+        self._fallback = FALLBACK_NONE
+
     async def until_back(self, intent: Intent, due: float, ask_at: float | None) -> tuple[Intent, HostAnswer]:
         """Watch until the host is back and proven; return the intent that it came back from, which a fallback may replace.
 

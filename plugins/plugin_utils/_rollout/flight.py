@@ -8,6 +8,7 @@ Every step is journalled; the intent is on disk before the host is triggered.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,7 @@ class Flight:
     :ivar phase: phase of the host, before its intent too.
     :ivar triggered: whether the host may have rebooted, or may still reboot.
     :ivar told: whether a trigger was ever sent, even if it was called off later.
+    :ivar forbidden: reason why the host may not be triggered any more, though it may reboot yet; None if it may.
     :ivar came_back_from: intent of the reboot that the host came back from last; None if it did not come back.
     """
 
@@ -55,8 +57,13 @@ class Flight:
         self.phase = Phase.PREPARING
         self.triggered = False
         self.told = False
+        self.forbidden: Reason | None = None
         self.came_back_from: Intent | None = None
         reboot.probed = self._probed
+
+    def forbid(self, why: Reason) -> None:
+        """Trigger no reboot from here on. One that is under way is seen through."""
+        self.forbidden = why
 
     async def declare(self, intent: Intent) -> None:
         """Write the intent to disk before the host is triggered, so that a resume asks the host."""
@@ -92,10 +99,14 @@ class Flight:
 
     async def _tell_again(self, intent: Intent, timeout_s: float) -> None:
         try:
+            if self.forbidden is not None:
+                raise RolloutError(self.forbidden.code, self.forbidden.message)
             await self._desk.confirm_slot(self._name)
         except RolloutError:
             # The reboot has not begun, and must not begin without a slot. It no longer counts as triggered once that is certain.
-            self.triggered = not await self._reboot.call_off()
+            with contextlib.suppress(RebootError):
+                await self._reboot.call_off()
+                self.triggered = False
             raise
         await self._tell(intent, timeout_s)
 
@@ -103,7 +114,8 @@ class Flight:
         """Exception for a failed reboot. If the reboot certainly never began, the host stays in service."""
         not_rebooted = isinstance(error, NotRebooted)
         self.triggered = not (isinstance(error, NotRebooted) and error.called_off)
-        return GivenUp(error.reason, down=not_rebooted and self.triggered)
+        # What answers with another key is no host that is down, whatever else it is.
+        return GivenUp(error.reason, down=not_rebooted and self.triggered and error.reason.code != "HOST_KEY_CHANGED")
 
     async def watch(self, intent: Intent, due: float, ask_at: float | None = None) -> HostAnswer:
         """Watch until the host is back, as :meth:`HostReboot.watch` does."""

@@ -13,29 +13,30 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
-from ansible.errors import AnsibleError
-
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._errors import RolloutError
+from .._hooks.hook import HookSubject
 from .._hooks.runner import HookRunner
 from .._journal import events
 from .._journal.events import Event
 from .._journal.file import time_of
 from .._journal.phases import Phase
 from .._journal.run_state import HostState
+from .._reboot.errors import RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.methods import method_named
 from .._reboot.request import Intent, RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec
 from .._schedule.scheduler import WAITING
-from .._transport.session import SessionLost
+from .._transport.session import SessionError, SessionLost
 from .desk import Desk
 from .fallbacks import Fallbacks
 from .flight import Flight, GivenUp
 from .host_hooks import Hooks, HostHooks
+from .resuming import Left, Treatment
 
 # Interval between attempts to take a slot while other controllers hold all of them.
 SLOT_RETRY_S = 2.0
@@ -48,7 +49,13 @@ class _Discarded(Exception):
 
 
 class HostRun:
-    """Run of one host; C(now_utc) returns seconds since 1970."""
+    """Run of one host.
+
+    :param subject: the host and its run, for its hooks.
+    :param now_utc: returns seconds since 1970.
+    :ivar returns: whether an earlier process had begun with the host, and all of that was undone because there is no room for it
+        now. Its turn comes later.
+    """
 
     def __init__(
         self,
@@ -57,6 +64,7 @@ class HostRun:
         reboot: HostReboot,
         runner: HookRunner,
         hooks: Hooks,
+        subject: HookSubject,
         request: RebootRequest,
         fallback: str,
         desk: Desk,
@@ -69,7 +77,7 @@ class HostRun:
         self._desk = desk
         self._now_utc = now_utc
         self._now = asyncio.get_running_loop().time
-        self._hooks = HostHooks(host.name, hooks, runner, desk.record)
+        self._hooks = HostHooks(hooks, subject=subject, runner=runner, method=lambda: reboot.result.method, record=desk.record)
         self._flight = Flight(host.name, reboot, request, desk, now_utc)
         self._fallbacks = Fallbacks(
             fallback,
@@ -81,6 +89,7 @@ class HostRun:
             desk=desk,
         )
         self._drained = False
+        self.returns = False
         # For the timeline.
         self._draining: Interval | None = None
         self._healthy_at: float | None = None
@@ -93,16 +102,19 @@ class HostRun:
         await self._guarded(self._from_the_start())
         self._reboot.end_probe()
 
-    async def resume(self, state: HostState) -> None:
-        """Continue with a host that another process had triggered, or was about to trigger."""
-        await self._guarded(self._from_the_intent(state))
+    async def resume(self, left: Left) -> None:
+        """Continue with a host that another process had drained or triggered, or put it back."""
+        if left.reason is not None:
+            self._flight.forbid(left.reason)
+            self._fallbacks.forbid()
+        steps = {Treatment.FIRST: self._from_the_drain, Treatment.UNDO: self._put_back}.get(left.treatment, self._from_the_intent)
+        await self._guarded(steps(left.state))
         self._reboot.end_probe()
 
     async def clean_up(self, state: HostState) -> None:
         """Undo the preparations of another process on a host that may no longer go."""
-        self._drained = state.maybe_drained
-        self._reboot.touched = state.maybe_staged
-        with contextlib.suppress(CodedError, SessionLost):
+        self._take_over(state)
+        with contextlib.suppress(CodedError):
             await self._undo()
 
     async def _guarded(self, steps: Awaitable[None]) -> None:
@@ -112,12 +124,13 @@ class HostRun:
             return
         except _Discarded:
             await self._undo()
-            self._desk.discarded(self._name)
+            if not self.returns:
+                self._desk.discarded(self._name)
             return
         except GivenUp as error:
             why, down = error.reason, error.down
-        except SessionLost as error:
-            why, down = reason("UNREACHABLE", "the host could not be reached: %s" % error), True
+        except SessionError as error:
+            why, down = error.reason, isinstance(error, SessionLost)
         except RolloutError as error:
             # The run can't continue; the host itself has no problem.
             if not self._flight.triggered:
@@ -128,16 +141,11 @@ class HostRun:
         except CodedError as error:
             why, down = error.reason, False
             if self._flight.phase is Phase.PREPARING:
-                if self._reboot.touched:
+                if self._reboot.touched or self._drained:
                     await self._undo()
                 self._record(events.HostRefused(host=self._name, reason=why))
                 self._desk.refused(self._name, why)
                 return
-        except AnsibleError as error:
-            why, down = (
-                reason("CONNECTION_FAILED", "the host can't be connected to as configured: %s" % error),
-                self._flight.triggered,
-            )
         except Exception as error:
             why, down = reason("INTERNAL_ERROR", "%s: %s" % (type(error).__name__, error)), self._flight.triggered
         await self._fail(why, down)
@@ -149,7 +157,7 @@ class HostRun:
             why = reason(
                 why.code, "%s; an image may still be loaded on it, which turns its next reboot into a kexec" % why.message
             )
-        await self._hooks.on_failure()
+        await self._hooks.on_failure(why)
         if self._flight.triggered:
             await self._desk.give_slot_back(self._name)
         self._record(events.HostFailed(host=self._name, reason=why, down=down, phase=self._flight.phase.value))
@@ -158,7 +166,12 @@ class HostRun:
 
     async def _undo(self) -> bool:
         """Unload the staged image and undrain the host; return whether certainly no image is loaded."""
-        unstaged = not self._reboot.touched or await self._reboot.call_off()
+        unstaged = True
+        if self._reboot.touched:
+            try:
+                await self._reboot.call_off()
+            except RebootError:
+                unstaged = False
         self._record(events.HostUnstaged(host=self._name, ok=unstaged, told=self._flight.told))
         if self._drained:
             ok = await self._hooks.after() is None
@@ -167,8 +180,27 @@ class HostRun:
         await self._desk.give_slot_back(self._name)
         return unstaged
 
+    def _take_over(self, state: HostState) -> None:
+        self._drained = state.maybe_drained
+        if state.maybe_staged:
+            self._reboot.owes_image(state.token)
+
+    async def _put_back(self, state: HostState) -> None:
+        self._take_over(state)
+        raise _Discarded
+
+    async def _from_the_drain(self, state: HostState) -> None:
+        """Prepare and drain a host anew that another process may have drained."""
+        self._take_over(state)
+        await self._from_the_start(out=True)
+
     async def _from_the_start(self, out: bool = False) -> None:
         """Take the host from its facts to its release; C(out) if it is in flight already and needs no Go."""
+        denied = self._desk.may_trigger(self._name) if out else None
+        if denied is not None:
+            # Waiting for room while drained could last for ever, because others may wait for this host.
+            self.returns = denied.code == WAITING
+            raise _Discarded
         self._record(events.HostPreparing(host=self._name))
         await self._desk.durable()
         began = self._now()
@@ -217,6 +249,8 @@ class HostRun:
         # Even a hook that failed may have done part of its work.
         self._drained = self._hooks.drains
         failed = await self._hooks.before()
+        if failed is not None and failed.code == "INTERRUPTED":
+            raise _Discarded
         if failed is not None:
             raise GivenUp(failed, down=False)
         self._draining = self._reboot.since(began)
@@ -262,6 +296,8 @@ class HostRun:
         if answer is not None and answer.idle and not intent.method.is_over(intent, answer.evidence):
             # The host never received the trigger, or someone stopped it.
             self._flight.triggered = False
+            if self._flight.forbidden is not None:
+                raise _Discarded
             await self._from_the_start(out=True)
             return
         await self._reboot.unshare()

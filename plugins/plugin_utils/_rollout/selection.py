@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Selection of the play's hosts that a rollout is for."""
+"""TaskSelection of the play's hosts that a rollout is for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .._transport.play_hosts import PlayHosts
 
 
 @dataclass(frozen=True)
-class Selection:
+class TaskSelection:
     """Hosts of a play.
 
     :ivar names: hosts to reboot, in the play's order.
@@ -25,7 +25,7 @@ class Selection:
     left_out: dict[str, str]
 
 
-def select(hosts: PlayHosts, names: Sequence[str], runs_on: str) -> Selection:
+def select(hosts: PlayHosts, names: Sequence[str], runs_on: str) -> TaskSelection:
     """Select the hosts that the task is meant for.
 
     :param names: hosts that the play still has.
@@ -35,7 +35,7 @@ def select(hosts: PlayHosts, names: Sequence[str], runs_on: str) -> Selection:
     """
     meant = hosts.task_hosts()
     if meant.all:
-        return Selection(tuple(names), {})
+        return TaskSelection(tuple(names), {})
     left_out = {}
     for name in names:
         try:
@@ -48,4 +48,4 @@ def select(hosts: PlayHosts, names: Sequence[str], runs_on: str) -> Selection:
         raise RolloutError(
             "CONDITION_CHANGED", "the task runs for %s, but is no longer meant for it (%s)" % (runs_on, left_out[runs_on])
         )
-    return Selection(tuple(name for name in names if name not in left_out), left_out)
+    return TaskSelection(tuple(name for name in names if name not in left_out), left_out)

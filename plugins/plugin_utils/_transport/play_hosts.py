@@ -8,7 +8,7 @@ neighbours C(written_task) and C(task_hosts) are the only ones that depend on th
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from ansible import constants as C
@@ -20,9 +20,18 @@ from ansible.template import Templar
 
 from .shared_options import SharedOptions
 from .task_hosts import TaskHosts
+from .templates import Templates
 from .written_task import HostTasks, finish
 
 LOCALHOST = "localhost"
+
+
+# Variables that list hosts of the play.
+_LISTS_OF_HOSTS = ("ansible_play_hosts_all", "ansible_play_hosts", "ansible_play_batch", "play_hosts")
+
+
+def _of_all_hosts(variables: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: variables[name] for name in _LISTS_OF_HOSTS if name in variables}
 
 
 class HostAction(ActionBase):
@@ -50,6 +59,9 @@ class PlayHosts:
 
     def __init__(self, action: ActionBase, task_vars: dict[str, Any]) -> None:
         self._action = action
+        self._templates = Templates(action._loader)
+        self._shared = _of_all_hosts(task_vars)
+        self._shared_in_vars = _of_all_hosts(task_vars.get("vars", {}))
         self._hostvars = task_vars["hostvars"]
         self._variable_manager = self._hostvars._variable_manager
         self._inventory = self._hostvars._inventory
@@ -62,7 +74,12 @@ class PlayHosts:
         host = self._inventory.get_host(name)
         if host is None:
             raise AnsibleError("%s is not in the inventory" % name)
-        found: dict[str, Any] = self._variable_manager.get_vars(play=self._action._task.play, host=host, task=self._action._task)
+        # Lists of all hosts of the play would be made anew for each host; they are the same for all.
+        found: dict[str, Any] = self._variable_manager.get_vars(
+            play=self._action._task.play, host=host, task=self._action._task, _hosts=[name], _hosts_all=[name]
+        )
+        for variables, shared in ((found, self._shared), (found["vars"], self._shared_in_vars)):
+            variables.update(shared)
         # A copy, because Ansible stores the interpreter it discovers in it.
         found["ansible_facts"] = dict(found.get("ansible_facts") or {})
         return found
@@ -75,6 +92,10 @@ class PlayHosts:
         """Test of whether the task's options, but those that may differ, are the same for all hosts."""
         written = self._tasks.written
         return SharedOptions(written.args, {"check_mode": written.check_mode}, per_host, self._templar)
+
+    def exists(self, name: str) -> bool:
+        """Whether a host is in the inventory, in this play or not."""
+        return self._inventory.get_host(name) is not None
 
     def groups(self, name: str) -> frozenset[str]:
         """Inventory groups of a host, C(all) and C(ungrouped) included."""
@@ -90,7 +111,7 @@ class PlayHosts:
         return list(found)
 
     def templar(self, variables: dict[str, Any]) -> Templar:
-        return Templar(loader=self._action._loader, variables=variables)
+        return self._templates.templar(variables)
 
     def connect(self, name: str, variables: dict[str, Any] | None = None) -> tuple[HostAction, dict[str, Any]]:
         """Action on a host with its own connection and become settings, and the host's variables.

@@ -11,6 +11,7 @@ OLD, NEW = "0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55", "3c1f5a52-54c7-4bd7-9a3c-0f4d
 RELEASE = "6.12.117+deb13-amd64"
 BLOCKED = reason("LOCKDOWN", "the kernel is locked down")
 UNPROVEN = reason("NOT_PROVEN", "the host came back through firmware with %s, but not as staged: no token" % RELEASE)
+NOT_SELECTED = reason("HOST_NOT_SELECTED", "web6 is not rebooted: the play does not have it (see --limit)")
 LOST = reason("REBOOT_TIMEOUT", "web2 did not come back within 300 s")
 
 
@@ -55,6 +56,12 @@ def prepared(host: str) -> Record:
 def hook(host: str, phase: str, ok: bool = True) -> Record:
     return events.HookEnded(
         host=host, hook="lb", phase=phase, attempts=2, ok=ok, duration_ms=310, message="out of the\n\tpool\x00"
+    ).as_record()
+
+
+def run_hook(phase: str, ok: bool = True) -> Record:
+    return events.RunHookEnded(
+        hook="silence", phase=phase, attempts=1, ok=ok, duration_ms=120, message="alerts\tsilenced\x00"
     ).as_record()
 
 
@@ -125,6 +132,7 @@ def night() -> list[Record]:
         started(hosts, ("db1",)),
         events.RunSelected(left_out={"db1": "when: needs"}).as_record(),
         terms([*hosts, "db1"]),
+        run_hook("run_before"),
         *way("web1")[:11],
         probed("web1"),
         *way("web1")[11:],
@@ -142,7 +150,9 @@ def night() -> list[Record]:
         hook("web4", "after", ok=False),
         events.HostUndrained(host="web4", ok=False).as_record(),
         events.HostUnstaged(host="web4", ok=True, told=False).as_record(),
+        run_hook("run_after", ok=False),
         events.RunResumed(controller="admin2", pid=815).as_record(),
         terms([*hosts, "db1"]),
+        events.HostLeftOut(host="web6", reason=NOT_SELECTED).as_record(),
         events.RunEnded(counts={"released": 1, "failed": 2}, duration_ms=310_000).as_record(),
     ]

@@ -7,18 +7,16 @@ import asyncio
 import sys
 
 import pytest
-from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import (
     MESSAGE_MAX_CHARS,
     HookOutcome,
-    HookRunner,
 )
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionError, SessionLost
 
 from ... import virtual_time
-from .hosts import Host, hook, run, run_virtually
+from .hosts import Host, hook, outcome_of, run, run_virtually, sessions
 
 
 def test_it_is_tried_again_until_it_succeeds() -> None:
@@ -39,16 +37,16 @@ def test_a_host_that_is_lost_is_an_attempt_that_failed() -> None:
 
 
 def test_a_host_that_refuses_is_an_attempt_that_failed() -> None:
-    outcome = run_virtually(hook(command=["x"]), Host(AnsibleError("Incorrect sudo password")))
+    outcome = run_virtually(hook(command=["x"]), Host(SessionError("BECOME_FAILED", "Incorrect sudo password")))
     assert (outcome.ok, outcome.message) == (False, "Incorrect sudo password")
 
 
 def test_cancelling_ends_the_wait_for_the_next_attempt() -> None:
     async def work() -> float:
-        runner = HookRunner(Host(CommandResult(1, "", "")), Host())
+        among = sessions(Host(CommandResult(1, "", "")))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3):
-                await runner.run(hook(command=["x"], retries=1, delay=3600))
+                await outcome_of(hook(command=["x"], retries=1, delay=3600), among=among)
         return asyncio.get_running_loop().time()
 
     assert virtual_time.run(work()) < 1004

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
+from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
@@ -24,6 +25,14 @@ class Inventory:
     def variables(self, name: str) -> dict[str, Any]:
         """Of a host."""
         return {"inventory_hostname": name, "ansible_facts": {}, **trusted(dict(self._hosts[name]))}
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a host."""
+        return name in self._hosts
+
+    def connect(self, name: str, variables: Mapping[str, Any] | None = None) -> NoReturn:
+        """Nobody does."""
+        raise AnsibleError("there is no way to %s" % name)
 
     def shared_options(self, per_host: Container[str]) -> SharedOptions:
         """None is a template."""

@@ -30,6 +30,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import host_run
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller import Controller
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.process import Orphaned
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
@@ -221,7 +222,7 @@ async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) ->
     checked = ArgumentSpecValidator(rolling_argument_spec()).validate(dict(options))
     assert not checked.error_messages, checked.error_messages
     hosts = {name: LastingHost(world, name) for name in names}
-    controller = rolling.Controller(
+    controller = Controller(
         name="controller %d" % os.getpid(),
         own_boot_id="mine",
         random=lambda count: os.urandom(count).hex(),
@@ -238,7 +239,7 @@ async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) ->
         yield rolling.Probers(simulated, simulated)
 
     # What is simulated: connections and probes. And who waits for a slot does not wait for seconds.
-    PlayFleet.session = lambda self, name: hosts[name]  # type: ignore[method-assign]
+    PlayFleet.session = lambda self, name, *, urgent=True: hosts[name]  # type: ignore[method-assign]
     PlayFleet._controller_session = lambda self: next(iter(hosts.values()))  # type: ignore[method-assign]
     rolling._probers = network
     host_run.SLOT_RETRY_S = 0.2
