@@ -9,6 +9,7 @@ import asyncio
 import os
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -27,6 +28,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.interrupts import Interrupts
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.keywords import OF_REBOOT, refusal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import ActionSession
 
@@ -56,6 +58,11 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        why_not = refusal(self._task, OF_REBOOT)
+        if why_not is not None:
+            # Raised, because Ansible would try again after a failed result if the task has until.
+            error = RebootError("KEYWORD_UNSUPPORTED", why_not)
+            raise AnsibleActionFail(error.reason.message, result=error.as_result())
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(ARGUMENT_SPEC)
         try:

@@ -90,6 +90,7 @@ options:
 requirements:
   - kexec-tools on the host, except for O(method=firmware)
 notes:
+  - The keywords C(timeout) and C(async) are refused (C(KEYWORD_UNSUPPORTED)); O(reboot_timeout) limits the reboot.
   - Needs root on the host, so usually C(become=true).
   - The machine that runs the playbook is never rebooted, whichever connection leads to it.
   - The host's return is detected by its SSH banner, which a plain socket tries to read several times a second. If the controller

@@ -206,9 +206,15 @@ notes:
   - Needs root on the hosts, so usually C(become=true). Each host uses its own connection and become settings.
   - C(serial) is refused, because O(window) replaces it. C(throttle) and C(forks) have no effect. The task always runs once;
     C(run_once=true) registers its result for every host.
+  - Conditions (C(when)) of the task and of everything around it are evaluated for each host, and so are the keywords for
+    connections and the environment. But Ansible skips the task for all hosts if its C(when) does not hold for the first one;
+    the role C(rolling_reboot) does not have this limit.
+  - C(loop), C(until), C(retries), C(timeout), C(async) and C(delegate_to) are refused (C(KEYWORD_UNSUPPORTED)).
   - Options that are templated for each host (O(domains), O(host_class), O(before), O(after), O(on_failure), O(policy),
     O(power_hook), O(probe)) are templated before the rollout starts. If a variable is missing for one host, the whole rollout is
     refused.
+  - All other options hold for all hosts. If one of them is a template that has another value for another host, the whole rollout
+    is refused.
   - The machine that runs the playbook is never rebooted.
   - Options that rule each other out are refused. Options that have no effect with the others are warned of, because group
     variables may hold settings that only some runs use.
@@ -265,7 +271,7 @@ EXAMPLES = r"""
 
     - name: Fail the hosts that failed
       fleet.kexec.outcome:
-        run_id: "{{ rollout.run_id }}"
+        run_id: "{{ rollout.run_id | default('') }}"
 
 - name: Continue a run whose controller was killed
   hosts: web
@@ -334,6 +340,7 @@ hosts:
           requested, and was not touched), V(skipped) (its turn never came, or the play that resumed the run does not have it),
           V(discarded) (it was prepared, and everything was undone), V(unfinished) (something was begun on it, and it is no longer
           in the inventory).
+        - V(not_selected) if the task's conditions leave it out.
         - In check mode V(planned), V(not_needed) or V(refused), and for a resumed run, the status of hosts that have ended,
           V(skipped) for those that the play does not have, and V(unfinished) for those in flight.
       type: str

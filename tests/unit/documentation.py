@@ -16,6 +16,7 @@ from unittest.mock import patch
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.testing import patch_module_args
+from ansible.playbook.task import Task
 from ansible.utils.plugin_docs import get_docstring
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,7 +134,7 @@ def _run_module(name: str) -> None:
 
 def _run_action(name: str) -> None:
     module = importlib.import_module("%s.action.%s" % (PLUGINS, name))
-    task = SimpleNamespace(args={}, async_val=0, check_mode=False)
+    task = Task()
     connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/nowhere"))
     module.ActionModule(task, connection, play_context=None, loader=None, templar=None).run(task_vars={})
 

@@ -196,6 +196,13 @@ class RunResumed(Event):
 
 
 @_event
+class RunSelected(Event):
+    """Selection of some hosts of the play by the task's conditions; C(left_out) has the others, and why each is left out."""
+
+    left_out: Mapping[str, Any]
+
+
+@_event
 class RunTerms(Event):
     """Limits, in numbers of hosts, of the process that has just begun or resumed the run."""
 

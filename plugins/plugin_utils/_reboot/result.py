@@ -15,6 +15,8 @@ from .service_track import ServiceOutage
 
 DONE = "done"
 UNFINISHED = "unfinished"
+#: Status of a host of the play that a rollout is not meant for.
+NOT_SELECTED = "not_selected"
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class ProbedOutage:
 class RebootResult:
     """Result of one host's reboot; None for what is not known, or not yet.
 
-    :ivar status: C(done), C(unfinished), or a status of a rollout.
+    :ivar status: C(done), C(unfinished), C(not_selected), or a status of a rollout.
     :ivar rebooted: None until it is decided.
     :ivar path: how the host says it came back, C(kexec), C(firmware) or C(unknown).
     :ivar staged: as M(fleet.kexec.stage) returns it, like C(predicted_ms) and C(notes), to which a probe may add one.

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
 from ansible.module_utils.common.validation import check_type_dict
+from ansible.template import Templar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy
@@ -24,6 +25,7 @@ from .._reboot.probe_options import parse_probe
 from .._reboot.service_watch import Service
 from .._text import clean
 from .._transport.play_hosts import PlayHosts
+from .._transport.shared_options import SharedOptions
 from .._values import setting
 from .._variables import VariableNames
 from .host_hooks import Hooks
@@ -91,6 +93,7 @@ class OptionsReader:
         self._hosts = hosts
         self._raw = raw
         self._names = names
+        self._shared = hosts.shared_options((*PER_HOST, *PER_HOST_ALIASES))
         templar = hosts.templar({})
         # Options without templates, their values, and what they were parsed to.
         self._plain = frozenset(option for option, value in raw.items() if not templar.is_template(value))
@@ -106,6 +109,8 @@ class OptionsReader:
         """
         variables = self._hosts.variables(name)
         templar = self._hosts.templar(variables)
+        if rebooted:
+            _require_shared(self._shared, name, templar)
 
         def template(what: str, text: Any) -> Any:
             try:
@@ -179,6 +184,20 @@ def check_places(hosts: PlayHosts, option: str, hooks: Iterable[Hook]) -> None:
         if hook.other_host is not None and not hosts.exists(hook.other_host):
             message = "%s hook %s: run_on is %s, which is not in the inventory"
             raise RolloutError("SETTINGS_INVALID", message % (option, hook.name, clean(hook.other_host)))
+
+
+def _require_shared(shared: SharedOptions, name: str, templar: Templar) -> None:
+    """Require that options for the rollout as a whole have the same values for a host as for the first.
+
+    :raises RolloutError: C(SETTINGS_INVALID).
+    """
+    try:
+        differing = shared.differing(templar)
+    except AnsibleError as error:
+        raise RolloutError("SETTINGS_INVALID", "for %s: %s" % (name, error)) from error
+    if differing is not None:
+        message = "%s holds for all hosts, but is templated to another value for %s than for the first host" % (differing, name)
+        raise RolloutError("SETTINGS_INVALID", message)
 
 
 def _hooks(option: str, value: Any) -> tuple[Hook, ...]:

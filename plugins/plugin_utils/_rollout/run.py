@@ -23,7 +23,7 @@ from .._hooks.interrupt import Interrupt
 from .._journal import events
 from .._journal.events import Event, RunTerms
 from .._journal.file import Journal, replay, utc
-from .._journal.outcome import status_of
+from .._journal.outcome import outcomes_not_selected, status_of
 from .._journal.run_state import Change, RunState
 from .._journal.run_store import Run, RunStore, default_directory
 from .._journal.samples import outages_of, samples_of
@@ -130,7 +130,14 @@ class Rolling:
         self._interrupt = Interrupt()
         # Drawn once, so that repeated plans are the same.
         self._seed = int(controller.random(4), 16)
-        self._planner = Planner(hosts, self._names, self._unavailable, self._lock.machines, self._seed)
+        self._planner = Planner(
+            hosts,
+            self._names,
+            left_out=self._left_out,
+            unavailable=self._unavailable,
+            machines=self._lock.machines,
+            seed=self._seed,
+        )
 
     async def plan(self) -> dict[str, Any]:
         """Plan the rollout, or the rest of the run that is resumed, without touching any host.
@@ -167,6 +174,7 @@ class Rolling:
             self._say(plan_text(plan, foreseen, unasked, spared, needed, **self._layout()))
             told = previews(left, looked)
             told.update(told_of_rest(rest) if rest is not None else {})
+            told.update(self._beside(told))
             result = {
                 "changed": bool(plan.hosts) or (rest is not None and bool(rest.of(AT_ONCE))),
                 "waves": waves_of(plan),
@@ -221,7 +229,8 @@ class Rolling:
             lock = make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say)
             await lock.open()
             opened.push_async_callback(lock.close)
-            opening = [first, RunTerms.of(planned.plan, planned.terms.settings, foreseen)]
+            selected = [events.RunSelected(left_out=self._left_out)] if self._left_out and planned.rest is None else []
+            opening = [first, *selected, RunTerms.of(planned.plan, planned.terms.settings, foreseen)]
             opening += [events.HostNotNeeded(host=name) for name in spared]
             await commit(opening)
             changes = [state.apply(event, utc(time.time())) for event in opening]
@@ -327,7 +336,12 @@ class Rolling:
         self, state: RunState, statuses: Mapping[str, str], results: Mapping[str, RebootResult], rest: Rest | None
     ) -> dict[str, Any]:
         asked_for = set(statuses) if rest is None else set(rest.asked_for)
-        return result_of(state, statuses, results, failures=self._options["failures"], asked_for=asked_for)
+        result = result_of(state, statuses, results, failures=self._options["failures"], asked_for=asked_for)
+        return {**result, "hosts": {**result["hosts"], **self._beside(result["hosts"])}}
+
+    def _beside(self, known: Collection[str]) -> dict[str, Any]:
+        """Outcomes of hosts of the play that the task is not meant for, and that are not among the run's."""
+        return outcomes_not_selected({name: why_not for name, why_not in self._left_out.items() if name not in known})
 
     def _say(self, lines: Sequence[str]) -> None:
         for line in lines:

@@ -137,6 +137,7 @@ def night() -> list[Record]:
     hosts = ["web%d" % number for number in range(1, 8)]
     return [
         started(hosts, ("db1",)),
+        events.RunSelected(left_out={"db1": "when: needs"}).as_record(),
         terms([*hosts, "db1"]),
         run_hook("run_before"),
         *way("web1")[:11],

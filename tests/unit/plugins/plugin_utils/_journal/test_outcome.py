@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of, outcome_result, read_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import (
+    NotSelected,
+    outcome_of,
+    outcome_result,
+    read_host,
+)
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 
 from ....outcomes import code_of
@@ -70,7 +76,15 @@ def test_a_line_that_is_still_being_written_is_left_out(journal: Path) -> None:
 
 
 def test_a_host_of_another_run(journal: Path) -> None:
-    assert code_of(read_host, write(journal, night()), "web9") == "HOST_NOT_IN_RUN"
+    with pytest.raises(RolloutError) as error:
+        read_host(write(journal, night()), "web9")
+    assert error.value.reason.code == "HOST_NOT_IN_RUN" and not isinstance(error.value, NotSelected)
+
+
+def test_a_host_that_the_task_was_not_meant_for(journal: Path) -> None:
+    with pytest.raises(NotSelected, match="db1: when: needs") as error:
+        read_host(write(journal, night()), "db1")
+    assert error.value.reason.code == "HOST_NOT_IN_RUN"
 
 
 @pytest.mark.parametrize(
