@@ -42,7 +42,7 @@ PLAYBOOK = """
         window: 2
         before:
           - module: {name: ansible.builtin.ping}
-          - module: {name: ansible.builtin.ping, run_on: controller}
+          - {module: {name: ansible.builtin.ping}, run_on: controller}
 - name: leak
   hosts: leak
   gather_facts: false
