@@ -91,7 +91,9 @@ class Conductor:
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turn_due = asyncio.Event()
         self._up = dict.fromkeys(down, False)
-        self._bystanders = Bystanders(fleet, active=self._runs.__contains__, tell=self._seen)
+        self._bystanders = Bystanders(
+            fleet, is_up=lambda name: self._up.get(name, True), active=self._runs.__contains__, tell=self._seen
+        )
         self._told_stop = False
         self.results: dict[str, RebootResult] = {}
 
