@@ -16,8 +16,9 @@ ROOT = Path(__file__).resolve().parents[4]
 def test_every_code_is_used_and_every_used_code_is_known() -> None:
     sources = "".join(path.read_text() for path in (ROOT / "plugins").rglob("*.py") if path.name != "_reasons.py")
     patterns = (r'(?:Error|reason|not_begun)[(,]\s*"([A-Z0-9_]{4,})"', r'get\("code", "([A-Z0-9_]+)"')
-    used = {code for pattern in patterns for code in re.findall(pattern, sources)}
-    assert used == set(CATALOGUE)
+    assert {code for pattern in patterns for code in re.findall(pattern, sources)} <= set(CATALOGUE)
+    # Some are chosen before they are raised.
+    assert set(CATALOGUE) <= set(re.findall(r'"([A-Z0-9_]{4,})"', sources))
 
 
 def test_documentation_lists_every_code_with_its_hint() -> None:
