@@ -26,7 +26,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.interrupts import Interrupts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import ActionSession, SessionLost
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import ActionSession
 
 display = Display()
 
@@ -58,10 +58,8 @@ class ActionModule(ActionBase):
             rebooted = asyncio.run(self._reboot(args, task_vars or {}))
             result.update(rebooted.as_result(), **rebooted.as_facts(task_vars or {}))
         except CodedError as error:
+            # A host that can't be reached, too: Ansible's "unreachable" would not stop a rolling reboot.
             result.update(error.as_result(), failed=True)
-        except SessionLost as error:
-            # Not Ansible's "unreachable", which would not stop a rolling reboot.
-            result.update(RebootError("UNREACHABLE", "the host could not be reached: %s" % error).as_result(), failed=True)
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
         return result

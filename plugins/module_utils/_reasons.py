@@ -124,11 +124,21 @@ CATALOGUE: Dict[str, str] = {
     "QUERY_LIBRARY_MISSING": "Install the Python package jmespath for the Python that runs Ansible on the controller.",
     "REPORT_FAILED": "Name a file in an existing directory that the user who runs the playbook may write to.",
     # A host failed in a rollout, or came back by the power hook.
-    "CONNECTION_FAILED": "Correct the host's connection and become settings: the host answered, but they did not work.",
+    "BECOME_FAILED": "Correct the become settings and password, or find out from the host's log why it refused them.",
+    "CONNECTION_FAILED": "Correct the host's connection settings: the host answered, but they did not work.",
     "HOOK_FAILED": "See the hook's output at the end of the message, and whether it ran before or after the reboot.",
+    "HOST_KEY_CHANGED": "Find out whether this is the host, and what changed its key, before you trust it (ssh-keygen -R HOST).",
     "HOST_NOT_IN_RUN": "Name a run that the host was part of.",
     "INTERNAL_ERROR": "Check the host, whose state is unknown, and report this with the end of the journal.",
+    "MODULE_FAILED": "The message ends with what the host said. It needs Python 3.8 or later, and a login and become that work.",
     "POWER_CYCLED": "Find out from the host's console what kept it from coming back by itself.",
+    # What was begun on a host, or held for it, could not be given back.
+    "DEBT_OWED": "Resume the run, which pays what can be paid; or do by hand what the hint of each debt says.",
+    "DRAIN_OWED": "Put the host back into service by hand, or resume the run, which runs the after hooks again.",
+    "IMAGE_OWED": "Run stage with state=unstaged, or kexec -u, on the host: an image turns its next reboot into a kexec.",
+    "LOCK_OWED": "Nothing to do: the run's key in the lock runs out by itself, after which the run can be resumed.",
+    "PANIC_OWED": "Set kernel.panic and kernel.panic_on_oops on the host, or leave them: its next boot has its own again.",
+    "SLOT_OWED": "Once the host is up, resume the run, which frees the slot, or free it by hand (docs/locks.md).",
     # A rollout is refused, stopped or waiting.
     "CANARY_FAILED": "The other hosts are untouched. Find out why the canary failed, then start a new run.",
     "CAPACITY_SPENT": "Bring back the hosts that are down, then resume.",
@@ -141,6 +151,7 @@ CATALOGUE: Dict[str, str] = {
     "REGRESSION": "Find out what took so long, or raise stop_on_regression.margin; then resume.",
     "SERIAL": "Remove serial from the play: window replaces it.",
     "SETTINGS_INVALID": "Correct the option that the message names; see the documentation of rolling_reboot.",
+    "SLOTS_TAKEN": "Resume the runs that the message names, or free their slots by hand (docs/locks.md); then resume this one.",
     "WAITING": "Nothing to do: the rollout continues once what the message names is over.",
 }
 

@@ -12,11 +12,9 @@ import signal
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ansible.errors import AnsibleError
-
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 
-from .._transport.session import SessionLost
+from .._transport.session import SessionError
 from .._values import Value
 from .hook import HookAttempt, HookSessions
 
@@ -49,8 +47,8 @@ class CommandOnHost:
         """See :class:`HookAction`. A command that the connection plugin leaves running on the host can't be stopped from here."""
         try:
             result = await sessions.host.run(HOST_SCRIPT, self.argv, True, timeout_s)
-        except (SessionLost, AnsibleError) as error:
-            return HookAttempt(False, str(error))
+        except SessionError as error:
+            return HookAttempt(False, error.said)
         return _judged(result)
 
 

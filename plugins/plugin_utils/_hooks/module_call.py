@@ -9,11 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.errors import AnsibleError
-
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 
-from .._transport.session import SessionLost
+from .._transport.session import SessionError
 from .._values import Value
 from .hook import HookAttempt, HookSessions
 
@@ -57,8 +55,8 @@ class ModuleCall:
         session = sessions.host if self.run_on == ON_HOST else sessions.controller
         try:
             attempt = _judged(await session.module(self.name, self.args, timeout_s))
-        except (SessionLost, AnsibleError) as error:
-            attempt = HookAttempt(False, str(error))
+        except SessionError as error:
+            attempt = HookAttempt(False, error.said)
         return HookAttempt(attempt.ok, _masked(attempt.message, self.secrets()))
 
     def secrets(self) -> Iterator[str]:

@@ -47,7 +47,6 @@ class HostReboot:
     :param service: the user's, watched beside the host's sshd.
     :ivar result: what is known of the reboot so far, also after a failure.
     :ivar probed: called with the outcome of watching the service, once it is known.
-    :ivar touched: whether an image may be staged on the host.
     :ivar deadline: monotonic seconds by which the reboot should be over; set by :meth:`watch`.
     """
 
@@ -81,8 +80,12 @@ class HostReboot:
         self._sights = Sights()
         self.result = RebootResult(notes=())
         self.probed: Callable[[Probed], None] = lambda probed: None
-        self.touched = False
         self.deadline = 0.0
+
+    @property
+    def touched(self) -> bool:
+        """Whether something may have to be called off on the host: an image, or a trigger."""
+        return self._shell.touched or self._shell.maybe_triggered
 
     # Before the trigger.
 
@@ -102,20 +105,29 @@ class HostReboot:
         try:
             intent = await preparing.prepare()
         finally:
-            self.touched = self.touched or preparing.touched
+            self._shell.touched = self._shell.touched or preparing.touched
         self._token = intent.token
         return intent
+
+    def owes_image(self, token: str) -> None:
+        """Take over a host on which another process may have staged an image, and not triggered a reboot."""
+        self._token = token
+        self._shell.touched = True
 
     def adopt(self, intent: Intent, release_before: str, staged: Mapping[str, Any] | None) -> None:
         """Take over a host that another process has prepared, and may have triggered."""
         self._token = intent.token
-        self.touched = staged is not None
+        self._shell.maybe_triggered = True
+        self._shell.touched = staged is not None
         self.result.before = BootedKernel(intent.boot_id, release_before)
         self.result.method, self.result.staged, self.result.reasons = intent.method.name, staged, ()
 
-    async def call_off(self) -> bool:
-        """Stop the trigger, if any, and unload the image; return whether both are certain."""
-        return await self._shell.call_off(self._token)
+    async def call_off(self) -> None:
+        """Stop the trigger, if any, and unload the image.
+
+        :raises RebootError: C(IMAGE_OWED): it is not certain that both are done.
+        """
+        await self._shell.call_off(self._token)
 
     async def unshare(self) -> None:
         """Find the host's sshd, and use unshared connections from here on."""
@@ -230,7 +242,7 @@ class HostReboot:
         self.result.reasons = (*self.result.reasons, unproven)
 
     async def restore_panic(self, intent: Intent, answer: scripts.HostAnswer, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
-        """Restore what our one-boot arguments set, unless the host has its own settings by now."""
+        """See :meth:`HostShell.restore_panic`."""
         await self._shell.restore_panic(intent, answer, timeout_s)
 
     async def test(self, command: str, deadline: float) -> None:

@@ -73,7 +73,8 @@ class HostWatch:
     async def until_back(self) -> scripts.HostAnswer:
         """Wait until the host answers from the new boot.
 
-        :raises NotRebooted: C(REBOOT_TIMEOUT), C(NOT_REBOOTED) or C(TRIGGER_FAILED).
+        :raises NotRebooted: C(REBOOT_TIMEOUT), C(HOST_KEY_CHANGED), C(NOT_REBOOTED) or C(TRIGGER_FAILED), or that of a host
+            which refuses to be triggered.
         """
         while True:
             now = self._now()
@@ -165,6 +166,8 @@ class HostWatch:
             message = "the host did not reboot within %g s" % self._timeout_s
             return await self._shell.not_begun("NOT_REBOOTED", message, self._intent.token)
         message = "the host went down and was not back in time (%g s)" % self._timeout_s
+        # It may be up, or be another machine: no reason to cut its power.
+        code = "HOST_KEY_CHANGED" if self._shell.key_changed else "REBOOT_TIMEOUT"
         if self._answered and self._shell.unanswered:
             # Once it has turned a controller away often enough, sshd does not even send its banner, and that is all ssh reports
             # then: the first error has the cause.
@@ -172,4 +175,4 @@ class HostWatch:
             message += "; its sshd has answered, but the host could not be asked: %s" % first
             if last != first:
                 message += "; at last: %s" % last
-        return NotRebooted("REBOOT_TIMEOUT", message, called_off=False)
+        return NotRebooted(code, message, called_off=False)

@@ -75,7 +75,7 @@ class Preparing:
         """Choose the method, and load the right image for it, or none. In check mode, only say what the intent would be.
 
         :raises RebootError: the host can't be rebooted, or not as requested.
-        :raises SessionLost: the host could not be reached.
+        :raises SessionError: the host could not be reached, or refuses.
         """
         facts = await self._facts()
         boot_id, kernel = facts["boot"]["boot_id"], facts["kernel"]

@@ -7,10 +7,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from .errors import RebootError
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason
+
+from .errors import NotRebooted, RebootError
 from .host_reboot import TRIGGER_GRACE_S, HostReboot
-from .request import RebootRequest
+from .request import Intent, RebootRequest
 from .result import DONE, RebootResult
+from .scripts import HostAnswer
 from .shell import COMMAND_TIMEOUT_S
 
 
@@ -24,7 +27,7 @@ async def reboot_host(
 
     :param committed: called once the reboot can no longer be called off.
     :raises RebootError: refused, failed, or not proven; its details are the result as far as it is known.
-    :raises SessionLost: the host could not be reached before the trigger.
+    :raises SessionError: the host could not be reached before the trigger, or refuses.
     """
     clock = asyncio.get_running_loop().time
     result = host.result
@@ -50,9 +53,14 @@ async def reboot_host(
         )
         deadline = host.deadline
         host.verify(intent, answer)
-        await host.restore_panic(intent, answer, max(1.0, min(COMMAND_TIMEOUT_S, deadline - clock())))
+        owed = await _panic_owed(host, intent, answer, deadline)
         await asyncio.sleep(max(0.0, min(request.post_reboot_delay_s, deadline - clock())))
         await host.test(request.test_command, deadline)
+        if owed is not None:
+            # sudo may have depended on services that are up by now.
+            owed = await _panic_owed(host, intent, answer, deadline)
+        if owed is not None:
+            result.notes = (*(result.notes or ()), owed.as_dict())
         healthy_at = clock()
         host.end_probe()
         # Later tasks share a connection, and the clock offset is more accurate over an existing one.
@@ -62,15 +70,37 @@ async def reboot_host(
         host.end_probe()
         if began is not None:
             result.elapsed_ms = round((clock() - began) * 1000)
+        if isinstance(error, NotRebooted) and error.called_off and host.touched:
+            # It will not reboot, and could not be asked to unload its image.
+            await _put_back(host, error)
         error.details = {**result.as_result(), **error.details}
         raise
-    except BaseException:
+    except BaseException as error:
         # An interrupt, a lost connection, or a bug.
         if began is None and host.touched and not check_mode:
-            await host.call_off()
+            await _put_back(host, error)
         raise
     finally:
         host.end_probe()
         host.restore()
     result.status, result.elapsed_ms = DONE, round((healthy_at - began) * 1000)
     return result
+
+
+async def _panic_owed(host: HostReboot, intent: Intent, answer: HostAnswer, deadline: float) -> Reason | None:
+    """Restore the kernel's panic settings; return why they could not be restored. The reboot ended well regardless."""
+    left_s = deadline - asyncio.get_running_loop().time()
+    try:
+        await host.restore_panic(intent, answer, max(1.0, min(COMMAND_TIMEOUT_S, left_s)))
+    except RebootError as error:
+        return error.reason
+    return None
+
+
+async def _put_back(host: HostReboot, error: BaseException) -> None:
+    """Unload the image, and add to an error's details if that may have failed."""
+    try:
+        await host.call_off()
+    except RebootError as owed:
+        if isinstance(error, CodedError):
+            error.details = {**error.details, "notes": [*(host.result.notes or ()), owed.reason.as_dict()]}

@@ -86,8 +86,10 @@ def parse_state(text: str) -> HostAnswer | None:
         return None
 
     def number(name: str) -> int | None:
-        value = values.get(name, "")
-        return int(value) if value.lstrip("-").isdigit() else None
+        try:
+            return int(values.get(name, ""))
+        except ValueError:
+            return None
 
     return HostAnswer(
         evidence=Evidence(values["boot_id"], values["release"], values["cmdline"], number("bootloader_type")),

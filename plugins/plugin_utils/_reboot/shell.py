@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, TRIGGER
 from ansible_collections.fleet.kexec.plugins.module_utils._one_boot_args import PANIC_S, has_one_boot_args
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
 
-from .._transport.session import Session, SessionLost
+from .._transport.session import Session, SessionError, SessionLost
 from . import scripts
 from .errors import NotRebooted, RebootError
 from .request import Intent
@@ -23,7 +22,6 @@ COMMAND_TIMEOUT_S = 60.0
 ASK_TIMEOUT_S = 30.0
 # Limit for calling off, even beyond the deadline: an image that stays loaded turns the next reboot into a kexec.
 CALL_OFF_TIMEOUT_S = 60.0
-CALL_OFF_TRIES = 2
 # Reads clocks, on a host that is up but may be busy.
 CLOCK_TIMEOUT_S = 30.0
 
@@ -35,6 +33,9 @@ class HostShell:
     """Scripts of :mod:`scripts` and :mod:`trigger` on one host.
 
     :ivar unanswered: why questions had no answer: the first, and the last if there was more than one.
+    :ivar key_changed: whether the last answer came with another host key.
+    :ivar maybe_triggered: whether a trigger may have reached the host, and was not called off since.
+    :ivar touched: whether an image may be staged on the host.
     """
 
     def __init__(self, session: Session, progress: Callable[[str], None]) -> None:
@@ -42,19 +43,28 @@ class HostShell:
         self._progress = progress
         self._now = asyncio.get_running_loop().time
         self.unanswered: list[str] = []
+        self.key_changed = False
+        self.maybe_triggered = False
+        self.touched = False
 
     async def trigger(self, intent: Intent, message: str, delay_s: float, timeout_s: float) -> None:
         """Have the host reboot after a delay.
 
-        :raises NotRebooted: C(TRIGGER_FAILED).
+        :raises NotRebooted: C(TRIGGER_FAILED), or the code of a host that refuses to run the trigger.
         """
         arguments = [intent.token, intent.method.verb, "%.3f" % delay_s, message, intent.boot_id]
         try:
             answer = await self._session.run(TRIGGER, arguments, become=True, timeout_s=timeout_s)
         except SessionLost as error:
             # The host may have received it: it will say so, or be seen to go down.
-            self._progress("no answer to the trigger: %s" % error)
+            self._progress("no answer to the trigger: %s" % error.said)
+            self.maybe_triggered = True
             return
+        except SessionError as error:
+            message = "the reboot could not be triggered: %s" % error.reason.message
+            raise await self.not_begun(error.reason.code, message, intent.token) from error
+        # Of a trigger that failed, part may have been done.
+        self.maybe_triggered = True
         if answer.rc == GOING_DOWN_RC:
             # How the host comes back shows what that was.
             self._progress("somebody shuts the host down already")
@@ -62,30 +72,39 @@ class HostShell:
             message = "the reboot could not be triggered: %s" % answer.last_words()
             raise await self.not_begun("TRIGGER_FAILED", message, intent.token)
 
-    async def call_off(self, token: str) -> bool:
-        """Stop the trigger, if any, and unload the image; return whether both are certain. C(token) is empty before a trigger."""
+    async def call_off(self, token: str) -> None:
+        """Stop the trigger, if any, and unload the image. C(token) is empty before a trigger.
+
+        :raises RebootError: C(IMAGE_OWED): it is not certain that both are done.
+        """
         deadline = self._now() + CALL_OFF_TIMEOUT_S
-        for _try in range(CALL_OFF_TRIES):
-            with contextlib.suppress(SessionLost):
+        for last in (False, True):
+            try:
                 answer = await self._session.run(CALL_OFF, [token], become=True, timeout_s=deadline - self._now())
-                return answer.rc == 0
-            if self._now() >= deadline:
                 break
-        return False
+            except SessionError as error:
+                if last or not isinstance(error, SessionLost) or self._now() >= deadline:
+                    raise _image_owed(error.reason.message) from error
+        if answer.rc != 0:
+            raise _image_owed(answer.last_words())
+        self.maybe_triggered = self.touched = False
 
     async def not_begun(self, code: str, message: str, token: str) -> NotRebooted:
         """Call off a reboot that did not begin; return the error for it."""
-        if await self.call_off(token):
-            return NotRebooted(code, message, called_off=True)
-        message += "; calling it off failed, so it may still happen, and an image may be loaded"
-        return NotRebooted("REBOOT_TIMEOUT" if code == "NOT_REBOOTED" else code, message, called_off=False)
+        try:
+            await self.call_off(token)
+        except RebootError as error:
+            if self.maybe_triggered:
+                message += "; calling it off failed, so it may still happen, and %s" % error.reason.message
+                return NotRebooted("REBOOT_TIMEOUT" if code == "NOT_REBOOTED" else code, message, called_off=False)
+        return NotRebooted(code, message, called_off=True)
 
     async def trigger_failed(self, token: str) -> NotRebooted:
         """Call off a reboot whose trigger failed on the host; return the error for it."""
         try:
             answer = await self._session.run(scripts.TRIGGER_LOG, [token], become=True, timeout_s=ASK_TIMEOUT_S)
             said = answer.last_words()
-        except SessionLost:
+        except SessionError:
             said = "its journal could not be read"
         return await self.not_begun("TRIGGER_FAILED", "the host could not begin its reboot: %s" % said, token)
 
@@ -93,9 +112,11 @@ class HostShell:
         """Ask the host which boot it runs; None if it gives no usable answer."""
         try:
             answer = await self._session.run(scripts.STATE, [token], become=False, timeout_s=timeout_s)
-        except Exception as error:  # while a host goes down or comes up, any error is no answer
-            self._unanswered_because(str(error))
+        except SessionError as error:
+            self.key_changed = error.reason.code == "HOST_KEY_CHANGED"
+            self._unanswered_because(error.said)
             return None
+        self.key_changed = False
         state = scripts.parse_state(answer.stdout) if answer.rc == 0 else None
         if state is None:
             self._unanswered_because(answer.last_words())
@@ -116,15 +137,20 @@ class HostShell:
         )
 
     async def restore_panic(self, intent: Intent, state: scripts.HostAnswer, timeout_s: float) -> None:
-        """Restore what our one-boot arguments set, unless the host has its own settings by now."""
+        """Restore what our one-boot arguments set, unless the host has its own settings by now.
+
+        :raises RebootError: C(PANIC_OWED).
+        """
         now = (state.panic_s, state.panic_on_oops)
         if not has_one_boot_args(state.evidence.cmdline) or state.panic_s != PANIC_S or intent.panic == now:
             return
         arguments = [str(value) for value in intent.panic]
         try:
-            await self._session.run(scripts.RESTORE_PANIC, arguments, become=True, timeout_s=timeout_s)
-        except SessionLost as error:
-            self._progress("kernel.panic stays at %d: %s" % (PANIC_S, error))
+            answer = await self._session.run(scripts.RESTORE_PANIC, arguments, become=True, timeout_s=timeout_s)
+        except SessionError as error:
+            raise _panic_owed(error.reason.message) from error
+        if answer.rc != 0:
+            raise _panic_owed(answer.last_words())
 
     async def test(self, command: str, deadline: float) -> None:
         """Run the user's test until it succeeds.
@@ -141,9 +167,17 @@ class HostShell:
                     if answer.rc == 0:
                         return
                     said = answer.last_words()
-                except SessionLost as error:
-                    said = str(error)
+                except SessionError as error:
+                    said = error.said
             if self._now() + pause_s >= deadline:
                 raise RebootError("TEST_COMMAND_FAILED", "test_command failed: %s" % said)
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, 5.0)
+
+
+def _image_owed(said: str) -> RebootError:
+    return RebootError("IMAGE_OWED", "an image may be loaded: %s" % said)
+
+
+def _panic_owed(said: str) -> RebootError:
+    return RebootError("PANIC_OWED", "kernel.panic stays at %d: %s" % (PANIC_S, said))

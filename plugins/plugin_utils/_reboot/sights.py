@@ -19,7 +19,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._command import Comman
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
-from .._transport.session import SessionLost
+from .._transport.session import SessionError
 from .host_track import HostOutage
 from .service_track import ServiceOutage
 
@@ -87,7 +87,7 @@ async def measure(ask: Callable[[], Awaitable[CommandResult]], utc_ns: Callable[
         sent_ns = utc_ns()
         try:
             answer = await ask()
-        except SessionLost:
+        except SessionError:
             # Waiting for a lost answer may have taken long enough.
             break
         received_ns = utc_ns()

@@ -30,7 +30,7 @@ from .._schedule.history import History
 from .._schedule.hosts import Bystander, HostSpec
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, Sshd
-from .._transport.session import ActionSession, Session, SessionLost
+from .._transport.session import ActionSession, Session, SessionError
 from .._values import setting
 from .desk import Desk
 from .host_hooks import Hooks
@@ -225,7 +225,7 @@ class PlayFleet:
     async def answers(self, name: str) -> bool:
         try:
             return (await self.session(name).run("exit 0", [], become=False, timeout_s=ANSWER_TIMEOUT_S)).rc == 0
-        except (SessionLost, AnsibleError):
+        except SessionError:
             return False
 
     def _controller_session(self) -> Session:

@@ -8,6 +8,7 @@ Every step is journalled; the intent is on disk before the host is triggered.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -95,7 +96,9 @@ class Flight:
             await self._desk.confirm_slot(self._name)
         except RolloutError:
             # The reboot has not begun, and must not begin without a slot. It no longer counts as triggered once that is certain.
-            self.triggered = not await self._reboot.call_off()
+            with contextlib.suppress(RebootError):
+                await self._reboot.call_off()
+                self.triggered = False
             raise
         await self._tell(intent, timeout_s)
 
@@ -103,7 +106,8 @@ class Flight:
         """Exception for a failed reboot. If the reboot certainly never began, the host stays in service."""
         not_rebooted = isinstance(error, NotRebooted)
         self.triggered = not (isinstance(error, NotRebooted) and error.called_off)
-        return GivenUp(error.reason, down=not_rebooted and self.triggered)
+        # What answers with another key is no host that is down, whatever else it is.
+        return GivenUp(error.reason, down=not_rebooted and self.triggered and error.reason.code != "HOST_KEY_CHANGED")
 
     async def watch(self, intent: Intent, due: float, ask_at: float | None = None) -> HostAnswer:
         """Watch until the host is back, as :meth:`HostReboot.watch` does."""

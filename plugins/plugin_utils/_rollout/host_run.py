@@ -13,8 +13,6 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 
-from ansible.errors import AnsibleError
-
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
@@ -25,13 +23,14 @@ from .._journal.events import Event
 from .._journal.file import time_of
 from .._journal.phases import Phase
 from .._journal.run_state import HostState
+from .._reboot.errors import RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.methods import method_named
 from .._reboot.request import Intent, RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec
 from .._schedule.scheduler import WAITING
-from .._transport.session import SessionLost
+from .._transport.session import SessionError, SessionLost
 from .desk import Desk
 from .fallbacks import Fallbacks
 from .flight import Flight, GivenUp
@@ -101,8 +100,9 @@ class HostRun:
     async def clean_up(self, state: HostState) -> None:
         """Undo the preparations of another process on a host that may no longer go."""
         self._drained = state.maybe_drained
-        self._reboot.touched = state.maybe_staged
-        with contextlib.suppress(CodedError, SessionLost):
+        if state.maybe_staged:
+            self._reboot.owes_image(state.token)
+        with contextlib.suppress(CodedError):
             await self._undo()
 
     async def _guarded(self, steps: Awaitable[None]) -> None:
@@ -116,8 +116,8 @@ class HostRun:
             return
         except GivenUp as error:
             why, down = error.reason, error.down
-        except SessionLost as error:
-            why, down = reason("UNREACHABLE", "the host could not be reached: %s" % error), True
+        except SessionError as error:
+            why, down = error.reason, isinstance(error, SessionLost)
         except RolloutError as error:
             # The run can't continue; the host itself has no problem.
             if not self._flight.triggered:
@@ -133,11 +133,6 @@ class HostRun:
                 self._record(events.HostRefused(host=self._name, reason=why))
                 self._desk.refused(self._name, why)
                 return
-        except AnsibleError as error:
-            why, down = (
-                reason("CONNECTION_FAILED", "the host can't be connected to as configured: %s" % error),
-                self._flight.triggered,
-            )
         except Exception as error:
             why, down = reason("INTERNAL_ERROR", "%s: %s" % (type(error).__name__, error)), self._flight.triggered
         await self._fail(why, down)
@@ -158,7 +153,12 @@ class HostRun:
 
     async def _undo(self) -> bool:
         """Unload the staged image and undrain the host; return whether certainly no image is loaded."""
-        unstaged = not self._reboot.touched or await self._reboot.call_off()
+        unstaged = True
+        if self._reboot.touched:
+            try:
+                await self._reboot.call_off()
+            except RebootError:
+                unstaged = False
         self._record(events.HostUnstaged(host=self._name, ok=unstaged, told=self._flight.told))
         if self._drained:
             ok = await self._hooks.after() is None

@@ -8,15 +8,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ansible.errors import AnsibleError
-
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 
 from .._reboot.host_reboot import HostReboot
 from .._reboot.request import RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec, Status
-from .._transport.session import SessionLost
 
 
 async def look_at(
@@ -28,12 +25,8 @@ async def look_at(
         try:
             host = reboot_of(name)
             await host.prepare(request)
-        except SessionLost as error:
-            return RebootResult(failure=reason("UNREACHABLE", "the host could not be reached: %s" % error))
         except CodedError as error:
             return RebootResult(failure=error.reason)
-        except AnsibleError as error:
-            return RebootResult(failure=reason("CONNECTION_FAILED", "the host can't be connected to as configured: %s" % error))
         return host.result
 
     looked = await asyncio.gather(*map(look, names))

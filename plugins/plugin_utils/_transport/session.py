@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
 
-from ansible.errors import AnsibleConnectionFailure, AnsibleError
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 
+from .._text import clipped
 from .bounded import CallAbandoned, bounded_call
 from .endpoint import SSH_CONFIG_TIMEOUT_S, addresses, ssh_endpoint
 from .prober import Sshd, first_banner
@@ -32,23 +34,78 @@ SSHD_TIMEOUT_S = SSH_CONFIG_TIMEOUT_S + 4 * BANNER_TIMEOUT_S
 Result = TypeVar("Result")
 
 
-class SessionLost(Exception):
-    """Raised when a host could not be reached, or did not answer in time."""
+# The first thing each script prints, so that a script that never began is known from one that failed. What comes before it is a
+# login's noise.
+_BEGUN = "fleet-kexec: begun"
+_UP_TO_BEGUN = re.compile(r"\A(?:.*?^)?%s\r?\n" % re.escape(_BEGUN), re.MULTILINE | re.DOTALL)
+
+# ssh's own words. A key that changed may be that of an initrd, or of somebody else's machine.
+_FRAME = re.compile(r"@{3,}\s*")
+_KEY_CHANGED = re.compile("HOST IDENTIFICATION HAS CHANGED|host key mismatch")
+_LOGIN_REFUSED = re.compile(r"Permission denied \(|Host key verification failed|No supported authentication methods")
+# Ansible's own words. Without output the host may be hanging as well as its sudo.
+_BECOME_REFUSED = re.compile(
+    r"(?:Incorrect|Missing) \S+ password|waiting for privilege escalation prompt: *\S|password is required"
+)
+_NO_TMP = re.compile("Failed to create temporary directory|No space left on device")
+
+_SENTENCES = {
+    "UNREACHABLE": "the host could not be reached: %s",
+    "CONNECTION_FAILED": "the host can't be connected to as configured: %s",
+    "HOST_KEY_CHANGED": "something answers in the host's place, with another host key: %s",
+    "BECOME_FAILED": "the host grants no privileges: %s",
+    "MODULE_FAILED": "the host can't run the module %s",
+}
+
+
+class SessionError(CodedError):
+    """Raised when a host gives no usable answer; a session raises nothing else.
+
+    C(UNREACHABLE), as :class:`SessionLost`: no connection, or no answer in time. With any other code the host is there and
+    refuses, and no script was begun. C(CONNECTION_FAILED): the login, as configured. C(HOST_KEY_CHANGED): it may be another
+    machine. C(BECOME_FAILED): privileges. C(MODULE_FAILED): a module gave no result; it may have done part of its work.
+
+    :ivar said: the error in the words of the connection or the host, as it is.
+    """
+
+    def __init__(self, code: str, said: str) -> None:
+        super().__init__(code, _SENTENCES[code] % (clipped(said) or "no output"))
+        self.said = said
+
+
+class SessionLost(SessionError):
+    """Raised when a host could not be reached, or did not answer in time; what was asked for may have been carried out."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__("UNREACHABLE", said)
+
+
+def _session_error(error: AnsibleError) -> SessionError:
+    """Tell by its words what an error of Ansible, or of a connection plugin, means."""
+    said = str(error)
+    if _KEY_CHANGED.search(said):
+        return SessionError("HOST_KEY_CHANGED", _FRAME.sub("", said))
+    if _BECOME_REFUSED.search(said):
+        return SessionError("BECOME_FAILED", said)
+    refused = isinstance(error, AnsibleAuthenticationFailure) or _LOGIN_REFUSED.search(said) or _NO_TMP.search(said)
+    if refused or not isinstance(error, AnsibleConnectionFailure):
+        return SessionError("CONNECTION_FAILED", said or "the login was refused")
+    return SessionLost(said)
 
 
 class Session(Protocol):
     """Connection to one host."""
 
     async def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
-        """Run a shell script with arguments.
+        """Run a shell script with arguments. Its output begins with the script's own; what a login prints is left out.
 
-        :raises SessionLost: no connection, or no result in time.
+        :raises SessionError: no connection, no result in time, or the script could not be begun.
         """
 
     async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         """Run a module, in the task's check mode.
 
-        :raises SessionLost: no connection, or no result in time.
+        :raises SessionError: no connection, no result in time, or no result at all.
         """
 
     async def sshd(self) -> Sshd | None:
@@ -95,21 +152,20 @@ class ActionSession:
     async def _call(self, work: Callable[[], Result], timeout_s: float) -> Result:
         """Call a function that uses the connection.
 
-        :raises SessionLost: any error of a connection plugin whose host is not there. A host that is there and refuses (a wrong
-            become password) stays an AnsibleError.
+        :raises SessionError: any error of it. One that is neither Ansible's nor known is that of a host that is not there.
         """
         try:
             async with self._at_once:
                 return await bounded_call(work, timeout_s)
-        except (AnsibleConnectionFailure, CallAbandoned) as error:
+        except CallAbandoned as error:
             raise SessionLost(str(error)) from error
-        except AnsibleError:
-            raise
+        except AnsibleError as error:
+            raise _session_error(error) from error
         except Exception as error:
             raise SessionLost("%s: %s" % (type(error).__name__, error)) from error
 
     async def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
-        command = shlex.join(["/bin/sh", "-c", script, "fleet-kexec", *args])
+        command = shlex.join(["/bin/sh", "-c", "echo '%s'\n%s" % (_BEGUN, script), "fleet-kexec", *args])
 
         def work() -> CommandResult:
             if not self._is_ssh:
@@ -117,7 +173,21 @@ class ActionSession:
             result = self._action._low_level_execute_command(command, sudoable=become)
             return CommandResult(int(result["rc"]), result["stdout"], _FAREWELL.sub("", result["stderr"]))
 
-        return await self._call(work, timeout_s)
+        return self._begun(await self._call(work, timeout_s), become)
+
+    def _begun(self, result: CommandResult, become: bool) -> CommandResult:
+        """Output of a script that began.
+
+        :raises SessionError: it did not.
+        """
+        output, begun = _UP_TO_BEGUN.subn("", result.stdout)
+        if begun:
+            return CommandResult(result.rc, output, result.stderr)
+        if result.rc == 0:
+            # Its output got lost, or it was never run.
+            raise SessionLost("the script's answer is missing")
+        refused = become and self._connection.become is not None
+        raise SessionError("BECOME_FAILED" if refused else "CONNECTION_FAILED", result.last_words())
 
     async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         def work() -> dict[str, Any]:
@@ -129,32 +199,44 @@ class ActionSession:
         result = await self._call(work, timeout_s)
         if result.get("unreachable"):
             raise SessionLost(str(result.get("msg", "unreachable")))
+        # Ansible's, for output that is no result.
+        if result.get("failed") and "module_stdout" in result:
+            raise self._no_result(name, result)
         return result
+
+    def _no_result(self, name: str, result: Mapping[str, Any]) -> SessionError:
+        output = CommandResult(1, str(result["module_stdout"]), str(result.get("module_stderr", "")))
+        become = self._connection.become
+        if become is not None and re.search(
+            r"^%s: " % re.escape(become.name), output.stdout + "\n" + output.stderr, re.MULTILINE
+        ):
+            return SessionError("BECOME_FAILED", output.last_words())
+        summary = str(result.get("msg", "")).partition("\n")[0].rstrip(".")
+        return SessionError("MODULE_FAILED", "%s (%s): %s" % (name, summary or "no result", output.last_words()))
 
     async def sshd(self) -> Sshd | None:
         if not self._is_ssh:
             return None
-        options = self._connection.get_option
-        ssh = [options("ssh_executable")]
-        for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"):
-            ssh.extend(shlex.split(options(name) or ""))
-        if options("port") is not None:
-            ssh.extend(["-o", "Port=%s" % options("port")])
-        host = options("host")
 
         def work() -> Sshd | None:
-            endpoint = ssh_endpoint(ssh, host)
+            options = self._connection.get_option
+            ssh = [options("ssh_executable")]
+            for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"):
+                ssh.extend(shlex.split(options(name) or ""))
+            if options("port") is not None:
+                ssh.extend(["-o", "Port=%s" % options("port")])
+            endpoint = ssh_endpoint(ssh, options("host"))
             return first_banner(addresses(endpoint), BANNER_TIMEOUT_S) if endpoint and endpoint.direct else None
 
-        with contextlib.suppress(SessionLost):
+        with contextlib.suppress(SessionError):
             return await self._call(work, SSHD_TIMEOUT_S)
         return None
 
     async def unshare(self) -> None:
-        with contextlib.suppress(SessionLost, AnsibleError):
+        with contextlib.suppress(SessionError):
             # Otherwise Ansible would look for modules' temporary files after the reboot, to remove them.
             await self._call(lambda: self._action._remove_tmp_path(None), 30.0)
-        with contextlib.suppress(SessionLost, AnsibleError):
+        with contextlib.suppress(SessionError):
             await self._call(self._connection.reset, 30.0)
         if self._is_ssh:
             # ssh uses the first value of an option that is given twice.

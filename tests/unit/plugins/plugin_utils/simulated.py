@@ -24,6 +24,17 @@ STAGED = {
 }
 
 
+# Calls of a session: a module by its name, a script by one of these, and what hooks and tests run by its last argument.
+SCRIPTS = {
+    TRIGGER: "trigger",
+    CALL_OFF: "call off",
+    scripts.STATE: "state",
+    scripts.CLOCK: "clock",
+    scripts.RESTORE_PANIC: "restore panic",
+    scripts.TRIGGER_LOG: "trigger log",
+}
+
+
 class Host:
     """A host, as its session sees it."""
 
@@ -80,6 +91,8 @@ class Host:
         # A service on it: whether it is up to begin with, and how long after a boot it is.
         self.serves_before, self.service_lag_s = True, 3.0
         self.booted_at = float("-inf")
+        # Error that a call raises, by the label of the call: how often, from now on. See CALLS.
+        self.raises: dict[str, tuple[Exception, int]] = {}
 
     # Time passes as in the event loop.
 
@@ -132,8 +145,16 @@ class Host:
     def restore(self) -> None:
         self.log.append("restore")
 
+    def _raise(self, call: str) -> None:
+        error, times = self.raises.get(call, (None, 0))
+        if error is None or times <= 0:
+            return
+        self.raises[call] = (error, times - 1)
+        raise error
+
     async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         await asyncio.sleep(self.module_s)
+        self._raise(name.rpartition(".")[2])
         if not self.up:
             raise SessionLost("no answer")
         if name == "fleet.kexec.boot_facts":
@@ -168,13 +189,17 @@ class Host:
 
     async def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
         hangs = self.hangs and self.up and self.boot_id != "old"
-        answer = self._answer(script, args, become)
+        label = SCRIPTS.get(script, args[-1] if args else "test")
+        # What raises is not carried out.
+        error, times = self.raises.get(label, (None, 0))
+        answer = self._answer(script, args, become) if error is None or times <= 0 else None
         wait_s = 1e9 if hangs else self.command_s
         try:
             await asyncio.sleep(min(wait_s, timeout_s))
         except asyncio.CancelledError:
             self.abandoned += 1
             raise
+        self._raise(label)
         if self.distrusted and self.boot_id != "old":
             self.patience -= 1
             raise SessionLost(self.distrusted if self.patience >= 0 else "Connection reset by peer")

@@ -6,11 +6,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.module_call import ModuleCall
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookOutcome
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionError, SessionLost
 
 from .hosts import Host, hook, run_virtually
 
@@ -63,7 +62,7 @@ def test_what_a_module_was_given_is_not_in_its_message() -> None:
         {"failed": True, "msg": "failed", "rc": 1, "stderr": "x\n  line two  \nline one, 12345"},
         {"msg": "fine: hunter22"},
         SessionLost("no hunter22"),
-        AnsibleError("bad key BEGIN\nline one\nline two"),
+        SessionError("MODULE_FAILED", "bad key BEGIN\nline one\nline two"),
     ):
         message = run_virtually(hook(module={"name": "x", "args": args}), Host(said)).message
         assert "********" in message

@@ -7,7 +7,6 @@ import asyncio
 import sys
 
 import pytest
-from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import (
@@ -15,7 +14,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import (
     HookOutcome,
     HookRunner,
 )
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionError, SessionLost
 
 from ... import virtual_time
 from .hosts import Host, hook, run, run_virtually
@@ -39,7 +38,7 @@ def test_a_host_that_is_lost_is_an_attempt_that_failed() -> None:
 
 
 def test_a_host_that_refuses_is_an_attempt_that_failed() -> None:
-    outcome = run_virtually(hook(command=["x"]), Host(AnsibleError("Incorrect sudo password")))
+    outcome = run_virtually(hook(command=["x"]), Host(SessionError("BECOME_FAILED", "Incorrect sudo password")))
     assert (outcome.ok, outcome.message) == (False, "Incorrect sudo password")
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import GOING_DOWN_RC
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionError, SessionLost
 
 from ..simulated import STAGED, TOKEN, Host
 from .reboots import BLOCKED, LOCKED, PROBE, reboot
@@ -362,6 +362,52 @@ def test_a_call_off_that_is_not_heard_is_said_again(host: Host, lost: int, left:
     with pytest.raises(asyncio.CancelledError):
         reboot(host, pre_reboot_delay_s=30)
     assert (host.staged is not None) is left
+
+
+@pytest.mark.parametrize("call", ["trigger", "stage", "boot_facts"])
+def test_a_host_that_refuses_before_its_reboot_begins_is_put_back(host: Host, call: str) -> None:
+    host.raises[call] = (SessionError("BECOME_FAILED", "sudo: LDAP is away"), 1)
+    with pytest.raises(CodedError) as raised:
+        reboot(host)
+    assert raised.value.reason.code == "BECOME_FAILED"
+    assert host.boots_so_far == 0 and host.staged is None
+    assert ("call off" in host.log) is (call != "boot_facts")
+    assert not raised.value.details.get("notes")
+
+
+def test_an_image_that_could_not_be_unloaded_is_told(host: Host) -> None:
+    away = SessionError("BECOME_FAILED", "sudo: LDAP is away")
+    host.raises = {"trigger": (away, 1), "call off": (away, 9)}
+    with pytest.raises(CodedError) as raised:
+        reboot(host)
+    assert raised.value.reason.code == "BECOME_FAILED"
+    assert host.staged and host.boots_so_far == 0
+    assert [note["code"] for note in raised.value.details["notes"]] == ["IMAGE_OWED"]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_panic_setting_that_stays_fails_no_healthy_host(host: Host, times: int) -> None:
+    host.raises["restore panic"] = (SessionError("BECOME_FAILED", "sudo: LDAP is away"), times)
+    result = reboot(host)
+    assert result["rebooted"]
+    assert [note["code"] for note in result["notes"]] == (["PANIC_OWED"] if times == 2 else [])
+    assert host.panic == (("10", "1") if times == 2 else ("0", "0"))
+
+
+def test_another_host_key_is_waited_out_and_told(host: Host) -> None:
+    host.raises["state"] = (SessionError("HOST_KEY_CHANGED", "REMOTE HOST IDENTIFICATION HAS CHANGED"), 10**6)
+    assert code_of(host, reboot_timeout_s=60) == "HOST_KEY_CHANGED"
+    # As that of an initrd which unlocks the disk.
+    other = Host()
+    other.raises["state"] = (SessionError("HOST_KEY_CHANGED", "REMOTE HOST IDENTIFICATION HAS CHANGED"), 3)
+    assert reboot(other, reboot_timeout_s=60)["rebooted"]
+
+
+def test_an_interrupt_calls_off_a_reboot_without_an_image(host: Host) -> None:
+    host.interrupted_at = 5.0
+    with pytest.raises(asyncio.CancelledError):
+        reboot(host, method="firmware", pre_reboot_delay_s=30.0)
+    assert "call off" in host.log
 
 
 def test_an_sshd_that_answers_before_the_real_one_ends_nothing(host: Host) -> None:
