@@ -40,10 +40,28 @@ class LockBeside:
     async def open(self) -> None:
         await _bounded(self._lock.open, OPEN_TIMEOUT_S)
 
+    @property
+    def counted(self) -> bool:
+        return self._lock.counted
+
+    @property
+    def patience_s(self) -> float:
+        return self._lock.patience_s
+
     async def close(self) -> None:
         """See :meth:`SlotLock.close`. A lease that can't be given up is left to run out."""
         with contextlib.suppress(LockError):
-            await _bounded(self._lock.close, TIMEOUT_S)
+            await self.give_up()
+
+    async def give_up(self) -> None:
+        """See :meth:`SlotLock.close`; may be repeated."""
+        await _bounded(self._lock.close, TIMEOUT_S)
+
+    async def lives(self, run_id: str) -> bool:
+        return await self._call(lambda: self._lock.lives(run_id))
+
+    async def free(self, holder: Holder) -> bool:
+        return await self._call(lambda: self._lock.free(holder))
 
     async def holders(self) -> list[Holder]:
         return await self._call(self._lock.holders)

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import threading
 from collections.abc import Callable
@@ -38,6 +37,7 @@ class EtcdLease:
         self._id = 0
         self._valid_until = 0.0
         self._lost = ""
+        self._revoked = False
         self._closing = threading.Event()
 
     @property
@@ -148,10 +148,8 @@ class EtcdLease:
             return LockError("LOCK_LOST", self._lost)
 
     def close(self) -> None:
-        """Give up the lease. If etcd can't be reached, the lease runs out by itself."""
-        if self._closing.is_set():
-            return
+        """Give up the lease; raises LockError if etcd can't be reached, and the lease runs out by itself."""
         self._closing.set()
-        if self._id and not self._lost:
-            with contextlib.suppress(LockError):
-                self._client.call("/v3/lease/revoke", {"ID": str(self._id)}, self._client.deadline())
+        if self._id and not self._lost and not self._revoked:
+            self._client.call("/v3/lease/revoke", {"ID": str(self._id)}, self._client.deadline())
+            self._revoked = True

@@ -30,6 +30,7 @@ class EtcdLock:
 
     # A request mostly waits.
     at_once = 8
+    counted = True
 
     def __init__(self, client: EtcdClient, *, root: str, name: str, slots: int, ttl_s: int, context: LockContext) -> None:
         self._client = client
@@ -53,6 +54,7 @@ class EtcdLock:
         # Hosts whose release has begun and is not known to be done.
         self._releasing: set[str] = set()
         self._writes = itertools.count()
+        self.patience_s = float(ttl_s)
 
     def open(self) -> None:
         self._lease.open(self._register)
@@ -216,6 +218,20 @@ class EtcdLock:
     def holders(self) -> list[Holder]:
         (slots,) = self._client.transact(self._client.deadline(), [], [etcd.get_below(self._slots_prefix)]).found
         return [Holder.from_record(slot.key[len(self._slots_prefix) :], slot.parsed()) for slot in slots.keys]
+
+    def lives(self, run_id: str) -> bool:
+        (run,) = self._client.transact(self._client.deadline(), [], [etcd.get(self._runs_prefix + run_id)]).found
+        return run.first is not None
+
+    def free(self, holder: Holder) -> bool:
+        """See :meth:`model.SlotLock.free`."""
+        slot_key = self._slots_prefix + holder.host
+        deadline = self._client.deadline()
+        (slot,) = self._client.transact(deadline, [], [etcd.get(slot_key)]).found
+        if slot.first is None or Holder.from_record(holder.host, slot.first.parsed()) != holder:
+            return False
+        checks = [_as_found(slot_key, slot), etcd.unchanged(self._runs_prefix + holder.run_id, 0)]
+        return self._client.transact(deadline, checks, [etcd.delete(slot_key), self._put_generation()]).succeeded
 
     # --- records ---
 

@@ -74,9 +74,13 @@ class SlotLock(Protocol):
     until this run or another process that resumes it releases it. The lease only proves that the controller lives.
 
     :ivar at_once: number of concurrent calls that do not slow each other down.
+    :ivar counted: whether the number of slots is limited; if not, a slot only keeps two runs from rebooting one host at once.
+    :ivar patience_s: how long it is worthwhile to ask again for what was C(LOCK_UNAVAILABLE): the lease lasts that long at least.
     """
 
     at_once: int
+    counted: bool
+    patience_s: float
 
     def open(self) -> None:
         """Check that the backend works, and take this run's lease; waits for that of an earlier process to run out.
@@ -106,8 +110,20 @@ class SlotLock(Protocol):
     def holders(self) -> list[Holder]:
         """Holders of all runs, ordered by host. Raises LockError C(LOCK_UNAVAILABLE)."""
 
+    def lives(self, run_id: str) -> bool:
+        """Whether the controller of a run lives, as far as its lease tells."""
+
+    def free(self, holder: Holder) -> bool:
+        """Give back the slot of another run, for the case that its controller has died and nothing is left to do about the host.
+
+        :returns: False if that run lives, or the slot has another holder by now.
+        """
+
     def close(self) -> None:
-        """Give up the lease. Slots that were not released stay taken."""
+        """Give up the lease. Slots that were not released stay taken.
+
+        :raises LockError: C(LOCK_UNAVAILABLE): it is left to run out.
+        """
 
 
 def utc_text(now: datetime) -> str:

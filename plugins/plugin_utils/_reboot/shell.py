@@ -96,7 +96,9 @@ class HostShell:
         except RebootError as error:
             if self.maybe_triggered:
                 message += "; calling it off failed, so it may still happen, and %s" % error.reason.message
-                return NotRebooted("REBOOT_TIMEOUT" if code == "NOT_REBOOTED" else code, message, called_off=False)
+                return NotRebooted(
+                    "REBOOT_TIMEOUT" if code == "NOT_REBOOTED" else code, message, called_off=False, may_begin=True
+                )
         return NotRebooted(code, message, called_off=True)
 
     async def trigger_failed(self, token: str) -> NotRebooted:

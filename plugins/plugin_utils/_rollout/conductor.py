@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
@@ -21,34 +21,18 @@ from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec, Status
 from .._schedule.plan import Plan
 from .._schedule.scheduler import Discard, Go, Prepare, Scheduler
-from .._transport.prober import Observation, Prober, Sshd
+from .._transport.prober import Prober
+from .bystanders import Bystanders, Seeing
+from .debts import SETTLE_S, Debts, Kind, Pay
+from .earlier_runs import EarlierRuns
 from .host_run import HostRun
+from .slots_desk import Slots, SlotsDesk
 
-# Interval at which a host is looked at that is not being rebooted, and whose state some limit depends on.
-BYSTANDER_PAUSE_S = 10.0
 # Interval at which the view is updated.
 TICK_S = 0.5
-# Maximum number of concurrent searches for a host's sshd.
-_LOOKUPS = 16
 
 
-Answer = TypeVar("Answer")
-
-
-class Slots(Protocol):
-    """Slots shared with other controllers; the methods of :class:`SlotLock` that a rollout needs."""
-
-    async def acquire(self, host: str) -> bool:
-        """Take a slot."""
-
-    async def confirm(self, host: str) -> None:
-        """Make sure that a slot is still held."""
-
-    async def release(self, host: str) -> None:
-        """Give a slot back."""
-
-
-class Fleet(Protocol):
+class Fleet(Seeing, Protocol):
     """Access of the conductor to hosts."""
 
     def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
@@ -57,17 +41,13 @@ class Fleet(Protocol):
         :raises CodedError: there is no way to connect to it as configured.
         """
 
-    async def sshd(self, name: str) -> Sshd | None:
-        """Find the sshd of a host or bystander; None if it does not answer, or can't be reached from here."""
-
-    async def answers(self, name: str) -> bool:
-        """Whether a host or bystander answers over its own connection."""
-
 
 class Conductor:
     """Conductor of one rollout.
 
+    :param run_id: name under which the run holds slots.
     :param prober: for hosts that are not being rebooted.
+    :param earlier: runs of this controller, which may have left slots behind.
     :param before: state of the run that is resumed.
     :param down: hosts and bystanders known to be down.
     :param shown: called with every event, for the live view.
@@ -82,6 +62,8 @@ class Conductor:
         fleet: Fleet,
         prober: Prober,
         slots: Slots,
+        run_id: str,
+        earlier: EarlierRuns,
         commit: Callable[[Sequence[Event]], Awaitable[None]],
         before: RunState | None = None,
         down: Collection[str] = (),
@@ -91,8 +73,6 @@ class Conductor:
         self._plan = plan
         self._scheduler = scheduler
         self._fleet = fleet
-        self._prober = prober
-        self._lock = slots
         self._before = before
         self._tick = tick
         self._now = asyncio.get_running_loop().time
@@ -101,13 +81,16 @@ class Conductor:
         self._runs: dict[str, HostRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting_to_go: dict[str, asyncio.Future[Reason | None]] = {}
-        self._slots: set[str] = set()
+        self._slots = SlotsDesk(slots, run_id=run_id, earlier=earlier, stop=self.stop)
+        self._debts = Debts(self.record, self._debts_changed)
+        self._bystanders = Bystanders(fleet, prober, self._runs.__contains__, self._take_in)
         # Replaced after every change, to wake those who wait for one.
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turn_due = asyncio.Event()
         self._up = dict.fromkeys(down, False)
-        self._sshds: dict[str, Sshd] = {}
         self._told_stop = False
+        # First attempts to pay what the previous process left.
+        self._paying: list[asyncio.Task[None]] = []
         self.results: dict[str, RebootResult] = {}
 
     async def run(self) -> None:
@@ -117,7 +100,8 @@ class Conductor:
             for name in self._up:
                 self._scheduler.seen(name, False, self._now())
             self._adopt()
-            background.append(asyncio.create_task(self._watch_bystanders()))
+            await self._take_over_debts()
+            self._bystanders.watch(name for name, limits in self._plan.limits.items() if limits)
             while True:
                 self._turn_due.clear()
                 self._take_turn()
@@ -127,11 +111,13 @@ class Conductor:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._turn_due.wait(), None if wake_at is None else max(0.0, wake_at - self._now()))
             await self._clean_up_after_before()
+            await self._settle()
         finally:
+            background += self._paying
             for task in [*background, *self._tasks]:
                 task.cancel()
-            for name in self._sshds:
-                self._prober.forget(name)
+            await self._bystanders.close()
+            await self._debts.close()
             await asyncio.gather(*background, *self._tasks, return_exceptions=True)
             with contextlib.suppress(CodedError):
                 await self._recorder.durable()
@@ -157,14 +143,17 @@ class Conductor:
             run = self._fleet.run_of(host, self)
         except CodedError as error:
             if resumed:
+                self._slots.held.add(host.name)
+                self.keep_slot(host.name, error.reason)
                 self.record(events.HostFailed(host=host.name, reason=error.reason, down=True, phase=resumed.phase.value))
                 self.failed(host.name, error.reason, down=True)
             else:
                 self.record(events.HostRefused(host=host.name, reason=error.reason))
                 self.refused(host.name, error.reason)
             return
-        # From here on its own run watches it.
-        self._prober.forget(host.name)
+        self._bystanders.begins(host.name)
+        for kind in (Kind.IMAGE, Kind.PANIC):
+            self._debts.replaced(host.name, kind)
         self._runs[host.name] = run
         task = asyncio.create_task(run.resume(resumed) if resumed else run.run(), name=host.name)
         self._tasks.add(task)
@@ -176,8 +165,8 @@ class Conductor:
         run = self._runs.pop(name, None)
         if run is not None:
             self.results[name] = run.result
-        if not task.cancelled() and name in self._sshds:
-            self._look_at(name)
+        if not task.cancelled():
+            self._bystanders.ended(name)
         if not task.cancelled() and task.exception() is not None:
             # An error that a host's run does not catch is a bug; the host's state is unknown then.
             why = reason("INTERNAL_ERROR", "%s: %r" % (name, task.exception()))
@@ -203,6 +192,37 @@ class Conductor:
                 self._scheduler.adopt(state.host, self._now())
                 self._begin(self._hosts[state.host], state)
 
+    async def _take_over_debts(self) -> None:
+        """Take over what hosts owe from the previous process, and have it paid for those that are not begun any more."""
+        if self._before is None:
+            return
+        for state in self._before.hosts.values():
+            settled = state.resume is Resume.DONE
+            for kind in map(Kind, state.owed):
+                # What is staged anew replaces the image, and is given back with it.
+                if settled or kind in (Kind.DRAIN, Kind.SLOT):
+                    self._debts.take_over(state.host, kind, kind in state.withheld)
+            if settled and state.host in self._hosts and state.owed.keys() - {Kind.SLOT}:
+                with contextlib.suppress(CodedError):
+                    self._paying.append(asyncio.create_task(self._fleet.run_of(self._hosts[state.host], self).pay(state)))
+        # If the lock can't be asked, that has stopped the rollout.
+        with contextlib.suppress(RolloutError):
+            for name in await self._slots.of_this_run():
+                host = self._before.hosts.get(name)
+                if host is not None and host.resume is Resume.DONE:
+                    self._slots.held.add(name)
+                    if not host.down or not self.keep_slot(name, reason("UNREACHABLE", "the host is down")):
+                        self._paying.append(asyncio.create_task(self._give_slot_back(name)))
+
+    async def _give_slot_back(self, host: str) -> None:
+        await self._debts.give_back(host, Kind.SLOT, lambda: self._slots.free(host))
+
+    async def _settle(self) -> None:
+        """Have all debts paid that can be, within a time."""
+        if self._paying:
+            await asyncio.wait(self._paying, timeout=SETTLE_S)
+        await self._debts.settle()
+
     async def _clean_up_after_before(self) -> None:
         """Undo what an earlier process left on hosts that will not be rebooted any more."""
         if self._before is None:
@@ -213,51 +233,29 @@ class Conductor:
                 with contextlib.suppress(CodedError):
                     await self._fleet.run_of(self._hosts[state.host], self).clean_up(state)
 
-    async def _watch_bystanders(self) -> None:
-        """Watch all hosts that some limit depends on, while they are not active."""
-        names = [name for name, limits in self._plan.limits.items() if limits]
-        at_once = asyncio.Semaphore(_LOOKUPS)
+    def _debts_changed(self, host: str) -> None:
+        if host not in self._plan.limits:
+            return
+        if self._debts.withheld(host):
+            self._scheduler.withheld(host)
+        else:
+            self._scheduler.restored(host)
+            self._free_kept_slot(host)
+        self._happened()
 
-        async def find(name: str) -> None:
-            while True:
-                if name not in self._runs and await self._find(name, at_once):
-                    return
-                await asyncio.sleep(BYSTANDER_PAUSE_S)
-
-        await asyncio.gather(*map(find, names))
-
-    async def _find(self, name: str, at_once: asyncio.Semaphore) -> bool:
-        """Find out whether a host is up, and how to watch it from here on; returns whether nothing is left to find out.
-
-        A host that is up and can't be probed from here, for example behind a jump host, is not looked at again.
-        """
-        try:
-            async with at_once:
-                sshd = await self._fleet.sshd(name)
-                up = sshd is not None or await self._fleet.answers(name)
-        except CodedError:
-            # There is no way to connect to it, and so none to watch it.
-            return True
-        if name in self._runs:
-            return False
-        self._take_in(name, up)
-        if sshd is not None:
-            self._sshds[name] = sshd
-            self._look_at(name)
-        return up
-
-    def _look_at(self, name: str) -> None:
-        self._prober.watch(name, self._sshds[name], self._seen, gently=True, pause_s=BYSTANDER_PAUSE_S)
-
-    def _seen(self, observation: Observation) -> None:
-        self._take_in(str(observation.key), observation.up)
+    def _free_kept_slot(self, host: str) -> None:
+        """Give back the slot of a host that was given up as down, once it is up and owes nothing that may take it down."""
+        if self._up.get(host, False) and self._debts.owes(host, Kind.SLOT) and not self._debts.withheld(host):
+            self._debts.retry(host, Kind.SLOT, lambda: self._slots.free(host), at_once=True)
 
     def _take_in(self, name: str, up: bool) -> None:
         if self._up.get(name, True) == up:
             return
         self._up[name] = up
         self.record(events.HostSeen(host=name, up=up))
-        self._scheduler.seen(name, up, self._now())
+        if name in self._plan.limits:
+            self._scheduler.seen(name, up, self._now())
+        self._free_kept_slot(name)
         self._happened()
 
     # Implementation of desk.Desk.
@@ -287,32 +285,40 @@ class Conductor:
         await asyncio.wait([self._changed], timeout=timeout_s)
 
     async def take_slot(self, host: str) -> bool:
-        taken = await self._asked(self._lock.acquire(host))
-        if taken:
-            self._slots.add(host)
-        return taken
+        held = await self._slots.take(host)
+        if held is None:
+            self._scheduler.goes_on(host)
+        else:
+            self._scheduler.held_up(host, held.why, self._now(), held.moved)
+            self._happened()
+        return held is None
+
+    async def slot_news(self) -> None:
+        await self._slots.news()
 
     async def confirm_slot(self, host: str) -> None:
-        await self._asked(self._lock.confirm(host))
+        await self._slots.confirm(host)
 
-    async def give_slot_back(self, host: str) -> None:
-        """Give a slot back, if the host may hold one. If that fails now, a resume does it."""
+    async def free_slot(self, host: str) -> None:
         resumed = self._before is not None and host in self._before.hosts
-        if host in self._slots or resumed:
-            self._slots.discard(host)
-            with contextlib.suppress(CodedError):
-                await self._lock.release(host)
+        if host in self._slots.held or resumed:
+            await self._slots.free(host)
 
-    async def _asked(self, answer: Awaitable[Answer]) -> Answer:
-        """Await an answer of the lock, and stop the rollout if there is none.
+    def keep_slot(self, host: str, why: Reason) -> bool:
+        if not self._slots.counted or host not in self._slots.held:
+            return False
+        self._debts.keep(host, Kind.SLOT, why)
+        self._bystanders.watch([host])
+        return True
 
-        :raises RolloutError: the lock can't be asked, or is lost.
-        """
-        try:
-            return await answer
-        except CodedError as error:
-            self.stop(error.reason)
-            raise RolloutError(error.reason.code, error.reason.message) from error
+    async def give_back(self, host: str, kind: Kind, pay: Pay, *, unavailable: bool = False) -> bool:
+        return await self._debts.give_back(host, kind, pay, unavailable=unavailable)
+
+    def paid(self, host: str, kind: Kind) -> None:
+        self._debts.paid(host, kind)
+
+    def seen_up(self, host: str) -> None:
+        self._take_in(host, up=True)
 
     def refused(self, host: str, why: Reason) -> None:
         """Take in that a host can't be rebooted."""
@@ -339,6 +345,7 @@ class Conductor:
     def stop(self, why: Reason) -> None:
         """Start no more hosts."""
         self._scheduler.stop(why, self._now())
+        self._slots.stopped()
         self._happened()
 
     def _journal_failed(self, error: RolloutError) -> None:

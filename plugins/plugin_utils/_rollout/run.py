@@ -46,6 +46,8 @@ from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, service_sockets
 from .arguments import FAILURES_FAIL
 from .conductor import Conductor
+from .debts import Kind, give_up, owed
+from .earlier_runs import EarlierRuns
 from .fleet import PlayFleet
 from .preview import look_at, previews
 from .process import allow_all_descriptors, short_collections, while_parent_lives
@@ -195,8 +197,6 @@ class Rolling:
             lock = LockBeside(make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say))
             await lock.open()
             opened.push_async_callback(lock.close)
-            if before is not None:
-                await _release_ended(lock, run.run_id, before)
             return await self._conduct(
                 run=run,
                 changes=changes,
@@ -246,6 +246,8 @@ class Rolling:
             fleet=planned.fleet,
             prober=prober,
             slots=lock,
+            run_id=run.run_id,
+            earlier=EarlierRuns(self._store, self._controller.name),
             commit=commit,
             before=before,
             down=self._down(before),
@@ -255,6 +257,12 @@ class Rolling:
         try:
             with Interrupts(lambda: conductor.stop(reason("INTERRUPTED", "the playbook was interrupted"))):
                 await while_parent_lives(conductor.run(), lambda: scheduler.stopped is not None)
+                why = await give_up(lock.give_up)
+                if why is not None:
+                    owes = events.RunOwes(debt=Kind.LOCK.value, reason=owed(Kind.LOCK, why))
+                    with contextlib.suppress(CodedError):
+                        await commit([owes])
+                    shown(owes)
                 counts = {status.value: count for status, count in scheduler.counts().items() if count}
                 ended = events.RunEnded(counts=counts, duration_ms=round((now() - began) * 1000))
                 with contextlib.suppress(CodedError):
@@ -385,14 +393,6 @@ def collection_version() -> str:
 
 def _waves(plan: Plan) -> list[dict[str, Any]]:
     return [{"name": wave.name, "hosts": [host.name for host in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves]
-
-
-async def _release_ended(lock: LockBeside, run_id: str, before: RunState) -> None:
-    """Give back slots of ended hosts that a killed controller still holds."""
-    ended = before.settled()
-    for holder in await lock.holders():
-        if holder.run_id == run_id and holder.host in ended:
-            await lock.release(holder.host)
 
 
 @contextlib.asynccontextmanager

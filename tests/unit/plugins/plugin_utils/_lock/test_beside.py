@@ -22,6 +22,7 @@ class Asked:
 
     def __init__(self, answer: Callable[[str], bool], at_once: int = 1) -> None:
         self.at_once = at_once
+        self.counted, self.patience_s = True, 0.0
         self.hosts: list[str] = []
         self.threads: set[int] = set()
         self.most_at_once = 0
@@ -56,6 +57,14 @@ class Asked:
     def holders(self) -> list[Holder]:
         """Nobody."""
         return []
+
+    def lives(self, run_id: str) -> bool:
+        """No run does."""
+        return False
+
+    def free(self, holder: Holder) -> bool:
+        """As acquire."""
+        return self.acquire(holder.host)
 
 
 async def acquire_all(lock: LockBeside, hosts: list[str]) -> list[bool | BaseException]:

@@ -17,7 +17,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Event, Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import Holder, LockError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
@@ -25,6 +26,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import RebootResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.earlier_runs import EarlierRuns
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_hooks import Hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import HostRun
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import DEFAULT
@@ -43,29 +45,65 @@ class Killed(BaseException):
 
 
 class Budget:
-    """A shared budget that always has room, unless told otherwise."""
+    """Shared slots of which there are always enough, unless told otherwise.
+
+    :ivar taken_by_others: hosts whose slots other runs hold, with the holders.
+    :ivar away: whether the lock does not answer.
+    :ivar raises: error that a call raises, by its name: how often, from now on.
+    """
+
+    counted = True
+    patience_s = 30.0
 
     def __init__(self) -> None:
         self.held: set[str] = set()
-        self.taken_by_others: set[str] = set()
+        self.taken_by_others: dict[str, Holder] = {}
+        self.alive: set[str] = set()
+        self.slots = 10**6
         self.lost = False
+        self.away = False
+        self.raises: dict[str, tuple[Exception, int]] = {}
+        self.asked: list[tuple[str, str]] = []
+
+    async def _ask(self, call: str, about: str) -> None:
+        self.asked.append((call, about))
+        await asyncio.sleep(0.01)
+        error, times = self.raises.get(call, (None, 0))
+        if error is not None and times > 0:
+            self.raises[call] = (error, times - 1)
+            raise error
+        if self.away:
+            raise LockError("LOCK_UNAVAILABLE", "connection refused")
+        if self.lost and call in ("acquire", "confirm"):
+            raise LockError("LOCK_LOST", "the lease ran out")
 
     async def acquire(self, host: str) -> bool:
-        if self.lost:
-            raise LockError("LOCK_LOST", "the lease ran out")
-        await asyncio.sleep(0.01)
-        if host in self.taken_by_others:
+        await self._ask("acquire", host)
+        if host in self.taken_by_others or (host not in self.held and len(self.held | {*self.taken_by_others}) >= self.slots):
             return False
         self.held.add(host)
         return True
 
     async def confirm(self, host: str) -> None:
         assert host in self.held
-        if self.lost:
-            raise LockError("LOCK_LOST", "the lease ran out")
+        await self._ask("confirm", host)
 
     async def release(self, host: str) -> None:
+        await self._ask("release", host)
         self.held.discard(host)
+
+    async def holders(self) -> list[Holder]:
+        await self._ask("holders", "")
+        return [*(Holder(host, "r", "c", "2026-11-24T12:00:00Z") for host in sorted(self.held)), *self.taken_by_others.values()]
+
+    async def lives(self, run_id: str) -> bool:
+        await self._ask("lives", run_id)
+        return run_id in self.alive
+
+    async def free(self, holder: Holder) -> bool:
+        await self._ask("free", holder.host)
+        assert holder.run_id not in self.alive
+        return self.taken_by_others.pop(holder.host, None) is not None
 
 
 class World:
@@ -84,6 +122,8 @@ class World:
         self.options = options
         self.method = "kexec"
         self.budget = Budget()
+        # Directory with runs of this controller.
+        self.earlier_runs = "/nonexistent"
         self.disk: list[Record] = []
         self.disk_full = False
         self.commit_s = 0.002
@@ -141,6 +181,8 @@ class World:
         )
 
     async def sshd(self, name: str) -> Sshd | None:
+        if name in self.no_way_to:
+            raise RebootError("CONTROL_NODE", "the connection is local")
         return await {**self.hosts, **self.bystanders}[name].sshd()
 
     async def answers(self, name: str) -> bool:
@@ -169,6 +211,8 @@ class World:
             fleet=self,
             prober=self.network,  # type: ignore[arg-type]  # simulated
             slots=self.budget,
+            run_id="r",
+            earlier=EarlierRuns(RunStore(self.earlier_runs), "c"),
             commit=self.commit,
             before=before,
             down=self.down_at_start,
