@@ -373,14 +373,8 @@ def _fold(host: HostState, event: HostEvent, at: str) -> None:
             host.maybe_drained = not event.ok
         case events.HostUnstaged():
             _unstaged(host, event)
-        case events.HostOwes():
-            host.owed[event.debt] = event.reason
-            host.withheld |= {event.debt} if event.unavailable else set()
-        case events.HostPaid():
-            host.owed.pop(event.debt, None)
-            host.withheld -= {event.debt}
-            host.maybe_staged = host.maybe_staged and event.debt != "image"
-            host.maybe_drained = host.maybe_drained and event.debt != "drain"
+        case events.HostOwes() | events.HostPaid():
+            _owe(host, event)
         case events.HostRefused() | events.HostBack():
             # A staged image is gone with the kernel that held it.
             host.maybe_staged = False
@@ -395,6 +389,17 @@ def _fold(host: HostState, event: HostEvent, at: str) -> None:
             host.reasons = event.reasons or host.reasons
         case events.HostHealthy() | events.HostReleased():
             host.maybe_drained = False
+
+
+def _owe(host: HostState, event: events.HostOwes | events.HostPaid) -> None:
+    if isinstance(event, events.HostOwes):
+        host.owed[event.debt] = event.reason
+        host.withheld |= {event.debt} if event.unavailable else set()
+        return
+    host.owed.pop(event.debt, None)
+    host.withheld -= {event.debt}
+    host.maybe_staged = host.maybe_staged and event.debt != "image"
+    host.maybe_drained = host.maybe_drained and event.debt != "drain"
 
 
 def _unstaged(host: HostState, event: events.HostUnstaged) -> None:

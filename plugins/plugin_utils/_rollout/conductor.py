@@ -99,8 +99,9 @@ class Conductor:
         try:
             for name in self._up:
                 self._scheduler.seen(name, False, self._now())
+            self._take_over_debts()
             self._adopt()
-            await self._take_over_debts()
+            await self._take_over_slots()
             self._bystanders.watch(name for name, limits in self._plan.limits.items() if limits)
             while True:
                 self._turn_due.clear()
@@ -152,8 +153,6 @@ class Conductor:
                 self.refused(host.name, error.reason)
             return
         self._bystanders.begins(host.name)
-        for kind in (Kind.IMAGE, Kind.PANIC):
-            self._debts.replaced(host.name, kind)
         self._runs[host.name] = run
         task = asyncio.create_task(run.resume(resumed) if resumed else run.run(), name=host.name)
         self._tasks.add(task)
@@ -192,19 +191,22 @@ class Conductor:
                 self._scheduler.adopt(state.host, self._now())
                 self._begin(self._hosts[state.host], state)
 
-    async def _take_over_debts(self) -> None:
+    def _take_over_debts(self) -> None:
         """Take over what hosts owe from the previous process, and have it paid for those that are not begun any more."""
         if self._before is None:
             return
         for state in self._before.hosts.values():
-            settled = state.resume is Resume.DONE
-            for kind in map(Kind, state.owed):
-                # What is staged anew replaces the image, and is given back with it.
-                if settled or kind in (Kind.DRAIN, Kind.SLOT):
-                    self._debts.take_over(state.host, kind, kind in state.withheld)
-            if settled and state.host in self._hosts and state.owed.keys() - {Kind.SLOT}:
+            # A later version may know of others.
+            for kind in (kind for kind in Kind if kind in state.owed):
+                self._debts.take_over(state.host, kind, kind in state.withheld)
+            if state.resume is Resume.DONE and state.host in self._hosts and state.owed.keys() - {Kind.SLOT}:
                 with contextlib.suppress(CodedError):
                     self._paying.append(asyncio.create_task(self._fleet.run_of(self._hosts[state.host], self).pay(state)))
+
+    async def _take_over_slots(self) -> None:
+        """Give back the slots of hosts that the previous process had finished with, and keep those of hosts that are down."""
+        if self._before is None:
+            return
         # If the lock can't be asked, that has stopped the rollout.
         with contextlib.suppress(RolloutError):
             for name in await self._slots.of_this_run():
@@ -316,6 +318,10 @@ class Conductor:
 
     def paid(self, host: str, kind: Kind) -> None:
         self._debts.paid(host, kind)
+
+    def begins_anew(self, host: str) -> None:
+        for kind in (Kind.IMAGE, Kind.PANIC):
+            self._debts.replaced(host, kind)
 
     def seen_up(self, host: str) -> None:
         self._take_in(host, up=True)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Debts of a rollout: what was begun on a host, or is held for it, and could not be given back at once.
 
-Each is journalled when it arises, tried again in the background while the rollout goes on and once more at its end, and journalled
-when it is paid. What is owed then is left to a resume, or to the user.
+Each is journalled when it arises, tried again in the background while the rollout goes on and once more at its end, and
+journalled when it is paid. What is owed then is left to a resume, or to the user.
 """
 
 from __future__ import annotations
@@ -154,12 +154,15 @@ class Debts:
             self._changed(host)
 
     async def _pay(self, debt: _Debt, pay: Pay, pause_s: float) -> None:
+        hurried = False
         while True:
-            if self._hurry.is_set():
-                await asyncio.sleep(min(pause_s, FIRST_PAUSE_S))
+            if hurried:
+                await asyncio.sleep(pause_s)
             else:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._hurry.wait(), pause_s)
+                if self._hurry.is_set():
+                    hurried, pause_s = True, 0.0
             why = await attempt(pay)
             if why is None:
                 self.paid(debt.host, debt.kind)

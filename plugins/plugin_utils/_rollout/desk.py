@@ -60,6 +60,9 @@ class Desk(Protocol):
     def paid(self, host: str, kind: Kind) -> None:
         """See :meth:`Debts.paid`."""
 
+    def begins_anew(self, host: str) -> None:
+        """Report a host that is prepared, whose image and settings are its own affair from here on."""
+
     def seen_up(self, host: str) -> None:
         """Report a host up that was given up as down."""
 

@@ -42,7 +42,7 @@ class EarlierRuns:
         self._controller = controller
 
     async def left_by(self, holders: Sequence[Holder]) -> Mapping[str, Left] | None:
-        """Tell what the run of these holders, one for all, has left to do about each; None for a run that is not of this controller.
+        """Tell what the run of these holders, one for all, has left to do about each; None for a run of another controller.
 
         Its process may still live.
         """

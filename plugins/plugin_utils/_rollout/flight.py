@@ -26,6 +26,7 @@ from .._reboot.methods import FIRMWARE, RebootMethod, method_named
 from .._reboot.request import Intent, RebootRequest
 from .._reboot.scripts import HostAnswer
 from .._reboot.service_watch import Probed
+from .debts import Kind
 from .desk import Desk
 
 
@@ -144,6 +145,8 @@ class Flight:
     def _came_back(self, intent: Intent) -> None:
         self.came_back_from = intent
         self.phase = Phase.BACK
+        # An image is gone with the boot in which it was loaded.
+        self._desk.paid(self._name, Kind.IMAGE)
         outage = self._reboot.result.outage
         self._desk.record(
             events.HostBack(

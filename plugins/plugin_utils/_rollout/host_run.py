@@ -164,6 +164,7 @@ class HostRun:
     async def _from_the_start(self, out: bool = False) -> None:
         """Take the host from its facts to its release; C(out) if it is in flight already and needs no Go."""
         self._record(events.HostPreparing(host=self._name))
+        self._desk.begins_anew(self._name)
         await self._desk.durable()
         began = self._now()
         intent = await self._reboot.prepare(self._request)

@@ -13,6 +13,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 
 from .._errors import RolloutError
 from .._lock.model import Holder
+from .._text import clipped
 from .earlier_runs import EarlierRuns, Left
 
 # Pause between attempts to ask a lock that does not answer.
@@ -178,21 +179,25 @@ class SlotsDesk:
                     await self._lock.free(holder)
                     self._looked_at = float("-inf")
                 elif run_id not in words:
-                    words += "; run %s of this controller has ended: continue it by resume: %s" % (run_id, run_id)
+                    words += "; run %s of this controller has ended, and resume: %s continues it" % (run_id, run_id)
         return words
 
     def _said(self, host: str) -> str:
         own = [holder for holder in self._holders if holder.host == host]
         if own:
-            return "the slot of %s is held%s" % (_named(own)[len(host) :], self._words)
-        return "all slots are held: %s%s" % (_named(self._holders) or "nobody says by whom", self._words)
+            return "another run holds the slot of %s%s" % (_named(own), self._words)
+        return "other runs hold all slots%s%s" % (": " * bool(self._holders) + _named(self._holders), self._words)
 
 
 def _named(holders: Sequence[Holder]) -> str:
+    """Name the eldest holders; their texts come from other controllers."""
     eldest = sorted(holders, key=lambda holder: holder.since)[:_NAMED]
     names = [
-        "%s by run %s of %s since %s" % (each.host, each.run_id or "?", each.controller or "?", each.since or "?")
-        for each in eldest
+        "%s (run %s of %s since %s)" % (each.host, *map(_said_by, (each.run_id, each.controller, each.since))) for each in eldest
     ]
     more = " and %d more" % (len(holders) - len(eldest)) if len(holders) > len(eldest) else ""
     return ", ".join(names) + more
+
+
+def _said_by(text: str) -> str:
+    return clipped(text, 40) or "?"

@@ -11,6 +11,8 @@ OLD, NEW = "0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55", "3c1f5a52-54c7-4bd7-9a3c-0f4d
 RELEASE = "6.12.117+deb13-amd64"
 BLOCKED = reason("LOCKDOWN", "the kernel is locked down")
 UNPROVEN = reason("NOT_PROVEN", "the host came back through firmware with %s, but not as staged: no token" % RELEASE)
+PANIC = reason("PANIC_OWED", "kernel.panic stays at 10: sudo: LDAP is away")
+DRAINED = reason("DRAIN_OWED", "it is still drained: after hook lb: exit code 1")
 LOST = reason("REBOOT_TIMEOUT", "web2 did not come back within 300 s")
 
 
@@ -124,7 +126,10 @@ def night() -> list[Record]:
     return [
         started(hosts, ("db1",)),
         terms([*hosts, "db1"]),
-        *way("web1")[:11],
+        *way("web1")[:10],
+        events.HostOwes(host="web1", debt="panic", reason=PANIC).as_record(),
+        *way("web1")[10:11],
+        events.HostPaid(host="web1", debt="panic").as_record(),
         probed("web1"),
         *way("web1")[11:],
         events.HostTimeline(host="web1", timeline=TIMELINE).as_record(),
@@ -139,8 +144,10 @@ def night() -> list[Record]:
         events.HostFailed(host="web2", reason=LOST, down=True, phase="down").as_record(),
         events.RunStopping(reason=LOST).as_record(),
         hook("web4", "after", ok=False),
+        events.HostOwes(host="web4", debt="drain", reason=DRAINED, unavailable=True).as_record(),
         events.HostUndrained(host="web4", ok=False).as_record(),
         events.HostUnstaged(host="web4", ok=True, told=False).as_record(),
+        events.RunOwes(debt="lock", reason=reason("LOCK_OWED", "the lock still has the run: connection refused")).as_record(),
         events.RunResumed(controller="admin2", pid=815).as_record(),
         terms([*hosts, "db1"]),
         events.RunEnded(counts={"released": 1, "failed": 2}, duration_ms=310_000).as_record(),

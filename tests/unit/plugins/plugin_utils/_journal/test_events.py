@@ -61,7 +61,8 @@ PRINTED = [
     "web5 host_refused LOCKDOWN|web7 host_failed NOT_PROVEN|web2 host_failed REBOOT_TIMEOUT",
     r'{"host":"web4","phase":"after","hook":"lb","attempts":2,"message":"out of the\n\tpool\u0000"}',
     "8400 web1|8400 web7",
-    "run_started admin1|run_stopping REBOOT_TIMEOUT|run_resumed admin2|run_ended",
+    "web4 drain",
+    "run_started admin1|run_stopping REBOOT_TIMEOUT|run_owes LOCK_OWED|run_resumed admin2|run_ended",
 ]
 
 
