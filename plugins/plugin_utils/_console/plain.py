@@ -86,6 +86,8 @@ class PlainView:
                 return lines.resumes(self._progress)
             case events.RunStopping():
                 return "stopping: %s" % lines.with_code(event.reason)
+            case events.RunOwes():
+                return lines.with_code(event.reason)
             case events.RunEnded():
                 return "ended: %s" % ", ".join(lines.counts(self._progress))
         return ""
@@ -103,6 +105,8 @@ class PlainView:
                 text = "failed%s, %s" % (" and is down" if event.down else "", lines.with_code(event.reason))
             case events.HostRefused():
                 text = "refused, %s" % lines.with_code(event.reason)
+            case events.HostOwes():
+                text = lines.owes(event)
             case events.HostUnstaged() if host.state.phase is not change.phase_before:
                 text = lines.not_rebooted(event)
         return text
@@ -125,6 +129,7 @@ _STEPS: Mapping[type[events.Event], Callable[[Any], str]] = {
     events.HostPrepared: lambda event: "prepared, %s%s" % (clean(event.method), _took(event.duration_ms)),
     events.HookEnded: _hook,
     events.HostUndrained: lambda event: "undrained" if event.ok else "could not be undrained",
+    events.HostPaid: lambda event: "owes no %s any more" % clean(event.debt),
     events.HostDrained: lambda event: "drained" + _took(event.duration_ms),
     events.HostIntent: lambda event: "triggering",
     events.HostTriggered: lambda event: "triggered",

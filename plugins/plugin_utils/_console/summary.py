@@ -55,6 +55,9 @@ def summary(
         lines += _wrapped("stopped", stopped, columns) + _wrapped("", clipped(state.stop_reason.hint), columns)
     lines += _by_reason("failed", ((host.host, host.reason, host.down) for host in failed), columns, glyphs, _NAMED)
     lines += _by_reason("refused", ((host.host, host.reason, False) for host in refused), columns, glyphs, _NAMED)
+    owed = [(host.host, why) for host in state.hosts.values() for why in host.owed.values()]
+    owed += [(state.run_id, why) for why in state.owed.values()]
+    lines += _by_reason("owed", ((host, why, False) for host, why in owed), columns, glyphs, _NAMED)
     left = [host for host in state.hosts.values() if host.resume is not Resume.DONE and host.phase is not Phase.REFUSED]
     # The path is never cut or wrapped, so that it can be copied.
     lines += ["", _labelled("journal", clean(journal))]
@@ -99,6 +102,9 @@ def _ends(state: RunState, done: Sequence[HostState], failed: Sequence[HostState
     left = len(state.hosts) - len(done) - len(failed) - len(refused)
     if left:
         parts.append("%d left" % left)
+    owed = sum(len(host.owed) for host in state.hosts.values()) + len(state.owed)
+    if owed:
+        parts.append("%d owed" % owed)
     return parts
 
 
@@ -127,12 +133,14 @@ def _took(took_s: float, forecast: Forecast | None, resumed: bool) -> str:
 
 def _left(left: Sequence[HostState]) -> str:
     asked = sum(host.resume is Resume.ASK for host in left)
-    undone = sum(host.phase is Phase.DISCARDED for host in left)
+    owing = sum(host.phase is Phase.DISCARDED and bool(host.owed) for host in left)
+    undone = sum(host.phase is Phase.DISCARDED for host in left) - owing
     untouched = sum(host.phase is Phase.WAITING for host in left)
     parts = []
     for number, words in (
         (asked, "in flight, to be asked what became of them"),
-        (len(left) - asked - undone - untouched, "begun and not triggered"),
+        (len(left) - asked - undone - owing - untouched, "begun and not triggered"),
+        (owing, "prepared and not put back yet"),
         (undone, "prepared and put back as they were"),
         (untouched, "not begun"),
     ):

@@ -150,6 +150,14 @@ class EtcdLease:
     def close(self) -> None:
         """Give up the lease; raises LockError if etcd can't be reached, and the lease runs out by itself."""
         self._closing.set()
-        if self._id and not self._lost and not self._revoked:
-            self._client.call("/v3/lease/revoke", {"ID": str(self._id)}, self._client.deadline())
-            self._revoked = True
+        if not self._id or self._lost or self._revoked:
+            return
+        deadline = self._client.deadline()
+        try:
+            self._client.call("/v3/lease/revoke", {"ID": str(self._id)}, deadline)
+        except LockError:
+            # The answer may have been lost, and a lease can't be revoked twice.
+            run = self._client.transact(deadline, [], [etcd.get(self._key)]).found[0].first
+            if run is not None and run.lease == self._id:
+                raise
+        self._revoked = True

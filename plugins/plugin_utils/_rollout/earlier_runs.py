@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import Enum
 
 from .._errors import RolloutError
@@ -18,6 +18,9 @@ from .._transport.bounded import CallAbandoned, bounded_call
 
 # A journal of 10,000 hosts takes seconds.
 READ_TIMEOUT_S = 60.0
+
+
+Beside = Callable[[Callable[[], Mapping[str, "Left"]], float], Awaitable[Mapping[str, "Left"]]]
 
 
 class Left(Enum):
@@ -35,11 +38,13 @@ class EarlierRuns:
     """Runs of this controller.
 
     :param controller: its name.
+    :param beside: calls a function beside the event loop, within a time; see :func:`bounded_call`.
     """
 
-    def __init__(self, store: RunStore, controller: str) -> None:
+    def __init__(self, store: RunStore, controller: str, beside: Beside = bounded_call) -> None:
         self._store = store
         self._controller = controller
+        self._beside = beside
 
     async def left_by(self, holders: Sequence[Holder]) -> Mapping[str, Left] | None:
         """Tell what the run of these holders, one for all, has left to do about each; None for a run of another controller.
@@ -49,7 +54,7 @@ class EarlierRuns:
         if holders[0].controller != self._controller:
             return None
         try:
-            return await bounded_call(lambda: self._read(holders), READ_TIMEOUT_S)
+            return await self._beside(lambda: self._read(holders), READ_TIMEOUT_S)
         except (RolloutError, CallAbandoned):
             return None
 
@@ -60,8 +65,9 @@ class EarlierRuns:
 
 
 def _left(host: HostState | None) -> Left:
-    if host is None or host.maybe_drained or host.withheld:
+    if host is None or host.withheld:
         return Left.OPEN
     if host.phase is Phase.FAILED:
+        # One that is up stays drained, but holds no slot.
         return Left.DOWN if host.down else Left.NOTHING
-    return Left.OPEN if PHASES[host.phase].status is Status.IN_FLIGHT else Left.NOTHING
+    return Left.OPEN if host.maybe_drained or PHASES[host.phase].status is Status.IN_FLIGHT else Left.NOTHING

@@ -285,16 +285,22 @@ class Rolling:
         result: dict[str, Any] = {
             "counts": state.counts,
             "stopped": {"code": stopped.code, "message": stopped.message, "hint": stopped.hint} if stopped else None,
+            "owed": [{"debt": debt, **why.as_dict()} for debt, why in state.owed.items()],
             "hosts": outcomes_of(state, statuses, results),
             "duration_ms": state.duration_ms,
         }
         left = [name for name, status in statuses.items() if status is not Status.DONE]
         if left and self._options["failures"] == FAILURES_FAIL:
             why = stopped or next((host.reason for host in state.hosts.values() if host.reason), None)
-            named = ", ".join(left[:3]) + (" and %d more" % (len(left) - 3) if len(left) > 3 else "")
-            result.update(failed=True, msg="%d of %d hosts were not rebooted as asked: %s" % (len(left), len(statuses), named))
+            result.update(
+                failed=True, msg="%d of %d hosts were not rebooted as asked: %s" % (len(left), len(statuses), _named(left))
+            )
             if why is not None:
                 result.update(msg="%s. %s" % (result["msg"], why.message), code=why.code, hint=why.hint)
+        owing = [name for name, host in state.hosts.items() if host.owed] + [state.run_id] * bool(state.owed)
+        if owing and not left and self._options["failures"] == FAILURES_FAIL:
+            why = reason("DEBT_OWED", "all hosts were rebooted, but something could not be given back: %s" % _named(owing))
+            result.update(failed=True, msg=why.message, code=why.code, hint=why.hint)
         return result
 
     def _say(self, lines: Sequence[str]) -> None:
@@ -379,6 +385,10 @@ class Rolling:
             waves=tuple(_waves(plan)),
             pid=os.getpid(),
         )
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" and %d more" % (len(names) - 3) if len(names) > 3 else "")
 
 
 def collection_version() -> str:

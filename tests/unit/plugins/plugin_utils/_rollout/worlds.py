@@ -6,8 +6,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
@@ -39,9 +39,16 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober impo
 from ...virtual_time import run
 from ..simulated import Host, Network
 
+Result = TypeVar("Result")
+
 
 class Killed(BaseException):
     """The controller dies: nothing it would still do is done."""
+
+
+async def at_once(function: Callable[[], Result], _timeout_s: float) -> Result:
+    """Call a function, where virtual time would not wait for a thread."""
+    return function()
 
 
 class Budget:
@@ -212,7 +219,7 @@ class World:
             prober=self.network,  # type: ignore[arg-type]  # simulated
             slots=self.budget,
             run_id="r",
-            earlier=EarlierRuns(RunStore(self.earlier_runs), "c"),
+            earlier=EarlierRuns(RunStore(self.earlier_runs), "c", at_once),
             commit=self.commit,
             before=before,
             down=self.down_at_start,
