@@ -62,7 +62,9 @@ def summary(
     # The path is never cut or wrapped, so that it can be copied.
     lines += ["", _labelled("journal", clean(journal))]
     if left:
-        lines += [*_wrapped("left", _left(left), columns), _labelled("go on by", "resume: %s" % clean(state.run_id))]
+        lines += _wrapped("left", _left(left), columns)
+    if left or owed:
+        lines.append(_labelled("go on by", "resume: %s" % clean(state.run_id)))
     return lines
 
 

@@ -13,18 +13,21 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import samples as samples_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED, samples_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as run_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 
 from ....outcomes import code_of
-from ..stories import RELEASE, night, started, way
+from ..stories import PANIC, RELEASE, night, started, way
 from .inventory import Inventory, trusted
 
 NOON_S = 1_795_521_600.0
@@ -144,3 +147,15 @@ def test_the_version_is_that_of_what_is_installed(tmp_path: Path, monkeypatch: p
     for content, version in (({"collection_info": {"version": "1.2.3"}}, "1.2.3"), ({}, ""), ([], ""), ("", "")):
         manifest.write_text(json.dumps(content))
         assert run_module.collection_version() == version
+
+
+@pytest.mark.parametrize("failures", ["fail", "report"])
+def test_what_is_owed_alone_fails_the_task_unless_failures_are_only_reported(tmp_path: Path, failures: str) -> None:
+    rolling = rollout(tmp_path / "runs", "a", failures=failures)
+    owes = events.HostOwes(host="a", debt="panic", reason=PANIC).as_record()
+    state = RunState.from_records([started(["a"]), *way("a"), owes])
+    result = rolling._result(state, {"a": Status.DONE}, {})
+    assert result["hosts"]["a"]["owed"] == [{"debt": "panic", **PANIC.as_dict()}]
+    assert result.get("failed", False) is (failures == "fail")
+    assert result.get("code") == ("DEBT_OWED" if failures == "fail" else None)
+    assert outcome_of(state.hosts["a"]).status == "done"
