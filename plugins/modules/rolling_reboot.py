@@ -148,14 +148,14 @@ options:
       - Give V({}) for the defaults.
     type: dict
   stall_timeout:
-    description: Seconds to wait for capacity if hosts that are down take up all that a limit allows.
+    description: Seconds to wait for capacity if hosts that are down take up all that a limit allows, or if others hold all slots
+      of O(lock) and none changes hands.
     type: float
     default: 600
   failures:
     description:
       - Whether the task fails if a host was not rebooted as requested, or something that was begun could not be given back
-        (C(DEBT_OWED)). As it is one task for all hosts, V(fail) ends the play for
-        all of them.
+        (C(DEBT_OWED)). As it is one task for all hosts, V(fail) ends the play for all of them.
       - With V(report) the task succeeds. Let M(fleet.kexec.outcome) follow, which fails only the hosts concerned.
     type: str
     choices: [fail, report]
