@@ -21,7 +21,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._console.screen import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PER_HOST, PER_HOST_ALIASES, take_per_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options import PER_HOST, PER_HOST_ALIASES, take_per_host
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Controller, Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
@@ -54,6 +54,7 @@ class ActionModule(ActionBase):
                 raise AnsibleActionFail("; ".join(checked.error_messages))
             options = checked.validated_parameters
             names = list(task_vars["ansible_play_hosts"])
+            left = set(names)
             if list(task_vars["ansible_play_batch"]) != names:
                 raise RolloutError("SERIAL", "the play has serial, so this task would see only a part of its hosts at a time")
             rolling = Rolling(
@@ -61,7 +62,7 @@ class ActionModule(ActionBase):
                 raw=raw,
                 hosts=PlayHosts(self, task_vars),
                 names=names,
-                unavailable=[name for name in task_vars["ansible_play_hosts_all"] if name not in names],
+                unavailable=[name for name in task_vars["ansible_play_hosts_all"] if name not in left],
                 request=RebootRequest(
                     method=options["method"],
                     reboot_timeout_s=options["reboot_timeout"],

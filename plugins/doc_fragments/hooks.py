@@ -19,6 +19,13 @@ options:
         Its variables are those of the host.
       - If one fails and has no retries left, the host is not rebooted, and the hooks of O(after) run.
       - No hook runs in check mode.
+      - Commands find in their environment E(FLEET_KEXEC_HOST), E(FLEET_KEXEC_RUN_ID), E(FLEET_KEXEC_PHASE) (V(before), V(after),
+        V(on_failure) or V(power_hook)), E(FLEET_KEXEC_METHOD) (V(kexec) or V(firmware), empty until it is known), and
+        E(FLEET_KEXEC_JOURNAL), the path of the journal on the controller. Those of O(on_failure) also find
+        E(FLEET_KEXEC_CODE) and E(FLEET_KEXEC_MESSAGE), which say why the host failed; for others they are empty. On hosts, all of
+        them can be seen in the process list.
+      - When the playbook is interrupted, hooks of O(before) are given up at once and the host is put back as it was. All others
+        have 60 seconds for each host and phase, retries included; those of O(on_failure) are not retried.
       - Output of hooks is shown and kept in the journal. Headers, request bodies, passwords, and arguments of modules and
         commands are not.
     type: list
@@ -41,8 +48,8 @@ options:
       controller_command:
         description:
           - A program and its arguments, run on the controller by the user that runs the playbook. It succeeds if it exits with 0.
-          - It runs without a shell, input or terminal. At its timeout, or when the rollout is interrupted, it is killed with all
-            its children.
+          - It runs without a shell, input or terminal. At its timeout, or when its time after an interrupt is over, it is killed
+            with all its children.
         type: list
         elements: str
       http:
@@ -101,11 +108,14 @@ options:
             description: Options of the module.
             type: dict
             default: {}
-          run_on:
-            description: Whether it runs on the host, with the host's own connection and become, or on the controller.
-            type: str
-            choices: [host, controller]
-            default: host
+      run_on:
+        description:
+          - Where the command of O(before[].command) or the module of O(before[].module) runs. V(host) is the host itself.
+            V(controller), for modules only, is the controller. Anything else is the name of a host of the inventory, such as a
+            load balancer.
+          - Hosts of the inventory are used with their own connection and become. Those that are rebooted by the same run go last.
+        type: str
+        default: host
       timeout:
         description: Seconds after which an attempt fails.
         type: float
@@ -134,4 +144,32 @@ options:
     elements: dict
     default: []
     suboptions: *hook
+  run_before:
+    description:
+      - Hooks that run one after the other once per run before any host is touched, to announce it or to silence alerts. Their
+        variables are those of the first host of the play.
+      - If one fails and has no retries left, no host is begun and the run stops with C(HOOK_FAILED). The hooks of O(run_after)
+        run all the same.
+      - They run again when the run is resumed. If one fails then, hosts that are in flight are still seen through.
+      - In the environment of commands, E(FLEET_KEXEC_HOST) and E(FLEET_KEXEC_METHOD) are empty.
+    type: list
+    elements: dict
+    default: []
+    suboptions: &run_hook
+      <<: *hook
+      run_on:
+        description: Where the command of O(run_before[].command), which needs it, or the module of O(run_before[].module) runs.
+          V(controller), which is for modules only and their default, or the name of a host of the inventory.
+        type: str
+  run_after:
+    description:
+      - Hooks that run one after the other at the end of the run, however it ends, after an interrupt too; then they have 60
+        seconds in all. Only a controller that is killed does not run them; a resume does, at its end.
+      - In the environment of commands, E(FLEET_KEXEC_CODE) and E(FLEET_KEXEC_MESSAGE) say why the run stopped. They are empty if
+        all hosts had their turn.
+      - Failures of these hooks are shown, and returned in RV(run_hooks). They do not prevent the others and have no other effect.
+    type: list
+    elements: dict
+    default: []
+    suboptions: *run_hook
 """

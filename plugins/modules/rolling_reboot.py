@@ -66,7 +66,8 @@ options:
     aliases: [connect_timeout_sec]
   connections:
     description: Number of commands, modules and hooks that run concurrently, over all hosts. Each takes a process or two on the
-      controller. Hosts that are only waited for take none.
+      controller. Hosts that are only waited for take none. Looking at hosts that are not being rebooted takes an eighth of them
+      at most.
     type: int
     default: 64
   msg:
@@ -132,8 +133,8 @@ options:
     description:
       - Order of the hosts. V(quickest) begins with the hosts that are predicted to take the least time, V(spread) takes one host
         of each domain in turn.
-      - Hosts through which others are reached (C(ProxyJump), C(ProxyCommand) and C(-J) in their ssh arguments), and machines that
-        hold the lock, always go last.
+      - Hosts through which others are reached (C(ProxyJump), C(ProxyCommand) and C(-J) in their ssh arguments), hosts that hooks
+        of others run on, and machines that hold the lock, always go last.
     type: str
     choices: [inventory, reverse, sorted, shuffle, quickest, spread]
     default: inventory
@@ -276,6 +277,12 @@ journal:
   returned: unless refused, and not in check mode
   type: str
   sample: /home/ops/.local/state/fleet.kexec/runs/20261124T150000Z-3fa1/journal.jsonl
+run_hooks:
+  description: Outcome of each hook of O(run_before) and O(run_after), with C(hook), C(phase), C(attempts), C(ok), C(duration_ms)
+    and C(message).
+  returned: unless refused, and not in check mode
+  type: list
+  elements: dict
 counts:
   description: Number of hosts by status.
   returned: unless refused, and not in check mode

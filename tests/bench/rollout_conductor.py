@@ -167,7 +167,7 @@ class SimulatedFleet(PlayFleet):
         self._port = port_of(directory)
         self._down_s = down_s
 
-    def session(self, name: str) -> Session:
+    def session(self, name: str, *, urgent: bool = True) -> Session:
         """See :meth:`PlayFleet.session`."""
         index = index_of(name)
         return SimulatedSession(index, self._state, self._control, self._port, self._down_s[index])
@@ -198,6 +198,7 @@ class SimulatedRolling(Rolling):
             own_boot_id="controller",
             random=self._controller.random,
             progress=self._controller.progress,
+            interrupt=self._interrupt,
         )
         fleet.simulate(Path(self._job["fleet"]), self._job["down_s"])
         return fleet

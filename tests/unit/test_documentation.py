@@ -20,7 +20,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PER_HOST
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options import PER_HOST
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run_hooks import RUN_HOOKS
 
 from .documentation import (
     ACTIONS,
@@ -44,7 +45,7 @@ from .documentation import (
 
 # Options that the argument specification passes through as they are: they are templated later, or may hold secrets that
 # Ansible's messages would show. Their readers are compared with the documentation below.
-READ_LATER: Mapping[str, Sequence[str]] = {"reboot": ["probe"], "rolling_reboot": PER_HOST}
+READ_LATER: Mapping[str, Sequence[str]] = {"reboot": ["probe"], "rolling_reboot": [*PER_HOST, *RUN_HOOKS]}
 
 
 def test_every_action_plugin_has_a_module_that_documents_it() -> None:
@@ -67,7 +68,7 @@ Reader = Callable[[Any], object]
 
 def hooks_reader(option: str) -> Reader:
     """Reader of a list of hooks."""
-    return lambda value: parse_hooks(value, option)
+    return lambda value: parse_hooks(value, option, of_run=option in RUN_HOOKS)
 
 
 # Together they have every key.
@@ -90,8 +91,9 @@ HOOKS: list[Any] = [
             }
         }
     ],
-    [{"module": {"name": "ansible.builtin.service", "args": {"name": "x"}, "run_on": "controller"}}],
+    [{"module": {"name": "ansible.builtin.service", "args": {"name": "x"}}, "run_on": "controller"}],
 ]
+HOOKS_OF_RUNS: list[Any] = [[{**HOOKS[0][0], "run_on": "lb1"}], *HOOKS[1:]]
 PROBES: list[Any] = [
     {"port": 443, "address": "192.0.2.1"},
     {"url": "https://web.example/", "status": [200, 204], "validate_certs": False, "timeout": 0.5},
@@ -100,6 +102,8 @@ READERS: Mapping[str, tuple[Reader, list[Any]]] = {
     "before": (hooks_reader("before"), HOOKS),
     "after": (hooks_reader("after"), HOOKS),
     "on_failure": (hooks_reader("on_failure"), HOOKS),
+    "run_before": (hooks_reader("run_before"), HOOKS_OF_RUNS),
+    "run_after": (hooks_reader("run_after"), HOOKS_OF_RUNS),
     "probe": (parse_probe, PROBES),
 }
 

@@ -102,3 +102,11 @@ def way(host: ActiveHost, glyphs: Glyphs) -> str:
         if host.predicted and host.beyond_p95(0.0):
             parts.append("%s p95 is %s" % (glyphs.alert, duration(host.predicted.p95.outage_s)))
     return "  ".join(parts)
+
+
+def hook_ended(event: events.HookEnded | events.RunHookEnded) -> str:
+    how = "succeeded" if event.ok else "failed"
+    tries = "" if event.attempts == 1 else " after %s" % counted(event.attempts, "attempt")
+    said = "" if event.ok or not event.message else ": " + clipped(event.message)
+    took = duration(event.duration_ms / 1000)
+    return "hook %s (%s) %s in %s%s%s" % (clean(event.hook), clean(event.phase), how, took, tries, said)

@@ -100,6 +100,8 @@ class LiveView:
                 self._say(lines.begins(self._progress))
             case events.RunResumed():
                 self._say(lines.resumes(self._progress))
+            case events.RunHookEnded() if not event.ok:
+                self._say("%s %s" % (self._glyphs.bad, lines.hook_ended(event)), "bad")
             case events.RunStopping():
                 self._say("%s stopping: %s" % (self._glyphs.alert, lines.with_code(event.reason)), "alert")
 

@@ -12,7 +12,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 from .._journal import events
 from .._journal.run_state import Change, RunState
 from .._schedule.hosts import Prediction
-from .._text import UNICODE, Glyphs, by_path, clean, clipped, duration, stamp
+from .._text import UNICODE, Glyphs, by_path, clean, duration, stamp
 from . import lines
 from .progress import ActiveHost, Progress
 
@@ -79,18 +79,21 @@ class PlainView:
         self._write("%s  %s\n" % (stamp(self._progress.elapsed_s(now)), text))
 
     def _of_run(self, event: events.Event) -> str:
+        text = ""
         match event:
             case events.RunStarted():
-                return lines.begins(self._progress)
+                text = lines.begins(self._progress)
             case events.RunResumed():
-                return lines.resumes(self._progress)
+                text = lines.resumes(self._progress)
+            case events.RunHookEnded() if self._verbose or not event.ok:
+                text = lines.hook_ended(event)
             case events.RunStopping():
-                return "stopping: %s" % lines.with_code(event.reason)
+                text = "stopping: %s" % lines.with_code(event.reason)
             case events.RunOwes():
-                return lines.with_code(event.reason)
+                text = lines.with_code(event.reason)
             case events.RunEnded():
-                return "ended: %s" % ", ".join(lines.counts(self._progress))
-        return ""
+                text = "ended: %s" % ", ".join(lines.counts(self._progress))
+        return text
 
     def _of_host(self, change: Change, host: ActiveHost) -> str:
         event, text = change.event, ""
@@ -112,13 +115,6 @@ class PlainView:
         return text
 
 
-def _hook(event: events.HookEnded) -> str:
-    how = "succeeded" if event.ok else "failed"
-    tries = "" if event.attempts == 1 else " after %d attempts" % event.attempts
-    said = "" if event.ok or not event.message else ": " + clipped(event.message)
-    return "hook %s (%s) %s%s%s%s" % (clean(event.hook), clean(event.phase), how, _took(event.duration_ms), tries, said)
-
-
 def _took(took_ms: int | None) -> str:
     return "" if took_ms is None else " in %s" % duration(took_ms / 1000)
 
@@ -127,7 +123,7 @@ def _took(took_ms: int | None) -> str:
 _STEPS: Mapping[type[events.Event], Callable[[Any], str]] = {
     events.HostPreparing: lambda event: "preparing",
     events.HostPrepared: lambda event: "prepared, %s%s" % (clean(event.method), _took(event.duration_ms)),
-    events.HookEnded: _hook,
+    events.HookEnded: lines.hook_ended,
     events.HostUndrained: lambda event: "undrained" if event.ok else "could not be undrained",
     events.HostPaid: lambda event: "owes no %s any more" % clean(event.debt),
     events.HostDrained: lambda event: "drained" + _took(event.duration_ms),

@@ -53,6 +53,9 @@ def summary(
     if state.stop_reason:
         stopped = "%s: %s" % (clean(state.stop_reason.code), clipped(state.stop_reason.message))
         lines += _wrapped("stopped", stopped, columns) + _wrapped("", clipped(state.stop_reason.hint), columns)
+    for hook in state.hooks.values():
+        if not hook.ok:
+            lines += _wrapped("hook", "%s %s failed: %s" % (clean(hook.phase), clean(hook.hook), clipped(hook.message)), columns)
     lines += _by_reason("failed", ((host.host, host.reason, host.down) for host in failed), columns, glyphs, _NAMED)
     lines += _by_reason("refused", ((host.host, host.reason, False) for host in refused), columns, glyphs, _NAMED)
     owed = [(host.host, why) for host in state.hosts.values() for why in host.owed.values()]

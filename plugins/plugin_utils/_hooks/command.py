@@ -9,17 +9,19 @@ import contextlib
 import os
 import posixpath
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 
 from .._transport.session import SessionError
 from .._values import Value
-from .hook import HookAttempt, HookSessions
+from .hook import ON_CONTROLLER, ON_HOST, HookAttempt, HookSessions
 
-# Replaces the shell with the command, so that no shell parses the arguments.
-HOST_SCRIPT = 'exec "$@"'
+# Exports the arguments up to "--", and replaces the shell with the others, so that no shell parses any of them.
+HOST_SCRIPT = 'while [ "$1" != -- ]; do export "$1"; shift; done; shift; exec "$@"'
 
 # Kept of a command's output, on the controller.
 _OUTPUT_MAX_BYTES = 16 * 1024
@@ -31,30 +33,41 @@ _KILLED_S = 1.0
 
 @dataclass(frozen=True)
 class CommandOnHost:
+    """Command on a host of the inventory; see :class:`HookAction`."""
+
     argv: tuple[str, ...] = field(repr=False)
+    run_on: str = ON_HOST
 
     @classmethod
-    def parse(cls, value: Value) -> CommandOnHost:
-        """Parse the option C(command)."""
-        return cls(_argv(value))
+    def parse(cls, value: Value, run_on: Value) -> CommandOnHost:
+        """Parse the options C(command) and C(run_on)."""
+        if run_on.raw == ON_CONTROLLER:
+            raise run_on.wrong("the name of a host; controller_command runs on the controller")
+        return cls(_argv(value), run_on.text())
 
     @property
     def label(self) -> str:
         """See :class:`HookAction`; names only the program."""
         return "command " + _program(self.argv)
 
-    async def attempt(self, sessions: HookSessions, timeout_s: float) -> HookAttempt:
+    async def attempt(self, sessions: HookSessions, environment: Mapping[str, str], timeout_s: float) -> HookAttempt:
         """See :class:`HookAction`. A command that the connection plugin leaves running on the host can't be stopped from here."""
+        args = ["%s=%s" % variable for variable in environment.items()] + ["--", *self.argv]
         try:
-            result = await sessions.host.run(HOST_SCRIPT, self.argv, True, timeout_s)
+            result = await sessions.to(self.run_on).run(HOST_SCRIPT, args, True, timeout_s)
         except SessionError as error:
             return HookAttempt(False, error.said)
+        except CodedError as error:
+            return HookAttempt(False, str(error))
         return _judged(result)
 
 
 @dataclass(frozen=True)
 class CommandOnController:
+    """Command on the controller; see :class:`HookAction`."""
+
     argv: tuple[str, ...] = field(repr=False)
+    run_on: ClassVar[str] = ON_CONTROLLER
 
     @classmethod
     def parse(cls, value: Value) -> CommandOnController:
@@ -66,11 +79,15 @@ class CommandOnController:
         """See :class:`HookAction`; names only the program."""
         return "controller_command " + _program(self.argv)
 
-    async def attempt(self, _sessions: HookSessions, timeout_s: float) -> HookAttempt:
+    async def attempt(self, sessions: HookSessions, environment: Mapping[str, str], timeout_s: float) -> HookAttempt:
         """See :class:`HookAction`. On timeout or cancellation, the process is killed with its children."""
+        async with sessions.at_once:
+            return await self._attempt(environment, timeout_s)
+
+    async def _attempt(self, environment: Mapping[str, str], timeout_s: float) -> HookAttempt:
         try:
             with _Output() as output:
-                process = await _started(self.argv, output.sink)
+                process = await _started(self.argv, environment, output.sink)
                 output.close_sink()
                 try:
                     async with asyncio.timeout(timeout_s):
@@ -113,10 +130,17 @@ def _judged(result: CommandResult) -> HookAttempt:
 # Processes on the controller.
 
 
-async def _started(argv: Iterable[str], sink: int) -> asyncio.subprocess.Process:
+async def _started(argv: Iterable[str], environment: Mapping[str, str], sink: int) -> asyncio.subprocess.Process:
     """Start a process in its own session, so that it can be killed with all its children and no Ctrl-C reaches it."""
     starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(*argv, stdin=asyncio.subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True)
+        asyncio.create_subprocess_exec(
+            *argv,
+            env={**os.environ, **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            start_new_session=True,
+        )
     )
     try:
         return await asyncio.shield(starting)

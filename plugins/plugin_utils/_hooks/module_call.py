@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hooks that run an Ansible module on the host or the controller."""
+"""Hooks that run an Ansible module on the host, another host or the controller."""
 
 from __future__ import annotations
 
@@ -10,17 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 
 from .._transport.session import SessionError
 from .._values import Value
-from .hook import HookAttempt, HookSessions
-
-ON_HOST = "host"
-ON_CONTROLLER = "controller"
-PLACES = (ON_HOST, ON_CONTROLLER)
+from .hook import ON_HOST, HookAttempt, HookSessions
 
 #: Keys of the option.
-OPTIONS = ("name", "args", "run_on")
+OPTIONS = ("name", "args")
 
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 # Shorter ones occur in any text.
@@ -30,33 +27,30 @@ _MASK = "********"
 
 @dataclass(frozen=True)
 class ModuleCall:
-    """Call of an Ansible module; C(run_on) is one of :data:`PLACES`."""
+    """Call of an Ansible module; see :class:`HookAction`."""
 
     name: str
     args: Mapping[str, Any] = field(repr=False)
     run_on: str = ON_HOST
 
     @classmethod
-    def parse(cls, value: Value) -> ModuleCall:
-        """Parse the option C(module)."""
+    def parse(cls, value: Value, run_on: Value) -> ModuleCall:
+        """Parse the options C(module) and C(run_on)."""
         given = value.options(OPTIONS)
-        return cls(
-            _name(given.required("name")),
-            _args(given.get("args", {})),
-            given.get("run_on", ON_HOST).choice(PLACES),
-        )
+        return cls(_name(given.required("name")), _args(given.get("args", {})), run_on.text())
 
     @property
     def label(self) -> str:
         return "module " + self.name
 
-    async def attempt(self, sessions: HookSessions, timeout_s: float) -> HookAttempt:
-        """See :class:`HookAction`. The message does not show the module's arguments."""
-        session = sessions.host if self.run_on == ON_HOST else sessions.controller
+    async def attempt(self, sessions: HookSessions, _environment: Mapping[str, str], timeout_s: float) -> HookAttempt:
+        """See :class:`HookAction`. The message does not show the module's arguments; its environment is the task's."""
         try:
-            attempt = _judged(await session.module(self.name, self.args, timeout_s))
+            attempt = _judged(await sessions.to(self.run_on).module(self.name, self.args, timeout_s))
         except SessionError as error:
             attempt = HookAttempt(False, error.said)
+        except CodedError as error:
+            attempt = HookAttempt(False, str(error))
         return HookAttempt(attempt.ok, _masked(attempt.message, self.secrets()))
 
     def secrets(self) -> Iterator[str]:

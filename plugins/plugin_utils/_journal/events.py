@@ -215,6 +215,21 @@ class RunTerms(Event):
 
 
 @_event
+class RunHookEnded(Event):
+    """Hook of the run itself, not of a host, has ended."""
+
+    hook: str
+    phase: str
+    attempts: int
+    ok: bool
+    duration_ms: int
+    message: str = ""
+
+    def as_record(self) -> Record:
+        return {**Event.as_record(self), "message": bounded(self.message)}
+
+
+@_event
 class RunStopping(Event):
     """No more hosts are started from here on."""
 

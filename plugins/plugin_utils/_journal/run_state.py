@@ -140,6 +140,7 @@ class RunState:
     :ivar terms: limits of the current controller process; None if the journal does not have them.
     :ivar owed: what is still held for the run as a whole, by kind of debt.
     :ivar stop_reason: reason why no more hosts are started; a resume clears it.
+    :ivar hooks: outcomes of the hooks of the run itself, by phase and name; a resume clears them.
     :ivar ended: whether the controller process ended in an orderly way.
     """
 
@@ -159,6 +160,7 @@ class RunState:
         self.resumes = 0
         self.owed: dict[str, Reason] = {}
         self.stop_reason: Reason | None = None
+        self.hooks: dict[tuple[str, str], events.RunHookEnded] = {}
         self.ended = False
         self.counts: dict[str, int] = {}
         self.duration_ms = 0
@@ -295,6 +297,7 @@ class RunState:
         self.terms = None
         self.owed = {}
         self.stop_reason = None
+        self.hooks.clear()
         self.ended = False
         for host in self.with_resume(Resume.ANEW):
             host.stale = True
@@ -302,6 +305,9 @@ class RunState:
 
     def _go_by(self, event: events.RunTerms, _at: str) -> None:
         self.terms = event
+
+    def _hook_ended(self, event: events.RunHookEnded, _at: str) -> None:
+        self.hooks[(event.phase, event.hook)] = event
 
     def _stopping(self, event: events.RunStopping, _at: str) -> None:
         # Later reasons follow from the first.
@@ -417,6 +423,7 @@ _RUN_FOLDS: Mapping[type[Event], Callable[[RunState, Any, str], None]] = {
     events.RunStarted: RunState._started,
     events.RunResumed: RunState._resumed,
     events.RunTerms: RunState._go_by,
+    events.RunHookEnded: RunState._hook_ended,
     events.RunStopping: RunState._stopping,
     events.RunOwes: RunState._owes,
     events.RunEnded: RunState._ended,

@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from .._transport.bounded import CallAbandoned, bounded_call
-from .model import MAX_LEASE_S, Holder, LockError, SlotLock
+from .model import MAX_LEASE_S, Holder, LockError
 
 # The lock bounds its own requests; this is for the case that it does not.
 TIMEOUT_S = 120.0
@@ -24,15 +23,50 @@ Answer = TypeVar("Answer")
 _Asked = tuple[Callable[[], Any], asyncio.Future[Any]]
 
 
+class BlockingLock(Protocol):
+    """:class:`model.SlotLock` whose methods block, and are thread-safe.
+
+    :ivar at_once: number of concurrent calls that do not slow each other down.
+    """
+
+    at_once: int
+    counted: bool
+    patience_s: float
+
+    def open(self) -> None:
+        """See :meth:`model.SlotLock.open`."""
+
+    def acquire(self, host: str) -> bool:
+        """See :meth:`model.SlotLock.acquire`."""
+
+    def confirm(self, host: str) -> None:
+        """See :meth:`model.SlotLock.confirm`."""
+
+    def release(self, host: str) -> None:
+        """See :meth:`model.SlotLock.release`."""
+
+    def holders(self) -> list[Holder]:
+        """See :meth:`model.SlotLock.holders`."""
+
+    def lives(self, run_id: str) -> bool:
+        """See :meth:`model.SlotLock.lives`."""
+
+    def free(self, holder: Holder) -> bool:
+        """See :meth:`model.SlotLock.free`."""
+
+    def close(self) -> None:
+        """See :meth:`model.SlotLock.close`."""
+
+
 class LockBeside:
-    """:class:`SlotLock` for an event loop, which serves calls in order.
+    """:class:`model.SlotLock` made of one that blocks, which is called in threads, in order.
 
     A window of a thousand hosts makes a thousand calls in one moment. A thread for each would cost a stack for each, and the time
     limit of a call would run while others are served. So there are only as many threads as the lock can serve concurrently, and
     each also takes the requests that have arrived meanwhile.
     """
 
-    def __init__(self, lock: SlotLock) -> None:
+    def __init__(self, lock: BlockingLock) -> None:
         self._lock = lock
         self._waiting: deque[_Asked] = deque()
         self._threads: set[asyncio.Task[None]] = set()
@@ -49,12 +83,6 @@ class LockBeside:
         return self._lock.patience_s
 
     async def close(self) -> None:
-        """See :meth:`SlotLock.close`. A lease that can't be given up is left to run out."""
-        with contextlib.suppress(LockError):
-            await self.give_up()
-
-    async def give_up(self) -> None:
-        """See :meth:`SlotLock.close`; may be repeated."""
         await _bounded(self._lock.close, TIMEOUT_S)
 
     async def lives(self, run_id: str) -> bool:

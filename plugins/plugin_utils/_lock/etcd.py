@@ -9,11 +9,10 @@ import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
-from ansible.module_utils.urls import make_context
-
+from .._transport.tls import TlsFilesUnusable, tls_context
 from .._values import Options, Value
 from .etcd_client import EtcdAccess, EtcdClient, EtcdEndpoint
 from .etcd_lock import EtcdLock
@@ -110,15 +109,9 @@ def _context(given: Options) -> ssl.SSLContext:
         given.required("client_cert", "the certificate of client_key")
     files = {name: _file(given[name]) for name in _TLS_ONLY if name in given}
     try:
-        context = make_context(
-            cafile=files.get("ca_path"),
-            validate_certs=given.get("validate_certs", True).boolean(),
-            client_cert=files.get("client_cert"),
-            client_key=files.get("client_key"),
-        )
-    except (OSError, ValueError) as error:
-        raise invalid("lock.ca_path, client_cert or client_key can't be used: %s" % error) from error
-    return cast(ssl.SSLContext, context)
+        return tls_context(given.get("validate_certs", True).boolean(), *(files.get(name) for name in _TLS_ONLY))
+    except TlsFilesUnusable as error:
+        raise invalid("lock: %s" % error) from error
 
 
 def _file(value: Value) -> str:

@@ -1,24 +1,18 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Client for etcd's JSON gateway, with time limits.
-
-Ansible's C(open_url) is no option: it sets the opener of the whole process for each request, so with several threads a request
-may go out with the certificates of another. Proxies, redirects and C(.netrc) play no part here.
-"""
+"""Client for etcd's JSON gateway, with time limits. Proxies play no part here."""
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
-import queue
-import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._transport.http.client import ask
+from .._transport.http.errors import HttpError
+from .._transport.http.message import HttpRequest
 from .etcd_messages import TransactionAnswer, key_range
 from .model import LockError
 
@@ -95,7 +89,7 @@ class EtcdClient:
     def endpoints(self) -> int:
         return len(self._access.endpoints)
 
-    def transact(
+    async def transact(
         self,
         deadline: float,
         compare: Sequence[Mapping[str, Any]],
@@ -107,14 +101,14 @@ class EtcdClient:
         :raises LockError: C(LOCK_UNAVAILABLE); the transaction may or may not have taken effect.
         """
         body = {"compare": list(compare), "success": list(success), "failure": list(failure)}
-        answer = self.call("/v3/kv/txn", body, deadline)
+        answer = await self.call("/v3/kv/txn", body, deadline)
         try:
             found = tuple(key_range(response.get("response_range", {})) for response in answer.get("responses", ()))
             return TransactionAnswer(bool(answer.get("succeeded")), found, int(answer["header"]["revision"]))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LockError("LOCK_UNAVAILABLE", "etcd answered a transaction with nonsense") from error
 
-    def call(self, path: str, body: Mapping[str, Any], deadline: float, timeout_s: float | None = None) -> dict[str, Any]:
+    async def call(self, path: str, body: Mapping[str, Any], deadline: float, timeout_s: float | None = None) -> dict[str, Any]:
         """Send a request, authenticated if a user is configured.
 
         :param timeout_s: per endpoint, instead of the configured one.
@@ -122,19 +116,19 @@ class EtcdClient:
         """
         request = _Request(path, json.dumps(body).encode(), deadline, timeout_s or self._access.timeout_s)
         if self._access.username is None:
-            return self._ask(request)
+            return await self._ask(request)
         try:
-            return self._ask(request, self._token or self._authenticate(request))
+            return await self._ask(request, self._token or await self._authenticate(request))
         except _TokenRefused:
             pass
         try:
-            return self._ask(request, self._authenticate(request))
+            return await self._ask(request, await self._authenticate(request))
         except _TokenRefused as refused:
             raise LockError("LOCK_UNAVAILABLE", "etcd rejects the token that it issued: %s" % refused) from refused
 
-    def _authenticate(self, request: _Request) -> str:
+    async def _authenticate(self, request: _Request) -> str:
         content = json.dumps({"name": self._access.username, "password": self._access.password}).encode()
-        token = self._ask(replace(request, path="/v3/auth/authenticate", content=content)).get("token")
+        token = (await self._ask(replace(request, path="/v3/auth/authenticate", content=content))).get("token")
         if not isinstance(token, str):
             raise LockError("LOCK_UNAVAILABLE", "etcd issued no token to user %s" % self._access.username)
         self._token = token
@@ -147,7 +141,7 @@ class EtcdClient:
             index = (start + step) % self.endpoints
             yield index, self._access.endpoints[index]
 
-    def _ask(self, request: _Request, token: str | None = None) -> dict[str, Any]:
+    async def _ask(self, request: _Request, token: str | None = None) -> dict[str, Any]:
         failures = []
         for index, endpoint in self._in_turn():
             left_s = min(request.timeout_s, request.deadline - self._clock())
@@ -155,9 +149,9 @@ class EtcdClient:
                 failures.append("%s: no time left" % endpoint)
                 break
             try:
-                status, answer = self._exchange(endpoint, request, token, left_s)
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                failures.append("%s: %s" % (endpoint, error or type(error).__name__))
+                status, answer = await self._exchange(endpoint, request, token, left_s)
+            except HttpError as error:
+                failures.append("%s: %s" % (endpoint, error))
                 continue
             # A stream that fails has status 200 too.
             if status == 200 and not answer.get("error"):
@@ -172,65 +166,27 @@ class EtcdClient:
             failures.append("%s: %s" % (endpoint, message))
         raise LockError("LOCK_UNAVAILABLE", "etcd can't be reached: " + "; ".join(failures))
 
-    def _exchange(
+    async def _exchange(
         self, endpoint: EtcdEndpoint, request: _Request, token: str | None, timeout_s: float
     ) -> tuple[int, dict[str, Any]]:
-        connection: http.client.HTTPConnection
-        if endpoint.tls:
-            connection = http.client.HTTPSConnection(
-                endpoint.host, endpoint.port, timeout=timeout_s, context=self._access.context
-            )
-        else:
-            connection = http.client.HTTPConnection(endpoint.host, endpoint.port, timeout=timeout_s)
-        headers = {"Content-Type": "application/json", "Connection": "close"}
+        headers = {"Content-Type": "application/json"}
         if token is not None:
             headers["Authorization"] = token
-
-        def roundtrip() -> tuple[int, bytes]:
-            with contextlib.closing(connection):
-                connection.request("POST", endpoint.path + request.path, request.content, headers)
-                response = connection.getresponse()
-                return response.status, response.read(MAX_ANSWER_BYTES + 1)
-
-        def give_up() -> None:
-            if connection.sock is not None:
-                connection.sock.shutdown(socket.SHUT_RDWR)
-
-        status, answer = _within(timeout_s, roundtrip, give_up)
-        if len(answer) > MAX_ANSWER_BYTES:
-            raise ValueError("an answer of more than %d MiB" % (MAX_ANSWER_BYTES >> 20))
+        response = await ask(
+            HttpRequest(str(endpoint) + request.path, "POST", headers, request.content),
+            context=self._access.context,
+            timeout_s=timeout_s,
+            body_max_bytes=MAX_ANSWER_BYTES,
+        )
+        if not response.complete:
+            raise HttpError("an answer of more than %d MiB" % (MAX_ANSWER_BYTES >> 20))
         try:
-            parsed = json.loads(answer)
+            parsed = json.loads(response.body)
         except ValueError:
             parsed = None
         if isinstance(parsed, dict):
-            return status, parsed
-        if status == 200:
-            raise ValueError("an answer that is not JSON")
+            return response.status, parsed
+        if response.status == 200:
+            raise HttpError("an answer that is not JSON")
         # A proxy, another service, or an etcd without its gateway.
-        return status, {}
-
-
-def _within(timeout_s: float, function: Callable[[], tuple[int, bytes]], give_up: Callable[[], None]) -> tuple[int, bytes]:
-    # A socket's timeout covers neither name resolution nor a response that trickles in. A call that takes too long is left behind
-    # in a daemon thread, with its socket shut down.
-    outcome: queue.SimpleQueue[tuple[int, bytes] | BaseException] = queue.SimpleQueue()
-
-    def work() -> None:
-        try:
-            outcome.put(function())
-        except BaseException as error:  # for the waiting caller
-            outcome.put(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    try:
-        result = outcome.get(timeout=timeout_s)
-    except queue.Empty:
-        with contextlib.suppress(OSError):
-            give_up()
-        result = TimeoutError()
-    if isinstance(result, TimeoutError):
-        raise TimeoutError("no answer within %.1f s" % timeout_s)
-    if isinstance(result, BaseException):
-        raise result
-    return result
+        return response.status, {}

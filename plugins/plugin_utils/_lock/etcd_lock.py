@@ -13,9 +13,9 @@ Clocks of different controllers are never compared: etcd times the leases, and i
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
-import threading
 
 from . import etcd_messages as etcd
 from .etcd_client import EtcdClient
@@ -23,13 +23,18 @@ from .etcd_lease import EtcdLease
 from .etcd_messages import KeyRange
 from .model import Holder, LockContext, LockError, in_use, mismatch, utc_text
 from .options import check_host
+from .turns import Turns
+
+# A request mostly waits.
+_AT_ONCE = 8
 
 
 class EtcdLock:
-    """See :class:`model.SlotLock`. Each method but C(open) ends within C(timeout_s) for every endpoint, plus one."""
+    """See :class:`model.SlotLock`. Each method but C(open) ends within C(timeout_s) for every endpoint, plus one.
 
-    # A request mostly waits.
-    at_once = 8
+    The time counts from its turn: a window of a thousand hosts makes a thousand calls in one moment.
+    """
+
     counted = True
 
     def __init__(self, client: EtcdClient, *, root: str, name: str, slots: int, ttl_s: int, context: LockContext) -> None:
@@ -46,9 +51,9 @@ class EtcdLock:
         self._generation_key = root + "generation"
         self._total_key = root + "total"
         self._lease = EtcdLease(client, self._run_key, ttl_s, context)
-        # One thread of this process at a time takes a slot: others would only make it count again.
-        self._acquiring = threading.Lock()
-        self._state = threading.Lock()
+        self._turns = Turns(_AT_ONCE)
+        # One call at a time takes a slot: others would only make it count again.
+        self._taking = asyncio.Lock()
         # Slots that this process has taken, with the revision that wrote each.
         self._ours: dict[str, int] = {}
         # Hosts whose release has begun and is not known to be done.
@@ -56,21 +61,18 @@ class EtcdLock:
         self._writes = itertools.count()
         self.patience_s = float(ttl_s)
 
-    def open(self) -> None:
-        self._lease.open(self._register)
+    async def open(self) -> None:
+        await self._lease.open(self._register)
 
-    def _register(self, lease: int, deadline: float) -> bool:
+    async def _register(self, lease: int, deadline: float) -> bool:
         """Try to write the key of the run; False if another client changed something meanwhile."""
-        total, generation, runs, slots = self._client.transact(
-            deadline,
-            [],
-            [
-                etcd.get(self._total_key),
-                etcd.get(self._generation_key),
-                etcd.get_below(self._runs_prefix),
-                etcd.get_below(self._slots_prefix, count_only=True),
-            ],
-        ).found
+        reads = [
+            etcd.get(self._total_key),
+            etcd.get(self._generation_key),
+            etcd.get_below(self._runs_prefix),
+            etcd.get_below(self._slots_prefix, count_only=True),
+        ]
+        total, generation, runs, slots = (await self._client.transact(deadline, [], reads)).found
         own = next((run for run in runs.keys if run.key == self._run_key), None)
         if own is not None:
             # Ours if the answer to an earlier try was lost.
@@ -88,42 +90,38 @@ class EtcdLock:
             _as_found(self._generation_key, generation),
             _as_found(self._total_key, total),
         ]
-        return self._client.transact(deadline, checks, writes).succeeded
+        return (await self._client.transact(deadline, checks, writes)).succeeded
 
-    def close(self) -> None:
-        self._lease.close()
+    async def close(self) -> None:
+        await self._lease.close()
 
     # --- slots ---
 
-    def acquire(self, host: str) -> bool:
+    async def acquire(self, host: str) -> bool:
         """See :meth:`model.SlotLock.acquire`. Also False if others won every race until the deadline."""
         self._lease.require()
         check_host(host)
-        deadline = self._client.deadline()
-        if not self._acquiring.acquire(timeout=max(0.0, deadline - self._clock())):
-            return False
-        try:
+        return await self._turns.take(lambda: self._acquire(host))
+
+    async def _acquire(self, host: str) -> bool:
+        async with self._taking:
+            deadline = self._client.deadline()
             taken = None
             while taken is None and self._clock() < deadline:
-                taken = self._try_acquire(host, deadline)
+                taken = await self._try_acquire(host, deadline)
             return bool(taken)
-        finally:
-            self._acquiring.release()
 
-    def _try_acquire(self, host: str, deadline: float) -> bool | None:
+    async def _try_acquire(self, host: str, deadline: float) -> bool | None:
         """Try once to take a slot; None if another client changed something meanwhile."""
         slot_key = self._slots_prefix + host
-        run, total, generation, slot, slots = self._client.transact(
-            deadline,
-            [],
-            [
-                etcd.get(self._run_key),
-                etcd.get(self._total_key),
-                etcd.get(self._generation_key),
-                etcd.get(slot_key),
-                etcd.get_below(self._slots_prefix, count_only=True),
-            ],
-        ).found
+        reads = [
+            etcd.get(self._run_key),
+            etcd.get(self._total_key),
+            etcd.get(self._generation_key),
+            etcd.get(slot_key),
+            etcd.get_below(self._slots_prefix, count_only=True),
+        ]
+        run, total, generation, slot, slots = (await self._client.transact(deadline, [], reads)).found
         self._lease.judge(run)
         if self._recorded(total) != self._slots:
             raise mismatch(self._name, self._recorded(total), self._slots, "it was changed under this run")
@@ -146,7 +144,7 @@ class EtcdLock:
             _as_found(self._generation_key, generation),
             _as_found(slot_key, slot),
         ]
-        answer = self._client.transact(
+        answer = await self._client.transact(
             deadline, checks, [etcd.put(slot_key, record), self._put_generation()], [etcd.get(slot_key)]
         )
         revision = answer.revision
@@ -156,82 +154,91 @@ class EtcdLock:
             if written is None or written.value != record:
                 return None
             revision = written.mod_revision
-        with self._state:
-            self._ours[host] = revision
-            self._releasing.discard(host)
+        self._ours[host] = revision
+        self._releasing.discard(host)
         return True
 
-    def confirm(self, host: str) -> None:
+    async def confirm(self, host: str) -> None:
+        await self._turns.take(lambda: self._confirm(host))
+
+    async def _confirm(self, host: str) -> None:
         self._lease.require()
-        with self._state:
-            revision = self._ours.get(host)
+        revision = self._ours.get(host)
         if revision is None:
             raise LockError("LOCK_LOST", "run %s has taken no slot for %s" % (self._run_id, host))
         deadline = self._client.deadline()
-        self._lease.renew_if_old(deadline)
+        await self._lease.renew_if_old(deadline)
         slot_key = self._slots_prefix + host
         # Read in both branches: a member answers a transaction that reads nothing from its own state, which may be behind (etcd,
         # server/etcdserver/v3_server.go, isTxnSerializable).
         reads = [etcd.get(self._run_key), etcd.get(slot_key)]
-        answer = self._client.transact(deadline, [self._lease.lives(), etcd.unchanged(slot_key, revision)], reads, reads)
+        answer = await self._client.transact(deadline, [self._lease.lives(), etcd.unchanged(slot_key, revision)], reads, reads)
         if not answer.succeeded:
             run, slot = answer.found
             self._lease.judge(run)
             raise LockError("LOCK_LOST", "the slot of %s is %s" % (host, "somebody else's" if slot.keys else "gone"))
         self._lease.require_young(host)
 
-    def release(self, host: str) -> None:
+    async def release(self, host: str) -> None:
         """See :meth:`model.SlotLock.release`. Needs no lease for a slot that this process took and no other took over."""
         check_host(host)
+        self._releasing.add(host)
+        await self._turns.take(lambda: self._release(host))
+
+    async def _release(self, host: str) -> None:
         deadline = self._client.deadline()
-        with self._state:
-            self._releasing.add(host)
         while self._clock() < deadline:
-            if self._try_release(host, deadline):
-                with self._state:
-                    self._ours.pop(host, None)
-                    self._releasing.discard(host)
+            if await self._try_release(host, deadline):
+                self._ours.pop(host, None)
+                self._releasing.discard(host)
                 return
         raise LockError("LOCK_UNAVAILABLE", "the release of %s kept losing to other transactions until the timeout" % host)
 
-    def _try_release(self, host: str, deadline: float) -> bool:
+    async def _try_release(self, host: str, deadline: float) -> bool:
         slot_key = self._slots_prefix + host
-        (slot,) = self._client.transact(deadline, [], [etcd.get(slot_key)]).found
+        (slot,) = (await self._client.transact(deadline, [], [etcd.get(slot_key)])).found
         checks = [_as_found(slot_key, slot)]
         writes = [self._put_generation()]
         if slot.first is not None:
             if Holder.from_record(host, slot.first.parsed()).run_id != self._run_id:
                 return True
             writes.append(etcd.delete(slot_key))
-            with self._state:
-                revision = self._ours.get(host)
-            if slot.first.mod_revision != revision:
+            if slot.first.mod_revision != self._ours.get(host):
                 self._lease.require()
                 checks.append(self._lease.lives())
         # Without a slot, write only the generation: a request to take one that is still under way then comes too late.
-        answer = self._client.transact(deadline, checks, writes, [etcd.get(self._run_key)])
+        answer = await self._client.transact(deadline, checks, writes, [etcd.get(self._run_key)])
         if not answer.succeeded and len(checks) > 1:
             (run,) = answer.found
             self._lease.judge(run)
         return answer.succeeded
 
-    def holders(self) -> list[Holder]:
-        (slots,) = self._client.transact(self._client.deadline(), [], [etcd.get_below(self._slots_prefix)]).found
+    async def holders(self) -> list[Holder]:
+        return await self._turns.take(self._holders)
+
+    async def _holders(self) -> list[Holder]:
+        (slots,) = (await self._client.transact(self._client.deadline(), [], [etcd.get_below(self._slots_prefix)])).found
         return [Holder.from_record(slot.key[len(self._slots_prefix) :], slot.parsed()) for slot in slots.keys]
 
-    def lives(self, run_id: str) -> bool:
-        (run,) = self._client.transact(self._client.deadline(), [], [etcd.get(self._runs_prefix + run_id)]).found
+    async def lives(self, run_id: str) -> bool:
+        return await self._turns.take(lambda: self._lives(run_id))
+
+    async def _lives(self, run_id: str) -> bool:
+        (run,) = (await self._client.transact(self._client.deadline(), [], [etcd.get(self._runs_prefix + run_id)])).found
         return run.first is not None
 
-    def free(self, holder: Holder) -> bool:
+    async def free(self, holder: Holder) -> bool:
         """See :meth:`model.SlotLock.free`."""
+        return await self._turns.take(lambda: self._free(holder))
+
+    async def _free(self, holder: Holder) -> bool:
         slot_key = self._slots_prefix + holder.host
         deadline = self._client.deadline()
-        (slot,) = self._client.transact(deadline, [], [etcd.get(slot_key)]).found
+        (slot,) = (await self._client.transact(deadline, [], [etcd.get(slot_key)])).found
         if slot.first is None or Holder.from_record(holder.host, slot.first.parsed()) != holder:
             return False
         checks = [_as_found(slot_key, slot), etcd.unchanged(self._runs_prefix + holder.run_id, 0)]
-        return self._client.transact(deadline, checks, [etcd.delete(slot_key), self._put_generation()]).succeeded
+        return (await self._client.transact(deadline, checks, [etcd.delete(slot_key), self._put_generation()])).succeeded
 
     # --- records ---
 

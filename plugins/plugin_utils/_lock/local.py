@@ -27,6 +27,7 @@ from urllib.parse import quote, unquote
 from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import sync_directory, write_atomically
 
 from .._values import Options
+from .beside import LockBeside
 from .model import Holder, LockContext, LockError, SlotLock, in_use, mismatch, utc_text
 from .options import Backend, LockOptions, check_host, read_name, read_timeout_s
 
@@ -39,7 +40,7 @@ class LocalOptions(LockOptions):
     """Options of the backend C(local), which has none of its own."""
 
     def lock(self, context: LockContext) -> SlotLock:
-        return LocalLock(self, context)
+        return LockBeside(LocalLock(self, context))
 
 
 def _read(given: Options) -> LocalOptions:
@@ -54,7 +55,7 @@ LOCAL = Backend("local", {}, _read)
 
 
 class LocalLock:
-    """See :class:`model.SlotLock`. Each method ends within C(timeout_s), if the disk answers."""
+    """See :class:`beside.BlockingLock`. Each method ends within C(timeout_s), if the disk answers."""
 
     # The guard admits one caller at a time.
     at_once = 1

@@ -70,26 +70,27 @@ class LockContext:
 class SlotLock(Protocol):
     """Slots that several runs share; a host that is or may be down takes one.
 
-    All methods are thread-safe, end in time and raise :class:`LockError`. A slot stays taken, whatever becomes of its controller,
-    until this run or another process that resumes it releases it. The lease only proves that the controller lives.
+    All methods may be called concurrently, end in time and raise :class:`LockError`. A slot stays taken, whatever becomes of its
+    controller, until this run or another process that resumes it releases it. The lease only proves that the controller lives.
 
-    :ivar at_once: number of concurrent calls that do not slow each other down.
     :ivar counted: whether the number of slots is limited; if not, a slot only keeps two runs from rebooting one host at once.
     :ivar patience_s: how long it is worthwhile to ask again for what was C(LOCK_UNAVAILABLE): the lease lasts that long at least.
     """
 
-    at_once: int
-    counted: bool
-    patience_s: float
+    @property
+    def counted(self) -> bool: ...
 
-    def open(self) -> None:
+    @property
+    def patience_s(self) -> float: ...
+
+    async def open(self) -> None:
         """Check that the backend works, and take this run's lease; waits for that of an earlier process to run out.
 
         :raises LockError: C(LOCK_UNAVAILABLE); C(LOCK_LOST) if another process of this run lives; C(LOCK_MISMATCH) if other runs
             use a different number of slots.
         """
 
-    def acquire(self, host: str) -> bool:
+    async def acquire(self, host: str) -> bool:
         """Take a slot for a host that is about to go down.
 
         Nothing is queued: a caller that gets False asks again after a second or so.
@@ -98,29 +99,29 @@ class SlotLock(Protocol):
             holds this host.
         """
 
-    def confirm(self, host: str) -> None:
+    async def confirm(self, host: str) -> None:
         """Ask the backend, right before the trigger, whether the lease lives and the slot is ours.
 
         :raises LockError: C(LOCK_LOST): the host must not be triggered.
         """
 
-    def release(self, host: str) -> None:
+    async def release(self, host: str) -> None:
         """Give back the slot of a host that is proven back, or given up; does nothing if it is not held."""
 
-    def holders(self) -> list[Holder]:
+    async def holders(self) -> list[Holder]:
         """Holders of all runs, ordered by host. Raises LockError C(LOCK_UNAVAILABLE)."""
 
-    def lives(self, run_id: str) -> bool:
+    async def lives(self, run_id: str) -> bool:
         """Whether the controller of a run lives, as far as its lease tells."""
 
-    def free(self, holder: Holder) -> bool:
+    async def free(self, holder: Holder) -> bool:
         """Give back the slot of another run, for the case that its controller has died and nothing is left to do about the host.
 
         :returns: False if that run lives, or the slot has another holder by now.
         """
 
-    def close(self) -> None:
-        """Give up the lease. Slots that were not released stay taken.
+    async def close(self) -> None:
+        """Give up the lease; may be repeated. Slots that were not released stay taken.
 
         :raises LockError: C(LOCK_UNAVAILABLE): it is left to run out.
         """

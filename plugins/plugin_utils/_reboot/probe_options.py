@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from .._transport.http_get import HttpGet
+from .._transport.http.message import HttpRequest
 from .._transport.prober import CONNECT_TIMEOUT_S
 from .._values import Value
 from .errors import RebootError
@@ -44,11 +44,12 @@ def parse_probe(value: Any) -> Service | None:
             if key in given:
                 raise given[key].misplaced("with port; it belongs to url")
         return Service(given["port"].count(1, _PORT_MAX), address, timeout_s=CONNECT_TIMEOUT_S)
-    get = HttpGet(_url(given["url"]), given.get("validate_certs", True).boolean())
+    get = HttpRequest(_url(given["url"]))
     return Service(
         get.port,
         address or get.host,
         get,
+        validate_certs=given.get("validate_certs", True).boolean(),
         statuses=given["status"].statuses(_STATUS_MIN) if "status" in given else STATUSES,
         timeout_s=given.get("timeout", HTTP_TIMEOUT_S).seconds(above_zero=True),
     )

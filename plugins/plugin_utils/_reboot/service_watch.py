@@ -14,8 +14,11 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
 from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.endpoint import Endpoint, addresses
-from .._transport.http_get import HttpGet, NoAnswer
+from .._transport.http.client import ask
+from .._transport.http.errors import HttpError
+from .._transport.http.message import HttpRequest
 from .._transport.prober import CONNECT_TIMEOUT_S, Observation, Prober, SockAddr
+from .._transport.tls import tls_context
 from .service_track import ServiceOutage, ServiceTrack
 
 # A slower resolver is of no use to a probe.
@@ -34,7 +37,8 @@ class Service:
 
     port: int
     address: str | None = None
-    get: HttpGet | None = None
+    get: HttpRequest | None = None
+    validate_certs: bool = True
     statuses: frozenset[int] = frozenset()
     timeout_s: float = CONNECT_TIMEOUT_S
 
@@ -135,14 +139,16 @@ class ServiceWatch:
             converse = None if get is None else partial(self._asked, get)
             self._prober.watch_service(each, each.address, each.tell, converse, self._service.timeout_s)
 
-    async def _asked(self, get: HttpGet, sock: socket.socket) -> bool:
+    async def _asked(self, get: HttpRequest, sock: socket.socket) -> bool:
+        context = tls_context(self._service.validate_certs) if get.uses_tls else None
         try:
-            status = await get.status(sock)
-        except (OSError, ValueError, NoAnswer) as error:
+            # The prober limits the time.
+            response = await ask(get, context=context, sock=sock)
+        except HttpError as error:
             self._said = str(error)
             return False
-        self._said = "it answered %d" % status
-        return status in self._service.statuses
+        self._said = "it answered %d" % response.status
+        return response.status in self._service.statuses
 
     def seen(self, address: _Address, observation: Observation) -> None:
         if self._track is None:

@@ -12,6 +12,7 @@ from .._lock.interface import lock_argument_spec
 from .._reboot.methods import AUTO, REQUESTS
 from .._schedule.settings import ORDER_INVENTORY, ORDERS
 from .fallbacks import FALLBACK_NONE, FALLBACKS
+from .run_hooks import RUN_HOOKS
 
 FAILURES_FAIL = "fail"
 FAILURES_REPORT = "report"
@@ -42,6 +43,8 @@ def rolling_argument_spec() -> dict[str, Any]:
         "order": {"type": "str", "choices": list(ORDERS), "default": ORDER_INVENTORY},
         "deadline": {"type": "str"},
         "stop_on_regression": {"type": "dict"},
+        # Read later, because Ansible's messages about suboptions would show secrets.
+        **{option: {"type": "raw"} for option in RUN_HOOKS},
         "stall_timeout": {"type": "float", "default": 600},
         "failures": {"type": "str", "choices": [FAILURES_FAIL, FAILURES_REPORT], "default": FAILURES_FAIL},
         "run_id": {"type": "str"},

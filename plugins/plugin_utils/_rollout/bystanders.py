@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Watch of the hosts that are not being rebooted, and on which some limit or slot depends."""
+"""Watch of hosts that limits depend on, while they are not being rebooted."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 
 from .._transport.prober import Observation, Prober, Sshd
 
-# Interval at which such a host is looked at.
+# Interval at which a host is looked at.
 BYSTANDER_PAUSE_S = 10.0
 # Maximum number of concurrent searches for a host's sshd.
 _LOOKUPS = 16
 
 
-class Seeing(Protocol):
-    """Ways to see whether a host is up."""
+class Sight(Protocol):
+    """Ways to find out whether a host or bystander is up."""
 
     async def sshd(self, name: str) -> Sshd | None:
         """Find the sshd of a host or bystander; None if it does not answer, or can't be reached from here."""
@@ -29,46 +29,52 @@ class Seeing(Protocol):
 
 
 class Bystanders:
-    """Watch of hosts while they are not active.
+    """Watch of hosts and bystanders.
 
-    :param active: whether a host's own run watches it now.
-    :param seen: called with a host and whether it is up, whenever it was looked at.
+    :param active: whether a host is being rebooted; its own run watches it then.
+    :param tell: called with the name of a host and whether it is up, each time it was looked at.
     """
 
-    def __init__(self, fleet: Seeing, prober: Prober, active: Callable[[str], bool], seen: Callable[[str, bool], None]) -> None:
-        self._fleet = fleet
+    def __init__(
+        self, sight: Sight, prober: Prober, *, active: Callable[[str], bool], tell: Callable[[str, bool], object]
+    ) -> None:
+        self._sight = sight
         self._prober = prober
         self._active = active
-        self._seen = seen
-        self._at_once = asyncio.Semaphore(_LOOKUPS)
+        self._tell = tell
         self._sshds: dict[str, Sshd] = {}
-        self._looking: dict[str, asyncio.Task[None]] = {}
+        self._at_once = asyncio.Semaphore(_LOOKUPS)
+        self._searches: dict[str, asyncio.Task[None]] = {}
 
-    def watch(self, names: Iterable[str]) -> None:
-        """Watch hosts from here on, whenever they are not active."""
-        for name in names:
-            looked = self._looking.get(name)
-            # A host that was up and could not be probed may have gone down since.
-            if looked is None or (looked.done() and name not in self._sshds):
-                self._looking[name] = asyncio.create_task(self._look_for(name))
+    async def watch(self, names: Iterable[str]) -> None:
+        """Watch these hosts, and those of :meth:`also`, until cancelled."""
+        try:
+            for name in names:
+                self.also(name)
+            await asyncio.get_running_loop().create_future()
+        finally:
+            for search in self._searches.values():
+                search.cancel()
+            await asyncio.gather(*self._searches.values(), return_exceptions=True)
+            for name in self._sshds:
+                self._prober.forget(name)
 
-    def begins(self, name: str) -> None:
-        """Take in that a host's own run watches it from here on."""
+    def also(self, name: str) -> None:
+        """Watch one more host, or search again for one that could not be probed and may have gone down since."""
+        search = self._searches.get(name)
+        if search is None or (search.done() and name not in self._sshds):
+            self._searches[name] = asyncio.create_task(self._search(name))
+
+    def leave(self, name: str) -> None:
+        """Stop watching a host that its own run watches from here on."""
         self._prober.forget(name)
 
-    def ended(self, name: str) -> None:
-        """Take in that a host's own run no longer watches it."""
+    def take_back(self, name: str) -> None:
+        """Watch a host again whose run has ended."""
         if name in self._sshds:
-            self._look_at(name)
+            self._probe(name)
 
-    async def close(self) -> None:
-        for task in self._looking.values():
-            task.cancel()
-        for name in self._sshds:
-            self._prober.forget(name)
-        await asyncio.gather(*self._looking.values(), return_exceptions=True)
-
-    async def _look_for(self, name: str) -> None:
+    async def _search(self, name: str) -> None:
         while self._active(name) or not await self._find(name):
             await asyncio.sleep(BYSTANDER_PAUSE_S)
 
@@ -79,21 +85,21 @@ class Bystanders:
         """
         try:
             async with self._at_once:
-                sshd = await self._fleet.sshd(name)
-                up = sshd is not None or await self._fleet.answers(name)
+                sshd = await self._sight.sshd(name)
+                up = sshd is not None or await self._sight.answers(name)
         except CodedError:
             # There is no way to connect to it, and so none to watch it.
             return True
         if self._active(name):
             return False
-        self._seen(name, up)
+        self._tell(name, up)
         if sshd is not None:
             self._sshds[name] = sshd
-            self._look_at(name)
+            self._probe(name)
         return up
 
-    def _look_at(self, name: str) -> None:
+    def _probe(self, name: str) -> None:
         self._prober.watch(name, self._sshds[name], self._probed, gently=True, pause_s=BYSTANDER_PAUSE_S)
 
     def _probed(self, observation: Observation) -> None:
-        self._seen(str(observation.key), observation.up)
+        self._tell(str(observation.key), observation.up)

@@ -22,7 +22,7 @@ from .._schedule.hosts import HostSpec, Status
 from .._schedule.plan import Plan
 from .._schedule.scheduler import Discard, Go, Prepare, Scheduler
 from .._transport.prober import Prober
-from .bystanders import Bystanders, Seeing
+from .bystanders import Bystanders, Sight
 from .debts import SETTLE_S, Debts, Kind, Pay
 from .earlier_runs import EarlierRuns
 from .host_run import HostRun
@@ -32,7 +32,7 @@ from .slots_desk import Slots, SlotsDesk
 TICK_S = 0.5
 
 
-class Fleet(Seeing, Protocol):
+class Fleet(Sight, Protocol):
     """Access of the conductor to hosts."""
 
     def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
@@ -83,7 +83,7 @@ class Conductor:
         self._waiting_to_go: dict[str, asyncio.Future[Reason | None]] = {}
         self._slots = SlotsDesk(slots, run_id=run_id, earlier=earlier, stop=self.stop)
         self._debts = Debts(self.record, self._debts_changed)
-        self._bystanders = Bystanders(fleet, prober, self._runs.__contains__, self._take_in)
+        self._bystanders = Bystanders(fleet, prober, active=self._runs.__contains__, tell=self._seen)
         # Replaced after every change, to wake those who wait for one.
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turn_due = asyncio.Event()
@@ -102,7 +102,8 @@ class Conductor:
             self._take_over_debts()
             self._adopt()
             await self._take_over_slots()
-            self._bystanders.watch(name for name, limits in self._plan.limits.items() if limits)
+            limited = [name for name, limits in self._plan.limits.items() if limits]
+            background.append(asyncio.create_task(self._bystanders.watch(limited)))
             while True:
                 self._turn_due.clear()
                 self._take_turn()
@@ -117,7 +118,6 @@ class Conductor:
             background += self._paying
             for task in [*background, *self._tasks]:
                 task.cancel()
-            await self._bystanders.close()
             await self._debts.close()
             await asyncio.gather(*background, *self._tasks, return_exceptions=True)
             with contextlib.suppress(CodedError):
@@ -152,7 +152,7 @@ class Conductor:
                 self.record(events.HostRefused(host=host.name, reason=error.reason))
                 self.refused(host.name, error.reason)
             return
-        self._bystanders.begins(host.name)
+        self._bystanders.leave(host.name)
         self._runs[host.name] = run
         task = asyncio.create_task(run.resume(resumed) if resumed else run.run(), name=host.name)
         self._tasks.add(task)
@@ -165,7 +165,7 @@ class Conductor:
         if run is not None:
             self.results[name] = run.result
         if not task.cancelled():
-            self._bystanders.ended(name)
+            self._bystanders.take_back(name)
         if not task.cancelled() and task.exception() is not None:
             # An error that a host's run does not catch is a bug; the host's state is unknown then.
             why = reason("INTERNAL_ERROR", "%s: %r" % (name, task.exception()))
@@ -250,7 +250,8 @@ class Conductor:
         if self._up.get(host, False) and self._debts.owes(host, Kind.SLOT) and not self._debts.withheld(host):
             self._debts.retry(host, Kind.SLOT, lambda: self._slots.free(host), at_once=True)
 
-    def _take_in(self, name: str, up: bool) -> None:
+    def _seen(self, name: str, up: bool) -> None:
+        """Take in whether a host is up that is not being rebooted."""
         if self._up.get(name, True) == up:
             return
         self._up[name] = up
@@ -310,7 +311,7 @@ class Conductor:
         if not self._slots.counted or host not in self._slots.held:
             return False
         self._debts.keep(host, Kind.SLOT, why)
-        self._bystanders.watch([host])
+        self._bystanders.also(host)
         return True
 
     async def give_back(self, host: str, kind: Kind, pay: Pay, *, unavailable: bool = False) -> bool:
@@ -324,7 +325,7 @@ class Conductor:
             self._debts.replaced(host, kind)
 
     def seen_up(self, host: str) -> None:
-        self._take_in(host, up=True)
+        self._seen(host, up=True)
 
     def refused(self, host: str, why: Reason) -> None:
         """Take in that a host can't be rebooted."""

@@ -5,16 +5,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
-from .._hooks.hook import Hook
-from .._hooks.runner import HookRunner
+from .._hooks.hook import AFTER, BEFORE, ON_FAILURE, POWER, Hook, HookPhase, HookSubject
+from .._hooks.runner import HookOutcome, HookRunner
 from .._journal import events
 from .._journal.events import Event
-
-ON_FAILURE = "on_failure"
 
 
 @dataclass(frozen=True)
@@ -26,14 +24,33 @@ class Hooks:
     on_failure: tuple[Hook, ...] = ()
     power: tuple[Hook, ...] = ()
 
+    @property
+    def other_hosts(self) -> frozenset[str]:
+        """Hosts of the inventory that they name to run on."""
+        hooks = (*self.before, *self.after, *self.on_failure, *self.power)
+        return frozenset(hook.other_host for hook in hooks if hook.other_host is not None)
+
 
 class HostHooks:
-    """Runner of one host's hooks."""
+    """Runner of one host's hooks.
 
-    def __init__(self, name: str, hooks: Hooks, runner: HookRunner, record: Callable[[Event], None]) -> None:
-        self._name = name
+    :param subject: the host and its run.
+    :param method: returns the method of its reboot; None while that is not known.
+    """
+
+    def __init__(
+        self,
+        hooks: Hooks,
+        *,
+        subject: HookSubject,
+        runner: HookRunner,
+        method: Callable[[], str | None],
+        record: Callable[[Event], None],
+    ) -> None:
         self._hooks = hooks
+        self._subject = subject
         self._runner = runner
+        self._method = method
         self._record = record
 
     @property
@@ -46,39 +63,34 @@ class HostHooks:
         return bool(self._hooks.power)
 
     async def before(self) -> Reason | None:
-        """Drain the host; return the failure of the first hook that failed, or None."""
-        return await self._run("before", self._hooks.before)
+        """Drain the host; return the failure of the first hook that failed, or None. See :meth:`HookRunner.run`."""
+        return await self._run(BEFORE, self._hooks.before)
 
     async def after(self) -> Reason | None:
         """Put the host back into service, with the result of :meth:`before`."""
-        return await self._run("after", self._hooks.after)
+        return await self._run(AFTER, self._hooks.after)
 
     async def power(self) -> Reason | None:
         """Power-cycle the host, with the result of :meth:`before`."""
-        return await self._run("power_hook", self._hooks.power)
+        return await self._run(POWER, self._hooks.power)
 
-    async def on_failure(self) -> None:
+    async def on_failure(self, why: Reason) -> None:
         """Notify that the host has failed."""
-        await self._run(ON_FAILURE, self._hooks.on_failure)
+        await self._run(ON_FAILURE, self._hooks.on_failure, why)
 
-    async def _run(self, phase: str, hooks: Sequence[Hook]) -> Reason | None:
-        failed: Reason | None = None
-        for hook in hooks:
-            outcome = await self._runner.run(hook)
+    async def _run(self, phase: HookPhase, hooks: Sequence[Hook], why: Reason | None = None) -> Reason | None:
+        def ended(hook: Hook, outcome: HookOutcome) -> None:
             self._record(
                 events.HookEnded(
-                    host=self._name,
+                    host=self._subject.host,
                     hook=hook.name,
-                    phase=phase,
+                    phase=phase.name,
                     attempts=outcome.attempts,
                     ok=outcome.ok,
                     duration_ms=outcome.duration_ms,
                     message=outcome.message,
                 )
             )
-            if not outcome.ok:
-                failed = failed or reason("HOOK_FAILED", "%s hook %s: %s" % (phase, hook.name, outcome.message))
-                # A failed notification must not prevent the others.
-                if phase != ON_FAILURE:
-                    break
-        return failed
+
+        subject = replace(self._subject, method=self._method() or "", failure=why)
+        return await self._runner.run(phase, hooks, subject, ended)

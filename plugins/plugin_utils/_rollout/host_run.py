@@ -17,6 +17,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._errors import RolloutError
+from .._hooks.hook import HookSubject
 from .._hooks.runner import HookRunner
 from .._journal import events
 from .._journal.events import Event
@@ -45,7 +46,11 @@ class _Discarded(Exception):
 
 
 class HostRun:
-    """Run of one host; C(now_utc) returns seconds since 1970."""
+    """Run of one host.
+
+    :param subject: the host and its run, for its hooks.
+    :param now_utc: returns seconds since 1970.
+    """
 
     def __init__(
         self,
@@ -54,6 +59,7 @@ class HostRun:
         reboot: HostReboot,
         runner: HookRunner,
         hooks: Hooks,
+        subject: HookSubject,
         request: RebootRequest,
         fallback: str,
         desk: Desk,
@@ -66,7 +72,7 @@ class HostRun:
         self._desk = desk
         self._now_utc = now_utc
         self._now = asyncio.get_running_loop().time
-        self._hooks = HostHooks(host.name, hooks, runner, desk.record)
+        self._hooks = HostHooks(hooks, subject=subject, runner=runner, method=lambda: reboot.result.method, record=desk.record)
         self._flight = Flight(host.name, reboot, request, desk, now_utc)
         self._fallbacks = Fallbacks(
             fallback,
@@ -153,7 +159,7 @@ class HostRun:
             await self._debts.keep_slot(why)
         else:
             await self._debts.free_slot()
-        await attempt(self._hooks.on_failure)
+        await attempt(lambda: self._hooks.on_failure(why))
         self._record(events.HostFailed(host=self._name, reason=why, down=down, phase=self._flight.phase.value))
         self._desk.failed(self._name, why, down)
         await self._tell_timeline()
@@ -213,6 +219,8 @@ class HostRun:
         # Even a hook that failed may have done part of its work.
         self._debts.drained = self._debts.drained or self._hooks.drains
         failed = await self._hooks.before()
+        if failed is not None and failed.code == "INTERRUPTED":
+            raise _Discarded
         if failed is not None:
             raise GivenUp(failed, down=False)
         self._draining = self._reboot.since(began)

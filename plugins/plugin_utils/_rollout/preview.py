@@ -5,35 +5,55 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason
 
 from .._reboot.host_reboot import HostReboot
 from .._reboot.request import RebootRequest
-from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec, Status
 
 
+class Preview(NamedTuple):
+    """How a host would be rebooted, or the failure that prevents it; other fields as in :class:`RebootResult`."""
+
+    failure: Reason | None = None
+    method: str | None = None
+    reasons: tuple[Reason, ...] = ()
+    predicted_ms: Mapping[str, Any] | None = None
+
+
 async def look_at(
-    names: Sequence[str], reboot_of: Callable[[str], HostReboot], request: RebootRequest
-) -> dict[str, RebootResult]:
-    """Have every host report how it would be rebooted, or why it can't be. Call it in check mode, so that nothing is staged."""
+    names: Iterable[str], reboot_of: Callable[[str], HostReboot], request: RebootRequest, *, at_once: int
+) -> dict[str, Preview]:
+    """Have every host report how it would be rebooted, or why it can't be. Call it in check mode, so that nothing is staged.
 
-    async def look(name: str) -> RebootResult:
-        try:
-            host = reboot_of(name)
-            await host.prepare(request)
-        except CodedError as error:
-            return RebootResult(failure=error.reason)
-        return host.result
+    :param at_once: number of hosts to look at concurrently; only these have connections, and variables in memory.
+    """
+    left = iter(list(names))
+    looked: dict[str, Preview] = {}
 
-    looked = await asyncio.gather(*map(look, names))
-    return dict(zip(names, looked, strict=True))
+    async def look_at_the_next() -> None:
+        for name in left:
+            looked[name] = await _look(name, reboot_of, request)
+
+    async with asyncio.TaskGroup() as group:
+        for _each in range(at_once):
+            group.create_task(look_at_the_next())
+    return looked
 
 
-def previews(hosts: Sequence[HostSpec], looked: Mapping[str, RebootResult]) -> dict[str, dict[str, Any]]:
+async def _look(name: str, reboot_of: Callable[[str], HostReboot], request: RebootRequest) -> Preview:
+    try:
+        host = reboot_of(name)
+        await host.prepare(request)
+    except CodedError as error:
+        return Preview(error.reason)
+    return Preview(None, host.result.method, host.result.reasons, host.result.predicted_ms)
+
+
+def previews(hosts: Sequence[HostSpec], looked: Mapping[str, Preview]) -> dict[str, dict[str, Any]]:
     """Convert the preview of each host to plain values."""
     planned: dict[str, dict[str, Any]] = {}
     for host in hosts:

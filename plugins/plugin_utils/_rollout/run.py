@@ -20,6 +20,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from .._console.lines import View
 from .._console.summary import plan_text, summary
 from .._errors import RolloutError
+from .._hooks.hook import GRACE_S, HookSubject
+from .._hooks.interrupt import Interrupt
 from .._journal import events
 from .._journal.events import Event, RunTerms
 from .._journal.file import Journal, replay, utc
@@ -28,8 +30,8 @@ from .._journal.phases import Phase
 from .._journal.run_state import Change, RunState
 from .._journal.run_store import Run, RunStore, default_directory
 from .._journal.samples import outages_of, samples_of
-from .._lock.beside import LockBeside
 from .._lock.interface import lock_options, make_lock
+from .._lock.model import SlotLock
 from .._reboot.request import RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.deadline import seconds_until
@@ -44,16 +46,21 @@ from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.interrupts import Interrupts
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, service_sockets
+from .._values import setting
 from .arguments import FAILURES_FAIL
 from .conductor import Conductor
 from .debts import Kind, give_up, owed
 from .earlier_runs import EarlierRuns
 from .fleet import PlayFleet
+from .host_options import check_places
 from .preview import look_at, previews
 from .process import allow_all_descriptors, short_collections, while_parent_lives
+from .run_hooks import RUN_HOOKS, RunHookLists, RunHooks
 
 # If a sync takes longer than this, the disk is treated as full.
 COMMIT_TIMEOUT_S = 60.0
+
+INTERRUPTED = "the playbook was interrupted; before hooks are given up at once, and others have %g s" % GRACE_S
 
 
 @dataclass(frozen=True)
@@ -97,8 +104,8 @@ class _Planned:
 class Rolling:
     """Rollout of a play's hosts.
 
-    :param options: validated parameters of M(fleet.kexec.rolling_reboot), except those of :data:`fleet.PER_HOST`.
-    :param raw: options of :data:`fleet.PER_HOST`, not templated yet.
+    :param options: validated parameters of M(fleet.kexec.rolling_reboot), except those of :data:`host_options.PER_HOST`.
+    :param raw: options of :data:`host_options.PER_HOST`, not templated yet.
     :param names: hosts that the play still has.
     :param unavailable: hosts of the play that have failed or could not be reached.
     :raises CodedError: the options are invalid.
@@ -115,6 +122,10 @@ class Rolling:
         request: RebootRequest,
         controller: Controller,
     ) -> None:
+        setting(options["connections"], "connections").count(1)
+        self._run_hooks = RunHookLists.parse(options)
+        # Nothing else may see them, since they may hold secrets.
+        options = {name: value for name, value in options.items() if name not in RUN_HOOKS}
         self._options = options
         self._raw = raw
         self._hosts = hosts
@@ -127,6 +138,7 @@ class Rolling:
             {**options, "deadline": options["deadline"] and seconds_until(options["deadline"], datetime.now().astimezone())}
         )
         self._lock = lock_options(options["lock"] or {})
+        self._interrupt = Interrupt()
         # Drawn once, so that repeated plans are the same.
         self._seed = int(controller.random(4), 16)
 
@@ -144,7 +156,9 @@ class Rolling:
             planned = self._planned(probers, before)
             ended = before.settled() if before else {}
             left = [host for host in planned.plan.hosts if host.name not in ended]
-            looked = await look_at([host.name for host in left], planned.fleet.reboot_of, self._request)
+            looked = await look_at(
+                [host.name for host in left], planned.fleet.reboot_of, self._request, at_once=self._options["connections"]
+            )
             refused = {name: result.failure for name, result in looked.items() if result.failure is not None}
             planned = self._left(planned, [*ended, *refused])
             foreseen = self._foresee(planned)
@@ -194,9 +208,9 @@ class Rolling:
             opening = [first, RunTerms.of(planned.plan, self._settings, foreseen)]
             await commit(opening)
             changes = [state.apply(event, utc(time.time())) for event in opening]
-            lock = LockBeside(make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say))
+            lock = make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say)
             await lock.open()
-            opened.push_async_callback(lock.close)
+            opened.push_async_callback(_close, lock)
             return await self._conduct(
                 run=run,
                 changes=changes,
@@ -218,12 +232,13 @@ class Rolling:
         before: RunState | None,
         planned: _Planned,
         foreseen: Forecast,
-        lock: LockBeside,
+        lock: SlotLock,
         prober: Prober,
         commit: Callable[[Sequence[Event]], Any],
     ) -> dict[str, Any]:
         now = asyncio.get_running_loop().time
         began = now()
+        subject = planned.fleet.run_subject = HookSubject(run_id=run.run_id, journal=run.journal)
         plan = planned.plan
         scheduler = Scheduler(
             plan,
@@ -254,10 +269,16 @@ class Rolling:
             shown=shown,
             tick=lambda now: view.tick(now, scheduler.waiting(now)),
         )
+        run_hooks = RunHooks(self._run_hooks, subject=subject, runner=planned.fleet.hook_runner(None), record=conductor.record)
+
+        def interrupted() -> None:
+            conductor.stop(reason("INTERRUPTED", INTERRUPTED))
+            self._interrupt.occur()
+
         try:
-            with Interrupts(lambda: conductor.stop(reason("INTERRUPTED", "the playbook was interrupted"))):
-                await while_parent_lives(conductor.run(), lambda: scheduler.stopped is not None)
-                why = await give_up(lock.give_up)
+            with Interrupts(interrupted):
+                await while_parent_lives(_course(conductor, run_hooks, state), lambda: scheduler.stopped is not None)
+                why = await give_up(lock.close)
                 if why is not None:
                     owes = events.RunOwes(debt=Kind.LOCK.value, reason=owed(Kind.LOCK, why))
                     with contextlib.suppress(CodedError):
@@ -276,6 +297,7 @@ class Rolling:
             "run_id": run.run_id,
             "journal": run.journal,
             "forecast": foreseen.as_result(),
+            "run_hooks": [_told(hook) for hook in state.hooks.values()],
             **self._result(state, {host.name: scheduler.status(host.name) for host in plan.hosts}, conductor.results),
         }
 
@@ -323,19 +345,23 @@ class Rolling:
             own_boot_id=self._controller.own_boot_id,
             random=self._controller.random,
             progress=self._controller.progress,
+            interrupt=self._interrupt,
         )
 
     def _planned(self, probers: Probers, before: RunState | None, but: str | None = None) -> _Planned:
         names = self._names_of(before)
         history = History(samples_of(self._store, but))
         fleet = self.fleet(probers)
+        for option, hooks in self._run_hooks.by_option().items():
+            check_places(self._hosts, option, hooks)
         fleet.read(names)
         return self._make_plan(fleet, names, [], history)
 
     def _make_plan(self, fleet: PlayFleet, names: Sequence[str], others: Sequence[str], history: History) -> _Planned:
-        around = [*others, *self._unavailable, *self._hosts.members(self._settings.min_available)]
-        bystanders = [name for name in dict.fromkeys(around) if name not in set(names)]
-        fleet.read([name for name in bystanders if name not in others], with_hooks=False)
+        around = dict.fromkeys([*others, *self._unavailable, *self._hosts.members(self._settings.min_available)])
+        going, known = set(names), set(others)
+        bystanders = [name for name in around if name not in going]
+        fleet.read([name for name in bystanders if name not in known], rebooted=False)
         hosts = fleet.hosts(names, history, self._lock.machines)
         plan = make_plan(hosts, fleet.bystanders(bystanders), self._settings, self._seed)
         return _Planned(plan, fleet, history)
@@ -401,8 +427,33 @@ def collection_version() -> str:
         return ""
 
 
+def _told(hook: events.RunHookEnded) -> dict[str, Any]:
+    return {name: value for name, value in hook.as_record().items() if name != "event"}
+
+
 def _waves(plan: Plan) -> list[dict[str, Any]]:
     return [{"name": wave.name, "hosts": [host.name for host in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves]
+
+
+async def _course(conductor: Conductor, run_hooks: RunHooks, state: RunState) -> None:
+    """Carry out a rollout between the hooks of the run. Hosts in flight of a resume are seen through even if those fail."""
+    failed = await run_hooks.before()
+    if failed is not None:
+        conductor.stop(failed)
+    try:
+        await conductor.run()
+    except Exception as error:
+        await run_hooks.after(reason("INTERNAL_ERROR", repr(error)))
+        raise
+    await run_hooks.after(state.stop_reason)
+    with contextlib.suppress(CodedError):
+        await conductor.durable()
+
+
+async def _close(lock: SlotLock) -> None:
+    """Give up the lease of a run that ended early; one that can't be given up runs out."""
+    with contextlib.suppress(CodedError):
+        await lock.close()
 
 
 @contextlib.asynccontextmanager

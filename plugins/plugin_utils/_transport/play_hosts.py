@@ -8,7 +8,7 @@ only module that depends on these internals.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleError
@@ -16,7 +16,17 @@ from ansible.executor.task_executor import TaskExecutor
 from ansible.plugins.action import ActionBase
 from ansible.template import Templar
 
+from .templates import Templates
+
 LOCALHOST = "localhost"
+
+
+# Variables that list hosts of the play.
+_LISTS_OF_HOSTS = ("ansible_play_hosts_all", "ansible_play_hosts", "ansible_play_batch", "play_hosts")
+
+
+def _of_all_hosts(variables: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: variables[name] for name in _LISTS_OF_HOSTS if name in variables}
 
 
 class HostAction(ActionBase):
@@ -44,6 +54,9 @@ class PlayHosts:
 
     def __init__(self, action: ActionBase, task_vars: dict[str, Any]) -> None:
         self._action = action
+        self._templates = Templates(action._loader)
+        self._shared = _of_all_hosts(task_vars)
+        self._shared_in_vars = _of_all_hosts(task_vars.get("vars", {}))
         self._hostvars = task_vars["hostvars"]
         self._variable_manager = self._hostvars._variable_manager
         self._inventory = self._hostvars._inventory
@@ -53,10 +66,19 @@ class PlayHosts:
         host = self._inventory.get_host(name)
         if host is None:
             raise AnsibleError("%s is not in the inventory" % name)
-        found: dict[str, Any] = self._variable_manager.get_vars(play=self._action._task.play, host=host, task=self._action._task)
+        # Lists of all hosts of the play would be made anew for each host; they are the same for all.
+        found: dict[str, Any] = self._variable_manager.get_vars(
+            play=self._action._task.play, host=host, task=self._action._task, _hosts=[name], _hosts_all=[name]
+        )
+        for variables, shared in ((found, self._shared), (found["vars"], self._shared_in_vars)):
+            variables.update(shared)
         # A copy, because Ansible stores the interpreter it discovers in it.
         found["ansible_facts"] = dict(found.get("ansible_facts") or {})
         return found
+
+    def exists(self, name: str) -> bool:
+        """Whether a host is in the inventory, in this play or not."""
+        return self._inventory.get_host(name) is not None
 
     def groups(self, name: str) -> frozenset[str]:
         """Inventory groups of a host, C(all) and C(ungrouped) included."""
@@ -72,7 +94,7 @@ class PlayHosts:
         return list(found)
 
     def templar(self, variables: dict[str, Any]) -> Templar:
-        return Templar(loader=self._action._loader, variables=variables)
+        return self._templates.templar(variables)
 
     def connect(self, name: str, variables: dict[str, Any] | None = None) -> tuple[HostAction, dict[str, Any]]:
         """Action on a host with its own connection and become settings, and the host's variables.

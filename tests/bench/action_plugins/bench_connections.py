@@ -17,12 +17,14 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hook import Hook
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hook import AFTER, Hook, HookSessions, HookSubject
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.interrupt import Interrupt
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import parse_hooks
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookOutcome, HookRunner
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.preparing import FACTS, MODULE_TIMEOUT_S
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import CONNECTIONS
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.at_once import AtOnce
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import ActionSession
@@ -47,7 +49,7 @@ class ActionModule(ActionBase):
 
 
 async def _measure(connected: dict[str, Any], steps: list[dict[str, Any]]) -> None:
-    at_once = asyncio.Semaphore(CONNECTIONS)
+    at_once = AtOnce(CONNECTIONS).urgent
     prober = Prober()
     sessions = [ActionSession(action, variables, None, at_once) for action, variables in connected.values()]
     reboots = [
@@ -67,9 +69,15 @@ async def _measure(connected: dict[str, Any], steps: list[dict[str, Any]]) -> No
         await session.module("fleet.kexec.boot_facts", {"gather_subset": FACTS}, MODULE_TIMEOUT_S)
         await session.module("fleet.kexec.stage", {"state": "unstaged"}, MODULE_TIMEOUT_S)
 
+    async def command(session: ActionSession) -> HookOutcome | None:
+        outcomes: list[HookOutcome] = []
+        runner = HookRunner(HookSessions(session, session, lambda name: session, at_once), Interrupt())
+        await runner.run(AFTER, [hook], HookSubject(), lambda hook, outcome: outcomes.append(outcome))
+        return outcomes[0]
+
     each: dict[str, list[Callable[[], Awaitable[Any]]]] = {
         "two modules: boot_facts, stage (first ssh connection)": [partial(modules, each) for each in sessions],
-        "one hook: a command on the host": [partial(HookRunner(each, each).run, hook) for each in sessions],
+        "one hook: a command on the host": [partial(command, each) for each in sessions],
         "leave the shared connection, ssh -G, read the banner": [each.unshare for each in reboots],
         "ask the host on a new connection": [partial(each.ask, "ab" * 8) for each in reboots],
     }

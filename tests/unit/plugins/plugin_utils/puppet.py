@@ -52,9 +52,11 @@ class Connection(ConnectionBase):
             return 0, json.dumps(_module(in_data)).encode(), b""
         if "systemd-run" in cmd:
             rebooted.touch()
+        # As a script that began prints it first.
+        said = "fleet-kexec: begun\n" if "fleet-kexec: begun" in cmd else ""
         if "bootloader_type" in cmd:
-            return 0, _state(rebooted.exists()).encode(), b""
-        return 0, b"", b""
+            said += _state(rebooted.exists())
+        return 0, said.encode(), b""
 
     def put_file(self, in_path: str, out_path: str) -> None:
         """Nothing is put anywhere."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, TRIGGER
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import HOST_SCRIPT
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation, SockAddr, Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
@@ -48,6 +49,7 @@ class Host:
         self.refuses = False
         self.facts_error: dict[str, Any] | None = None
         self.asked: list[dict[str, Any]] = []
+        self.environments: list[dict[str, str]] = []
         self.token_on_line = ""
         # What a reboot of this host is like.
         self.shutdown_s, self.outage_s = 1.0, 6.0
@@ -188,6 +190,10 @@ class Host:
         return {"changed": True, "staged": self.staged}
 
     async def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
+        if script == HOST_SCRIPT:
+            # What follows is the command; the environment of hooks comes first.
+            self.environments.append(dict(each.split("=", 1) for each in args[: args.index("--")]))
+            args = args[args.index("--") + 1 :]
         hangs = self.hangs and self.up and self.boot_id != "old"
         label = SCRIPTS.get(script, args[-1] if args else "test")
         # What raises is not carried out.

@@ -60,6 +60,12 @@ def hook(host: str, phase: str, ok: bool = True) -> Record:
     ).as_record()
 
 
+def run_hook(phase: str, ok: bool = True) -> Record:
+    return events.RunHookEnded(
+        hook="silence", phase=phase, attempts=1, ok=ok, duration_ms=120, message="alerts\tsilenced\x00"
+    ).as_record()
+
+
 def intent(host: str) -> Record:
     return events.HostIntent(
         host=host,
@@ -126,6 +132,7 @@ def night() -> list[Record]:
     return [
         started(hosts, ("db1",)),
         terms([*hosts, "db1"]),
+        run_hook("run_before"),
         *way("web1")[:10],
         events.HostOwes(host="web1", debt="panic", reason=PANIC).as_record(),
         *way("web1")[10:11],
@@ -147,6 +154,7 @@ def night() -> list[Record]:
         events.HostOwes(host="web4", debt="drain", reason=DRAINED, unavailable=True).as_record(),
         events.HostUndrained(host="web4", ok=False).as_record(),
         events.HostUnstaged(host="web4", ok=True, told=False).as_record(),
+        run_hook("run_after", ok=False),
         events.RunOwes(debt="lock", reason=reason("LOCK_OWED", "the lock still has the run: connection refused")).as_record(),
         events.RunResumed(controller="admin2", pid=815).as_record(),
         terms([*hosts, "db1"]),

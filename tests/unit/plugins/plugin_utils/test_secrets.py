@@ -121,8 +121,8 @@ def test_of_hooks(tmp_path: Path, closed_port: int) -> None:
             "module": {
                 "name": "ansible.builtin.command",
                 "args": {"stdin": "{{ vault }}", "argv": ["cat"]},
-                "run_on": "controller",
-            }
+            },
+            "run_on": "controller",
         },
     ]
     output, command_lines, result = play(
@@ -134,6 +134,8 @@ def test_of_hooks(tmp_path: Path, closed_port: int) -> None:
             # The first fails, and so the host, for which all of the others run.
             "after": secret_hooks[:1],
             "on_failure": secret_hooks,
+            "run_before": secret_hooks[-1:],
+            "run_after": [*secret_hooks[:2], secret_hooks[-1]],
             "run_directory": str(tmp_path / "runs"),
         },
     )
@@ -148,6 +150,8 @@ def test_of_hooks(tmp_path: Path, closed_port: int) -> None:
         ("on_failure", False),
         ("on_failure", True),
     ]
+    of_run = [(each["phase"], each["ok"]) for each in result["run_hooks"]]
+    assert of_run == [("run_before", True), ("run_after", False), ("run_after", False), ("run_after", True)]
     for text in (output, command_lines, json.dumps(result), journal.read_text()):
         assert_no_secret(text)
     for path in (journal, journal.parent, journal.parent.parent):

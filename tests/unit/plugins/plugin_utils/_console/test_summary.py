@@ -41,6 +41,7 @@ took      5m10s, 1m50s longer than the forecast of 3m20s (p95 6m40s)
 stopped   REBOOT_TIMEOUT: web2 did not come back within 300 s
           Look at the console of the host, or power-cycle it: its bootloader's
           default is untouched.
+hook      run_after silence failed: alerts silenced
 
 1 failed, REBOOT_TIMEOUT
   Look at the console of the host, or power-cycle it: its bootloader's default

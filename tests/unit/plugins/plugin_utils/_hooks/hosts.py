@@ -10,9 +10,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hook import Hook
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hook import (
+    AFTER,
+    Hook,
+    HookPhase,
+    HookSessions,
+    HookSubject,
+)
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.interrupt import Interrupt
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookOutcome, HookRunner
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.at_once import AtOnce
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.bounded import CallAbandoned, bounded_call
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
@@ -76,10 +84,37 @@ class Host:
         raise AssertionError("hooks don't ask for it")
 
 
-def run(wanted: Hook, host: Host | None = None, controller: Host | None = None) -> HookOutcome:
+#: What hooks are for, unless a test says so.
+SUBJECT = HookSubject(run_id="night", journal="/runs/night/journal.jsonl", host="web1", method="kexec")
+
+
+def sessions(host: Host | None = None, controller: Host | None = None, **others: Host) -> HookSessions:
+    return HookSessions(host or Host(), controller or Host(), others.__getitem__, AtOnce(8).urgent)
+
+
+async def outcomes(
+    *hooks: Hook,
+    phase: HookPhase = AFTER,
+    subject: HookSubject = SUBJECT,
+    among: HookSessions | None = None,
+    interrupt: Interrupt | None = None,
+) -> list[HookOutcome]:
+    """What comes of hooks."""
+    found: list[HookOutcome] = []
+    runner = HookRunner(among or sessions(), interrupt or Interrupt())
+    await runner.run(phase, hooks, subject, lambda hook, outcome: found.append(outcome))
+    return found
+
+
+async def outcome_of(wanted: Hook, **how: Any) -> HookOutcome:
+    (found,) = await outcomes(wanted, **how)
+    return found
+
+
+def run(wanted: Hook, host: Host | None = None, controller: Host | None = None, **how: Any) -> HookOutcome:
     """In real time."""
-    return asyncio.run(HookRunner(host or Host(), controller or Host()).run(wanted))
+    return asyncio.run(outcome_of(wanted, among=sessions(host, controller), **how))
 
 
-def run_virtually(wanted: Hook, host: Host | None = None, controller: Host | None = None) -> HookOutcome:
-    return virtual_time.run(HookRunner(host or Host(), controller or Host()).run(wanted))
+def run_virtually(wanted: Hook, host: Host | None = None, controller: Host | None = None, **how: Any) -> HookOutcome:
+    return virtual_time.run(outcome_of(wanted, among=sessions(host, controller), **how))

@@ -16,9 +16,8 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import CommandOnController, CommandOnHost
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hook import Hook
-from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
 
-from .hosts import Host, hook, run
+from .hosts import hook, outcome_of, run
 
 ODD_ARGUMENTS = ("a b", "it's", '"', "$HOME `id` $(id) \\", "two\nlines\n", "", "*", "ä")
 PRINT_ARGUMENTS = (sys.executable, "-c", "import sys; print(ascii(sys.argv[1:]))")
@@ -137,7 +136,7 @@ def test_who_is_cancelled_leaves_no_process_behind(tmp_path: Path) -> None:
 
     async def work() -> None:
         script = "sleep 600 & echo $! > '%s.new' && mv '%s.new' '%s'; wait" % ((written,) * 3)
-        task = asyncio.create_task(HookRunner(Host(), Host()).run(hook(controller_command=["sh", "-c", script])))
+        task = asyncio.create_task(outcome_of(hook(controller_command=["sh", "-c", script])))
         while not written.exists():
             await asyncio.sleep(0.01)
         task.cancel()
@@ -153,7 +152,7 @@ def test_who_is_cancelled_at_the_start_leaves_no_process_behind() -> None:
 
     async def work(turns: int) -> None:
         wanted = hook(controller_command=["sh", "-c", "sleep 600 & wait", mark])
-        task = asyncio.create_task(HookRunner(Host(), Host()).run(wanted))
+        task = asyncio.create_task(outcome_of(wanted))
         for _turn in range(turns):
             await asyncio.sleep(0)
         task.cancel()
@@ -169,10 +168,9 @@ def test_who_is_cancelled_at_the_start_leaves_no_process_behind() -> None:
 
 def test_no_file_descriptor_is_left_open() -> None:
     async def work() -> None:
-        runner = HookRunner(Host(), Host())
         descriptors = len(os.listdir("/proc/self/fd"))
         for given in (["true"], ["/nowhere"], ["sleep", "600"]):
-            await runner.run(hook(controller_command=given, timeout=0.2))
+            await outcome_of(hook(controller_command=given, timeout=0.2))
         assert len(os.listdir("/proc/self/fd")) == descriptors
 
     asyncio.run(work())

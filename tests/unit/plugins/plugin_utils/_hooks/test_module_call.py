@@ -18,7 +18,7 @@ def test_a_module() -> None:
     parsed = hook(module={"name": "ansible.builtin.service", "args": {"name": "x", "state": None}})
     assert parsed.name == "module ansible.builtin.service"
     assert parsed.action == ModuleCall("ansible.builtin.service", {"name": "x", "state": None}, "host")
-    assert hook(module={"name": "ping", "run_on": "controller"}).action == ModuleCall("ping", {}, "controller")
+    assert hook(module={"name": "ping"}, run_on="controller").action == ModuleCall("ping", {}, "controller")
 
 
 def test_what_a_module_was_given_is_known_line_by_line() -> None:
@@ -30,7 +30,7 @@ def test_a_module_runs_where_it_should() -> None:
     host, controller = Host({"changed": True}), Host({"changed": False, "msg": "ok"})
     assert run_virtually(hook(module={"name": "a.b.c", "args": {"x": 1}}, timeout=7), host, controller).message == "no message"
     assert (host.asked, controller.asked) == ([("a.b.c", {"x": 1}, 7.0)], [])
-    outcome = run_virtually(hook(module={"name": "d", "run_on": "controller"}), host, controller)
+    outcome = run_virtually(hook(module={"name": "d"}, run_on="controller"), host, controller)
     assert (outcome.ok, outcome.message) == (True, "ok")
     assert controller.asked == [("d", {}, 60.0)]
 

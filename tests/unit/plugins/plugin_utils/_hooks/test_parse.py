@@ -67,8 +67,8 @@ TRUE = {"command": ["true"]}
         ("x", "before has to be a list of dictionaries"),
         ({"command": ["x"]}, "before has to be a list of dictionaries"),
         (["x"], "before[0] has to be a dictionary"),
-        ([TRUE, {}], "before[1] needs exactly one of command, controller_command, http, module; it has none"),
-        ([{"command": None}], "before[0] needs exactly one of command, controller_command, http, module; it has none"),
+        ([TRUE, {}], "before[1] needs exactly one of command, module, controller_command, http; it has none"),
+        ([{"command": None}], "before[0] needs exactly one of command, module, controller_command, http; it has none"),
         ([dict(TRUE, http={"url": URL})], "it has command and http"),
         ([dict(TRUE, comand=[])], "before[0] has no 'comand'; it takes command, "),
         ([dict(TRUE, timeout=0)], "before[0].timeout has to be a number of seconds, more than 0"),
@@ -111,6 +111,10 @@ TRUE = {"command": ["true"]}
             "before[0].http.headers.X has to be one line of Latin-1 text",
         ),
         ([{"http": {"url": URL, "headers": {"X": SECRET + "€"}}}], "before[0].http.headers.X has to be one line of Latin-1 text"),
+        (
+            [{"http": {"url": URL, "headers": {"Content-Length": 3}}}],
+            "before[0].http.headers.content-length has to be left out because it follows from the request",
+        ),
         ([{"http": {"url": URL, "body": {SECRET: object()}}}], "before[0].http.body has to be text, or"),
         ([{"http": {"url": URL, "body": 1.5}}], "before[0].http.body has to be text"),
         ([{"http": {"url": URL, "validate_certs": "maybe"}}], "before[0].http.validate_certs has to be true or false"),
@@ -129,7 +133,16 @@ TRUE = {"command": ["true"]}
         ([{"module": {"name": "../x"}}], "before[0].module.name has to be the name of a module"),
         ([{"module": {"name": "x", "args": SECRET}}], "before[0].module.args has to be a dictionary"),
         ([{"module": {"name": "x", "args": {1: SECRET}}}], "before[0].module.args has to be a dictionary whose keys"),
-        ([{"module": {"name": "x", "run_on": "localhost"}}], "before[0].module.run_on has to be one of host, controller"),
+        ([{"module": {"name": "x", "run_on": "controller"}}], "before[0].module has no 'run_on'; it takes name, args"),
+        ([{"module": {"name": "x"}, "run_on": [SECRET]}], "before[0].run_on has to be text"),
+        (
+            [{"http": {"url": URL}, "run_on": "lb1"}],
+            "before[0].run_on has to be left out with http, which runs on the controller",
+        ),
+        (
+            [{"command": ["x"], "run_on": "controller"}],
+            "before[0].run_on has to be the name of a host; controller_command runs on the controller",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_its_place_and_without_its_value(value: Any, message: str) -> None:

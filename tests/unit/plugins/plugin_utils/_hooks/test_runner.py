@@ -12,12 +12,11 @@ from ansible_collections.fleet.kexec.plugins.module_utils._command import Comman
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import (
     MESSAGE_MAX_CHARS,
     HookOutcome,
-    HookRunner,
 )
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionError, SessionLost
 
 from ... import virtual_time
-from .hosts import Host, hook, run, run_virtually
+from .hosts import Host, hook, outcome_of, run, run_virtually, sessions
 
 
 def test_it_is_tried_again_until_it_succeeds() -> None:
@@ -44,10 +43,10 @@ def test_a_host_that_refuses_is_an_attempt_that_failed() -> None:
 
 def test_cancelling_ends_the_wait_for_the_next_attempt() -> None:
     async def work() -> float:
-        runner = HookRunner(Host(CommandResult(1, "", "")), Host())
+        among = sessions(Host(CommandResult(1, "", "")))
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3):
-                await runner.run(hook(command=["x"], retries=1, delay=3600))
+                await outcome_of(hook(command=["x"], retries=1, delay=3600), among=among)
         return asyncio.get_running_loop().time()
 
     assert virtual_time.run(work()) < 1004

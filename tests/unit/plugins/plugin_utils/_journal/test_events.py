@@ -59,7 +59,8 @@ PRINTED = [
     "db1 host_seen|web1 host_released|web2 host_failed|web3 host_down|web4 host_unstaged|web5 host_refused|web7 host_failed",
     "web3",
     "web5 host_refused LOCKDOWN|web7 host_failed NOT_PROVEN|web2 host_failed REBOOT_TIMEOUT",
-    r'{"host":"web4","phase":"after","hook":"lb","attempts":2,"message":"out of the\n\tpool\u0000"}',
+    r'{"host":"web4","phase":"after","hook":"lb","attempts":2,"message":"out of the\n\tpool\u0000"}'
+    r'|{"host":null,"phase":"run_after","hook":"silence","attempts":1,"message":"alerts\tsilenced\u0000"}',
     "8400 web1|8400 web7",
     "web4 drain",
     "run_started admin1|run_stopping REBOOT_TIMEOUT|run_owes LOCK_OWED|run_resumed admin2|run_ended",

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -47,51 +47,45 @@ class Contender:
         self.process.communicate()
 
 
-def churn(lock: SlotLock, prefix: str, hosts: int, threads: int) -> list[tuple[float, float]]:
+async def churn(lock: SlotLock, prefix: str, hosts: int, at_once: int) -> list[tuple[float, float]]:
     """Take a slot for each host for a moment.
 
     :returns: when each was held, on a clock that all processes share.
     """
     held: list[tuple[float, float]] = []
-    errors: list[BaseException] = []
     left = [prefix + str(number) for number in range(hosts)]
 
-    def work() -> None:
-        try:
-            while left:
-                host = left.pop()
-                while not lock.acquire(host):
-                    time.sleep(ASK_AGAIN_S)
-                began = time.monotonic()
-                lock.confirm(host)
-                time.sleep(HOLD_S)
-                held.append((began, time.monotonic()))
-                lock.release(host)
-        except BaseException as error:
-            errors.append(error)
+    async def work() -> None:
+        while left:
+            host = left.pop()
+            while not await lock.acquire(host):
+                await asyncio.sleep(ASK_AGAIN_S)
+            began = time.monotonic()
+            await lock.confirm(host)
+            await asyncio.sleep(HOLD_S)
+            held.append((began, time.monotonic()))
+            await lock.release(host)
 
-    workers = [threading.Thread(target=work) for _number in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    if errors:
-        raise errors[0]
+    await asyncio.gather(*(work() for _number in range(at_once)))
     return held
 
 
-def main() -> None:
+async def main() -> None:
     """The process."""
     options, run_id, directory = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
     lock = make_lock(lock_options(options), run_id, "controller of " + run_id, directory=directory)
-    for line in sys.stdin:
+    # The lease is renewed while nobody orders anything.
+    while line := await asyncio.to_thread(sys.stdin.readline):
         name, *words = json.loads(line)
         try:
-            answer: Any = churn(lock, run_id, int(words[0]), int(words[1])) if name == "churn" else getattr(lock, name)(*words)
+            if name == "churn":
+                answer: Any = await churn(lock, run_id, int(words[0]), int(words[1]))
+            else:
+                answer = await getattr(lock, name)(*words)
         except LockError as error:
             answer = error.reason.code
         print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

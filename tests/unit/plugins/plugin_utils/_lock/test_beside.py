@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock import beside
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.beside import LockBeside
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import lock_options, make_lock
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import Holder, LockError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import Holder, LockError, SlotLock
 
 
 class Asked:
@@ -67,7 +67,7 @@ class Asked:
         return self.acquire(holder.host)
 
 
-async def acquire_all(lock: LockBeside, hosts: list[str]) -> list[bool | BaseException]:
+async def acquire_all(lock: SlotLock, hosts: list[str]) -> list[bool | BaseException]:
     return await asyncio.gather(*map(lock.acquire, hosts), return_exceptions=True)
 
 
@@ -102,12 +102,14 @@ def test_who_asks_again_at_once_is_answered_again(hosts: int) -> None:
 
 
 def test_the_local_lock_serves_more_hosts_than_its_time_limit_has_room_for(tmp_path: Path) -> None:
-    lock = make_lock(lock_options({"timeout_s": 0.05, "slots": 400}), "run", "ctl", directory=str(tmp_path / "locks"))
-    lock.open()
-    answers = asyncio.run(acquire_all(LockBeside(lock), HOSTS))
-    assert answers == [True] * 400 + [False] * 100
-    assert len(lock.holders()) == 400
-    lock.close()
+    async def work() -> None:
+        lock = make_lock(lock_options({"timeout_s": 0.05, "slots": 400}), "run", "ctl", directory=str(tmp_path / "locks"))
+        await lock.open()
+        assert await acquire_all(lock, HOSTS) == [True] * 400 + [False] * 100
+        assert len(await lock.holders()) == 400
+        await lock.close()
+
+    asyncio.run(work())
 
 
 def test_as_many_at_once_as_the_lock_serves() -> None:

@@ -43,8 +43,8 @@ def etcd_options(given: dict[str, Any]) -> EtcdOptions:
         ({**ETCD, "username": "me", "password": [PASSWORD]}, "lock.password has to be text"),
         ({**ETCD, "ca_path": "/nowhere"}, "lock.ca_path has to be left out without an endpoint that is https"),
         ({**TLS, "ca_path": "/nowhere"}, "lock.ca_path is '/nowhere', but has to be a file that is there"),
-        ({**TLS, "ca_path": __file__}, "lock.ca_path, client_cert or client_key can't be used"),
-        ({**TLS, "client_cert": __file__}, "lock.ca_path, client_cert or client_key can't be used"),
+        ({**TLS, "ca_path": __file__}, "lock: the CAs in ca_path can't be read"),
+        ({**TLS, "client_cert": __file__}, "lock: client_cert or client_key can't be used"),
         ({**TLS, "client_key": __file__}, "lock needs client_cert: the certificate of client_key"),
     ],
 )

@@ -23,17 +23,18 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import lock_options, make_lock
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError, SlotLock
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError
 
 from ..conftest import TTL_S
 from ..etcd_server import POLL_S, EtcdServer, decoded, encoded, free_port, running
 from .contender import Contender
+from .driven import DrivenLock
 
 PASSWORD = "s3cret-Pass%20"
 
 
-def lock_of(options: dict[str, Any], run_id: str = "run", **changes: Any) -> SlotLock:
-    return make_lock(lock_options({**options, **changes}), run_id, "ctl of " + run_id)
+def lock_of(options: dict[str, Any], run_id: str = "run", **changes: Any) -> DrivenLock:
+    return DrivenLock(make_lock(lock_options({**options, **changes}), run_id, "ctl of " + run_id))
 
 
 def refusal(function: Callable[..., object], *arguments: Any) -> LockError:
@@ -171,7 +172,7 @@ def test_nobody_answers(etcd_options: dict[str, Any]) -> None:
             assert error.reason.code == "LOCK_UNAVAILABLE"
             assert dead + ": " in str(error)
             assert "refused" in str(error)
-            assert silent + ": no answer within 0.2 s" in str(error)
+            assert silent + ": no complete answer within 0.2 s" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,7 @@ def test_nobody_answers(etcd_options: dict[str, Any]) -> None:
         (b"HTTP/1.0 404 Not Found\r\n\r\n404 page not found", "HTTP status 404"),
         (b"HTTP/1.0 200 OK\r\n\r\n<html>", "an answer that is not JSON"),
         (b"HTTP/1.0 200 OK\r\n\r\n{}", "nonsense"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "SSH-2.0"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "the answer is not HTTP/1"),
     ],
 )
 def test_something_else_answers(etcd_options: dict[str, Any], answer: bytes, message: str) -> None:
@@ -318,7 +319,7 @@ def test_users(tmp_path: Path) -> None:
         options = {"backend": "etcd", "endpoints": [etcd.url], "slots": 1}
         fleet: dict[str, Any] = {"username": "fleet", "password": PASSWORD}
         lock = lock_of(options, **fleet)
-        assert PASSWORD not in repr(vars(lock)) + repr(vars(vars(lock)["_client"]))
+        assert PASSWORD not in repr(vars(lock.lock)) + repr(vars(vars(lock.lock)["_client"]))
         lock.open()
         assert lock.acquire("web1")
         # Its token is of no use any more; its lease is.

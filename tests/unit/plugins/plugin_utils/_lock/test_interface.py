@@ -17,6 +17,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.local import Loc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.options import ARGUMENTS
 
+from .driven import DrivenLock
+
 
 @pytest.mark.parametrize(
     ("options", "message"),
@@ -46,7 +48,7 @@ def test_nonsense(options: dict[str, Any], message: str) -> None:
 def test_a_run_and_a_host_need_a_name(tmp_path: Path) -> None:
     with pytest.raises(LockError, match=r"run_id is '\.\./run', but has to be"):
         make_lock(lock_options({}), "../run", "ctl")
-    lock = make_lock(lock_options({}), "run", "ctl", directory=str(tmp_path))
+    lock = DrivenLock(make_lock(lock_options({}), "run", "ctl", directory=str(tmp_path)))
     for host in ("", "x" * 241):
         with pytest.raises(LockError, match="a host's name has to have 1 to 240 characters"):
             lock.acquire(host)

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import default_directory, lock_options, make_lock
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError, SlotLock
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError
 
 from .contender import Contender
+from .driven import DrivenLock
 
 
-def local(directory: Path, run_id: str = "run", **options: Any) -> SlotLock:
-    return make_lock(lock_options({"timeout_s": 0.2, **options}), run_id, "ctl", directory=str(directory))
+def local(directory: Path, run_id: str = "run", **options: Any) -> DrivenLock:
+    return DrivenLock(make_lock(lock_options({"timeout_s": 0.2, **options}), run_id, "ctl", directory=str(directory)))
 
 
 def test_no_limit_unless_asked_for(tmp_path: Path) -> None:

@@ -10,16 +10,18 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import lock_options, make_lock
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import Holder, LockError, SlotLock
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import Holder, LockError
 
 from ..etcd_server import EtcdServer
 from .conftest import Start
+from .driven import DrivenLock
 
 
 @pytest.fixture
-def lock_for(options: dict[str, Any], tmp_path: Path) -> Callable[..., SlotLock]:
-    def make(run_id: str, **changes: Any) -> SlotLock:
-        return make_lock(lock_options({**options, **changes}), run_id, "ctl of " + run_id, directory=str(tmp_path / "locks"))
+def lock_for(options: dict[str, Any], tmp_path: Path) -> Callable[..., DrivenLock]:
+    def make(run_id: str, **changes: Any) -> DrivenLock:
+        checked = lock_options({**options, **changes})
+        return DrivenLock(make_lock(checked, run_id, "ctl of " + run_id, directory=str(tmp_path / "locks")))
 
     return make
 
@@ -34,7 +36,7 @@ def most_at_once(spans: list[list[float]]) -> int:
     return most
 
 
-def test_slots_are_taken_and_given_back(lock_for: Callable[..., SlotLock]) -> None:
+def test_slots_are_taken_and_given_back(lock_for: Callable[..., DrivenLock]) -> None:
     one, other = lock_for("one"), lock_for("other")
     one.open()
     other.open()
@@ -68,7 +70,7 @@ def test_slots_are_taken_and_given_back(lock_for: Callable[..., SlotLock]) -> No
     other.close()
 
 
-def test_the_slot_of_a_run_that_has_ended_is_given_back_for_it(lock_for: Callable[..., SlotLock]) -> None:
+def test_the_slot_of_a_run_that_has_ended_is_given_back_for_it(lock_for: Callable[..., DrivenLock]) -> None:
     earlier, later = lock_for("earlier"), lock_for("later")
     earlier.open()
     later.open()
@@ -86,7 +88,7 @@ def test_the_slot_of_a_run_that_has_ended_is_given_back_for_it(lock_for: Callabl
     later.close()
 
 
-def test_a_run_that_was_closed_is_resumed(lock_for: Callable[..., SlotLock]) -> None:
+def test_a_run_that_was_closed_is_resumed(lock_for: Callable[..., DrivenLock]) -> None:
     earlier = lock_for("run")
     earlier.open()
     assert earlier.acquire("web1")
@@ -101,7 +103,7 @@ def test_a_run_that_was_closed_is_resumed(lock_for: Callable[..., SlotLock]) -> 
     later.close()
 
 
-def test_another_number_of_slots(lock_for: Callable[..., SlotLock]) -> None:
+def test_another_number_of_slots(lock_for: Callable[..., DrivenLock]) -> None:
     two = lock_for("two")
     two.open()
     five = lock_for("five", slots=5)

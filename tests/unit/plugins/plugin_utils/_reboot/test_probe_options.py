@@ -55,7 +55,7 @@ def test_a_url_says_where_and_is_shown_without_secrets(url: str, address: str, p
 def test_what_there_is_to_say_of_a_url() -> None:
     found = service(url="https://web1/", status=[200, "503"], validate_certs="no", timeout="0.5", address="10.0.0.1")
     assert found.statuses == {200, 503}
-    assert found.get is not None and found.get.validate_certs is False
+    assert found.get is not None and found.validate_certs is False
     assert (found.timeout_s, found.address) == (0.5, "10.0.0.1")
     assert service(url="http://a/", status=204).statuses == {204}
 

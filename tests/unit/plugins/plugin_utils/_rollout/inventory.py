@@ -23,6 +23,10 @@ class Inventory:
         """Of a host."""
         return {"inventory_hostname": name, "ansible_facts": {}, **trusted(dict(self._hosts[name]))}
 
+    def exists(self, name: str) -> bool:
+        """Whether there is such a host."""
+        return name in self._hosts
+
     def groups(self, name: str) -> frozenset[str]:
         """Of a host."""
         return frozenset({"all"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import time_of, utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
@@ -267,7 +266,7 @@ def test_a_power_hook_is_called_once() -> None:
 
 def test_an_interrupt_lets_hosts_finish_and_undoes_the_others() -> None:
     world = World("a", "b", "c", hooks=HOOKS)
-    world.actions = [(6.0, lambda conductor: conductor.stop(reason("INTERRUPTED", "Ctrl-C")))]
+    world.interrupt_at(6.0)
     world.conduct()
     assert world.statuses == {"a": Status.DONE, "b": Status.DISCARDED, "c": Status.SKIPPED}
     assert world.hosts["b"].staged is None
@@ -277,11 +276,61 @@ def test_an_interrupt_lets_hosts_finish_and_undoes_the_others() -> None:
 
 def test_an_interrupt_while_draining_undrains() -> None:
     world = World("a", hooks={"before": [command("lb", "drain"), command("wait", "long")], "after": [command("lb", "undrain")]})
-    world.actions = [(2.2, lambda conductor: conductor.stop(reason("INTERRUPTED", "Ctrl-C")))]
+    world.interrupt_at(2.2)
     world.conduct()
     assert world.statuses == {"a": Status.DISCARDED}
     assert world.triggers("a") == 0
     assert world.hosts["a"].log[-2:] == ["call off", "run lb undrain"]
+
+
+def test_an_interrupt_gives_up_a_drain_that_hangs_and_the_run_can_be_resumed() -> None:
+    hooks = {**HOOKS, "before": [command("wait", "drain", retries=600, delay=2.0, timeout=600.0)]}
+    world = World("a", hooks=hooks)
+    world.hosts["a"].answers["drain"] = (1, "still 7 connections")
+    world.interrupt_at(50.0)
+    world.conduct()
+    assert world.now < 1000 + 60, "1,206 s otherwise"
+    assert world.statuses == {"a": Status.DISCARDED}
+    assert world.hosts["a"].log[-2:] == ["call off", "run lb undrain"], "nobody is paged"
+    before, after = (record for record in world.disk if record["event"] == "hook_ended")
+    assert (before["phase"], before["ok"], after["phase"], after["ok"]) == ("before", False, "after", True)
+    assert before["message"].startswith("given up, because the playbook was interrupted")
+    world.hosts["a"].answers.clear()
+    assert world.conduct(resume=True).statuses == {"a": Status.DONE}
+
+
+def test_a_host_that_comes_back_after_an_interrupt_has_a_minute_to_become_healthy() -> None:
+    hooks = {**HOOKS, "after": [command("check", "health", retries=600, delay=2.0)]}
+    for healthy_after_s, status in ((30.0, Status.DONE), (600.0, Status.FAILED)):
+        world = World("a", hooks=hooks)
+        host = world.hosts["a"]
+        host.answers["health"] = (1, "not yet")
+        world.interrupt_at(6.0)
+        world.actions.append((healthy_after_s, lambda conductor, host=host: host.answers.clear()))
+        world.conduct()
+        assert world.statuses == {"a": status}
+        assert world.now < 1000 + 6 + 20 + 60
+    failed = next(record for record in world.disk if record["event"] == "host_failed")
+    assert failed["reason"]["code"] == "HOOK_FAILED"
+    assert "interrupted" in failed["reason"]["message"]
+
+
+def test_hooks_know_what_they_are_run_for() -> None:
+    world = World("a", hooks=HOOKS)
+    world.hosts["a"].boots = "foreign"
+    world.conduct()
+    drain, page = world.hosts["a"].environments
+    assert drain == {
+        "FLEET_KEXEC_HOST": "a",
+        "FLEET_KEXEC_RUN_ID": "r",
+        "FLEET_KEXEC_PHASE": "before",
+        "FLEET_KEXEC_CODE": "",
+        "FLEET_KEXEC_MESSAGE": "",
+        "FLEET_KEXEC_METHOD": "kexec",
+        "FLEET_KEXEC_JOURNAL": "journal.jsonl",
+    }
+    assert (page["FLEET_KEXEC_PHASE"], page["FLEET_KEXEC_CODE"]) == ("on_failure", "NOT_PROVEN")
+    assert page["FLEET_KEXEC_MESSAGE"]
 
 
 def test_a_full_disk_stops_the_rollout_before_anybody_is_told_to_reboot() -> None:
@@ -391,7 +440,7 @@ def test_what_a_killed_controller_had_begun_is_undone_if_the_resumed_run_stops()
     world.conduct(kill_after=6)
     assert RunState.from_records(world.disk).with_resume(Resume.ANEW)
     assert any(host.staged for host in world.hosts.values())
-    world.actions = [(0.0, lambda conductor: conductor.stop(reason("INTERRUPTED", "Ctrl-C")))]
+    world.interrupt_at(0.0)
     world.conduct(resume=True)
     assert all(host.staged is None for host in world.hosts.values())
     assert all(host.boots_so_far == 0 for host in world.hosts.values())

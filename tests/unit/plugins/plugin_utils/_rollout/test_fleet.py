@@ -8,9 +8,11 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import CommandOnHost
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.interrupt import Interrupt
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet, take_per_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options import take_per_host
 
 from .inventory import Inventory, trusted
 
@@ -28,6 +30,7 @@ def fleet(hosts: Mapping[str, Mapping[str, Any]], **raw: Any) -> PlayFleet:
         own_boot_id="mine",
         random=lambda count: "ab" * count,
         progress=lambda host, text: None,
+        interrupt=Interrupt(),
     )
 
 
@@ -37,7 +40,7 @@ def test_a_probe_is_each_hosts_own() -> None:
     found.read(["web1", "web2"])
     services = [found.options(name).service for name in ("web1", "web2")]
     assert [service.seen_by for service in services if service] == ["http https://web1/health", "http https://web2/health"]
-    found.read(["web1"], with_hooks=False)
+    found.read(["web1"], rebooted=False)
     assert found.options("web1").service is None
 
 
@@ -181,3 +184,16 @@ def test_an_option_may_be_given_by_its_alias_while_the_other_name_is_omitted(opt
 def test_an_option_is_not_given_by_both_names() -> None:
     told = refusal(fleet({"a": {}}, host_class="x", combination="x"), "a")
     assert told == "host_class and combination mean the same; leave one of them out (for a)"
+
+
+def test_a_hook_runs_on_any_host_of_the_inventory_and_that_one_goes_last() -> None:
+    hosts = {"web1": {"lb": "lb1"}, "web2": {"lb": "lb2"}, "lb1": {"lb": "lb1"}}
+    found = fleet(hosts, before=[{"command": ["lbctl", "drain"], "run_on": "{{ lb }}"}])
+    found.read(["web1", "lb1"])
+    (hook,) = found.options("web1").hooks.before
+    assert hook.other_host == "lb1"
+    assert [found.goes_last(name, ()) for name in ("web1", "lb1")] == [False, True]
+    assert refusal(found, "web2") == ("before hook command lbctl: run_on is lb2, which is not in the inventory (for web2)")
+    alone = fleet(hosts, before=[{"command": ["lbctl", "drain"], "run_on": "{{ inventory_hostname }}"}])
+    alone.read(["web1"])
+    assert not alone.goes_last("web1", ())

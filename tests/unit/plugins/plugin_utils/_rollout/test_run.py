@@ -69,6 +69,7 @@ def begun(store: RunStore, run_id: str, *records: Any, at_s: float = NOON_S) -> 
     [
         ("SETTINGS_INVALID", {"window": 0}),
         ("SETTINGS_INVALID", {"window": "many"}),
+        ("SETTINGS_INVALID", {"connections": 0}),
         ("SETTINGS_INVALID", {"failure_budget": -1}),
         ("SETTINGS_INVALID", {"deadline": "yesterday"}),
         ("DOMAIN_UNKNOWN", {"max_unavailable": {"rack": 1}}),

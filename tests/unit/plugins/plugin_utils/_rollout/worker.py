@@ -238,7 +238,7 @@ async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) ->
         yield rolling.Probers(simulated, simulated)
 
     # What is simulated: connections and probes. And who waits for a slot does not wait for seconds.
-    PlayFleet.session = lambda self, name: hosts[name]  # type: ignore[method-assign]
+    PlayFleet.session = lambda self, name, *, urgent=True: hosts[name]  # type: ignore[method-assign]
     PlayFleet._controller_session = lambda self: next(iter(hosts.values()))  # type: ignore[method-assign]
     rolling._probers = network
     slots_desk.POLL_S = 0.2

@@ -9,8 +9,10 @@ import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hook import HookSessions, HookSubject
+from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.interrupt import Interrupt
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
@@ -34,6 +36,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan, make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import Scheduler
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings, settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.at_once import AtOnce
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 
 from ...virtual_time import run
@@ -179,7 +182,8 @@ class World:
                 utc_ns=lambda: round(self.hosts_now() * 1e9),
                 service=ServiceWatch(service, network) if service else None,
             ),
-            runner=HookRunner(session, session),
+            runner=HookRunner(HookSessions(session, session, self.hosts.__getitem__, AtOnce(64).urgent), self.interrupt),
+            subject=HookSubject(run_id="r", journal="journal.jsonl", host=host.name),
             hooks=Hooks(**{phase: parse_hooks(value, phase) for phase, value in self.hooks.items()}),
             request=RebootRequest(self.method, self.reboot_timeout_s, "true", "m"),
             fallback=self.fallback,
@@ -207,6 +211,7 @@ class World:
 
     async def _conduct(self, before: RunState | None) -> None:
         loop = asyncio.get_running_loop()
+        self.interrupt = Interrupt()
         self.network = Network(*self.hosts.values(), *self.bystanders.values())
         settings = settings_from(self.options)
         plan = self._plan(settings)
@@ -258,6 +263,15 @@ class World:
     def tick(self, now: float) -> None:
         """Look at the hosts, twice a second."""
         self.most_down = max(self.most_down, sum(not host.up for host in self.hosts.values()))
+
+    def interrupt_at(self, after_s: float) -> None:
+        """Interrupt the next controller so many seconds after its start, as Ctrl-C does."""
+
+        def act(conductor: Conductor) -> None:
+            conductor.stop(reason("INTERRUPTED", "Ctrl-C"))
+            self.interrupt.occur()
+
+        self.actions.append((after_s, act))
 
     def _plan(self, settings: Settings) -> Plan:
         specs = [
