@@ -40,6 +40,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "msg": {"type": "str", "default": "Reboot initiated by Ansible"},
     "pre_reboot_delay": {"type": "int", "default": 0, "aliases": ["pre_reboot_delay_sec"]},
     "post_reboot_delay": {"type": "int", "default": 0, "aliases": ["post_reboot_delay_sec"]},
+    "probe_ssh": {"type": "bool", "default": True},
     # Checked where it is parsed, so that its errors have a code and show none of its values.
     "probe": {"type": "raw", "no_log": True},
 }
@@ -77,6 +78,7 @@ class ActionModule(ActionBase):
             new_token=lambda: os.urandom(TOKEN_BYTES).hex(),
             progress=lambda text: display.v("reboot: %s" % text, host=name),
             service=ServiceWatch(service, prober) if service is not None else None,
+            probe_ssh=args["probe_ssh"],
         )
         request = RebootRequest(
             method=args["method"],

@@ -17,12 +17,14 @@ from ansible.utils.display import Display
 
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.output import Output
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.screen import screen_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller import Controller
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options import PER_HOST, PER_HOST_ALIASES, take_per_host
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Controller, Rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
 
@@ -47,6 +49,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         given = dict(self._task.args)
+        output = Output(display, os.getppid())
         try:
             raw = take_per_host(given)
             checked = ArgumentSpecValidator(rolling_argument_spec()).validate(given)
@@ -71,23 +74,28 @@ class ActionModule(ActionBase):
                     policy=options["policy"] or {},
                     image={name: options[name] for name in image_argument_spec() if name in given},
                 ),
-                controller=_controller(),
+                controller=_controller(output),
             )
             result.update(asyncio.run(rolling.plan() if self._task.check_mode else rolling.run()))
         except CodedError as error:
             result.update(error.as_result(), failed=True)
+        finally:
+            if not output.takes_results():
+                # To send the result would block this process for ever. A worker that failed ends a playbook that waits.
+                os._exit(1)
         return result
 
 
-def _controller() -> Controller:
+def _controller(output: Output) -> Controller:
     screen = screen_of(os.getppid(), os.environ)
     return Controller(
         name=socket.gethostname(),
         own_boot_id=own_boot_id(),
         random=lambda count: os.urandom(count).hex(),
-        say=display.display,
-        progress=lambda host, text: display.vv("%s: %s" % (host, text), host=host),
+        say=output.say,
+        progress=output.progress,
         columns=screen.size()[0],
         glyphs=screen.glyphs,
-        view=lambda state, predictions: screen.view(display, state, predictions),
+        view=lambda state, predictions: screen.view(output, state, predictions),
+        unread=lambda: output.lost,
     )

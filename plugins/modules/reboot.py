@@ -77,11 +77,12 @@ requirements:
 notes:
   - Needs root on the host, so usually C(become=true).
   - The machine that runs the playbook is never rebooted, whichever connection leads to it.
-  - The host's return is detected by its SSH banner, which a plain socket tries to read twenty times a second. If the controller
-    cannot reach the host's sshd directly (jump hosts, other connection plugins), the host is polled over the connection instead,
-    at most five seconds apart, and RV(outage_ms) is less precise.
-  - Before the host goes down, its sshd is probed ten times quickly and then once a second, because OpenSSH 9.8 and later block
-    addresses that connect more often without logging in. RV(outage_error_ms) accounts for this.
+  - The host's return is detected by its SSH banner, which a plain socket tries to read several times a second. If the controller
+    cannot reach the host's sshd directly (jump hosts, other connection plugins) or O(probe_ssh=false), the host is asked over the
+    connection instead, and RV(outage_ms) is less precise.
+  - While the host is up, its sshd is hardly probed, because sshd, fail2ban and firewalls ban who connects without logging in.
+    RV(outage_error_ms) accounts for this. If something limits new connections to the host once it is back, probes become as few
+    as such limits forgive.
   - The new kernel is booted with C(panic=10 oops=panic), so that a kernel that panics comes back through firmware. Once the boot
     is verified, the previous values of C(kernel.panic) and C(kernel.panic_on_oops) are restored.
   - With C(-v), steps are shown as they happen.

@@ -95,7 +95,7 @@ options:
   min_available:
     description: Number of hosts of inventory groups that have to stay available. A dictionary of groups and limits, which are
       counts or percentages (rounded up). Members of a group that are not in the play count too; they are checked every ten
-      seconds.
+      seconds, or two of them each second.
     type: dict
   canaries:
     description:
@@ -139,8 +139,11 @@ options:
     choices: [inventory, reverse, sorted, shuffle, quickest, spread]
     default: inventory
   deadline:
-    description: Time by which hosts have to be predicted to be back in service; no others start. Seconds from now, V(HH:MM), or a
-      time in ISO 8601 format.
+    description:
+      - Time by which hosts have to be predicted to be back in service; no others start. Seconds from now, V(HH:MM), or a time in
+        ISO 8601 format.
+      - With O(resume), a deadline that the run was given before means the same time as then, even if that is past. If omitted,
+        the last one that was given.
     type: str
   stop_on_regression:
     description:
@@ -170,11 +173,20 @@ options:
     type: path
   resume:
     description:
-      - Name of the run to continue, or V(latest). Give the same options again; only limits may differ.
+      - Name of the run to continue, or V(latest).
+      - Its hosts, waves, canaries and O(deadline) come from the journal, and so do O(method), O(kernel), O(initrd), O(cmdline),
+        O(image), O(integrity), O(loader), O(kaslr), O(canaries), O(waves), O(wave_soak) and O(order). They need not be given
+        again; a value that is neither that of the journal nor the default is refused.
+      - Limits, hooks and all other options are those that are given. If omitted, O(max_unavailable), O(min_available) and
+        O(stop_on_regression) stay as they were. O(lock) has to be given again if the run had one.
+      - Only hosts that the play has are rebooted. Other hosts of the run stay undecided and count for limits; if they are in
+        flight, they are seen through, and if they are staged or drained, that is undone. Hosts of the play that the run does not
+        have are left as they are.
       - Hosts that were done stay done. Those that failed stay failed unless O(retry_failed) is given.
+      - If nothing is left to do, the task says so and changes nothing.
     type: str
   retry_failed:
-    description: With O(resume), whether hosts that failed start over.
+    description: With O(resume), whether hosts that failed start over, as far as the play has them.
     type: bool
     default: false
 requirements:
@@ -301,8 +313,10 @@ hosts:
     status:
       description:
         - V(done), V(failed), V(refused) (it cannot be rebooted as requested, and was not touched), V(skipped) (its turn never
-          came), V(discarded) (it was prepared, and everything was undone).
-        - In check mode V(planned) or V(refused), and for a resumed run, the status of hosts that have ended.
+          came, or the play that resumed the run does not have it), V(discarded) (it was prepared, and everything was undone),
+          V(unfinished) (something was begun on it, and it is no longer in the inventory).
+        - In check mode V(planned) or V(refused), and for a resumed run, the status of hosts that have ended, V(skipped) for those
+          that the play does not have, and V(unfinished) for those in flight.
       type: str
       sample: done
     code:
@@ -376,7 +390,7 @@ waves:
 forecast:
   description: Forecast before the rollout began, assuming that no host fails. C(total_p50_s) and C(total_p95_s) are for the whole
     rollout, C(out_over_time) is the number of hosts in flight over time, in seconds.
-  returned: unless refused
+  returned: unless refused, and if a resumed run has anything left to do
   type: dict
 duration_ms:
   description: Duration of the run in milliseconds.

@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import TRIGGER_GRACE_S
-from ansible_collections.fleet.kexec.tests.bench import rollout_builtin, rollout_ssh
+from ansible_collections.fleet.kexec.tests.bench import planning, rollout_builtin, rollout_ssh
+from ansible_collections.fleet.kexec.tests.bench.planning import Planned
 from ansible_collections.fleet.kexec.tests.bench.simulated_fleet import State, name_of, running
 
 CONDUCTOR = Path(__file__).with_name("rollout_conductor.py")
@@ -49,6 +50,9 @@ LAG_MAX_S = 0.25
 OF_IDEAL = 1.1
 LARGE_RSS_MAX_BYTES = 1 << 30
 LARGE_CPU_RATIO = 1.5
+PLANNED_HOSTS = 10_000
+PLANNED_WITHIN_S = 20.0
+PLANNED_MAX_BYTES = 500 << 20
 
 
 @dataclass(frozen=True)
@@ -213,6 +217,30 @@ def judge(whole: Measured, narrow: Measured, large: Measured) -> list[Bar]:
     ]
 
 
+def judge_plan(planned: Planned) -> list[Bar]:
+    """The bars of planning."""
+    label = "a plan of %d hosts" % planned.hosts
+    return [
+        Bar(
+            f"{label}: the first is asked within {PLANNED_WITHIN_S:.0f} s",
+            f"{planned.before_s:.1f} s",
+            planned.before_s <= PLANNED_WITHIN_S,
+        ),
+        Bar(
+            f"{label}: at most {PLANNED_MAX_BYTES >> 20} MiB in check mode",
+            f"{planned.peak_bytes / 2**20:.0f} MiB",
+            planned.peak_bytes <= PLANNED_MAX_BYTES,
+        ),
+    ]
+
+
+def planned_by_playbook(hosts: int) -> Planned:
+    """Plan a rollout of so many hosts."""
+    print("running: a plan of %d hosts" % hosts, file=sys.stderr)
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        return planning.plan(Path(name), hosts)
+
+
 def render(runs: Sequence[Measured]) -> str:
     """The table."""
     width = max(len(run.label) for run in runs)
@@ -233,6 +261,7 @@ def main() -> int:
     parser.add_argument("--hosts", type=int, default=HOSTS, help="of the fleet; bars are for the default (%(default)s)")
     parser.add_argument("--repeats", type=int, default=3, help="of the first run; the median counts (default: %(default)s)")
     parser.add_argument("--forks", type=int, nargs="*", default=FORKS, help="for ansible.builtin.reboot; none leaves it out")
+    parser.add_argument("--planned-hosts", type=int, default=PLANNED_HOSTS, help="to plan for; 0 leaves that out")
     parser.add_argument("--ssh-hosts", type=int, default=SSH_HOSTS, help="sshds to start; 0 leaves that out")
     args = parser.parse_args()
     hosts, window = args.hosts, min(NARROW_WINDOW, args.hosts)
@@ -249,11 +278,14 @@ def main() -> int:
         DESCRIPTORS,
     )
     builtin = [by_builtin(all_down_s, forks) for forks in args.forks if forks <= max(hosts, min(args.forks))]
-    bars = judge(median, narrow, large)
+    planned = planned_by_playbook(args.planned_hosts) if args.planned_hosts else None
+    bars = [*judge(median, narrow, large), *(judge_plan(planned) if planned else [])]
     serial_s = batches_s([TRIGGER_GRACE_S + each for each in stragglers_s], window)
     print("%d CPUs, load %.1f at the end; hosts are down %g s" % (os.cpu_count() or 0, os.getloadavg()[0], DOWN_S))
     print(render([*whole, narrow, large, *builtin]))
     print("in batches, each as long as its slowest host (serial), the hosts with stragglers would take %.1f s" % serial_s)
+    if planned:
+        print(planning.render(planned))
     for each in bars:
         print(f"  {'met' if each.met else 'MISSED'}: {each.says} ({each.found})")
     steps = rollout_ssh.measure(args.ssh_hosts) if args.ssh_hosts else []
@@ -266,6 +298,7 @@ def main() -> int:
             "down_s": DOWN_S,
             "runs": [asdict(run) for run in [*whole, narrow, large, *builtin]],
             "serial_s": serial_s,
+            "planned": asdict(planned) if planned else None,
             "ssh": {"hosts": args.ssh_hosts, "steps": steps},
             "bars": [asdict(each) for each in bars],
         }

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.fleet.kexec.tests.bench.processes import shares_bytes
 from ansible_collections.fleet.kexec.tests.bench.simulated_fleet import name_of
 
 HERE = Path(__file__).parent
@@ -54,7 +55,7 @@ def reboot(directory: Path, fleet: Path, down_s: Sequence[float], forks: int) ->
         process = subprocess.Popen(argv, env=_environment(), cwd=directory, stdout=log, stderr=log)
         try:
             while process.poll() is None:
-                peak_bytes = max(peak_bytes, _shares_bytes(process.pid))
+                peak_bytes = max(peak_bytes, shares_bytes(process.pid))
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(SAMPLE_EVERY_S)
                 if time.monotonic() - began > TIMEOUT_S:
@@ -83,21 +84,3 @@ def _environment() -> dict[str, str]:
         "ANSIBLE_CONNECTION_PLUGINS": str(HERE / "connection_plugins"),
         "ANSIBLE_PIPELINING": "1",
     }
-
-
-def _shares_bytes(root: int) -> int:
-    """What a process and all that it started take, what they share counted once (proc(5), smaps_rollup)."""
-    total, left = 0, [root]
-    while left:
-        pid = left.pop()
-        try:
-            # What a thread started is a child of its own thread.
-            for children in Path("/proc/%d/task" % pid).glob("*/children"):
-                left.extend(map(int, children.read_text(encoding="ascii").split()))
-            for line in Path("/proc/%d/smaps_rollup" % pid).read_text(encoding="ascii").splitlines():
-                if line.startswith("Pss:"):
-                    total += int(line.split()[1]) * 1024
-        except OSError:
-            # It has ended.
-            continue
-    return total

@@ -29,14 +29,16 @@ from ansible.template import Templar
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import TRIGGER
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import CONNECTIONS, rolling_argument_spec
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller import Controller
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Controller, Probers, Rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Probers, Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import Session, SessionLost
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.sshd import Sshd
 from ansible_collections.fleet.kexec.tests.bench.simulated_fleet import (
     BANNER,
     Control,
@@ -130,6 +132,9 @@ class SimulatedSession(Session):
     async def unshare(self) -> None:
         """There is no connection."""
 
+    def share(self) -> None:
+        """There is no connection."""
+
     def restore(self) -> None:
         """There is no connection."""
 
@@ -184,14 +189,14 @@ class SimulatedRolling(Rolling):
         super().__init__(hosts=SimulatedPlay(), **arguments)  # type: ignore[arg-type]  # simulated
         self._job = job
 
-    def fleet(self, probers: Probers) -> PlayFleet:
+    def fleet(self, probers: Probers, request: RebootRequest, before: RunState | None = None) -> PlayFleet:
         """See :meth:`Rolling.fleet`."""
         fleet = SimulatedFleet(
             SimulatedPlay(),  # type: ignore[arg-type]  # simulated
             {},
             prober=probers.hosts,
             service_prober=probers.services,
-            request=self._request,
+            request=request,
             fallback="none",
             connect_timeout_s=None,
             connections=CONNECTIONS,

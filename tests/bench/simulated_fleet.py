@@ -2,9 +2,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 """Hosts that reboot without being there: a listener each, in one process, that speaks the start of SSH.
 
-Each has a loopback address of its own; all have the same port. A host that goes down drops what is sent to
-it, as a machine that is off does: a filter of one instruction (socket(7), SO_ATTACH_FILTER) on its listener takes
-the SYN away before TCP sees it. Nothing is refused, so whoever probes has to wait and to give up by itself.
+Each has a loopback address of its own; all have the same port. A connection stays open until its host goes down, as one that
+waits for a login. A host that goes down drops what is sent to it, as a machine that is off does: a filter of one instruction
+(socket(7), SO_ATTACH_FILTER) on its listener takes the SYN away before TCP sees it. Nothing is refused, so whoever probes has to
+wait and to give up by itself.
 
 What hosts are told, and what they tell, goes through the directory that they are started with:
 
@@ -160,6 +161,8 @@ class _Server:
         self._due: list[tuple[float, int, float | None]] = []
         self._filter = ctypes.create_string_buffer(_DROP_ALL)
         self._listeners: list[socket.socket] = []
+        # Last connection to each host.
+        self._open: dict[int, socket.socket] = {}
         port = 0
         for index in range(hosts):
             listener = socket.socket()
@@ -198,10 +201,18 @@ class _Server:
     def _greet(self, index: int) -> None:
         with contextlib.suppress(OSError):
             connection = self._listeners[index].accept()[0]
-            with connection:
-                # Connections that were made in the last moment get no answer.
-                if self._state.up(index):
-                    connection.send(BANNER.encode() + b"\r\n")
+            # Connections that were made in the last moment get no answer.
+            if not self._state.up(index):
+                connection.close()
+                return
+            connection.send(BANNER.encode() + b"\r\n")
+            self._hang_up(index)
+            self._open[index] = connection
+
+    def _hang_up(self, index: int) -> None:
+        connection = self._open.pop(index, None)
+        if connection is not None:
+            connection.close()
 
     def _obey(self, connection: socket.socket, received: bytearray) -> None:
         data = connection.recv(65536)
@@ -226,6 +237,7 @@ class _Server:
         program = struct.pack("HL", 1, ctypes.addressof(self._filter))
         listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
         self._state.goes_down(index)
+        self._hang_up(index)
         heapq.heappush(self._due, (time.monotonic() + down_s, index, None))
 
 

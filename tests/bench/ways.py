@@ -24,7 +24,9 @@ from typing import Any
 import yaml
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_track import HostOutage
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation, Prober, first_banner
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.observation import Observation
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.sshd import Route, first_banner
 
 HERE = Path(__file__).parent
 PLAYBOOK_TIMEOUT_S = 1200.0
@@ -144,15 +146,14 @@ class Silences:
 
 async def reboot_once(way: str, inventory: Path, guest: str, address: str) -> Reboot:
     """Reboot a guest, and watch it from outside."""
-    sshd = first_banner([(socket.AF_INET, (address, SSH_PORT))], BANNER_TIMEOUT_S)
+    sshd = first_banner([Route((socket.AF_INET, (address, SSH_PORT)))], BANNER_TIMEOUT_S)
     if sshd is None:
         raise SystemExit("%s does not answer" % guest)
     loop = asyncio.get_running_loop()
     prober = Prober()
     began = loop.time()
     silences = Silences(began)
-    # For each answer the guest's sshd starts a process, and an emulated CPU has little to spare for that.
-    prober.watch(guest, sshd, silences.observe, gently=True)
+    prober.watch(guest, sshd, silences.observe)
     try:
         await _play(HERE / "reboots" / (way + ".yml"), inventory, guest)
         task_s = loop.time() - began

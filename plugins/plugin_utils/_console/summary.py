@@ -20,6 +20,8 @@ from .._text import UNICODE, Glyphs, by_path, clean, clipped, columns_of, counte
 
 # Hosts named for one reason, and lines of names for one wave; the rest are only counted.
 _NAMED = 20
+# The same for the hosts that a plan leaves out: nobody should find out only afterwards.
+_NAMED_IN_PLAN = 200
 _NAMED_LINES = 3
 # Up to this number of hosts, each has a line of predictions; beyond it, each host class has one.
 _LINES_OF_HOSTS = 40
@@ -58,6 +60,8 @@ def summary(
             lines += _wrapped("hook", "%s %s failed: %s" % (clean(hook.phase), clean(hook.hook), clipped(hook.message)), columns)
     lines += _by_reason("failed", ((host.host, host.reason, host.down) for host in failed), columns, glyphs, _NAMED)
     lines += _by_reason("refused", ((host.host, host.reason, False) for host in refused), columns, glyphs, _NAMED)
+    left_out = ((host.host, host.left_out, False) for host in state.hosts.values() if host.left_out is not None)
+    lines += _by_reason("not rebooted", left_out, columns, glyphs, _NAMED)
     owed = [(host.host, why) for host in state.hosts.values() for why in host.owed.values()]
     owed += [(state.run_id, why) for why in state.owed.values()]
     lines += _by_reason("owed", ((host, why, False) for host, why in owed), columns, glyphs, _NAMED)
@@ -93,8 +97,8 @@ def plan_text(
             lines += _wave(wave, columns, glyphs)
         lines += ["", *_predictions(plan.hosts, glyphs)]
     lines = [fit(line, columns, glyphs.more) for line in lines]
-    # Every host that is left out is named, so that nobody finds out only afterwards.
-    return lines + _by_reason("not rebooted", ((host, reason, False) for host, reason in refused.items()), columns, glyphs, None)
+    left_out = ((host, reason, False) for host, reason in refused.items())
+    return lines + _by_reason("not rebooted", left_out, columns, glyphs, _NAMED_IN_PLAN, elsewhere="the task's result")
 
 
 def _ends(state: RunState, done: Sequence[HostState], failed: Sequence[HostState], refused: Sequence[HostState]) -> list[str]:
@@ -259,12 +263,19 @@ def _peaks(course: Course, cells: int) -> list[int]:
 
 
 def _by_reason(
-    what: str, hosts: Iterable[tuple[str, Reason | None, bool]], columns: int, glyphs: Glyphs, most: int | None
+    what: str,
+    hosts: Iterable[tuple[str, Reason | None, bool]],
+    columns: int,
+    glyphs: Glyphs,
+    most: int,
+    *,
+    elsewhere: str = "the journal",
 ) -> list[str]:
     """List hosts with their messages, grouped by the code and hint that they share.
 
     :param hosts: (name, reason, whether the host is down).
-    :param most: number of hosts to name in each group; None for all.
+    :param most: number of hosts to name in each group.
+    :param elsewhere: names them all.
     """
     groups: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for host, reason, down in hosts:
@@ -275,7 +286,7 @@ def _by_reason(
     for (code, hint), members in groups.items():
         lines += ["", "%d %s, %s" % (len(members), what, clean(code))]
         lines += wrap(clipped(hint), columns, initial_indent="  ", subsequent_indent="  ")
-        shown = members if most is None or len(members) <= most else members[: most - 1]
+        shown = members if len(members) <= most else members[: most - 1]
         named = [(clean(host), clipped(said)) for host, said in shown]
         names = min(_NAME_MAX_COLUMNS, max(columns_of(host) for host, _said in named))
         for host, said in named:
@@ -283,7 +294,7 @@ def _by_reason(
             first = "  %s  " % (host + " " * (names - columns_of(host)))
             lines += wrap(said, columns, initial_indent=first, subsequent_indent=" " * (names + 4)) or [first.rstrip()]
         if len(shown) < len(members):
-            lines.append("  %s and %d more; the journal names them" % (glyphs.more, len(members) - len(shown)))
+            lines.append("  %s and %d more; %s names them" % (glyphs.more, len(members) - len(shown), elsewhere))
     return lines
 
 

@@ -57,8 +57,7 @@ class HookRunner:
             ended(hook, outcome)
             if outcome.ok:
                 continue
-            code = "INTERRUPTED" if outcome.interrupted and not phase.grace_s else "HOOK_FAILED"
-            failed = failed or reason(code, "%s hook %s: %s" % (phase.name, hook.name, outcome.message))
+            failed = failed or _failure(phase, hook, outcome)
             if not phase.goes_on:
                 break
         return failed
@@ -90,6 +89,13 @@ class HookRunner:
             await self._interrupt.wait(delay_s)
         else:
             await asyncio.sleep(delay_s)
+
+
+def _failure(phase: HookPhase, hook: Hook, outcome: HookOutcome) -> Reason:
+    message = "%s hook %s: %s" % (phase.name, hook.name, outcome.message)
+    if outcome.interrupted and not phase.grace_s:
+        return reason("INTERRUPTED", message)
+    return reason("HOOK_FAILED", message)
 
 
 def _one_line(text: str) -> str:

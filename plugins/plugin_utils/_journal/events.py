@@ -183,12 +183,16 @@ class RunStarted(Event):
     bystanders: tuple[str, ...]
     settings: Mapping[str, Any]
     waves: tuple[Mapping[str, Any], ...]
+    deadline: str | None = None
 
 
 @_event
 class RunResumed(Event):
     controller: str
     pid: int
+    settings: Mapping[str, Any] | None = None
+    deadline: str | None = None
+    retried: tuple[str, ...] = ()
 
 
 @_event
@@ -451,6 +455,13 @@ class HostFailed(HostEvent):
     reason: Reason
     down: bool
     phase: str
+
+
+@_event
+class HostLeftOut(HostEvent):
+    """Host of a resumed run that this process will not reboot."""
+
+    reason: Reason
 
 
 @_event

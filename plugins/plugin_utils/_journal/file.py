@@ -272,6 +272,11 @@ class Journal:
         # Their writer may have been killed before it synced them.
         os.fsync(self._fd)
 
+    @property
+    def begun(self) -> bool:
+        """Whether the journal has a record."""
+        return self._end[0] > 0
+
     def append(self, records: Sequence[Record]) -> None:
         """Write all of these records or none, and return when they are on disk.
 

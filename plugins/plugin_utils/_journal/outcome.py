@@ -19,11 +19,15 @@ from .run_state import HostState, RunState
 
 
 def status_of(host: HostState) -> str:
-    """Final status of a host; C(unfinished) if the controller ended before the host did."""
-    if host.phase is Phase.WAITING:
+    """Final status of a host; C(unfinished) if the controller ended before the host did, or could not see it through."""
+    if host.phase is Phase.WAITING and not host.unfinished:
         return Status.SKIPPED.value
     status = PHASES[host.phase].status
-    return status.value if status in ENDED else UNFINISHED
+    if host.left_out is None:
+        return status.value if status in ENDED else UNFINISHED
+    if host.unfinished:
+        return UNFINISHED
+    return (status if status in ENDED else Status.DISCARDED if host.called_off else Status.SKIPPED).value
 
 
 def outcome_of(host: HostState) -> RebootResult:
@@ -46,7 +50,7 @@ def outcome_of(host: HostState) -> RebootResult:
         login_ms=host.login_ms,
         elapsed_ms=host.total_ms,
         down=host.down if host.phase is Phase.FAILED else None,
-        failure=host.reason,
+        failure=host.left_out or host.reason,
         owed=host.owed,
         timeline=host.timeline,
     )
@@ -97,11 +101,11 @@ def outcome_result(outcome: RebootResult, task_vars: Mapping[str, Any]) -> dict[
     return result
 
 
-def outcomes_of(state: RunState, statuses: Mapping[str, Status], results: Mapping[str, RebootResult]) -> dict[str, Any]:
+def outcomes_of(state: RunState, statuses: Mapping[str, str], results: Mapping[str, RebootResult]) -> dict[str, Any]:
     """Convert the outcome of each host to plain values; C(results) has hosts that this process had in flight."""
     found = {}
     for name, host in state.hosts.items():
-        outcome = replace(outcome_of(host), status=statuses[name].value)
+        outcome = replace(outcome_of(host), status=statuses[name])
         if name in results:
             # The journal shortens texts; these are complete.
             outcome.notes = results[name].notes

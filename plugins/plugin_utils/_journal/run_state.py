@@ -30,6 +30,7 @@ class HostState:
 
     :ivar stale: whether the phase dates from a controller process that has ended, and a resume starts the host over.
     :ivar down: whether the host failed, was down then, and has not been seen up since.
+    :ivar left_out: reason why the current controller process will not reboot it; None if it may.
     :ivar called_off: whether the reboot was called off since the host was prepared.
     :ivar boot_id: boot ID of the system to reboot; empty before the host is prepared.
     :ivar release: staged kernel; empty for a reboot through firmware.
@@ -48,6 +49,7 @@ class HostState:
     stale: bool = False
     in_flight: bool = False
     down: bool = False
+    left_out: Reason | None = None
     called_off: bool = False
     reason: Reason | None = None
     host_class: str | None = None
@@ -91,7 +93,16 @@ class HostState:
 
     @property
     def status(self) -> Status:
+        if self.left_out is not None and self.resume is not Resume.DONE:
+            return Status.SKIPPED
         return Status.WAITING if self.stale else PHASES[self.phase].status
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something was done to the host that only a process that reaches it can undo or see through."""
+        if self.resume is Resume.DONE:
+            return False
+        return self.maybe_staged or self.maybe_drained or (self.resume is Resume.ASK and not self.called_off)
 
     @property
     def stage(self) -> Stage | None:
@@ -136,6 +147,10 @@ class RunState:
 
     :param timelines: whether to keep them; a resume needs none, and those of 10,000 hosts take a lot of memory.
     :ivar down: hosts and bystanders known to be down.
+    :ivar settings: options of the task that began the run or resumed it last.
+    :ivar deadlines: text of each deadline that was given → the instant; None in journals of earlier versions.
+    :ivar deadline: text of the deadline that was given last; None if there is none.
+    :ivar ended_at: time at which a host ended last; empty if none has.
     :ivar wave: index of the wave that began last; -1 before the first.
     :ivar terms: limits of the current controller process; None if the journal does not have them.
     :ivar owed: what is still held for the run as a whole, by kind of debt.
@@ -154,6 +169,10 @@ class RunState:
         self.bystanders: tuple[str, ...] = ()
         self.statuses: Counter[Status] = Counter()
         self.down: set[str] = set()
+        self.settings: Mapping[str, Any] = {}
+        self.deadlines: dict[str, str | None] = {}
+        self.deadline: str | None = None
+        self.ended_at = ""
         self.waves: list[WaveState] = []
         self.wave = -1
         self.terms: events.RunTerms | None = None
@@ -165,6 +184,8 @@ class RunState:
         self.counts: dict[str, int] = {}
         self.duration_ms = 0
         self._wave_of: dict[str, int] = {}
+        # Hosts that are done or have failed, in the order in which they ended.
+        self._ends: dict[str, None] = {}
 
     @classmethod
     def from_records(cls, records: Iterable[Record]) -> RunState:
@@ -202,13 +223,14 @@ class RunState:
         return [host for host in self.hosts.values() if host.resume is resume]
 
     def settled(self) -> dict[str, Status]:
-        """Final statuses of the hosts that a resume leaves alone."""
-        return {host.host: host.status for host in self.with_resume(Resume.DONE)}
+        """Final statuses of the hosts that are done or have failed, in the order in which they ended."""
+        return {name: self.hosts[name].status for name in self._ends}
 
     def retry(self, names: Iterable[str]) -> None:
         """Reset hosts to C(WAITING), so that they are rebooted again."""
         for name in names:
             self.hosts[name] = replace(self.hosts[name], phase=Phase.WAITING, reason=None)
+            self._ends.pop(name, None)
         self._count_anew()
 
     def _apply_to_host(self, event: HostEvent, at: str) -> Change:
@@ -234,9 +256,15 @@ class RunState:
         elif isinstance(event, events.HostSeen):
             self._see(event.host, event.up)
         _fold(host, event, at)
+        if isinstance(event, (events.HostOwes, events.HostPaid)):
+            _owe(host, event)
         if isinstance(event, events.HostTimeline) and self._timelines:
             host.timeline = event.timeline
+        if host.phase is not change.phase_before and host.resume is Resume.DONE:
+            self._ends[event.host] = None
         change.over = self._count(host, status)
+        if status in _LEFT and host.status not in _LEFT and host.left_out is None:
+            self.ended_at = at
         return change
 
     def _see(self, name: str, up: bool) -> None:
@@ -285,6 +313,8 @@ class RunState:
         self.collection_version = event.collection_version
         self.hosts = {host: HostState(host) for host in event.hosts}
         self.bystanders = event.bystanders
+        self.settings = event.settings
+        self._limit_time(event.settings, event.deadline)
         self.waves = [
             WaveState(str(wave["name"]), tuple(wave["hosts"]), events.number(wave.get("soak_s") or 0.0)) for wave in event.waves
         ]
@@ -299,9 +329,21 @@ class RunState:
         self.stop_reason = None
         self.hooks.clear()
         self.ended = False
+        if event.settings is not None:
+            self.settings = event.settings
+            self._limit_time(event.settings, event.deadline)
+        for host in self.hosts.values():
+            host.left_out = None
         for host in self.with_resume(Resume.ANEW):
             host.stale = True
-        self._count_anew()
+        # A reader of one host has only that one.
+        self.retry(name for name in event.retried if name in self.hosts)
+
+    def _limit_time(self, settings: Mapping[str, Any], deadline: str | None) -> None:
+        text = settings.get("deadline")
+        if isinstance(text, str):
+            self.deadlines.setdefault(text, deadline)
+            self.deadline = text
 
     def _go_by(self, event: events.RunTerms, _at: str) -> None:
         self.terms = event
@@ -377,10 +419,10 @@ def _fold(host: HostState, event: HostEvent, at: str) -> None:
             host.hooks[(event.phase, event.hook)] = event
         case events.HostUndrained():
             host.maybe_drained = not event.ok
+        case events.HostLeftOut():
+            host.left_out = event.reason
         case events.HostUnstaged():
             _unstaged(host, event)
-        case events.HostOwes() | events.HostPaid():
-            _owe(host, event)
         case events.HostRefused() | events.HostBack():
             # A staged image is gone with the kernel that held it.
             host.maybe_staged = False

@@ -52,6 +52,8 @@ class RunStore:
     def new(self, run_id: str | None, now: float, random: Callable[[int], str]) -> Run:
         """Create a run with an empty journal; without C(run_id), the name is made from the time.
 
+        The name of a run whose controller was killed before the first record is free again.
+
         :param now: seconds since 1970.
         :param random: draws this number of bytes, as hexadecimal digits.
         :raises RolloutError: C(RUN_ID_INVALID), C(RUN_EXISTS) or C(JOURNAL_FAILED).
@@ -65,6 +67,8 @@ class RunStore:
             with self._opened(own=True) as store_fd:
                 if run_id is None:
                     run_id = self._make_unnamed(now, random, store_fd)
+                elif _never_began(run_id, store_fd):
+                    _make_journal(run_id, store_fd)
                 else:
                     _make_run(run_id, store_fd)
         except FileExistsError as error:
@@ -81,6 +85,12 @@ class RunStore:
                 _make_run(run_id, store_fd)
                 return run_id
         raise RolloutError("RUN_EXISTS", "there is no free name for another run at %s" % stamp)
+
+    def abandon(self, run: Run) -> None:
+        """Remove a run without a first record. Call it while the journal is locked, so that nobody else is about to begin it."""
+        with contextlib.suppress(OSError, RolloutError), self._opened(own=True) as store_fd:
+            if _never_began(run.run_id, store_fd):
+                _remove_run(run.run_id, store_fd)
 
     def open(self, run_id: str) -> Run:
         """Run with this name, or the newest run for C(latest). A run without a first record never began and does not count.
@@ -153,20 +163,44 @@ def _make_run(run_id: str, store_fd: int) -> None:
     """Create the directory of a run and an empty journal, or nothing; raises FileExistsError if the name is taken."""
     os.mkdir(run_id, 0o700, dir_fd=store_fd)
     try:
+        _make_journal(run_id, store_fd)
+    except BaseException:
+        _remove_run(run_id, store_fd)
+        raise
+
+
+def _make_journal(run_id: str, store_fd: int) -> None:
+    run_fd = open_directory(run_id, store_fd)
+    try:
+        os.close(open_regular(JOURNAL, os.O_WRONLY | os.O_CREAT, run_fd))
+        os.fsync(run_fd)
+    finally:
+        os.close(run_fd)
+    os.fsync(store_fd)
+
+
+def _remove_run(run_id: str, store_fd: int) -> None:
+    with contextlib.suppress(OSError):
+        os.unlink("%s/%s" % (run_id, JOURNAL), dir_fd=store_fd)
+    with contextlib.suppress(OSError):
+        os.rmdir(run_id, dir_fd=store_fd)
+
+
+def _never_began(run_id: str, store_fd: int) -> bool:
+    """Whether the directory of a run exists, and holds nothing but a journal without a first record, or not even that."""
+    try:
         run_fd = open_directory(run_id, store_fd)
         try:
-            journal_fd = open_regular(JOURNAL, os.O_WRONLY | os.O_CREAT | os.O_EXCL, run_fd)
-            os.close(journal_fd)
-            os.fsync(run_fd)
+            held = os.listdir(run_fd)
+            journal_fd = open_regular(JOURNAL, os.O_RDONLY, run_fd) if held == [JOURNAL] else -1
         finally:
             os.close(run_fd)
-        os.fsync(store_fd)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink("%s/%s" % (run_id, JOURNAL), dir_fd=store_fd)
-        with contextlib.suppress(OSError):
-            os.rmdir(run_id, dir_fd=store_fd)
-        raise
+    except OSError:
+        return False
+    if journal_fd < 0:
+        return not held
+    with open(journal_fd, "rb") as stream:
+        return not stream.readline(LINE_MAX_BYTES).endswith(b"\n")
 
 
 def _started_at(run_id: str, store_fd: int) -> str | None:

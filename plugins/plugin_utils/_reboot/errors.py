@@ -16,9 +16,11 @@ class NotRebooted(RebootError):
 
     :ivar called_off: whether it is certain that the host has not rebooted and will not.
     :ivar may_begin: whether it was up when last heard of, and may still begin its reboot.
+    :ivar up: whether something answers in its place, so that it does not count as down.
     """
 
-    def __init__(self, code: str, message: str, *, called_off: bool, may_begin: bool = False) -> None:
+    def __init__(self, code: str, message: str, *, called_off: bool, may_begin: bool = False, up: bool = False) -> None:
         super().__init__(code, message, rebooted=False if called_off else None, changed=not called_off)
         self.called_off = called_off
         self.may_begin = may_begin
+        self.up = up

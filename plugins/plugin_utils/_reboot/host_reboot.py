@@ -9,6 +9,7 @@ to report truthfully how it ended. All times are those of the running event loop
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -17,8 +18,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._text import by_path
-from .._transport.prober import Prober, Sshd
+from .._transport.prober import Prober
 from .._transport.session import Session
+from .._transport.sshd import Sshd
 from . import scripts
 from .errors import NotRebooted, RebootError
 from .host_track import HostTrack
@@ -45,6 +47,8 @@ class HostReboot:
     :param progress: called with short messages.
     :param utc_ns: nanoseconds since 1970; read once and continued by the event loop's clock, so that nobody can set it.
     :param service: the user's, watched beside the host's sshd.
+    :param probe_ssh: whether the host's sshd is probed; otherwise the host is only asked.
+    :param claim: called with each boot_id of the host; raises :class:`RebootError` if another host has it.
     :ivar result: what is known of the reboot so far, also after a failure.
     :ivar probed: called with the outcome of watching the service, once it is known.
     :ivar deadline: monotonic seconds by which the reboot should be over; set by :meth:`watch`.
@@ -60,6 +64,8 @@ class HostReboot:
         progress: Callable[[str], None],
         utc_ns: Callable[[], int] = time.time_ns,
         service: ServiceWatch | None = None,
+        probe_ssh: bool = True,
+        claim: Callable[[str], None] = lambda boot_id: None,
     ) -> None:
         self._session = session
         self._prober = prober
@@ -70,13 +76,15 @@ class HostReboot:
         self._clock = WallClock(utc_ns)
         self._shell = HostShell(session, progress)
         self._service = service
+        self._probe_ssh = probe_ssh
+        self._claim = claim
         if service is not None:
             service.ended = self._probed
         self._token = ""
         # None if it can't be probed from here; set by unshare.
         self._sshd: Sshd | None = None
-        # Track of a watch that timed out, for the next one to continue.
-        self._timed_out: HostTrack | None = None
+        # That of a watch that timed out, for the next one to continue.
+        self._last_track: HostTrack | None = None
         self._sights = Sights()
         self.result = RebootResult(notes=())
         self.probed: Callable[[Probed], None] = lambda probed: None
@@ -96,6 +104,7 @@ class HostReboot:
             self._session,
             request,
             own_boot_id=self._own_boot_id,
+            claim=self._claim,
             new_token=self._new_token,
             progress=self._progress,
             result=self.result,
@@ -134,7 +143,8 @@ class HostReboot:
         # Over the existing connection: the offset is less accurate if one has to be made first.
         await self.read_clock()
         await self._session.unshare()
-        self._sshd = await self._session.sshd()
+        self._leave_sshd()
+        self._sshd = await self._session.sshd() if self._probe_ssh else None
 
     async def read_clock(self) -> None:
         """Measure the offset of the host's clock, as the outgoing system has it."""
@@ -170,7 +180,7 @@ class HostReboot:
         :param went_down: called when the host first stops answering.
         :raises NotRebooted: C(REBOOT_TIMEOUT), C(NOT_REBOOTED) or C(TRIGGER_FAILED).
         """
-        before = self._timed_out if again is None else None
+        before = self._last_track if again is None else None
         deadline = max(due, self._now()) + timeout_s
         track = HostTrack(due, deadline, probing=self._sshd is not None, ask_at=ask_at, before=before)
         if self._service is not None and self._sshd is None:
@@ -187,10 +197,13 @@ class HostReboot:
             went_down=went_down,
             progress=self._progress,
         )
+        if self._sshd is not None:
+            # Its connection is the watch's now.
+            self._sshd = self._sshd._replace(connection=None)
         try:
             answer = await watch.until_back()
         except NotRebooted:
-            self._timed_out = track
+            self._last_track = track
             raise
         finally:
             watch.end()
@@ -200,20 +213,31 @@ class HostReboot:
 
     def _came_back(self, answer: scripts.HostAnswer, track: HostTrack) -> None:
         outage, back_at, evidence = track.outage, track.back_at, answer.evidence
+        # What follows takes one connection together: a limit on new ones may have been used up.
+        self._session.share()
         self._sights.outage = self._clock.span(outage.began_at, outage, "ssh") if outage else None
         if self._service is not None:
             self._service.host_is_back(self._now() if back_at is None else back_at)
         result = self.result
         result.rebooted, result.path, result.proof = True, evidence.path, None
         result.after = BootedKernel(evidence.boot_id, evidence.release)
+        with contextlib.suppress(RebootError):
+            # Another name of this machine may have been prepared before this one was triggered. It is refused, or seen to reboot.
+            self._claim(evidence.boot_id)
         result.detected_by = "banner" if self._sshd else "connection"
         result.outage = OutageMs.of(outage)
         result.login_ms = round((self._now() - back_at) * 1000) if back_at is not None else None
         self._progress("back %s with %s" % (by_path(evidence.path), evidence.release))
 
     def end_probe(self) -> None:
+        """Stop watching the user's service, and leave the host's sshd."""
+        self._leave_sshd()
         if self._service is not None:
             self._service.end()
+
+    def _leave_sshd(self) -> None:
+        if self._sshd is not None:
+            self._sshd = self._sshd.close()
 
     def _probed(self, probed: Probed) -> None:
         self.result.probe = ProbedOutage(probed.seen_by, OutageMs.of(probed.outage))

@@ -43,6 +43,7 @@ class Preparing:
     """Preparation of one host.
 
     :param own_boot_id: of the controller, which is never rebooted.
+    :param claim: called with the host's boot_id; raises :class:`RebootError` if another host has it.
     :param new_token: makes a token for reboots that stage nothing.
     :param result: updated with what becomes known, also on failure.
     :param sights: updated with the time that staging took.
@@ -55,6 +56,7 @@ class Preparing:
         request: RebootRequest,
         *,
         own_boot_id: str,
+        claim: Callable[[str], None],
         new_token: Callable[[], str],
         progress: Callable[[str], None],
         result: RebootResult,
@@ -64,6 +66,7 @@ class Preparing:
         self._session = session
         self._request = request
         self._own_boot_id = own_boot_id
+        self._claim = claim
         self._new_token = new_token
         self._progress = progress
         self._result = result
@@ -85,6 +88,8 @@ class Preparing:
         blockers = [Reason(**blocker) for blocker in facts["blockers"]]
         if facts["container"]:
             raise RebootError(blockers[0].code, blockers[0].message)
+        # A container has the boot_id of the machine that it runs on, and is refused as what it is.
+        self._claim(boot_id)
         method, staged, reasons = await self._settle(facts, blockers)
         self._result.method, self._result.staged, self._result.reasons = method.name, staged, tuple(reasons)
         return Intent(

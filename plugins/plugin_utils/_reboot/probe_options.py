@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .._transport.http.message import HttpRequest
-from .._transport.prober import CONNECT_TIMEOUT_S
+from .._transport.probing import CONNECT_TIMEOUT_S
 from .._values import Value
 from .errors import RebootError
 from .service_watch import Service

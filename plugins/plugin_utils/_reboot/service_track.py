@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._transport.prober import Observation
+from .._transport.observation import Observation
 
 
 @dataclass(frozen=True)

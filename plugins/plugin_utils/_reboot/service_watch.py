@@ -17,7 +17,10 @@ from .._transport.endpoint import Endpoint, addresses
 from .._transport.http.client import ask
 from .._transport.http.errors import HttpError
 from .._transport.http.message import HttpRequest
-from .._transport.prober import CONNECT_TIMEOUT_S, Observation, Prober, SockAddr
+from .._transport.observation import Observation
+from .._transport.prober import Prober
+from .._transport.probing import CONNECT_TIMEOUT_S
+from .._transport.sshd import SockAddr
 from .._transport.tls import tls_context
 from .service_track import ServiceOutage, ServiceTrack
 

@@ -16,6 +16,7 @@ from . import scripts
 from .errors import NotRebooted, RebootError
 from .request import Intent
 from .sights import measure
+from .unanswered import Unanswered
 
 # Before the trigger the host is up, and slow at worst.
 COMMAND_TIMEOUT_S = 60.0
@@ -25,15 +26,11 @@ CALL_OFF_TIMEOUT_S = 60.0
 # Reads clocks, on a host that is up but may be busy.
 CLOCK_TIMEOUT_S = 30.0
 
-# Kept of each error of ssh, for a message; its end has the cause.
-UNANSWERED_MAX_CHARS = 300
-
 
 class HostShell:
     """Scripts of :mod:`scripts` and :mod:`trigger` on one host.
 
-    :ivar unanswered: why questions had no answer: the first, and the last if there was more than one.
-    :ivar key_changed: whether the last answer came with another host key.
+    :ivar unanswered: why questions had no answer.
     :ivar maybe_triggered: whether a trigger may have reached the host, and was not called off since.
     :ivar touched: whether an image may be staged on the host.
     """
@@ -42,8 +39,7 @@ class HostShell:
         self._session = session
         self._progress = progress
         self._now = asyncio.get_running_loop().time
-        self.unanswered: list[str] = []
-        self.key_changed = False
+        self.unanswered = Unanswered()
         self.maybe_triggered = False
         self.touched = False
 
@@ -115,21 +111,14 @@ class HostShell:
         try:
             answer = await self._session.run(scripts.STATE, [token], become=False, timeout_s=timeout_s)
         except SessionError as error:
-            self.key_changed = error.reason.code == "HOST_KEY_CHANGED"
-            self._unanswered_because(error.said)
+            self.unanswered.failed(error)
             return None
-        self.key_changed = False
         state = scripts.parse_state(answer.stdout) if answer.rc == 0 else None
         if state is None:
-            self._unanswered_because(answer.last_words())
+            self.unanswered.nonsense(answer.last_words())
         else:
             self.unanswered.clear()
         return state
-
-    def _unanswered_because(self, said: str) -> None:
-        line = "; ".join(line.strip() for line in said.splitlines() if line.strip())[-UNANSWERED_MAX_CHARS:]
-        if line:
-            self.unanswered = [*self.unanswered[:1], line]
 
     async def clock_offset(self, utc_ns: Callable[[], int]) -> Offset | None:
         """Measure how far the host's clock is ahead; None if it can't be measured."""

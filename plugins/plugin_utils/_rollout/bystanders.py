@@ -1,31 +1,37 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Watch of hosts that limits depend on, while they are not being rebooted."""
+"""Watch of hosts that limits depend on, while they are not being rebooted.
+
+They are looked at by logging in: a connection without a login is held against this controller by what protects an sshd. A login
+costs a tenth of a second of CPU, so with many hosts each is looked at less often.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 
-from .._transport.prober import Observation, Prober, Sshd
-
-# Interval at which a host is looked at.
+# Interval at which a host is looked at, at least.
 BYSTANDER_PAUSE_S = 10.0
-# Maximum number of concurrent searches for a host's sshd.
-_LOOKUPS = 16
+# Looks over all hosts: so many at first, and then so many each second.
+_BURST = 100
+_LOOKS_PER_S = 2.0
+# Connections in use at once.
+_AT_ONCE = 8
 
 
 class Sight(Protocol):
-    """Ways to find out whether a host or bystander is up."""
-
-    async def sshd(self, name: str) -> Sshd | None:
-        """Find the sshd of a host or bystander; None if it does not answer, or can't be reached from here."""
+    """Way to find out whether a host or bystander is up."""
 
     async def answers(self, name: str) -> bool:
-        """Whether a host or bystander answers over its own connection."""
+        """Whether a host or bystander answers over its own connection.
+
+        :raises CodedError: there is no way to connect to it.
+        """
 
 
 class Bystanders:
@@ -35,16 +41,17 @@ class Bystanders:
     :param tell: called with the name of a host and whether it is up, each time it was looked at.
     """
 
-    def __init__(
-        self, sight: Sight, prober: Prober, *, active: Callable[[str], bool], tell: Callable[[str, bool], object]
-    ) -> None:
+    def __init__(self, sight: Sight, *, active: Callable[[str], bool], tell: Callable[[str, bool], object]) -> None:
         self._sight = sight
-        self._prober = prober
         self._active = active
         self._tell = tell
-        self._sshds: dict[str, Sshd] = {}
-        self._at_once = asyncio.Semaphore(_LOOKUPS)
-        self._searches: dict[str, asyncio.Task[None]] = {}
+        self._now = asyncio.get_running_loop().time
+        self._at_once = asyncio.Semaphore(_AT_ONCE)
+        # When the next look is due, at the rate over all hosts; in the past while there are looks left.
+        self._due = self._now() - _BURST / _LOOKS_PER_S
+        # How often a host became active: what was seen before says nothing about it any more.
+        self._left: Counter[str] = Counter()
+        self._watches: dict[str, asyncio.Task[None]] = {}
 
     async def watch(self, names: Iterable[str]) -> None:
         """Watch these hosts, and those of :meth:`also`, until cancelled."""
@@ -53,53 +60,37 @@ class Bystanders:
                 self.also(name)
             await asyncio.get_running_loop().create_future()
         finally:
-            for search in self._searches.values():
-                search.cancel()
-            await asyncio.gather(*self._searches.values(), return_exceptions=True)
-            for name in self._sshds:
-                self._prober.forget(name)
+            for watch in self._watches.values():
+                watch.cancel()
+            await asyncio.gather(*self._watches.values(), return_exceptions=True)
 
     def also(self, name: str) -> None:
-        """Watch one more host, or search again for one that could not be probed and may have gone down since."""
-        search = self._searches.get(name)
-        if search is None or (search.done() and name not in self._sshds):
-            self._searches[name] = asyncio.create_task(self._search(name))
+        """Watch one more host, unless it is watched."""
+        if name not in self._watches:
+            self._watches[name] = asyncio.create_task(self._look_again(name))
 
     def leave(self, name: str) -> None:
         """Stop watching a host that its own run watches from here on."""
-        self._prober.forget(name)
+        self._left[name] += 1
 
-    def take_back(self, name: str) -> None:
-        """Watch a host again whose run has ended."""
-        if name in self._sshds:
-            self._probe(name)
-
-    async def _search(self, name: str) -> None:
-        while self._active(name) or not await self._find(name):
+    async def _look_again(self, name: str) -> None:
+        while True:
+            await self._turn()
+            if not self._active(name):
+                try:
+                    await self._look(name)
+                except CodedError:
+                    # There is no way to connect to it, and so none to watch it.
+                    return
             await asyncio.sleep(BYSTANDER_PAUSE_S)
 
-    async def _find(self, name: str) -> bool:
-        """Find out whether a host is up, and how to watch it from here on; returns whether nothing is left to find out.
+    async def _turn(self) -> None:
+        self._due = max(self._due, self._now() - _BURST / _LOOKS_PER_S) + 1 / _LOOKS_PER_S
+        await asyncio.sleep(self._due - self._now())
 
-        A host that is up and can't be probed from here, for example behind a jump host, is not looked at again.
-        """
-        try:
-            async with self._at_once:
-                sshd = await self._sight.sshd(name)
-                up = sshd is not None or await self._sight.answers(name)
-        except CodedError:
-            # There is no way to connect to it, and so none to watch it.
-            return True
-        if self._active(name):
-            return False
-        self._tell(name, up)
-        if sshd is not None:
-            self._sshds[name] = sshd
-            self._probe(name)
-        return up
-
-    def _probe(self, name: str) -> None:
-        self._prober.watch(name, self._sshds[name], self._probed, gently=True, pause_s=BYSTANDER_PAUSE_S)
-
-    def _probed(self, observation: Observation) -> None:
-        self._tell(str(observation.key), observation.up)
+    async def _look(self, name: str) -> None:
+        left = self._left[name]
+        async with self._at_once:
+            up = await self._sight.answers(name)
+        if self._left[name] == left:
+            self._tell(name, up)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
@@ -14,18 +14,16 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from .._errors import RolloutError
 from .._journal import events
 from .._journal.events import Event
-from .._journal.phases import Resume
-from .._journal.run_state import HostState, RunState
 from .._journal.writer import Recorder
 from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec, Status
 from .._schedule.plan import Plan
 from .._schedule.scheduler import Discard, Go, Prepare, Scheduler
-from .._transport.prober import Prober
 from .bystanders import Bystanders, Sight
 from .debts import SETTLE_S, Debts, Kind, Pay
 from .earlier_runs import EarlierRuns
 from .host_run import HostRun
+from .resuming import AT_ONCE, Left, Treatment
 from .slots_desk import Slots, SlotsDesk
 
 # Interval at which the view is updated.
@@ -46,9 +44,8 @@ class Conductor:
     """Conductor of one rollout.
 
     :param run_id: name under which the run holds slots.
-    :param prober: for hosts that are not being rebooted.
     :param earlier: runs of this controller, which may have left slots behind.
-    :param before: state of the run that is resumed.
+    :param before: hosts of the run that is resumed.
     :param down: hosts and bystanders known to be down.
     :param shown: called with every event, for the live view.
     :param tick: called every :data:`TICK_S`, for the live view.
@@ -60,12 +57,11 @@ class Conductor:
         plan: Plan,
         scheduler: Scheduler,
         fleet: Fleet,
-        prober: Prober,
         slots: Slots,
         run_id: str,
         earlier: EarlierRuns,
         commit: Callable[[Sequence[Event]], Awaitable[None]],
-        before: RunState | None = None,
+        before: Mapping[str, Left] | None = None,
         down: Collection[str] = (),
         shown: Callable[[Event], None] = lambda event: None,
         tick: Callable[[float], None] = lambda now: None,
@@ -73,7 +69,7 @@ class Conductor:
         self._plan = plan
         self._scheduler = scheduler
         self._fleet = fleet
-        self._before = before
+        self._before = before or {}
         self._tick = tick
         self._now = asyncio.get_running_loop().time
         self._recorder = Recorder(commit, shown, self._journal_failed)
@@ -83,11 +79,11 @@ class Conductor:
         self._waiting_to_go: dict[str, asyncio.Future[Reason | None]] = {}
         self._slots = SlotsDesk(slots, run_id=run_id, earlier=earlier, stop=self.stop)
         self._debts = Debts(self.record, self._debts_changed)
-        self._bystanders = Bystanders(fleet, prober, active=self._runs.__contains__, tell=self._seen)
         # Replaced after every change, to wake those who wait for one.
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turn_due = asyncio.Event()
         self._up = dict.fromkeys(down, False)
+        self._bystanders = Bystanders(fleet, active=self._runs.__contains__, tell=self._seen)
         self._told_stop = False
         # First attempts to pay what the previous process left.
         self._paying: list[asyncio.Task[None]] = []
@@ -139,14 +135,17 @@ class Conductor:
         changed, self._changed = self._changed, asyncio.get_running_loop().create_future()
         changed.set_result(None)
 
-    def _begin(self, host: HostSpec, resumed: HostState | None = None) -> None:
+    def _begin(self, host: HostSpec, resumed: Left | None = None) -> None:
         try:
             run = self._fleet.run_of(host, self)
         except CodedError as error:
-            if resumed:
+            if resumed and resumed.treatment is Treatment.UNDO:
+                self.record(events.HostLeftOut(host=host.name, reason=error.reason))
+                self.discarded(host.name)
+            elif resumed:
                 self._slots.held.add(host.name)
                 self.keep_slot(host.name, error.reason)
-                self.record(events.HostFailed(host=host.name, reason=error.reason, down=True, phase=resumed.phase.value))
+                self.record(events.HostFailed(host=host.name, reason=error.reason, down=True, phase=resumed.state.phase.value))
                 self.failed(host.name, error.reason, down=True)
             else:
                 self.record(events.HostRefused(host=host.name, reason=error.reason))
@@ -164,8 +163,11 @@ class Conductor:
         run = self._runs.pop(name, None)
         if run is not None:
             self.results[name] = run.result
-        if not task.cancelled():
-            self._bystanders.take_back(name)
+            if run.returns:
+                self._scheduler.returned(name, self._now())
+        left = self._before.get(name)
+        if left is not None and left.reason is not None and self._scheduler.status(name) is Status.DISCARDED:
+            self.record(events.HostLeftOut(host=name, reason=left.reason))
         if not task.cancelled() and task.exception() is not None:
             # An error that a host's run does not catch is a bug; the host's state is unknown then.
             why = reason("INTERNAL_ERROR", "%s: %r" % (name, task.exception()))
@@ -183,57 +185,65 @@ class Conductor:
             await asyncio.sleep(TICK_S)
 
     def _adopt(self) -> None:
-        """Take over the hosts that were in flight when the previous process ended."""
-        if self._before is None:
-            return
-        for state in self._before.with_resume(Resume.ASK):
-            if state.host in self._hosts:
-                self._scheduler.adopt(state.host, self._now())
-                self._begin(self._hosts[state.host], state)
+        """Take over what earlier processes left: hosts that are in flight or drained, and so unavailable from the beginning."""
+        for name, left in self._before.items():
+            if left.treatment in AT_ONCE:
+                self._scheduler.adopt(name, self._now())
+                self._begin(self._hosts[name], left)
+            elif left.reason is not None:
+                self.record(events.HostLeftOut(host=name, reason=left.reason))
+
+    async def _clean_up_after_before(self) -> None:
+        """Undo what an earlier process staged on hosts whose turn did not come."""
+        for name, left in self._before.items():
+            if left.treatment is Treatment.TURN and left.state.unfinished and self._scheduler.status(name) is Status.SKIPPED:
+                with contextlib.suppress(CodedError):
+                    await self._fleet.run_of(self._hosts[name], self).clean_up(left.state)
 
     def _take_over_debts(self) -> None:
-        """Take over what hosts owe from the previous process, and have it paid for those that are not begun any more."""
-        if self._before is None:
-            return
-        for state in self._before.hosts.values():
-            # A later version may know of others.
-            for kind in (kind for kind in Kind if kind in state.owed):
-                self._debts.take_over(state.host, kind, kind in state.withheld)
-            if state.resume is Resume.DONE and state.host in self._hosts and state.owed.keys() - {Kind.SLOT}:
+        """Take over what hosts owe from earlier processes, and have it paid for those that are not begun any more."""
+        for name, left in self._before.items():
+            # A later version may know of other kinds.
+            for kind in (kind for kind in Kind if kind in left.state.owed):
+                self._debts.take_over(name, kind, kind in left.state.withheld)
+            if left.treatment is Treatment.ENDED and name in self._hosts and left.state.owed.keys() - {Kind.SLOT}:
                 with contextlib.suppress(CodedError):
-                    self._paying.append(asyncio.create_task(self._fleet.run_of(self._hosts[state.host], self).pay(state)))
+                    self._paying.append(asyncio.create_task(self._fleet.run_of(self._hosts[name], self).pay(left.state)))
 
     async def _take_over_slots(self) -> None:
-        """Give back the slots of hosts that the previous process had finished with, and keep those of hosts that are down."""
-        if self._before is None:
+        """Give back slots of hosts that earlier processes had finished with, and of hosts that exist no longer.
+
+        Those of hosts that are down are kept. If the lock can't be asked, that stops the rollout.
+        """
+        if not self._before:
             return
-        # If the lock can't be asked, that has stopped the rollout.
         with contextlib.suppress(RolloutError):
             for name in await self._slots.of_this_run():
-                host = self._before.hosts.get(name)
-                if host is not None and host.resume is Resume.DONE:
-                    self._slots.held.add(name)
-                    if not host.down or not self.keep_slot(name, reason("UNREACHABLE", "the host is down")):
-                        self._paying.append(asyncio.create_task(self._give_slot_back(name)))
+                left = self._before.get(name)
+                absent = name not in self._plan.limits
+                if left is None or not (absent or left.treatment is Treatment.ENDED):
+                    continue
+                self._slots.held.add(name)
+                down = left.state.down and not absent
+                if not down or not self.keep_slot(name, reason("UNREACHABLE", "the host is down")):
+                    self._paying.append(asyncio.create_task(self._give_slot_back(name)))
 
     async def _give_slot_back(self, host: str) -> None:
         await self._debts.give_back(host, Kind.SLOT, lambda: self._slots.free(host))
 
     async def _settle(self) -> None:
         """Have all debts paid that can be, within a time."""
+        looks = [asyncio.create_task(self._look_at(host)) for host in self._hosts if self._debts.owes(host, Kind.SLOT)]
+        self._paying += looks
         if self._paying:
             await asyncio.wait(self._paying, timeout=SETTLE_S)
         await self._debts.settle()
 
-    async def _clean_up_after_before(self) -> None:
-        """Undo what an earlier process left on hosts that will not be rebooted any more."""
-        if self._before is None:
-            return
-        for state in self._before.with_resume(Resume.ANEW):
-            left = state.maybe_staged or state.maybe_drained
-            if left and self._scheduler.status(state.host) is Status.SKIPPED:
-                with contextlib.suppress(CodedError):
-                    await self._fleet.run_of(self._hosts[state.host], self).clean_up(state)
+    async def _look_at(self, host: str) -> None:
+        """Look once more at a host whose slot is kept because it was down."""
+        if not self._up.get(host, True):
+            with contextlib.suppress(CodedError):
+                self._seen(host, await self._fleet.answers(host))
 
     def _debts_changed(self, host: str) -> None:
         if host not in self._plan.limits:
@@ -303,8 +313,7 @@ class Conductor:
         await self._slots.confirm(host)
 
     async def free_slot(self, host: str) -> None:
-        resumed = self._before is not None and host in self._before.hosts
-        if host in self._slots.held or resumed:
+        if host in self._slots.held or host in self._before:
             await self._slots.free(host)
 
     def keep_slot(self, host: str, why: Reason) -> bool:
@@ -320,9 +329,8 @@ class Conductor:
     def paid(self, host: str, kind: Kind) -> None:
         self._debts.paid(host, kind)
 
-    def begins_anew(self, host: str) -> None:
-        for kind in (Kind.IMAGE, Kind.PANIC):
-            self._debts.replaced(host, kind)
+    def begins_anew(self, host: str) -> bool:
+        return self._debts.begins_anew(host)
 
     def seen_up(self, host: str) -> None:
         self._seen(host, up=True)

@@ -148,10 +148,20 @@ class Debts:
             self._record(events.HostPaid(host=host, debt=kind.value))
             self._changed(host)
 
-    def replaced(self, host: str, kind: Kind) -> None:
-        """Take in that a host is begun anew, which journals its own: nothing is left of an earlier process's."""
-        if self._debts.pop((host, kind), None) is not None:
-            self._changed(host)
+    def begins_anew(self, host: str) -> bool:
+        """Take in that a host is prepared, and from here on gives back by itself what it owes; return whether it may be drained.
+
+        What is staged replaces its image, and the boot that its settings are of is to end.
+        """
+        for kind in (Kind.IMAGE, Kind.PANIC, Kind.DRAIN):
+            debt = self._debts.get((host, kind))
+            if debt is not None and debt.task is not None:
+                debt.task.cancel()
+                debt.task = None
+            if debt is not None and kind is not Kind.DRAIN:
+                del self._debts[host, kind]
+        self._changed(host)
+        return self.owes(host, Kind.DRAIN)
 
     async def _pay(self, debt: _Debt, pay: Pay, pause_s: float) -> None:
         hurried = False

@@ -60,8 +60,8 @@ class Desk(Protocol):
     def paid(self, host: str, kind: Kind) -> None:
         """See :meth:`Debts.paid`."""
 
-    def begins_anew(self, host: str) -> None:
-        """Report a host that is prepared, whose image and settings are its own affair from here on."""
+    def begins_anew(self, host: str) -> bool:
+        """Report a host that is prepared, and return whether it may be drained; see :meth:`Debts.begins_anew`."""
 
     def seen_up(self, host: str) -> None:
         """Report a host up that was given up as down."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 
 from .._errors import RolloutError
-from .._reboot.errors import RebootError
+from .._reboot.errors import NotRebooted, RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.methods import RebootMethod
 from .._reboot.request import Intent, RebootRequest
@@ -51,6 +51,10 @@ class Fallbacks:
         self._desk = desk
         self._now = asyncio.get_running_loop().time
 
+    def forbid(self) -> None:
+        """Allow none: each of them reboots the host once more."""
+        self._fallback = FALLBACK_NONE
+
     async def until_back(self, intent: Intent, due: float, ask_at: float | None) -> tuple[Intent, HostAnswer]:
         """Watch until the host is back and proven; return the intent that it came back from, which a fallback may replace.
 
@@ -59,7 +63,7 @@ class Fallbacks:
         try:
             answer = await self._flight.watch(intent, due, ask_at)
         except RebootError as error:
-            if error.reason.code != "REBOOT_TIMEOUT" or self._fallback != FALLBACK_POWER_HOOK or not self._hooks.has_power:
+            if not self._may_cycle_power(error):
                 raise self._flight.failed(error) from error
             return intent, await self._power_cycle(intent, error)
         try:
@@ -71,6 +75,14 @@ class Fallbacks:
                 raise GivenUp(error.reason, down=False) from error
             return await self._reboot_by(other, intent, answer, error)
         return intent, answer
+
+    def _may_cycle_power(self, error: RebootError) -> bool:
+        """Whether a host gave no answer to a login either, and the user allows this.
+
+        A host that was up when last heard of may still serve, and one that refuses a login does.
+        """
+        silent = error.reason.code == "REBOOT_TIMEOUT" and not (isinstance(error, NotRebooted) and error.may_begin)
+        return silent and self._fallback == FALLBACK_POWER_HOOK and self._hooks.has_power
 
     async def _power_cycle(self, intent: Intent, error: RebootError) -> HostAnswer:
         """Power-cycle a host that stays down, once. It comes back through firmware, so no proof is needed."""
@@ -93,7 +105,7 @@ class Fallbacks:
         prepared = await self._reboot.prepare(replace(self._request, method=method.name))
         # The current panic settings are those of the unexpected boot; the original ones have to be restored.
         again = replace(prepared, boot_id=answer.evidence.boot_id, panic=intent.panic)
-        await self._reboot.read_clock()
+        await self._reboot.unshare()
         await self._flight.declare(again)
         try:
             await self._desk.confirm_slot(self._name)

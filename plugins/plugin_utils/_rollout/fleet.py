@@ -24,11 +24,12 @@ from .._schedule.history import History
 from .._schedule.hosts import Bystander, HostSpec
 from .._transport.at_once import AtOnce
 from .._transport.play_hosts import PlayHosts
-from .._transport.prober import Prober, Sshd
+from .._transport.prober import Prober
 from .._transport.session import ActionSession, Session, SessionError
 from .desk import Desk
 from .host_options import HostOptions, OptionsReader
 from .host_run import HostRun
+from .identities import Identities
 
 # A host that takes longer to run an empty command counts as down.
 ANSWER_TIMEOUT_S = 30.0
@@ -38,6 +39,8 @@ class PlayFleet:
     """Hosts of a play; see :class:`conductor.Fleet`.
 
     :param raw: options of :data:`host_options.PER_HOST`, not templated yet.
+    :param probe_ssh: whether hosts' sshds are probed.
+    :param identities: machines that are known by their names from before.
     :param connections: maximum number of connections, modules and hooks in use at once.
     :param random: draws this number of bytes, as hexadecimal digits.
     """
@@ -52,6 +55,8 @@ class PlayFleet:
         request: RebootRequest,
         fallback: str,
         connect_timeout_s: int | None,
+        probe_ssh: bool = True,
+        identities: Identities | None = None,
         connections: int,
         own_boot_id: str,
         random: Callable[[int], str],
@@ -65,6 +70,8 @@ class PlayFleet:
         self._request = request
         self._fallback = fallback
         self._connect_timeout_s = connect_timeout_s
+        self._probe_ssh = probe_ssh
+        self._identities = identities or Identities()
         self._at_once = AtOnce(connections)
         self._own_boot_id = own_boot_id
         self._random = random
@@ -142,6 +149,8 @@ class PlayFleet:
             new_token=lambda: self._random(TOKEN_BYTES),
             progress=lambda text: self._progress(name, text),
             service=ServiceWatch(service, self._service_prober) if service is not None else None,
+            probe_ssh=self._probe_ssh,
+            claim=lambda boot_id: self._identities.claim(name, boot_id),
         )
 
     def session(self, name: str, *, urgent: bool = True) -> Session:
@@ -158,9 +167,6 @@ class PlayFleet:
             raise RebootError("CONNECTION_FAILED", "the host can't be connected to as configured: %s" % error) from error
         places = self._at_once.urgent if urgent else self._at_once.background
         return ActionSession(action, variables, self._connect_timeout_s, places)
-
-    async def sshd(self, name: str) -> Sshd | None:
-        return await self.session(name, urgent=False).sshd()
 
     async def answers(self, name: str) -> bool:
         try:

@@ -47,6 +47,7 @@ class Flight:
     :ivar triggered: whether the host may have rebooted, or may still reboot.
     :ivar told: whether a trigger was ever sent, even if it was called off later.
     :ivar may_begin: whether a reboot that could not be called off may still begin.
+    :ivar forbidden: reason why the host may not be triggered any more, though it may reboot yet; None if it may.
     :ivar came_back_from: intent of the reboot that the host came back from last; None if it did not come back.
     """
 
@@ -61,8 +62,13 @@ class Flight:
         self.triggered = False
         self.told = False
         self.may_begin = False
+        self.forbidden: Reason | None = None
         self.came_back_from: Intent | None = None
         reboot.probed = self._probed
+
+    def forbid(self, why: Reason) -> None:
+        """Trigger no reboot from here on. One that is under way is seen through."""
+        self.forbidden = why
 
     async def declare(self, intent: Intent) -> None:
         """Write the intent to disk before the host is triggered, so that a resume asks the host."""
@@ -98,6 +104,8 @@ class Flight:
 
     async def _tell_again(self, intent: Intent, timeout_s: float) -> None:
         try:
+            if self.forbidden is not None:
+                raise RolloutError(self.forbidden.code, self.forbidden.message)
             await self._desk.confirm_slot(self._name)
         except RolloutError:
             # The reboot has not begun, and must not begin without a slot. It no longer counts as triggered once that is certain.
@@ -115,8 +123,7 @@ class Flight:
         # A host that came back from an earlier reboot, as something else, stays drained.
         self.triggered = self.came_back_from is not None or not error.called_off
         self.may_begin = error.may_begin
-        # What answers with another key is no host that is down, whatever else it is.
-        return GivenUp(error.reason, down=not error.called_off and error.reason.code != "HOST_KEY_CHANGED")
+        return GivenUp(error.reason, down=not error.called_off and not error.up)
 
     async def watch(self, intent: Intent, due: float, ask_at: float | None = None) -> HostAnswer:
         """Watch until the host is back, as :meth:`HostReboot.watch` does."""

@@ -34,6 +34,8 @@ class HostDebts:
         self._hooks = hooks
         self._desk = desk
         self.drained = False
+        # Boot that an earlier process saw; empty if there is none.
+        self._boot_id = ""
 
     async def put_back(self, told: bool) -> None:
         """Give back everything of a host that is certainly not rebooted; C(told) if a trigger was ever sent."""
@@ -79,6 +81,7 @@ class HostDebts:
     def adopt(self, state: HostState) -> None:
         """Take over a host that an earlier process may have prepared, and did not trigger."""
         self.drained = state.maybe_drained
+        self._boot_id = state.boot_id
         if state.maybe_staged:
             self._reboot.owes_image(state.token)
 
@@ -134,7 +137,8 @@ class HostDebts:
         :raises RolloutError: C(UNREACHABLE).
         """
         before = self._reboot.result.before
-        return before is None or (await self._asked()).evidence.boot_id == before.boot_id
+        boot_id = before.boot_id if before is not None else self._boot_id
+        return not boot_id or (await self._asked()).evidence.boot_id == boot_id
 
     async def _asked(self) -> HostAnswer:
         answer = await self._reboot.ask("", ASK_TIMEOUT_S)

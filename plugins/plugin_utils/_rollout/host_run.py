@@ -36,6 +36,7 @@ from .fallbacks import Fallbacks
 from .flight import Flight, GivenUp, intent_of
 from .host_debts import HostDebts
 from .host_hooks import Hooks, HostHooks
+from .resuming import Left, Treatment
 
 # A host that does not answer a resume within this time counts as down.
 ASK_TIMEOUT_S = 10.0
@@ -50,6 +51,8 @@ class HostRun:
 
     :param subject: the host and its run, for its hooks.
     :param now_utc: returns seconds since 1970.
+    :ivar returns: whether an earlier process had begun with the host, and all of that was undone because there is no room for it
+        now. Its turn comes later.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class HostRun:
             desk=desk,
         )
         self._debts = HostDebts(host.name, reboot, self._hooks, desk)
+        self.returns = False
         # For the timeline.
         self._draining: Interval | None = None
         self._healthy_at: float | None = None
@@ -96,9 +100,13 @@ class HostRun:
         await self._guarded(self._from_the_start())
         await attempt(self._end_probe)
 
-    async def resume(self, state: HostState) -> None:
-        """Continue with a host that another process had triggered, or was about to trigger."""
-        await self._guarded(self._from_the_intent(state))
+    async def resume(self, left: Left) -> None:
+        """Continue with a host that another process had drained or triggered, or put it back."""
+        if left.reason is not None:
+            self._flight.forbid(left.reason)
+            self._fallbacks.forbid()
+        steps = {Treatment.FIRST: self._from_the_drain, Treatment.UNDO: self._put_back}.get(left.treatment, self._from_the_intent)
+        await self._guarded(steps(left.state))
         await attempt(self._end_probe)
 
     async def clean_up(self, state: HostState) -> None:
@@ -131,7 +139,7 @@ class HostRun:
         except CodedError as error:
             why, down = error.reason, False
             if self._flight.phase is Phase.PREPARING:
-                if self._reboot.touched:
+                if self._reboot.touched or self._debts.drained:
                     await self._debts.put_back(self._flight.told)
                 self._record(events.HostRefused(host=self._name, reason=why))
                 self._desk.refused(self._name, why)
@@ -142,7 +150,8 @@ class HostRun:
 
     async def _discard(self) -> None:
         await self._debts.put_back(self._flight.told)
-        self._desk.discarded(self._name)
+        if not self.returns:
+            self._desk.discarded(self._name)
 
     async def _fail(self, why: Reason, down: bool) -> None:
         await attempt(self._end_probe)
@@ -167,10 +176,24 @@ class HostRun:
     async def _end_probe(self) -> None:
         self._reboot.end_probe()
 
+    async def _put_back(self, state: HostState) -> None:
+        self._debts.adopt(state)
+        raise _Discarded
+
+    async def _from_the_drain(self, state: HostState) -> None:
+        """Prepare and drain a host anew that another process may have drained."""
+        self._debts.adopt(state)
+        await self._from_the_start(out=True)
+
     async def _from_the_start(self, out: bool = False) -> None:
         """Take the host from its facts to its release; C(out) if it is in flight already and needs no Go."""
+        denied = self._desk.may_trigger(self._name) if out else None
+        if denied is not None:
+            # Waiting for room while drained could last for ever, because others may wait for this host.
+            self.returns = denied.code == WAITING
+            raise _Discarded
         self._record(events.HostPreparing(host=self._name))
-        self._desk.begins_anew(self._name)
+        self._debts.drained = self._desk.begins_anew(self._name) or self._debts.drained
         await self._desk.durable()
         began = self._now()
         intent = await self._reboot.prepare(self._request)
@@ -265,6 +288,8 @@ class HostRun:
         if answer is not None and answer.idle and not intent.method.is_over(intent, answer.evidence):
             # The host never received the trigger, or someone stopped it.
             self._flight.triggered = False
+            if self._flight.forbidden is not None:
+                raise _Discarded
             await self._from_the_start(out=True)
             return
         await self._reboot.unshare()

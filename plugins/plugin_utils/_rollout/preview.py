@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason
 
+from .._journal.outcome import status_of
 from .._reboot.host_reboot import HostReboot
 from .._reboot.request import RebootRequest
+from .._reboot.result import UNFINISHED
 from .._schedule.hosts import HostSpec, Status
+from .resuming import TO_PREPARE, Rest, Treatment
 
 
 class Preview(NamedTuple):
@@ -71,3 +74,18 @@ def previews(hosts: Sequence[HostSpec], looked: Mapping[str, Preview]) -> dict[s
                 "predicted_jump_ms": result.predicted_ms,
             }
     return planned
+
+
+def told_of_rest(rest: Rest) -> dict[str, dict[str, Any]]:
+    """Preview of hosts of a resumed run that are not prepared (again), as plain values."""
+    told = {}
+    for name, left in rest.hosts.items():
+        if left.treatment in TO_PREPARE:
+            continue
+        over = left.treatment in (Treatment.ENDED, Treatment.LEAVE, Treatment.UNDO)
+        told[name] = {
+            "status": status_of(left.state) if left.treatment is Treatment.ENDED else Status.SKIPPED.value if over else UNFINISHED
+        }
+        if left.reason is not None:
+            told[name].update(code=left.reason.code, msg=left.reason.message, hint=left.reason.hint)
+    return told

@@ -9,20 +9,25 @@ import contextlib
 import gc
 import os
 import resource
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 # Interval at which a worker checks that its playbook is still running.
 PARENT_CHECK_S = 0.5
 
+Result = TypeVar("Result")
+
 
 class Orphaned(Exception):
-    """Raised when the playbook's process is gone; a resume continues the run."""
+    """Raised when the playbook's process is gone, or its reader in check mode; a resume continues the run."""
 
 
-async def while_parent_lives(work: Any, may_outlive: Callable[[], bool]) -> None:
+async def while_parent_lives(
+    work: Coroutine[Any, Any, Result], may_outlive: Callable[[], bool], look: Callable[[], None] = lambda: None
+) -> Result:
     """Await work, and cancel it if the parent process dies, unless it may outlive the parent, as after a request to stop.
 
+    :param look: called at each check; what it raises cancels the work too.
     :raises Orphaned: the parent died.
     """
     parent = os.getppid()
@@ -30,12 +35,13 @@ async def while_parent_lives(work: Any, may_outlive: Callable[[], bool]) -> None
     try:
         while not (await asyncio.wait([task], timeout=PARENT_CHECK_S))[0]:
             if os.getppid() != parent and not may_outlive():
-                raise Orphaned
+                raise Orphaned("the playbook's process is gone")
+            look()
     finally:
         if not task.done():
             task.cancel()
             await asyncio.wait([task])
-    task.result()
+    return task.result()
 
 
 @contextlib.contextmanager

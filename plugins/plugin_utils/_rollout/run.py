@@ -7,17 +7,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
 
-from .._console.lines import View
 from .._console.summary import plan_text, summary
 from .._errors import RolloutError
 from .._hooks.hook import GRACE_S, HookSubject
@@ -25,8 +23,7 @@ from .._hooks.interrupt import Interrupt
 from .._journal import events
 from .._journal.events import Event, RunTerms
 from .._journal.file import Journal, replay, utc
-from .._journal.outcome import outcomes_of
-from .._journal.phases import Phase
+from .._journal.outcome import status_of
 from .._journal.run_state import Change, RunState
 from .._journal.run_store import Run, RunStore, default_directory
 from .._journal.samples import outages_of, samples_of
@@ -34,55 +31,37 @@ from .._lock.interface import lock_options, make_lock
 from .._lock.model import SlotLock
 from .._reboot.request import RebootRequest
 from .._reboot.result import RebootResult
-from .._schedule.deadline import seconds_until
 from .._schedule.forecast import Forecast, forecast
 from .._schedule.history import History
-from .._schedule.hosts import Prediction, Status
-from .._schedule.plan import Plan, make_plan
+from .._schedule.plan import Plan, part_of
 from .._schedule.scheduler import Scheduler
 from .._schedule.settings import settings_from
-from .._text import Glyphs
 from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.interrupts import Interrupts
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, service_sockets
 from .._values import setting
-from .arguments import FAILURES_FAIL
 from .conductor import Conductor
+from .controller import Controller
 from .debts import Kind, give_up, owed
 from .earlier_runs import EarlierRuns
 from .fleet import PlayFleet
 from .host_options import check_places
-from .preview import look_at, previews
-from .process import allow_all_descriptors, short_collections, while_parent_lives
+from .identities import Identities
+from .opening import resumed, started
+from .planning import Planner
+from .preview import look_at, previews, told_of_rest
+from .process import Orphaned, allow_all_descriptors, short_collections, while_parent_lives
+from .results import counts_of, final_statuses, result_of, waves_of
+from .resuming import AT_ONCE, GOING, TO_PREPARE, Rest, Selection
 from .run_hooks import RUN_HOOKS, RunHookLists, RunHooks
+from .terms import Terms, terms_again, terms_of, told_at_resume
 
 # If a sync takes longer than this, the disk is treated as full.
 COMMIT_TIMEOUT_S = 60.0
 
 INTERRUPTED = "the playbook was interrupted; before hooks are given up at once, and others have %g s" % GRACE_S
-
-
-@dataclass(frozen=True)
-class Controller:
-    """Controller that the rollout runs on, and its interfaces to the user.
-
-    :ivar name: name of this machine, for display.
-    :ivar random: draws this number of bytes, as hexadecimal digits.
-    :ivar say: shows a line to the user.
-    :ivar progress: takes short messages about what a host does.
-    :ivar columns: width of the texts before and after the rollout.
-    :ivar view: makes the display, from the run's state and the predictions for each host.
-    """
-
-    name: str
-    own_boot_id: str
-    random: Callable[[int], str]
-    say: Callable[[str], None]
-    progress: Callable[[str, str], None]
-    columns: int
-    glyphs: Glyphs
-    view: Callable[[RunState, Mapping[str, Prediction]], View]
+UNREAD = "nobody reads the playbook's output any more"
 
 
 class Probers(NamedTuple):
@@ -94,11 +73,13 @@ class Probers(NamedTuple):
 
 @dataclass(frozen=True)
 class _Planned:
-    """Plan, with what it was made from."""
+    """Plan, with what it was made from; C(rest) is that of the run that is resumed."""
 
     plan: Plan
+    terms: Terms
     fleet: PlayFleet
     history: History
+    rest: Rest | None
 
 
 class Rolling:
@@ -107,6 +88,7 @@ class Rolling:
     :param options: validated parameters of M(fleet.kexec.rolling_reboot), except those of :data:`host_options.PER_HOST`.
     :param raw: options of :data:`host_options.PER_HOST`, not templated yet.
     :param names: hosts that the play still has.
+    :param left_out: hosts of the play that the task is not meant for, and why.
     :param unavailable: hosts of the play that have failed or could not be reached.
     :raises CodedError: the options are invalid.
     """
@@ -121,6 +103,7 @@ class Rolling:
         unavailable: Sequence[str],
         request: RebootRequest,
         controller: Controller,
+        left_out: Mapping[str, str] | None = None,
     ) -> None:
         setting(options["connections"], "connections").count(1)
         self._run_hooks = RunHookLists.parse(options)
@@ -130,44 +113,56 @@ class Rolling:
         self._raw = raw
         self._hosts = hosts
         self._names = list(names)
+        self._left_out = dict(left_out or {})
         self._unavailable = list(unavailable)
         self._request = request
         self._controller = controller
         self._store = RunStore(options["run_directory"] or default_directory(os.environ))
-        self._settings = settings_from(
-            {**options, "deadline": options["deadline"] and seconds_until(options["deadline"], datetime.now().astimezone())}
-        )
+        # Of a resume, the journal has a say in them.
+        self._terms = None if options["resume"] else terms_of(options, request, _now())
+        settings_from({**options, "deadline": None})
         self._lock = lock_options(options["lock"] or {})
         self._interrupt = Interrupt()
         # Drawn once, so that repeated plans are the same.
         self._seed = int(controller.random(4), 16)
+        self._planner = Planner(hosts, self._names, self._unavailable, self._lock.machines, self._seed)
 
     async def plan(self) -> dict[str, Any]:
-        """Plan the rollout without touching any host.
+        """Plan the rollout, or the rest of the run that is resumed, without touching any host.
 
         :raises CodedError: the rollout as a whole is refused.
+        :raises Orphaned: nobody is left to read the plan.
         """
+
+        def look() -> None:
+            if self._controller.unread():
+                raise Orphaned(UNREAD)
+
+        return await while_parent_lives(self._plan(), lambda: False, look)
+
+    async def _plan(self) -> dict[str, Any]:
         async with _probers() as probers:
             before = None
             if self._options["resume"]:
                 before = RunState()
                 replay(self._store.open(self._options["resume"]).journal, before.read)
-                self._retry(before)
             planned = self._planned(probers, before)
-            ended = before.settled() if before else {}
-            left = [host for host in planned.plan.hosts if host.name not in ended]
+            rest, fleet = planned.rest, planned.fleet
+            # One in flight may be down, and tells what became of it once it is asked.
+            left = [host for host in planned.plan.hosts if rest is None or rest.hosts[host.name].treatment in TO_PREPARE]
             looked = await look_at(
-                [host.name for host in left], planned.fleet.reboot_of, self._request, at_once=self._options["connections"]
+                [host.name for host in left], fleet.reboot_of, planned.terms.request, at_once=self._options["connections"]
             )
             refused = {name: result.failure for name, result in looked.items() if result.failure is not None}
-            planned = self._left(planned, [*ended, *refused])
-            foreseen = self._foresee(planned)
-            self._say(plan_text(planned.plan, foreseen, refused, **self._layout()))
+            plan = self._left(planned, refused)
+            foreseen = self._foresee(planned, plan)
+            unasked = {**(rest.reasons() if rest is not None else {}), **refused}
+            self._say(plan_text(plan, foreseen, unasked, **self._layout()))
             told = previews(left, looked)
-            told.update({name: {"status": status.value} for name, status in ended.items()})
+            told.update(told_of_rest(rest) if rest is not None else {})
             return {
-                "changed": bool(planned.plan.hosts),
-                "waves": _waves(planned.plan),
+                "changed": bool(plan.hosts) or (rest is not None and bool(rest.of(AT_ONCE))),
+                "waves": waves_of(plan),
                 "hosts": told,
                 "forecast": foreseen.as_result(),
             }
@@ -180,23 +175,27 @@ class Rolling:
         """
         allow_all_descriptors()
         state = RunState()
-        before: RunState | None = None
         async with _probers() as probers, contextlib.AsyncExitStack() as opened:
             opened.enter_context(short_collections())
             first: Event
             if self._options["resume"]:
                 run = self._store.open(self._options["resume"])
                 journal = opened.enter_context(Journal(run.journal, replay=state.read))
-                before = copy.deepcopy(self._retry(state))
-                planned = self._planned(probers, before, but=run.run_id)
-                foreseen = self._foresee(self._left(planned, list(before.settled())))
-                first = events.RunResumed(controller=self._controller.name, pid=os.getpid())
+                rest = self._rest(copy.deepcopy(state))
+                if rest.nothing_to_do:
+                    return self._nothing(run, state, rest)
+                planned = self._planned(probers, rest.before, but=run.run_id, rest=rest)
+                first = resumed(self._controller.name, planned.terms, rest)
             else:
                 planned = self._planned(probers, None)
-                foreseen = self._foresee(planned)
                 run = self._store.new(self._options["run_id"], time.time(), self._controller.random)
                 journal = opened.enter_context(Journal(run.journal))
-                first = self._started(run, planned.plan)
+                # A run that its lock refuses, for example, leaves no trace.
+                opened.callback(self._store.abandon, run)
+                if journal.begun:
+                    raise RolloutError("RUN_EXISTS", "run %s has just been begun by another process" % run.run_id)
+                first = started(run.run_id, self._controller.name, planned.terms, planned.plan)
+            foreseen = self._foresee(planned, self._left(planned, {}))
 
             async def commit(batch: Sequence[Event]) -> None:
                 records = [event.as_record() for event in batch]
@@ -205,21 +204,19 @@ class Rolling:
                 except CallAbandoned as error:
                     raise RolloutError("JOURNAL_FAILED", "%s: %s" % (run.journal, error)) from error
 
-            opening = [first, RunTerms.of(planned.plan, self._settings, foreseen)]
-            await commit(opening)
-            changes = [state.apply(event, utc(time.time())) for event in opening]
             lock = make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say)
             await lock.open()
             opened.push_async_callback(_close, lock)
+            opening = [first, RunTerms.of(planned.plan, planned.terms.settings, foreseen)]
+            await commit(opening)
+            changes = [state.apply(event, utc(time.time())) for event in opening]
             return await self._conduct(
                 run=run,
                 changes=changes,
                 state=state,
-                before=before,
                 planned=planned,
                 foreseen=foreseen,
                 lock=lock,
-                prober=probers.hosts,
                 commit=commit,
             )
 
@@ -229,23 +226,21 @@ class Rolling:
         run: Run,
         changes: Sequence[Change],
         state: RunState,
-        before: RunState | None,
         planned: _Planned,
         foreseen: Forecast,
         lock: SlotLock,
-        prober: Prober,
         commit: Callable[[Sequence[Event]], Any],
     ) -> dict[str, Any]:
         now = asyncio.get_running_loop().time
         began = now()
         subject = planned.fleet.run_subject = HookSubject(run_id=run.run_id, journal=run.journal)
-        plan = planned.plan
+        plan, rest = planned.plan, planned.rest
         scheduler = Scheduler(
             plan,
-            self._settings,
+            planned.terms.settings_at(_now()),
             began,
             outages_of(planned.history.samples),
-            done={name: status for name, status in before.settled().items() if name in plan.limits} if before else None,
+            past=rest.past(began, time.time()) if rest is not None else None,
         )
         view = self._controller.view(state, {host.name: host.predicted for host in plan.hosts})
         # These changes precede the view.
@@ -259,33 +254,36 @@ class Rolling:
             plan=plan,
             scheduler=scheduler,
             fleet=planned.fleet,
-            prober=prober,
             slots=lock,
             run_id=run.run_id,
             earlier=EarlierRuns(self._store, self._controller.name),
             commit=commit,
-            before=before,
-            down=self._down(before),
+            before=rest.hosts if rest is not None else {},
+            down=self._down(plan, rest),
             shown=shown,
             tick=lambda now: view.tick(now, scheduler.waiting(now)),
         )
         run_hooks = RunHooks(self._run_hooks, subject=subject, runner=planned.fleet.hook_runner(None), record=conductor.record)
 
-        def interrupted() -> None:
-            conductor.stop(reason("INTERRUPTED", INTERRUPTED))
+        def interrupted(why: str = INTERRUPTED) -> None:
+            conductor.stop(reason("INTERRUPTED", why))
             self._interrupt.occur()
+
+        def look() -> None:
+            if scheduler.stopped is None and self._controller.unread():
+                interrupted(UNREAD)
 
         try:
             with Interrupts(interrupted):
-                await while_parent_lives(_course(conductor, run_hooks, state), lambda: scheduler.stopped is not None)
+                await while_parent_lives(_course(conductor, run_hooks, state), lambda: scheduler.stopped is not None, look)
                 why = await give_up(lock.close)
                 if why is not None:
                     owes = events.RunOwes(debt=Kind.LOCK.value, reason=owed(Kind.LOCK, why))
                     with contextlib.suppress(CodedError):
                         await commit([owes])
                     shown(owes)
-                counts = {status.value: count for status, count in scheduler.counts().items() if count}
-                ended = events.RunEnded(counts=counts, duration_ms=round((now() - began) * 1000))
+                statuses = final_statuses(state, {host.name: scheduler.status(host.name) for host in plan.hosts})
+                ended = events.RunEnded(counts=counts_of(statuses), duration_ms=round((now() - began) * 1000))
                 with contextlib.suppress(CodedError):
                     await commit([ended])
                 shown(ended)
@@ -298,32 +296,29 @@ class Rolling:
             "journal": run.journal,
             "forecast": foreseen.as_result(),
             "run_hooks": [_told(hook) for hook in state.hooks.values()],
-            **self._result(state, {host.name: scheduler.status(host.name) for host in plan.hosts}, conductor.results),
+            **self._result(state, statuses, conductor.results, rest),
         }
 
-    def _result(self, state: RunState, statuses: Mapping[str, Status], results: Mapping[str, RebootResult]) -> dict[str, Any]:
-        """Build the task's result, and decide whether the task fails."""
-        stopped = state.stop_reason
-        result: dict[str, Any] = {
-            "counts": state.counts,
-            "stopped": {"code": stopped.code, "message": stopped.message, "hint": stopped.hint} if stopped else None,
-            "owed": [{"debt": debt, **why.as_dict()} for debt, why in state.owed.items()],
-            "hosts": outcomes_of(state, statuses, results),
-            "duration_ms": state.duration_ms,
+    def _nothing(self, run: Run, state: RunState, rest: Rest) -> dict[str, Any]:
+        """Result of a resume that has nothing to do, and leaves the journal as it is."""
+        for name, why in rest.reasons().items():
+            state.apply(events.HostLeftOut(host=name, reason=why), "")
+        state.stop_reason = None
+        self._say(["run %s: nothing is left to do" % run.run_id, ""])
+        self._say(summary(state, journal=run.journal, forecast=None, **self._layout()))
+        return {
+            "changed": False,
+            "run_id": run.run_id,
+            "journal": run.journal,
+            "run_hooks": [],
+            **self._result(state, {name: status_of(host) for name, host in state.hosts.items()}, {}, rest),
         }
-        left = [name for name, status in statuses.items() if status is not Status.DONE]
-        if left and self._options["failures"] == FAILURES_FAIL:
-            why = stopped or next((host.reason for host in state.hosts.values() if host.reason), None)
-            result.update(
-                failed=True, msg="%d of %d hosts were not rebooted as asked: %s" % (len(left), len(statuses), _named(left))
-            )
-            if why is not None:
-                result.update(msg="%s. %s" % (result["msg"], why.message), code=why.code, hint=why.hint)
-        owing = [name for name, host in state.hosts.items() if host.owed] + [state.run_id] * bool(state.owed)
-        if owing and not left and self._options["failures"] == FAILURES_FAIL:
-            why = reason("DEBT_OWED", "all hosts were rebooted, but something could not be given back: %s" % _named(owing))
-            result.update(failed=True, msg=why.message, code=why.code, hint=why.hint)
-        return result
+
+    def _result(
+        self, state: RunState, statuses: Mapping[str, str], results: Mapping[str, RebootResult], rest: Rest | None
+    ) -> dict[str, Any]:
+        asked_for = set(statuses) if rest is None else set(rest.asked_for)
+        return result_of(state, statuses, results, failures=self._options["failures"], asked_for=asked_for)
 
     def _say(self, lines: Sequence[str]) -> None:
         for line in lines:
@@ -332,15 +327,17 @@ class Rolling:
     def _layout(self) -> dict[str, Any]:
         return {"columns": self._controller.columns, "glyphs": self._controller.glyphs}
 
-    def fleet(self, probers: Probers) -> PlayFleet:
+    def fleet(self, probers: Probers, request: RebootRequest, before: RunState | None = None) -> PlayFleet:
         return PlayFleet(
             self._hosts,
             self._raw,
             prober=probers.hosts,
             service_prober=probers.services,
-            request=self._request,
+            request=request,
             fallback=self._options["fallback"],
             connect_timeout_s=self._options["connect_timeout"],
+            probe_ssh=self._options["probe_ssh"],
+            identities=Identities(before),
             connections=self._options["connections"],
             own_boot_id=self._controller.own_boot_id,
             random=self._controller.random,
@@ -348,91 +345,52 @@ class Rolling:
             interrupt=self._interrupt,
         )
 
-    def _planned(self, probers: Probers, before: RunState | None, but: str | None = None) -> _Planned:
-        names = self._names_of(before)
+    def _planned(self, probers: Probers, before: RunState | None, but: str | None = None, rest: Rest | None = None) -> _Planned:
         history = History(samples_of(self._store, but))
-        fleet = self.fleet(probers)
         for option, hooks in self._run_hooks.by_option().items():
             check_places(self._hosts, option, hooks)
-        fleet.read(names)
-        return self._make_plan(fleet, names, [], history)
-
-    def _make_plan(self, fleet: PlayFleet, names: Sequence[str], others: Sequence[str], history: History) -> _Planned:
-        around = dict.fromkeys([*others, *self._unavailable, *self._hosts.members(self._settings.min_available)])
-        going, known = set(names), set(others)
-        bystanders = [name for name in around if name not in going]
-        fleet.read([name for name in bystanders if name not in known], rebooted=False)
-        hosts = fleet.hosts(names, history, self._lock.machines)
-        plan = make_plan(hosts, fleet.bystanders(bystanders), self._settings, self._seed)
-        return _Planned(plan, fleet, history)
-
-    def _left(self, planned: _Planned, others: Sequence[str]) -> _Planned:
-        """Reduce a plan by these hosts, which are not rebooted but still count for the limits."""
-        left_out = set(others)
-        going = [host.name for host in planned.plan.hosts if host.name not in left_out]
-        return self._make_plan(planned.fleet, going, others, planned.history)
-
-    def _foresee(self, planned: _Planned) -> Forecast:
-        return forecast(planned.plan, self._settings, planned.history, self._seed)
-
-    def _names_of(self, before: RunState | None) -> list[str]:
-        """Names of the hosts to reboot: those of the play, or of the run that is resumed."""
         if before is None:
-            return self._names
-        strangers = [name for name in self._names if name not in before.hosts]
-        if strangers:
-            raise RolloutError(
-                "SETTINGS_INVALID", "resume: run %s has no %s; start a run of its own for it" % (before.run_id, strangers[0])
-            )
-        return list(before.hosts)
+            assert self._terms is not None
+            fleet = self.fleet(probers, self._terms.request)
+            return _Planned(self._planner.new(fleet, history, self._terms.settings), self._terms, fleet, history, None)
+        rest = rest or self._rest(before)
+        terms = terms_again(self._options, self._request, before, _now())
+        self._say(told_at_resume(terms, rest))
+        fleet = self.fleet(probers, terms.request, before)
+        return _Planned(self._planner.again(fleet, history, terms.settings, rest), terms, fleet, history, rest)
 
-    def _down(self, before: RunState | None) -> list[str]:
-        """Names of hosts known to be down."""
-        given_up = [name for name, host in before.hosts.items() if host.down] if before is not None else []
-        return list(dict.fromkeys([*self._unavailable, *given_up]))
+    def _left(self, planned: _Planned, refused: Collection[str]) -> Plan:
+        """Part of a plan that is still to be carried out."""
+        if planned.rest is not None:
+            return part_of(planned.plan, {name for name in planned.rest.names(GOING) if name not in refused})
+        if not refused:
+            return planned.plan
+        return self._planner.without(refused, planned.fleet, planned.history, planned.terms.settings)
 
-    def _retry(self, state: RunState) -> RunState:
-        """Reset failed hosts, if the options ask for it."""
-        if self._options["retry_failed"]:
-            state.retry([name for name, host in state.hosts.items() if host.phase is Phase.FAILED])
-        return state
+    def _foresee(self, planned: _Planned, plan: Plan) -> Forecast:
+        return forecast(plan, planned.terms.settings_at(_now()), planned.history, self._seed)
 
-    def _started(self, run: Run, plan: Plan) -> Event:
-        shown = {name: value for name, value in self._options.items() if value is not None and name != "lock"}
-        lock = self._options["lock"] or {}
-        shown["lock"] = {name: lock[name] for name in ("backend", "name", "slots") if lock.get(name) is not None}
-        return events.RunStarted(
-            run_id=run.run_id,
-            controller=self._controller.name,
-            collection_version=collection_version(),
-            hosts=tuple(host.name for host in plan.hosts),
-            bystanders=tuple(each.name for each in plan.bystanders),
-            settings=shown,
-            waves=tuple(_waves(plan)),
-            pid=os.getpid(),
+    def _rest(self, before: RunState) -> Rest:
+        selection = Selection(
+            names=dict.fromkeys(self._names),
+            failed=frozenset(self._unavailable),
+            left_out=self._left_out,
+            exists=self._hosts.exists,
         )
+        return Rest(before, selection, retry_failed=self._options["retry_failed"])
+
+    def _down(self, plan: Plan, rest: Rest | None) -> list[str]:
+        """Names of hosts known to be down."""
+        down = rest.before.down if rest is not None else ()
+        return [name for name in dict.fromkeys([*self._unavailable, *down]) if name in plan.limits]
 
 
-def _named(names: Sequence[str]) -> str:
-    return ", ".join(names[:3]) + (" and %d more" % (len(names) - 3) if len(names) > 3 else "")
-
-
-def collection_version() -> str:
-    """Version of this collection; empty in a checkout."""
-    manifest = os.path.join(os.path.dirname(__file__), "../../../MANIFEST.json")
-    try:
-        with open(manifest, encoding="utf-8") as stream:
-            return str(json.load(stream)["collection_info"]["version"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+def _now() -> datetime:
+    return datetime.now().astimezone()
 
 
 def _told(hook: events.RunHookEnded) -> dict[str, Any]:
     return {name: value for name, value in hook.as_record().items() if name != "event"}
-
-
-def _waves(plan: Plan) -> list[dict[str, Any]]:
-    return [{"name": wave.name, "hosts": [host.name for host in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves]
 
 
 async def _course(conductor: Conductor, run_hooks: RunHooks, state: RunState) -> None:

@@ -48,10 +48,12 @@ class Capacity:
         self._in_flight.add(name)
         self._count(name)
 
-    def give_back(self, name: str, down: bool) -> tuple[Limit, ...]:
-        """Count a host as no longer in flight, and return the limits that may have room now."""
+    def give_back(self, name: str, down: bool | None = None) -> tuple[Limit, ...]:
+        """Count a host as no longer in flight, and return the limits that may have room now; without C(down), it is as down as
+        it was.
+        """
         self._in_flight.discard(name)
-        return self.seen(name, up=not down)
+        return self._count(name) if down is None else self.seen(name, up=not down)
 
     def withhold(self, name: str) -> None:
         """Count a host as not back in service, even if it is seen up."""

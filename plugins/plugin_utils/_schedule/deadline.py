@@ -4,17 +4,16 @@
 
 from __future__ import annotations
 
-import math
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from .._values import Value, setting
 
 _TIME_OF_DAY = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
-def seconds_until(text: str, now: datetime) -> float:
-    """Seconds until a deadline.
+def deadline_at(text: str, now: datetime) -> datetime:
+    """Point in time of a deadline, in UTC.
 
     :param text: seconds; C(HH:MM), next time in the time zone of C(now); or ISO 8601, by default in that time zone.
     :param now: current time, with a time zone.
@@ -24,14 +23,16 @@ def seconds_until(text: str, now: datetime) -> float:
     time_of_day = _TIME_OF_DAY.fullmatch(text.strip())
     if time_of_day:
         then = now.replace(hour=int(time_of_day[1]), minute=int(time_of_day[2]), second=0, microsecond=0)
-        return ((then if then > now else then + timedelta(days=1)) - now).total_seconds()
+        return (then if then > now else then + timedelta(days=1)).astimezone(UTC)
     try:
-        seconds = float(text)
+        then = now + timedelta(seconds=float(text))
+    except OverflowError as error:
+        raise given.wrong("a time that is still to come") from error
     except ValueError:
-        seconds = (_point(given, now) - now).total_seconds()
-    if not 0 < seconds < math.inf:
+        then = _point(given, now)
+    if then <= now:
         raise given.wrong("a time that is still to come")
-    return seconds
+    return then.astimezone(UTC)
 
 
 def _point(given: Value, now: datetime) -> datetime:

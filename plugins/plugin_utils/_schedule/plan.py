@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
 
 from .hosts import Bystander, HostSpec
@@ -80,6 +80,40 @@ def make_plan(hosts: Sequence[HostSpec], bystanders: Sequence[Bystander], settin
         begin = end
     waves.append((LAST, [host for host in ordered if host.last], 0.0))
     return Plan(_wave_tuple(waves), tuple(bystanders), max(1, settings.window.of(len(hosts))), limits)
+
+
+def plan_again(
+    waves: Sequence[Wave],
+    bystanders: Sequence[Bystander],
+    settings: Settings,
+    going: Collection[str],
+    absent: Collection[str] = (),
+) -> Plan:
+    """Plan with given waves, as a run that is resumed has them; only limits come from the settings.
+
+    :param going: hosts that may be rebooted. The others only count for limits.
+    :param absent: hosts that do not even count for limits, because they no longer exist.
+    :raises RolloutError: as :func:`make_plan`.
+    """
+    hosts = [host for wave in waves for host in wave.hosts]
+    present = [host for host in hosts if host.name not in absent]
+    going_hosts = [host for host in present if host.name in going]
+    others = [host for host in present if host.name not in going]
+    limits = limits_for(going_hosts, [*others, *bystanders], settings)
+    for dimension in settings.failure_budget.each_domain:
+        check_dimension(dimension, present)
+    return Plan(
+        tuple(waves),
+        tuple(bystanders),
+        max(1, settings.window.of(len(hosts))),
+        {**limits, **{host.name: () for host in hosts if host.name in absent}},
+    )
+
+
+def part_of(plan: Plan, going: Collection[str]) -> Plan:
+    """Reduce the waves of a plan to some of its hosts. The limits, and who counts for them, stay as they are."""
+    waves = [(wave.name, [host for host in wave.hosts if host.name in going], wave.soak_s) for wave in plan.waves]
+    return replace(plan, waves=_wave_tuple(waves))
 
 
 def _wave_tuple(waves: Sequence[tuple[str, Sequence[HostSpec], float]]) -> tuple[Wave, ...]:

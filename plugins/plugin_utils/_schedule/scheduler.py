@@ -8,8 +8,8 @@ The conductor reports events and asks what to do after each. The cost of an answ
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 
@@ -25,7 +25,22 @@ from .settings import Settings
 #: Code for a reason that passes by itself, in contrast to one that stops the rollout.
 WAITING = "WAITING"
 
-_SETTLED = frozenset({Status.DONE, Status.FAILED, Status.REFUSED})
+
+@dataclass(frozen=True)
+class Past:
+    """Part of a rollout that earlier processes have been through.
+
+    :ivar ended: final statuses of hosts, in the order in which they ended. Failures among them count. All other hosts start over;
+        report those that are in flight by :meth:`Scheduler.adopt`, and those that are down by :meth:`Scheduler.seen`.
+    :ivar left_out: hosts that will not be rebooted, and are over, too.
+    :ivar wave: index of the wave that began last; -1 before the first.
+    :ivar last_end: time at which the last host ended; None if it is unknown, and a pause after a wave has to be repeated.
+    """
+
+    ended: Mapping[str, Status] = field(default_factory=dict)
+    left_out: Collection[str] = ()
+    wave: int = -1
+    last_end: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,8 +79,6 @@ class Scheduler:
 
     :param start: monotonic seconds, like every time here.
     :param samples: host class → outages of earlier runs in seconds, for C(stop_on_regression).
-    :param done: final statuses of hosts in the run that is resumed, in the order in which they ended. Failures among them
-        count. A host that was skipped or discarded starts over; report one that is down by :meth:`seen`.
     """
 
     def __init__(
@@ -74,7 +87,7 @@ class Scheduler:
         settings: Settings,
         start: float,
         samples: Mapping[str, Sequence[float]] | None = None,
-        done: Mapping[str, Status] | None = None,
+        past: Past | None = None,
     ) -> None:
         self._plan = plan
         self._hosts = plan.hosts
@@ -115,13 +128,17 @@ class Scheduler:
         self._stall_s = settings.stall_s
         self._stalled_since: float | None = None
         self._stopped: Reason | None = None
-        self._resume(done or {}, start)
+        self._wave_before = -1
+        if past is not None:
+            self._resume(past, start)
 
-    def _resume(self, done: Mapping[str, Status], start: float) -> None:
-        settled = {name: status for name, status in done.items() if status in _SETTLED}
-        for name, status in settled.items():
+    def _resume(self, past: Past, start: float) -> None:
+        self._wave_before = past.wave
+        for name, status in [*past.ended.items(), *((name, Status.SKIPPED) for name in past.left_out)]:
             self._end(name, status, start)
-        for name, status in settled.items():
+        if past.last_end is not None:
+            self._last_end = past.last_end
+        for name, status in past.ended.items():
             if status == Status.DONE:
                 self._failures.succeeded()
             elif status == Status.FAILED:
@@ -140,8 +157,10 @@ class Scheduler:
 
     def refused(self, host: str, reason: Reason, now: float) -> None:
         """Take in that a host is not rebooted and was not changed, which does not count as a failure."""
-        self._expect(host, Status.PREPARING)
+        # One that an earlier process had drained is in flight while it is prepared again.
+        self._expect(host, Status.PREPARING, Status.IN_FLIGHT)
         self._end(host, Status.REFUSED, now)
+        self._freed(self._capacity.give_back(host))
 
     def released(self, host: str, now: float, outage_s: float | None) -> None:
         """Take in that a host is proven rebooted, healthy and in service; C(outage_s) is None if it was not measured."""
@@ -193,10 +212,24 @@ class Scheduler:
         """Take in that everything prepared on a host was undone."""
         self._expect_busy(host)
         self._end(host, Status.DISCARDED, self._last_end)
-        self._freed(self._capacity.give_back(host, down=False))
+        self._freed(self._capacity.give_back(host))
+
+    def returned(self, host: str, now: float) -> None:
+        """Take in that an adopted host, for which the limits have no room, was undone; its turn comes later."""
+        if self._stopped:
+            self.discarded(host)
+            return
+        self._expect(host, Status.IN_FLIGHT)
+        self._set(host, Status.WAITING)
+        self._gated.discard(host)
+        if self._wave_of[host] <= self._wave:
+            self._waiting.add(self._position[host])
+        self._freed(self._capacity.give_back(host))
 
     def adopt(self, host: str, now: float) -> None:
-        """Take in that a host is in flight from the run that is resumed, even if the rollout has been stopped."""
+        """Take in that a host is unavailable from the run that is resumed: in flight or drained, even if the rollout has been
+        stopped.
+        """
         self._expect(host, Status.WAITING, Status.SKIPPED)
         self._set(host, Status.IN_FLIGHT)
         self._capacity.take(host)
@@ -339,9 +372,8 @@ class Scheduler:
             return False
         hosts = self._plan.waves[self._wave + 1].hosts
         if self._soak_until is None:
-            # A resumed run soaks again, unless the next wave had begun.
-            untouched = all(self._status[host.name] == Status.WAITING for host in hosts)
-            soak_s = self._plan.waves[self._wave].soak_s if self._wave >= 0 and untouched else 0.0
+            soaks = self._wave >= 0 and self._wave >= self._wave_before
+            soak_s = self._plan.waves[self._wave].soak_s if soaks else 0.0
             self._soak_until = self._last_end + soak_s
         if now < self._soak_until:
             return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
@@ -19,8 +20,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 
 from .._text import clipped
 from .bounded import CallAbandoned, bounded_call
-from .endpoint import SSH_CONFIG_TIMEOUT_S, addresses, ssh_endpoint
-from .prober import Sshd, first_banner
+from .endpoint import SSH_CONFIG_TIMEOUT_S, routes, ssh_endpoint
+from .sshd import Sshd, first_banner
 
 # No shared master: it would stay connected to the system that has gone. And an ssh that hears nothing for that long exits.
 UNSHARED_SSH_ARGS = "-o ControlPath=none -o ServerAliveInterval=2 -o ServerAliveCountMax=3"
@@ -113,6 +114,9 @@ class Session(Protocol):
 
     async def unshare(self) -> None:
         """Leave connections shared with other tasks, before the system they lead to goes away."""
+
+    def share(self) -> None:
+        """Use shared connections again, as configured."""
 
     def restore(self) -> None:
         """Restore the connection's options for later tasks."""
@@ -226,7 +230,7 @@ class ActionSession:
             if options("port") is not None:
                 ssh.extend(["-o", "Port=%s" % options("port")])
             endpoint = ssh_endpoint(ssh, options("host"))
-            return first_banner(addresses(endpoint), BANNER_TIMEOUT_S) if endpoint and endpoint.direct else None
+            return first_banner(routes(endpoint), BANNER_TIMEOUT_S) if endpoint and endpoint.direct else None
 
         with contextlib.suppress(SessionError):
             return await self._call(work, SSHD_TIMEOUT_S)
@@ -237,10 +241,25 @@ class ActionSession:
             # Otherwise Ansible would look for modules' temporary files after the reboot, to remove them.
             await self._call(lambda: self._action._remove_tmp_path(None), 30.0)
         with contextlib.suppress(SessionError):
-            await self._call(self._connection.reset, 30.0)
+            await self._call(self._stop_sharing if self._is_ssh else self._connection.reset, 30.0)
         if self._is_ssh:
             # ssh uses the first value of an option that is given twice.
             self._override("ssh_args", ("%s %s" % (UNSHARED_SSH_ARGS, self._connection.get_option("ssh_args") or "")).strip())
+
+    def _stop_sharing(self) -> None:
+        """Have ssh's shared connection accept no more sessions, if there is one.
+
+        C(reset) would first ask whether there is one, by a process of its own.
+        """
+        connection = self._connection
+        connection.host = connection.get_option("host")
+        ssh = connection._build_command(connection.get_option("ssh_executable"), "ssh", "-O", "stop", connection.host)
+        subprocess.run(ssh, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        connection.close()
+
+    def share(self) -> None:
+        if "ssh_args" in self._own_options:
+            self._connection.set_option("ssh_args", self._own_options.pop("ssh_args"))
 
     def restore(self) -> None:
         for option, own in self._own_options.items():

@@ -11,8 +11,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._command import Comman
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, TRIGGER
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import HOST_SCRIPT
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation, SockAddr, Sshd
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.observation import Observation
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.sshd import SockAddr, Sshd
 
 TOKEN = "ab" * 8
 STAGED = {
@@ -41,7 +42,7 @@ class Host:
 
     def __init__(self, name: str = "host") -> None:
         self.name = name
-        self.boot_id, self.release, self.bootloader_type, self.panic = "old", "1", 114, ("0", "0")
+        self.boot_id, self.release, self.bootloader_type, self.panic = "old-" + name, "1", 114, ("0", "0")
         self.boots_so_far = 0
         self.staged: dict[str, Any] | None = None
         self.stage_error: dict[str, Any] | None = None
@@ -58,6 +59,9 @@ class Host:
         self.hangs = False
         # What ssh says of it, once it has rebooted.
         self.distrusted = ""
+        # From when to when its sshd turns the controller away, and whether probes reach it at all.
+        self.penalty = (float("inf"), float("inf"))
+        self.probes_reach = True
         # After how many such questions its sshd hears the controller no more, as sshd's PerSourcePenalties have it.
         self.patience = float("inf")
         self.lost_triggers = 0
@@ -111,7 +115,7 @@ class Host:
     def _boot(self) -> None:
         self.boots_so_far += 1
         self.booted_at = self.up_at
-        self.boot_id = "new" if self.boots_so_far == 1 else "new%d" % self.boots_so_far
+        self.boot_id = "new%s-%s" % (self.boots_so_far if self.boots_so_far > 1 else "", self.name)
         self.down_at = self.up_at = float("inf")
         self.token_on_line, self.bootloader_type = "", 114
         if self.boots == "staged" and self.staged and self.verb == "kexec":
@@ -127,7 +131,16 @@ class Host:
     def seen_up(self) -> bool:
         """Whether some sshd answers."""
         first, last = (self.down_at + seconds for seconds in self.glimpse)
-        return (self.up and self.patience > 0) or first < self.now < last
+        return self.probes_reach and (self.up or first < self.now < last)
+
+    @property
+    def turns_away(self) -> bool:
+        """Whether its sshd ends connections without a banner."""
+        return self.up and (self.patience <= 0 or self.penalised)
+
+    @property
+    def penalised(self) -> bool:
+        return self.penalty[0] <= self.now < self.penalty[1]
 
     @property
     def serves(self) -> bool:
@@ -143,6 +156,9 @@ class Host:
 
     async def unshare(self) -> None:
         self.log.append("unshare")
+
+    def share(self) -> None:
+        """Connections are not simulated."""
 
     def restore(self) -> None:
         self.log.append("restore")
@@ -194,11 +210,12 @@ class Host:
             # What follows is the command; the environment of hooks comes first.
             self.environments.append(dict(each.split("=", 1) for each in args[: args.index("--")]))
             args = args[args.index("--") + 1 :]
-        hangs = self.hangs and self.up and self.boot_id != "old"
+        hangs = self.hangs and self.up and self.boots_so_far > 0
         label = SCRIPTS.get(script, args[-1] if args else "test")
         # What raises is not carried out.
         error, times = self.raises.get(label, (None, 0))
-        answer = self._answer(script, args, become) if error is None or times <= 0 else None
+        refused = (error is not None and times > 0) or (self.up and self.penalised)
+        answer = None if refused else self._answer(script, args, become)
         wait_s = 1e9 if hangs else self.command_s
         try:
             await asyncio.sleep(min(wait_s, timeout_s))
@@ -206,7 +223,9 @@ class Host:
             self.abandoned += 1
             raise
         self._raise(label)
-        if self.distrusted and self.boot_id != "old":
+        if refused:
+            raise SessionLost("Not allowed at this time")
+        if self.distrusted and self.boots_so_far > 0:
             self.patience -= 1
             raise SessionLost(self.distrusted if self.patience >= 0 else "Connection reset by peer")
         if answer is None or wait_s > timeout_s:
@@ -277,6 +296,8 @@ class Network:
     def __init__(self, *hosts: Host) -> None:
         self._hosts = {host.name: host for host in hosts}
         self._probing: dict[Hashable, asyncio.Task[None]] = {}
+        # Who is to be probed although a connection is kept.
+        self._checks: set[Hashable] = set()
 
     def watch(
         self,
@@ -284,12 +305,18 @@ class Network:
         sshd: Sshd,
         tell: Callable[[Observation], object],
         *,
-        gently: bool = False,
-        pause_s: float = 0.0,
+        slowed: Callable[[str], object],
+        checks_after_s: Sequence[float],
     ) -> None:
-        """Probe a host."""
+        """Watch a host that is up, on a connection that is kept as long as it is."""
         self.forget(key)
-        self._probing[key] = asyncio.create_task(self._probe(key, self._hosts[str(sshd.address[1][0])], tell, pause_s))
+        for after_s in checks_after_s:
+            asyncio.get_running_loop().call_later(after_s, self._checks.add, key)
+        self._probing[key] = asyncio.create_task(self._probe(key, self._hosts[str(sshd.address[1][0])], tell))
+
+    def check(self, key: Hashable) -> None:
+        """Probe a host at once."""
+        self._checks.add(key)
 
     def watch_service(
         self, key: Hashable, address: SockAddr, tell: Callable[[Observation], object], converse: object, timeout_s: float
@@ -304,10 +331,15 @@ class Network:
         if task is not None:
             task.cancel()
 
-    async def _probe(self, key: Hashable, host: Host, tell: Callable[[Observation], object], pause_s: float) -> None:
+    async def _probe(self, key: Hashable, host: Host, tell: Callable[[Observation], object]) -> None:
+        kept = True
         while True:
-            await asyncio.sleep(max(0.05, pause_s))
-            tell(Observation(key, host.now, host.seen_up))
+            await asyncio.sleep(0.05)
+            if kept and host.seen_up and key not in self._checks:
+                continue
+            self._checks.discard(key)
+            kept = host.seen_up and not host.turns_away
+            tell(Observation(key, host.now, host.seen_up, host.turns_away))
 
     async def _probe_service(self, key: Hashable, host: Host, tell: Callable[[Observation], object]) -> None:
         while True:

@@ -13,6 +13,7 @@ BLOCKED = reason("LOCKDOWN", "the kernel is locked down")
 UNPROVEN = reason("NOT_PROVEN", "the host came back through firmware with %s, but not as staged: no token" % RELEASE)
 PANIC = reason("PANIC_OWED", "kernel.panic stays at 10: sudo: LDAP is away")
 DRAINED = reason("DRAIN_OWED", "it is still drained: after hook lb: exit code 1")
+NOT_SELECTED = reason("HOST_NOT_SELECTED", "web6 is not rebooted: the play does not have it (see --limit)")
 LOST = reason("REBOOT_TIMEOUT", "web2 did not come back within 300 s")
 
 
@@ -158,5 +159,6 @@ def night() -> list[Record]:
         events.RunOwes(debt="lock", reason=reason("LOCK_OWED", "the lock still has the run: connection refused")).as_record(),
         events.RunResumed(controller="admin2", pid=815).as_record(),
         terms([*hosts, "db1"]),
+        events.HostLeftOut(host="web6", reason=NOT_SELECTED).as_record(),
         events.RunEnded(counts={"released": 1, "failed": 2}, duration_ms=310_000).as_record(),
     ]

@@ -107,7 +107,7 @@ def test_after_a_stop_only_hosts_that_are_out_are_awaited() -> None:
 
 
 def test_who_counts_as_what() -> None:
-    progress = told(*night()[:-3])
+    progress = told(*night()[:-4])
     assert {status.value: number for status, number in progress.state.statuses.items() if number} == {
         "done": 1,
         "refused": 1,
@@ -125,7 +125,7 @@ def test_who_counts_as_what() -> None:
 
 @pytest.mark.parametrize("by_state", [False, True])
 def test_a_resume_goes_on_where_the_journal_ends(by_state: bool) -> None:
-    before = night()[:-3]
+    before = night()[:-4]
     progress = Progress(RunState.from_records(before)) if by_state else told(*before)
     apply(progress, events.RunResumed(controller="admin2", pid=1).as_record(), 1000.0)
     # What was refused or called off is tried anew.

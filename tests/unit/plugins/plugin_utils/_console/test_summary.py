@@ -27,7 +27,7 @@ def forecast_of(course: Course) -> Forecast:
 
 
 def test_a_rollout_that_stopped() -> None:
-    story = night()[:-3]
+    story = night()[:-4]
     story.append(events.RunEnded(counts={}, duration_ms=310_000).as_record())
     state = RunState.from_records(story)
     forecast = Forecast(200.0, 400.0, Course(200.0, [(0.0, 0)], {}, {}, None), 5)

@@ -22,8 +22,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import pa
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookOutcome, HookRunner
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.at_once import AtOnce
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.bounded import CallAbandoned, bounded_call
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.sshd import Sshd
 
 from ... import virtual_time
 
@@ -78,6 +78,9 @@ class Host:
         raise AssertionError("hooks don't ask for it")
 
     async def unshare(self) -> None:
+        raise AssertionError("hooks don't ask for it")
+
+    def share(self) -> None:
         raise AssertionError("hooks don't ask for it")
 
     def restore(self) -> None:

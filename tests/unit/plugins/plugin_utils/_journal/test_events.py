@@ -56,7 +56,8 @@ def test_reasons_and_notes_are_bounded() -> None:
 
 # What each line of the section "At 3 a.m." prints for the run of stories.night().
 PRINTED = [
-    "db1 host_seen|web1 host_released|web2 host_failed|web3 host_down|web4 host_unstaged|web5 host_refused|web7 host_failed",
+    "db1 host_seen|web1 host_released|web2 host_failed|web3 host_down|web4 host_unstaged|web5 host_refused|web6 host_left_out|"
+    "web7 host_failed",
     "web3",
     "web5 host_refused LOCKDOWN|web7 host_failed NOT_PROVEN|web2 host_failed REBOOT_TIMEOUT",
     r'{"host":"web4","phase":"after","hook":"lb","attempts":2,"message":"out of the\n\tpool\u0000"}'

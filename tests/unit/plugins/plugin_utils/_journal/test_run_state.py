@@ -17,9 +17,26 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal, replay
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import Phase, Resume
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import HostState, RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Status
 
 from ....outcomes import code_of
-from ..stories import BLOCKED, LOST, NEW, OLD, RELEASE, UNPROVEN, hook, intent, night, prepared, probed, started, unproven, way
+from ..stories import (
+    BLOCKED,
+    LOST,
+    NEW,
+    NOT_SELECTED,
+    OLD,
+    RELEASE,
+    UNPROVEN,
+    hook,
+    intent,
+    night,
+    prepared,
+    probed,
+    started,
+    unproven,
+    way,
+)
 
 
 def fold(host_records: list[Record], host: str = "web1") -> HostState:
@@ -84,7 +101,7 @@ def test_killed_at_any_record_of_a_run_with_every_event(count: int) -> None:
 
 def test_a_run_that_stopped_and_was_taken_up() -> None:
     assert {record["event"] for record in night()} == EVENTS.keys()
-    state = RunState.from_records(night()[:-3])
+    state = RunState.from_records(night()[:-4])
     assert (state.stop_reason, state.ended, state.resumes) == (LOST, False, 0)
     assert {resume: [host.host for host in state.with_resume(resume)] for resume in Resume} == {
         Resume.DONE: ["web1", "web2", "web7"],
@@ -105,8 +122,10 @@ def test_a_run_that_stopped_and_was_taken_up() -> None:
     assert (hosts["web4"].maybe_staged, hosts["web4"].maybe_drained, hosts["web5"].reason) == (False, True, BLOCKED)
     assert hosts["web4"].hooks["after", "lb"].ok is False
     assert (state.bystanders, state.down) == (("db1",), {"db1", "web2"})
-    state.read(night()[-3])
+    state.read(night()[-4])
     assert (state.stop_reason, state.resumes, state.controller) == (None, 1, "admin2")
+    state.read(night()[-2])
+    assert (hosts["web6"].left_out, hosts["web6"].status) == (NOT_SELECTED, Status.SKIPPED)
     state.read(night()[-1])
     assert (state.ended, state.counts, state.duration_ms) == (True, {"released": 1, "failed": 2}, 310_000)
 

@@ -175,3 +175,28 @@ def test_a_run_that_can_not_be_made_leaves_nothing(store: RunStore, directory: P
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert [path.name for path in directory.iterdir()] == ["night"]
+
+
+@pytest.mark.parametrize("left", [b"", b'{"v":1,"seq":1,"at":"2026-11-24T12:0', None])
+def test_the_name_of_a_run_that_never_began_is_free(store: RunStore, left: bytes | None) -> None:
+    run = store.new("night", NOON_S, draws())
+    if left is None:
+        os.unlink(run.journal)
+    else:
+        Path(run.journal).write_bytes(left)
+    assert begin(store, "night", NOON_S + 1) == store.open("night")
+    assert code_of(store.new, "night", NOON_S, draws()) == "RUN_EXISTS"
+
+
+def test_a_directory_with_other_files_is_taken(store: RunStore) -> None:
+    run = store.new("night", NOON_S, draws())
+    Path(run.directory, "notes").touch()
+    assert code_of(store.new, "night", NOON_S, draws()) == "RUN_EXISTS"
+
+
+def test_a_run_that_never_began_can_be_removed_and_no_other(store: RunStore, directory: Path) -> None:
+    begun, never = begin(store, "begun", NOON_S), store.new("never", NOON_S, draws())
+    for run in (begun, never):
+        store.abandon(run)
+        store.abandon(run)
+    assert [path.name for path in directory.iterdir()] == ["begun"]

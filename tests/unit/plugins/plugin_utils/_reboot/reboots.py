@@ -34,6 +34,7 @@ def rebooted(
     check_mode: bool = False,
     utc_ns: Callable[[], int] = time.time_ns,
     probe: dict[str, Any] | None = None,
+    probe_ssh: bool = True,
     **options: Any,
 ) -> RebootResult:
     """Reboot a host.
@@ -54,6 +55,7 @@ def rebooted(
             progress=lambda text: None,
             utc_ns=utc_ns,
             service=ServiceWatch(service, network) if service else None,
+            probe_ssh=probe_ssh,
         )
         current = asyncio.current_task()
         assert current is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_track import ServiceTrack
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Observation
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.observation import Observation
 
 
 def track(*seen: tuple[float, bool]) -> ServiceTrack:

@@ -15,7 +15,8 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import Probed, ServiceWatch
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober, SockAddr
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.sshd import SockAddr
 
 from ..services import HttpService, SilentService, TcpService, self_signed
 
@@ -43,7 +44,7 @@ def watching(work: Callable[[Prober], Coroutine[Any, Any, None]]) -> None:
     async def run() -> None:
         with contextlib.closing(Prober()) as prober:
             await work(prober)
-            assert not prober._targets and not prober._polled, "nothing is left of it"
+            assert not prober._probing.targets and not prober._probing._polled, "nothing is left of it"
 
     asyncio.run(run())
 
@@ -295,7 +296,7 @@ def test_of_several_addresses_the_one_that_answers_counts(monkeypatch: pytest.Mo
         reboot = Reboot(prober, port=server.port, address="web1")
         reboot.watch.begin(None)
         await up_for(0.3)
-        assert len(prober._targets) == 1
+        assert len(prober._probing.targets) == 1
         reboot.watch.host_is_back(since=0.0)
         server.close()
         assert (await reboot.until_over(0.0)).outage is not None
@@ -313,7 +314,7 @@ def test_services_never_take_more_sockets_than_they_may_and_all_have_their_turn(
                 prober.watch_service(number, (socket.AF_INET, ("127.0.0.1", silent.port)), lambda it: seen.add(int(str(it.key))))
             async with asyncio.timeout(15.0):
                 while len(seen) < 20:
-                    most = max(most, len(prober._polled))
+                    most = max(most, len(prober._probing._polled))
                     await asyncio.sleep(0.005)
             assert most == 4
             # One that is up is noticed in its turn.

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
+from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
@@ -26,6 +27,10 @@ class Inventory:
     def exists(self, name: str) -> bool:
         """Whether there is such a host."""
         return name in self._hosts
+
+    def connect(self, name: str, variables: Mapping[str, Any] | None = None) -> NoReturn:
+        """Nobody does."""
+        raise AnsibleError("there is no way to %s" % name)
 
     def groups(self, name: str) -> frozenset[str]:
         """Of a host."""

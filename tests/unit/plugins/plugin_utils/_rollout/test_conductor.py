@@ -264,6 +264,39 @@ def test_a_power_hook_is_called_once() -> None:
     assert 149_000 < (state.outage_ms or 0) < 152_000, "from when it went down, not from when it was helped"
 
 
+def with_power_hook() -> World:
+    world = World("a", fallback="power_hook", hooks={"power": [command("ipmi", "cycle")]})
+    world.hosts["a"].beside = {"cycle"}
+    return world
+
+
+@pytest.mark.parametrize("said", ["Not allowed at this time", "ssh: connect to host a port 22: Connection refused"])
+def test_a_host_that_lets_the_controller_in_no_more_is_up_and_keeps_its_power(said: str) -> None:
+    world = with_power_hook()
+    world.hosts["a"].distrusted = said
+    world.conduct()
+    assert world.code("a") == "LOGIN_FAILED"
+    assert not RunState.from_records(world.disk).hosts["a"].down
+    assert "run ipmi cycle" not in world.hosts["a"].log
+
+
+def test_a_host_that_only_probes_do_not_reach_keeps_its_power() -> None:
+    world = with_power_hook()
+    world.hosts["a"].probes_reach = False
+    world.conduct()
+    assert world.statuses == {"a": Status.DONE}
+    assert "run ipmi cycle" not in world.hosts["a"].log
+
+
+def test_a_host_that_can_not_be_asked_nor_called_off_keeps_its_power() -> None:
+    world = with_power_hook()
+    world.hosts["a"].penalty = (1002.6, float("inf"))
+    world.conduct()
+    state = RunState.from_records(world.disk).hosts["a"]
+    assert state.reason is not None and "calling it off failed" in state.reason.message
+    assert "run ipmi cycle" not in world.hosts["a"].log
+
+
 def test_an_interrupt_lets_hosts_finish_and_undoes_the_others() -> None:
     world = World("a", "b", "c", hooks=HOOKS)
     world.interrupt_at(6.0)
@@ -523,3 +556,31 @@ def test_a_run_that_is_taken_up_tells_of_no_outage_that_nobody_saw(killed_after:
     assert world.statuses["a"] is Status.DONE
     outages = [record["probe_outage_ms"] for record in world.disk if record["event"] == "host_probed"]
     assert all(outage is None or 5900 <= outage <= 6200 for outage in outages)
+
+
+def with_two_names(window: int) -> World:
+    """Two names of one machine, beside another machine."""
+    world = World("a", "b", "c", window=window)
+    world.hosts["b"] = world.hosts["a"]
+    return world
+
+
+@pytest.mark.parametrize("window", [1, 2, 3])
+def test_a_machine_with_two_names_is_rebooted_by_one_of_them(window: int) -> None:
+    world = with_two_names(window).conduct()
+    assert world.statuses["c"] is Status.DONE
+    assert {world.statuses["a"], world.statuses["b"]} == {Status.DONE, Status.REFUSED}
+    assert {world.code("a"), world.code("b")} == {"HOST_DUPLICATE", None}
+    assert world.triggers("a") == 1
+    assert sum(line.startswith("stage") for line in world.hosts["a"].log) == 1, "nothing was staged by the other name"
+
+
+def test_a_resume_knows_the_machines_of_the_run() -> None:
+    records = 1
+    while "host_intent" not in (world := with_two_names(window=1).conduct(kill_after=records)).events("a"):
+        records += 1
+    assert world.code("b") is None
+    # Who finds it under way has not asked it for its facts.
+    world.conduct(resume=True)
+    assert (world.code("a"), world.code("b")) == (None, "HOST_DUPLICATE")
+    assert world.triggers("a") == 1

@@ -5,49 +5,65 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import samples as samples_module
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal, time_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED, samples_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import lock_options, make_lock
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import opening
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as run_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases, Status
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller import Controller
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.results import result_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 
 from ....outcomes import code_of
-from ..stories import PANIC, RELEASE, night, started, way
+from ..stories import LOST, PANIC, RELEASE, night, started, way
 from .inventory import Inventory, trusted
 
 NOON_S = 1_795_521_600.0
 
 
-def rollout(directory: Path, *names: str, raw: dict[str, Any] | None = None, **options: Any) -> run_module.Rolling:
+def rollout(
+    directory: Path,
+    *names: str,
+    raw: dict[str, Any] | None = None,
+    others: Sequence[str] = (),
+    said: list[str] | None = None,
+    **options: Any,
+) -> run_module.Rolling:
+    """A rollout; C(others) are in the inventory and not in the play."""
     checked = ArgumentSpecValidator(rolling_argument_spec()).validate({"run_directory": str(directory), **options})
     assert not checked.error_messages, checked.error_messages
     return run_module.Rolling(
         options=checked.validated_parameters,
         raw=trusted(raw or {}),
-        hosts=Inventory({name: {} for name in names}),  # type: ignore[arg-type]  # as much of it as is asked
+        hosts=Inventory({name: {} for name in (*names, *others)}),  # type: ignore[arg-type]  # as much of it as is asked
         names=names,
         unavailable=[],
         request=RebootRequest("auto", 60.0, "", ""),
-        controller=run_module.Controller(
+        controller=Controller(
             name="admin",
             own_boot_id="mine",
             random=lambda count: "ab" * count,
-            say=lambda line: None,
+            say=(said if said is not None else []).append,
             progress=lambda host, text: None,
             columns=80,
             glyphs=ASCII,
@@ -90,11 +106,11 @@ def test_what_makes_no_sense_is_refused_before_anything_is_touched(
 
 
 @pytest.mark.parametrize("method", ["plan", "run"])
-def test_a_run_is_resumed_for_its_own_hosts_only(tmp_path: Path, method: str) -> None:
+def test_a_run_of_other_hosts_is_not_resumed(tmp_path: Path, method: str) -> None:
     journal = begun(RunStore(str(tmp_path / "runs")), "night", *night())
     before = journal.read_bytes()
-    stranger = rollout(tmp_path / "runs", "web1", "stranger", resume="night")
-    with pytest.raises(RolloutError, match="stranger"):
+    stranger = rollout(tmp_path / "runs", "stranger", resume="night")
+    with pytest.raises(RolloutError, match="none of the play's hosts, such as stranger"):
         asyncio.run(getattr(stranger, method)())
     assert journal.read_bytes() == before
 
@@ -106,11 +122,113 @@ def test_two_runs_at_once_on_one_journal(tmp_path: Path) -> None:
         assert code_of(lambda: asyncio.run(rollout(tmp_path / "runs", *names, resume="night").run())) == "RUN_LOCKED"
 
 
+def test_a_run_that_its_lock_refuses_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    store = RunStore(str(tmp_path / "runs"))
+    journal = begun(store, "before", started(["a", "b"]), *way("a"))
+    left = journal.read_bytes()
+    ways: list[dict[str, Any]] = [{"run_id": "refused"}, {}, {"resume": "latest"}]
+
+    async def refused_by_another_run() -> list[str]:
+        other = make_lock(lock_options({"slots": 2}), "other", "ctl")
+        await other.open()
+        codes = []
+        for options in ways:
+            with pytest.raises(CodedError) as caught:
+                await rollout(tmp_path / "runs", "a", "b", lock={"slots": 3}, **options).run()
+            codes.append(caught.value.reason.code)
+        await other.close()
+        return codes
+
+    assert asyncio.run(refused_by_another_run()) == ["LOCK_MISMATCH"] * len(ways)
+    assert store.open("latest").run_id == "before" and journal.read_bytes() == left
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["before"]
+
+
 def test_the_plan_of_a_run_that_is_over_shows_how_it_ended(tmp_path: Path) -> None:
     begun(RunStore(str(tmp_path / "runs")), "night", started(["a", "b"]), *way("a"), *way("b"))
     plan = asyncio.run(rollout(tmp_path / "runs", "a", "b", resume="latest").plan())
     assert plan["hosts"] == {"a": {"status": "done"}, "b": {"status": "done"}}
     assert not plan["changed"] and plan["waves"] == []
+
+
+def ended(*hosts: str) -> list[Any]:
+    """A run that is over."""
+    records = [started(list(hosts)), *(record for host in hosts for record in way(host))]
+    return [*records, events.RunEnded(counts={"done": len(hosts)}, duration_ms=5000).as_record()]
+
+
+@pytest.mark.parametrize("options", [{}, {"retry_failed": True}])
+def test_a_resume_after_everything_was_done_says_so_and_succeeds(tmp_path: Path, options: dict[str, Any]) -> None:
+    journal = begun(RunStore(str(tmp_path / "runs")), "night", *ended("a", "b"))
+    before = journal.read_bytes()
+    said: list[str] = []
+    again = rollout(tmp_path / "runs", "a", "b", resume="latest", said=said, **options)
+    result = asyncio.run(again.run())
+    assert said[:3] == ["run night: nothing is left to do", "", "night: 2 of 2 hosts done"]
+    assert (result["changed"], result.get("failed"), result["counts"]) == (False, None, {"done": 2})
+    assert {name: host["status"] for name, host in result["hosts"].items()} == {"a": "done", "b": "done"}
+    assert journal.read_bytes() == before
+
+
+def test_hosts_that_are_undecided_fail_no_resume_that_does_not_have_them(tmp_path: Path) -> None:
+    hosts = ["a", "b", "gone"]
+    finish = events.RunEnded(counts={"done": 1, "skipped": 2}, duration_ms=5000).as_record()
+    begun(RunStore(str(tmp_path / "runs")), "night", started(hosts), *way("a"), finish)
+    result = asyncio.run(rollout(tmp_path / "runs", "a", resume="latest", others=["b"]).run())
+    assert "failed" not in result
+    assert {name: (host["status"], host.get("code")) for name, host in result["hosts"].items()} == {
+        "a": ("done", None),
+        "b": ("skipped", "HOST_NOT_SELECTED"),
+        "gone": ("skipped", "HOST_NOT_IN_INVENTORY"),
+    }
+
+
+def test_a_host_that_failed_fails_a_resume_that_has_it(tmp_path: Path) -> None:
+    lost = events.HostFailed(host="b", reason=LOST, down=True, phase="down").as_record()
+    finish = events.RunEnded(counts={"done": 1, "failed": 1}, duration_ms=5000).as_record()
+    begun(RunStore(str(tmp_path / "runs")), "night", started(["a", "b"]), *way("a"), lost, finish)
+    result = asyncio.run(rollout(tmp_path / "runs", "a", "b", resume="latest").run())
+    assert result["failed"] and result["code"] == "REBOOT_TIMEOUT"
+    assert "failed" not in asyncio.run(rollout(tmp_path / "runs", "a", resume="latest", others=["b"]).run())
+
+
+def test_the_plan_of_a_resume_has_what_is_left_of_the_waves(tmp_path: Path) -> None:
+    hosts = ["a", "b", "c", "d", "gone", "away"]
+    records = [started(hosts), *way("a"), *way("b")[:7], *way("gone")[:3]]
+    begun(RunStore(str(tmp_path / "runs")), "night", *records)
+    said: list[str] = []
+    planned = rollout(tmp_path / "runs", "a", "b", "c", "d", "new", resume="latest", others=["away"], said=said, order="sorted")
+    with pytest.raises(RolloutError, match="order=inventory, and order=sorted"):
+        asyncio.run(planned.plan())
+    planned = rollout(tmp_path / "runs", "a", "b", "c", "d", "new", resume="latest", others=["away"], said=said)
+    plan = asyncio.run(planned.plan())
+    # Nobody can be connected to, so that those that would be prepared are refused.
+    assert {name: (host["status"], host.get("code")) for name, host in plan["hosts"].items()} == {
+        "a": ("done", None),
+        "b": ("unfinished", None),
+        "c": ("refused", "CONNECTION_FAILED"),
+        "d": ("refused", "CONNECTION_FAILED"),
+        "gone": ("unfinished", "HOST_NOT_IN_INVENTORY"),
+        "away": ("skipped", "HOST_NOT_SELECTED"),
+    }
+    assert plan["waves"] == [{"name": "rest", "hosts": ["b"], "soak_s": 0.0}]
+    assert "run night does not have these hosts of the play, which are left as they are: new" in said
+
+
+def test_a_plan_of_a_resume_needs_no_lock(tmp_path: Path) -> None:
+    journal = begun(RunStore(str(tmp_path / "runs")), "night", *ended("a"))
+    with Journal(str(journal)):
+        assert asyncio.run(rollout(tmp_path / "runs", "a", resume="latest").plan())["changed"] is False
+
+
+def test_the_deadline_of_a_run_is_in_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = rollout(tmp_path / "runs", "a", deadline="06:00")
+    assert planned._terms is not None
+    first = opening.started("night", "c", planned._terms, Plan((), (), 1, {}))
+    assert isinstance(first, events.RunStarted)
+    assert first.deadline is not None and first.settings["deadline"] == "06:00"
+    assert 0 < time_of(first.deadline) - time.time() <= 24 * 3600
 
 
 def test_what_earlier_runs_took(tmp_path: Path) -> None:
@@ -142,20 +260,19 @@ def test_no_more_runs_are_read_than_it_takes(tmp_path: Path, monkeypatch: pytest
 def test_the_version_is_that_of_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = tmp_path / "plugins/plugin_utils/_rollout"
     here.mkdir(parents=True)
-    monkeypatch.setattr(run_module, "__file__", str(here / "run.py"))
-    assert run_module.collection_version() == "", "a checkout"
+    monkeypatch.setattr(opening, "__file__", str(here / "opening.py"))
+    assert opening.collection_version() == "", "a checkout"
     manifest = tmp_path / "MANIFEST.json"
     for content, version in (({"collection_info": {"version": "1.2.3"}}, "1.2.3"), ({}, ""), ([], ""), ("", "")):
         manifest.write_text(json.dumps(content))
-        assert run_module.collection_version() == version
+        assert opening.collection_version() == version
 
 
 @pytest.mark.parametrize("failures", ["fail", "report"])
-def test_what_is_owed_alone_fails_the_task_unless_failures_are_only_reported(tmp_path: Path, failures: str) -> None:
-    rolling = rollout(tmp_path / "runs", "a", failures=failures)
+def test_what_is_owed_alone_fails_the_task_unless_failures_are_only_reported(failures: str) -> None:
     owes = events.HostOwes(host="a", debt="panic", reason=PANIC).as_record()
     state = RunState.from_records([started(["a"]), *way("a"), owes])
-    result = rolling._result(state, {"a": Status.DONE}, {})
+    result = result_of(state, {"a": "done"}, {}, failures=failures, asked_for={"a"})
     assert result["hosts"]["a"]["owed"] == [{"debt": "panic", **PANIC.as_dict()}]
     assert result.get("failed", False) is (failures == "fail")
     assert result.get("code") == ("DEBT_OWED" if failures == "fail" else None)

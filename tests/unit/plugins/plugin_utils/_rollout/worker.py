@@ -30,6 +30,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import slots_desk
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller import Controller
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.process import Orphaned
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
@@ -221,7 +222,7 @@ async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) ->
     checked = ArgumentSpecValidator(rolling_argument_spec()).validate(dict(options))
     assert not checked.error_messages, checked.error_messages
     hosts = {name: LastingHost(world, name) for name in names}
-    controller = rolling.Controller(
+    controller = Controller(
         name="controller %d" % os.getpid(),
         own_boot_id="mine",
         random=lambda count: os.urandom(count).hex(),

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, reason
@@ -27,22 +27,28 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import RebootResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.earlier_runs import EarlierRuns
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_hooks import Hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import HostRun
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.identities import Identities
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.results import waves_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.resuming import GOING, Rest, Selection
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.terms import Terms, terms_again, terms_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import DEFAULT
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Bystander, HostSpec, Status
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan, make_plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan, make_plan, plan_again
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import Scheduler
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings, settings_from
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.at_once import AtOnce
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Sshd
 
 from ...virtual_time import run
 from ..simulated import Host, Network
 
 Result = TypeVar("Result")
+# Of the module's options.
+DEFAULTS = {name: spec.get("default") for name, spec in rolling_argument_spec().items()}
 
 
 class Killed(BaseException):
@@ -127,6 +133,8 @@ class World:
         self.bystanders: dict[str, Host] = {}
         self.down_at_start: list[str] = []
         self.no_way_to: set[str] = set()
+        # Hosts that are no longer in the inventory.
+        self.gone: set[str] = set()
         self.hooks = hooks or {}
         self.fallback = fallback
         self.options = options
@@ -137,8 +145,12 @@ class World:
         self.disk: list[Record] = []
         self.disk_full = False
         self.commit_s = 0.002
-        self.kill_after: int | None = None
+        self._failed: Collection[str] = ()
+        self._kill_after: int | None = None
+        self._kill_at: tuple[str, str | None] | None = None
         self.now = 1000.0
+        # Seconds since 1970 when the event loop's clock is at 0.
+        self.epoch_s = 0.0
         self.reboot_timeout_s = 120.0
         self.probe: dict[str, Any] | None = None
         self.statuses: dict[str, Status] = {}
@@ -154,8 +166,13 @@ class World:
         if self.disk_full:
             raise RolloutError("JOURNAL_FAILED", "no space left on device")
         for event in batch:
-            self.write(event.as_record())
-            if self.kill_after is not None and len(self.disk) >= self.kill_after:
+            if self._death.done():
+                raise Killed
+            record = event.as_record()
+            self.write(record)
+            killed = self._kill_after is not None and len(self.disk) >= self._kill_after
+            if killed or self._kill_at == (record["event"], record.get("host")):
+                self._death.set_result(None)
                 raise Killed
 
     def write(self, record: Record) -> None:
@@ -163,7 +180,8 @@ class World:
         self.disk.append(dict(record, at=utc(self.hosts_now())))
 
     def hosts_now(self) -> float:
-        return asyncio.get_running_loop().time()
+        """Seconds since 1970."""
+        return asyncio.get_running_loop().time() + self.epoch_s
 
     def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
         if host.name in self.no_way_to:
@@ -181,53 +199,107 @@ class World:
                 progress=lambda text: None,
                 utc_ns=lambda: round(self.hosts_now() * 1e9),
                 service=ServiceWatch(service, network) if service else None,
+                claim=lambda boot_id: self.identities.claim(host.name, boot_id),
             ),
             runner=HookRunner(HookSessions(session, session, self.hosts.__getitem__, AtOnce(64).urgent), self.interrupt),
             subject=HookSubject(run_id="r", journal="journal.jsonl", host=host.name),
             hooks=Hooks(**{phase: parse_hooks(value, phase) for phase, value in self.hooks.items()}),
-            request=RebootRequest(self.method, self.reboot_timeout_s, "true", "m"),
+            request=self.request(),
             fallback=self.fallback,
             desk=desk,
             now_utc=self.hosts_now,
         )
 
-    async def sshd(self, name: str) -> Sshd | None:
-        if name in self.no_way_to:
-            raise RebootError("CONTROL_NODE", "the connection is local")
-        return await {**self.hosts, **self.bystanders}[name].sshd()
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Options that were given, as the journal has them."""
+        return {name: str(value) if name == "deadline" else value for name, value in self.options.items()}
+
+    def request(self) -> RebootRequest:
+        return RebootRequest(self.method, self.reboot_timeout_s, "true", "m")
 
     async def answers(self, name: str) -> bool:
+        if name in self.no_way_to:
+            raise RebootError("CONTROL_NODE", "the connection is local")
         return {**self.hosts, **self.bystanders}[name].up
 
     # A controller's life.
 
-    def conduct(self, *, resume: bool = False, kill_after: int | None = None) -> World:
-        """Run a controller to its end, whichever that is."""
-        self.kill_after = kill_after
-        state = RunState.from_records(self.disk) if resume else None
+    def conduct(
+        self,
+        *,
+        resume: bool = False,
+        kill_after: int | None = None,
+        kill_at: tuple[str, str | None] | None = None,
+        only: Collection[str] | None = None,
+        failed: Collection[str] = (),
+        retry_failed: bool = False,
+    ) -> World:
+        """Run a controller to its end, whichever that is.
+
+        :param kill_after: number of records on the disk with which the controller is killed.
+        :param kill_at: event and host with whose record it is killed.
+        :param only: hosts that the play has when it resumes; None for all.
+        :param failed: hosts that failed earlier in that play.
+        """
+        self._failed = failed
+        rest = self.rest(only, failed, retry_failed) if resume else None
+        return self.live(rest, kill_after=kill_after, kill_at=kill_at)
+
+    def live(self, rest: Rest | None, *, kill_after: int | None = None, kill_at: tuple[str, str | None] | None = None) -> World:
+        """Run a controller to its end, or until it is killed."""
+        self._kill_after, self._kill_at = kill_after, kill_at
         with contextlib.suppress(Killed):
-            run(self._conduct(copy.deepcopy(state)), start=self.now)
+            run(self._live(rest), start=self.now)
         return self
 
-    async def _conduct(self, before: RunState | None) -> None:
+    async def _live(self, rest: Rest | None) -> None:
+        loop = asyncio.get_running_loop()
+        self._death: asyncio.Future[None] = loop.create_future()
+        conducting = asyncio.ensure_future(self._conduct(rest))
+        await asyncio.wait((conducting, self._death), return_when=asyncio.FIRST_COMPLETED)
+        self.now = loop.time()
+        if self._death.done():
+            # Nobody is there any more to hear of what is cut off.
+            loop.set_exception_handler(lambda loop, context: None)
+            raise Killed
+        conducting.result()
+
+    def rest(self, only: Collection[str] | None = None, failed: Collection[str] = (), retry_failed: bool = False) -> Rest:
+        """Rest of the run, as a resume finds it."""
+        there = [name for name in self.hosts if name not in self.gone]
+        names = dict.fromkeys(name for name in there if name not in failed and (only is None or name in only))
+        selection = Selection(names=names, failed=failed, left_out={}, exists=there.__contains__)
+        return Rest(RunState.from_records(self.disk), selection, retry_failed=retry_failed)
+
+    async def _conduct(self, rest: Rest | None) -> None:
         loop = asyncio.get_running_loop()
         self.interrupt = Interrupt()
+        self.identities = Identities(rest.before if rest is not None else None)
         self.network = Network(*self.hosts.values(), *self.bystanders.values())
-        settings = settings_from(self.options)
-        plan = self._plan(settings)
-        await self.commit(self.first_events(plan, settings, before))
-        self.scheduler = Scheduler(plan, settings, loop.time(), done=before.settled() if before else None)
+        now = datetime.fromtimestamp(self.hosts_now(), UTC)
+        options = {**DEFAULTS, **self.settings}
+        request = self.request()
+        terms = terms_again(options, request, rest.before, now) if rest is not None else terms_of(options, request, now)
+        plan = self._plan(terms.settings, rest)
+        await self.commit(self.first_events(plan, terms, rest))
+        self.scheduler = Scheduler(
+            plan,
+            terms.settings_at(datetime.fromtimestamp(self.hosts_now(), UTC)),
+            loop.time(),
+            past=rest.past(loop.time(), self.hosts_now()) if rest is not None else None,
+        )
+        known_down = rest.before.down if rest is not None else ()
         conductor = Conductor(
             plan=plan,
             scheduler=self.scheduler,
             fleet=self,
-            prober=self.network,  # type: ignore[arg-type]  # simulated
             slots=self.budget,
             run_id="r",
             earlier=EarlierRuns(RunStore(self.earlier_runs), "c", at_once),
             commit=self.commit,
-            before=before,
-            down=self.down_at_start,
+            before=rest.hosts if rest is not None else {},
+            down=[name for name in dict.fromkeys([*self.down_at_start, *self._failed, *known_down]) if name in plan.limits],
             shown=self.show,
             tick=self.tick,
         )
@@ -246,14 +318,28 @@ class World:
         assert conductor.results.keys() <= self.hosts.keys()
         assert self.network.probing == 0
 
-    def first_events(self, plan: Plan, settings: Settings, before: RunState | None) -> list[Event]:
-        """What a controller writes before anything else."""
-        if before:
-            return [events.RunResumed(controller="c", pid=2)]
-        hosts = list(self.hosts)
+    def first_events(self, plan: Plan, terms: Terms, rest: Rest | None) -> list[Event]:
+        """Events that a controller writes before all others."""
+        if rest is not None:
+            return [
+                events.RunResumed(
+                    controller="c",
+                    pid=2,
+                    settings=self.settings,
+                    deadline=terms.deadline_text,
+                    retried=tuple(rest.retried),
+                )
+            ]
         return [
             events.RunStarted(
-                run_id="r", controller="c", collection_version="1", hosts=tuple(hosts), bystanders=(), settings={}, waves=()
+                run_id="r",
+                controller="c",
+                collection_version="1",
+                hosts=tuple(host.name for host in plan.hosts),
+                bystanders=(),
+                settings=self.settings,
+                waves=tuple(waves_of(plan)),
+                deadline=terms.deadline_text,
             )
         ]
 
@@ -273,20 +359,22 @@ class World:
 
         self.actions.append((after_s, act))
 
-    def _plan(self, settings: Settings) -> Plan:
-        specs = [
-            HostSpec(
+    def _plan(self, settings: Settings, rest: Rest | None) -> Plan:
+        specs = {
+            name: HostSpec(
                 name=name,
-                domains=self.domains.get(name, {}),
+                domains=self.domains.get(name, {}) if name not in self.gone else {},
                 groups=frozenset({"all"}),
                 host_class=self.host_class,
                 last=False,
                 predicted=DEFAULT,
             )
             for name in self.hosts
-        ]
+        }
         bystanders = [Bystander(name, self.domains.get(name, {}), frozenset({"all"})) for name in self.bystanders]
-        return make_plan(specs, bystanders, settings, 1)
+        if rest is None:
+            return make_plan(list(specs.values()), bystanders, settings, 1)
+        return plan_again(rest.waves(specs), bystanders, settings, set(rest.names(GOING)), rest.absent)
 
     # What is to be seen.
 

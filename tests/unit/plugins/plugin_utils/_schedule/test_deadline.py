@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.deadline import seconds_until
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.deadline import deadline_at
 
 NOW = datetime(2026, 11, 24, 22, 30, tzinfo=timezone(timedelta(hours=1)))
 
@@ -25,11 +25,15 @@ NOW = datetime(2026, 11, 24, 22, 30, tzinfo=timezone(timedelta(hours=1)))
     ],
 )
 def test_until_then(text: str, seconds: float) -> None:
-    assert seconds_until(text, NOW) == seconds
+    then = deadline_at(text, NOW)
+    assert (then - NOW).total_seconds() == seconds
+    assert then.tzinfo is UTC
 
 
-@pytest.mark.parametrize("text", ["0", "-5", "nan", "inf", "24:00", "tomorrow", "", "2026-11-24T22:29", "2026-13-01"])
+@pytest.mark.parametrize(
+    "text", ["0", "-5", "nan", "inf", "1e300", "1e15", "24:00", "tomorrow", "", "2026-11-24T22:29", "2026-13-01"]
+)
 def test_no_deadline(text: str) -> None:
     with pytest.raises(RolloutError) as caught:
-        seconds_until(text, NOW)
+        deadline_at(text, NOW)
     assert caught.value.reason.code == "SETTINGS_INVALID"

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import HostSpec, Prediction, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import Discard, Scheduler
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import Discard, Past, Scheduler
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
 
 from ..fleets import ENOUGH, LOST, PREDICTION, bystander, host, refusal, scheduler, told
@@ -393,17 +394,45 @@ def test_slow_hosts_are_left_out_while_there_is_time_for_quick_ones() -> None:
 # Resume.
 
 
-def resumed(hosts: list[HostSpec], done: dict[str, Status], **options: object) -> Scheduler:
+def resumed(
+    hosts: list[HostSpec],
+    ended: dict[str, Status],
+    *,
+    left_out: str = "",
+    wave: int = -1,
+    last_end: float | None = None,
+    **options: object,
+) -> Scheduler:
     settings = settings_from(options)
-    return Scheduler(make_plan(hosts, [], settings, 0), settings, 0.0, done=done)
+    past = Past(ended, left_out, wave, last_end)
+    return Scheduler(make_plan(hosts, [], settings, 0), settings, 0.0, past=past)
 
 
 def test_what_is_done_stays_done() -> None:
-    done = {"a": Status.DONE, "b": Status.REFUSED, "c": Status.SKIPPED, "d": Status.DISCARDED}
-    rollout = resumed(named("abcde"), done, window=5)
+    rollout = resumed(named("abcde"), {"a": Status.DONE, "b": Status.FAILED}, window=5, failure_budget=1)
     assert told(rollout.next(0.0)) == ["prepare c", "prepare d", "prepare e"]
     rollout = resumed(named("ab"), {"a": Status.DONE, "b": Status.DONE})
     assert rollout.finished(0.0)
+
+
+def test_what_is_left_out_is_over_and_still_counts_for_limits() -> None:
+    fleet = [host(name, rack="r") for name in "abc"]
+    rollout = resumed(fleet, {}, left_out="a", window=3, waves=[1], max_unavailable={"rack": 1})
+    rollout.seen("a", False, 0.0)
+    rollout.next(0.0)
+    assert rollout.status("a") is Status.SKIPPED
+    assert prepare(rollout, "b") == []
+    rollout.seen("a", True, 1.0)
+    assert told(rollout.next(1.0))[0] == "go b"
+
+
+def test_a_drained_host_that_can_not_be_rebooted_gives_its_capacity_back() -> None:
+    rollout = resumed(named("ab"), {}, window=1)
+    rollout.adopt("a", 0.0)
+    assert told(rollout.next(0.0)) == ["prepare b"]
+    assert prepare(rollout, "b") == []
+    rollout.refused("a", ENOUGH, 1.0)
+    assert told(rollout.next(1.0)) == ["go b"]
 
 
 def test_hosts_that_are_out_are_adopted() -> None:
@@ -438,13 +467,21 @@ def test_a_canary_that_failed_stops_again_but_who_is_out_is_looked_after() -> No
     assert [rollout.status(name) for name in "abc"] == [Status.FAILED, Status.DONE, Status.SKIPPED]
 
 
-def test_a_soak_that_may_not_have_been_over_is_repeated() -> None:
-    options: dict[str, object] = {"canaries": {"count": 1, "soak": 60}, "window": 3}
-    rollout = resumed(named("abc"), {"a": Status.DONE}, **options)
+def test_a_pause_goes_on_where_it_was() -> None:
+    options: dict[str, Any] = {"canaries": {"count": 1, "soak": 60}, "window": 3}
+    done = {"a": Status.DONE}
+    assert resumed_wake_at(done, wave=0, last_end=-45.0, **options) == 15.0
+    assert resumed_wake_at(done, wave=0, **options) == 60.0, "it is not known when it began"
+    # The next wave had begun, or the pause was over while there was no controller.
+    for past in ({"wave": 1}, {"wave": 0, "last_end": -61.0}):
+        rollout = resumed(named("abc"), done, **past, **options)
+        assert told(rollout.next(0.0)) == ["prepare b", "prepare c"]
+
+
+def resumed_wake_at(ended: dict[str, Status], **options: Any) -> float | None:
+    rollout = resumed(named("abc"), ended, **options)
     assert rollout.next(0.0) == []
-    assert rollout.wake_at(0.0) == 60.0
-    rollout = resumed(named("abc"), {"a": Status.DONE, "b": Status.DONE}, **options)
-    assert told(rollout.next(0.0)) == ["prepare c"]
+    return rollout.wake_at(0.0)
 
 
 # What counts although it is up, and what is waited for outside.

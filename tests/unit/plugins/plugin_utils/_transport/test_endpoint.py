@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.endpoint import Endpoint, addresses, ssh_endpoint
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.endpoint import Endpoint, addresses, routes, ssh_endpoint
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.sshd import Route, Source
 
 CONFIG = """
 Host web1
@@ -19,6 +20,12 @@ Host command
   ProxyCommand nc %h %p
 Host plain
   ProxyCommand none
+Host bound
+  BindAddress 192.0.2.1
+  AddressFamily inet
+Host six
+  BindInterface eth7
+  AddressFamily inet6
 """
 
 
@@ -29,6 +36,9 @@ Host plain
         ("web1", ["-o", "Port=22"], Endpoint("192.0.2.7", 22, True)),
         ("plain", [], Endpoint("plain", 22, True)),
         ("2001:db8::1", [], Endpoint("2001:db8::1", 22, True)),
+        ("bound", [], Endpoint("bound", 22, True, socket.AF_INET, bind_address="192.0.2.1")),
+        ("six", [], Endpoint("six", 22, True, socket.AF_INET6, bind_interface="eth7")),
+        ("other", ["-b", "192.0.2.2"], Endpoint("other", 22, True, bind_address="192.0.2.2")),
         ("behind", [], Endpoint("behind", 22, False)),
         ("command", [], Endpoint("command", 22, False)),
         ("other", ["-o", "ProxyJump=x"], Endpoint("other", 22, False)),
@@ -53,3 +63,12 @@ def test_an_ssh_that_does_not_tell(output: str) -> None:
 def test_addresses() -> None:
     assert addresses(Endpoint("127.0.0.1", 2222, True)) == [(socket.AF_INET, ("127.0.0.1", 2222))]
     assert addresses(Endpoint("no-such-host.invalid", 22, True)) == []
+
+
+def test_routes_have_the_family_and_the_source_that_are_asked_for() -> None:
+    four = Endpoint("127.0.0.1", 22, True, bind_address="127.0.0.9")
+    assert routes(four) == [Route((socket.AF_INET, ("127.0.0.1", 22)), Source(("127.0.0.9", 0)))]
+    assert routes(four._replace(family=socket.AF_INET6)) == []
+    assert routes(four._replace(bind_address="::1")) == [], "no connection leads from one family to another"
+    (by_interface,) = routes(four._replace(bind_address="", bind_interface="lo"))
+    assert by_interface.source == Source(interface="lo")

@@ -7,6 +7,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -167,3 +168,28 @@ def test_options_that_ssh_could_not_parse_are_no_sshd() -> None:
 
 def test_leaving_shared_connections_raises_nothing() -> None:
     asyncio.run(session().unshare())
+
+
+def test_a_shared_connection_is_left_by_one_process(tmp_path: Path) -> None:
+    ran = tmp_path / "ran"
+    leaving = session()
+    connection: Any = leaving._connection
+    connection.options.update(host="192.0.2.1", ssh_args="-C")
+    connection._build_command = lambda ssh, *arguments: ["/bin/sh", "-c", 'echo "$@" >> %s' % ran, ssh, *arguments]
+    connection.close = lambda: None
+    asyncio.run(leaving.unshare())
+    assert ran.read_text() == "ssh -O stop 192.0.2.1\n"
+    assert connection.options["ssh_args"].startswith("-o ControlPath=none ")
+
+
+def test_connections_are_not_shared_between_leaving_them_and_sharing_again() -> None:
+    it = ActionSession(Action(), {}, connect_timeout_s=3)
+    options = it._connection.options
+    options["ssh_args"] = "-C"
+    asyncio.run(it.unshare())
+    assert options["ssh_args"].startswith("-o ControlPath=none") and options["ssh_args"].endswith("-C")
+    it.share()
+    assert (options["ssh_args"], options["timeout"]) == ("-C", 3)
+    it.share()
+    it.restore()
+    assert (options["ssh_args"], options["timeout"]) == ("-C", 10)

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import copy
 import itertools
 import json
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +18,29 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import Holder
 
-from ...virtual_time import run
 from .. import stories
 from .._reboot.reboots import BLOCKED, LOCKED
-from .._rollout.worlds import HOOKS, Killed, World, command, lose_after
+from .._rollout.worlds import HOOKS, World, command, lose_after
 from ..fleets import PREDICTION
 from ..simulated import Host
 from .screens import Screens
 from .subject import (
+    GOING,
     Event,
     Forecast,
     History,
     Journal,
     Plan,
     Record,
+    Rest,
     RunState,
     RunStore,
-    Settings,
-    Status,
+    Terms,
+    ended_as,
     events,
     flat,
     forecast,
+    part_of,
     rolling_result,
     summary_of,
     told_of,
@@ -66,6 +68,7 @@ class Golden(World):
         self.commit_s = 0.0
         # As by default, a slot only keeps two runs from rebooting one host.
         self.budget.counted = False
+        self.epoch_s = EPOCH_S
         self.host_class = "qemu/2"
         self.reboot_timeout_s = 40.0
         for number, host in enumerate(self.hosts.values()):
@@ -76,40 +79,22 @@ class Golden(World):
             host.timeline = _SHORT_TIMELINE
         self.store = RunStore(str(directory))
         self.path = self.store.new("golden", NOON_S, lambda count: "ab" * count).journal
-        self._killed_at: tuple[str, str] | None = None
         self.lives: list[dict[str, Any]] = []
-
-    def hosts_now(self) -> float:
-        """Seconds since 1970."""
-        return super().hosts_now() + EPOCH_S
-
-    async def commit(self, batch: Sequence[Event]) -> None:
-        """Have records in the journal, if there is anybody yet to write them."""
-        if self._death.done():
-            raise Killed
-        await super().commit(batch)
 
     def write(self, record: Record) -> None:
         """Have a record in the journal."""
         self._journal.append([record])
         super().write(record)
-        if self._killed_at == (record["event"], record.get("host")):
-            self._death.set_result(None)
-            raise Killed
 
     def roll(self, *, resume: bool = False, retry_failed: bool = False, killed_at: tuple[str, str] | None = None) -> Golden:
         """Run a controller to its end.
 
         :param killed_at: the event and host with whose record it ends.
         """
-        self._killed_at = killed_at
         self._state = RunState()
         with Journal(self.path, clock=self.hosts_now, replay=self._state.read) as self._journal:
-            if retry_failed:
-                self._state.retry([host.host for host in self._state.hosts.values() if host.status is Status.FAILED])
-            before = copy.deepcopy(self._state) if resume else None
-            with contextlib.suppress(Killed):
-                run(self._conduct(before), start=self.now)
+            rest = self.rest(retry_failed=retry_failed) if resume else None
+            self.live(rest, kill_at=killed_at)
         life = self._screens.seen()
         if not killed_at:
             life["summary"] = summary_of(self._state, self._foreseen)
@@ -117,42 +102,30 @@ class Golden(World):
         self.lives.append(life)
         return self
 
-    async def _conduct(self, before: RunState | None) -> None:
+    async def _conduct(self, rest: Rest | None) -> None:
         loop = asyncio.get_running_loop()
         self._began = loop.time()
-        self._death: asyncio.Future[None] = loop.create_future()
-        conducting = asyncio.ensure_future(super()._conduct(before))
-        await asyncio.wait((conducting, self._death), return_when=asyncio.FIRST_COMPLETED)
-        if self._death.done():
-            self.now = loop.time()
-            raise Killed
-        conducting.result()
-        counts = {status.value: count for status, count in self.scheduler.counts().items() if count}
-        ended = events.RunEnded(counts=counts, duration_ms=round((self.now - self._began) * 1000))
+        await super()._conduct(rest)
+        ended = events.RunEnded(counts=ended_as(self._state, self.statuses), duration_ms=round((self.now - self._began) * 1000))
         self.disk_full = False
         await self.commit([ended])
         self.show(ended)
 
-    def first_events(self, plan: Plan, settings: Settings, before: RunState | None) -> list[Event]:
+    def first_events(self, plan: Plan, terms: Terms, rest: Rest | None) -> list[Event]:
         """As a controller writes them."""
-        self._foreseen: Forecast = forecast(plan, settings, History({}), 1)
+        now = datetime.fromtimestamp(self.hosts_now(), UTC)
+        left = plan if rest is None else part_of(plan, set(rest.names(GOING)))
+        self._foreseen: Forecast = forecast(left, terms.settings_at(now), History({}), 1)
         self._screens = Screens({host.name: PREDICTION for host in plan.hosts}, self._state, self._began)
-        if before:
-            first: Event = events.RunResumed(controller="admin2", pid=815)
-        else:
-            first = events.RunStarted(
-                run_id="golden",
-                controller="admin1",
-                pid=4711,
-                collection_version="0.1.0",
-                hosts=tuple(host.name for host in plan.hosts),
-                bystanders=tuple(each.name for each in plan.bystanders),
-                settings=self.options,
-                waves=tuple(
-                    {"name": wave.name, "hosts": [host.name for host in wave.hosts], "soak_s": wave.soak_s} for wave in plan.waves
-                ),
+        first = super().first_events(plan, terms, rest)[0]
+        if isinstance(first, events.RunStarted):
+            bystanders = tuple(each.name for each in plan.bystanders)
+            first = replace(
+                first, run_id="golden", controller="admin1", pid=4711, collection_version="0.1.0", bystanders=bystanders
             )
-        opening = [first, events.RunTerms.of(plan, settings, self._foreseen)]
+        elif isinstance(first, events.RunResumed):
+            first = replace(first, controller="admin2", pid=815)
+        opening = [first, events.RunTerms.of(plan, terms.settings, self._foreseen)]
         for event in opening:
             self.show(event)
         return opening

@@ -30,17 +30,19 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.capacity import RecordedForecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import HostReport, RunReport, read_run
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import FAILURES_FAIL
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.results import counts_of, final_statuses, result_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.resuming import GOING, Rest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.terms import Terms
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.forecast import Forecast, forecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import History
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Prediction, Status
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan, part_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII, UNICODE
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
 
 __all__ = (
     "ASCII",
+    "GOING",
     "UNICODE",
     "Change",
     "Event",
@@ -54,14 +56,16 @@ __all__ = (
     "Reason",
     "RebootError",
     "Record",
+    "Rest",
     "RunState",
     "RunStore",
     "SessionLost",
-    "Settings",
-    "Status",
+    "Terms",
     "View",
+    "ended_as",
     "events",
     "forecast",
+    "part_of",
     "task_result",
     "utc",
 )
@@ -285,15 +289,17 @@ def rolling_result(
 
     :param results: what the conductor says of each host.
     """
-    rolling = Rolling.__new__(Rolling)
-    # All that it goes by.
-    rolling._options = {"failures": FAILURES_FAIL}
     return {
         "changed": any(known.path is not None for known in results.values()),
         "run_id": state.run_id,
         "forecast": _line(foreseen.as_result()),
-        **rolling._result(state, statuses, results),
+        **result_of(state, final_statuses(state, statuses), results, failures=FAILURES_FAIL, asked_for=statuses),
     }
+
+
+def ended_as(state: RunState, statuses: Mapping[str, Status]) -> dict[str, int]:
+    """How many hosts ended how."""
+    return counts_of(final_statuses(state, statuses))
 
 
 def summary_of(state: RunState, foreseen: Forecast | None) -> list[str]:

@@ -1,0 +1,51 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""First events of a controller process."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from .._journal import events
+from .._journal.events import Event
+from .._schedule.plan import Plan
+from .results import waves_of
+from .resuming import Rest
+from .terms import Terms
+
+
+def started(run_id: str, controller: str, terms: Terms, plan: Plan) -> Event:
+    """First event of a run; C(controller) is the name of this machine."""
+    return events.RunStarted(
+        run_id=run_id,
+        controller=controller,
+        pid=os.getpid(),
+        collection_version=collection_version(),
+        hosts=tuple(host.name for host in plan.hosts),
+        bystanders=tuple(each.name for each in plan.bystanders),
+        settings=terms.options,
+        waves=tuple(waves_of(plan)),
+        deadline=terms.deadline_text,
+    )
+
+
+def resumed(controller: str, terms: Terms, rest: Rest) -> Event:
+    """First event of a process that resumes a run."""
+    return events.RunResumed(
+        controller=controller,
+        pid=os.getpid(),
+        settings=terms.options,
+        deadline=terms.deadline_text,
+        retried=tuple(rest.retried),
+    )
+
+
+def collection_version() -> str:
+    """Version of this collection; empty in a checkout."""
+    manifest = os.path.join(os.path.dirname(__file__), "../../../MANIFEST.json")
+    try:
+        with open(manifest, encoding="utf-8") as stream:
+            return str(json.load(stream)["collection_info"]["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
