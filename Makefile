@@ -108,11 +108,13 @@ $(VENV)/.complete: | $(PACKAGES_STAMP)
 	@touch $@
 
 .PHONY: requirements
-requirements: $(VENV)/.complete ## pin requirements/dev.txt anew from dev.in
+requirements: $(VENV)/.complete ## pin the files .txt in requirements/ anew from the files .in
 	@$(PYTHON) -m venv $(CACHE)/uv
 	@$(CACHE)/uv/bin/pip install --quiet uv
-	@cd requirements && $(CACHE)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-	  --no-emit-index-url --custom-compile-command 'make requirements' --output-file dev.txt dev.in
+	@cd requirements && for each in 3.11/dev 3.12/newest; do \
+	  $(CACHE)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version $${each%/*} --no-emit-index-url \
+	    --custom-compile-command 'make requirements' --output-file $${each#*/}.txt $${each#*/}.in; \
+	done
 
 # --- the collection ----------------------------------------------------------------------
 
@@ -208,6 +210,31 @@ $(PROMTOOL): | $(PACKAGES_STAMP)
 unit: $(VENV)/.complete $(KERNELS) $(PROMTOOL) | $(TREE)/ansible_collections/fleet/kexec ## unit tests
 	@PYTHONPATH=$(TREE) python -m pytest --quiet --numprocesses auto --dist worksteal tests/unit
 
+# A Python that takes the newest ansible-core; empty if there is none.
+LATER_PYTHON ?= $(shell for each in $(PYTHON) python3.1{4,3,2} $(HOME)/.pyenv/versions/*/bin/python3; do \
+  if "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2> /dev/null; then command -v "$$each"; break; fi; done)
+
+.PHONY: plays plays-oldest plays-newest
+plays: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## playbooks with pretended hosts, by the oldest and the newest ansible-core
+	@$(call side-by-side,plays-oldest plays-newest)
+
+plays-oldest:
+	@PYTHONPATH=$(TREE) PLAYS_ANSIBLE=$(VENV)/bin/ansible-playbook python -m pytest --quiet tests/plays
+
+plays-newest:
+	@later=$(LATER_PYTHON); \
+	if [ -z "$$later" ]; then \
+	  echo "NOT TESTED with $$(grep '^ansible-core' requirements/newest.txt): no Python 3.12 or later was found (LATER_PYTHON)"; \
+	  exit; \
+	fi; \
+	venv=$(CACHE)/venv-newest-$$({ cat requirements/newest.txt; "$$later" -VV; } | sha256sum | cut -c1-12); \
+	if [ ! -e "$$venv/.complete" ]; then \
+	  rm -rf "$$venv"; "$$later" -m venv "$$venv"; echo "Installing Python packages into $$venv"; \
+	  "$$venv/bin/pip" install --quiet --disable-pip-version-check --requirement requirements/newest.txt; \
+	  touch "$$venv/.complete"; \
+	fi; \
+	PYTHONPATH=$(TREE) PLAYS_ANSIBLE=$$venv/bin/ansible-playbook python -m pytest --quiet tests/plays
+
 # Pictures of the report's page, for people to look at.
 SCREENSHOTS := $(CACHE)/screenshots
 
@@ -238,7 +265,7 @@ scenarios: lab-fresh lab-network
 	@$(IN_LAB) env MOLECULE_EPHEMERAL_DIRECTORY=$(MOLECULE_STATE) molecule --base-config molecule/lab/molecule.yml test $(foreach name,$(SCENARIO),--scenario-name $(name))
 
 # What must pass at every landing.
-TESTS := unit checks test-bare test-host test-fleet
+TESTS := unit plays checks test-bare test-host test-fleet
 
 .PHONY: test
 test: setup ## everything that must pass at every landing

@@ -11,8 +11,15 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of, outcome_result, read_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import (
+    NotSelected,
+    outcome_of,
+    outcome_result,
+    read_host,
+)
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import LATEST, RunStore, default_directory
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import NOT_SELECTED
 
 
 class ActionModule(ActionBase):
@@ -32,7 +39,12 @@ class ActionModule(ActionBase):
             return dict(result, changed=False)
         store = RunStore(args["run_directory"] or default_directory(os.environ))
         try:
+            if not args["run_id"]:
+                raise RolloutError("NO_RUN", "run_id is empty: the task before has made no run")
             host = read_host(store.open(args["run_id"]).journal, task_vars["inventory_hostname"])
+        except NotSelected as error:
+            # Shown as skipped, like the task that it was not meant for.
+            return dict(result, **error.as_result(), changed=False, skipped=True, status=NOT_SELECTED)
         except CodedError as error:
             return dict(result, **error.as_result(), failed=True)
         return dict(result, **outcome_result(outcome_of(host), task_vars))

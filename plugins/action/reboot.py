@@ -9,12 +9,15 @@ import asyncio
 import os
 from typing import Any
 
+from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, policy_argument_spec
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.builtin_options import ARGUMENTS as BUILTIN_ARGUMENTS
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.builtin_options import method_from
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.methods import AUTO, REQUESTS
@@ -25,6 +28,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.interrupts import Interrupts
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.keywords import OF_REBOOT, refusal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.prober import Prober
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import ActionSession
 
@@ -33,6 +37,7 @@ display = Display()
 ARGUMENT_SPEC: dict[str, Any] = {
     **image_argument_spec(),
     **policy_argument_spec(),
+    **BUILTIN_ARGUMENTS,
     "method": {"type": "str", "choices": list(REQUESTS), "default": AUTO},
     "reboot_timeout": {"type": "int", "default": 600, "aliases": ["reboot_timeout_sec"]},
     "connect_timeout": {"type": "int", "aliases": ["connect_timeout_sec"]},
@@ -53,6 +58,11 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        why_not = refusal(self._task, OF_REBOOT)
+        if why_not is not None:
+            # Raised, because Ansible would try again after a failed result if the task has until.
+            error = RebootError("KEYWORD_UNSUPPORTED", why_not)
+            raise AnsibleActionFail(error.reason.message, result=error.as_result())
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(ARGUMENT_SPEC)
         try:
@@ -81,7 +91,7 @@ class ActionModule(ActionBase):
             probe_ssh=args["probe_ssh"],
         )
         request = RebootRequest(
-            method=args["method"],
+            method=method_from(args),
             reboot_timeout_s=args["reboot_timeout"],
             test_command=args["test_command"],
             message=args["msg"],
@@ -90,6 +100,8 @@ class ActionModule(ActionBase):
             policy=args["policy"] or {},
             image={name: args[name] for name in image_argument_spec() if name in self._task.args},
         )
+        for sentence in request.check():
+            display.warning(sentence)
         task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # always inside a task
         try:
             with Interrupts(task.cancel) as interrupts:

@@ -25,8 +25,11 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments imp
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller import Controller
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options import PER_HOST, PER_HOST_ALIASES, take_per_host
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.selection import select
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.keywords import OF_ROLLING_REBOOT, refusal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
+from ansible_collections.fleet.kexec.plugins.plugin_utils._variables import rolling_variables
 
 display = Display()
 
@@ -46,6 +49,11 @@ class ActionModule(ActionBase):
         return super().finalize_task_arg(name, value, templar, context)
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        why_not = refusal(self._task, OF_ROLLING_REBOOT)
+        if why_not is not None:
+            # Raised, because Ansible would try again after a failed result if the keyword is until.
+            error = RolloutError("KEYWORD_UNSUPPORTED", why_not)
+            raise AnsibleActionFail(error.reason.message, result=error.as_result())
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         given = dict(self._task.args)
@@ -56,25 +64,30 @@ class ActionModule(ActionBase):
             if checked.error_messages:
                 raise AnsibleActionFail("; ".join(checked.error_messages))
             options = checked.validated_parameters
-            names = list(task_vars["ansible_play_hosts"])
+            # In the order that the play's keyword order asks for; the other variables have that of the inventory.
+            names = list(task_vars["ansible_play_batch"])
             left = set(names)
-            if list(task_vars["ansible_play_batch"]) != names:
+            if left != set(task_vars["ansible_play_hosts"]):
                 raise RolloutError("SERIAL", "the play has serial, so this task would see only a part of its hosts at a time")
+            hosts = PlayHosts(self, task_vars)
+            selection = select(hosts, names, task_vars["inventory_hostname"])
             rolling = Rolling(
                 options=options,
                 raw=raw,
-                hosts=PlayHosts(self, task_vars),
-                names=names,
+                hosts=hosts,
+                names=selection.names,
+                left_out=selection.left_out,
                 unavailable=[name for name in task_vars["ansible_play_hosts_all"] if name not in left],
                 request=RebootRequest(
                     method=options["method"],
+                    only=options["only"],
                     reboot_timeout_s=options["reboot_timeout"],
                     test_command="",
                     message=options["msg"],
-                    policy=options["policy"] or {},
                     image={name: options[name] for name in image_argument_spec() if name in given},
                 ),
                 controller=_controller(output),
+                variable_names=rolling_variables(task_vars, self._loader.load_from_file),
             )
             result.update(asyncio.run(rolling.plan() if self._task.check_mode else rolling.run()))
         except CodedError as error:
@@ -93,6 +106,7 @@ def _controller(output: Output) -> Controller:
         own_boot_id=own_boot_id(),
         random=lambda count: os.urandom(count).hex(),
         say=output.say,
+        warn=display.warning,
         progress=output.progress,
         columns=screen.size()[0],
         glyphs=screen.glyphs,

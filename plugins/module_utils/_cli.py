@@ -43,7 +43,7 @@ class ConsoleCommand:
         self._out = out
 
     def status(self, args: argparse.Namespace) -> None:
-        """Show how the host booted, what is staged, and how it should reboot."""
+        """Show how the host booted, what is staged, how it should reboot, and why it needs to."""
         presented = present(read(self._files, self._run))
         if args.json:
             self._say(json.dumps(presented, indent=1, sort_keys=True))
@@ -55,8 +55,9 @@ class ConsoleCommand:
         self._say("verdict  %s" % (_describe_verdict(verdict)))
         for each in presented["blockers"] + verdict["notes"]:
             self._say("         %s: %s" % (each["code"], each["message"]))
-        for each in presented["warnings"]:
-            self._say("warning  %s: %s" % (each["code"], each["message"]))
+        for label, listed in (("warning", presented["warnings"]), ("needed", presented["reboot_needed"]["reasons"])):
+            for each in listed:
+                self._say("%-8s %s: %s" % (label, each["code"], each["message"]))
 
     def stage(self, args: argparse.Namespace) -> None:
         require_root()

@@ -35,8 +35,9 @@ options:
         A name with V(!) before it is excluded. V(!all) excludes everything but the minimum.
       - V(container), V(cpu) (with C(throughput)), V(defaults), V(entry), V(fast_images), V(history), V(kernels) (with
         C(newest_release)), V(kexec) (C(kexec_tools), C(loaders), C(loaded) and C(staged)), V(memory), V(reservations), V(virtio)
-        (C(virtio_reset)), V(console), V(firmware), V(guests), V(hypervisor), V(pci), V(pending), V(tpm_disks) and V(watchdog) are
-        the facts of these names.
+        (C(virtio_reset)), V(console), V(firmware), V(guests), V(hypervisor), V(pci), V(pending), V(reboot_needed), V(tpm_disks)
+        and V(watchdog) are the facts of these names.
+      - V(reboot_needed) asks the package manager, which may take seconds.
       - V(verdict) is C(verdict), C(blockers), C(warnings) and C(policy). It considers all facts, even those not gathered.
     type: list
     elements: str
@@ -330,6 +331,25 @@ ansible_facts:
           type: list
           elements: dict
           sample: [{cold: false, kind: newer_kernel, message: "6.12.118+deb13-amd64 is installed, 6.12.117+deb13-amd64 runs"}]
+        reboot_needed:
+          description: Whether the host needs a reboot, and why.
+          type: dict
+          contains:
+            needed:
+              description: Whether there are C(reasons).
+              type: bool
+              sample: true
+            reasons:
+              description:
+                - Reasons, each with C(code), C(message) and C(hint). They come from the package manager, from C(/run), from
+                  firmware updates, and from comparing the bootloader's default entry with the running kernel and its arguments.
+                - C(PENDING_UNKNOWN) means that nothing asks for a reboot, but not everything could be read.
+              type: list
+              elements: dict
+              sample:
+                - code: PENDING_KERNEL
+                  hint: "Reboot the host: the other kernel is installed and is the next to boot."
+                  message: the default entry boots 6.12.118+deb13-amd64, 6.12.117+deb13-amd64 runs
         console:
           description: Consoles, and the boot time that kernel messages on them cost.
           type: dict

@@ -11,9 +11,10 @@ version_added: 0.1.0
 author: [fleet.kexec contributors (@fleet-kexec)]
 description:
   - Reads the journal of a run of M(fleet.kexec.rolling_reboot). For each host, sets its facts, and fails if it was not rebooted
-    as requested.
+    as requested. A host that was left out because it needs no reboot succeeds.
   - A rolling reboot is one task for all hosts and cannot fail for only some of them. After this task, the play continues with the
     hosts that succeeded, and the play recap shows the others.
+  - A host that the conditions of the rolling reboot left out is skipped.
   - Connects to no host; everything is in the journal.
 extends_documentation_fragment: [fleet.kexec.attributes, fleet.kexec.attributes.action, fleet.kexec.attributes.facts]
 attributes:
@@ -26,7 +27,7 @@ attributes:
     support: full
 options:
   run_id:
-    description: Name of the run, or V(latest).
+    description: Name of the run, or V(latest). An empty name fails (C(NO_RUN)), as for the result of a task that was skipped.
     type: str
     default: latest
   run_directory:
@@ -47,7 +48,7 @@ EXAMPLES = r"""
 
 - name: Fail the hosts that failed
   fleet.kexec.outcome:
-    run_id: "{{ rollout.run_id | default(omit) }}"
+    run_id: "{{ rollout.run_id | default('') }}"
 """
 
 RETURN = r"""

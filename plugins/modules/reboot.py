@@ -16,7 +16,8 @@ description:
     used as it is, unless one of the options about the image is given.
   - The reboot is an orderly C(systemctl kexec) that stops all units. systemd performs it on the host, so losing the connection
     does not matter.
-  - Options that M(ansible.builtin.reboot) also has mean the same here.
+  - Options that M(ansible.builtin.reboot) also has mean the same here. Those that say how to reboot are accepted where they ask
+    for what happens here, and refused otherwise.
 extends_documentation_fragment:
   - fleet.kexec.attributes
   - fleet.kexec.attributes.action
@@ -37,7 +38,7 @@ options:
     description:
       - V(kexec) reboots via kexec, and fails with a code if that is not possible or O(policy) blocks it.
       - V(firmware) reboots through firmware and bootloader. A staged image is unloaded first, because it would turn the reboot
-        into a kexec.
+        into a kexec. O(kernel), O(initrd) and O(cmdline) are refused, because the bootloader boots its own default.
       - V(auto) reboots via kexec if possible. If the host cannot, or O(policy) blocks it, it reboots through firmware, and
         RV(reasons) says why. Invalid options are still errors.
     type: str
@@ -72,9 +73,24 @@ options:
     type: int
     default: 0
     aliases: [post_reboot_delay_sec]
+  reboot_command:
+    description:
+      - C(systemctl kexec) means O(method=kexec). C(systemctl reboot), C(reboot) and C(shutdown -r) (C(now) or C(+0)) mean
+        O(method=firmware). A directory in front of the program makes no difference.
+      - Any other command is refused. C(kexec -e) would leave file systems mounted.
+    type: str
+  boot_time_command:
+    description: Refused, unless it is the default of M(ansible.builtin.reboot), which reads the boot_id. The boot_id always tells
+      whether the host has rebooted.
+    type: str
+  search_paths:
+    description: Refused, because C(shutdown) is not used. systemd performs the reboot.
+    type: list
+    elements: str
 requirements:
   - kexec-tools on the host, except for O(method=firmware)
 notes:
+  - The keywords C(timeout) and C(async) are refused (C(KEYWORD_UNSUPPORTED)); O(reboot_timeout) limits the reboot.
   - Needs root on the host, so usually C(become=true).
   - The machine that runs the playbook is never rebooted, whichever connection leads to it.
   - The host's return is detected by its SSH banner, which a plain socket tries to read several times a second. If the controller
@@ -114,6 +130,12 @@ EXAMPLES = r"""
     policy:
       CONTAINERS_RUNNING: allow
       NO_WATCHDOG: block
+  become: true
+
+- name: Reboot as a task for ansible.builtin.reboot did, but with the image staged, checked and proven
+  fleet.kexec.reboot:
+    reboot_command: systemctl kexec
+    reboot_timeout: 300
   become: true
 
 - name: Reboot through firmware, even if an image is staged

@@ -32,7 +32,7 @@ attributes:
   check_mode:
     support: full
     details: Returns the plan, with the waves of hosts, the predicted time of each host and of all of them, the number of
-      unavailable hosts over time, and which hosts would not be rebooted and why.
+      unavailable hosts over time, and which hosts would not be rebooted and why. Fails if there is none that would be rebooted.
   diff_mode:
     support: none
 options:
@@ -41,19 +41,29 @@ options:
     type: str
     choices: [auto, kexec, firmware]
     default: auto
+  only:
+    description:
+      - Hosts to reboot, of those that the play has.
+      - V(all) reboots all of them.
+      - V(pending) reboots those that need it, by the fact C(reboot_needed) of M(fleet.kexec.boot_facts), and reports the others
+        as V(not_needed), which is a success without a change. They are found before the rollout, so that canaries, waves and
+        percentages are of hosts that are rebooted. A host that cannot tell counts as in need.
+    type: str
+    choices: [all, pending]
+    default: all
   fallback:
     description:
       - Recovery of a host that did not come back as it should.
       - V(none) leaves the host as it is. It has failed.
       - V(firmware) reboots a host that came back via kexec, but not as staged, once more through firmware.
       - V(power_hook) also calls O(power_hook) for a host that did not come back within O(reboot_timeout), and then waits that
-        long once more.
+        long once more. Without a hook for each host, the rollout is refused.
     type: str
     choices: [none, firmware, power_hook]
     default: none
   power_hook:
     description: A hook like those of O(before), or a list of them, that power-cycles a host that does not come back. It is called
-      once, with O(fallback=power_hook), and has to run on the controller.
+      once, with O(fallback=power_hook). A hook that runs on the host itself is refused.
     type: raw
   reboot_timeout:
     description: Seconds from the trigger until a host has to be back.
@@ -102,7 +112,8 @@ options:
       - Hosts that go before all others. If one of them fails, or none could be rebooted, the rollout stops, regardless of
         O(failure_budget).
       - C(count) is the number of hosts to take from the start of the order. C(each_host_class) (alias C(each_combination)) adds
-        the first host of each O(host_class). C(soak) is the number of seconds to wait before the others begin.
+        the first host of each O(host_class). C(soak) is the number of seconds to wait before the others begin; it needs one of
+        the other two.
     type: dict
   host_class:
     description:
@@ -112,8 +123,9 @@ options:
     type: str
     aliases: [combination]
   waves:
-    description: Cumulative sizes of the waves after the canaries, as counts or percentages, such as V([1, 10%, 50%]). The
-      remaining hosts are the last wave. A wave begins when every host of the previous one has ended, successfully or not.
+    description: Cumulative sizes of the waves after the canaries, as counts or percentages (at least one host), such as
+      V([1, 10%, 50%]). The remaining hosts are the last wave. A wave begins when every host of the previous one has ended,
+      successfully or not.
     type: list
     elements: raw
   wave_soak:
@@ -165,7 +177,7 @@ options:
     choices: [fail, report]
     default: fail
   run_id:
-    description: Name of the run. If omitted, one is generated from the time.
+    description: Name of a new run. If omitted, one is generated from the time. Cannot be combined with O(resume).
     type: str
   run_directory:
     description: Directory of the journals, with a subdirectory for each run. If omitted, C(fleet.kexec/runs) below
@@ -174,9 +186,9 @@ options:
   resume:
     description:
       - Name of the run to continue, or V(latest).
-      - Its hosts, waves, canaries and O(deadline) come from the journal, and so do O(method), O(kernel), O(initrd), O(cmdline),
-        O(image), O(integrity), O(loader), O(kaslr), O(canaries), O(waves), O(wave_soak) and O(order). They need not be given
-        again; a value that is neither that of the journal nor the default is refused.
+      - Its hosts, waves, canaries and O(deadline) come from the journal, and so do O(method), O(only), O(kernel), O(initrd),
+        O(cmdline), O(image), O(integrity), O(loader), O(kaslr), O(canaries), O(waves), O(wave_soak) and O(order). They need
+        not be given again; a value that is neither that of the journal nor the default is refused.
       - Limits, hooks and all other options are those that are given. If omitted, O(max_unavailable), O(min_available) and
         O(stop_on_regression) stay as they were. O(lock) has to be given again if the run had one.
       - Only hosts that the play has are rebooted. Other hosts of the run stay undecided and count for limits; if they are in
@@ -186,7 +198,7 @@ options:
       - If nothing is left to do, the task says so and changes nothing.
     type: str
   retry_failed:
-    description: With O(resume), whether hosts that failed start over, as far as the play has them.
+    description: Whether hosts that failed start over, as far as the play has them. Needs O(resume).
     type: bool
     default: false
 requirements:
@@ -195,9 +207,18 @@ notes:
   - Needs root on the hosts, so usually C(become=true). Each host uses its own connection and become settings.
   - C(serial) is refused, because O(window) replaces it. C(throttle) and C(forks) have no effect. The task always runs once;
     C(run_once=true) registers its result for every host.
-  - Options that are templated for each host (O(domains), O(host_class), O(before), O(after), O(on_failure), O(power_hook),
-    O(probe)) are templated before the rollout starts. If a variable is missing for one host, the whole rollout is refused.
+  - Conditions (C(when)) of the task and of everything around it are evaluated for each host, and so are the keywords for
+    connections and the environment. But Ansible skips the task for all hosts if its C(when) does not hold for the first one;
+    the role C(rolling_reboot) does not have this limit.
+  - C(loop), C(until), C(retries), C(timeout), C(async) and C(delegate_to) are refused (C(KEYWORD_UNSUPPORTED)).
+  - Options that are templated for each host (O(domains), O(host_class), O(before), O(after), O(on_failure), O(policy),
+    O(power_hook), O(probe)) are templated before the rollout starts. If a variable is missing for one host, the whole rollout is
+    refused.
+  - All other options hold for all hosts. If one of them is a template that has another value for another host, the whole rollout
+    is refused.
   - The machine that runs the playbook is never rebooted.
+  - Options that rule each other out are refused. Options that have no effect with the others are warned of, because group
+    variables may hold settings that only some runs use.
   - With C(-v), each step of a host is shown, with C(-vv), its details.
 seealso:
   - module: fleet.kexec.reboot
@@ -251,7 +272,7 @@ EXAMPLES = r"""
 
     - name: Fail the hosts that failed
       fleet.kexec.outcome:
-        run_id: "{{ rollout.run_id }}"
+        run_id: "{{ rollout.run_id | default('') }}"
 
 - name: Continue a run whose controller was killed
   hosts: web
@@ -310,13 +331,19 @@ hosts:
   returned: unless refused
   type: dict
   contains:
+    needed:
+      description: With O(only=pending), reasons why the host needs the reboot, each with C(code), C(message) and C(hint).
+      type: list
+      elements: dict
     status:
       description:
-        - V(done), V(failed), V(refused) (it cannot be rebooted as requested, and was not touched), V(skipped) (its turn never
-          came, or the play that resumed the run does not have it), V(discarded) (it was prepared, and everything was undone),
-          V(unfinished) (something was begun on it, and it is no longer in the inventory).
-        - In check mode V(planned) or V(refused), and for a resumed run, the status of hosts that have ended, V(skipped) for those
-          that the play does not have, and V(unfinished) for those in flight.
+        - V(done), V(not_needed) (with O(only=pending), it needs no reboot), V(failed), V(refused) (it cannot be rebooted as
+          requested, and was not touched), V(skipped) (its turn never came, or the play that resumed the run does not have it),
+          V(discarded) (it was prepared, and everything was undone), V(unfinished) (something was begun on it, and it is no longer
+          in the inventory).
+        - V(not_selected) if the task's conditions leave it out.
+        - In check mode V(planned), V(not_needed) or V(refused), and for a resumed run, the status of hosts that have ended,
+          V(skipped) for those that the play does not have, and V(unfinished) for those in flight.
       type: str
       sample: done
     code:

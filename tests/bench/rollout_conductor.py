@@ -19,7 +19,7 @@ import resource
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Probers, Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import Session, SessionLost
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.shared_options import SharedOptions
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.sshd import Sshd
 from ansible_collections.fleet.kexec.tests.bench.simulated_fleet import (
     BANNER,
@@ -149,6 +150,10 @@ class SimulatedPlay:
         """Nothing but a connection."""
         return {"ansible_connection": "ssh", "ansible_facts": {}}
 
+    def shared_options(self, per_host: Container[str]) -> SharedOptions:
+        """The task has no templates."""
+        return SharedOptions({}, {}, per_host, self._templar)
+
     def groups(self, name: str) -> frozenset[str]:
         """All hosts are in one."""
         return frozenset({"all"})
@@ -233,6 +238,7 @@ def rolling(job: Mapping[str, Any]) -> SimulatedRolling:
         unavailable=[],
         request=RebootRequest("kexec", 3600.0, "", "measured"),
         controller=Controller(
+            warn=lambda text: None,
             name="bench",
             own_boot_id="controller",
             random=lambda count: os.urandom(count).hex(),

@@ -24,6 +24,7 @@ def make_bzimage(
     xloadflags: int = 1,
     cmdline_size: int = 2047,
     magic: bytes = b"HdrS",
+    build: str = "#1 SMP",
 ) -> bytes:
     """A file with a valid setup header and nothing behind it that could boot."""
     image = bytearray((setup_sects + 1) * 512 + syssize * 16)
@@ -31,7 +32,7 @@ def make_bzimage(
     struct.pack_into("<H", image, 0x1FE, 0xAA55)
     image[0x202:0x206] = magic
     struct.pack_into("<H", image, 0x206, protocol)
-    version = ("%s (builder@host) #1 SMP" % release).encode()
+    version = ("%s (builder@host) %s" % (release, build)).encode()
     offset = 0x400
     struct.pack_into("<H", image, 0x20E, offset - 0x200)
     image[offset : offset + len(version)] = version

@@ -16,6 +16,7 @@ from unittest.mock import patch
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.testing import patch_module_args
+from ansible.playbook.task import Task
 from ansible.utils.plugin_docs import get_docstring
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -133,7 +134,7 @@ def _run_module(name: str) -> None:
 
 def _run_action(name: str) -> None:
     module = importlib.import_module("%s.action.%s" % (PLUGINS, name))
-    task = SimpleNamespace(args={}, async_val=0, check_mode=False)
+    task = Task()
     connection = SimpleNamespace(_shell=SimpleNamespace(tmpdir="/nowhere"))
     module.ActionModule(task, connection, play_context=None, loader=None, templar=None).run(task_vars={})
 
@@ -171,7 +172,10 @@ def yaml_of(path: Path) -> Any:
 
 # Variables.
 
-_WHOLE = re.compile(r"\{\{ (?P<variable>\w+)(?P<omit> \| default\(omit(?P<empty>, true)?\))? \}\}")
+# A variable, perhaps another one in its place, perhaps neither.
+_WHOLE = re.compile(
+    r"\{\{ (?P<variable>\w+)(?: \| default\((?P<other>(?!omit\b)\w+)\))?(?P<omit> \| default\(omit(?P<empty>, true)?\))? \}\}"
+)
 
 
 @dataclass(frozen=True)
@@ -190,12 +194,13 @@ class Passed:
 
 
 def passed(found: Iterable[Call]) -> Iterator[Passed]:
-    """Options that are set to nothing but a variable."""
+    """Options that are set to nothing but a variable, or another one where that is not defined."""
     for call in found:
         for option, value in call.args.items():
             whole = _WHOLE.fullmatch(value) if isinstance(value, str) else None
             if whole is not None:
-                yield Passed(call.module, option, whole["variable"], bool(whole["omit"]), bool(whole["empty"]))
+                for variable in filter(None, (whole["variable"], whole["other"])):
+                    yield Passed(call.module, option, variable, bool(whole["omit"]), bool(whole["empty"]))
 
 
 def strings(value: Any) -> Iterator[str]:

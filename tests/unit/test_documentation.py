@@ -234,7 +234,11 @@ PAGES = [
 ]
 
 # Role variables whose names are not those of the options with the role's in front.
-NAMED_OTHERWISE = {"prepare_fast_image_required": "required", "rolling_reboot_timeout": "reboot_timeout"}
+NAMED_OTHERWISE = {
+    "fleet_kexec_policy": "policy",
+    "prepare_fast_image_required": "required",
+    "rolling_reboot_timeout": "reboot_timeout",
+}
 
 # Role variables whose defaults are not those of the options.
 DEFAULTS_OF_ROLES = {
@@ -242,7 +246,7 @@ DEFAULTS_OF_ROLES = {
     "prepare_packages": "the role knows which packages kexec needs; the module does not",
 }
 
-BENCHMARKED = {"method", "image", "loader", "integrity", "window", "reboot_timeout", "run_id"}
+BENCHMARKED = {"method", "image", "loader", "integrity", "policy", "window", "reboot_timeout", "run_id"}
 
 # Options that users of a role or a playbook can't set, by place and module, and the reason.
 LEFT_OUT: Mapping[tuple[str, str], tuple[set[str], str]] = {
@@ -388,7 +392,7 @@ def settings_of(value: Any, prefix: str) -> Iterator[Mapping[str, Any]]:
 @pytest.mark.parametrize("place", PLACES)
 def test_every_option_can_be_set_from_outside_or_is_left_out_for_a_reason(place: str) -> None:
     found = calls_of(place)
-    for module in {call.module for call in found}:
+    for module in {call.module for call in found} - {"check_variables"}:
         settable = {
             option for call in found if call.module == module for option, value in call.args.items() if is_template(value)
         }
@@ -412,7 +416,9 @@ def test_the_defaults_of_a_role_are_those_that_it_documents(role: str) -> None:
 
 
 def test_the_table_in_the_readme_of_prepare_has_its_variables_with_their_defaults() -> None:
-    rows = re.findall(r"^\| `(prepare_\w+)` \| (.*?) \|", (ROOT / "roles/prepare/README.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `((?:prepare|fleet_kexec)_\w+)` \| (.*?) \|", (ROOT / "roles/prepare/README.md").read_text(), re.MULTILINE
+    )
     assert {name: yaml.safe_load(default.strip("`").replace("empty", '""')) for name, default in rows} == {
         name: option.get("default", "not defined") for name, option in role_options("prepare").items()
     }
@@ -447,6 +453,17 @@ def compare(each: Passed, of_role: Mapping[str, Any], of_module: Mapping[str, An
 def links(option: Mapping[str, Any]) -> set[tuple[str, str]]:
     """Options of modules that a description refers to."""
     return set(LINK.findall(" ".join(strings(option["description"]))))
+
+
+@pytest.mark.parametrize("playbook", PLAYBOOKS)
+def test_a_playbook_knows_the_variables_that_it_uses(playbook: str) -> None:
+    checks = [call.args for call in calls_of("playbooks/" + playbook) if call.module == "check_variables"]
+    used = {name for name in variables_from_outside("playbooks/" + playbook) if name.startswith(playbook + "_")}
+    if playbook in ROLES:
+        assert not checks and not used, "its role checks them"
+    else:
+        ((prefix, known),) = [(check["prefix"], check["known"]) for check in checks]
+        assert prefix == playbook + "_" and set(known) == used
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS)

@@ -28,6 +28,7 @@ _CONFIG_KEYS = (
 class RunningKernel:
     """State of the running kernel.
 
+    :ivar build: as shown by C(uname -v).
     :ivar passed_cmdline: the command line without what the kernel itself added to it, as its loader passed it.
     :ivar bootloader_type: number of the boot loader, which C(_arch) can name; None if the architecture has none.
     :ivar config: settings that matter for kexec, as C(y) or C(n); empty if its configuration can't be found.
@@ -39,6 +40,7 @@ class RunningKernel:
     """
 
     release: str
+    build: str
     machine: str
     boot_id: str
     cmdline: str
@@ -112,6 +114,7 @@ def read_running_kernel(files: HostFiles, machine: str) -> RunningKernel:
     loaded = files.read_int("/sys/kernel/kexec_loaded")
     return RunningKernel(
         release=release,
+        build=files.read_text("/proc/sys/kernel/version") or "",
         machine=machine,
         boot_id=files.read_text("/proc/sys/kernel/random/boot_id") or "",
         cmdline=cmdline,

@@ -42,8 +42,12 @@ class PendingReason:
     message: str
 
 
+# Debian and derivatives; SUSE's zypp-boot-plugin. Where /var/run is no link to /run, old tools still write there.
+_FLAGS = ("/run/reboot-required", "/var/run/reboot-required", "/run/reboot-needed")
+
+
 def _reboot_required(files: HostFiles) -> List[PendingReason]:
-    if not files.exists("/run/reboot-required"):
+    if not any(map(files.exists, _FLAGS)):
         return []
     packages = sorted(set((files.read_text("/run/reboot-required.pkgs") or "").split()))
     message = "packages ask for a reboot" + (": " + ", ".join(packages) if packages else "")

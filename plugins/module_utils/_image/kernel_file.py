@@ -12,6 +12,7 @@ class KernelFile:
     """A kernel file as distributions install it.
 
     :ivar release: as shown by C(uname -r); empty if the file does not contain it.
+    :ivar build: as shown by C(uname -v); empty if the file does not contain it.
     :ivar image_bytes: size of the kernel in the file; a signature may follow.
     :ivar signed: whether it has a signature, as the firmware and C(kexec_file_load) check it.
     :ivar memory_bytes: memory the kernel needs from its load address on until it has parsed the memory map.
@@ -21,6 +22,7 @@ class KernelFile:
     """
 
     release: str
+    build: str
     file_bytes: int
     image_bytes: int
     signed: bool

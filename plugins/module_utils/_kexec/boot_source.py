@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import List, Optional, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from .._arch.architectures import architecture_of
 from .._bootloader.boot_entry import BootChoice, DefaultEntry
@@ -23,6 +23,13 @@ from .cmdline import line_changes
 from .errors import KexecError
 from .file_part import FilePart, split_unified
 from .requests import DEFAULT, ENTRY, NEWEST, NO_INITRD, RUNNING, StagingRequest
+
+
+class KernelVersion(NamedTuple):
+    """Release and build of a kernel, as C(uname -r) and C(uname -v) show them; the build is empty if unknown."""
+
+    release: str
+    build: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,26 @@ def default_candidate(
         return read_candidate(files, architecture_of(running.machine), source.kernel, source.initrds, source.line)
     except (ImageError, KexecError):
         return None
+
+
+def default_kernel(
+    choice: BootChoice, installed: Sequence[InstalledKernel], machine: str, files: HostFiles
+) -> Optional[KernelVersion]:
+    """Read which kernel the default entry boots; None if that can't be told."""
+    entry = choice.entry
+    if entry is None:
+        return None
+    try:
+        kernel, _initrds_inside = _split(entry.kernel, entry, files)
+        with kernel.open(files) as stream:
+            header = architecture_of(machine).read_kernel(stream, str(kernel))
+        if header.release:
+            return KernelVersion(header.release, header.build)
+    except (ImageError, KexecError, OSError):
+        pass
+    # A kernel that can't be read as one of this architecture is known by its name in /boot.
+    path = os.path.realpath(files.path(entry.kernel))
+    return next((KernelVersion(each.release) for each in installed if os.path.realpath(files.path(each.kernel)) == path), None)
 
 
 def entry_risks(choice: BootChoice) -> List[Reason]:

@@ -31,11 +31,12 @@ from .cmdline import line_changes
 from .policy import Policy, read_policy
 from .preferences import LOADERS, Preferences, read_preferences
 from .proof import Evidence
+from .reboot_need import read_evidence, reboot_reasons
 from .record import StagedRecord
 from .reservation import ReservationFacts, read_reservation_facts
 from .risks import risks
 from .staging import StagingPlan, current_record, try_plan
-from .subsets import ENTRY, HISTORY, HOST_SUBSETS, SUBSETS, VERDICT, surroundings_of
+from .subsets import ENTRY, HISTORY, HOST_SUBSETS, REBOOT_NEEDED, SUBSETS, VERDICT, surroundings_of
 from .verdict import Choice, decide, loader_obstacle
 from .watchdog_jump import across_jump
 
@@ -79,6 +80,7 @@ class HostReading:
     :ivar stub: time stamps of the fast image's stub, if this boot went through one.
     :ivar policy: the host's own policy with the task's overrides.
     :ivar history: timelines of its boots, oldest first.
+    :ivar reboot_reasons: why it needs a reboot; None if that was not read.
     """
 
     subsets: FrozenSet[str]
@@ -95,6 +97,7 @@ class HostReading:
     reservations: Optional[ReservationFacts]
     policy: Policy
     history: List[Timeline]
+    reboot_reasons: Optional[List[Reason]]
 
     @property
     def evidence(self) -> Evidence:
@@ -123,7 +126,8 @@ def read(
     kernel = facts.kernel if facts else read_running_kernel(files, os.uname().machine)
     architecture = architecture_of(kernel.machine)
     judging = VERDICT in subsets
-    boot = read_default_entry(files) if facts and (judging or ENTRY in subsets) else None
+    boot = read_default_entry(files) if facts and (judging or subsets & {ENTRY, REBOOT_NEEDED}) else None
+    surroundings = read_surroundings(files, run, surroundings_of(subsets))
     return HostReading(
         subsets=subsets,
         kernel=kernel,
@@ -137,10 +141,13 @@ def read(
         preferences=read_preferences(files) if judging or "defaults" in subsets else Preferences(),
         fast_images=list_fast_images(files) if "fast_images" in subsets else [],
         stub=read_stub_stamps(files, kernel.machine) if "boot" in subsets else None,
-        surroundings=read_surroundings(files, run, surroundings_of(subsets)),
+        surroundings=surroundings,
         reservations=read_reservation_facts(files, run) if facts and (judging or "reservations" in subsets) else None,
         policy=(read_policy(files) if judging else Policy()).override(wanted_policy or {}, "policy"),
         history=read_history(files) if HISTORY in subsets else [],
+        reboot_reasons=reboot_reasons(read_evidence(files, run, facts, boot, surroundings.pending or []))
+        if facts and boot and REBOOT_NEEDED in subsets
+        else None,
     )
 
 
@@ -227,6 +234,7 @@ def _present_host(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
         "defaults": lambda: {"defaults": asdict(reading.preferences)},
         "reservations": lambda: {"reservations": reading.reservations.as_dict() if reading.reservations else None},
         ENTRY: lambda: {ENTRY: _present_entry(reading.boot, facts.kernel) if reading.boot else None},
+        REBOOT_NEEDED: lambda: {REBOOT_NEEDED: _present_need(reading.reboot_reasons or [])},
         VERDICT: lambda: _present_verdict(reading, facts),
     }
     presented: Dict[str, Any] = {}
@@ -274,6 +282,10 @@ def _present_verdict(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
         "warnings": [warning.as_dict() for warning in verdict.warnings],
         "policy": dict(reading.policy.effects),
     }
+
+
+def _present_need(reasons: List[Reason]) -> Dict[str, Any]:
+    return {"needed": bool(reasons), "reasons": [each.as_dict() for each in reasons]}
 
 
 def _present_watchdogs(watchdogs: Watchdogs) -> Dict[str, Any]:

@@ -9,13 +9,28 @@ from typing import FrozenSet, Iterable, Set
 from .._host.surroundings import READERS
 from .errors import KexecError
 
+PENDING = "pending"
 MINIMUM = frozenset(("boot", "kernel"))
 VERDICT = "verdict"
 ENTRY = "entry"
 HISTORY = "history"
+REBOOT_NEEDED = "reboot_needed"
 # Subsets that need the host's facts as a whole.
 HOST_SUBSETS = frozenset(
-    ("container", "cpu", "defaults", "fast_images", "kernels", "kexec", "memory", "reservations", "virtio", ENTRY, VERDICT)
+    (
+        "container",
+        "cpu",
+        "defaults",
+        "fast_images",
+        "kernels",
+        "kexec",
+        "memory",
+        "reservations",
+        "virtio",
+        ENTRY,
+        REBOOT_NEEDED,
+        VERDICT,
+    )
 )
 SUBSETS: FrozenSet[str] = MINIMUM | HOST_SUBSETS | frozenset(READERS) | frozenset((HISTORY,))
 
@@ -53,4 +68,6 @@ def resolve(wanted: Iterable[str]) -> FrozenSet[str]:
 
 def surroundings_of(subsets: FrozenSet[str]) -> FrozenSet[str]:
     """Pieces of C(_host/surroundings.py) to read; the verdict needs all of them, whatever else is excluded."""
-    return frozenset(READERS) if VERDICT in subsets else subsets & frozenset(READERS)
+    if VERDICT in subsets:
+        return frozenset(READERS)
+    return subsets & frozenset(READERS) | (frozenset((PENDING,)) if REBOOT_NEEDED in subsets else frozenset())

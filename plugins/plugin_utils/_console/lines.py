@@ -69,6 +69,7 @@ def counts(progress: Progress) -> list[str]:
         parts.append("%d to go" % progress.to_go)
     for count, word in (
         (len(state.down), "down"),
+        (number[Status.NOT_NEEDED], "not needed"),
         (number[Status.REFUSED], "refused"),
         (number[Status.DISCARDED], "not rebooted"),
     ):

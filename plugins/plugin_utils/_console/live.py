@@ -114,6 +114,8 @@ class LiveView:
             case events.HostFailed():
                 down = "down, " if event.down else ""
                 self._say("%s %s  %s%s" % (glyphs.bad, name, down, lines.with_code(event.reason)), "bad")
+            case events.HostNotNeeded():
+                self._say("%s %s  needs no reboot" % (glyphs.none, name))
             case events.HostRefused():
                 self._say("%s %s  refused, %s" % (glyphs.none, name, lines.with_code(event.reason)), "alert")
             case events.HostOwes():

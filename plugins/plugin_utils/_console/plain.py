@@ -106,6 +106,8 @@ class PlainView:
                 text = "done, %s" % lines.way(host, self._glyphs)
             case events.HostFailed():
                 text = "failed%s, %s" % (" and is down" if event.down else "", lines.with_code(event.reason))
+            case events.HostNotNeeded():
+                text = "needs no reboot"
             case events.HostRefused():
                 text = "refused, %s" % lines.with_code(event.reason)
             case events.HostOwes():

@@ -43,7 +43,7 @@ def summary(
         by_phase[host.phase].append(host)
     done, failed, refused = by_phase[Phase.RELEASED], by_phase[Phase.FAILED], by_phase[Phase.REFUSED]
 
-    lines = ["%s: %s" % (clean(state.run_id), ", ".join(_ends(state, done, failed, refused)))]
+    lines = ["%s: %s" % (clean(state.run_id), ", ".join(_ends(state, by_phase)))]
     if done:
         lines.append(_labelled("path", ", ".join(_paths(done))))
     outages_s = sorted((host.outage_ms / 1000, host.host) for host in state.hosts.values() if host.outage_ms is not None)
@@ -79,12 +79,17 @@ def plan_text(
     plan: Plan | None,
     forecast: Forecast | None,
     refused: Mapping[str, Reason],
+    spared: Sequence[str] = (),
+    needed: Mapping[str, Sequence[Reason]] | None = None,
     *,
     columns: int = 80,
     glyphs: Glyphs = UNICODE,
 ) -> list[str]:
     """Describe the plan of a rollout and its forecast, in lines of at most C(columns); both are None if no host is left to
     reboot.
+
+    :param spared: hosts that are left out because they need no reboot.
+    :param needed: host → why it needs a reboot; empty if that was not asked.
     """
     lines = ["no host will be rebooted"]
     if plan is not None and plan.hosts:
@@ -97,18 +102,31 @@ def plan_text(
             lines += _wave(wave, columns, glyphs)
         lines += ["", *_predictions(plan.hosts, glyphs)]
     lines = [fit(line, columns, glyphs.more) for line in lines]
+    why = [(host, reason, False) for host, reasons in (needed or {}).items() for reason in reasons]
+    lines += _by_reason("in need of a reboot", why, columns, glyphs, _NAMED_IN_PLAN, elsewhere="the task's result")
     left_out = ((host, reason, False) for host, reason in refused.items())
-    return lines + _by_reason("not rebooted", left_out, columns, glyphs, _NAMED_IN_PLAN, elsewhere="the task's result")
+    lines += _by_reason("not rebooted", left_out, columns, glyphs, _NAMED_IN_PLAN, elsewhere="the task's result")
+    if spared:
+        more = len(spared) - _NAMED_IN_PLAN
+        named = ", ".join(map(clean, spared[:_NAMED_IN_PLAN])) + (
+            " and %d more; the task's result names them" % more if more > 0 else ""
+        )
+        lines += ["", *wrap("%d not needed: %s" % (len(spared), named), columns, subsequent_indent="  ")]
+    return lines
 
 
-def _ends(state: RunState, done: Sequence[HostState], failed: Sequence[HostState], refused: Sequence[HostState]) -> list[str]:
+def _ends(state: RunState, by_phase: Mapping[Phase, Sequence[HostState]]) -> list[str]:
+    done, failed, refused = by_phase[Phase.RELEASED], by_phase[Phase.FAILED], by_phase[Phase.REFUSED]
+    spared = by_phase[Phase.NOT_NEEDED]
     down = sum(host.down for host in failed)
     parts = ["%d of %s done" % (len(done), counted(len(state.hosts), "host"))]
+    if spared:
+        parts.append("%d not needed" % len(spared))
     if failed:
         parts.append("%d failed%s" % (len(failed), " (%d down)" % down if down else ""))
     if refused:
         parts.append("%d refused" % len(refused))
-    left = len(state.hosts) - len(done) - len(failed) - len(refused)
+    left = len(state.hosts) - len(done) - len(spared) - len(failed) - len(refused)
     if left:
         parts.append("%d left" % left)
     owed = sum(len(host.owed) for host in state.hosts.values()) + len(state.owed)

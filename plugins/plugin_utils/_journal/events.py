@@ -196,6 +196,13 @@ class RunResumed(Event):
 
 
 @_event
+class RunSelected(Event):
+    """Selection of some hosts of the play by the task's conditions; C(left_out) has the others, and why each is left out."""
+
+    left_out: Mapping[str, Any]
+
+
+@_event
 class RunTerms(Event):
     """Limits, in numbers of hosts, of the process that has just begun or resumed the run."""
 
@@ -280,6 +287,13 @@ class HostPrepared(HostEvent):
 
 
 @_event
+class HostNeeded(HostEvent):
+    """Host needs a reboot, and only hosts that do are rebooted."""
+
+    reasons: tuple[Reason, ...]
+
+
+@_event
 class HostDraining(HostEvent):
     """Host counts as unavailable, and its C(before) hooks start."""
 
@@ -350,6 +364,14 @@ class HostRefused(HostEvent):
     leads_to = Phase.REFUSED
     in_flight = False
     reason: Reason
+
+
+@_event
+class HostNotNeeded(HostEvent):
+    """Host needs no reboot, and only hosts that do are rebooted."""
+
+    leads_to = Phase.NOT_NEEDED
+    in_flight = False
 
 
 @_event

@@ -20,6 +20,7 @@ class Phase(StrEnum):
     DRAINING = "draining"
     GATE = "gate"
     DISCARDED = "discarded"
+    NOT_NEEDED = "not_needed"
     REFUSED = "refused"
     INTENT = "intent"
     TRIGGERED = "triggered"
@@ -34,7 +35,7 @@ class Phase(StrEnum):
 class Resume(Enum):
     """Treatment of a host by a resume."""
 
-    #: Leave it alone: it was released or has failed.
+    #: Leave it alone: it was released, needed no reboot, or has failed.
     DONE = "done"
     #: Ask it first, and never trigger it again before it answers: it may have rebooted.
     ASK = "ask"
@@ -73,8 +74,9 @@ PHASES: Mapping[Phase, PhaseTraits] = {
     Phase.READY: PhaseTraits(Status.READY, Resume.ANEW, Stage.READY, "ready"),
     Phase.DRAINING: PhaseTraits(Status.IN_FLIGHT, Resume.ANEW, Stage.DRAINING, "draining"),
     Phase.GATE: PhaseTraits(Status.IN_FLIGHT, Resume.ANEW, Stage.GATE, "drained"),
-    # The cause of these two may have been fixed by the time of a resume.
+    # The cause of DISCARDED and REFUSED may have been fixed by the time of a resume.
     Phase.DISCARDED: PhaseTraits(Status.DISCARDED, Resume.ANEW, None, "not rebooted"),
+    Phase.NOT_NEEDED: PhaseTraits(Status.NOT_NEEDED, Resume.DONE, None, "not needed"),
     Phase.REFUSED: PhaseTraits(Status.REFUSED, Resume.ANEW, None, "refused"),
     Phase.INTENT: PhaseTraits(Status.IN_FLIGHT, Resume.ASK, Stage.SHUTTING_DOWN, "triggering"),
     Phase.TRIGGERED: PhaseTraits(Status.IN_FLIGHT, Resume.ASK, Stage.SHUTTING_DOWN, "shutting down"),

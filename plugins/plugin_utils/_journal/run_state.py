@@ -82,6 +82,7 @@ class HostState:
     login_ms: int | None = None
     after_ms: int | None = None
     total_ms: int | None = None
+    needed: tuple[Reason, ...] = ()
     reasons: tuple[Reason, ...] = ()
     notes: tuple[Mapping[str, Any], ...] = ()
     hooks: dict[tuple[str, str], events.HookEnded] = field(default_factory=dict)
@@ -373,6 +374,7 @@ def damaged(record: Record, error: Exception) -> RolloutError:
 _KEPT: Mapping[type[Event], str] = {
     events.HostPrepared: "method token release staged boot_id release_before predicted_ms reasons notes host_class"
     " duration_ms:prepare_ms",
+    events.HostNeeded: "reasons:needed",
     events.HostDrained: "duration_ms:drain_ms",
     events.HostRefused: "reason",
     events.HostIntent: "boot_id token method release reboot_timeout_s panic",
@@ -423,7 +425,7 @@ def _fold(host: HostState, event: HostEvent, at: str) -> None:
             host.left_out = event.reason
         case events.HostUnstaged():
             _unstaged(host, event)
-        case events.HostRefused() | events.HostBack():
+        case events.HostRefused() | events.HostNotNeeded() | events.HostBack():
             # A staged image is gone with the kernel that held it.
             host.maybe_staged = False
         case events.HostIntent():

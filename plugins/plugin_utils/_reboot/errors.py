@@ -7,6 +7,10 @@ from __future__ import annotations
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 
 
+class NotNeeded(Exception):
+    """Raised when a host needs no reboot, and only hosts that do are to be rebooted. Nothing on it was changed."""
+
+
 class RebootError(CodedError):
     """Raised when a reboot was refused or did not end as it should; the code says which."""
 

@@ -100,17 +100,7 @@ class HostReboot:
     async def prepare(self, request: RebootRequest) -> Intent:
         """Choose the method, and load the right image for it, or none; see :meth:`Preparing.prepare`."""
         self._sights = Sights()
-        preparing = Preparing(
-            self._session,
-            request,
-            own_boot_id=self._own_boot_id,
-            claim=self._claim,
-            new_token=self._new_token,
-            progress=self._progress,
-            result=self.result,
-            sights=self._sights,
-            clock=self._clock,
-        )
+        preparing = self._preparing(request)
         try:
             intent = await preparing.prepare()
         finally:
@@ -122,6 +112,23 @@ class HostReboot:
         """Take over a host on which another process may have staged an image, and not triggered a reboot."""
         self._token = token
         self._shell.touched = True
+
+    async def require_need(self, request: RebootRequest) -> None:
+        """Find out whether the host needs a reboot; see :meth:`Preparing.require_need`."""
+        await self._preparing(request).require_need()
+
+    def _preparing(self, request: RebootRequest) -> Preparing:
+        return Preparing(
+            self._session,
+            request,
+            own_boot_id=self._own_boot_id,
+            claim=self._claim,
+            new_token=self._new_token,
+            progress=self._progress,
+            result=self.result,
+            sights=self._sights,
+            clock=self._clock,
+        )
 
     def adopt(self, intent: Intent, release_before: str, staged: Mapping[str, Any] | None) -> None:
         """Take over a host that another process has prepared, and may have triggered."""

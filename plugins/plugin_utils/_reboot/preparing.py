@@ -13,14 +13,16 @@ from ansible_collections.fleet.kexec.plugins.module_utils._options import image_
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 
 from .._transport.session import Session
-from .errors import RebootError
+from .errors import NotNeeded, RebootError
 from .methods import RebootMethod
-from .request import Intent, RebootRequest
+from .request import ONLY_PENDING, Intent, RebootRequest
 from .result import BootedKernel, RebootResult
 from .sights import Sights, WallClock
 
 # Subsets of M(fleet.kexec.boot_facts) that the choice of method depends on.
 FACTS = ["min", "container", "kexec", "verdict"]
+# Whether the host needs a reboot, which its tools may take seconds to tell.
+NEED = "reboot_needed"
 
 # Before the trigger the host is up, and slow at worst.
 MODULE_TIMEOUT_S = 300.0
@@ -78,9 +80,10 @@ class Preparing:
         """Choose the method, and load the right image for it, or none. In check mode, only say what the intent would be.
 
         :raises RebootError: the host can't be rebooted, or not as requested.
+        :raises NotNeeded: the host is to be rebooted only if it needs it, and does not.
         :raises SessionError: the host could not be reached, or refuses.
         """
-        facts = await self._facts()
+        facts = await self._facts([*FACTS, NEED] if self._request.only == ONLY_PENDING else FACTS)
         boot_id, kernel = facts["boot"]["boot_id"], facts["kernel"]
         if boot_id == self._own_boot_id:
             raise RebootError("CONTROL_NODE", "this host is the machine that runs the playbook")
@@ -90,6 +93,8 @@ class Preparing:
             raise RebootError(blockers[0].code, blockers[0].message)
         # A container has the boot_id of the machine that it runs on, and is refused as what it is.
         self._claim(boot_id)
+        if NEED in facts:
+            self._result.needed = _require_need(facts)
         method, staged, reasons = await self._settle(facts, blockers)
         self._result.method, self._result.staged, self._result.reasons = method.name, staged, tuple(reasons)
         return Intent(
@@ -101,9 +106,13 @@ class Preparing:
             allowed=self._request.methods,
         )
 
-    async def _facts(self) -> dict[str, Any]:
+    async def require_need(self) -> None:
+        """Find out whether the host needs a reboot, and nothing else; raises as :meth:`prepare`."""
+        _require_need(await self._facts(["min", NEED]))
+
+    async def _facts(self, subsets: list[str]) -> dict[str, Any]:
         policy = {"policy": dict(self._request.policy)} if self._request.policy else {}
-        result = await self._module("fleet.kexec.boot_facts", {"gather_subset": FACTS, **policy})
+        result = await self._module("fleet.kexec.boot_facts", {"gather_subset": subsets, **policy})
         if result.get("failed"):
             raise RebootError(result.get("code", "FACTS_UNREADABLE"), "boot_facts failed: %s" % _said(result))
         facts: dict[str, Any] = result["ansible_facts"]["fleet_kexec"]
@@ -166,3 +175,11 @@ class Preparing:
 
 def _said(result: Mapping[str, Any]) -> str:
     return str(result.get("msg", "no message"))
+
+
+def _require_need(facts: Mapping[str, Any]) -> tuple[Reason, ...]:
+    """Reasons why a host needs a reboot; raises NotNeeded if it needs none."""
+    needed = tuple(Reason(**each) for each in facts[NEED]["reasons"])
+    if not needed:
+        raise NotNeeded
+    return needed

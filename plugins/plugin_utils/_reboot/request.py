@@ -8,7 +8,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import Edits
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import AUTO as NO_PREFERENCE
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import BASES, DEFAULT
+from ansible_collections.fleet.kexec.plugins.module_utils._options import image_request
+
+from .errors import RebootError
 from .methods import Expectation, RebootMethod, allowed_by
+
+#: Hosts to reboot: all that were named, or those of them that need it.
+ONLY_ALL = "all"
+ONLY_PENDING = "pending"
+ONLY = (ONLY_ALL, ONLY_PENDING)
 
 
 @dataclass(frozen=True)
@@ -17,6 +28,7 @@ class RebootRequest:
 
     :ivar method: one of :data:`methods.REQUESTS`.
     :ivar image: options of M(fleet.kexec.stage) that were given; empty if none were.
+    :ivar only: one of :data:`ONLY`.
     :ivar policy: what a risk leads to, by code; risks left out are up to the host.
     """
 
@@ -26,6 +38,7 @@ class RebootRequest:
     message: str
     pre_reboot_delay_s: float = 0.0
     post_reboot_delay_s: float = 0.0
+    only: str = ONLY_ALL
     image: Mapping[str, Any] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
 
@@ -33,6 +46,33 @@ class RebootRequest:
     def methods(self) -> tuple[RebootMethod, ...]:
         """Methods that the request allows, in the order to try them."""
         return allowed_by(self.method)
+
+    def check(self) -> list[str]:
+        """Refuse options that the method or C(only) can't heed, and return a sentence for each without effect on the method.
+
+        :raises RebootError: C(SETTINGS_INVALID).
+        """
+        if self.only == ONLY_ALL and any(method.stages for method in self.methods):
+            return []
+        # Whoever names a kernel, an initrd or a command line expects it to be booted; the others only say how.
+        asked = image_request({"kernel": DEFAULT, **self.image})
+        named = {
+            "kernel": asked.kernel != DEFAULT,
+            "initrd": asked.initrd is not None,
+            "cmdline": asked.edits != Edits() or asked.base != BASES[0],
+        }
+        for option, is_named in named.items():
+            if is_named:
+                because = "method %s, which boots" % self.method
+                if self.only == ONLY_PENDING:
+                    because = "only %s, which compares the host with" % self.only
+                raise RebootError(
+                    "SETTINGS_INVALID", "%s has to be left out with %s the bootloader's default" % (option, because)
+                )
+        if any(method.stages for method in self.methods):
+            return []
+        idle = [name for name, value in asked.preferences.items() if value not in (None, NO_PREFERENCE)]
+        return ["%s has no effect with method %s, which loads no image" % (name, self.method) for name in idle]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from .service_track import ServiceOutage
 
 DONE = "done"
 UNFINISHED = "unfinished"
+#: Status of a host of the play that a rollout is not meant for.
+NOT_SELECTED = "not_selected"
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,12 @@ class ProbedOutage:
 class RebootResult:
     """Result of one host's reboot; None for what is not known, or not yet.
 
-    :ivar status: C(done), C(unfinished), or a status of a rollout.
+    :ivar status: C(done), C(unfinished), C(not_selected), or a status of a rollout.
     :ivar rebooted: None until it is decided.
     :ivar path: how the host says it came back, C(kexec), C(firmware) or C(unknown).
     :ivar staged: as M(fleet.kexec.stage) returns it, like C(predicted_ms) and C(notes), to which a probe may add one.
     :ivar proof: sign by sign; None if the method has none.
+    :ivar needed: why the host needs a reboot; empty if that was not asked.
     :ivar reasons: why the method is not the first one requested, and what it took to bring the host back.
     :ivar detected_by: C(banner) or C(connection), by which the host was noticed to be back.
     :ivar login_ms: from the first answer of sshd to the first command.
@@ -74,6 +77,7 @@ class RebootResult:
     staged: Mapping[str, Any] | None = None
     predicted_ms: Mapping[str, Any] | None = None
     proof: Mapping[str, Any] | None = None
+    needed: tuple[Reason, ...] = ()
     reasons: tuple[Reason, ...] = ()
     notes: tuple[Mapping[str, Any], ...] | None = None
     before: BootedKernel | None = None
@@ -125,6 +129,7 @@ class RebootResult:
             "path": self.path,
             "staged": self.staged,
             "proof": self.proof,
+            "needed": [each.as_dict() for each in self.needed] or None,
             "reasons": self._reasons(),
             **_named("outage", self.outage),
             "probe_seen_by": self.probe.seen_by if self.probe else None,

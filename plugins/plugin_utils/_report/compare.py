@@ -44,7 +44,7 @@ def compared(run: RunReport, now: Figures, other: RunReport, before: Figures) ->
     rows = [
         _count("Hosts", before.hosts, now.hosts),
         *(
-            _count(status.capitalize(), before.statuses.get(status, 0), now.statuses.get(status, 0))
+            _count(status.replace("_", " ").capitalize(), before.statuses.get(status, 0), now.statuses.get(status, 0))
             for status in _union(before.statuses, now.statuses)
         ),
         *(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from .._journal.run_state import HostState
+from .._schedule.hosts import AS_ASKED
 from .._schedule.percentiles import percentile
 from .capacity import Breach
 from .outages import (
@@ -133,6 +134,19 @@ class Figures:
     forecast: list[ForecastCost]
     ratios: list[float]
     problems: list[Problem]
+
+    @property
+    def as_asked(self) -> bool:
+        """Whether every host was rebooted, or needed no reboot."""
+        return sum(self.statuses.get(status, 0) for status in AS_ASKED) == self.hosts
+
+    @property
+    def others(self) -> str:
+        """Hosts that were not rebooted, by status; empty if there are none."""
+        return ", ".join(
+            "%d %s" % (number, status.replace("_", " ")) for status, number in self.statuses.items() if status != "done"
+        )
+
     hooks: list[FailedHook]
 
 

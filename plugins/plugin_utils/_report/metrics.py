@@ -78,7 +78,7 @@ def _number(value: float) -> str:
 
 
 def _hosts(figures: Figures) -> list[_Sample]:
-    ends = ("done", "failed", "refused", "discarded", "skipped", "unfinished")
+    ends = ("done", "not_needed", "failed", "refused", "discarded", "skipped", "unfinished")
     return [({"status": status}, figures.statuses.get(status, 0)) for status in ends]
 
 

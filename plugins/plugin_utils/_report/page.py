@@ -83,13 +83,12 @@ def render(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] |
 
 def _tiles(figures: Figures) -> list[Tile]:
     done, statuses = figures.statuses.get("done", 0), figures.statuses
-    others = ", ".join("%d %s" % (number, status) for status, number in statuses.items() if status != "done")
     tiles = [
         Tile(
             "Hosts rebooted",
             "%d of %d" % (done, figures.hosts),
-            others or "none failed, none refused",
-            "good" if done == figures.hosts else "bad" if statuses.get("failed") else "warn",
+            figures.others or "none failed, none refused",
+            "good" if figures.as_asked else "bad" if statuses.get("failed") else "warn",
         )
     ]
     by_kexec, rebooted = figures.paths.get("kexec", 0), sum(figures.paths.values())

@@ -50,7 +50,7 @@ class HostReport:
 
     @property
     def status(self) -> str:
-        """Final status: C(done), C(failed), C(refused), C(discarded), C(skipped) or C(unfinished)."""
+        """Final status: C(done), C(not_needed), C(failed), C(refused), C(discarded), C(skipped) or C(unfinished)."""
         return status_of(self.state)
 
     @property

@@ -28,7 +28,7 @@ def standing_of(run: RunReport, figures: Figures) -> Standing:
         return Standing("Stopped", "bad")
     if not run.state.ended:
         return Standing("Not ended", "warn")
-    if figures.statuses.get("done", 0) == figures.hosts:
+    if figures.as_asked:
         return Standing("Done", "good")
     return Standing("Ended", "bad" if figures.statuses.get("failed") else "warn")
 
@@ -36,9 +36,8 @@ def standing_of(run: RunReport, figures: Figures) -> Standing:
 def headline(run: RunReport, figures: Figures) -> str:
     """Summarize a run in one line."""
     parts = ["%d of %s rebooted" % (figures.statuses.get("done", 0), counted(figures.hosts, "host"))]
-    rest = ["%d %s" % (number, status) for status, number in figures.statuses.items() if status != "done"]
-    if rest:
-        parts[0] += " (%s)" % ", ".join(rest)
+    if figures.others:
+        parts[0] += " (%s)" % figures.others
     if figures.paths:
         parts.append(_paths(figures))
     if figures.outage:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, policy_argument_spec
+from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec
 
 from .._lock.interface import lock_argument_spec
 from .._reboot.methods import AUTO, REQUESTS
+from .._reboot.request import ONLY, ONLY_ALL
 from .._schedule.settings import ORDER_INVENTORY, ORDERS
 from .fallbacks import FALLBACK_NONE, FALLBACKS
 from .run_hooks import RUN_HOOKS
@@ -25,9 +26,9 @@ def rolling_argument_spec() -> dict[str, Any]:
     """Types and choices. What depends on several options is checked where the options are read, so that errors carry a code."""
     return {
         **image_argument_spec(),
-        **policy_argument_spec(),
         **lock_argument_spec(),
         "method": {"type": "str", "choices": list(REQUESTS), "default": AUTO},
+        "only": {"type": "str", "choices": list(ONLY), "default": ONLY_ALL},
         "fallback": {"type": "str", "choices": list(FALLBACKS), "default": FALLBACK_NONE},
         "reboot_timeout": {"type": "int", "default": 600, "aliases": ["reboot_timeout_sec"]},
         "connect_timeout": {"type": "int", "aliases": ["connect_timeout_sec"]},

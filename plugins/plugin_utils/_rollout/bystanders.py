@@ -3,7 +3,8 @@
 """Watch of hosts that limits depend on, while they are not being rebooted.
 
 They are looked at by logging in: a connection without a login is held against this controller by what protects an sshd. A login
-costs a tenth of a second of CPU, so with many hosts each is looked at less often.
+costs a tenth of a second of CPU, so with many hosts each is looked at less often. Those that are down have a rate of their own:
+the rollout may wait for one of them, while thousands are up.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 
 # Interval at which a host is looked at, at least.
 BYSTANDER_PAUSE_S = 10.0
-# Looks over all hosts: so many at first, and then so many each second.
+# Looks over all hosts that are up, and over all that are down: so many at first, and then so many each second.
 _BURST = 100
 _LOOKS_PER_S = 2.0
+# Interval at which a host that waits for its turn is seen to be down.
+_NEWS_S = 30.0
 # Connections in use at once.
 _AT_ONCE = 8
 
@@ -37,18 +40,27 @@ class Sight(Protocol):
 class Bystanders:
     """Watch of hosts and bystanders.
 
+    :param is_up: whether a host is up, as far as the rollout knows.
     :param active: whether a host is being rebooted; its own run watches it then.
     :param tell: called with the name of a host and whether it is up, each time it was looked at.
     """
 
-    def __init__(self, sight: Sight, *, active: Callable[[str], bool], tell: Callable[[str, bool], object]) -> None:
+    def __init__(
+        self,
+        sight: Sight,
+        *,
+        is_up: Callable[[str], bool],
+        active: Callable[[str], bool],
+        tell: Callable[[str, bool], object],
+    ) -> None:
         self._sight = sight
+        self._is_up = is_up
         self._active = active
         self._tell = tell
         self._now = asyncio.get_running_loop().time
         self._at_once = asyncio.Semaphore(_AT_ONCE)
-        # When the next look is due, at the rate over all hosts; in the past while there are looks left.
-        self._due = self._now() - _BURST / _LOOKS_PER_S
+        # When the next look at one that is up, or down, is due at the rate over all; in the past while there are looks left.
+        self._due = dict.fromkeys((True, False), self._now() - _BURST / _LOOKS_PER_S)
         # How often a host became active: what was seen before says nothing about it any more.
         self._left: Counter[str] = Counter()
         self._watches: dict[str, asyncio.Task[None]] = {}
@@ -75,7 +87,7 @@ class Bystanders:
 
     async def _look_again(self, name: str) -> None:
         while True:
-            await self._turn()
+            await self._turn(name)
             if not self._active(name):
                 try:
                     await self._look(name)
@@ -84,9 +96,17 @@ class Bystanders:
                     return
             await asyncio.sleep(BYSTANDER_PAUSE_S)
 
-    async def _turn(self) -> None:
-        self._due = max(self._due, self._now() - _BURST / _LOOKS_PER_S) + 1 / _LOOKS_PER_S
-        await asyncio.sleep(self._due - self._now())
+    async def _turn(self, name: str) -> None:
+        up = self._is_up(name)
+        due = self._next_due(up)
+        while (left_s := due - self._now()) > 0:
+            await asyncio.sleep(min(left_s, _NEWS_S))
+            if up and not self._is_up(name):
+                up, due = False, self._next_due(False)
+
+    def _next_due(self, up: bool) -> float:
+        self._due[up] = max(self._due[up], self._now() - _BURST / _LOOKS_PER_S) + 1 / _LOOKS_PER_S
+        return self._due[up]
 
     async def _look(self, name: str) -> None:
         left = self._left[name]

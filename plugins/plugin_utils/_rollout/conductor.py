@@ -83,7 +83,9 @@ class Conductor:
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turn_due = asyncio.Event()
         self._up = dict.fromkeys(down, False)
-        self._bystanders = Bystanders(fleet, active=self._runs.__contains__, tell=self._seen)
+        self._bystanders = Bystanders(
+            fleet, is_up=lambda name: self._up.get(name, True), active=self._runs.__contains__, tell=self._seen
+        )
         self._told_stop = False
         # First attempts to pay what the previous process left.
         self._paying: list[asyncio.Task[None]] = []
@@ -338,6 +340,11 @@ class Conductor:
     def refused(self, host: str, why: Reason) -> None:
         """Take in that a host can't be rebooted."""
         self._scheduler.refused(host, why, self._now())
+        self._happened()
+
+    def not_needed(self, host: str) -> None:
+        """Take in that a host needs no reboot."""
+        self._scheduler.not_needed(host, self._now())
         self._happened()
 
     def failed(self, host: str, why: Reason, down: bool) -> None:

@@ -20,6 +20,7 @@ class Controller:
     :ivar name: name of this machine, for display.
     :ivar random: draws this number of bytes, as hexadecimal digits.
     :ivar say: shows a line to the user.
+    :ivar warn: shows a warning to the user.
     :ivar progress: takes short messages about what a host does.
     :ivar columns: width of the texts before and after the rollout.
     :ivar view: makes the display, from the run's state and the predictions for each host.
@@ -30,6 +31,7 @@ class Controller:
     own_boot_id: str
     random: Callable[[int], str]
     say: Callable[[str], None]
+    warn: Callable[[str], None]
     progress: Callable[[str, str], None]
     columns: int
     glyphs: Glyphs

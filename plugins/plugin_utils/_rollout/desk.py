@@ -69,6 +69,9 @@ class Desk(Protocol):
     def refused(self, host: str, why: Reason) -> None:
         """Report a host that can't be rebooted; all changes to it have been undone."""
 
+    def not_needed(self, host: str) -> None:
+        """Report a host that needs no reboot; nothing on it was changed."""
+
     def failed(self, host: str, why: Reason, down: bool) -> None:
         """Report a host that failed; C(down) if it has to count as down."""
 

@@ -13,7 +13,7 @@ from .._errors import RolloutError
 from .._reboot.errors import NotRebooted, RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.methods import RebootMethod
-from .._reboot.request import Intent, RebootRequest
+from .._reboot.request import ONLY_ALL, Intent, RebootRequest
 from .._reboot.scripts import HostAnswer
 from .desk import Desk
 from .flight import Flight, GivenUp
@@ -102,7 +102,7 @@ class Fallbacks:
         self, method: RebootMethod, intent: Intent, answer: HostAnswer, error: RebootError
     ) -> tuple[Intent, HostAnswer]:
         """Reboot a host that came back with an unexpected system once more, by another method."""
-        prepared = await self._reboot.prepare(replace(self._request, method=method.name))
+        prepared = await self._reboot.prepare(replace(self._request, method=method.name, only=ONLY_ALL))
         # The current panic settings are those of the unexpected boot; the original ones have to be restored.
         again = replace(prepared, boot_id=answer.evidence.boot_id, panic=intent.panic)
         await self._reboot.unshare()

@@ -13,7 +13,8 @@ from ansible.errors import AnsibleError
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
 
-from .._hooks.hook import HookSessions, HookSubject
+from .._errors import RolloutError
+from .._hooks.hook import Hook, HookSessions, HookSubject
 from .._hooks.interrupt import Interrupt
 from .._hooks.runner import HookRunner
 from .._reboot.errors import RebootError
@@ -26,7 +27,9 @@ from .._transport.at_once import AtOnce
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober
 from .._transport.session import ActionSession, Session, SessionError
+from .._variables import VariableNames
 from .desk import Desk
+from .fallbacks import FALLBACK_POWER_HOOK
 from .host_options import HostOptions, OptionsReader
 from .host_run import HostRun
 from .identities import Identities
@@ -43,6 +46,7 @@ class PlayFleet:
     :param identities: machines that are known by their names from before.
     :param connections: maximum number of connections, modules and hooks in use at once.
     :param random: draws this number of bytes, as hexadecimal digits.
+    :param names: variables that users may set for the hosts; None if they are not checked.
     """
 
     def __init__(
@@ -62,9 +66,10 @@ class PlayFleet:
         random: Callable[[int], str],
         progress: Callable[[str, str], None],
         interrupt: Interrupt,
+        names: VariableNames | None = None,
     ) -> None:
         self._hosts = hosts
-        self._reader = OptionsReader(hosts, raw)
+        self._reader = OptionsReader(hosts, raw, names)
         self._prober = prober
         self._service_prober = service_prober
         self._request = request
@@ -87,12 +92,14 @@ class PlayFleet:
     def read(self, names: Sequence[str], *, rebooted: bool = True) -> None:
         """Template the options of these hosts, so that errors in them are found before the rollout begins.
 
-        :raises RolloutError: C(SETTINGS_INVALID).
+        :raises RolloutError: C(SETTINGS_INVALID), C(POLICY_INVALID) or C(VARIABLE_UNKNOWN).
         :raises RebootError: C(PROBE_INVALID).
         """
         for name in names:
             options = self._options[name] = self._reader.read(name, rebooted=rebooted)
             self._needed.update(options.through, options.hooks.other_hosts - {name})
+            if rebooted and self._fallback == FALLBACK_POWER_HOOK:
+                _check_power_hooks(options.hooks.power, name)
 
     def options(self, name: str) -> HostOptions:
         return self._options[name]
@@ -128,10 +135,14 @@ class PlayFleet:
             runner=self.hook_runner(session),
             hooks=options.hooks,
             subject=replace(self.run_subject, host=host.name),
-            request=self._request,
+            request=self.request_of(host.name),
             fallback=self._fallback,
             desk=desk,
         )
+
+    def request_of(self, name: str) -> RebootRequest:
+        """Request of the user for one host."""
+        return replace(self._request, policy=self._options[name].policy)
 
     def hook_runner(self, session: Session | None) -> HookRunner:
         """Runner of the hooks of a host, or of those of the run if C(session) is None."""
@@ -179,3 +190,19 @@ class PlayFleet:
             action, variables = self._hosts.controller()
             self._controller = ActionSession(action, variables, at_once=self._at_once.urgent)
         return self._controller
+
+
+def _check_power_hooks(hooks: Sequence[Hook], name: str) -> None:
+    """Require hooks that can power-cycle a host that is down.
+
+    :raises RolloutError: C(SETTINGS_INVALID).
+    """
+    if not hooks:
+        raise RolloutError("SETTINGS_INVALID", "fallback is power_hook, but there is no power_hook (for %s)" % name)
+    for hook in hooks:
+        if hook.runs_on(name):
+            raise RolloutError(
+                "SETTINGS_INVALID",
+                "the power_hook %s runs on the host, which is down when it is needed; use controller_command, http, or "
+                "run_on another host or the controller (for %s)" % (hook.name, name),
+            )

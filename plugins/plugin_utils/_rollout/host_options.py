@@ -6,11 +6,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
+from ansible.module_utils.common.validation import check_type_dict
+from ansible.template import Templar
+
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy
 
 from .._errors import RolloutError
 from .._hooks.hook import PHASES, Hook
@@ -20,19 +25,21 @@ from .._reboot.probe_options import parse_probe
 from .._reboot.service_watch import Service
 from .._text import clean
 from .._transport.play_hosts import PlayHosts
+from .._transport.shared_options import SharedOptions
 from .._values import setting
+from .._variables import VariableNames
 from .host_hooks import Hooks
 from .jump_hosts import SSH_ARGUMENTS, jump_hosts
 
 # Options that are templated for each host. Until then their values may have any type.
-PER_HOST = ("domains", "host_class", *PHASES, "power_hook", "probe")
+PER_HOST = ("domains", "host_class", *PHASES, "policy", "power_hook", "probe")
 PER_HOST_ALIASES = {"combination": "host_class"}
 
 _CONNECTION = ("ansible_connection", "ansible_host", *SSH_ARGUMENTS)
 # Option → field of Hooks.
 _HOOKS = {**{phase: phase for phase in PHASES}, "power_hook": "power"}
 # Options that mean nothing for a host that is not rebooted.
-_OF_REBOOTS = (*_HOOKS, "probe")
+_OF_REBOOTS = (*_HOOKS, "policy", "probe")
 
 Value = TypeVar("Value")
 
@@ -72,17 +79,21 @@ class HostOptions:
     local: bool
     through: frozenset[str]
     service: Service | None = None
+    policy: Mapping[str, str] = field(default_factory=dict)
 
 
 class OptionsReader:
     """Reader of hosts' options. Keeps nothing of a host's variables; options without templates are read once for all hosts.
 
     :param raw: options of :data:`PER_HOST`, not templated yet.
+    :param names: variables that users may set for the hosts; None if they are not checked.
     """
 
-    def __init__(self, hosts: PlayHosts, raw: Mapping[str, Any]) -> None:
+    def __init__(self, hosts: PlayHosts, raw: Mapping[str, Any], names: VariableNames | None = None) -> None:
         self._hosts = hosts
         self._raw = raw
+        self._names = names
+        self._shared = hosts.shared_options((*PER_HOST, *PER_HOST_ALIASES))
         templar = hosts.templar({})
         # Options without templates, their values, and what they were parsed to.
         self._plain = frozenset(option for option, value in raw.items() if not templar.is_template(value))
@@ -93,11 +104,13 @@ class OptionsReader:
     def read(self, name: str, *, rebooted: bool = True) -> HostOptions:
         """Read the options of one host; those of a host that is not rebooted have no hooks and no service.
 
-        :raises RolloutError: C(SETTINGS_INVALID).
+        :raises RolloutError: C(SETTINGS_INVALID), C(POLICY_INVALID) or C(VARIABLE_UNKNOWN).
         :raises RebootError: C(PROBE_INVALID).
         """
         variables = self._hosts.variables(name)
         templar = self._hosts.templar(variables)
+        if rebooted:
+            _require_shared(self._shared, name, templar)
 
         def template(what: str, text: Any) -> Any:
             try:
@@ -120,6 +133,8 @@ class OptionsReader:
             variable: str(template(variable, variables[variable]) or "") for variable in _CONNECTION if variable in variables
         }
         with _named(name):
+            if rebooted and self._names is not None:
+                self._names.check(variables)
             given = by_one_name(given)
             hooks = {
                 field: self._parse(option, given, partial(_hooks, option)) for option, field in _HOOKS.items() if option in given
@@ -134,6 +149,7 @@ class OptionsReader:
                 local=connection.get("ansible_connection") == "local",
                 through=self._jump_hosts(connection),
                 service=self._parse("probe", given, parse_probe),
+                policy=self._parse("policy", given, _policy),
             )
 
     def _parse(self, option: str, given: Mapping[str, Any], parse: Callable[[Any], Value]) -> Value:
@@ -170,6 +186,20 @@ def check_places(hosts: PlayHosts, option: str, hooks: Iterable[Hook]) -> None:
             raise RolloutError("SETTINGS_INVALID", message % (option, hook.name, clean(hook.other_host)))
 
 
+def _require_shared(shared: SharedOptions, name: str, templar: Templar) -> None:
+    """Require that options for the rollout as a whole have the same values for a host as for the first.
+
+    :raises RolloutError: C(SETTINGS_INVALID).
+    """
+    try:
+        differing = shared.differing(templar)
+    except AnsibleError as error:
+        raise RolloutError("SETTINGS_INVALID", "for %s: %s" % (name, error)) from error
+    if differing is not None:
+        message = "%s holds for all hosts, but is templated to another value for %s than for the first host" % (differing, name)
+        raise RolloutError("SETTINGS_INVALID", message)
+
+
 def _hooks(option: str, value: Any) -> tuple[Hook, ...]:
     # A single hook need not be in a list.
     return parse_hooks([value] if isinstance(value, Mapping) else value, option)
@@ -181,6 +211,20 @@ def _domains(value: Any) -> dict[str, str]:
     given = setting(value, "domains").entries("a dictionary of dimensions and the host's domain in each")
     # An empty domain means that the host is in none.
     return {dimension: str(domain.raw) for dimension, domain in given.items() if domain.raw != ""}
+
+
+def _policy(value: Any) -> dict[str, str]:
+    """Check a policy here as the host would, so that errors in it are found before the rollout begins."""
+    if isinstance(value, str):
+        # Extra variables may be text, which Ansible takes for a dictionary in the same forms.
+        with contextlib.suppress(TypeError):
+            value = check_type_dict(value)
+    given = {} if value is None else dict(setting(value, "policy").dictionary())
+    try:
+        Policy().override(given, "policy")
+    except KexecError as error:
+        raise RolloutError(error.reason.code, error.reason.message) from error
+    return given
 
 
 def _host_class(value: Any, variables: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
@@ -24,8 +25,9 @@ from .._journal.events import Event
 from .._journal.file import time_of
 from .._journal.phases import Phase
 from .._journal.run_state import HostState
+from .._reboot.errors import NotNeeded
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
-from .._reboot.request import Intent, RebootRequest
+from .._reboot.request import ONLY_ALL, Intent, RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec
 from .._schedule.scheduler import WAITING
@@ -126,6 +128,13 @@ class HostRun:
         except _Discarded:
             await self._discard()
             return
+        except NotNeeded:
+            if self._debts.drained:
+                # By an earlier process, which could not undrain it.
+                await self._debts.put_back(self._flight.told)
+            self._record(events.HostNotNeeded(host=self._name))
+            self._desk.not_needed(self._name)
+            return
         except GivenUp as error:
             why, down = error.reason, error.down
         except SessionError as error:
@@ -196,7 +205,8 @@ class HostRun:
         self._debts.drained = self._desk.begins_anew(self._name) or self._debts.drained
         await self._desk.durable()
         began = self._now()
-        intent = await self._reboot.prepare(self._request)
+        # A host that is in flight is rebooted even if it no longer needs it.
+        intent = await self._reboot.prepare(replace(self._request, only=ONLY_ALL) if out else self._request)
         result = self._reboot.result
         self._record(
             events.HostPrepared(
@@ -214,6 +224,8 @@ class HostRun:
                 host_class=self._host.host_class,
             )
         )
+        if result.needed:
+            self._record(events.HostNeeded(host=self._name, reasons=result.needed))
         self._flight.phase = Phase.READY
         if not out and await self._desk.go(self._name) is not None:
             raise _Discarded

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 
 from .._journal import events
 from .._journal.events import Event
@@ -15,15 +16,20 @@ from .resuming import Rest
 from .terms import Terms
 
 
-def started(run_id: str, controller: str, terms: Terms, plan: Plan) -> Event:
-    """First event of a run; C(controller) is the name of this machine."""
+def started(run_id: str, controller: str, terms: Terms, plan: Plan, spared: Sequence[str] = ()) -> Event:
+    """First event of a run.
+
+    :param controller: name of this machine.
+    :param spared: hosts of the run that need no reboot.
+    """
+    left_out = set(spared)
     return events.RunStarted(
         run_id=run_id,
         controller=controller,
         pid=os.getpid(),
         collection_version=collection_version(),
-        hosts=tuple(host.name for host in plan.hosts),
-        bystanders=tuple(each.name for each in plan.bystanders),
+        hosts=(*(host.name for host in plan.hosts), *spared),
+        bystanders=tuple(each.name for each in plan.bystanders if each.name not in left_out),
         settings=terms.options,
         waves=tuple(waves_of(plan)),
         deadline=terms.deadline_text,

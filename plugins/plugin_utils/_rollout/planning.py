@@ -19,16 +19,25 @@ class Planner:
     """Planner of a rollout. Options of hosts are templated by it, so that errors in them are found before the rollout begins.
 
     :param names: hosts that the play has.
+    :param left_out: hosts of the play that the task is not meant for.
     :param unavailable: hosts that failed or could not be reached earlier in the play.
     :param machines: names or addresses of the machines that keep the lock.
     :param seed: so that repeated plans are the same.
     """
 
     def __init__(
-        self, hosts: PlayHosts, names: Sequence[str], unavailable: Sequence[str], machines: Collection[str], seed: int
+        self,
+        hosts: PlayHosts,
+        names: Sequence[str],
+        *,
+        left_out: Collection[str],
+        unavailable: Sequence[str],
+        machines: Collection[str],
+        seed: int,
     ) -> None:
         self._hosts = hosts
         self._names = names
+        self._left_out = left_out
         self._unavailable = unavailable
         self._machines = machines
         self._seed = seed
@@ -60,7 +69,8 @@ class Planner:
         return plan_again(waves, fleet.bystanders(bystanders), settings, set(rest.names(GOING)), rest.absent)
 
     def without(self, refused: Collection[str], fleet: PlayFleet, history: History, settings: Settings) -> Plan:
-        """Plan a new run once more, without hosts that will be refused. They still count for the limits."""
+        """Plan a new run once more, without hosts that are not rebooted. They still count for the limits."""
+        refused = dict.fromkeys(refused)
         going = [name for name in self._names if name not in refused]
         return self._plan(fleet, history, settings, going, list(refused))
 
@@ -72,6 +82,6 @@ class Planner:
         return make_plan(hosts, fleet.bystanders(bystanders), settings, self._seed)
 
     def _bystanders(self, settings: Settings, names: Collection[str], others: Sequence[str]) -> list[str]:
-        around = [*others, *self._unavailable, *self._hosts.members(settings.min_available)]
+        around = [*others, *self._left_out, *self._unavailable, *self._hosts.members(settings.min_available)]
         known = set(names)
         return [name for name in dict.fromkeys(around) if name not in known]

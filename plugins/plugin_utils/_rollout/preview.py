@@ -5,55 +5,93 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason
 
 from .._journal.outcome import status_of
+from .._reboot.errors import NotNeeded
 from .._reboot.host_reboot import HostReboot
 from .._reboot.request import RebootRequest
 from .._reboot.result import UNFINISHED
 from .._schedule.hosts import HostSpec, Status
 from .resuming import TO_PREPARE, Rest, Treatment
 
+Answer = TypeVar("Answer")
+
 
 class Preview(NamedTuple):
-    """How a host would be rebooted, or the failure that prevents it; other fields as in :class:`RebootResult`."""
+    """How a host would be rebooted, or the failure that prevents it; other fields as in :class:`RebootResult`.
+
+    :ivar not_needed: whether it is left out because it needs no reboot.
+    """
 
     failure: Reason | None = None
+    not_needed: bool = False
+    needed: tuple[Reason, ...] = ()
     method: str | None = None
     reasons: tuple[Reason, ...] = ()
     predicted_ms: Mapping[str, Any] | None = None
 
 
 async def look_at(
-    names: Iterable[str], reboot_of: Callable[[str], HostReboot], request: RebootRequest, *, at_once: int
+    names: Iterable[str], reboot_of: Callable[[str], HostReboot], request_of: Callable[[str], RebootRequest], *, at_once: int
 ) -> dict[str, Preview]:
     """Have every host report how it would be rebooted, or why it can't be. Call it in check mode, so that nothing is staged.
 
     :param at_once: number of hosts to look at concurrently; only these have connections, and variables in memory.
     """
-    left = iter(list(names))
-    looked: dict[str, Preview] = {}
+    return await _of_each(names, lambda name: _look(name, reboot_of, request_of(name)), at_once)
 
-    async def look_at_the_next() -> None:
+
+async def not_in_need(
+    names: Iterable[str], reboot_of: Callable[[str], HostReboot], request_of: Callable[[str], RebootRequest], *, at_once: int
+) -> list[str]:
+    """Names of the hosts that need no reboot. A host that can't be asked is not among them: its preparation finds out why.
+
+    :param at_once: as for :func:`look_at`.
+    """
+
+    async def ask(name: str) -> bool:
+        try:
+            await reboot_of(name).require_need(request_of(name))
+        except NotNeeded:
+            return False
+        except CodedError:
+            pass
+        return True
+
+    names = list(names)
+    needed = await _of_each(names, ask, at_once)
+    return [name for name in names if not needed[name]]
+
+
+async def _of_each(names: Iterable[str], ask: Callable[[str], Awaitable[Answer]], at_once: int) -> dict[str, Answer]:
+    """Ask every host, C(at_once) of them at a time."""
+    left = iter(list(names))
+    answers: dict[str, Answer] = {}
+
+    async def ask_the_next() -> None:
         for name in left:
-            looked[name] = await _look(name, reboot_of, request)
+            answers[name] = await ask(name)
 
     async with asyncio.TaskGroup() as group:
         for _each in range(at_once):
-            group.create_task(look_at_the_next())
-    return looked
+            group.create_task(ask_the_next())
+    return answers
 
 
 async def _look(name: str, reboot_of: Callable[[str], HostReboot], request: RebootRequest) -> Preview:
     try:
         host = reboot_of(name)
         await host.prepare(request)
+    except NotNeeded:
+        return Preview(not_needed=True)
     except CodedError as error:
         return Preview(error.reason)
-    return Preview(None, host.result.method, host.result.reasons, host.result.predicted_ms)
+    result = host.result
+    return Preview(needed=result.needed, method=result.method, reasons=result.reasons, predicted_ms=result.predicted_ms)
 
 
 def previews(hosts: Sequence[HostSpec], looked: Mapping[str, Preview]) -> dict[str, dict[str, Any]]:
@@ -65,10 +103,13 @@ def previews(hosts: Sequence[HostSpec], looked: Mapping[str, Preview]) -> dict[s
         if refused:
             told = {"code": refused.code, "msg": refused.message, "hint": refused.hint}
             planned[host.name] = {"status": Status.REFUSED.value, **told}
+        elif result.not_needed:
+            planned[host.name] = {"status": Status.NOT_NEEDED.value}
         else:
             planned[host.name] = {
                 "status": "planned",
                 "method": result.method,
+                "needed": [each.as_dict() for each in result.needed],
                 "reasons": [each.as_dict() for each in result.reasons],
                 "predicted_ms": host.predicted.as_ms(),
                 "predicted_jump_ms": result.predicted_ms,

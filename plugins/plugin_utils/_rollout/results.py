@@ -13,7 +13,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from .._journal.outcome import outcomes_of, status_of
 from .._journal.run_state import RunState
 from .._reboot.result import UNFINISHED, RebootResult
-from .._schedule.hosts import Status
+from .._schedule.hosts import AS_ASKED, Status
 from .._schedule.plan import Plan
 from .arguments import FAILURES_FAIL
 
@@ -24,10 +24,13 @@ def waves_of(plan: Plan) -> list[dict[str, Any]]:
 
 
 def final_statuses(state: RunState, statuses: Mapping[str, Status]) -> dict[str, str]:
-    """Final status of each host: the scheduler's, except for hosts that a resume left out."""
+    """Final status of each host: the scheduler's, except for hosts that a resume left out, and those that are in no plan."""
     return {
-        name: status_of(state.hosts[name]) if state.hosts[name].left_out is not None else status.value
-        for name, status in statuses.items()
+        **{name: status_of(host) for name, host in state.hosts.items() if name not in statuses},
+        **{
+            name: status_of(state.hosts[name]) if state.hosts[name].left_out is not None else status.value
+            for name, status in statuses.items()
+        },
     }
 
 
@@ -61,7 +64,7 @@ def result_of(
         "duration_ms": state.duration_ms,
     }
     concerned = [name for name, status in statuses.items() if name in asked_for or status == UNFINISHED]
-    left = [name for name in concerned if statuses[name] != Status.DONE.value]
+    left = [name for name in concerned if statuses[name] not in AS_ASKED]
     if left and failures == FAILURES_FAIL:
         reasons = (state.hosts[name].reason or state.hosts[name].left_out for name in left)
         why = stopped or next((each for each in reasons if each), None)

@@ -10,7 +10,7 @@ import copy
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -23,24 +23,26 @@ from .._hooks.interrupt import Interrupt
 from .._journal import events
 from .._journal.events import Event, RunTerms
 from .._journal.file import Journal, replay, utc
-from .._journal.outcome import status_of
+from .._journal.outcome import outcomes_not_selected, status_of
 from .._journal.run_state import Change, RunState
 from .._journal.run_store import Run, RunStore, default_directory
 from .._journal.samples import outages_of, samples_of
 from .._lock.interface import lock_options, make_lock
 from .._lock.model import SlotLock
-from .._reboot.request import RebootRequest
+from .._reboot.request import ONLY_PENDING, RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.forecast import Forecast, forecast
 from .._schedule.history import History
 from .._schedule.plan import Plan, part_of
 from .._schedule.scheduler import Scheduler
 from .._schedule.settings import settings_from
+from .._text import counted
 from .._transport.bounded import CallAbandoned, bounded_call
 from .._transport.interrupts import Interrupts
 from .._transport.play_hosts import PlayHosts
 from .._transport.prober import Prober, service_sockets
-from .._values import setting
+from .._variables import VariableNames
+from .combinations import options_without_effect, refuse_contradictions
 from .conductor import Conductor
 from .controller import Controller
 from .debts import Kind, give_up, owed
@@ -50,7 +52,7 @@ from .host_options import check_places
 from .identities import Identities
 from .opening import resumed, started
 from .planning import Planner
-from .preview import look_at, previews, told_of_rest
+from .preview import look_at, not_in_need, previews, told_of_rest
 from .process import Orphaned, allow_all_descriptors, short_collections, while_parent_lives
 from .results import counts_of, final_statuses, result_of, waves_of
 from .resuming import AT_ONCE, GOING, TO_PREPARE, Rest, Selection
@@ -90,6 +92,7 @@ class Rolling:
     :param names: hosts that the play still has.
     :param left_out: hosts of the play that the task is not meant for, and why.
     :param unavailable: hosts of the play that have failed or could not be reached.
+    :param variable_names: variables that users may set for the hosts; None if they are not checked.
     :raises CodedError: the options are invalid.
     """
 
@@ -104,8 +107,11 @@ class Rolling:
         request: RebootRequest,
         controller: Controller,
         left_out: Mapping[str, str] | None = None,
+        variable_names: VariableNames | None = None,
     ) -> None:
-        setting(options["connections"], "connections").count(1)
+        refuse_contradictions(options)
+        for sentence in request.check():
+            controller.warn(sentence)
         self._run_hooks = RunHookLists.parse(options)
         # Nothing else may see them, since they may hold secrets.
         options = {name: value for name, value in options.items() if name not in RUN_HOOKS}
@@ -117,6 +123,7 @@ class Rolling:
         self._unavailable = list(unavailable)
         self._request = request
         self._controller = controller
+        self._variable_names = variable_names
         self._store = RunStore(options["run_directory"] or default_directory(os.environ))
         # Of a resume, the journal has a say in them.
         self._terms = None if options["resume"] else terms_of(options, request, _now())
@@ -125,7 +132,14 @@ class Rolling:
         self._interrupt = Interrupt()
         # Drawn once, so that repeated plans are the same.
         self._seed = int(controller.random(4), 16)
-        self._planner = Planner(hosts, self._names, self._unavailable, self._lock.machines, self._seed)
+        self._planner = Planner(
+            hosts,
+            self._names,
+            left_out=self._left_out,
+            unavailable=self._unavailable,
+            machines=self._lock.machines,
+            seed=self._seed,
+        )
 
     async def plan(self) -> dict[str, Any]:
         """Plan the rollout, or the rest of the run that is resumed, without touching any host.
@@ -151,21 +165,28 @@ class Rolling:
             # One in flight may be down, and tells what became of it once it is asked.
             left = [host for host in planned.plan.hosts if rest is None or rest.hosts[host.name].treatment in TO_PREPARE]
             looked = await look_at(
-                [host.name for host in left], fleet.reboot_of, planned.terms.request, at_once=self._options["connections"]
+                [host.name for host in left], fleet.reboot_of, fleet.request_of, at_once=self._options["connections"]
             )
             refused = {name: result.failure for name, result in looked.items() if result.failure is not None}
-            plan = self._left(planned, refused)
+            spared = [name for name, result in looked.items() if result.not_needed]
+            needed = {name: result.needed for name, result in looked.items() if result.needed}
+            plan = self._left(planned, [*refused, *spared])
             foreseen = self._foresee(planned, plan)
             unasked = {**(rest.reasons() if rest is not None else {}), **refused}
-            self._say(plan_text(plan, foreseen, unasked, **self._layout()))
+            self._say(plan_text(plan, foreseen, unasked, spared, needed, **self._layout()))
             told = previews(left, looked)
             told.update(told_of_rest(rest) if rest is not None else {})
-            return {
+            told.update(self._beside(told))
+            result = {
                 "changed": bool(plan.hosts) or (rest is not None and bool(rest.of(AT_ONCE))),
                 "waves": waves_of(plan),
                 "hosts": told,
                 "forecast": foreseen.as_result(),
             }
+            if refused and not result["changed"]:
+                why = next(iter(refused.values())).message
+                raise RolloutError("ALL_REFUSED", "no host would be rebooted; the first one because %s" % why, **result)
+            return result
 
     async def run(self) -> dict[str, Any]:
         """Carry out the rollout.
@@ -178,6 +199,7 @@ class Rolling:
         async with _probers() as probers, contextlib.AsyncExitStack() as opened:
             opened.enter_context(short_collections())
             first: Event
+            spared: list[str] = []
             if self._options["resume"]:
                 run = self._store.open(self._options["resume"])
                 journal = opened.enter_context(Journal(run.journal, replay=state.read))
@@ -188,14 +210,16 @@ class Rolling:
                 first = resumed(self._controller.name, planned.terms, rest)
             else:
                 planned = self._planned(probers, None)
+                spared = await self._not_in_need(planned)
+                planned = replace(planned, plan=self._left(planned, spared))
                 run = self._store.new(self._options["run_id"], time.time(), self._controller.random)
                 journal = opened.enter_context(Journal(run.journal))
                 # A run that its lock refuses, for example, leaves no trace.
                 opened.callback(self._store.abandon, run)
                 if journal.begun:
                     raise RolloutError("RUN_EXISTS", "run %s has just been begun by another process" % run.run_id)
-                first = started(run.run_id, self._controller.name, planned.terms, planned.plan)
-            foreseen = self._foresee(planned, self._left(planned, {}))
+                first = started(run.run_id, self._controller.name, planned.terms, planned.plan, spared)
+            foreseen = self._foresee(planned, self._left(planned, ()) if planned.rest else planned.plan)
 
             async def commit(batch: Sequence[Event]) -> None:
                 records = [event.as_record() for event in batch]
@@ -207,7 +231,9 @@ class Rolling:
             lock = make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say)
             await lock.open()
             opened.push_async_callback(_close, lock)
-            opening = [first, RunTerms.of(planned.plan, planned.terms.settings, foreseen)]
+            selected = [events.RunSelected(left_out=self._left_out)] if self._left_out and planned.rest is None else []
+            opening = [first, *selected, RunTerms.of(planned.plan, planned.terms.settings, foreseen)]
+            opening += [events.HostNotNeeded(host=name) for name in spared]
             await commit(opening)
             changes = [state.apply(event, utc(time.time())) for event in opening]
             return await self._conduct(
@@ -318,7 +344,12 @@ class Rolling:
         self, state: RunState, statuses: Mapping[str, str], results: Mapping[str, RebootResult], rest: Rest | None
     ) -> dict[str, Any]:
         asked_for = set(statuses) if rest is None else set(rest.asked_for)
-        return result_of(state, statuses, results, failures=self._options["failures"], asked_for=asked_for)
+        result = result_of(state, statuses, results, failures=self._options["failures"], asked_for=asked_for)
+        return {**result, "hosts": {**result["hosts"], **self._beside(result["hosts"])}}
+
+    def _beside(self, known: Collection[str]) -> dict[str, Any]:
+        """Outcomes of hosts of the play that the task is not meant for, and that are not among the run's."""
+        return outcomes_not_selected({name: why_not for name, why_not in self._left_out.items() if name not in known})
 
     def _say(self, lines: Sequence[str]) -> None:
         for line in lines:
@@ -343,6 +374,7 @@ class Rolling:
             random=self._controller.random,
             progress=self._controller.progress,
             interrupt=self._interrupt,
+            names=self._variable_names,
         )
 
     def _planned(self, probers: Probers, before: RunState | None, but: str | None = None, rest: Rest | None = None) -> _Planned:
@@ -352,12 +384,28 @@ class Rolling:
         if before is None:
             assert self._terms is not None
             fleet = self.fleet(probers, self._terms.request)
-            return _Planned(self._planner.new(fleet, history, self._terms.settings), self._terms, fleet, history, None)
+            plan = self._planner.new(fleet, history, self._terms.settings)
+            of_hosts = [fleet.options(name).hooks for name in self._names]
+            for sentence in options_without_effect(self._options, self._terms.settings, plan, of_hosts):
+                self._controller.warn(sentence)
+            return _Planned(plan, self._terms, fleet, history, None)
         rest = rest or self._rest(before)
         terms = terms_again(self._options, self._request, before, _now())
         self._say(told_at_resume(terms, rest))
         fleet = self.fleet(probers, terms.request, before)
         return _Planned(self._planner.again(fleet, history, terms.settings, rest), terms, fleet, history, rest)
+
+    async def _not_in_need(self, planned: _Planned) -> list[str]:
+        """Names of the hosts that are left out because they need no reboot.
+
+        They are found before the rollout, so that canaries, waves and percentages are of hosts that are rebooted.
+        """
+        if self._request.only != ONLY_PENDING:
+            return []
+        names = [host.name for host in planned.plan.hosts]
+        self._controller.say("asking %s whether they need a reboot" % counted(len(names), "host"))
+        fleet = planned.fleet
+        return await not_in_need(names, fleet.reboot_of, fleet.request_of, at_once=self._options["connections"])
 
     def _left(self, planned: _Planned, refused: Collection[str]) -> Plan:
         """Part of a plan that is still to be carried out."""

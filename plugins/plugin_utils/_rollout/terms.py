@@ -29,7 +29,7 @@ _NAMED = 10
 
 #: Options that say what a run does, and in which order. A resume takes them from the journal.
 ORDER = ("canaries", "waves", "wave_soak", "order")
-FIXED = ("method", *image_argument_spec(), *ORDER)
+FIXED = ("method", "only", *image_argument_spec(), *ORDER)
 #: Limits that are absent unless given. A resume that does not give them goes by those of the journal.
 KEPT = ("max_unavailable", "min_available", "stop_on_regression")
 
@@ -104,7 +104,7 @@ def terms_again(options: Mapping[str, Any], request: RebootRequest, before: RunS
     return Terms(
         _settings(limits),
         deadline,
-        replace(request, method=effective["method"], image=image),
+        replace(request, method=effective["method"], only=effective["only"], image=image),
         shown(effective),
         taken,
     )

@@ -12,7 +12,7 @@ from .settings import EVERYTHING
 
 
 class Status(StrEnum):
-    """Progress of a host through a rollout. The last five are final."""
+    """Progress of a host through a rollout. The last six are final."""
 
     WAITING = "waiting"
     PREPARING = "preparing"
@@ -21,6 +21,8 @@ class Status(StrEnum):
     #: From its Go until it is released: unavailable because of the rollout.
     IN_FLIGHT = "out"
     DONE = "done"
+    #: It needs no reboot, and only hosts that do are rebooted.
+    NOT_NEEDED = "not_needed"
     #: Not to be rebooted; nothing was changed.
     REFUSED = "refused"
     FAILED = "failed"
@@ -30,7 +32,9 @@ class Status(StrEnum):
     DISCARDED = "discarded"
 
 
-ENDED = frozenset({Status.DONE, Status.REFUSED, Status.FAILED, Status.SKIPPED, Status.DISCARDED})
+ENDED = frozenset({Status.DONE, Status.NOT_NEEDED, Status.REFUSED, Status.FAILED, Status.SKIPPED, Status.DISCARDED})
+# Ends with which a host is as the user asked.
+AS_ASKED = frozenset({Status.DONE, Status.NOT_NEEDED})
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,7 @@ def make_plan(hosts: Sequence[HostSpec], bystanders: Sequence[Bystander], settin
     rest = [host for host in early if host.name not in chosen]
     waves = [(CANARY, canaries, settings.canaries.soak_s)]
     begin = 0
-    for size in [*(amount.of(len(rest)) for amount in settings.waves), len(rest)]:
+    for size in [*(max(1, amount.of(len(rest))) for amount in settings.waves), len(rest)]:
         end = max(begin, min(size, len(rest)))
         waves.append(("", rest[begin:end], settings.wave_soak_s))
         begin = end

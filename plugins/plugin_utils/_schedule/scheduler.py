@@ -162,6 +162,11 @@ class Scheduler:
         self._end(host, Status.REFUSED, now)
         self._freed(self._capacity.give_back(host))
 
+    def not_needed(self, host: str, now: float) -> None:
+        """Take in that a host needs no reboot."""
+        self._expect(host, Status.PREPARING)
+        self._end(host, Status.NOT_NEEDED, now)
+
     def released(self, host: str, now: float, outage_s: float | None) -> None:
         """Take in that a host is proven rebooted, healthy and in service; C(outage_s) is None if it was not measured."""
         self._expect(host, Status.IN_FLIGHT)

@@ -71,7 +71,7 @@ class Settings:
     :ivar window: number of hosts in flight; a percentage is of the hosts to reboot, and at least 1 host.
     :ivar max_unavailable: dimension → limit for each of its domains; a percentage is of the hosts there.
     :ivar min_available: group → number of its hosts that stay available; a percentage rounds up.
-    :ivar waves: cumulative sizes of the waves after the canaries; the remaining hosts form one more wave.
+    :ivar waves: cumulative sizes of the waves after the canaries, each at least 1 host; the remaining hosts form one more wave.
     :ivar deadline_s: time from the start; a host goes only if its predicted (p95) release is before it.
     :ivar stall_s: time to wait for capacity that only outside help can free.
     """
@@ -115,11 +115,14 @@ def _max_unavailable(value: Value) -> dict[str, Amount]:
 
 def _canaries(value: Value) -> Canaries:
     given = value.options(("count", "each_host_class", "soak"), aliases={"each_combination": "each_host_class"})
-    return Canaries(
+    canaries = Canaries(
         count=given.get("count", 0).count(),
         each_host_class=given.get("each_host_class", False).boolean(),
         soak_s=given.get("soak", 0).seconds(),
     )
+    if "soak" in given and "count" not in given and "each_host_class" not in given:
+        raise value.error("canaries has soak, but neither count nor each_host_class, so there would be no canaries")
+    return canaries
 
 
 def _waves(value: Value) -> tuple[Amount, ...]:

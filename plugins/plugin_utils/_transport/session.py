@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 import shlex
 import subprocess
@@ -195,9 +196,16 @@ class ActionSession:
 
     async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         def work() -> dict[str, Any]:
-            answer: dict[str, Any] = self._action._execute_module(
-                module_name=name, module_args=dict(args), task_vars=self._task_vars
-            )
+            action = _with_own_files(self._action)
+            answer: dict[str, Any] = {}
+            with contextlib.ExitStack() as ending:
+                ending.callback(_remove_files, action)
+                try:
+                    answer = action._execute_module(module_name=name, module_args=dict(args), task_vars=self._task_vars)
+                except AnsibleConnectionFailure:
+                    # Nothing can be removed there now, and another attempt would take as long again.
+                    ending.pop_all()
+                    raise
             return answer
 
         result = await self._call(work, timeout_s)
@@ -238,9 +246,6 @@ class ActionSession:
 
     async def unshare(self) -> None:
         with contextlib.suppress(SessionError):
-            # Otherwise Ansible would look for modules' temporary files after the reboot, to remove them.
-            await self._call(lambda: self._action._remove_tmp_path(None), 30.0)
-        with contextlib.suppress(SessionError):
             await self._call(self._stop_sharing if self._is_ssh else self._connection.reset, 30.0)
         if self._is_ssh:
             # ssh uses the first value of an option that is given twice.
@@ -265,3 +270,18 @@ class ActionSession:
         for option, own in self._own_options.items():
             self._connection.set_option(option, own)
         self._own_options.clear()
+
+
+def _with_own_files(action: ActionBase) -> ActionBase:
+    """The action with a directory of temporary files of its own on the host, so that calls of modules may overlap."""
+    alone = copy.copy(action)
+    alone._connection = copy.copy(action._connection)
+    alone._connection._shell = copy.copy(action._connection._shell)
+    alone._connection._shell.tmpdir = None
+    return alone
+
+
+def _remove_files(action: ActionBase) -> None:
+    """Remove a module's files from the host: without pipelining they have its arguments, and so its secrets."""
+    with contextlib.suppress(Exception):
+        action._remove_tmp_path(None)

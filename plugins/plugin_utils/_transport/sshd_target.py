@@ -28,6 +28,8 @@ ACCEPTED_ANSWER_S = 5.0
 # While a connection waits for its banner, the next one is opened after this interval, doubled for each further one that waits: a
 # host that is busy starting has to start a process for every connection.
 PENDING_INTERVAL_S = 0.5
+# Interval between probes that are refused while a kept connection lives: its sshd listens no more, and its system still counts.
+CLOSING_INTERVAL_S = 2.0
 # Connections without a login to a host that stays up: so many at first, the checks among them, and then one in this time. They
 # are fewer than the five in ten minutes that fail2ban forbids by default.
 CONNECTIONS_WHILE_UP = 4
@@ -64,8 +66,9 @@ class SshdTarget(Target):
         self._not_before = 0.0
         self._received: dict[Attempt[Target], bytes] = {}
         self._kept: Attempt[Target] | None = None
-        # Banners since the host was last seen down.
+        # Banners since the host was last seen down, and what the last probe met.
         self._banners = 0
+        self._last: Outcome | None = None
         if sshd.connection is not None:
             kept = Attempt[Target](self, sshd.connection, sshd.connection.fileno(), now, NEVER, connected=True)
             probing.poll(kept, select.EPOLLIN)
@@ -75,6 +78,8 @@ class SshdTarget(Target):
     @property
     def interval_s(self) -> float:
         """Time between two probes while the host is down; grows with the number of targets."""
+        if self._kept is not None and self._last in (Outcome.CLOSED, Outcome.REJECTED):
+            return CLOSING_INTERVAL_S
         return max(INTERVAL_S, len(self.probing.targets) / SSHD_PROBES_PER_S)
 
     def check(self) -> None:
@@ -137,7 +142,7 @@ class SshdTarget(Target):
 
     def _took(self, attempt: Attempt[Target], outcome: Outcome) -> None:
         """Take in the outcome of an attempt, which is over."""
-        now = self.probing.now()
+        now, self._last = self.probing.now(), outcome
         if outcome is Outcome.BANNER:
             self.probing.release(attempt)
             self._keep(attempt)
@@ -146,6 +151,8 @@ class SshdTarget(Target):
             self.next_at = self._next_check()
         elif attempt in self.attempts:
             self.probing.drop(attempt)
+        if self._kept is not None and outcome in (Outcome.CLOSED, Outcome.REJECTED):
+            self.next_at = max(self.next_at, now + self.interval_s)
         self._received.pop(attempt, None)
         if outcome in (Outcome.CLOSED, Outcome.SILENT):
             self._banners = 0
@@ -182,6 +189,9 @@ class SshdTarget(Target):
             pass
         self._kept = None
         self._close(attempt)
+        if self._banners < CONNECTIONS_WHILE_UP:
+            # Whatever its system has counted ends with it.
+            self._not_before = 0.0
         self._resume()
 
     def _close(self, attempt: Attempt[Target]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO, Optional
+from typing import BinaryIO, Optional, Tuple
 
 from ..._image.errors import ImageError
 from ..._image.kernel_file import KernelFile
@@ -136,6 +136,7 @@ def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzIma
     if not _u16(head, OFFSET_XLOADFLAGS) & XLF_KERNEL_64:
         raise ImageError("WRONG_ARCH", "%s is a 32-bit x86 kernel" % name)
 
+    release, build = _versions(head)
     # The protocol defines 0 as 4, for ancient loaders.
     setup_bytes = ((head[OFFSET_SETUP_SECTS] or 4) + 1) * SECTOR_BYTES
     image_bytes = setup_bytes + _u32(head, OFFSET_SYSSIZE) * 16
@@ -146,7 +147,8 @@ def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzIma
             "%s has %d bytes, its setup header says %d" % (name, file_bytes, image_bytes),
         )
     return BzImage(
-        release=_release(head),
+        release=release,
+        build=build,
         file_bytes=file_bytes,
         image_bytes=image_bytes,
         signed=_is_signed(head),
@@ -170,13 +172,17 @@ def _alignment(head: bytes) -> int:
     return 1 << exponent if exponent else _u32(head, OFFSET_KERNEL_ALIGNMENT)
 
 
-def _release(head: bytes) -> str:
-    """First word of the version string that C(kernel_version) points to."""
+def _versions(head: bytes) -> Tuple[str, str]:
+    """Release and build in the string that C(kernel_version) points to.
+
+    Source: arch/x86/boot/version.c, C(UTS_RELEASE " (" builder ") " UTS_VERSION); the last begins with C(#).
+    """
     offset = _u16(head, OFFSET_KERNEL_VERSION)
     if not offset:
-        return ""
-    text = head[offset + SECTOR_BYTES : offset + SECTOR_BYTES + 256].split(b"\0")[0]
-    return text.decode("ascii", "replace").split(" ")[0]
+        return "", ""
+    text = head[offset + SECTOR_BYTES : offset + SECTOR_BYTES + 256].split(b"\0")[0].decode("ascii", "replace")
+    _builder, separator, build = text.partition(") #")
+    return text.split(" ")[0], "#" + build.strip() if separator else ""
 
 
 def read_bzimage(stream: BinaryIO, name: str = "the file") -> BzImage:

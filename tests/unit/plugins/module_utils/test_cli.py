@@ -112,6 +112,12 @@ def test_a_reboot_takes_what_is_staged(host: Host) -> None:
     assert trigger[5:7] == ["kexec", "1"]
 
 
+def test_status_tells_why_a_reboot_is_needed(host: Host, tmp_path: Path) -> None:
+    assert "PENDING" not in host("status")
+    (tmp_path / "run/reboot-required").write_text("")
+    assert "needed   PENDING_REBOOT_REQUIRED: packages ask for a reboot" in host("status").splitlines()
+
+
 def test_status_has_warnings(host: Host) -> None:
     assert any(line.startswith("warning  NO_WATCHDOG: ") for line in host("status").splitlines())
 

@@ -19,6 +19,17 @@ options:
     description: Directory that keeps which hosts have rebooted.
     vars:
       - name: puppet_state
+  current:
+    description: Whether the host needs no reboot.
+    type: bool
+    default: false
+    vars:
+      - name: puppet_current
+  method:
+    description: The verdict on how it should reboot.
+    default: kexec
+    vars:
+      - name: puppet_method
   host:
     description: Name of the host.
     vars:
@@ -49,14 +60,44 @@ class Connection(ConnectionBase):
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)
         rebooted = Path(self.get_option("state")) / self.get_option("host")
         if in_data:
-            return 0, json.dumps(_module(in_data)).encode(), b""
+            return 0, json.dumps(self._module(in_data)).encode(), b""
         if "systemd-run" in cmd:
             rebooted.touch()
         # As a script that began prints it first.
         said = "fleet-kexec: begun\n" if "fleet-kexec: begun" in cmd else ""
         if "bootloader_type" in cmd:
-            said += _state(rebooted.exists())
+            said += _state(self._boot_id(rebooted.exists()), rebooted.exists())
         return 0, said.encode(), b""
+
+    def _module(self, payload: bytes) -> dict[str, Any]:
+        current = self.get_option("current")
+        if b"fleet.kexec.plugins.modules.boot_facts" in payload:
+            facts = {
+                "boot": {"boot_id": self._boot_id(False), "path": "firmware"},
+                "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
+                "staged": None,
+                "blockers": [],
+                "container": None,
+                # What else preflight shows.
+                "verdict": {
+                    **dict.fromkeys(("image", "integrity", "loader", "predicted_ms", "release")),
+                    "method": self.get_option("method"),
+                    "notes": [],
+                },
+                "entry": {"added": [], "removed": []},
+                "warnings": [],
+                "loaded": False,
+                "reboot_needed": {"needed": not current, "reasons": [] if current else [NEED]},
+            }
+            return {"ansible_facts": {"fleet_kexec": facts}}
+        if b"fleet.kexec.plugins.modules.stage" in payload:
+            staged = {"kernel": "/boot/vmlinuz-2", "initrd": None, "release": "2", "cmdline": "ro", "loader": "kexec_load"}
+            return {"changed": True, "staged": dict(staged, token=TOKEN)}
+        return {"changed": False, "failed": True, "msg": "no"}
+
+    def _boot_id(self, rebooted: bool) -> str:
+        """Boot ID; no two machines have the same."""
+        return "%s of %s" % ("new" if rebooted else "old", self.get_option("host"))
 
     def put_file(self, in_path: str, out_path: str) -> None:
         """Nothing is put anywhere."""
@@ -74,26 +115,13 @@ class Connection(ConnectionBase):
         """There is nothing to reset."""
 
 
-def _module(payload: bytes) -> dict[str, Any]:
-    if b"fleet.kexec.plugins.modules.boot_facts" in payload:
-        facts = {
-            "boot": {"boot_id": "old"},
-            "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
-            "staged": None,
-            "blockers": [],
-            "container": None,
-        }
-        return {"ansible_facts": {"fleet_kexec": facts}}
-    if b"fleet.kexec.plugins.modules.stage" in payload:
-        staged = {"kernel": "/boot/vmlinuz-2", "initrd": None, "release": "2", "cmdline": "ro", "loader": "kexec_load"}
-        return {"changed": True, "staged": dict(staged, token=TOKEN)}
-    return {"changed": False, "failed": True, "msg": "no"}
+NEED = {"code": "PENDING_KERNEL", "message": "the default entry boots 2, 1 runs", "hint": "Reboot the host."}
 
 
-def _state(rebooted: bool) -> str:
+def _state(boot_id: str, rebooted: bool) -> str:
     return "\n".join(
         [
-            "boot_id=%s" % ("new" if rebooted else "old"),
+            "boot_id=%s" % boot_id,
             "release=%s" % ("2" if rebooted else "1"),
             "bootloader_type=%d" % (0xD0 if rebooted else 0x72),
             "panic_s=0",

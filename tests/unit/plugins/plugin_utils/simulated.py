@@ -48,6 +48,8 @@ class Host:
         self.stage_error: dict[str, Any] | None = None
         self.blockers: list[dict[str, str]] = []
         self.refuses = False
+        # Why it needs a reboot.
+        self.needs: list[dict[str, str]] = []
         self.facts_error: dict[str, Any] | None = None
         self.asked: list[dict[str, Any]] = []
         self.environments: list[dict[str, str]] = []
@@ -179,9 +181,11 @@ class Host:
             self.asked.append(dict(args))
             if self.facts_error:
                 return dict(self.facts_error, failed=True)
+            need = {"reboot_needed": {"needed": bool(self.needs), "reasons": self.needs}}
             return {
                 "ansible_facts": {
                     "fleet_kexec": {
+                        **(need if "reboot_needed" in args["gather_subset"] else {}),
                         "boot": {"boot_id": self.boot_id},
                         "kernel": {"release": self.release, "panic_s": 0, "panic_on_oops": 0},
                         "staged": self.staged,

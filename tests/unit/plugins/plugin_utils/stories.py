@@ -124,6 +124,13 @@ TIMELINE = {
 }
 
 
+#: Of a run with C(only: pending), which C(night) is not.
+OF_PENDING = [
+    events.HostNeeded(host="web1", reasons=(reason("PENDING_KERNEL", "another kernel is the next to boot"),)).as_record(),
+    events.HostNotNeeded(host="web6").as_record(),
+]
+
+
 def night() -> list[Record]:
     """A run that stops.
 
@@ -132,6 +139,7 @@ def night() -> list[Record]:
     hosts = ["web%d" % number for number in range(1, 8)]
     return [
         started(hosts, ("db1",)),
+        events.RunSelected(left_out={"db1": "when: needs"}).as_record(),
         terms([*hosts, "db1"]),
         run_hook("run_before"),
         *way("web1")[:10],

@@ -14,7 +14,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import EVENTS, TEXT_MAX_CHARS, bounded
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
 
-from ..stories import night
+from ..stories import OF_PENDING, night
 
 DOCUMENTATION = (Path(__file__).resolve().parents[5] / "docs/journal.md").read_text()
 
@@ -22,7 +22,7 @@ DOCUMENTATION = (Path(__file__).resolve().parents[5] / "docs/journal.md").read_t
 def test_every_event_is_documented_with_its_fields() -> None:
     rows = re.findall(r"^\| `((?:run|host|hook)_[a-z_]+)` \| (.*?) \| .+ \|$", DOCUMENTATION.split("## Events")[1], re.MULTILINE)
     documented = {event: re.findall(r"`([a-z_]+)`", fields) for event, fields in rows if event in EVENTS}
-    written = {each["event"]: [key for key in each if key not in ("event", "host")] for each in night()}
+    written = {each["event"]: [key for key in each if key not in ("event", "host")] for each in [*night(), *OF_PENDING]}
     assert written.keys() == EVENTS.keys()
     assert documented == written
     assert list(documented) == list(EVENTS)
@@ -64,7 +64,7 @@ PRINTED = [
     r'|{"host":null,"phase":"run_after","hook":"silence","attempts":1,"message":"alerts\tsilenced\u0000"}',
     "8400 web1|8400 web7",
     "web4 drain",
-    "run_started admin1|run_stopping REBOOT_TIMEOUT|run_owes LOCK_OWED|run_resumed admin2|run_ended",
+    "run_started admin1|run_selected|run_stopping REBOOT_TIMEOUT|run_owes LOCK_OWED|run_resumed admin2|run_ended",
 ]
 
 

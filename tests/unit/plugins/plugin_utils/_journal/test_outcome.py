@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of, outcome_result, read_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import (
+    NotSelected,
+    outcome_of,
+    outcome_result,
+    read_host,
+)
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 
 from ....outcomes import code_of
@@ -70,7 +76,15 @@ def test_a_line_that_is_still_being_written_is_left_out(journal: Path) -> None:
 
 
 def test_a_host_of_another_run(journal: Path) -> None:
-    assert code_of(read_host, write(journal, night()), "web9") == "HOST_NOT_IN_RUN"
+    with pytest.raises(RolloutError) as error:
+        read_host(write(journal, night()), "web9")
+    assert error.value.reason.code == "HOST_NOT_IN_RUN" and not isinstance(error.value, NotSelected)
+
+
+def test_a_host_that_the_task_was_not_meant_for(journal: Path) -> None:
+    with pytest.raises(NotSelected, match="db1: when: needs") as error:
+        read_host(write(journal, night()), "db1")
+    assert error.value.reason.code == "HOST_NOT_IN_RUN"
 
 
 @pytest.mark.parametrize(
@@ -132,3 +146,10 @@ def test_the_timeline_of_one_host_and_of_no_other_is_kept(journal: Path) -> None
     assert RunState.from_records(night()).hosts["web1"].timeline is None
     facts = outcome_result(outcome, {})["ansible_facts"]["fleet_kexec"]
     assert facts["last_boot"]["timeline"] == outcome.timeline
+
+
+def test_a_host_that_needs_no_reboot_succeeds_without_a_change(journal: Path) -> None:
+    spared = events.HostNotNeeded(host="web1").as_record()
+    outcome = outcome_of(read_host(write(journal, [started(["web1"]), spared]), "web1"))
+    result = outcome_result(outcome, {})
+    assert result == {"changed": False, "status": "not_needed", "outcome": {"status": "not_needed", "reasons": []}}

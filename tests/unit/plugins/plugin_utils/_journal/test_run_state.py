@@ -25,6 +25,7 @@ from ..stories import (
     LOST,
     NEW,
     NOT_SELECTED,
+    OF_PENDING,
     OLD,
     RELEASE,
     UNPROVEN,
@@ -100,7 +101,7 @@ def test_killed_at_any_record_of_a_run_with_every_event(count: int) -> None:
 
 
 def test_a_run_that_stopped_and_was_taken_up() -> None:
-    assert {record["event"] for record in night()} == EVENTS.keys()
+    assert {record["event"] for record in [*night(), *OF_PENDING]} == EVENTS.keys()
     state = RunState.from_records(night()[:-4])
     assert (state.stop_reason, state.ended, state.resumes) == (LOST, False, 0)
     assert {resume: [host.host for host in state.with_resume(resume)] for resume in Resume} == {

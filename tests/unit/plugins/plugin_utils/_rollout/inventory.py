@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, NoReturn
 
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.shared_options import SharedOptions
 
 
 class Inventory:
@@ -31,6 +33,10 @@ class Inventory:
     def connect(self, name: str, variables: Mapping[str, Any] | None = None) -> NoReturn:
         """Nobody does."""
         raise AnsibleError("there is no way to %s" % name)
+
+    def shared_options(self, per_host: Container[str]) -> SharedOptions:
+        """None is a template."""
+        return SharedOptions({}, {}, per_host, self.templar({}))
 
     def groups(self, name: str) -> frozenset[str]:
         """Of a host."""

@@ -38,7 +38,12 @@ def watched(fleet: Fleet, names: list[str], seconds: float) -> list[tuple[str, b
     seen: list[tuple[str, bool]] = []
 
     async def work() -> None:
-        bystanders = Bystanders(fleet, active=lambda name: False, tell=lambda name, up: seen.append((name, up)))
+        bystanders = Bystanders(
+            fleet,
+            is_up=lambda name: name not in fleet.down,
+            active=lambda name: False,
+            tell=lambda name, up: seen.append((name, up)),
+        )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await bystanders.watch(names)
@@ -68,11 +73,40 @@ def test_a_thousand_of_them_take_few_connections(answer_s: float) -> None:
         assert {name for name, _up in seen} == set(names), "all have had their turn"
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_one_that_is_down_is_looked_at_soon_however_many_are_up(late: bool) -> None:
+    fleet = Fleet()
+    names = ["host%d" % number for number in range(3000)]
+    last = names[-1]
+
+    async def work() -> None:
+        known = set() if late else {last}
+        fleet.down = {last}
+        looked: list[float] = []
+
+        def tell(name: str, up: bool) -> None:
+            if name == last:
+                looked.append(asyncio.get_running_loop().time())
+
+        bystanders = Bystanders(fleet, is_up=lambda name: name not in known, active=lambda name: False, tell=tell)
+        task = asyncio.create_task(bystanders.watch(names))
+        await asyncio.sleep(100.0)
+        known.add(last)
+        await asyncio.sleep(100.0)
+        # Its rollout ended with it down, or it was down from the start.
+        assert len(looked) >= (6 if late else 15)
+        task.cancel()
+
+    run(work())
+
+
 def test_what_was_asked_before_a_host_was_rebooted_says_nothing_about_it() -> None:
     seen: list[str] = []
 
     async def work() -> None:
-        bystanders = Bystanders(Fleet(5.0), active=lambda name: False, tell=lambda name, up: seen.append(name))
+        bystanders = Bystanders(
+            Fleet(5.0), is_up=lambda name: True, active=lambda name: False, tell=lambda name, up: seen.append(name)
+        )
         task = asyncio.create_task(bystanders.watch(["a"]))
         await asyncio.sleep(1.0)
         bystanders.leave("a")

@@ -221,6 +221,35 @@ def test_a_refused_host_costs_nothing() -> None:
     assert world.stopped is None
 
 
+NEED = {"code": "PENDING_KERNEL", "message": "the default entry boots 2, 1 runs", "hint": "Reboot the host."}
+
+
+def test_a_host_that_needs_no_reboot_is_left_as_it_is() -> None:
+    world = World("a", "b", hooks=HOOKS)
+    world.only = "pending"
+    world.hosts["b"].needs = [NEED]
+    world.conduct()
+    assert world.statuses == {"a": Status.NOT_NEEDED, "b": Status.DONE}
+    assert world.events("a") == ["host_preparing", "host_not_needed"]
+    assert world.hosts["a"].asked == [{"gather_subset": ["min", "container", "kexec", "verdict", "reboot_needed"]}]
+    assert world.triggers("a") == 0 and not any("stage" in line or "drain" in line for line in world.hosts["a"].log)
+    state = RunState.from_records(world.disk)
+    assert [each.code for each in state.hosts["b"].needed] == ["PENDING_KERNEL"]
+    assert outcome_of(state.hosts["b"]).as_outcome()["needed"] == [NEED]
+    assert state.settled() == {"a": Status.NOT_NEEDED, "b": Status.DONE}
+
+
+def test_a_host_that_was_drained_is_rebooted_even_if_it_needs_it_no_more() -> None:
+    world = World("a", hooks=HOOKS)
+    world.only = "pending"
+    world.hosts["a"].needs = [NEED]
+    world.conduct(kill_after=8)
+    assert world.events("a")[-1] == "host_intent" and world.triggers("a") == 0
+    world.hosts["a"].needs = []
+    world.conduct(resume=True)
+    assert world.statuses == {"a": Status.DONE}
+
+
 def test_a_host_that_boots_something_else_fails_and_is_not_undrained() -> None:
     world = World("a", hooks=HOOKS)
     world.hosts["a"].boots = "foreign"

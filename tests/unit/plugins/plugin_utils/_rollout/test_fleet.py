@@ -17,14 +17,14 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options 
 from .inventory import Inventory, trusted
 
 
-def fleet(hosts: Mapping[str, Mapping[str, Any]], **raw: Any) -> PlayFleet:
+def fleet(hosts: Mapping[str, Mapping[str, Any]], fallback: Any = "none", **raw: Any) -> PlayFleet:
     return PlayFleet(
         Inventory(hosts),  # type: ignore[arg-type]  # as much of it as is asked
         trusted(raw),
         prober=None,  # type: ignore[arg-type]  # nobody connects
         service_prober=None,  # type: ignore[arg-type]
         request=RebootRequest("auto", 60.0, "", ""),
-        fallback="none",
+        fallback=fallback,
         connect_timeout_s=None,
         connections=1,
         own_boot_id="mine",
@@ -197,3 +197,47 @@ def test_a_hook_runs_on_any_host_of_the_inventory_and_that_one_goes_last() -> No
     alone = fleet(hosts, before=[{"command": ["lbctl", "drain"], "run_on": "{{ inventory_hostname }}"}])
     alone.read(["web1"])
     assert not alone.goes_last("web1", ())
+
+
+@pytest.mark.parametrize(
+    "power_hook",
+    [
+        None,
+        [],
+        {"command": ["ipmitool"]},
+        {"module": {"name": "command"}},
+        [{"http": {"url": "http://bmc/"}}] * 2,
+        {"command": ["ipmitool"], "run_on": "a"},
+        [{"command": ["ipmitool"], "run_on": "b"}],
+    ],
+)
+def test_a_power_hook_has_to_work_while_its_host_is_down(power_hook: Any) -> None:
+    found = fleet({"a": {}, "b": {}}, fallback="power_hook", power_hook=power_hook)
+    if isinstance(power_hook, list) and power_hook:
+        found.read(["a"])
+    else:
+        told = refusal(found, "a")
+        assert "power_hook" in told and told.endswith("(for a)")
+    found.read(["a"], rebooted=False)
+
+
+def test_without_that_fallback_any_power_hook_will_do() -> None:
+    fleet({"a": {}}, power_hook={"command": ["ipmitool"]}).read(["a"])
+
+
+def test_a_policy_is_each_hosts_own() -> None:
+    found = fleet(
+        {"a": {"fleet_kexec_policy": {"DRIVER_RISK": "allow"}}, "b": {}, "c": {"fleet_kexec_policy": '{"NO_WATCHDOG": "block"}'}},
+        policy="{{ fleet_kexec_policy | default(omit) }}",
+    )
+    found.read(["a", "b", "c"])
+    policies = [found.request_of(name).policy for name in ("a", "b", "c")]
+    assert policies == [{"DRIVER_RISK": "allow"}, {}, {"NO_WATCHDOG": "block"}]
+
+
+@pytest.mark.parametrize("policy", [{"DRIVERS": "allow"}, {"DRIVER_RISK": "ignore"}])
+def test_a_policy_that_no_host_would_take_is_refused_before_any_is_asked(policy: Any) -> None:
+    with pytest.raises(RolloutError) as caught:
+        fleet({"a": {}}, policy=policy).read(["a"])
+    assert caught.value.reason.code == "POLICY_INVALID"
+    assert "a dictionary" in refusal(fleet({"a": {}}, policy=["DRIVER_RISK"]), "a")

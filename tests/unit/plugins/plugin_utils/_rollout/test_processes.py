@@ -215,3 +215,24 @@ def test_a_run_that_is_alive_is_not_resumed(start: Start) -> None:
     until(alive.journal, "it began")
     assert start(alive.hosts, resume="night").wait(PATIENCE_S)["code"] == "RUN_LOCKED"
     assert statuses(alive.wait(PATIENCE_S)) == {"a1": "done"}
+
+
+def test_only_hosts_that_need_it_are_rebooted_and_the_others_are_no_failure(start: Start, tmp_path: Path) -> None:
+    some = start(["current1", "web1", "current2"], run_id="some", only="pending", canaries={"count": 1}, window="100%")
+    result = some.wait(PATIENCE_S)
+    assert not result.get("failed")
+    assert result["counts"] == {"done": 1, "not_needed": 2}
+    assert {name: host["status"] for name, host in result["hosts"].items()} == {
+        "current1": "not_needed",
+        "web1": "done",
+        "current2": "not_needed",
+    }
+    assert result["hosts"]["web1"]["needed"][0]["code"] == "PENDING_KERNEL"
+    assert [each.host for each in outages(tmp_path)] == ["web1"], "the canary is a host that is rebooted"
+    assert events(some, "host_not_needed") == ["current1", "current2"]
+    (begun,) = [record for record in some.journal() if record["event"] == "run_started"]
+    assert [wave["hosts"] for wave in begun["waves"]] == [["web1"]] and begun["bystanders"] == []
+    again = start(["current1", "web1", "current2"], resume="some", only="pending").wait(PATIENCE_S)
+    assert not again.get("failed") and again["counts"] == {"done": 1, "not_needed": 2}
+    none = start(["current1"], run_id="none", only="pending").wait(PATIENCE_S)
+    assert not none.get("failed") and not none["changed"] and none["counts"] == {"not_needed": 1}

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
@@ -47,6 +48,7 @@ def rollout(
     raw: dict[str, Any] | None = None,
     others: Sequence[str] = (),
     said: list[str] | None = None,
+    warned: list[str] | None = None,
     **options: Any,
 ) -> run_module.Rolling:
     """A rollout; C(others) are in the inventory and not in the play."""
@@ -58,12 +60,19 @@ def rollout(
         hosts=Inventory({name: {} for name in (*names, *others)}),  # type: ignore[arg-type]  # as much of it as is asked
         names=names,
         unavailable=[],
-        request=RebootRequest("auto", 60.0, "", ""),
+        request=RebootRequest(
+            checked.validated_parameters["method"],
+            60.0,
+            "",
+            "",
+            image={name: options[name] for name in image_argument_spec() if name in options},
+        ),
         controller=Controller(
             name="admin",
             own_boot_id="mine",
             random=lambda count: "ab" * count,
             say=(said if said is not None else []).append,
+            warn=(warned if warned is not None else []).append,
             progress=lambda host, text: None,
             columns=80,
             glyphs=ASCII,
@@ -91,6 +100,15 @@ def begun(store: RunStore, run_id: str, *records: Any, at_s: float = NOON_S) -> 
         ("DOMAIN_UNKNOWN", {"max_unavailable": {"rack": 1}}),
         ("LIMIT_UNSATISFIABLE", {"min_available": {"all": 2}}),
         ("SETTINGS_INVALID", {"raw": {"domains": "{{ rack }}"}}),
+        ("SETTINGS_INVALID", {"connections": 0}),
+        ("SETTINGS_INVALID", {"reboot_timeout": 0}),
+        ("SETTINGS_INVALID", {"connect_timeout": 0}),
+        ("SETTINGS_INVALID", {"retry_failed": True}),
+        ("SETTINGS_INVALID", {"resume": "latest", "run_id": "night"}),
+        ("SETTINGS_INVALID", {"canaries": {"soak": 60}}),
+        ("SETTINGS_INVALID", {"method": "firmware", "kernel": "newest"}),
+        ("SETTINGS_INVALID", {"fallback": "power_hook"}),
+        ("SETTINGS_INVALID", {"fallback": "power_hook", "raw": {"power_hook": {"command": ["ipmitool"]}}}),
         ("LOCK_INVALID", {"lock": {"backend": "etcd", "slots": 2}}),
         ("LOCK_INVALID", {"lock": {"slots": 0}}),
         ("RUN_NOT_FOUND", {"resume": "latest"}),
@@ -103,6 +121,47 @@ def test_what_makes_no_sense_is_refused_before_anything_is_touched(
     directory = tmp_path / "runs"
     assert code_of(lambda: asyncio.run(getattr(rollout(directory, "a", "b", **options), method)())) == code
     assert not directory.exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "options"),
+    [
+        ("power_hook has no effect", {"raw": {"power_hook": {"controller_command": ["ipmitool"]}}}),
+        ("fallback: firmware has no effect", {"fallback": "firmware", "method": "firmware"}),
+        ("image has no effect", {"method": "firmware", "image": "fast"}),
+        ("wave_soak has no effect", {"wave_soak": 60}),
+        ("stall_timeout has no effect", {"stall_timeout": 60}),
+        ("order: spread has no effect", {"order": "spread"}),
+        ("canaries.each_host_class takes a single host", {"canaries": {"each_host_class": True}}),
+    ],
+)
+def test_an_option_that_does_nothing_is_named(tmp_path: Path, told: str, options: dict[str, Any]) -> None:
+    warned: list[str] = []
+    assert code_of(lambda: asyncio.run(rollout(tmp_path, "a", "b", warned=warned, **options).plan())) == "ALL_REFUSED"
+    assert len(warned) == 1 and warned[0].startswith(told)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {
+            "fallback": "power_hook",
+            "raw": {"power_hook": {"controller_command": ["ipmitool"]}, "domains": {"rack": "r1"}, "host_class": "R640"},
+            "waves": [1],
+            "wave_soak": 60,
+            "stall_timeout": 60,
+            "max_unavailable": {"rack": 1},
+            "order": "spread",
+            "canaries": {"each_host_class": True, "soak": 60},
+            "image": "fast",
+        },
+    ],
+)
+def test_nothing_is_said_of_options_that_do_something(tmp_path: Path, options: dict[str, Any]) -> None:
+    warned: list[str] = []
+    assert code_of(lambda: asyncio.run(rollout(tmp_path, "a", "b", warned=warned, **options).plan())) == "ALL_REFUSED"
+    assert warned == []
 
 
 @pytest.mark.parametrize("method", ["plan", "run"])
@@ -277,3 +336,12 @@ def test_what_is_owed_alone_fails_the_task_unless_failures_are_only_reported(fai
     assert result.get("failed", False) is (failures == "fail")
     assert result.get("code") == ("DEBT_OWED" if failures == "fail" else None)
     assert outcome_of(state.hosts["a"]).status == "done"
+
+
+def test_a_plan_that_reboots_no_host_fails_and_tells_why(tmp_path: Path) -> None:
+    with pytest.raises(RolloutError) as caught:
+        asyncio.run(rollout(tmp_path, "a", "b").plan())
+    result = caught.value.as_result()
+    assert result["code"] == "ALL_REFUSED" and "can't be connected to" in result["msg"]
+    assert {name: host["code"] for name, host in result["hosts"].items()} == {"a": "CONNECTION_FAILED", "b": "CONNECTION_FAILED"}
+    assert result["changed"] is False and result["waves"] == []

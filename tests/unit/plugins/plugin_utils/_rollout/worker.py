@@ -57,6 +57,9 @@ KEPT = (
 )
 
 
+NEED = {"code": "PENDING_KERNEL", "message": "the default entry boots 2, 1 runs", "hint": "Reboot the host."}
+
+
 # --- the test's end ----------------------------------------------------------------------
 
 
@@ -189,6 +192,8 @@ class LastingHost(Host):
         self._world = world
         self.shutdown_s, self.outage_s = SHUTDOWN_S, OUTAGE_S
         self.module_s = self.command_s = 0.0
+        # Hosts that need no reboot are called so.
+        self.needs = [] if name.startswith("current") else [NEED]
         for each in happened(world):
             if each["host"] == name:
                 vars(self).update({field: each[field] for field in KEPT})
@@ -223,6 +228,7 @@ async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) ->
     assert not checked.error_messages, checked.error_messages
     hosts = {name: LastingHost(world, name) for name in names}
     controller = Controller(
+        warn=lambda text: None,
         name="controller %d" % os.getpid(),
         own_boot_id="mine",
         random=lambda count: os.urandom(count).hex(),
@@ -249,7 +255,9 @@ async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) ->
         hosts=Inventory({name: {} for name in names}),  # type: ignore[arg-type]  # as much of it as there is
         names=names,
         unavailable=[],
-        request=RebootRequest(method="kexec", reboot_timeout_s=60.0, test_command="", message="m"),
+        request=RebootRequest(
+            method="kexec", reboot_timeout_s=60.0, test_command="", message="m", only=checked.validated_parameters["only"]
+        ),
         controller=controller,
     )
     try:

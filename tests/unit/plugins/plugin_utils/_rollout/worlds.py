@@ -138,7 +138,7 @@ class World:
         self.hooks = hooks or {}
         self.fallback = fallback
         self.options = options
-        self.method = "kexec"
+        self.method, self.only = "kexec", "all"
         self.budget = Budget()
         # Directory with runs of this controller.
         self.earlier_runs = "/nonexistent"
@@ -216,7 +216,7 @@ class World:
         return {name: str(value) if name == "deadline" else value for name, value in self.options.items()}
 
     def request(self) -> RebootRequest:
-        return RebootRequest(self.method, self.reboot_timeout_s, "true", "m")
+        return RebootRequest(self.method, self.reboot_timeout_s, "true", "m", only=self.only)
 
     async def answers(self, name: str) -> bool:
         if name in self.no_way_to:

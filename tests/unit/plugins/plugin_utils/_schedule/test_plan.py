@@ -78,6 +78,7 @@ def test_a_canary_of_each_host_class() -> None:
 
 def test_waves_of_few_hosts() -> None:
     assert waves(plan(named("abc"), waves=[1, "10%", "50%"])) == {"wave 1": "a", "wave 2": "b c"}
+    assert waves(plan(named("abc"), waves=["1%", "2%"])) == {"wave 1": "a", "wave 2": "b c"}, "a wave has at least one host"
     assert waves(plan(named("abc"), waves=[5, 7])) == {"wave 1": "a b c"}
     assert waves(plan(named("ab"), canaries={"count": 5, "soak": 9})) == {"canary": "a b"}
     assert plan(named("ab"), canaries={"count": 5, "soak": 9}).waves[0].soak_s == 0, "nothing follows"

@@ -98,6 +98,7 @@ def test_variables_from_a_command_line_are_text() -> None:
         ({"canaries": {"count": -1}}, "canaries.count"),
         ({"canaries": {"count": True}}, "canaries.count"),
         ({"canaries": {"soak": -1}}, "canaries.soak"),
+        ({"canaries": {"soak": 60}}, "canaries"),
         ({"canaries": {"each_host_class": "perhaps"}}, "canaries.each_host_class"),
         ({"waves": "10%"}, "waves"),
         ({"waves": 10}, "waves"),

@@ -187,7 +187,11 @@ def test_an_sshd_that_listens_no_more_is_noticed_by_one_probe_though_its_connect
         await asyncio.sleep(0.2)
         assert watching.seen == []
         assert not (await watching.until(lambda seen: True, 1)).up
-        server.close()
+        await asyncio.sleep(1.0)
+        assert len(watching.seen) <= 2, "its system still counts"
+        server.hang_up()
+        await asyncio.sleep(0.5)
+        assert len(watching.seen) >= 5, "it has gone"
 
     probing(work)
 

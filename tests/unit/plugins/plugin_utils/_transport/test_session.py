@@ -36,6 +36,7 @@ class Connection:
 
     def __init__(self, become: str | None, transport: str = "ssh") -> None:
         self.transport = transport
+        self._shell = SimpleNamespace(tmpdir=None)
         self.become = SimpleNamespace(name=become) if become else None
         self.options: dict[str, Any] = {"timeout": 10, "ssh_executable": "ssh", "ssh_args": "-o 'unbalanced"}
 

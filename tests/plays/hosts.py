@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Copyright: (c) 2026, fleet.kexec contributors
+"""Hosts that are directories, and reboot in no time."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TOKEN = "ab" * 8
+DOWN_S = 0.1
+STAGED = {"kernel": "/boot/vmlinuz-2", "release": "2", "cmdline": "ro", "loader": "kexec_load", "token": TOKEN}
+
+# By what a script of the collection is known, wherever and however it is quoted.
+_SCRIPTS = {
+    "reboot_after": "trigger",
+    "osrelease": "state",
+    "date +%s%N": "clock",
+    "reset-failed": "call_off",
+    "panic_on_oops": "panic",
+    'exec "$@"': "hook",
+}
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was done to a host over a connection, and how it was connected to."""
+
+    host: str
+    kind: str
+    what: str
+    how: Mapping[str, Any]
+
+
+class PretendedHost:
+    """One host; its directory lies in that of all."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.name = name
+        self._log = directory / "log"
+        self._boots = directory / name / "boots"
+
+    @property
+    def boots(self) -> list[float]:
+        """When the host came back from each of its reboots."""
+        return [float(line) for line in self._boots.read_text().splitlines()] if self._boots.exists() else []
+
+    @property
+    def up(self) -> bool:
+        return not self.boots or self.boots[-1] <= time.time()
+
+    def note(self, kind: str, what: str, how: Mapping[str, Any]) -> None:
+        """Write down what is done to it."""
+        with self._log.open("a") as stream:
+            stream.write(json.dumps({"host": self.name, "kind": kind, "what": what, "how": how}) + "\n")
+
+    def module(self, name: str) -> dict[str, Any]:
+        """What a module says."""
+        boot_id = self._boot_id()
+        if name == "boot_facts":
+            facts = {
+                "boot": {"boot_id": boot_id},
+                "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
+                "staged": None,
+                "blockers": [],
+                "container": None,
+            }
+            return {"ansible_facts": {"fleet_kexec": facts}}
+        if name == "stage":
+            return {"changed": True, "staged": STAGED, "notes": [], "predicted_ms": None}
+        if name == "timeline":
+            return {"changed": True, "timeline": {"boot_id": boot_id, "phases": []}}
+        return {"changed": True}
+
+    def script(self, command: str) -> tuple[str, str]:
+        """Name of a script, and what it says."""
+        name = next((name for mark, name in _SCRIPTS.items() if mark in command), "other")
+        if name == "trigger":
+            self._boots.parent.mkdir(exist_ok=True)
+            with self._boots.open("a") as stream:
+                stream.write("%f\n" % (time.time() + DOWN_S))
+        if name == "clock":
+            return name, "clock=%d\nclock=%d\n" % (time.time_ns(), time.time_ns())
+        return name, self._state() if name == "state" else ""
+
+    def _boot_id(self) -> str:
+        return "%s-boot-%d" % (self.name, len(self.boots))
+
+    def _state(self) -> str:
+        boots = self.boots
+        lines = {
+            "boot_id": self._boot_id(),
+            "release": "2" if boots else "1",
+            "bootloader_type": 0xD0 if boots else 114,
+            "panic": 0,
+            "panic_on_oops": 0,
+            "timer": "inactive",
+            "trigger": "inactive",
+            "system": "running",
+            "preparing": "b false",
+            "cmdline": "ro fleet_kexec.token=" + TOKEN if boots else "ro",
+        }
+        return "".join("%s=%s\n" % line for line in lines.items())
+
+
+def done_to(directory: Path) -> list[Done]:
+    """What was done to all hosts, in this order."""
+    log = directory / "log"
+    return [Done(**json.loads(line)) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def name_of_task(text: str) -> str:
+    """Name of a task without its role."""
+    return re.sub(r"^.* : ", "", text)

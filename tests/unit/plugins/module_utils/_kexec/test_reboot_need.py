@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a host needs a reboot: a Debian 13 host, and what may be different about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.subsets import resolve
+
+from ....bzimages import make_bzimage
+from ....conftest import RELEASE, HostTree
+
+NEWER = "6.12.118+deb13-cloud-amd64"
+ARGUMENTS = "root=UUID=1 ro console=ttyS0"
+KEXECED = "%s fleet_kexec.token=%s fleet_kexec.kexecs=2 panic=10 oops=panic\n" % (ARGUMENTS, "ab" * 8)
+
+
+def grub(release: str = RELEASE, arguments: str = ARGUMENTS) -> str:
+    return "menuentry 'Debian GNU/Linux' {\n\tlinux\t/boot/vmlinuz-%s %s\n\tinitrd\t/boot/initrd.img-%s\n}\n" % (
+        *(release, arguments),
+        release,
+    )
+
+
+def install(files: HostFiles, name: str, **header: Any) -> None:
+    with open(files.path("/boot/vmlinuz-" + name), "wb") as stream:
+        stream.write(make_bzimage(**{"release": name, **header}))
+
+
+def need(files: HostFiles, **tools: CommandResult) -> dict[str, str]:
+    """Reasons by code, with their messages.
+
+    :param tools: answers of programs on the host.
+    """
+    for name in tools:
+        with open(files.path("/usr/sbin/" + name), "w", encoding="ascii") as stream:
+            stream.write("")
+        os.chmod(files.path("/usr/sbin/" + name), 0o755)
+
+    def run(argv: Sequence[str], timeout_s: float) -> CommandResult:
+        return tools.get(argv[0].rpartition("/")[2], CommandResult(0, "", ""))
+
+    fact = present(read(files, run, resolve(["!min", "reboot_needed"])))["reboot_needed"]
+    assert fact["needed"] == bool(fact["reasons"])
+    return {each["code"]: each["message"] for each in fact["reasons"]}
+
+
+def test_a_host_that_runs_what_it_would_boot_needs_none(host_tree: HostTree) -> None:
+    files = host_tree({"/proc/sys/kernel/version": "#1 SMP\n"})
+    install(files, RELEASE)
+    assert need(files) == {}
+    assert need(files, dnf=CommandResult(0, "Reboot should not be necessary.", "")) == {}
+
+
+def test_what_a_kexec_added_for_one_boot_is_no_change(host_tree: HostTree) -> None:
+    files = host_tree({"/proc/cmdline": KEXECED})
+    install(files, RELEASE)
+    assert need(files) == {}
+
+
+@pytest.mark.parametrize("flag", ["/run/reboot-required", "/var/run/reboot-required", "/run/reboot-needed"])
+def test_packages_that_ask(host_tree: HostTree, flag: str) -> None:
+    files = host_tree({flag: "*** System restart required ***", "/run/reboot-required.pkgs": "libc6\n"})
+    install(files, RELEASE)
+    assert need(files) == {"PENDING_REBOOT_REQUIRED": "packages ask for a reboot: libc6"}
+
+
+def test_updates_that_a_tool_knows_of(host_tree: HostTree) -> None:
+    files = host_tree({})
+    install(files, RELEASE)
+    said = CommandResult(1, "Core libraries or services have been updated since boot-up:\n  * glibc\n\nReboot is required.\n", "")
+    assert need(files, dnf=said) == {"PENDING_PACKAGES": "dnf says that glibc were updated since the boot"}
+
+
+def test_another_kernel_in_the_default_entry(host_tree: HostTree) -> None:
+    files = host_tree({"/boot/grub/grub.cfg": grub(NEWER)})
+    install(files, RELEASE)
+    install(files, NEWER)
+    assert need(files) == {"PENDING_KERNEL": "the default entry boots %s, %s runs" % (NEWER, RELEASE)}
+
+
+def test_a_newer_kernel_that_is_not_the_next_one_changes_nothing(host_tree: HostTree) -> None:
+    files = host_tree({})
+    install(files, RELEASE)
+    install(files, NEWER)
+    outdated = CommandResult(0, "NEEDRESTART-KSTA: 3\n", "")
+    assert need(files, needrestart=outdated) == {}, "a reboot would end in the same kernel"
+
+
+def test_another_build_of_the_same_release(host_tree: HostTree) -> None:
+    files = host_tree({"/proc/sys/kernel/version": "#1 SMP PREEMPT_DYNAMIC Debian 6.12.117-1 (2026-02-01)\n"})
+    install(files, RELEASE, build="#1 SMP PREEMPT_DYNAMIC Debian 6.12.117-2 (2026-03-01)")
+    assert "6.12.117-2" in need(files)["PENDING_KERNEL"]
+    install(files, RELEASE, build="#1 SMP PREEMPT_DYNAMIC Debian 6.12.117-1 (2026-02-01)")
+    assert need(files) == {}
+
+
+def test_other_arguments(host_tree: HostTree) -> None:
+    files = host_tree({"/boot/grub/grub.cfg": grub(arguments="root=UUID=1 ro hugepages=64")})
+    install(files, RELEASE)
+    assert need(files) == {"PENDING_CMDLINE": "the default entry changes the kernel's arguments: +hugepages=64 -console=ttyS0"}
+
+
+@pytest.mark.parametrize(
+    ("tools", "codes"),
+    [
+        ({}, set()),
+        ({"needrestart": CommandResult(0, "NEEDRESTART-KSTA: 1\n", "")}, set()),
+        ({"needrestart": CommandResult(0, "NEEDRESTART-KSTA: 2\n", "")}, {"PENDING_KERNEL"}),
+    ],
+)
+def test_where_the_entry_is_unknown_the_installed_kernels_tell(
+    host_tree: HostTree, tools: dict[str, CommandResult], codes: set[str]
+) -> None:
+    files = host_tree({"/boot/grub/grub.cfg": ""})
+    install(files, RELEASE)
+    assert set(need(files, **tools)) == codes
+    install(files, NEWER)
+    assert need(files, **tools) == {"PENDING_KERNEL": "%s is installed, %s runs" % (NEWER, RELEASE)}
+
+
+def test_what_can_not_be_told_counts_as_a_reason(host_tree: HostTree) -> None:
+    files = host_tree({})
+    install(files, RELEASE)
+    assert need(files, dnf=CommandResult(124, "", "dnf did not end within 30 s")) == {
+        "PENDING_UNKNOWN": "dnf could not tell: dnf did not end within 30 s"
+    }
+    files = host_tree({"/boot/grub/grub.cfg": ""})
+    os.unlink(files.path("/usr/sbin/dnf"))
+    os.unlink(files.path("/boot/vmlinuz-" + RELEASE))
+    assert need(files)["PENDING_UNKNOWN"].startswith("the next kernel can't be told: ")
+
+
+def test_another_reason_is_enough(host_tree: HostTree) -> None:
+    files = host_tree({"/run/reboot-required": ""})
+    install(files, RELEASE)
+    assert set(need(files, dnf=CommandResult(124, "", "dnf did not end"))) == {"PENDING_REBOOT_REQUIRED"}

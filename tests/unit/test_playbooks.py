@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection's playbooks as users run them, with a real ansible-playbook and hosts that are made up."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Play = Callable[..., subprocess.CompletedProcess[str]]
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Play:
+    """Runs a playbook, with arguments and variables of single hosts; web1 and web2 are in web, db1 is in db, nobody in empty."""
+    tree = next(path for path in map(Path, sys.path) if (path / "ansible_collections/fleet/kexec").exists())
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "state").mkdir()
+    shutil.copy(HERE / "plugins/plugin_utils/puppet.py", tmp_path / "plugins/puppet.py")
+
+    def run(playbook: str, *arguments: str, hosts: Mapping[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
+        own = hosts or {}
+        inventory = {
+            "all": {
+                "vars": {
+                    "ansible_connection": "puppet",
+                    "puppet_state": str(tmp_path / "state"),
+                    "rolling_reboot_run_directory": str(tmp_path / "runs"),
+                },
+                "children": {
+                    "web": {"hosts": {"web1": own.get("web1"), "web2": own.get("web2")}},
+                    "db": {"hosts": {"db1": own.get("db1")}},
+                    "empty": {},
+                },
+            }
+        }
+        (tmp_path / "inventory.yml").write_text(json.dumps(inventory))
+        environment = {
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(tree),
+            "ANSIBLE_CONNECTION_PLUGINS": str(tmp_path / "plugins"),
+            "ANSIBLE_HOME": str(tmp_path / "home"),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_PIPELINING": "true",
+            "COLUMNS": "200",
+            "XDG_STATE_HOME": str(tmp_path),
+        }
+        return subprocess.run(
+            [Path(sys.executable).with_name("ansible-playbook"), "--inventory", "inventory.yml", playbook, *arguments],
+            cwd=tmp_path,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+def output(ended: subprocess.CompletedProcess[str]) -> str:
+    """All of it, with white space collapsed, because Ansible wraps lines."""
+    return " ".join((ended.stdout + ended.stderr).split())
+
+
+NAMES = "No hosts are named."
+ACTING = ("fleet.kexec.rolling_reboot", "fleet.kexec.prepare", "fleet.kexec.benchmark")
+
+
+@pytest.mark.parametrize("playbook", ACTING)
+def test_a_playbook_that_changes_hosts_wants_them_named(play: Play, playbook: str) -> None:
+    ended = play(playbook, "--limit", "web1")
+    assert ended.returncode != 0 and NAMES in output(ended)
+
+
+ELSEWHERE = ("fleet_kexec_hosts=web", "--limit", "db1")
+
+
+@pytest.mark.parametrize(
+    ("playbook", "arguments"),
+    [
+        ("fleet.kexec.rolling_reboot", ("fleet_kexec_hosts=empty",)),
+        ("fleet.kexec.rolling_reboot", ("fleet_kexec_hosts=nosuch",)),
+        *((playbook, ELSEWHERE) for playbook in (*ACTING, "fleet.kexec.preflight")),
+    ],
+)
+def test_a_playbook_without_hosts_does_not_pass(play: Play, playbook: str, arguments: tuple[str, ...]) -> None:
+    ended = play(playbook, "-e", *arguments)
+    assert ended.returncode != 0 and "There is no host in fleet_kexec_hosts=" in output(ended)
+    assert ("within --limit db1" in output(ended)) == ("--limit" in arguments)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--limit", "web1")], ids=["no limit", "limit"])
+def test_hosts_that_are_there_are_rebooted(play: Play, arguments: tuple[str, ...]) -> None:
+    ended = play("fleet.kexec.rolling_reboot", "-e", "fleet_kexec_hosts=web", *arguments)
+    assert ended.returncode == 0, output(ended)
+    assert "web1 : ok=" in output(ended) and ("web2 : ok=" in output(ended)) == (not arguments)
+    assert "db1 : ok=" not in output(ended)
+
+
+def test_a_benchmark_under_a_limit(play: Play, tmp_path: Path) -> None:
+    ways = json.dumps(
+        {"fleet_kexec_hosts": "web", "benchmark_ways": [{"name": "kexec", "method": "kexec"}], "benchmark_repetitions": 1}
+    )
+    ended = play("fleet.kexec.benchmark", "-e", ways, "--limit", "web1")
+    assert ended.returncode == 0, output(ended)
+    assert (tmp_path / "benchmark.html").is_file()
+
+
+def test_a_plan_that_reboots_no_host_does_not_pass(play: Play) -> None:
+    here = {"ansible_connection": "local"}
+    some = play("fleet.kexec.rolling_reboot", "-e", "fleet_kexec_hosts=web", "--check", hosts={"web1": here})
+    assert some.returncode == 0, output(some)
+    none = play("fleet.kexec.rolling_reboot", "-e", "fleet_kexec_hosts=web", "--check", hosts={"web1": here, "web2": here})
+    assert none.returncode != 0 and "no host would be rebooted" in output(none)
+
+
+@pytest.mark.parametrize(
+    ("playbook", "strategy", "variable", "meant"),
+    [
+        ("fleet.kexec.rolling_reboot", "linear", "rolling_reboot_windwo", "rolling_reboot_window"),
+        ("fleet.kexec.prepare", "linear", "prepare_sate", "prepare_state"),
+        ("fleet.kexec.prepare", "free", "prepare_sate", "prepare_state"),
+        ("fleet.kexec.preflight", "free", "fleet_kexec_polcy", "fleet_kexec_policy"),
+        ("fleet.kexec.benchmark", "linear", "benchmark_repetition", "benchmark_repetitions"),
+    ],
+)
+def test_a_misspelt_variable_of_any_host_is_refused(
+    play: Play, monkeypatch: pytest.MonkeyPatch, playbook: str, strategy: str, variable: str, meant: str
+) -> None:
+    monkeypatch.setenv("ANSIBLE_STRATEGY", strategy)
+    ended = play(playbook, "-e", "fleet_kexec_hosts=web", hosts={"web2": {variable: 1}})
+    assert ended.returncode != 0
+    assert "%s means nothing here, but %s does" % (variable, meant) in output(ended)
+
+
+def test_a_misspelt_variable_of_a_report_is_refused(play: Play) -> None:
+    ended = play("fleet.kexec.report", "-e", "report_htlm=x")
+    assert ended.returncode != 0 and "report_htlm means nothing here, but report_html does" in output(ended)
+
+
+def test_a_variable_of_another_role_is_warned_of(play: Play) -> None:
+    ended = play("fleet.kexec.preflight", "-e", "preflight_checklist=x")
+    assert "[WARNING]: preflight_checklist means nothing here" in output(ended)
+
+
+def test_only_hosts_that_need_it(play: Play) -> None:
+    arguments = ("-e", "fleet_kexec_hosts=web", "-e", "rolling_reboot_only=pending")
+    current = {"puppet_current": True}
+    plan = play("fleet.kexec.rolling_reboot", *arguments, "--check", hosts={"web1": current})
+    assert plan.returncode == 0, output(plan)
+    assert "1 in need of a reboot, PENDING_KERNEL" in output(plan) and "1 not needed: web1" in output(plan)
+    run = play("fleet.kexec.rolling_reboot", *arguments, hosts={"web1": current})
+    assert run.returncode == 0, output(run)
+    assert "1 of 2 hosts done, 1 not needed" in output(run)
+    none = play("fleet.kexec.rolling_reboot", *arguments, hosts={"web1": current, "web2": current})
+    assert none.returncode == 0 and "0 of 2 hosts done, 2 not needed" in output(none), output(none)
+
+
+def test_preflight_counts_and_its_exit_code_tells(play: Play, tmp_path: Path) -> None:
+    arguments = ("-e", "fleet_kexec_hosts=web:db", "-e", "preflight_json=%s/it.json" % tmp_path)
+    hosts = {"web1": {"puppet_method": "firmware", "puppet_current": True}, "web2": {"puppet_method": "refuse"}}
+    ended = play("fleet.kexec.preflight", *arguments, "--check", hosts=hosts)
+    assert ended.returncode != 0
+    assert "3 hosts: 1 via kexec (0 with a fast image), 1 through firmware, 1 refused, 0 could not be read" in output(ended)
+    assert "2 in need of a reboot" in output(ended) and "PENDING_KERNEL: the default entry boots 2, 1 runs" in output(ended)
+    assert "fatal: [web2]" in ended.stdout and "fatal: [web1]" not in ended.stdout
+    written = json.loads((tmp_path / "it.json").read_text())
+    assert written["totals"] == {
+        "hosts": 3,
+        "kexec": 1,
+        "fast_image": 0,
+        "firmware": 1,
+        "refused": 1,
+        "unread": 0,
+        "reboot_needed": 2,
+    }
+    assert {name: host["method"] for name, host in written["hosts"].items()} == {
+        "web1": "firmware",
+        "web2": "refuse",
+        "db1": "kexec",
+    }
+    assert written["hosts"]["db1"]["reboot_needed"]["reasons"][0]["code"] == "PENDING_KERNEL"
+    reported = play("fleet.kexec.preflight", "-e", "fleet_kexec_hosts=web", "-e", "preflight_failures=report", hosts=hosts)
+    assert reported.returncode == 0, output(reported)
