@@ -13,9 +13,9 @@ class ModuleDocFragment:
 options:
   lock:
     description:
-      - Slots that this run shares with other runs. Every host takes one before it goes down, and holds it until it is proven back
-        or given up. While all are taken, no run starts another host.
-      - A slot outlives its controller. The hosts that a killed run left down keep their slots until the run is resumed or the
+      - Slots that this run shares with other runs. Every host takes one before it is drained, and holds it until it is back in
+        service or given up. While all are taken, no run drains another host.
+      - A slot outlives its controller. Hosts that stay down keep their slots until they are seen up, the run is resumed, or the
         slots are freed by hand.
       - The collection's documentation says how to list the holders of slots, and how to free a slot.
     type: dict

@@ -164,13 +164,14 @@ options:
       - Give V({}) for the defaults.
     type: dict
   stall_timeout:
-    description: Seconds to wait for capacity if hosts that are down take up all that a limit allows.
+    description: Seconds to wait for capacity if hosts that are down take up all that a limit allows, or if others hold all slots
+      of O(lock) and none changes hands.
     type: float
     default: 600
   failures:
     description:
-      - Whether the task fails if a host was not rebooted as requested. As it is one task for all hosts, V(fail) ends the play for
-        all of them.
+      - Whether the task fails if a host was not rebooted as requested, or something that was begun could not be given back
+        (C(DEBT_OWED)). As it is one task for all hosts, V(fail) ends the play for all of them.
       - With V(report) the task succeeds. Let M(fleet.kexec.outcome) follow, which fails only the hosts concerned.
     type: str
     choices: [fail, report]
@@ -390,6 +391,12 @@ hosts:
     down:
       description: For a failed host, whether it counts as down.
       type: bool
+    owed:
+      description: What was begun on the host, or is held for it, and could not be given back until the end of the run. Each has
+        C(debt) (V(image), V(drain), V(slot) or V(panic)), C(code), C(message) and C(hint). A resume tries it again. Absent if
+        there is nothing.
+      type: list
+      elements: dict
     predicted_ms:
       description: In check mode, predicted duration of each phase, C(p50) and C(p95), in milliseconds.
       type: dict
@@ -397,6 +404,11 @@ hosts:
       description: In check mode, for a host that reboots via kexec and has nothing staged yet, the predicted duration of the
         jump, as C(predicted_ms) of M(fleet.kexec.stage).
       type: dict
+owed:
+  description: What is held for the run as a whole and could not be given back, as C(owed) of a host, with C(debt) V(lock).
+  returned: unless refused, and not in check mode
+  type: list
+  elements: dict
 waves:
   description: In check mode, the waves, with C(name), C(hosts) and C(soak_s) of each.
   returned: check mode

@@ -91,6 +91,10 @@ def not_rebooted(event: events.HostUnstaged) -> str:
     return "not rebooted" + ("" if event.ok else "; its image could not be unloaded")
 
 
+def owes(event: events.HostOwes) -> str:
+    return "owes %s, %s" % (clean(event.debt), with_code(event.reason))
+
+
 def way(host: ActiveHost, glyphs: Glyphs) -> str:
     """Path by which a host came back, and the length of its outage."""
     parts = [clean(host.state.path) or "rebooted"]

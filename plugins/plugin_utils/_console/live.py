@@ -118,6 +118,8 @@ class LiveView:
                 self._say("%s %s  needs no reboot" % (glyphs.none, name))
             case events.HostRefused():
                 self._say("%s %s  refused, %s" % (glyphs.none, name, lines.with_code(event.reason)), "alert")
+            case events.HostOwes():
+                self._say("%s %s  %s" % (glyphs.alert, name, lines.owes(event)), "alert")
             case events.HostUnstaged() if host.state.phase is not change.phase_before:
                 self._say("%s %s  %s" % (glyphs.none, name, lines.not_rebooted(event)), "alert")
 

@@ -79,18 +79,21 @@ class PlainView:
         self._write("%s  %s\n" % (stamp(self._progress.elapsed_s(now)), text))
 
     def _of_run(self, event: events.Event) -> str:
+        text = ""
         match event:
             case events.RunStarted():
-                return lines.begins(self._progress)
+                text = lines.begins(self._progress)
             case events.RunResumed():
-                return lines.resumes(self._progress)
+                text = lines.resumes(self._progress)
             case events.RunHookEnded() if self._verbose or not event.ok:
-                return lines.hook_ended(event)
+                text = lines.hook_ended(event)
             case events.RunStopping():
-                return "stopping: %s" % lines.with_code(event.reason)
+                text = "stopping: %s" % lines.with_code(event.reason)
+            case events.RunOwes():
+                text = lines.with_code(event.reason)
             case events.RunEnded():
-                return "ended: %s" % ", ".join(lines.counts(self._progress))
-        return ""
+                text = "ended: %s" % ", ".join(lines.counts(self._progress))
+        return text
 
     def _of_host(self, change: Change, host: ActiveHost) -> str:
         event, text = change.event, ""
@@ -107,6 +110,8 @@ class PlainView:
                 text = "needs no reboot"
             case events.HostRefused():
                 text = "refused, %s" % lines.with_code(event.reason)
+            case events.HostOwes():
+                text = lines.owes(event)
             case events.HostUnstaged() if host.state.phase is not change.phase_before:
                 text = lines.not_rebooted(event)
         return text
@@ -122,6 +127,7 @@ _STEPS: Mapping[type[events.Event], Callable[[Any], str]] = {
     events.HostPrepared: lambda event: "prepared, %s%s" % (clean(event.method), _took(event.duration_ms)),
     events.HookEnded: lines.hook_ended,
     events.HostUndrained: lambda event: "undrained" if event.ok else "could not be undrained",
+    events.HostPaid: lambda event: "owes no %s any more" % clean(event.debt),
     events.HostDrained: lambda event: "drained" + _took(event.duration_ms),
     events.HostIntent: lambda event: "triggering",
     events.HostTriggered: lambda event: "triggered",

@@ -62,11 +62,16 @@ def summary(
     lines += _by_reason("refused", ((host.host, host.reason, False) for host in refused), columns, glyphs, _NAMED)
     left_out = ((host.host, host.left_out, False) for host in state.hosts.values() if host.left_out is not None)
     lines += _by_reason("not rebooted", left_out, columns, glyphs, _NAMED)
+    owed = [(host.host, why) for host in state.hosts.values() for why in host.owed.values()]
+    owed += [(state.run_id, why) for why in state.owed.values()]
+    lines += _by_reason("owed", ((host, why, False) for host, why in owed), columns, glyphs, _NAMED)
     left = [host for host in state.hosts.values() if host.resume is not Resume.DONE and host.phase is not Phase.REFUSED]
     # The path is never cut or wrapped, so that it can be copied.
     lines += ["", _labelled("journal", clean(journal))]
     if left:
-        lines += [*_wrapped("left", _left(left), columns), _labelled("go on by", "resume: %s" % clean(state.run_id))]
+        lines += _wrapped("left", _left(left), columns)
+    if left or owed:
+        lines.append(_labelled("go on by", "resume: %s" % clean(state.run_id)))
     return lines
 
 
@@ -124,6 +129,9 @@ def _ends(state: RunState, by_phase: Mapping[Phase, Sequence[HostState]]) -> lis
     left = len(state.hosts) - len(done) - len(spared) - len(failed) - len(refused)
     if left:
         parts.append("%d left" % left)
+    owed = sum(len(host.owed) for host in state.hosts.values()) + len(state.owed)
+    if owed:
+        parts.append("%d owed" % owed)
     return parts
 
 
@@ -152,12 +160,14 @@ def _took(took_s: float, forecast: Forecast | None, resumed: bool) -> str:
 
 def _left(left: Sequence[HostState]) -> str:
     asked = sum(host.resume is Resume.ASK for host in left)
-    undone = sum(host.phase is Phase.DISCARDED for host in left)
+    owing = sum(host.phase is Phase.DISCARDED and bool(host.owed) for host in left)
+    undone = sum(host.phase is Phase.DISCARDED for host in left) - owing
     untouched = sum(host.phase is Phase.WAITING for host in left)
     parts = []
     for number, words in (
         (asked, "in flight, to be asked what became of them"),
-        (len(left) - asked - undone - untouched, "begun and not triggered"),
+        (len(left) - asked - undone - owing - untouched, "begun and not triggered"),
+        (owing, "prepared and not put back yet"),
         (undone, "prepared and put back as they were"),
         (untouched, "not begun"),
     ):

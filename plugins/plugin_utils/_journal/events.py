@@ -248,6 +248,14 @@ class RunStopping(Event):
 
 
 @_event
+class RunOwes(Event):
+    """Something that is held for the run as a whole could not be given back."""
+
+    debt: str
+    reason: Reason
+
+
+@_event
 class RunEnded(Event):
     counts: Mapping[str, Any]
     duration_ms: int
@@ -328,6 +336,25 @@ class HostUnstaged(HostEvent):
 
     ok: bool
     told: bool | None = None
+
+
+@_event
+class HostOwes(HostEvent):
+    """Something that was begun on the host, or is held for it, could not be given back yet; it is tried again.
+
+    C(unavailable): the host counts for the limits until that is paid.
+    """
+
+    debt: str
+    reason: Reason
+    unavailable: bool = False
+
+
+@_event
+class HostPaid(HostEvent):
+    """A debt of the host is paid, or is gone with the boot that it was of."""
+
+    debt: str
 
 
 @_event

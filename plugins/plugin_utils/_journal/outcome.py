@@ -75,6 +75,7 @@ def outcome_of(host: HostState) -> RebootResult:
         elapsed_ms=host.total_ms,
         down=host.down if host.phase is Phase.FAILED else None,
         failure=host.left_out or host.reason,
+        owed=host.owed,
         timeline=host.timeline,
     )
 

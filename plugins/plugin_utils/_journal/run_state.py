@@ -35,6 +35,8 @@ class HostState:
     :ivar boot_id: boot ID of the system to reboot; empty before the host is prepared.
     :ivar release: staged kernel; empty for a reboot through firmware.
     :ivar panic: sysctl values to restore; None if there are none.
+    :ivar owed: what could not be given back yet, by kind of debt (:class:`_rollout.debts.Kind`).
+    :ivar withheld: kinds of debt because of which the host counts as unavailable.
     :ivar maybe_staged: whether an image may be loaded that has to be unloaded if the host is not rebooted.
     :ivar maybe_drained: whether C(before) hooks may have started that C(after) hooks have not undone yet.
     :ivar probe_seen_by: kind of service probe; empty if there is none, or if it has not ended.
@@ -61,6 +63,8 @@ class HostState:
     staged: Mapping[str, Any] | None = None
     maybe_staged: bool = False
     maybe_drained: bool = False
+    owed: dict[str, Reason] = field(default_factory=dict)
+    withheld: frozenset[str] = frozenset()
     intended_at: str = ""
     path: str = ""
     proof: Mapping[str, Any] | None = None
@@ -150,6 +154,7 @@ class RunState:
     :ivar ended_at: time at which a host ended last; empty if none has.
     :ivar wave: index of the wave that began last; -1 before the first.
     :ivar terms: limits of the current controller process; None if the journal does not have them.
+    :ivar owed: what is still held for the run as a whole, by kind of debt.
     :ivar stop_reason: reason why no more hosts are started; a resume clears it.
     :ivar hooks: outcomes of the hooks of the run itself, by phase and name; a resume clears them.
     :ivar ended: whether the controller process ended in an orderly way.
@@ -173,6 +178,7 @@ class RunState:
         self.wave = -1
         self.terms: events.RunTerms | None = None
         self.resumes = 0
+        self.owed: dict[str, Reason] = {}
         self.stop_reason: Reason | None = None
         self.hooks: dict[tuple[str, str], events.RunHookEnded] = {}
         self.ended = False
@@ -251,6 +257,8 @@ class RunState:
         elif isinstance(event, events.HostSeen):
             self._see(event.host, event.up)
         _fold(host, event, at)
+        if isinstance(event, (events.HostOwes, events.HostPaid)):
+            _owe(host, event)
         if isinstance(event, events.HostTimeline) and self._timelines:
             host.timeline = event.timeline
         if host.phase is not change.phase_before and host.resume is Resume.DONE:
@@ -318,6 +326,7 @@ class RunState:
         self.controller = event.controller
         self.resumes += 1
         self.terms = None
+        self.owed = {}
         self.stop_reason = None
         self.hooks.clear()
         self.ended = False
@@ -346,6 +355,9 @@ class RunState:
     def _stopping(self, event: events.RunStopping, _at: str) -> None:
         # Later reasons follow from the first.
         self.stop_reason = self.stop_reason or event.reason
+
+    def _owes(self, event: events.RunOwes, _at: str) -> None:
+        self.owed[event.debt] = event.reason
 
     def _ended(self, event: events.RunEnded, _at: str) -> None:
         self.ended = True
@@ -387,7 +399,14 @@ def _anew(host: HostState) -> HostState:
         host_class=host.host_class,
         maybe_staged=True,
         maybe_drained=host.maybe_drained,
+        # What is staged anew replaces what was staged, and the boot that the settings are of is to end.
+        owed={debt: why for debt, why in host.owed.items() if debt not in _OF_A_BOOT},
+        withheld=host.withheld - _OF_A_BOOT,
     )
+
+
+# Debts that are gone with the boot in which they arose.
+_OF_A_BOOT = frozenset(("image", "panic"))
 
 
 def _fold(host: HostState, event: HostEvent, at: str) -> None:
@@ -422,6 +441,17 @@ def _fold(host: HostState, event: HostEvent, at: str) -> None:
             host.maybe_drained = False
 
 
+def _owe(host: HostState, event: events.HostOwes | events.HostPaid) -> None:
+    if isinstance(event, events.HostOwes):
+        host.owed[event.debt] = event.reason
+        host.withheld |= {event.debt} if event.unavailable else set()
+        return
+    host.owed.pop(event.debt, None)
+    host.withheld -= {event.debt}
+    host.maybe_staged = host.maybe_staged and event.debt != "image"
+    host.maybe_drained = host.maybe_drained and event.debt != "drain"
+
+
 def _unstaged(host: HostState, event: events.HostUnstaged) -> None:
     host.maybe_staged = not event.ok
     host.called_off, host.stale = True, False
@@ -439,5 +469,6 @@ _RUN_FOLDS: Mapping[type[Event], Callable[[RunState, Any, str], None]] = {
     events.RunTerms: RunState._go_by,
     events.RunHookEnded: RunState._hook_ended,
     events.RunStopping: RunState._stopping,
+    events.RunOwes: RunState._owes,
     events.RunEnded: RunState._ended,
 }

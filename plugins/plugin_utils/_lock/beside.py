@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar, cast
@@ -31,6 +30,8 @@ class BlockingLock(Protocol):
     """
 
     at_once: int
+    counted: bool
+    patience_s: float
 
     def open(self) -> None:
         """See :meth:`model.SlotLock.open`."""
@@ -46,6 +47,12 @@ class BlockingLock(Protocol):
 
     def holders(self) -> list[Holder]:
         """See :meth:`model.SlotLock.holders`."""
+
+    def lives(self, run_id: str) -> bool:
+        """See :meth:`model.SlotLock.lives`."""
+
+    def free(self, holder: Holder) -> bool:
+        """See :meth:`model.SlotLock.free`."""
 
     def close(self) -> None:
         """See :meth:`model.SlotLock.close`."""
@@ -67,10 +74,22 @@ class LockBeside:
     async def open(self) -> None:
         await _bounded(self._lock.open, OPEN_TIMEOUT_S)
 
+    @property
+    def counted(self) -> bool:
+        return self._lock.counted
+
+    @property
+    def patience_s(self) -> float:
+        return self._lock.patience_s
+
     async def close(self) -> None:
-        """See :meth:`model.SlotLock.close`. A lease that can't be given up is left to run out."""
-        with contextlib.suppress(LockError):
-            await _bounded(self._lock.close, TIMEOUT_S)
+        await _bounded(self._lock.close, TIMEOUT_S)
+
+    async def lives(self, run_id: str) -> bool:
+        return await self._call(lambda: self._lock.lives(run_id))
+
+    async def free(self, holder: Holder) -> bool:
+        return await self._call(lambda: self._lock.free(holder))
 
     async def holders(self) -> list[Holder]:
         return await self._call(self._lock.holders)

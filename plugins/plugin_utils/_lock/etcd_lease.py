@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 from collections.abc import Awaitable, Callable
 
@@ -37,6 +36,7 @@ class EtcdLease:
         self._id = 0
         self._valid_until = 0.0
         self._lost = ""
+        self._revoked = False
         self._closing = False
         self._renewing: asyncio.Task[None] | None = None
 
@@ -148,12 +148,18 @@ class EtcdLease:
         return LockError("LOCK_LOST", self._lost)
 
     async def close(self) -> None:
-        """Give up the lease. If etcd can't be reached, the lease runs out by itself."""
-        if self._closing:
-            return
+        """Give up the lease; raises LockError if etcd can't be reached, and the lease runs out by itself."""
         self._closing = True
         if self._renewing is not None:
             self._renewing.cancel()
-        if self._id and not self._lost:
-            with contextlib.suppress(LockError):
-                await self._client.call("/v3/lease/revoke", {"ID": str(self._id)}, self._client.deadline())
+        if not self._id or self._lost or self._revoked:
+            return
+        deadline = self._client.deadline()
+        try:
+            await self._client.call("/v3/lease/revoke", {"ID": str(self._id)}, deadline)
+        except LockError:
+            # The answer may have been lost, and a lease can't be revoked twice.
+            run = (await self._client.transact(deadline, [], [etcd.get(self._key)])).found[0].first
+            if run is not None and run.lease == self._id:
+                raise
+        self._revoked = True

@@ -35,6 +35,8 @@ class EtcdLock:
     The time counts from its turn: a window of a thousand hosts makes a thousand calls in one moment.
     """
 
+    counted = True
+
     def __init__(self, client: EtcdClient, *, root: str, name: str, slots: int, ttl_s: int, context: LockContext) -> None:
         self._client = client
         self._name = name
@@ -57,6 +59,7 @@ class EtcdLock:
         # Hosts whose release has begun and is not known to be done.
         self._releasing: set[str] = set()
         self._writes = itertools.count()
+        self.patience_s = float(ttl_s)
 
     async def open(self) -> None:
         await self._lease.open(self._register)
@@ -216,6 +219,26 @@ class EtcdLock:
     async def _holders(self) -> list[Holder]:
         (slots,) = (await self._client.transact(self._client.deadline(), [], [etcd.get_below(self._slots_prefix)])).found
         return [Holder.from_record(slot.key[len(self._slots_prefix) :], slot.parsed()) for slot in slots.keys]
+
+    async def lives(self, run_id: str) -> bool:
+        return await self._turns.take(lambda: self._lives(run_id))
+
+    async def _lives(self, run_id: str) -> bool:
+        (run,) = (await self._client.transact(self._client.deadline(), [], [etcd.get(self._runs_prefix + run_id)])).found
+        return run.first is not None
+
+    async def free(self, holder: Holder) -> bool:
+        """See :meth:`model.SlotLock.free`."""
+        return await self._turns.take(lambda: self._free(holder))
+
+    async def _free(self, holder: Holder) -> bool:
+        slot_key = self._slots_prefix + holder.host
+        deadline = self._client.deadline()
+        (slot,) = (await self._client.transact(deadline, [], [etcd.get(slot_key)])).found
+        if slot.first is None or Holder.from_record(holder.host, slot.first.parsed()) != holder:
+            return False
+        checks = [_as_found(slot_key, slot), etcd.unchanged(self._runs_prefix + holder.run_id, 0)]
+        return (await self._client.transact(deadline, checks, [etcd.delete(slot_key), self._put_generation()])).succeeded
 
     # --- records ---
 

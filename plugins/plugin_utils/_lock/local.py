@@ -59,6 +59,8 @@ class LocalLock:
 
     # The guard admits one caller at a time.
     at_once = 1
+    # A disk that does not answer is not worth waiting for longer.
+    patience_s = 0.0
 
     def __init__(self, options: LocalOptions, context: LockContext) -> None:
         self._directory = os.path.join(context.directory, options.name)
@@ -66,7 +68,7 @@ class LocalLock:
         self._slots = options.slots
         # Without a limit, a slot lost in a power failure lets nobody take one too many, and the journal of its run still exists.
         # Two syncs are most of the cost of a slot.
-        self._lasting = options.slots is not None
+        self._lasting = self.counted = options.slots is not None
         self._timeout_s = options.timeout_s
         self._run_id = context.run_id
         self._controller = context.controller
@@ -178,15 +180,43 @@ class LocalLock:
         with self._guarded():
             if os.path.lexists(self._slot_path(host)) and self._holder(host).run_id == self._run_id:
                 self._require_lease()
-                os.unlink(self._slot_path(host))
-                if self._lasting:
-                    sync_directory(self._path("slots"))
+                self._remove_slot(host)
 
     def holders(self) -> list[Holder]:
         if not os.path.lexists(self._directory):
             return []
         with self._guarded():
             return [self._holder(host) for host in sorted(self._hosts())]
+
+    def lives(self, run_id: str) -> bool:
+        with self._guarded():
+            return self._is_alive(run_id)
+
+    def free(self, holder: Holder) -> bool:
+        """See :meth:`model.SlotLock.free`."""
+        check_host(holder.host)
+        with self._guarded():
+            if not os.path.lexists(self._slot_path(holder.host)) or self._holder(holder.host) != holder:
+                return False
+            if self._is_alive(holder.run_id):
+                return False
+            self._remove_slot(holder.host)
+            return True
+
+    def _is_alive(self, run_id: str) -> bool:
+        try:
+            descriptor = os.open(self._path("runs", quote(run_id, safe="")), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            return not _lock_now(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _remove_slot(self, host: str) -> None:
+        os.unlink(self._slot_path(host))
+        if self._lasting:
+            sync_directory(self._path("slots"))
 
     # --- files ---
 

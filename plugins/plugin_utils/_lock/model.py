@@ -72,7 +72,16 @@ class SlotLock(Protocol):
 
     All methods may be called concurrently, end in time and raise :class:`LockError`. A slot stays taken, whatever becomes of its
     controller, until this run or another process that resumes it releases it. The lease only proves that the controller lives.
+
+    :ivar counted: whether the number of slots is limited; if not, a slot only keeps two runs from rebooting one host at once.
+    :ivar patience_s: how long it is worthwhile to ask again for what was C(LOCK_UNAVAILABLE): the lease lasts that long at least.
     """
+
+    @property
+    def counted(self) -> bool: ...
+
+    @property
+    def patience_s(self) -> float: ...
 
     async def open(self) -> None:
         """Check that the backend works, and take this run's lease; waits for that of an earlier process to run out.
@@ -102,8 +111,20 @@ class SlotLock(Protocol):
     async def holders(self) -> list[Holder]:
         """Holders of all runs, ordered by host. Raises LockError C(LOCK_UNAVAILABLE)."""
 
+    async def lives(self, run_id: str) -> bool:
+        """Whether the controller of a run lives, as far as its lease tells."""
+
+    async def free(self, holder: Holder) -> bool:
+        """Give back the slot of another run, for the case that its controller has died and nothing is left to do about the host.
+
+        :returns: False if that run lives, or the slot has another holder by now.
+        """
+
     async def close(self) -> None:
-        """Give up the lease. Slots that were not released stay taken."""
+        """Give up the lease; may be repeated. Slots that were not released stay taken.
+
+        :raises LockError: C(LOCK_UNAVAILABLE): it is left to run out.
+        """
 
 
 def utc_text(now: datetime) -> str:

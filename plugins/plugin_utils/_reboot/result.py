@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
@@ -66,6 +66,7 @@ class RebootResult:
     :ivar elapsed_ms: from before the trigger, or in a rollout the drain, until the host was healthy.
     :ivar down: whether a host that a rollout gave up has to be assumed down.
     :ivar failure: why the reboot is not done.
+    :ivar owed: what could not be given back on the host, by kind of debt.
     :ivar timeline: as M(fleet.kexec.timeline) returns it.
     """
 
@@ -88,6 +89,7 @@ class RebootResult:
     elapsed_ms: int | None = None
     down: bool | None = None
     failure: Reason | None = None
+    owed: Mapping[str, Reason] = field(default_factory=dict)
     timeline: Mapping[str, Any] | None = None
 
     def as_result(self) -> dict[str, Any]:
@@ -137,6 +139,7 @@ class RebootResult:
             "login_ms": self.login_ms,
             "elapsed_ms": self.elapsed_ms,
             "down": self.down,
+            "owed": [{"debt": debt, **why.as_dict()} for debt, why in self.owed.items()] or None,
             "timeline": self.timeline,
             "before": self.before.as_dict() if self.before else None,
             "after": self.after.as_dict() if self.after else None,

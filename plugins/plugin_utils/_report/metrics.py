@@ -34,7 +34,7 @@ def as_metrics(run: RunReport, figures: Figures) -> str:
         _gauge("run_duration_seconds", "From the first record of the run to the last.", [({}, run.end_s)]),
         _gauge("run_hosts", "Hosts of the run, by how they ended.", _hosts(figures)),
         _gauge("run_reboots", "Hosts that were rebooted, by the path they took.", _paths(figures)),
-        _gauge("run_problems", "Hosts that failed or were refused, by code.", _problems(figures)),
+        _gauge("run_problems", "Hosts that failed, were refused or still have something owed, by code.", _problems(figures)),
         _outages(run),
         _gauge("run_phase_seconds", "Time in each phase of the reboots, summed over the hosts.", _phases(figures)),
         _gauge("run_window", "How many hosts could be in flight at a time.", [({}, window) for window in capacity.windows[-1:]]),

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Problems of a run: hosts that failed or were refused, and hooks that failed."""
+"""Problems of a run: hosts that failed, were refused or still owe something, and hooks that failed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class AffectedHost:
 
 @dataclass(frozen=True)
 class Problem:
-    """Hosts with the same status, C(failed) or C(refused), for the same reason."""
+    """Hosts that C(failed), were C(refused) or still have something C(owed), for the same reason; status is that word."""
 
     code: str
     status: str
@@ -37,13 +37,15 @@ class FailedHook:
 
 
 def problems_of(hosts: Iterable[HostReport]) -> list[Problem]:
-    """Problems of hosts: failures before refusals, then in descending order of hosts."""
+    """Problems of hosts: failures, debts and refusals, each in descending order of hosts."""
     groups: dict[tuple[str, str, str], list[AffectedHost]] = {}
     for host in hosts:
         why = host.state.reason
         if why is not None and host.status in ("failed", "refused"):
             affected = AffectedHost(host.name, why.message, host.status == "failed" and host.state.down)
             groups.setdefault((host.status, why.code, why.hint), []).append(affected)
+        for owed in host.state.owed.values():
+            groups.setdefault(("owed", owed.code, owed.hint), []).append(AffectedHost(host.name, owed.message, host.state.down))
     made = [Problem(code, status, hint, affected) for (status, code, hint), affected in groups.items()]
     return sorted(made, key=lambda each: (each.status, -len(each.hosts), each.code))
 

@@ -173,7 +173,9 @@ class _Reader:
         if host is not None and host.stage is not change.stage_before:
             self._go_on(host.host, host.stage, at_s)
         in_flight = host is not None and host.in_flight
-        self._capacity.count(self._now_s, event.host, in_flight=in_flight, down=event.host in self._state.down)
+        self._capacity.count(
+            self._now_s, event.host, in_flight=in_flight, down=event.host in self._state.down or bool(host and host.withheld)
+        )
 
     def _go_on(self, name: str, stage: Stage | None, at_s: float) -> None:
         """End the current stage of a host, and begin the next."""

@@ -63,10 +63,23 @@ class Bystanders:
         self._due = dict.fromkeys((True, False), self._now() - _BURST / _LOOKS_PER_S)
         # How often a host became active: what was seen before says nothing about it any more.
         self._left: Counter[str] = Counter()
+        self._watches: dict[str, asyncio.Task[None]] = {}
 
     async def watch(self, names: Iterable[str]) -> None:
-        """Watch these hosts until cancelled."""
-        await asyncio.gather(*map(self._look_again, names))
+        """Watch these hosts, and those of :meth:`also`, until cancelled."""
+        try:
+            for name in names:
+                self.also(name)
+            await asyncio.get_running_loop().create_future()
+        finally:
+            for watch in self._watches.values():
+                watch.cancel()
+            await asyncio.gather(*self._watches.values(), return_exceptions=True)
+
+    def also(self, name: str) -> None:
+        """Watch one more host, unless it is watched."""
+        if name not in self._watches:
+            self._watches[name] = asyncio.create_task(self._look_again(name))
 
     def leave(self, name: str) -> None:
         """Stop watching a host that its own run watches from here on."""

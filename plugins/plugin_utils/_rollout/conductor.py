@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
@@ -20,26 +20,14 @@ from .._schedule.hosts import HostSpec, Status
 from .._schedule.plan import Plan
 from .._schedule.scheduler import Discard, Go, Prepare, Scheduler
 from .bystanders import Bystanders, Sight
+from .debts import SETTLE_S, Debts, Kind, Pay
+from .earlier_runs import EarlierRuns
 from .host_run import HostRun
 from .resuming import AT_ONCE, Left, Treatment
+from .slots_desk import Slots, SlotsDesk
 
 # Interval at which the view is updated.
 TICK_S = 0.5
-
-Answer = TypeVar("Answer")
-
-
-class Slots(Protocol):
-    """Slots shared with other controllers; the methods of :class:`SlotLock` that a rollout needs."""
-
-    async def acquire(self, host: str) -> bool:
-        """Take a slot."""
-
-    async def confirm(self, host: str) -> None:
-        """Make sure that a slot is still held."""
-
-    async def release(self, host: str) -> None:
-        """Give a slot back."""
 
 
 class Fleet(Sight, Protocol):
@@ -55,6 +43,8 @@ class Fleet(Sight, Protocol):
 class Conductor:
     """Conductor of one rollout.
 
+    :param run_id: name under which the run holds slots.
+    :param earlier: runs of this controller, which may have left slots behind.
     :param before: hosts of the run that is resumed.
     :param down: hosts and bystanders known to be down.
     :param shown: called with every event, for the live view.
@@ -68,6 +58,8 @@ class Conductor:
         scheduler: Scheduler,
         fleet: Fleet,
         slots: Slots,
+        run_id: str,
+        earlier: EarlierRuns,
         commit: Callable[[Sequence[Event]], Awaitable[None]],
         before: Mapping[str, Left] | None = None,
         down: Collection[str] = (),
@@ -77,7 +69,6 @@ class Conductor:
         self._plan = plan
         self._scheduler = scheduler
         self._fleet = fleet
-        self._lock = slots
         self._before = before or {}
         self._tick = tick
         self._now = asyncio.get_running_loop().time
@@ -86,7 +77,8 @@ class Conductor:
         self._runs: dict[str, HostRun] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._waiting_to_go: dict[str, asyncio.Future[Reason | None]] = {}
-        self._slots: set[str] = set()
+        self._slots = SlotsDesk(slots, run_id=run_id, earlier=earlier, stop=self.stop)
+        self._debts = Debts(self.record, self._debts_changed)
         # Replaced after every change, to wake those who wait for one.
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._turn_due = asyncio.Event()
@@ -95,6 +87,8 @@ class Conductor:
             fleet, is_up=lambda name: self._up.get(name, True), active=self._runs.__contains__, tell=self._seen
         )
         self._told_stop = False
+        # First attempts to pay what the previous process left.
+        self._paying: list[asyncio.Task[None]] = []
         self.results: dict[str, RebootResult] = {}
 
     async def run(self) -> None:
@@ -103,7 +97,9 @@ class Conductor:
         try:
             for name in self._up:
                 self._scheduler.seen(name, False, self._now())
+            self._take_over_debts()
             self._adopt()
+            await self._take_over_slots()
             limited = [name for name, limits in self._plan.limits.items() if limits]
             background.append(asyncio.create_task(self._bystanders.watch(limited)))
             while True:
@@ -115,9 +111,12 @@ class Conductor:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._turn_due.wait(), None if wake_at is None else max(0.0, wake_at - self._now()))
             await self._clean_up_after_before()
+            await self._settle()
         finally:
+            background += self._paying
             for task in [*background, *self._tasks]:
                 task.cancel()
+            await self._debts.close()
             await asyncio.gather(*background, *self._tasks, return_exceptions=True)
             with contextlib.suppress(CodedError):
                 await self._recorder.durable()
@@ -146,6 +145,8 @@ class Conductor:
                 self.record(events.HostLeftOut(host=host.name, reason=error.reason))
                 self.discarded(host.name)
             elif resumed:
+                self._slots.held.add(host.name)
+                self.keep_slot(host.name, error.reason)
                 self.record(events.HostFailed(host=host.name, reason=error.reason, down=True, phase=resumed.state.phase.value))
                 self.failed(host.name, error.reason, down=True)
             else:
@@ -201,13 +202,75 @@ class Conductor:
                 with contextlib.suppress(CodedError):
                     await self._fleet.run_of(self._hosts[name], self).clean_up(left.state)
 
+    def _take_over_debts(self) -> None:
+        """Take over what hosts owe from earlier processes, and have it paid for those that are not begun any more."""
+        for name, left in self._before.items():
+            # A later version may know of other kinds.
+            for kind in (kind for kind in Kind if kind in left.state.owed):
+                self._debts.take_over(name, kind, kind in left.state.withheld)
+            if left.treatment is Treatment.ENDED and name in self._hosts and left.state.owed.keys() - {Kind.SLOT}:
+                with contextlib.suppress(CodedError):
+                    self._paying.append(asyncio.create_task(self._fleet.run_of(self._hosts[name], self).pay(left.state)))
+
+    async def _take_over_slots(self) -> None:
+        """Give back slots of hosts that earlier processes had finished with, and of hosts that exist no longer.
+
+        Those of hosts that are down are kept. If the lock can't be asked, that stops the rollout.
+        """
+        if not self._before:
+            return
+        with contextlib.suppress(RolloutError):
+            for name in await self._slots.of_this_run():
+                left = self._before.get(name)
+                absent = name not in self._plan.limits
+                if left is None or not (absent or left.treatment is Treatment.ENDED):
+                    continue
+                self._slots.held.add(name)
+                down = left.state.down and not absent
+                if not down or not self.keep_slot(name, reason("UNREACHABLE", "the host is down")):
+                    self._paying.append(asyncio.create_task(self._give_slot_back(name)))
+
+    async def _give_slot_back(self, host: str) -> None:
+        await self._debts.give_back(host, Kind.SLOT, lambda: self._slots.free(host))
+
+    async def _settle(self) -> None:
+        """Have all debts paid that can be, within a time."""
+        looks = [asyncio.create_task(self._look_at(host)) for host in self._hosts if self._debts.owes(host, Kind.SLOT)]
+        self._paying += looks
+        if self._paying:
+            await asyncio.wait(self._paying, timeout=SETTLE_S)
+        await self._debts.settle()
+
+    async def _look_at(self, host: str) -> None:
+        """Look once more at a host whose slot is kept because it was down."""
+        if not self._up.get(host, True):
+            with contextlib.suppress(CodedError):
+                self._seen(host, await self._fleet.answers(host))
+
+    def _debts_changed(self, host: str) -> None:
+        if host not in self._plan.limits:
+            return
+        if self._debts.withheld(host):
+            self._scheduler.withheld(host)
+        else:
+            self._scheduler.restored(host)
+            self._free_kept_slot(host)
+        self._happened()
+
+    def _free_kept_slot(self, host: str) -> None:
+        """Give back the slot of a host that was given up as down, once it is up and owes nothing that may take it down."""
+        if self._up.get(host, False) and self._debts.owes(host, Kind.SLOT) and not self._debts.withheld(host):
+            self._debts.retry(host, Kind.SLOT, lambda: self._slots.free(host), at_once=True)
+
     def _seen(self, name: str, up: bool) -> None:
         """Take in whether a host is up that is not being rebooted."""
         if self._up.get(name, True) == up:
             return
         self._up[name] = up
         self.record(events.HostSeen(host=name, up=up))
-        self._scheduler.seen(name, up, self._now())
+        if name in self._plan.limits:
+            self._scheduler.seen(name, up, self._now())
+        self._free_kept_slot(name)
         self._happened()
 
     # Implementation of desk.Desk.
@@ -237,31 +300,42 @@ class Conductor:
         await asyncio.wait([self._changed], timeout=timeout_s)
 
     async def take_slot(self, host: str) -> bool:
-        taken = await self._asked(self._lock.acquire(host))
-        if taken:
-            self._slots.add(host)
-        return taken
+        held = await self._slots.take(host)
+        if held is None:
+            self._scheduler.goes_on(host)
+        else:
+            self._scheduler.held_up(host, held.why, self._now(), held.moved)
+            self._happened()
+        return held is None
+
+    async def slot_news(self) -> None:
+        await self._slots.news()
 
     async def confirm_slot(self, host: str) -> None:
-        await self._asked(self._lock.confirm(host))
+        await self._slots.confirm(host)
 
-    async def give_slot_back(self, host: str) -> None:
-        """Give a slot back, if the host may hold one. If that fails now, a resume does it."""
-        if host in self._slots or host in self._before:
-            self._slots.discard(host)
-            with contextlib.suppress(CodedError):
-                await self._lock.release(host)
+    async def free_slot(self, host: str) -> None:
+        if host in self._slots.held or host in self._before:
+            await self._slots.free(host)
 
-    async def _asked(self, answer: Awaitable[Answer]) -> Answer:
-        """Await an answer of the lock, and stop the rollout if there is none.
+    def keep_slot(self, host: str, why: Reason) -> bool:
+        if not self._slots.counted or host not in self._slots.held:
+            return False
+        self._debts.keep(host, Kind.SLOT, why)
+        self._bystanders.also(host)
+        return True
 
-        :raises RolloutError: the lock can't be asked, or is lost.
-        """
-        try:
-            return await answer
-        except CodedError as error:
-            self.stop(error.reason)
-            raise RolloutError(error.reason.code, error.reason.message) from error
+    async def give_back(self, host: str, kind: Kind, pay: Pay, *, unavailable: bool = False) -> bool:
+        return await self._debts.give_back(host, kind, pay, unavailable=unavailable)
+
+    def paid(self, host: str, kind: Kind) -> None:
+        self._debts.paid(host, kind)
+
+    def begins_anew(self, host: str) -> bool:
+        return self._debts.begins_anew(host)
+
+    def seen_up(self, host: str) -> None:
+        self._seen(host, up=True)
 
     def refused(self, host: str, why: Reason) -> None:
         """Take in that a host can't be rebooted."""
@@ -293,6 +367,7 @@ class Conductor:
     def stop(self, why: Reason) -> None:
         """Start no more hosts."""
         self._scheduler.stop(why, self._now())
+        self._slots.stopped()
         self._happened()
 
     def _journal_failed(self, error: RolloutError) -> None:

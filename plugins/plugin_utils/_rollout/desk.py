@@ -9,6 +9,7 @@ from typing import Protocol
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
 from .._journal.events import Event
+from .debts import Kind, Pay
 
 
 class Desk(Protocol):
@@ -30,10 +31,13 @@ class Desk(Protocol):
         """Wait for the next change of the rollout, at most for C(timeout_s)."""
 
     async def take_slot(self, host: str) -> bool:
-        """Take a slot of the lock; return whether one was free.
+        """Take a slot of the lock; return whether there was one. If not, it is shown who holds them.
 
         :raises RolloutError: the lock can't be reached, or is lost.
         """
+
+    async def slot_news(self) -> None:
+        """Wait until it is worthwhile to ask for a slot again; not for long."""
 
     async def confirm_slot(self, host: str) -> None:
         """Require that the host still holds its slot.
@@ -41,8 +45,26 @@ class Desk(Protocol):
         :raises RolloutError: the slot, or the lease, is lost.
         """
 
-    async def give_slot_back(self, host: str) -> None:
-        """Give back the slot of a host that is proven back, has failed, or was never triggered."""
+    async def free_slot(self, host: str) -> None:
+        """Give back the slot of a host, if it may hold one; see :meth:`HostDebts.free_slot`.
+
+        :raises CodedError: the lock can't be reached, or is lost.
+        """
+
+    def keep_slot(self, host: str, why: Reason) -> bool:
+        """Keep the slot of a host that is or may be down until it is seen up; return False if it holds none that counts."""
+
+    async def give_back(self, host: str, kind: Kind, pay: Pay, *, unavailable: bool = False) -> bool:
+        """See :meth:`Debts.give_back`."""
+
+    def paid(self, host: str, kind: Kind) -> None:
+        """See :meth:`Debts.paid`."""
+
+    def begins_anew(self, host: str) -> bool:
+        """Report a host that is prepared, and return whether it may be drained; see :meth:`Debts.begins_anew`."""
+
+    def seen_up(self, host: str) -> None:
+        """Report a host up that was given up as down."""
 
     def refused(self, host: str, why: Reason) -> None:
         """Report a host that can't be rebooted; all changes to it have been undone."""

@@ -19,11 +19,14 @@ from .._errors import RolloutError
 from .._journal import events
 from .._journal.file import utc
 from .._journal.phases import Phase
+from .._journal.run_state import HostState
 from .._reboot.errors import NotRebooted, RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
+from .._reboot.methods import FIRMWARE, RebootMethod, method_named
 from .._reboot.request import Intent, RebootRequest
 from .._reboot.scripts import HostAnswer
 from .._reboot.service_watch import Probed
+from .debts import Kind
 from .desk import Desk
 
 
@@ -43,6 +46,7 @@ class Flight:
     :ivar phase: phase of the host, before its intent too.
     :ivar triggered: whether the host may have rebooted, or may still reboot.
     :ivar told: whether a trigger was ever sent, even if it was called off later.
+    :ivar may_begin: whether a reboot that could not be called off may still begin.
     :ivar forbidden: reason why the host may not be triggered any more, though it may reboot yet; None if it may.
     :ivar came_back_from: intent of the reboot that the host came back from last; None if it did not come back.
     """
@@ -57,6 +61,7 @@ class Flight:
         self.phase = Phase.PREPARING
         self.triggered = False
         self.told = False
+        self.may_begin = False
         self.forbidden: Reason | None = None
         self.came_back_from: Intent | None = None
         reboot.probed = self._probed
@@ -104,16 +109,21 @@ class Flight:
             await self._desk.confirm_slot(self._name)
         except RolloutError:
             # The reboot has not begun, and must not begin without a slot. It no longer counts as triggered once that is certain.
+            self.may_begin = True
             with contextlib.suppress(RebootError):
                 await self._reboot.call_off()
-                self.triggered = False
+                self.triggered = self.may_begin = False
             raise
         await self._tell(intent, timeout_s)
 
     def failed(self, error: RebootError) -> GivenUp:
         """Exception for a failed reboot. If the reboot certainly never began, the host stays in service."""
-        self.triggered = not (isinstance(error, NotRebooted) and error.called_off)
-        return GivenUp(error.reason, down=isinstance(error, NotRebooted) and self.triggered and not error.up)
+        if not isinstance(error, NotRebooted):
+            return GivenUp(error.reason, down=False)
+        # A host that came back from an earlier reboot, as something else, stays drained.
+        self.triggered = self.came_back_from is not None or not error.called_off
+        self.may_begin = error.may_begin
+        return GivenUp(error.reason, down=not error.called_off and not error.up)
 
     async def watch(self, intent: Intent, due: float, ask_at: float | None = None) -> HostAnswer:
         """Watch until the host is back, as :meth:`HostReboot.watch` does."""
@@ -142,6 +152,8 @@ class Flight:
     def _came_back(self, intent: Intent) -> None:
         self.came_back_from = intent
         self.phase = Phase.BACK
+        # An image is gone with the boot in which it was loaded.
+        self._desk.paid(self._name, Kind.IMAGE)
         outage = self._reboot.result.outage
         self._desk.record(
             events.HostBack(
@@ -192,3 +204,16 @@ class Flight:
             "boot_id": evidence.boot_id,
             "release": evidence.release,
         }
+
+
+def intent_of(host: HostState, allowed: tuple[RebootMethod, ...]) -> Intent:
+    """Intent of an earlier process, from the journal."""
+    panic = host.panic or {"panic_s": 0, "panic_on_oops": 0}
+    return Intent(
+        boot_id=host.boot_id,
+        token=host.token,
+        release=host.release,
+        method=method_named(host.method or FIRMWARE.name),
+        panic=(panic["panic_s"], panic["panic_on_oops"]),
+        allowed=allowed,
+    )

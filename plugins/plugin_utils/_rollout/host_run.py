@@ -25,22 +25,21 @@ from .._journal.events import Event
 from .._journal.file import time_of
 from .._journal.phases import Phase
 from .._journal.run_state import HostState
-from .._reboot.errors import NotNeeded, RebootError
+from .._reboot.errors import NotNeeded
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
-from .._reboot.methods import method_named
 from .._reboot.request import ONLY_ALL, Intent, RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec
 from .._schedule.scheduler import WAITING
 from .._transport.session import SessionError, SessionLost
+from .debts import attempt
 from .desk import Desk
 from .fallbacks import Fallbacks
-from .flight import Flight, GivenUp
+from .flight import Flight, GivenUp, intent_of
+from .host_debts import HostDebts
 from .host_hooks import Hooks, HostHooks
 from .resuming import Left, Treatment
 
-# Interval between attempts to take a slot while other controllers hold all of them.
-SLOT_RETRY_S = 2.0
 # A host that does not answer a resume within this time counts as down.
 ASK_TIMEOUT_S = 10.0
 
@@ -89,7 +88,7 @@ class HostRun:
             hooks=self._hooks,
             desk=desk,
         )
-        self._drained = False
+        self._debts = HostDebts(host.name, reboot, self._hooks, desk)
         self.returns = False
         # For the timeline.
         self._draining: Interval | None = None
@@ -101,7 +100,7 @@ class HostRun:
 
     async def run(self) -> None:
         await self._guarded(self._from_the_start())
-        self._reboot.end_probe()
+        await attempt(self._end_probe)
 
     async def resume(self, left: Left) -> None:
         """Continue with a host that another process had drained or triggered, or put it back."""
@@ -110,13 +109,16 @@ class HostRun:
             self._fallbacks.forbid()
         steps = {Treatment.FIRST: self._from_the_drain, Treatment.UNDO: self._put_back}.get(left.treatment, self._from_the_intent)
         await self._guarded(steps(left.state))
-        self._reboot.end_probe()
+        await attempt(self._end_probe)
 
     async def clean_up(self, state: HostState) -> None:
         """Undo the preparations of another process on a host that may no longer go."""
-        self._take_over(state)
-        with contextlib.suppress(CodedError):
-            await self._undo()
+        self._debts.adopt(state)
+        await self._debts.put_back(self._flight.told)
+
+    async def pay(self, state: HostState) -> None:
+        """Pay what a host owes from another process, which has finished with it."""
+        await self._debts.pay_for(state, intent_of(state, self._request.methods))
 
     async def _guarded(self, steps: Awaitable[None]) -> None:
         """Run steps, and make sure that the host ends in exactly one way."""
@@ -124,11 +126,12 @@ class HostRun:
             await steps
             return
         except _Discarded:
-            await self._undo()
-            if not self.returns:
-                self._desk.discarded(self._name)
+            await self._discard()
             return
         except NotNeeded:
+            if self._debts.drained:
+                # By an earlier process, which could not undrain it.
+                await self._debts.put_back(self._flight.told)
             self._record(events.HostNotNeeded(host=self._name))
             self._desk.not_needed(self._name)
             return
@@ -139,15 +142,14 @@ class HostRun:
         except RolloutError as error:
             # The run can't continue; the host itself has no problem.
             if not self._flight.triggered:
-                await self._undo()
-                self._desk.discarded(self._name)
+                await self._discard()
                 return
             why, down = error.reason, True
         except CodedError as error:
             why, down = error.reason, False
             if self._flight.phase is Phase.PREPARING:
-                if self._reboot.touched or self._drained:
-                    await self._undo()
+                if self._reboot.touched or self._debts.drained:
+                    await self._debts.put_back(self._flight.told)
                 self._record(events.HostRefused(host=self._name, reason=why))
                 self._desk.refused(self._name, why)
                 return
@@ -155,48 +157,41 @@ class HostRun:
             why, down = reason("INTERNAL_ERROR", "%s: %s" % (type(error).__name__, error)), self._flight.triggered
         await self._fail(why, down)
 
+    async def _discard(self) -> None:
+        await self._debts.put_back(self._flight.told)
+        if not self.returns:
+            self._desk.discarded(self._name)
+
     async def _fail(self, why: Reason, down: bool) -> None:
-        self._reboot.end_probe()
+        await attempt(self._end_probe)
         # A host that rebooted and is not as expected stays drained; on_failure hooks notify of it.
-        if not self._flight.triggered and not await self._undo():
-            why = reason(
-                why.code, "%s; an image may still be loaded on it, which turns its next reboot into a kexec" % why.message
-            )
-        await self._hooks.on_failure(why)
-        if self._flight.triggered:
-            await self._desk.give_slot_back(self._name)
+        if not self._flight.triggered:
+            await self._debts.put_back(self._flight.told)
+        elif self._flight.may_begin:
+            if self._flight.came_back_from is not None:
+                self._debts.stays_drained()
+            down = not await self._debts.call_off()
+            if down:
+                await self._debts.keep_slot(why)
+        elif down:
+            await self._debts.keep_slot(why)
+        else:
+            await self._debts.free_slot()
+        await attempt(lambda: self._hooks.on_failure(why))
         self._record(events.HostFailed(host=self._name, reason=why, down=down, phase=self._flight.phase.value))
         self._desk.failed(self._name, why, down)
         await self._tell_timeline()
 
-    async def _undo(self) -> bool:
-        """Unload the staged image and undrain the host; return whether certainly no image is loaded."""
-        unstaged = True
-        if self._reboot.touched:
-            try:
-                await self._reboot.call_off()
-            except RebootError:
-                unstaged = False
-        self._record(events.HostUnstaged(host=self._name, ok=unstaged, told=self._flight.told))
-        if self._drained:
-            ok = await self._hooks.after() is None
-            self._record(events.HostUndrained(host=self._name, ok=ok))
-            self._drained = not ok
-        await self._desk.give_slot_back(self._name)
-        return unstaged
-
-    def _take_over(self, state: HostState) -> None:
-        self._drained = state.maybe_drained
-        if state.maybe_staged:
-            self._reboot.owes_image(state.token)
+    async def _end_probe(self) -> None:
+        self._reboot.end_probe()
 
     async def _put_back(self, state: HostState) -> None:
-        self._take_over(state)
+        self._debts.adopt(state)
         raise _Discarded
 
     async def _from_the_drain(self, state: HostState) -> None:
         """Prepare and drain a host anew that another process may have drained."""
-        self._take_over(state)
+        self._debts.adopt(state)
         await self._from_the_start(out=True)
 
     async def _from_the_start(self, out: bool = False) -> None:
@@ -207,6 +202,7 @@ class HostRun:
             self.returns = denied.code == WAITING
             raise _Discarded
         self._record(events.HostPreparing(host=self._name))
+        self._debts.drained = self._desk.begins_anew(self._name) or self._debts.drained
         await self._desk.durable()
         began = self._now()
         # A host that is in flight is rebooted even if it no longer needs it.
@@ -234,6 +230,7 @@ class HostRun:
         if not out and await self._desk.go(self._name) is not None:
             raise _Discarded
         went = self._now()
+        await self._take_slot()
         await self._drain()
         # This takes a while, so it comes before the gate, after which the trigger has to follow soon.
         await self._reboot.unshare()
@@ -255,7 +252,7 @@ class HostRun:
             # Without hooks there is nothing to undo after a crash, so the host need not wait for the disk.
             await self._desk.durable()
         # Even a hook that failed may have done part of its work.
-        self._drained = self._hooks.drains
+        self._debts.drained = self._debts.drained or self._hooks.drains
         failed = await self._hooks.before()
         if failed is not None and failed.code == "INTERRUPTED":
             raise _Discarded
@@ -264,37 +261,36 @@ class HostRun:
         self._draining = self._reboot.since(began)
         self._record(events.HostDrained(host=self._name, duration_ms=self._ms_since(began)))
 
+    async def _take_slot(self) -> None:
+        """Wait for a slot of the lock shared with other controllers, before anything that users of the host would notice."""
+        while True:
+            denied = self._desk.may_trigger(self._name)
+            if denied is not None and denied.code != WAITING:
+                raise _Discarded
+            if denied is not None:
+                await self._desk.change()
+            elif await self._desk.take_slot(self._name):
+                return
+            else:
+                await self._desk.slot_news()
+
     async def _pass_the_gate(self) -> None:
-        """Wait for capacity, and for a slot of the lock shared with other controllers."""
+        """Wait for capacity, which may have been lost while the host was drained."""
         self._flight.phase = Phase.GATE
         while True:
             denied = self._desk.may_trigger(self._name)
-            if denied is None and not await self._desk.take_slot(self._name):
-                await self._desk.change(SLOT_RETRY_S)
-                continue
-            # Capacity may have been lost while the slot was taken.
-            denied = denied or self._desk.may_trigger(self._name)
             if denied is None:
                 return
-            await self._desk.give_slot_back(self._name)
             if denied.code != WAITING:
                 raise _Discarded
             await self._desk.change()
 
     async def _from_the_intent(self, state: HostState) -> None:
         """Find out how the reboot of a host that may have been triggered went, and take it to its release."""
-        self._drained = state.maybe_drained
+        self._debts.drained = state.maybe_drained
         self._flight.triggered = self._flight.told = True
         self._flight.phase = state.phase
-        panic = state.panic or {"panic_s": 0, "panic_on_oops": 0}
-        intent = Intent(
-            boot_id=state.boot_id,
-            token=state.token,
-            release=state.release,
-            method=method_named(state.method),
-            panic=(panic["panic_s"], panic["panic_on_oops"]),
-            allowed=self._request.methods,
-        )
+        intent = intent_of(state, self._request.methods)
         self._reboot.adopt(intent, state.release_before, state.staged)
         # The host still holds its slot, unless the lock's backend lost its state. It is watched even without a slot.
         with contextlib.suppress(RolloutError):
@@ -313,17 +309,17 @@ class HostRun:
 
     async def _see_through(self, intent: Intent, went: float, due: float, ask_at: float | None = None) -> None:
         intent, answer = await self._fallbacks.until_back(intent, due, ask_at)
-        await self._reboot.restore_panic(intent, answer)
+        await self._debts.restore_panic(intent, answer)
         self._flight.verified(answer)
         began = self._now()
         failed = await self._hooks.after()
         if failed is not None:
             raise GivenUp(failed, down=False)
-        self._drained = False
+        self._debts.undrained()
         self._flight.phase = Phase.HEALTHY
         self._healthy_at = self._now()
         self._record(events.HostHealthy(host=self._name, duration_ms=self._ms_since(began)))
-        await self._desk.give_slot_back(self._name)
+        await self._debts.free_slot()
         self._reboot.end_probe()
         self._record(events.HostReleased(host=self._name, duration_ms=self._ms_since(went)))
         outage = self._reboot.result.outage

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 
 from .._journal.outcome import outcomes_of, status_of
 from .._journal.run_state import RunState
@@ -57,6 +59,7 @@ def result_of(
     result: dict[str, Any] = {
         "counts": state.counts,
         "stopped": {"code": stopped.code, "message": stopped.message, "hint": stopped.hint} if stopped else None,
+        "owed": [{"debt": debt, **why.as_dict()} for debt, why in state.owed.items()],
         "hosts": outcomes_of(state, statuses, results),
         "duration_ms": state.duration_ms,
     }
@@ -65,8 +68,16 @@ def result_of(
     if left and failures == FAILURES_FAIL:
         reasons = (state.hosts[name].reason or state.hosts[name].left_out for name in left)
         why = stopped or next((each for each in reasons if each), None)
-        named = ", ".join(left[:3]) + (" and %d more" % (len(left) - 3) if len(left) > 3 else "")
+        named = _named(left)
         result.update(failed=True, msg="%d of %d hosts were not rebooted as asked: %s" % (len(left), len(concerned), named))
         if why is not None:
             result.update(msg="%s. %s" % (result["msg"], why.message), code=why.code, hint=why.hint)
+    owing = [name for name, host in state.hosts.items() if host.owed] + [state.run_id] * bool(state.owed)
+    if owing and not left and failures == FAILURES_FAIL:
+        why = reason("DEBT_OWED", "the hosts were rebooted as asked, but something could not be given back: %s" % _named(owing))
+        result.update(failed=True, msg=why.message, code=why.code, hint=why.hint)
     return result
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (" and %d more" % (len(names) - 3) if len(names) > 3 else "")

@@ -131,7 +131,8 @@ class Rest:
     @property
     def nothing_to_do(self) -> bool:
         """Whether the last process ended in an orderly way, and left nothing that could be done now."""
-        return self.before.ended and not self.of(GOING | AT_ONCE)
+        owing = any(left.state.owed for left in self.hosts.values() if left.state.host not in self.absent)
+        return self.before.ended and not owing and not self.of(GOING | AT_ONCE)
 
     def waves(self, hosts: Mapping[str, HostSpec]) -> list[Wave]:
         """Waves of the run, in its order. Hosts that are in none, as a damaged journal may have them, go last."""

@@ -45,6 +45,8 @@ from .._variables import VariableNames
 from .combinations import options_without_effect, refuse_contradictions
 from .conductor import Conductor
 from .controller import Controller
+from .debts import Kind, give_up, owed
+from .earlier_runs import EarlierRuns
 from .fleet import PlayFleet
 from .host_options import check_places
 from .identities import Identities
@@ -53,7 +55,7 @@ from .planning import Planner
 from .preview import look_at, not_in_need, previews, told_of_rest
 from .process import Orphaned, allow_all_descriptors, short_collections, while_parent_lives
 from .results import counts_of, final_statuses, result_of, waves_of
-from .resuming import AT_ONCE, GOING, TO_PREPARE, Rest, Selection, Treatment
+from .resuming import AT_ONCE, GOING, TO_PREPARE, Rest, Selection
 from .run_hooks import RUN_HOOKS, RunHookLists, RunHooks
 from .terms import Terms, terms_again, terms_of, told_at_resume
 
@@ -228,14 +230,12 @@ class Rolling:
 
             lock = make_lock(self._lock, run.run_id, self._controller.name, progress=self._controller.say)
             await lock.open()
-            opened.push_async_callback(lock.close)
+            opened.push_async_callback(_close, lock)
             selected = [events.RunSelected(left_out=self._left_out)] if self._left_out and planned.rest is None else []
             opening = [first, *selected, RunTerms.of(planned.plan, planned.terms.settings, foreseen)]
             opening += [events.HostNotNeeded(host=name) for name in spared]
             await commit(opening)
             changes = [state.apply(event, utc(time.time())) for event in opening]
-            if planned.rest is not None:
-                await _release_over(lock, run.run_id, planned.rest)
             return await self._conduct(
                 run=run,
                 changes=changes,
@@ -281,6 +281,8 @@ class Rolling:
             scheduler=scheduler,
             fleet=planned.fleet,
             slots=lock,
+            run_id=run.run_id,
+            earlier=EarlierRuns(self._store, self._controller.name),
             commit=commit,
             before=rest.hosts if rest is not None else {},
             down=self._down(plan, rest),
@@ -300,6 +302,12 @@ class Rolling:
         try:
             with Interrupts(interrupted):
                 await while_parent_lives(_course(conductor, run_hooks, state), lambda: scheduler.stopped is not None, look)
+                why = await give_up(lock.close)
+                if why is not None:
+                    owes = events.RunOwes(debt=Kind.LOCK.value, reason=owed(Kind.LOCK, why))
+                    with contextlib.suppress(CodedError):
+                        await commit([owes])
+                    shown(owes)
                 statuses = final_statuses(state, {host.name: scheduler.status(host.name) for host in plan.hosts})
                 ended = events.RunEnded(counts=counts_of(statuses), duration_ms=round((now() - began) * 1000))
                 with contextlib.suppress(CodedError):
@@ -448,12 +456,10 @@ async def _course(conductor: Conductor, run_hooks: RunHooks, state: RunState) ->
         await conductor.durable()
 
 
-async def _release_over(lock: SlotLock, run_id: str, rest: Rest) -> None:
-    """Give back slots of hosts that a killed controller still holds, and that have ended or exist no longer."""
-    over = {*rest.names({Treatment.ENDED}), *rest.absent}
-    for holder in await lock.holders():
-        if holder.run_id == run_id and holder.host in over:
-            await lock.release(holder.host)
+async def _close(lock: SlotLock) -> None:
+    """Give up the lease of a run that ended early; one that can't be given up runs out."""
+    with contextlib.suppress(CodedError):
+        await lock.close()
 
 
 @contextlib.asynccontextmanager

@@ -10,7 +10,9 @@ from .limits import Limit
 
 
 class Capacity:
-    """Count of unavailable hosts: in flight (because of the rollout) or down (for any reason). A host that is both counts once.
+    """Count of unavailable hosts: in flight (because of the rollout), withheld (up, and not back in service), or down.
+
+    A host that is several of these counts once.
 
     The cost of a call depends on the number of limits of the host, not on the size of the fleet.
 
@@ -20,6 +22,7 @@ class Capacity:
     def __init__(self, limits: Mapping[str, tuple[Limit, ...]]) -> None:
         self._limits = limits
         self._in_flight: set[str] = set()
+        self._withheld: set[str] = set()
         self._down: set[str] = set()
         # Names in the order in which they became unavailable.
         self._unavailable: dict[Limit, dict[str, None]] = {limit: {} for each in limits.values() for limit in each}
@@ -52,6 +55,16 @@ class Capacity:
         self._in_flight.discard(name)
         return self._count(name) if down is None else self.seen(name, up=not down)
 
+    def withhold(self, name: str) -> None:
+        """Count a host as not back in service, even if it is seen up."""
+        self._withheld.add(name)
+        self._count(name)
+
+    def restore(self, name: str) -> tuple[Limit, ...]:
+        """Count a host as no longer withheld, and return the limits that may have room now."""
+        self._withheld.discard(name)
+        return self._count(name)
+
     def seen(self, name: str, up: bool) -> tuple[Limit, ...]:
         """Count a host or bystander as up or down, and return the limits that may have room now."""
         if up:
@@ -61,7 +74,7 @@ class Capacity:
         return self._count(name)
 
     def _count(self, name: str) -> tuple[Limit, ...]:
-        if name in self._in_flight or name in self._down:
+        if name in self._in_flight or name in self._withheld or name in self._down:
             for limit in self._limits[name]:
                 self._unavailable[limit][name] = None
             return ()

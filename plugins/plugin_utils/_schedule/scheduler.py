@@ -112,8 +112,9 @@ class Scheduler:
         self._last_end = start
         self._soak_until: float | None = None
 
-        # Hosts that wait for capacity before their trigger.
+        # Hosts that wait for capacity before their trigger, or for something outside of the rollout, and those with why.
         self._gated: set[str] = set()
+        self._held_up: dict[str, Reason] = {}
         # Hosts whose preparation is being undone, and those among them that :meth:`next` has yet to name.
         self._discarding: dict[str, Reason] = {}
         self._to_discard: list[str] = []
@@ -187,6 +188,31 @@ class Scheduler:
         """Take in that a host or bystander was seen up or down, for any reason."""
         self._freed(self._capacity.seen(host, up))
 
+    def withheld(self, host: str) -> None:
+        """Take in that a host is not back in service, although it may be up: it is unavailable until :meth:`restored`."""
+        self._capacity.withhold(host)
+
+    def restored(self, host: str) -> None:
+        """Take in that a host is no longer withheld."""
+        self._freed(self._capacity.restore(host))
+
+    def held_up(self, host: str, why: Reason, now: float, moved: bool) -> None:
+        """Take in that a host in flight waits for something outside of the rollout, until :meth:`goes_on`.
+
+        :param moved: whether that has come nearer since, so that it is no stall.
+        """
+        self._expect(host, Status.IN_FLIGHT)
+        self._gated.add(host)
+        self._held_up[host] = why
+        if moved:
+            self._stalled_since = None
+        self._look_for_stall(now)
+
+    def goes_on(self, host: str) -> None:
+        """Take in that a host no longer waits for anything outside."""
+        self._held_up.pop(host, None)
+        self._gated.discard(host)
+
     def discarded(self, host: str) -> None:
         """Take in that everything prepared on a host was undone."""
         self._expect_busy(host)
@@ -251,7 +277,8 @@ class Scheduler:
             :meth:`next`; any other reason to undrain it and report :meth:`discarded`.
         """
         self._expect(host, Status.IN_FLIGHT)
-        self._gated.discard(host)
+        if host not in self._held_up:
+            self._gated.discard(host)
         if self._stopped:
             self._discarding[host] = self._stopped
         elif not self._in_time(now, self._spec(host).predicted.p95.from_trigger_s):
@@ -380,14 +407,16 @@ class Scheduler:
         elif self._stalled_since is None:
             self._stalled_since = now
         elif now >= self._stalled_since + self._stall_s:
-            what_for = self._what_for(now)
-            self.stop(reason("CAPACITY_SPENT", "nothing could go for %.0f s: %s" % (self._stall_s, what_for)), now)
+            code = "SLOTS_TAKEN" if self._held_up else "CAPACITY_SPENT"
+            self.stop(reason(code, "nothing could go for %.0f s: %s" % (self._stall_s, self._what_for(now))), now)
 
     def _what_for(self, now: float) -> str:
         name = self._plan.waves[max(0, self._wave)].name
         limit = self._ready.held_by() or next(filter(None, map(self._capacity.blocked, self._gated)), None)
         if self._soak_until is not None:
             return "%s is over; the next wave begins in %.0f s" % (name, max(0.0, self._soak_until - now))
+        if self._held_up:
+            return next(iter(self._held_up.values())).message
         if self._capacity.in_flight >= self._plan.window and self._capacity.in_flight > len(self._gated):
             return "all %d hosts of the window are in flight" % self._plan.window
         if limit:
@@ -419,7 +448,7 @@ class Scheduler:
         self._set(host, status)
         self._left[self._wave_of[host]] -= 1
         self._last_end = now
-        self._gated.discard(host)
+        self.goes_on(host)
         self._discarding.pop(host, None)
 
     def _set(self, host: str, status: Status) -> None:

@@ -11,6 +11,8 @@ OLD, NEW = "0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55", "3c1f5a52-54c7-4bd7-9a3c-0f4d
 RELEASE = "6.12.117+deb13-amd64"
 BLOCKED = reason("LOCKDOWN", "the kernel is locked down")
 UNPROVEN = reason("NOT_PROVEN", "the host came back through firmware with %s, but not as staged: no token" % RELEASE)
+PANIC = reason("PANIC_OWED", "kernel.panic stays at 10: sudo: LDAP is away")
+DRAINED = reason("DRAIN_OWED", "it is still drained: after hook lb: exit code 1")
 NOT_SELECTED = reason("HOST_NOT_SELECTED", "web6 is not rebooted: the play does not have it (see --limit)")
 LOST = reason("REBOOT_TIMEOUT", "web2 did not come back within 300 s")
 
@@ -140,7 +142,10 @@ def night() -> list[Record]:
         events.RunSelected(left_out={"db1": "when: needs"}).as_record(),
         terms([*hosts, "db1"]),
         run_hook("run_before"),
-        *way("web1")[:11],
+        *way("web1")[:10],
+        events.HostOwes(host="web1", debt="panic", reason=PANIC).as_record(),
+        *way("web1")[10:11],
+        events.HostPaid(host="web1", debt="panic").as_record(),
         probed("web1"),
         *way("web1")[11:],
         events.HostTimeline(host="web1", timeline=TIMELINE).as_record(),
@@ -155,9 +160,11 @@ def night() -> list[Record]:
         events.HostFailed(host="web2", reason=LOST, down=True, phase="down").as_record(),
         events.RunStopping(reason=LOST).as_record(),
         hook("web4", "after", ok=False),
+        events.HostOwes(host="web4", debt="drain", reason=DRAINED, unavailable=True).as_record(),
         events.HostUndrained(host="web4", ok=False).as_record(),
         events.HostUnstaged(host="web4", ok=True, told=False).as_record(),
         run_hook("run_after", ok=False),
+        events.RunOwes(debt="lock", reason=reason("LOCK_OWED", "the lock still has the run: connection refused")).as_record(),
         events.RunResumed(controller="admin2", pid=815).as_record(),
         terms([*hosts, "db1"]),
         events.HostLeftOut(host="web6", reason=NOT_SELECTED).as_record(),

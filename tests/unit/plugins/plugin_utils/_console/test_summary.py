@@ -16,7 +16,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII, co
 
 from ..courses import begun
 from ..fleets import host
-from ..stories import BLOCKED, night, way
+from ..stories import BLOCKED, PANIC, night, started, way
 
 JOURNAL = "/var/lib/runs/night/journal.jsonl"
 HALF, MOST = Phases(5.0, 0.0, 20.0, 2.0), Phases(9.0, 0.0, 50.0, 4.0)
@@ -34,7 +34,7 @@ def test_a_rollout_that_stopped() -> None:
     assert (
         "\n".join(summary(state, forecast, JOURNAL))
         == """\
-night: 1 of 7 hosts done, 2 failed (1 down), 1 refused, 3 left
+night: 1 of 7 hosts done, 2 failed (1 down), 1 refused, 3 left, 2 owed
 path      1 via kexec
 outage    p50 8.4 s, p95 8.4 s, longest 8.4 s (web7)
 took      5m10s, 1m50s longer than the forecast of 3m20s (p95 6m40s)
@@ -59,9 +59,19 @@ hook      run_after silence failed: alerts silenced
   method=firmware.
   web5  the kernel is locked down
 
+1 owed, DRAIN_OWED
+  Put the host back into service by hand, or resume the run, which runs the
+  after hooks again.
+  web4  it is still drained: after hook lb: exit code 1
+
+1 owed, LOCK_OWED
+  Nothing to do: the run's key in the lock runs out by itself, after which the
+  run can be resumed.
+  night  the lock still has the run: connection refused
+
 journal   /var/lib/runs/night/journal.jsonl
-left      1 in flight, to be asked what became of them; 1 prepared and put back
-          as they were; 1 not begun
+left      1 in flight, to be asked what became of them; 1 prepared and not put
+          back yet; 1 not begun
 go on by  resume: night"""
     )
 
@@ -168,3 +178,11 @@ def test_a_plan_without_hosts_says_why() -> None:
     refused = {"\x1b[2Jweb1": Reason("LOCKDOWN", "locked\ndown", "do\x07 this")}
     for lines in (plan_text(plan, forecast_of(course), refused), plan_text(None, None, refused)):
         assert lines == ["no host will be rebooted", "", "1 not rebooted, LOCKDOWN", "  do this", "  web1  locked down"]
+
+
+def test_what_is_owed_although_all_are_done_can_be_paid_by_a_resume() -> None:
+    story = [started(["a"]), *way("a"), events.HostOwes(host="a", debt="panic", reason=PANIC).as_record()]
+    lines = summary(RunState.from_records(story), None, JOURNAL)
+    assert lines[0] == "night: 1 of 1 host done, 1 owed"
+    assert "1 owed, PANIC_OWED" in lines and lines[-1] == "go on by  resume: night"
+    assert not any(line.startswith("left") for line in lines)

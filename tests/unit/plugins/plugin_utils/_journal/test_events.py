@@ -63,7 +63,8 @@ PRINTED = [
     r'{"host":"web4","phase":"after","hook":"lb","attempts":2,"message":"out of the\n\tpool\u0000"}'
     r'|{"host":null,"phase":"run_after","hook":"silence","attempts":1,"message":"alerts\tsilenced\u0000"}',
     "8400 web1|8400 web7",
-    "run_started admin1|run_selected|run_stopping REBOOT_TIMEOUT|run_resumed admin2|run_ended",
+    "web4 drain",
+    "run_started admin1|run_selected|run_stopping REBOOT_TIMEOUT|run_owes LOCK_OWED|run_resumed admin2|run_ended",
 ]
 
 

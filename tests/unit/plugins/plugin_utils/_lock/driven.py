@@ -44,5 +44,11 @@ class DrivenLock:
     def holders(self) -> list[Holder]:
         return _wait_for(self.lock.holders())
 
+    def lives(self, run_id: str) -> bool:
+        return _wait_for(self.lock.lives(run_id))
+
+    def free(self, holder: Holder) -> bool:
+        return _wait_for(self.lock.free(holder))
+
     def close(self) -> None:
         _wait_for(self.lock.close())

@@ -70,6 +70,24 @@ def test_slots_are_taken_and_given_back(lock_for: Callable[..., DrivenLock]) -> 
     other.close()
 
 
+def test_the_slot_of_a_run_that_has_ended_is_given_back_for_it(lock_for: Callable[..., DrivenLock]) -> None:
+    earlier, later = lock_for("earlier"), lock_for("later")
+    earlier.open()
+    later.open()
+    assert earlier.acquire("web1")
+    (holder,) = later.holders()
+    assert later.lives("earlier") and not later.lives("nobody")
+    assert not later.free(holder), "it may still need it"
+    earlier.close()
+    assert not later.lives("earlier")
+    assert not later.free(Holder("web1", "earlier", "ctl of earlier", "2020-01-01T00:00:00Z")), "not the one that was seen"
+    assert later.holders() == [holder]
+    assert later.free(holder)
+    assert later.holders() == [] and not later.free(holder)
+    assert later.acquire("web1")
+    later.close()
+
+
 def test_a_run_that_was_closed_is_resumed(lock_for: Callable[..., DrivenLock]) -> None:
     earlier = lock_for("run")
     earlier.open()

@@ -308,17 +308,22 @@ def test_a_forecast_that_is_not_there(predicted: Any) -> None:
 def test_problems_by_code_with_their_hints() -> None:
     blocked, lost = reason("LOCKDOWN", "locked down"), reason("REBOOT_TIMEOUT", "gone")
     hook = events.HookEnded(host="b", hook="h", phase="before", attempts=3, ok=False, duration_ms=1, message="no").as_record()
+    owed = reason("SLOT_OWED", "its slot is still taken")
+    paid = [events.HostOwes(host="f", debt="slot", reason=owed).as_record(), events.HostPaid(host="f", debt="slot").as_record()]
     made = figures(
         [events.HostPreparing(host="a").as_record(), events.HostRefused(host="a", reason=blocked).as_record()],
         [*host("b", 1)[:5], hook, events.HostFailed(host="b", reason=lost, down=True, phase="down").as_record()],
         [events.HostPreparing(host="c").as_record(), events.HostRefused(host="c", reason=blocked).as_record()],
         [events.HostPreparing(host="d").as_record(), events.HostUnstaged(host="d", ok=True).as_record()],
+        [*host("e", 1), events.HostOwes(host="e", debt="slot", reason=owed).as_record()],
+        [*host("f", 1), *paid],
     )
     assert [(each.status, each.code, [every.host for every in each.hosts]) for each in made.problems] == [
         ("failed", "REBOOT_TIMEOUT", ["b"]),
+        ("owed", "SLOT_OWED", ["e"]),
         ("refused", "LOCKDOWN", ["a", "c"]),
     ]
-    assert made.problems[0].hosts[0].down and made.problems[1].hint == blocked.hint
+    assert made.problems[0].hosts[0].down and made.problems[2].hint == blocked.hint
     assert [(each.host, each.attempts, each.message) for each in made.hooks] == [("b", 3, "no")]
 
 

@@ -10,6 +10,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import t
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import Resume
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import Holder
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Status
 
@@ -122,8 +123,9 @@ def test_an_image_that_can_not_be_unloaded_is_told() -> None:
     world.hosts["a"].call_off_rc = 1
     world.conduct()
     assert world.code("a") == "HOOK_FAILED"
-    failed = next(record for record in world.disk if record["event"] == "host_failed")
-    assert "an image may still be loaded" in failed["reason"]["message"]
+    owes = next(record for record in world.disk if record["event"] == "host_owes")
+    assert (owes["debt"], owes["reason"]["code"]) == ("image", "IMAGE_OWED")
+    assert "an image may be loaded" in owes["reason"]["message"]
     assert next(record for record in world.disk if record["event"] == "host_unstaged")["ok"] is False
 
 
@@ -414,7 +416,7 @@ def test_a_lost_lock_stops_the_rollout() -> None:
     assert world.stopped == "LOCK_LOST"
     assert world.statuses["a"] is Status.DISCARDED
     assert world.triggers("a") == 0
-    assert "run lb undrain" in world.hosts["a"].log
+    assert "run lb drain" not in world.hosts["a"].log, "nothing that users of the host would notice"
 
 
 def test_a_lock_that_is_lost_while_the_intent_is_written_triggers_nobody() -> None:
@@ -459,7 +461,7 @@ def test_nobody_is_sent_through_firmware_without_the_lock() -> None:
 
 def test_a_slot_that_others_hold_is_waited_for() -> None:
     world = World("a")
-    world.budget.taken_by_others = {"a"}
+    world.budget.taken_by_others = {"a": Holder("a", "night", "elsewhere", "2026-11-24T12:00:00Z")}
     world.actions = [(30.0, lambda conductor: world.budget.taken_by_others.clear())]
     world.conduct()
     assert world.statuses == {"a": Status.DONE}
@@ -561,7 +563,7 @@ def test_a_host_that_fails_is_probed_no_longer() -> None:
     world.hosts["a"].comes_back = False
     world.conduct()
     assert world.statuses["a"] is Status.FAILED
-    assert world.events("a")[-3:] == ["host_probed", "hook_ended", "host_failed"]
+    assert world.events("a")[-4:] == ["host_probed", "host_owes", "hook_ended", "host_failed"]
     assert probed_record(world, "a")["note"]["code"] == "PROBE_STILL_DOWN"
 
 

@@ -20,6 +20,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import Rollout
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import samples as samples_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal, time_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED, samples_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import lock_options, make_lock
@@ -28,12 +30,13 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import openin
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as run_module
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller import Controller
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.results import result_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 
 from ....outcomes import code_of
-from ..stories import LOST, RELEASE, night, started, way
+from ..stories import LOST, PANIC, RELEASE, night, started, way
 from .inventory import Inventory, trusted
 
 NOON_S = 1_795_521_600.0
@@ -322,6 +325,17 @@ def test_the_version_is_that_of_what_is_installed(tmp_path: Path, monkeypatch: p
     for content, version in (({"collection_info": {"version": "1.2.3"}}, "1.2.3"), ({}, ""), ([], ""), ("", "")):
         manifest.write_text(json.dumps(content))
         assert opening.collection_version() == version
+
+
+@pytest.mark.parametrize("failures", ["fail", "report"])
+def test_what_is_owed_alone_fails_the_task_unless_failures_are_only_reported(failures: str) -> None:
+    owes = events.HostOwes(host="a", debt="panic", reason=PANIC).as_record()
+    state = RunState.from_records([started(["a"]), *way("a"), owes])
+    result = result_of(state, {"a": "done"}, {}, failures=failures, asked_for={"a"})
+    assert result["hosts"]["a"]["owed"] == [{"debt": "panic", **PANIC.as_dict()}]
+    assert result.get("failed", False) is (failures == "fail")
+    assert result.get("code") == ("DEBT_OWED" if failures == "fail" else None)
+    assert outcome_of(state.hosts["a"]).status == "done"
 
 
 def test_a_plan_that_reboots_no_host_fails_and_tells_why(tmp_path: Path) -> None:

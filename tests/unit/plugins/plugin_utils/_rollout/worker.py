@@ -27,8 +27,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._command import Comman
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.plain import PlainView
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import host_run
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import run as rolling
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import slots_desk
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller import Controller
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
@@ -248,7 +248,7 @@ async def roll(world: Path, names: Sequence[str], options: Mapping[str, Any]) ->
     PlayFleet.session = lambda self, name, *, urgent=True: hosts[name]  # type: ignore[method-assign]
     PlayFleet._controller_session = lambda self: next(iter(hosts.values()))  # type: ignore[method-assign]
     rolling._probers = network
-    host_run.SLOT_RETRY_S = 0.2
+    slots_desk.POLL_S = 0.2
     rollout = rolling.Rolling(
         options=checked.validated_parameters,
         raw={},

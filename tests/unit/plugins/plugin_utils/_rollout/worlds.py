@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
@@ -19,7 +19,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Event, Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import Holder, LockError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
@@ -28,6 +29,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.earlier_runs import EarlierRuns
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_hooks import Hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import HostRun
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.identities import Identities
@@ -44,6 +46,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.at_once imp
 from ...virtual_time import run
 from ..simulated import Host, Network
 
+Result = TypeVar("Result")
 # Of the module's options.
 DEFAULTS = {name: spec.get("default") for name, spec in rolling_argument_spec().items()}
 
@@ -52,30 +55,71 @@ class Killed(BaseException):
     """The controller dies: nothing it would still do is done."""
 
 
+async def at_once(function: Callable[[], Result], _timeout_s: float) -> Result:
+    """Call a function, where virtual time would not wait for a thread."""
+    return function()
+
+
 class Budget:
-    """A shared budget that always has room, unless told otherwise."""
+    """Shared slots of which there are always enough, unless told otherwise.
+
+    :ivar taken_by_others: hosts whose slots other runs hold, with the holders.
+    :ivar away: whether the lock does not answer.
+    :ivar raises: error that a call raises, by its name: how often, from now on.
+    """
+
+    counted = True
+    patience_s = 30.0
 
     def __init__(self) -> None:
         self.held: set[str] = set()
-        self.taken_by_others: set[str] = set()
+        self.taken_by_others: dict[str, Holder] = {}
+        self.alive: set[str] = set()
+        self.slots = 10**6
         self.lost = False
+        self.away = False
+        self.raises: dict[str, tuple[Exception, int]] = {}
+        self.asked: list[tuple[str, str]] = []
+
+    async def _ask(self, call: str, about: str) -> None:
+        self.asked.append((call, about))
+        await asyncio.sleep(0.01)
+        error, times = self.raises.get(call, (None, 0))
+        if error is not None and times > 0:
+            self.raises[call] = (error, times - 1)
+            raise error
+        if self.away:
+            raise LockError("LOCK_UNAVAILABLE", "connection refused")
+        if self.lost and call in ("acquire", "confirm"):
+            raise LockError("LOCK_LOST", "the lease ran out")
 
     async def acquire(self, host: str) -> bool:
-        if self.lost:
-            raise LockError("LOCK_LOST", "the lease ran out")
-        await asyncio.sleep(0.01)
-        if host in self.taken_by_others:
+        await self._ask("acquire", host)
+        if host in self.taken_by_others or (host not in self.held and len(self.held | {*self.taken_by_others}) >= self.slots):
             return False
         self.held.add(host)
         return True
 
     async def confirm(self, host: str) -> None:
         assert host in self.held
-        if self.lost:
-            raise LockError("LOCK_LOST", "the lease ran out")
+        await self._ask("confirm", host)
 
     async def release(self, host: str) -> None:
+        await self._ask("release", host)
         self.held.discard(host)
+
+    async def holders(self) -> list[Holder]:
+        await self._ask("holders", "")
+        return [*(Holder(host, "r", "c", "2026-11-24T12:00:00Z") for host in sorted(self.held)), *self.taken_by_others.values()]
+
+    async def lives(self, run_id: str) -> bool:
+        await self._ask("lives", run_id)
+        return run_id in self.alive
+
+    async def free(self, holder: Holder) -> bool:
+        await self._ask("free", holder.host)
+        assert holder.run_id not in self.alive
+        return self.taken_by_others.pop(holder.host, None) is not None
 
 
 class World:
@@ -96,6 +140,8 @@ class World:
         self.options = options
         self.method, self.only = "kexec", "all"
         self.budget = Budget()
+        # Directory with runs of this controller.
+        self.earlier_runs = "/nonexistent"
         self.disk: list[Record] = []
         self.disk_full = False
         self.commit_s = 0.002
@@ -173,6 +219,8 @@ class World:
         return RebootRequest(self.method, self.reboot_timeout_s, "true", "m", only=self.only)
 
     async def answers(self, name: str) -> bool:
+        if name in self.no_way_to:
+            raise RebootError("CONTROL_NODE", "the connection is local")
         return {**self.hosts, **self.bystanders}[name].up
 
     # A controller's life.
@@ -247,6 +295,8 @@ class World:
             scheduler=self.scheduler,
             fleet=self,
             slots=self.budget,
+            run_id="r",
+            earlier=EarlierRuns(RunStore(self.earlier_runs), "c", at_once),
             commit=self.commit,
             before=rest.hosts if rest is not None else {},
             down=[name for name in dict.fromkeys([*self.down_at_start, *self._failed, *known_down]) if name in plan.limits],

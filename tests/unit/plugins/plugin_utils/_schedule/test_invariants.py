@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import (
     Bystander,
@@ -44,6 +45,7 @@ BOUNDED = hypothesis_settings(
     suppress_health_check=[HealthCheck.too_slow],
 )
 
+HELD = reason("SLOTS_TAKEN", "others hold all slots")
 ENDS = {Status.DONE, Status.REFUSED, Status.FAILED, Status.SKIPPED, Status.DISCARDED}
 
 
@@ -144,6 +146,8 @@ class World:
     waves: list[list[str]]
     now: float = 0.0
     down: set[str] = field(default_factory=set)
+    withheld: set[str] = field(default_factory=set)
+    held_up: set[str] = field(default_factory=set)
     preparing: list[str] = field(default_factory=list)
     ready: set[str] = field(default_factory=set)
     draining: list[str] = field(default_factory=list)
@@ -166,7 +170,7 @@ class World:
 
     def check_limits(self, name: str) -> None:
         """No limit that a host counts for is exceeded."""
-        assert self.within_limits(name, self.out | self.down), name
+        assert self.within_limits(name, self.out | self.down | self.withheld), name
 
     def check_nobody_waits_in_vain(self) -> None:
         """Who is ready and may go does go, and who can be prepared ahead is."""
@@ -175,7 +179,7 @@ class World:
         may_go = [
             name
             for name in self.ready.difference(self.discarding, self.down)
-            if self.within_limits(name, {name} | self.out | self.down)
+            if self.within_limits(name, {name} | self.out | self.down | self.withheld)
         ]
         window = self.scenario.options["window"]
         assert not may_go or len(self.out) >= window
@@ -218,7 +222,8 @@ class World:
         self.check_nobody_waits_in_vain()
         assert len(self.preparing) <= self.scenario.options["window"]
         prepared = len(self.preparing) + len(self.ready)
-        assert prepared <= 2 * self.scenario.options["window"] + len(self.down) + len(self.scenario.bystanders)
+        lacking = len(self.down) + len(self.withheld) + len(self.scenario.bystanders)
+        assert prepared <= 2 * self.scenario.options["window"] + lacking
         if self.scheduler.waiting(self.now) is None:
             assert not self.ready or self.scheduler.stopped
 
@@ -247,7 +252,7 @@ class World:
                     self.down.discard(name)
                     self.ended.add(name)
                     self.scheduler.failed(name, self.now, LOST, down=False)
-                elif not self.ask(name):
+                elif not self.get_slot(name) or not self.ask(name):
                     continue
             elif name in self.preparing:
                 self.end_of_preparation(name)
@@ -260,6 +265,16 @@ class World:
                 self.down.discard(name)
                 self.ended.add(name)
             return True
+        return False
+
+    def get_slot(self, name: str) -> bool:
+        """Whether a host has what it waits for outside of the rollout; some have to wait."""
+        if self.scheduler.stopped or self.random.random() < 0.7:
+            self.scheduler.goes_on(name)
+            self.held_up.discard(name)
+            return True
+        self.scheduler.held_up(name, HELD, self.now, moved=False)
+        self.held_up.add(name)
         return False
 
     def fails(self) -> bool:
@@ -289,12 +304,18 @@ class World:
             stays_down = self.random.random() < 0.7
             if stays_down:
                 self.down.add(name)
+            if self.random.random() < 0.3:
+                self.withheld.add(name)
+                self.scheduler.withheld(name)
             self.scheduler.failed(name, self.now, LOST, stays_down)
         else:
             self.scheduler.released(name, self.now, self.random.choice([None, 20.0, 21.0, 90.0]))
 
     def flip(self) -> None:
-        """A machine goes down, or comes up, for reasons of its own."""
+        """A machine goes down, or comes up, for reasons of its own, or is put back into service at last."""
+        if self.withheld and self.random.random() < 0.3:
+            self.scheduler.restored(self.withheld.pop())
+            return
         name = self.random.choice([each.name for each in (*self.scenario.hosts, *self.scenario.bystanders)])
         self.down ^= {name}
         self.scheduler.seen(name, name not in self.down, self.now)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import HostSpec, Prediction, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import Discard, Past, Scheduler
@@ -481,3 +482,46 @@ def resumed_wake_at(ended: dict[str, Status], **options: Any) -> float | None:
     rollout = resumed(named("abc"), ended, **options)
     assert rollout.next(0.0) == []
     return rollout.wake_at(0.0)
+
+
+# What counts although it is up, and what is waited for outside.
+
+
+def test_a_host_that_is_withheld_counts_whatever_is_seen_of_it() -> None:
+    rollout = scheduler(named("ab"), window=1, max_unavailable={"all": 1}, failure_budget=2)
+    assert told(rollout.next(0.0)) == ["prepare a"]
+    assert prepare(rollout, "a") == ["go a", "prepare b"]
+    rollout.withheld("a")
+    assert fail(rollout, "a") == []
+    assert prepare(rollout, "b") == []
+    rollout.seen("a", up=True, now=1.0)
+    assert told(rollout.next(1.0)) == []
+    rollout.restored("a")
+    assert told(rollout.next(2.0)) == ["go b"]
+
+
+def test_a_host_that_is_held_up_stalls_a_rollout_unless_something_moves() -> None:
+    rollout = scheduler(named("a"), window=1, stall_timeout=60)
+    rollout.next(0.0)
+    assert prepare(rollout, "a") == ["go a"]
+    held = reason("SLOTS_TAKEN", "others hold all slots")
+    rollout.held_up("a", held, 0.0, moved=True)
+    assert why(rollout) == "others hold all slots"
+    rollout.held_up("a", held, 50.0, moved=True)
+    assert rollout.wake_at(50.0) == 110.0
+    rollout.held_up("a", held, 100.0, moved=False)
+    assert code(rollout) is None
+    rollout.next(110.0)
+    assert code(rollout) == "SLOTS_TAKEN"
+    denied = rollout.may_trigger("a", 110.0)
+    assert denied is not None and denied.code == "SLOTS_TAKEN"
+
+
+def test_a_host_that_goes_on_stalls_nothing() -> None:
+    rollout = scheduler(named("a"), window=1, stall_timeout=60)
+    rollout.next(0.0)
+    prepare(rollout, "a")
+    rollout.held_up("a", reason("SLOTS_TAKEN", "others hold all slots"), 0.0, moved=True)
+    rollout.goes_on("a")
+    rollout.next(100.0)
+    assert code(rollout) is None and rollout.may_trigger("a", 100.0) is None

@@ -1,0 +1,73 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs of this controller that have left slots of the shared lock behind, and what their journals say about the hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import Enum
+
+from .._errors import RolloutError
+from .._journal.file import replay
+from .._journal.phases import PHASES, Phase
+from .._journal.run_state import HostState, RunState
+from .._journal.run_store import RunStore
+from .._lock.model import Holder
+from .._schedule.hosts import Status
+from .._transport.bounded import CallAbandoned, bounded_call
+
+# A journal of 10,000 hosts takes seconds.
+READ_TIMEOUT_S = 60.0
+
+
+Beside = Callable[[Callable[[], Mapping[str, "Left"]], float], Awaitable[Mapping[str, "Left"]]]
+
+
+class Left(Enum):
+    """What a run has left to do about a host that it holds a slot for."""
+
+    #: Nothing: the host is up, or was never triggered.
+    NOTHING = "nothing"
+    #: It was given up, and was down then.
+    DOWN = "down"
+    #: It is to be asked what became of it.
+    OPEN = "open"
+
+
+class EarlierRuns:
+    """Runs of this controller.
+
+    :param controller: its name.
+    :param beside: calls a function beside the event loop, within a time; see :func:`bounded_call`.
+    """
+
+    def __init__(self, store: RunStore, controller: str, beside: Beside = bounded_call) -> None:
+        self._store = store
+        self._controller = controller
+        self._beside = beside
+
+    async def left_by(self, holders: Sequence[Holder]) -> Mapping[str, Left] | None:
+        """Tell what the run of these holders, one for all, has left to do about each; None for a run of another controller.
+
+        Its process may still live.
+        """
+        if holders[0].controller != self._controller:
+            return None
+        try:
+            return await self._beside(lambda: self._read(holders), READ_TIMEOUT_S)
+        except (RolloutError, CallAbandoned):
+            return None
+
+    def _read(self, holders: Sequence[Holder]) -> Mapping[str, Left]:
+        state = RunState()
+        replay(self._store.open(holders[0].run_id).journal, state.read)
+        return {holder.host: _left(state.hosts.get(holder.host)) for holder in holders}
+
+
+def _left(host: HostState | None) -> Left:
+    if host is None or host.withheld:
+        return Left.OPEN
+    if host.phase is Phase.FAILED:
+        # One that is up stays drained, but holds no slot.
+        return Left.DOWN if host.down else Left.NOTHING
+    return Left.OPEN if host.maybe_drained or PHASES[host.phase].status is Status.IN_FLIGHT else Left.NOTHING

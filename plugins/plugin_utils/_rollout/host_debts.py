@@ -1,0 +1,159 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the run of one host has begun and has to give back, whatever becomes of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
+
+from .._errors import RolloutError
+from .._journal import events
+from .._journal.run_state import HostState
+from .._reboot.host_reboot import HostReboot
+from .._reboot.request import Intent
+from .._reboot.scripts import HostAnswer
+from .debts import Kind, Pay
+from .desk import Desk
+from .host_hooks import HostHooks
+
+# A host that owes something is up, and slow at worst.
+ASK_TIMEOUT_S = 30.0
+
+
+class HostDebts:
+    """Image, drain, slot and kernel settings of one host. No method raises: what fails is a debt, and tried again.
+
+    :ivar drained: whether before hooks may have run whose effect was not undone.
+    """
+
+    def __init__(self, name: str, reboot: HostReboot, hooks: HostHooks, desk: Desk) -> None:
+        self._name = name
+        self._reboot = reboot
+        self._hooks = hooks
+        self._desk = desk
+        self.drained = False
+        # Boot that an earlier process saw; empty if there is none.
+        self._boot_id = ""
+
+    async def put_back(self, told: bool) -> None:
+        """Give back everything of a host that is certainly not rebooted; C(told) if a trigger was ever sent."""
+        unloaded = not self._reboot.touched or await self._desk.give_back(self._name, Kind.IMAGE, _telling(self._call_off))
+        self._desk.record(events.HostUnstaged(host=self._name, ok=unloaded, told=told))
+        await self._undrain_and_free()
+
+    async def call_off(self) -> bool:
+        """Call off a reboot that may still begin; return whether that is done.
+
+        Until it is, now or later, the host is unavailable, stays drained and keeps its slot.
+        """
+        return await self._desk.give_back(self._name, Kind.IMAGE, self._late_call_off, unavailable=True)
+
+    async def restore_panic(self, intent: Intent, answer: HostAnswer) -> None:
+        """Restore the kernel settings of a host that came back, unless it has rebooted since."""
+
+        async def pay(again: bool) -> None:
+            now = await self._asked() if again else answer
+            if now.evidence.boot_id == answer.evidence.boot_id:
+                await self._reboot.restore_panic(intent, now)
+
+        await self._desk.give_back(self._name, Kind.PANIC, _telling(pay))
+
+    def stays_drained(self) -> None:
+        """Take in that the host is not to be undrained: it came back as something else than it should."""
+        self.drained = False
+
+    def undrained(self) -> None:
+        """Take in that the host is back in service."""
+        self.drained = False
+        self._desk.paid(self._name, Kind.DRAIN)
+
+    async def free_slot(self) -> None:
+        """Give back the slot of a host that is up, or that is not rebooted."""
+        await self._desk.give_back(self._name, Kind.SLOT, lambda: self._desk.free_slot(self._name))
+
+    async def keep_slot(self, why: Reason) -> None:
+        """Keep the slot of a host that is or may be down until it is seen up, if slots are counted."""
+        if not self._desk.keep_slot(self._name, why):
+            await self.free_slot()
+
+    def adopt(self, state: HostState) -> None:
+        """Take over a host that an earlier process may have prepared, and did not trigger."""
+        self.drained = state.maybe_drained
+        self._boot_id = state.boot_id
+        if state.maybe_staged:
+            self._reboot.owes_image(state.token)
+
+    async def pay_for(self, state: HostState, intent: Intent) -> None:
+        """Pay the debts of a host that an earlier process has finished with; its slot is the conductor's."""
+        self._reboot.adopt(intent, state.release_before, state.staged)
+        self._reboot.owes_image(state.token)
+        self.drained = state.maybe_drained
+        if Kind.IMAGE in state.withheld:
+            await self.call_off()
+        elif Kind.IMAGE in state.owed:
+            await self._desk.give_back(self._name, Kind.IMAGE, lambda: self._call_off(again=True))
+        if Kind.DRAIN in state.owed:
+            await self._desk.give_back(self._name, Kind.DRAIN, self._undrain, unavailable=True)
+        if Kind.PANIC in state.owed:
+            await self._desk.give_back(self._name, Kind.PANIC, lambda: self._restore_panic_of(intent, state.boot_id_after))
+
+    async def _undrain_and_free(self) -> None:
+        if self.drained:
+            ok = await self._desk.give_back(self._name, Kind.DRAIN, self._undrain, unavailable=True)
+            self._desk.record(events.HostUndrained(host=self._name, ok=ok))
+        await self.free_slot()
+
+    async def _undrain(self) -> None:
+        failed = await self._hooks.after()
+        if failed is not None:
+            raise RolloutError(failed.code, failed.message)
+        self.drained = False
+
+    async def _late_call_off(self) -> None:
+        if await self._runs_on():
+            await self._reboot.call_off()
+            self._desk.record(events.HostUnstaged(host=self._name, ok=True, told=True))
+            await self._undrain_and_free()
+        else:
+            # It came back after all, too late to be verified. It stays drained, as any that failed after its reboot.
+            await self.free_slot()
+        self._desk.seen_up(self._name)
+
+    async def _call_off(self, again: bool) -> None:
+        # An image is gone with the boot in which it was loaded.
+        if not again or await self._runs_on():
+            await self._reboot.call_off()
+
+    async def _restore_panic_of(self, intent: Intent, boot_id: str) -> None:
+        now = await self._asked()
+        if now.evidence.boot_id == boot_id:
+            await self._reboot.restore_panic(intent, now)
+
+    async def _runs_on(self) -> bool:
+        """Whether the host still runs the boot that was to end.
+
+        :raises RolloutError: C(UNREACHABLE).
+        """
+        before = self._reboot.result.before
+        boot_id = before.boot_id if before is not None else self._boot_id
+        return not boot_id or (await self._asked()).evidence.boot_id == boot_id
+
+    async def _asked(self) -> HostAnswer:
+        answer = await self._reboot.ask("", ASK_TIMEOUT_S)
+        if answer is None:
+            raise RolloutError("UNREACHABLE", "the host does not answer")
+        return answer
+
+
+def _telling(pay: Callable[[bool], Awaitable[None]]) -> Pay:
+    """Have attempts told whether they are not the first."""
+    tried = False
+
+    async def attempt() -> None:
+        nonlocal tried
+        again, tried = tried, True
+        await pay(again)
+
+    return attempt
