@@ -91,10 +91,10 @@ class Preparing:
         blockers = [Reason(**blocker) for blocker in facts["blockers"]]
         if facts["container"]:
             raise RebootError(blockers[0].code, blockers[0].message)
-        # A container has the boot_id of the machine that it runs on, and is refused as what it is.
-        self._claim(boot_id)
         if NEED in facts:
             self._result.needed = _require_need(facts)
+        # A container has the boot_id of the machine that it runs on, and is refused as what it is.
+        self._claim(boot_id)
         method, staged, reasons = await self._settle(facts, blockers)
         self._result.method, self._result.staged, self._result.reasons = method.name, staged, tuple(reasons)
         return Intent(
