@@ -212,8 +212,8 @@ notes:
     the role C(rolling_reboot) does not have this limit.
   - C(loop), C(until), C(retries), C(timeout), C(async) and C(delegate_to) are refused (C(KEYWORD_UNSUPPORTED)).
   - Options that are templated for each host (O(domains), O(host_class), O(before), O(after), O(on_failure), O(policy),
-    O(power_hook), O(probe)) are templated before the rollout starts. If a variable is missing for one host, the whole rollout is
-    refused.
+    O(power_hook), O(probe), O(probe_ssh)) are templated before the rollout starts. If a variable is missing for one host, the
+    whole rollout is refused.
   - All other options hold for all hosts. If one of them is a template that has another value for another host, the whole rollout
     is refused.
   - The machine that runs the playbook is never rebooted.

@@ -42,7 +42,6 @@ class PlayFleet:
     """Hosts of a play; see :class:`conductor.Fleet`.
 
     :param raw: options of :data:`host_options.PER_HOST`, not templated yet.
-    :param probe_ssh: whether hosts' sshds are probed.
     :param identities: machines that are known by their names from before.
     :param connections: maximum number of connections, modules and hooks in use at once.
     :param random: draws this number of bytes, as hexadecimal digits.
@@ -59,7 +58,6 @@ class PlayFleet:
         request: RebootRequest,
         fallback: str,
         connect_timeout_s: int | None,
-        probe_ssh: bool = True,
         identities: Identities | None = None,
         connections: int,
         own_boot_id: str,
@@ -75,7 +73,6 @@ class PlayFleet:
         self._request = request
         self._fallback = fallback
         self._connect_timeout_s = connect_timeout_s
-        self._probe_ssh = probe_ssh
         self._identities = identities or Identities()
         self._at_once = AtOnce(connections)
         self._own_boot_id = own_boot_id
@@ -152,7 +149,8 @@ class PlayFleet:
         return HookRunner(sessions, self._interrupt)
 
     def reboot_of(self, name: str, session: Session | None = None) -> HostReboot:
-        service = self._options[name].service if name in self._options else None
+        options = self._options.get(name)
+        service = options.service if options is not None else None
         return HostReboot(
             session=session or self.session(name),
             prober=self._prober,
@@ -160,7 +158,7 @@ class PlayFleet:
             new_token=lambda: self._random(TOKEN_BYTES),
             progress=lambda text: self._progress(name, text),
             service=ServiceWatch(service, self._service_prober) if service is not None else None,
-            probe_ssh=self._probe_ssh,
+            probe_ssh=options is None or options.probe_ssh,
             claim=lambda boot_id: self._identities.claim(name, boot_id),
         )
 

@@ -32,7 +32,7 @@ from .host_hooks import Hooks
 from .jump_hosts import SSH_ARGUMENTS, jump_hosts
 
 # Options that are templated for each host. Until then their values may have any type.
-PER_HOST = ("domains", "host_class", *PHASES, "policy", "power_hook", "probe")
+PER_HOST = ("domains", "host_class", *PHASES, "policy", "power_hook", "probe", "probe_ssh")
 PER_HOST_ALIASES = {"combination": "host_class"}
 
 _CONNECTION = ("ansible_connection", "ansible_host", *SSH_ARGUMENTS)
@@ -70,6 +70,7 @@ class HostOptions:
     :ivar domains: domain by dimension.
     :ivar local: whether the connection is local, so the host is the controller.
     :ivar through: machines that it is reached through.
+    :ivar probe_ssh: whether its sshd may be probed.
     """
 
     domains: Mapping[str, str]
@@ -80,6 +81,7 @@ class HostOptions:
     through: frozenset[str]
     service: Service | None = None
     policy: Mapping[str, str] = field(default_factory=dict)
+    probe_ssh: bool = True
 
 
 class OptionsReader:
@@ -150,6 +152,7 @@ class OptionsReader:
                 through=self._jump_hosts(connection),
                 service=self._parse("probe", given, parse_probe),
                 policy=self._parse("policy", given, _policy),
+                probe_ssh=self._parse("probe_ssh", given, _probe_ssh),
             )
 
     def _parse(self, option: str, given: Mapping[str, Any], parse: Callable[[Any], Value]) -> Value:
@@ -225,6 +228,10 @@ def _policy(value: Any) -> dict[str, str]:
     except KexecError as error:
         raise RolloutError(error.reason.code, error.reason.message) from error
     return given
+
+
+def _probe_ssh(value: Any) -> bool:
+    return True if value is None else setting(value, "probe_ssh").boolean()
 
 
 def _host_class(value: Any, variables: Mapping[str, Any]) -> str:

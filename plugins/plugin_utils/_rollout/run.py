@@ -367,7 +367,6 @@ class Rolling:
             request=request,
             fallback=self._options["fallback"],
             connect_timeout_s=self._options["connect_timeout"],
-            probe_ssh=self._options["probe_ssh"],
             identities=Identities(before),
             connections=self._options["connections"],
             own_boot_id=self._controller.own_boot_id,

@@ -44,6 +44,16 @@ def test_a_probe_is_each_hosts_own() -> None:
     assert found.options("web1").service is None
 
 
+def test_whether_an_sshd_may_be_probed_is_each_hosts_own() -> None:
+    found = fleet({"web1": {"quiet": "yes"}, "web2": {"quiet": False}}, probe_ssh="{{ not quiet | bool }}")
+    found.read(["web1", "web2"])
+    assert [found.options(name).probe_ssh for name in ("web1", "web2")] == [False, True]
+    found = fleet({"web1": {}})
+    found.read(["web1"])
+    assert found.options("web1").probe_ssh
+    assert "probe_ssh" in refusal(fleet({"web1": {}}, probe_ssh="perhaps"), "web1")
+
+
 @pytest.mark.parametrize("probe", [{"port": 0}, {"port": 1, "url": "http://geheim/"}, {}, "{{ geheim }}", {"url": "geheim://a"}])
 def test_a_probe_that_makes_no_sense_is_refused_for_its_host(probe: Any) -> None:
     found = fleet({"web1": {"geheim": "geheim"}}, probe=probe)
