@@ -15,18 +15,17 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-import yaml
 from testinfra.host import Host
 
-from shared.rollouts import HOOK_LOG, INVENTORY, Rollout, workers_of
+from shared.guests import guests
+from shared.rollouts import HOOK_LOG, Rollout, workers_of
 
 
 class Probes:
     """Who answers, about once a second: more would be held against us."""
 
     def __init__(self) -> None:
-        hosts = yaml.safe_load(INVENTORY.read_text())["lab"]["hosts"]
-        self._addresses = {name: values["lab_ipv4"] for name, values in hosts.items()}
+        self._addresses = {name: values["lab_ipv4"] for name, values in guests().items()}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._probe, daemon=True)
         #: Who was down, each time.
