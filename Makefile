@@ -302,6 +302,7 @@ test-matrix: test ## test, and all that is too long for it: other releases, kern
 	@$(MAKE) molecule LAB_VARS=molecule/lab/entries.yml SCENARIO="default default_entry"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix.yml SCENARIO="default stage reboot fast_image"
 	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="default rolling_reboot_failures recovery_more"
+	@$(MAKE) molecule LAB_VARS=molecule/lab/watching.yml SCENARIO="watching"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-memory.yml SCENARIO="default fast_image"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepare reservation_refused"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-bare.yml SCENARIO="default prepare reservation reservation_refused"
