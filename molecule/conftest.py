@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from testinfra.host import Host
 
-CONSOLE_TAIL_BYTES = 6000
+from shared.guests import ends_of_consoles
 
 # In the order of a timeline. Through firmware, what is in place of the jump is one phase or two.
 PHASES = {
@@ -27,13 +27,12 @@ ROUNDING_MS = 0.002
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Every failed test on a guest shows the end of that guest's console."""
+    """Add to a failure the end of the console of the guest that the test is about, or of all guests."""
     report = yield
-    host = getattr(item, "funcargs", {}).get("host")
-    if report.failed and host is not None:
-        log = Path(host.ansible.get_variables()["lab_console_log"])
-        tail = log.read_bytes()[-CONSOLE_TAIL_BYTES:].decode("utf-8", "replace")
-        report.sections.append((f"end of {log}", tail))
+    if report.failed:
+        host = getattr(item, "funcargs", {}).get("host")
+        names = [host.ansible.get_variables()["inventory_hostname"]] if host is not None else []
+        report.sections.append(("consoles", ends_of_consoles(names)))
     return report
 
 

@@ -203,12 +203,12 @@ def stop(args: argparse.Namespace) -> str:
     return "stopped"
 
 
-def console_tail(guest: Path, lines: int = CONSOLE_TAIL_LINES) -> str:
+def console_tail(guest: Path) -> str:
     """The last lines of a guest's console, readable on a terminal."""
     log = guest / "console.log"
     if not log.exists():
         return f"no console log in {guest}"
-    text = log.read_bytes().decode("utf-8", "replace").splitlines()[-lines:]
+    text = log.read_bytes().decode("utf-8", "replace").splitlines()[-CONSOLE_TAIL_LINES:]
     return "\n".join([f"--- end of {log} ---", *(ESCAPES.sub("", line) for line in text), "---"])
 
 
@@ -248,11 +248,6 @@ def qmp(args: argparse.Namespace) -> str:
                 if "error" in answer:
                     raise LabError(f"{message['execute']}: {answer['error']['desc']}")
     return json.dumps(answer["return"])
-
-
-def tail(args: argparse.Namespace) -> str:
-    """The end of a guest's console."""
-    return console_tail(args.dir, args.lines)
 
 
 # --- the host ----------------------------------------------------------------------------
@@ -370,9 +365,6 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     sub = command(qmp, parents=[guest])
     sub.add_argument("execute")
     sub.add_argument("arguments", nargs="?", default="{}", help="a JSON object")
-
-    sub = command(tail, parents=[guest])
-    sub.add_argument("--lines", type=int, default=CONSOLE_TAIL_LINES)
 
     sub = command(accel)
     sub.add_argument("--cache", type=Path, required=True)

@@ -9,23 +9,20 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from .guests import INVENTORY
 
 DIRECTORY = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])
 RUNS = DIRECTORY / "runs"
 HOOK_LOG = DIRECTORY / "hooks.log"
-INVENTORY = Path(os.environ["LAB_RUN"]) / "inventory.yml"
 PLAYBOOK = Path(__file__).resolve().parents[1] / "rolling_reboot/roll.yml"
 EVENT_TIMEOUT_S = 400.0
 OUTPUT_MAX_CHARS = 4000
 JOURNAL_MAX_RECORDS = 20
-LAB = Path(__file__).resolve().parents[1] / "lab/lab.py"
 
 
 class Rollout:
@@ -71,10 +68,6 @@ class Rollout:
     def _tell_where_it_hangs(self) -> None:
         print(self.output()[-OUTPUT_MAX_CHARS:])
         print(*self.journal()[-JOURNAL_MAX_RECORDS:], sep="\n")
-        guests = yaml.safe_load(INVENTORY.read_text())["lab"]["hosts"]
-        for directory in (guests[name]["lab_dir"] for name in guests):
-            tail = subprocess.run([sys.executable, LAB, "tail", directory], capture_output=True, text=True, check=False)
-            print(tail.stdout + tail.stderr)
 
     def output(self) -> str:
         """All that its playbooks printed so far."""

@@ -6,13 +6,6 @@
 set -eu
 older=$(find /boot -name 'vmlinuz-*' -printf '%f\n' | sed 's/vmlinuz-//' | sort -V | head -n 1)
 
-# initramfs-tools sources what is in this directory, when /run is not yet what the system will have; /dev is.
-early=$(mktemp -d)
-mkdir -p "$early/conf/conf.d"
-echo 'echo early > /dev/lab-early-initrd' > "$early/conf/conf.d/lab-early"
-(cd "$early" && find . -mindepth 1 | cpio --quiet -o -H newc) > /boot/lab-early.cpio
-rm -r "$early"
-
 cat > /etc/default/grub.d/lab.cfg <<END
 GRUB_DEFAULT=saved
 GRUB_CMDLINE_LINUX="\$GRUB_CMDLINE_LINUX retain_initrd hugepages=8"

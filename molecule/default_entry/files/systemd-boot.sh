@@ -10,13 +10,6 @@ for entry in *.conf; do
     [ "$entry" = "$older" ] || mv "$entry" "${entry%.conf}+0-3.conf"
 done
 
-# initramfs-tools sources what is in this directory, when /run is not yet what the system will have; /dev is.
-early=$(mktemp -d)
-mkdir -p "$early/conf/conf.d"
-echo 'echo early > /dev/lab-early-initrd' > "$early/conf/conf.d/lab-early"
-(cd "$early" && find . -mindepth 1 | cpio --quiet -o -H newc) > /boot/efi/lab-early.cpio
-rm -r "$early"
-
 sed -i -e 's/^\(options .*\)/\1 retain_initrd hugepages=8/' -e '0,/^initrd/ s|^initrd|initrd /lab-early.cpio\n&|' "$older"
 mv "$older" "${older%.conf}+3.conf"
 sync

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +36,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         guest = variables.get("lab_dir") or variables.get("lab_guest_vars", {}).get("lab_dir")
         # Some commands of the lab say it themselves.
         if guest and "--- end of " not in result._result.get("stderr", ""):
-            tail = subprocess.run([sys.executable, LAB, "tail", guest], capture_output=True, text=True, check=False)
-            self._display.display(tail.stdout + tail.stderr, color="dark gray")
+            # Ansible loads plugins by their path, and so is the lab to a plugin.
+            console_tail = runpy.run_path(str(LAB))["console_tail"]
+            self._display.display(console_tail(Path(guest)), color="dark gray")
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         """A task failed."""

@@ -25,7 +25,7 @@ import pytest
 import testinfra
 from testinfra.host import Host
 
-from shared.rollouts import INVENTORY
+from shared.guests import INVENTORY
 
 REBOOTS = int(os.environ.get("SOAK_REBOOTS") or "2")
 SEED = int(os.environ.get("SOAK_SEED") or "1")

@@ -10,14 +10,13 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import testinfra
-import yaml
 from testinfra.host import Host
 
-from shared.rollouts import DIRECTORY, INVENTORY, Rollout
+from shared.guests import INVENTORY, guests
+from shared.rollouts import DIRECTORY, Rollout
 
 PLAYBOOK = Path(__file__).resolve().parents[2] / "roll.yml"
 TABLE = "fleet_kexec_cut"
@@ -26,7 +25,7 @@ SENT_WHILE_STAGING_BYTES = 100_000
 # Several times what it takes to ask a host that answers.
 CUT_S = 20.0
 
-GUESTS: dict[str, dict[str, Any]] = yaml.safe_load(INVENTORY.read_text())["lab"]["hosts"]
+GUESTS = guests()
 
 
 @contextlib.contextmanager

@@ -28,6 +28,9 @@ def test_the_journal_has_it_all() -> None:
     records = [json.loads(line) for line in journal.read_text().splitlines()]
     assert [record["seq"] for record in records] == list(range(1, len(records) + 1))
     assert {record["host"] for record in records if "host" in record} == {"kx1"}
+    # By the condition of the task.
+    (selected,) = (record for record in records if record["event"] == "run_selected")
+    assert list(selected["left_out"]) == ["kx3"]
     hooks = [(record["hook"], record["ok"], record["attempts"]) for record in records if record["event"] == "hook_ended"]
     assert hooks == [("drain", True, 1), ("health", False, 2), ("page", True, 1)]
     # Where the time went is told once the host costs nothing any more.

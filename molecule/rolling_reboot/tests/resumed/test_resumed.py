@@ -2,81 +2,147 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 """A run whose controller is killed in the middle, and that another one goes on with.
 
-From outside, every guest's sshd is probed all the time.
+kx3 is down by then, and kx2, of the same rack as kx1, drained and not yet triggered. From outside, each guest's web server is
+connected to all the time: its sshd penalises whoever connects without a login, and such a refusal looks like an outage.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
-import yaml
 from testinfra.host import Host
 
-from shared.rollouts import HOOK_LOG, INVENTORY, Rollout, workers_of
+from shared.guests import guests
+from shared.rollouts import HOOK_LOG, Rollout, workers_of
+
+WEB_PORT = 8000
+# A guest that is only busy answers within that time.
+CONNECT_TIMEOUT_S = 2.0
+PAUSE_S = 0.5
+
+RACK = {"kx1", "kx2"}
+HELD = "kx2"
 
 
-class Probes:
-    """Who answers, about once a second: more would be held against us."""
+class Absence(NamedTuple):
+    """Time, in monotonic seconds, from the first to the last of several connections in a row that failed."""
+
+    since: float
+    until: float
+
+
+class Watch:
+    """Connections to the web server of each guest."""
 
     def __init__(self) -> None:
-        hosts = yaml.safe_load(INVENTORY.read_text())["lab"]["hosts"]
-        self._addresses = {name: values["lab_ipv4"] for name, values in hosts.items()}
+        self.absences: dict[str, list[Absence]] = {name: [] for name in guests()}
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._probe, daemon=True)
-        #: Who was down, each time.
-        self.down: list[set[str]] = []
-        self._thread.start()
+        self._threads = [
+            threading.Thread(target=self._watch, args=(name, variables["lab_ipv4"]), daemon=True)
+            for name, variables in guests().items()
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    def _probe(self) -> None:
-        while not self._over.wait(1.2):
-            self.down.append({name for name, address in self._addresses.items() if not self._answers(address)})
+    def _watch(self, name: str, address: str) -> None:
+        failed: list[float] = []
+        while not self._over.wait(PAUSE_S):
+            began = time.monotonic()
+            if self._answers(address):
+                failed.clear()
+                continue
+            failed.append(began)
+            # One alone may be lost.
+            if len(failed) == 2:
+                self.absences[name].append(Absence(failed[0], began))
+            elif len(failed) > 2:
+                self.absences[name][-1] = Absence(failed[0], began)
 
     @staticmethod
     def _answers(address: str) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection((address, 22), timeout=1.0) as sock:
-            sock.settimeout(5.0)
-            return sock.recv(4) == b"SSH-"
+        with contextlib.suppress(OSError), socket.create_connection((address, WEB_PORT), timeout=CONNECT_TIMEOUT_S):
+            return True
         return False
 
     def end(self) -> None:
         """Stop."""
         self._over.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
+
+
+class Noted(NamedTuple):
+    """Run of a hook, at seconds since 1970."""
+
+    at: float
+    what: str
+    host: str
+
+
+def noted() -> list[Noted]:
+    """Runs of hooks so far, in their order."""
+    lines = HOOK_LOG.read_text().splitlines() if HOOK_LOG.exists() else []
+    return [Noted(float(at), what, host) for at, what, host in map(str.split, lines)]
 
 
 KILLED = Rollout("killed")
 
 
+def first_of(event: str, host: str | None = None, after: int = 0) -> dict[str, Any]:
+    """Earliest record of an event, of a host, after a number."""
+    return next(
+        record for record in KILLED.journal() if record["event"] == event and record.get("host") == host and record["seq"] > after
+    )
+
+
+def seconds(record: dict[str, Any]) -> float:
+    """Time of a record, in seconds since 1970."""
+    return datetime.fromisoformat(record["at"]).timestamp()
+
+
 @pytest.fixture(scope="module")
-def resumed() -> Iterator[Probes]:
-    """A run that is killed as soon as a guest is down, and then gone on with."""
-    probes = Probes()
-    process = KILLED.begin()
-    KILLED.wait_for("host_down", process)
+def resumed() -> Watch:
+    """A run that is killed once one guest is down and another one drained, and then gone on with in another order."""
+    watch = Watch()
+    hold = Path(f"{HOOK_LOG}.{HELD}")
+    hold.touch()
+    process = KILLED.begin(rolling_reboot_order="reverse")
+    KILLED.wait_until(
+        lambda: KILLED.hosts_with("host_down") == {"kx3"} and any(each[1:] == ("drain", HELD) for each in noted()),
+        "guest that is down and guest that is drained",
+        process,
+    )
     workers = workers_of(process)
     assert workers
     for pid in (process.pid, *workers):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
+    assert not KILLED.hosts_with("host_intent") & RACK
+    # The hook outlives who called it.
+    hold.unlink()
     assert KILLED.finish(KILLED.start(rolling_reboot_resume="latest")) == 0
-    probes.end()
-    yield probes
+    watch.end()
+    return watch
 
 
-def test_everybody_is_done(resumed: Probes) -> None:
+def test_everybody_is_done(resumed: Watch) -> None:
     released = [record["host"] for record in KILLED.journal() if record["event"] == "host_released"]
     assert sorted(released) == ["kx1", "kx2", "kx3"]
     assert any(record["event"] == "run_resumed" for record in KILLED.journal())
 
 
-def test_nobody_was_rebooted_twice(resumed: Probes, host: Host) -> None:
+def test_nobody_was_rebooted_twice(resumed: Watch, host: Host) -> None:
     name = host.ansible.get_variables()["inventory_hostname"]
     records = [record for record in KILLED.journal() if record.get("host") == name]
     first = next(record for record in records if record["event"] == "host_intent")
@@ -90,30 +156,48 @@ def test_nobody_was_rebooted_twice(resumed: Probes, host: Host) -> None:
     assert last["proof"]["proven"]
 
 
-def test_the_limit_of_a_rack_was_held(resumed: Probes) -> None:
-    assert any(resumed.down)
-    assert not any({"kx1", "kx2"} <= down for down in resumed.down)
+def test_who_was_drained_is_unavailable_until_it_is_undrained(resumed: Watch) -> None:
+    """No other guest of its rack is drained meanwhile, by the journal and by the hooks."""
+    released = first_of("host_released", HELD)
+    assert first_of("host_draining", "kx1")["seq"] > released["seq"]
+    out: set[str] = set()
+    for _at, what, host in noted():
+        out = out | {host} if what == "drain" else out - {host}
+        assert not out >= RACK
+        assert len(out) <= 2, "as the window has it"
 
 
-def test_hooks_ran_around_each_reboot(resumed: Probes) -> None:
-    lines = [line.split() for line in HOOK_LOG.read_text().splitlines()]
-    for name in ("kx1", "kx2", "kx3"):
-        ran = [what for _at, what, host in lines if host == name]
-        assert ran[0] == "drain" and ran[-1] == "undrain"
-    for record in KILLED.journal():
-        if record["event"] == "host_intent":
-            drained = [line for line in lines if line[1:] == ["drain", record["host"]]]
-            assert drained, "drained before it was told to reboot"
+def test_who_was_drained_is_drained_again(resumed: Watch) -> None:
+    resumed_at = first_of("run_resumed")
+    intent = first_of("host_intent", HELD)
+    assert intent["seq"] > resumed_at["seq"]
+    drains = [each.at for each in noted() if each[1:] == ("drain", HELD)]
+    assert len(drains) == 2
+    assert drains[0] < seconds(resumed_at) < drains[1] < seconds(intent)
 
 
-def test_how_long_the_web_servers_were_away(resumed: Probes) -> None:
+def test_the_limit_of_a_rack_was_held(resumed: Watch) -> None:
+    assert all(resumed.absences.values())
+    for one, other in itertools.product(*(resumed.absences[name] for name in sorted(RACK))):
+        assert one.until < other.since or other.until < one.since, (one, other)
+
+
+def test_hooks_ran_around_each_reboot(resumed: Watch) -> None:
+    for name in guests():
+        ran = [each.what for each in noted() if each.host == name]
+        assert ran == ["drain"] * (2 if name == HELD else 1) + ["undrain"]
+        drained_at = next(each.at for each in noted() if each[1:] == ("drain", name))
+        assert drained_at < seconds(first_of("host_intent", name)), "drained before it was told to reboot"
+
+
+def test_how_long_the_web_servers_were_away(resumed: Watch) -> None:
     records = KILLED.journal()
-    resumed_at = next(record["seq"] for record in records if record["event"] == "run_resumed")
+    resumed_at = first_of("run_resumed")["seq"]
     intents = {record["host"]: record["seq"] for record in records if record["event"] == "host_intent"}
     outages_ms = {record["host"]: record["outage_ms"] for record in records if record["event"] == "host_back"}
     # One rack has two guests, and lets one go at a time.
     whole = [host for host, seq in intents.items() if seq > resumed_at]
-    assert whole
+    assert set(whole) == RACK
     for host in whole:
         (probed,) = (record for record in records if record["event"] == "host_probed" and record["host"] == host)
         assert probed["note"] is None
@@ -123,5 +207,5 @@ def test_how_long_the_web_servers_were_away(resumed: Probes) -> None:
         assert 0 < probed["probe_outage_error_ms"] < 5_000
 
 
-def test_nothing_is_staged(resumed: Probes, host: Host) -> None:
+def test_nothing_is_staged(resumed: Watch, host: Host) -> None:
     assert host.file("/sys/kernel/kexec_loaded").content_string.strip() == "0"
