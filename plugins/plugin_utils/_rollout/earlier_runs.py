@@ -20,11 +20,11 @@ from .._transport.bounded import CallAbandoned, bounded_call
 READ_TIMEOUT_S = 60.0
 
 
-Beside = Callable[[Callable[[], Mapping[str, "Left"]], float], Awaitable[Mapping[str, "Left"]]]
+Beside = Callable[[Callable[[], Mapping[str, "SlotUse"]], float], Awaitable[Mapping[str, "SlotUse"]]]
 
 
-class Left(Enum):
-    """What a run has left to do about a host that it holds a slot for."""
+class SlotUse(Enum):
+    """Use of a slot that a run holds for a host."""
 
     #: Nothing: the host is up, or was never triggered.
     NOTHING = "nothing"
@@ -46,7 +46,7 @@ class EarlierRuns:
         self._controller = controller
         self._beside = beside
 
-    async def left_by(self, holders: Sequence[Holder]) -> Mapping[str, Left] | None:
+    async def left_by(self, holders: Sequence[Holder]) -> Mapping[str, SlotUse] | None:
         """Tell what the run of these holders, one for all, has left to do about each; None for a run of another controller.
 
         Its process may still live.
@@ -58,16 +58,16 @@ class EarlierRuns:
         except (RolloutError, CallAbandoned):
             return None
 
-    def _read(self, holders: Sequence[Holder]) -> Mapping[str, Left]:
+    def _read(self, holders: Sequence[Holder]) -> Mapping[str, SlotUse]:
         state = RunState()
         replay(self._store.open(holders[0].run_id).journal, state.read)
         return {holder.host: _left(state.hosts.get(holder.host)) for holder in holders}
 
 
-def _left(host: HostState | None) -> Left:
+def _left(host: HostState | None) -> SlotUse:
     if host is None or host.withheld:
-        return Left.OPEN
+        return SlotUse.OPEN
     if host.phase is Phase.FAILED:
         # One that is up stays drained, but holds no slot.
-        return Left.DOWN if host.down else Left.NOTHING
-    return Left.OPEN if host.maybe_drained or PHASES[host.phase].status is Status.IN_FLIGHT else Left.NOTHING
+        return SlotUse.DOWN if host.down else SlotUse.NOTHING
+    return SlotUse.OPEN if host.maybe_drained or PHASES[host.phase].status is Status.IN_FLIGHT else SlotUse.NOTHING

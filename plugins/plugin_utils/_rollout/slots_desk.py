@@ -14,7 +14,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from .._errors import RolloutError
 from .._lock.model import Holder
 from .._text import clipped
-from .earlier_runs import EarlierRuns, Left
+from .earlier_runs import EarlierRuns, SlotUse
 
 # Pause between attempts to ask a lock that does not answer.
 RETRY_S = 1.0
@@ -174,7 +174,7 @@ class SlotsDesk:
             if left is None or await self._lock.lives(run_id):
                 continue
             for holder in holders:
-                if left[holder.host] is Left.NOTHING or (left[holder.host] is Left.DOWN and holder.host == host):
+                if left[holder.host] is SlotUse.NOTHING or (left[holder.host] is SlotUse.DOWN and holder.host == host):
                     # A host that wants a slot itself is up by now.
                     await self._lock.free(holder)
                     self._looked_at = float("-inf")
