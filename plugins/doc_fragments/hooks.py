@@ -32,11 +32,11 @@ options:
     elements: dict
     default: []
     suboptions: &hook
-      name:
+      name: &hook_name
         description: Name of the hook in output and journal, unique within an option. If omitted, a short description of what it
           does, without arguments.
         type: str
-      command:
+      command: &hook_command
         description:
           - A program and its arguments, run on the host with the host's own connection and become. It succeeds if it exits with
             0.
@@ -45,14 +45,14 @@ options:
             "30", ...]) does.
         type: list
         elements: str
-      controller_command:
+      controller_command: &hook_controller_command
         description:
           - A program and its arguments, run on the controller by the user that runs the playbook. It succeeds if it exits with 0.
           - It runs without a shell, input or terminal. At its timeout, or when its time after an interrupt is over, it is killed
             with all its children.
         type: list
         elements: str
-      http:
+      http: &hook_http
         description:
           - A request from the controller. It succeeds if the response is as expected.
           - Redirects are not followed. Proxies are taken from the environment (C(http_proxy), C(https_proxy), C(no_proxy)).
@@ -95,7 +95,7 @@ options:
           contains:
             description: Text that the body of the response has to contain within its first MiB.
             type: str
-      module:
+      module: &hook_module
         description: A module, which succeeds if it does not fail. Modules that do their work in an action plugin on the
           controller, such as M(ansible.builtin.template), are not supported.
         type: dict
@@ -116,15 +116,15 @@ options:
           - Hosts of the inventory are used with their own connection and become. Those that are rebooted by the same run go last.
         type: str
         default: host
-      timeout:
+      timeout: &hook_timeout
         description: Seconds after which an attempt fails.
         type: float
         default: 60.0
-      retries:
+      retries: &hook_retries
         description: Number of retries after a failure.
         type: int
         default: 0
-      delay:
+      delay: &hook_delay
         description: Seconds between two attempts.
         type: float
         default: 1.0
@@ -156,7 +156,14 @@ options:
     elements: dict
     default: []
     suboptions: &run_hook
-      <<: *hook
+      name: *hook_name
+      command: *hook_command
+      controller_command: *hook_controller_command
+      http: *hook_http
+      module: *hook_module
+      timeout: *hook_timeout
+      retries: *hook_retries
+      delay: *hook_delay
       run_on:
         description: Where the command of O(run_before[].command), which needs it, or the module of O(run_before[].module) runs.
           V(controller), which is for modules only and their default, or the name of a host of the inventory.

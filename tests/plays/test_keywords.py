@@ -92,7 +92,7 @@ PLAYBOOK = """
       fleet.kexec.reboot:
       timeout: 60
       ignore_errors: true
-""" % "".join(TASK % (name, keywords) for name, (keywords, _) in REFUSED.items())
+""" % "".join(TASK % (name, keywords) for name, (keywords, _keyword) in REFUSED.items())
 
 HOSTS: dict[str, dict[str, Any]] = {
     "%s%d" % (play, number): {"limit": 60} for play in ("keywords", "role", "harmless", "single") for number in (1, 2)
@@ -111,7 +111,7 @@ def test_the_playbook_ends_well(played: Played) -> None:
 
 
 @pytest.mark.parametrize(
-    ("task", "keyword"), [*((task, keyword) for task, (_, keyword) in REFUSED.items()), ("Inherited", "timeout")]
+    ("task", "keyword"), [*((task, keyword) for task, (_keywords, keyword) in REFUSED.items()), ("Inherited", "timeout")]
 )
 def test_refused(played: Played, task: str, keyword: str) -> None:
     result = played.result("keywords", task)

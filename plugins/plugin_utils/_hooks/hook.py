@@ -53,7 +53,8 @@ class HookSessions:
             return self.controller
         if place != ON_HOST:
             return self.other(place)
-        assert self.host is not None, "hooks of a run are refused if they need a host of their own"
+        if self.host is None:
+            raise ValueError("a hook of the run, which has no host of its own, needs one")
         return self.host
 
 

@@ -381,7 +381,8 @@ class Rolling:
         for option, hooks in self._run_hooks.by_option().items():
             check_places(self._hosts, option, hooks)
         if before is None:
-            assert self._terms is not None
+            if self._terms is None:
+                raise ValueError("a resume needs the state of its run")
             fleet = self.fleet(probers, self._terms.request)
             plan = self._planner.new(fleet, history, self._terms.settings)
             of_hosts = [fleet.options(name).hooks for name in self._names]
