@@ -15,7 +15,7 @@ SOURCE = FOLDER / "stub.S"
 MODULE = FOLDER / "stub_code.py"
 
 #: What the module names, by symbol of the source.
-SYMBOLS = {"config": "CONFIG_OFFSET", "move": "MOVE_OFFSET", "sums": "SUMS_OFFSET"}
+SYMBOLS = {"config": "CONFIG_OFFSET", "crash_entry": "CRASH_ENTRY_OFFSET", "move": "MOVE_OFFSET", "sums": "SUMS_OFFSET"}
 LINE_BYTES = 32
 
 TEMPLATE = '''\

@@ -15,10 +15,12 @@ options:
     description:
       - Effect of each risk of a kexec, by its code.
       - V(block) keeps the host from rebooting via kexec, V(warn) lists the risk among the warnings, V(allow) ignores it.
-      - Blocked by default are C(CLOUD_RISK), C(COLD_BOOT_PENDING), C(DRIVER_RISK), C(ONE_SHOT_PENDING), C(SRIOV_IN_USE),
-        C(SYSTEM_ELSEWHERE), C(TPM_BOUND_DISK), C(VFIO_IN_USE) and C(XEN_DOM0). Warned of by default are C(CONSOLE_SLOW),
-        C(CONTAINERS_RUNNING), C(ENTRY_UNKNOWN), C(GUESTS_RUNNING), C(MANY_KEXECS), C(NO_WATCHDOG), C(RESERVATION_NOT_MADE)
-        and C(RESERVATION_PENDING). No other codes can be set. The collection's documentation says what each means.
+        C(KDUMP_LOADED) only keeps the image out of the memory reserved for a crash kernel.
+      - Blocked by default are C(CLOUD_RISK), C(COLD_BOOT_PENDING), C(DRIVER_RISK), C(KDUMP_LOADED), C(ONE_SHOT_PENDING),
+        C(SRIOV_IN_USE), C(SYSTEM_ELSEWHERE), C(TPM_BOUND_DISK), C(VFIO_IN_USE) and C(XEN_DOM0). Warned of by default are
+        C(CONSOLE_SLOW), C(CONTAINERS_RUNNING), C(ENTRY_UNKNOWN), C(GUESTS_RUNNING), C(MANY_KEXECS), C(NO_WATCHDOG),
+        C(RESERVATION_NOT_MADE) and C(RESERVATION_PENDING). No other codes can be set. The collection's documentation says what
+        each means.
       - Omitted codes follow the host's own policy (section C([policy]) of C(/etc/fleet-kexec.conf)), or else the default.
     type: dict
 """

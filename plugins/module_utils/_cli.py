@@ -139,7 +139,7 @@ _IMAGE_NAMES = {FAST: "fast image", BZIMAGE: "bzImage"}
 
 
 def _describe_way(way: Dict[str, Any]) -> str:
-    return "%s via %s, integrity %s" % (_IMAGE_NAMES[way["image"]], way["loader"], way["integrity"])
+    return "%s via %s, integrity %s, %s" % (_IMAGE_NAMES[way["image"]], way["loader"], way["integrity"], way["placement"])
 
 
 def _describe(staged: Dict[str, Any]) -> str:

@@ -9,6 +9,8 @@ CONFIG_FILE = "/etc/fleet-kexec.conf"
 # Gone after a reboot.
 RUN_DIRECTORY = "/run/fleet-kexec"
 STAGED_RECORD = RUN_DIRECTORY + "/staged.json"
+# Exists while an image of ours may be loaded in the reservation for a crash kernel.
+CRASH_MARKER = RUN_DIRECTORY + "/crash-image"
 
 # Persistent. Each fast image has a directory in it.
 STATE_DIRECTORY = "/var/lib/fleet-kexec"

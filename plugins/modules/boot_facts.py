@@ -116,8 +116,9 @@ ansible_facts:
             stub:
               description:
                 - Record of the stub of a fast image. Null without privileges, or if this boot did not use a fast image.
-                - C(entry_cycles), C(moved_cycles) and C(exit_cycles) are readings of the time-stamp counter, C(load_address) is
-                  a physical address. C(checked), C(relocated) and C(moved) say what the stub did.
+                - C(entry_cycles), C(moved_cycles) and C(exit_cycles) are readings of the time-stamp counter, C(load_address),
+                  C(kernel_address) and C(initrd_address) are physical addresses of the stub, the kernel and its initrd.
+                  C(checked), C(relocated) and C(moved) say what the stub did.
               type: dict
               sample: null
         kernel:
@@ -397,7 +398,7 @@ ansible_facts:
         defaults:
           description: Defaults of the host for M(fleet.kexec.stage), from C(/etc/fleet-kexec.conf).
           type: dict
-          sample: {image: auto, integrity: auto, kaslr: true, loader: auto}
+          sample: {image: auto, integrity: auto, kaslr: true, loader: auto, placement: auto}
         container:
           description: Name of the container manager. Null if the host is no container.
           type: str
@@ -442,9 +443,9 @@ ansible_facts:
         verdict:
           description:
             - How the host should reboot if nothing else is asked for. C(release) is that of the kernel to boot. C(method) is
-              V(kexec), V(firmware) or V(refuse). C(image), C(loader) and C(integrity) are as in M(fleet.kexec.stage).
-              C(predicted_ms) is the predicted duration of the jump. C(notes) has the reasons why no faster combination is
-              possible.
+              V(kexec), V(firmware) or V(refuse). C(image), C(loader), C(integrity) and C(placement) are as in
+              M(fleet.kexec.stage). C(predicted_ms) is the predicted duration of the jump. C(notes) has the reasons why no
+              faster combination is possible.
           type: dict
           sample:
             image: fast
@@ -452,6 +453,7 @@ ansible_facts:
             loader: kexec_load
             method: kexec
             notes: []
+            placement: copied
             release: 6.12.117+deb13-cloud-amd64
             predicted_ms:
               check: 8.2

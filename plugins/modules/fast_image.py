@@ -88,6 +88,11 @@ options:
         type: str
         choices: [auto, kexec_load, kexec_file_load]
         default: auto
+      placement:
+        description: As O(fleet.kexec.stage#module:placement).
+        type: str
+        choices: [auto, reserved, copied]
+        default: auto
       kaslr:
         description: As O(fleet.kexec.stage#module:kaslr).
         type: bool

@@ -16,7 +16,7 @@ description:
   - A loaded image turns later reboots of the host into kexecs, including those by C(reboot), C(shutdown -r) and
     M(ansible.builtin.reboot). Unstage it if plans change.
   - If loading fails, no image is loaded afterwards, even if one was before.
-extends_documentation_fragment: [fleet.kexec.attributes, fleet.kexec.image]
+extends_documentation_fragment: [fleet.kexec.attributes, fleet.kexec.image, fleet.kexec.policy]
 attributes:
   check_mode:
     support: full
@@ -113,6 +113,11 @@ staged:
       description: Check of the image before it runs, V(crc32c), V(sha256) or V(none).
       type: str
       sample: crc32c
+    placement:
+      description: Place of kernel and initrd until the jump. V(reserved) is the memory reserved for a crash kernel, where they
+        stay, V(cma) contiguous memory where the kernel itself lets them stay, and from V(copied) they are copied during the jump.
+      type: str
+      sample: reserved
     kaslr:
       description: Whether the kernel is placed at a random address.
       type: bool
@@ -155,10 +160,15 @@ from ansible_collections.fleet.kexec.plugins.module_utils._command import run_co
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present_prediction
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import read_policy
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.record import StagedRecord
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import current_record, make_stager, plan, stage_planned
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
-from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec, image_request
+from ansible_collections.fleet.kexec.plugins.module_utils._options import (
+    image_argument_spec,
+    image_request,
+    policy_argument_spec,
+)
 from ansible_collections.fleet.kexec.plugins.module_utils._privileges import require_root
 
 
@@ -181,12 +191,13 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
         return {"changed": changed, "staged": None, "diff": diff(before, None, loaded)}
 
     request = image_request(module.params)
-    planned = plan(request, facts, files)
+    policy = read_policy(files).override(module.params["policy"] or {}, "policy")
+    planned = plan(request, facts, files, policy)
     changed = record is None or record.image != planned.image
     if changed and module.check_mode:
         record = None
     elif changed:
-        planned, record = stage_planned(stager, planned, request, facts, files)
+        planned, record = stage_planned(stager, planned, request, facts, files, policy=policy)
     after = planned.image.summary()
     return {
         "changed": changed,
@@ -204,6 +215,7 @@ def token(record: Optional[StagedRecord]) -> Optional[str]:
 def main() -> None:
     argument_spec = dict(
         image_argument_spec(),
+        **policy_argument_spec(),
         state={"type": "str", "choices": ["staged", "unstaged"], "default": "staged"},
     )
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)

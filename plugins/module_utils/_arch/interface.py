@@ -97,6 +97,8 @@ class StubStamps:
     """Stamps of a fast image's stub, with the cycle counter at its start, once the kernel was in place, and at the jump into it.
 
     :ivar load_address: physical address the stub was loaded at.
+    :ivar kernel_address: physical address of the kernel it jumped to.
+    :ivar initrd_address: physical address of the initrd; 0 without one.
     :ivar checked: whether it compared checksums; they matched.
     :ivar relocated: whether the kernel was at a random virtual address.
     :ivar moved: whether the kernel had to be moved in memory.
@@ -106,9 +108,34 @@ class StubStamps:
     moved_cycles: int
     exit_cycles: int
     load_address: int
+    kernel_address: int
+    initrd_address: int
     checked: bool
     relocated: bool
     moved: bool
+
+
+@dataclass(frozen=True)
+class ResidentPlaces:
+    """Physical addresses of a resident image: kernel, initrd, and the page that a panic enters."""
+
+    kernel_at: int
+    initrd_at: int
+    entry_at: int
+
+
+@dataclass(frozen=True)
+class ResidentImage:
+    """Parts of an image whose kernel and initrd are in place before the jump.
+
+    :ivar trampoline: image to be loaded in place of the kernel; it jumps to the kernel where that lies.
+    :ivar entry_page: page for :attr:`ResidentPlaces.entry_at`, with code that resets the machine.
+    :ivar entry: physical address of that code's first instruction.
+    """
+
+    trampoline: bytes
+    entry_page: bytes
+    entry: int
 
 
 class Checksummer(ABC):
@@ -126,11 +153,13 @@ class FastFormat(ABC, Generic[Kernel]):
     """Builder of an architecture's fast images, which also prepares them for loading.
 
     :cvar head_bytes: memory in front of the kernel; in the file it follows the setup part.
+    :cvar alignment_bytes: alignment that a kernel needs in memory.
     :cvar stub_sha256: hexadecimal; an image with another stub is stale.
     :cvar stamps_path: file that shows the stub's stamps.
     """
 
     head_bytes: int
+    alignment_bytes: int
     stub_sha256: str
     stamps_path: str
 
@@ -184,6 +213,29 @@ class FastFormat(ABC, Generic[Kernel]):
         """
 
     @abstractmethod
+    def make_resident(
+        self,
+        image: memoryview,
+        layout: FastLayout,
+        relocations: Optional[Content],
+        initrd: Optional[memoryview],
+        *,
+        places: ResidentPlaces,
+        random: Callable[[int], bytes],
+    ) -> ResidentImage:
+        """Prepare a fast image for a jump that copies nothing: relocate its kernel in place, and make what jumps to it.
+
+        The kernel and the initrd are always checked: anybody with root may load another crash image over them until the jump.
+
+        :raises ImageError: C(PAYLOAD_INVALID): the table is damaged.
+        :raises OSError: this process can't run the checksum code.
+        """
+
+    @abstractmethod
+    def kernel_of(self, image: memoryview, layout: FastLayout) -> memoryview:
+        """Flat kernel in a fast image."""
+
+    @abstractmethod
     def checksummer(self) -> Checksummer:
         """Make a calculator that runs the stub's own checksum code; raises OSError if this process can't run generated code."""
 
@@ -212,6 +264,8 @@ class Architecture:
         to recognise a kexec.
     :ivar counter: None if none keeps running across a kexec.
     :ivar fast: None if fast images can't be built.
+    :ivar kexec_load: number of that system call.
+    :ivar crash_alignment_bytes: alignment of reservations for crash kernels.
     """
 
     machine: str
@@ -226,3 +280,5 @@ class Architecture:
     loader_names: Mapping[int, str] = field(default_factory=dict)
     counter: Optional[CycleCounter] = None
     fast: Optional[FastFormat[Any]] = None
+    kexec_load: int = 0
+    crash_alignment_bytes: int = 0

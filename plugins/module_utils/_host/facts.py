@@ -10,8 +10,10 @@ from typing import List, Optional
 
 from .._arch.interface import Cpu
 from .._command import Runner
+from .._paths import CRASH_MARKER
 from .container import read_container
 from .cpu import read_cpu
+from .crash_area import CrashArea, read_crash_area
 from .devices import virtio_reset_on_shutdown
 from .files import HostFiles
 from .installed import InstalledKernel, list_installed
@@ -25,6 +27,9 @@ from .tools import KexecTools, find_kexec_tools
 class HostFacts:
     """Current state of the host; C(tools) is None without kexec-tools, C(virtio_reset) without virtio devices, and C(container)
     on a machine.
+
+    :ivar crash: reservation for a crash kernel; None without one.
+    :ivar crash_is_ours: whether the collection loaded what is loaded there.
     """
 
     kernel: RunningKernel
@@ -36,6 +41,8 @@ class HostFacts:
     systemd: bool
     tools: Optional[KexecTools]
     installed: List[InstalledKernel]
+    crash: Optional[CrashArea] = None
+    crash_is_ours: bool = False
 
 
 def gather(files: HostFiles, run: Runner) -> HostFacts:
@@ -50,4 +57,6 @@ def gather(files: HostFiles, run: Runner) -> HostFacts:
         systemd=files.exists("/run/systemd/system"),
         tools=find_kexec_tools(files, run),
         installed=list_installed(files),
+        crash=read_crash_area(files),
+        crash_is_ours=files.exists(CRASH_MARKER),
     )

@@ -126,6 +126,7 @@ def read(
     kernel = facts.kernel if facts else read_running_kernel(files, os.uname().machine)
     architecture = architecture_of(kernel.machine)
     judging = VERDICT in subsets
+    policy = (read_policy(files) if judging else Policy()).override(wanted_policy or {}, "policy")
     boot = read_default_entry(files) if facts and (judging or subsets & {ENTRY, REBOOT_NEEDED}) else None
     surroundings = read_surroundings(files, run, surroundings_of(subsets))
     return HostReading(
@@ -137,13 +138,13 @@ def read(
         else {},
         record=current_record(files) if "kexec" in subsets else None,
         boot=boot,
-        planned=try_plan(facts, files, boot) if facts and boot and judging else None,
+        planned=try_plan(facts, files, boot, policy) if facts and boot and judging else None,
         preferences=read_preferences(files) if judging or "defaults" in subsets else Preferences(),
         fast_images=list_fast_images(files) if "fast_images" in subsets else [],
         stub=read_stub_stamps(files, kernel.machine) if "boot" in subsets else None,
         surroundings=surroundings,
         reservations=read_reservation_facts(files, run) if facts and (judging or "reservations" in subsets) else None,
-        policy=(read_policy(files) if judging else Policy()).override(wanted_policy or {}, "policy"),
+        policy=policy,
         history=read_history(files) if HISTORY in subsets else [],
         reboot_reasons=reboot_reasons(read_evidence(files, run, facts, boot, surroundings.pending or []))
         if facts and boot and REBOOT_NEEDED in subsets
@@ -269,7 +270,8 @@ def _present_verdict(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
     planned = reading.planned
     if planned is None:
         raise ValueError("the subset %s was not read" % VERDICT)
-    nothing: Dict[str, Any] = {"image": None, "loader": None, "integrity": None, "predicted_ms": None, "notes": []}
+    nothing: Dict[str, Any] = {"image": None, "loader": None, "integrity": None, "placement": None}
+    nothing.update(predicted_ms=None, notes=[])
     if isinstance(planned, StagingPlan):
         verdict = decide(facts, planned.choice, reading.risks, reading.policy)
         way, release = _present_plan(planned) if verdict.choice else nothing, planned.image.release

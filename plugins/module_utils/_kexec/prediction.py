@@ -16,10 +16,18 @@ from typing import Dict
 from .._host.facts import HostFacts
 from .candidate import Candidate
 from .kernel_ways import loads_into_cma, skips_check_in_cma
-from .preferences import CRC32C, FAST, KEXEC_FILE_LOAD, SHA256
+from .preferences import CMA, CRC32C, FAST, KEXEC_FILE_LOAD, RESERVED, SHA256
 
 
-def predict(facts: HostFacts, candidate: Candidate, image: str, loader: str, integrity: str) -> Dict[str, float]:
+def lies_in_cma(facts: HostFacts, candidate: Candidate, image: str, loader: str) -> bool:
+    """Whether the running kernel places all of an image in CMA."""
+    loaded_bytes = candidate.segment_bytes_of(image) + candidate.initrd_bytes_of(image)
+    return image == FAST and loader == KEXEC_FILE_LOAD and loads_into_cma(facts) and facts.memory.cma_total_bytes >= loaded_bytes
+
+
+def predict(
+    facts: HostFacts, candidate: Candidate, *, image: str, loader: str, integrity: str, placement: str
+) -> Dict[str, float]:
     """Predict milliseconds by piece for a way to kexec.
 
     C(copy): the old kernel moves the segments into place. C(hash): the purgatory's SHA-256 over them. C(check): the stub's
@@ -30,12 +38,10 @@ def predict(facts: HostFacts, candidate: Candidate, image: str, loader: str, int
     initrd_bytes = candidate.initrd_bytes_of(image)
     kernel_bytes = candidate.fast.kernel_bytes if image == FAST and candidate.fast else candidate.unpacked_bytes
     loaded_bytes = candidate.segment_bytes_of(image) + initrd_bytes
-    in_cma = (
-        image == FAST and loader == KEXEC_FILE_LOAD and loads_into_cma(facts) and facts.memory.cma_total_bytes >= loaded_bytes
-    )
+    in_cma = placement == CMA
     hashed = integrity == SHA256 or (loader == KEXEC_FILE_LOAD and not (in_cma and skips_check_in_cma(facts)))
     return {
-        "copy": 0.0 if in_cma else _ms(loaded_bytes, speed.copy),
+        "copy": 0.0 if placement in (CMA, RESERVED) else _ms(loaded_bytes, speed.copy),
         "hash": _ms(loaded_bytes, speed.sha256) if hashed else 0.0,
         "check": _ms(kernel_bytes + initrd_bytes, speed.crc32c) if integrity == CRC32C else 0.0,
         "move": _ms(kernel_bytes, speed.copy) if in_cma else 0.0,

@@ -30,23 +30,36 @@ SHA256 = "sha256"
 NO_CHECK = "none"
 INTEGRITIES = (CRC32C, SHA256, NO_CHECK)
 
-CHOICES = {"image": (AUTO, *IMAGES), "integrity": (AUTO, *INTEGRITIES), "loader": (AUTO, *LOADERS)}
+RESERVED = "reserved"
+COPIED = "copied"
+PLACEMENTS = (RESERVED, COPIED)
+#: Where the running kernel places an image by itself, in contiguous memory: nobody can ask for it.
+CMA = "cma"
+
+CHOICES = {
+    "image": (AUTO, *IMAGES),
+    "integrity": (AUTO, *INTEGRITIES),
+    "loader": (AUTO, *LOADERS),
+    "placement": (AUTO, *PLACEMENTS),
+}
 _BOOLEANS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 
 _HEADER = """\
 # How fleet.kexec stages kernels on this host, wherever a task or a command line does not say.
 # Values: image = auto|fast|bzimage, integrity = auto|crc32c|sha256|none,
-# loader = auto|kexec_load|kexec_file_load, kaslr = yes|no.
+# loader = auto|kexec_load|kexec_file_load, placement = auto|reserved|copied,
+# kaslr = yes|no.
 """
 
 
 @dataclass(frozen=True)
 class Preferences:
-    """Preferred image, integrity check and loader (see C(CHOICES)), and whether KASLR is allowed."""
+    """Preferred image, integrity check, loader and placement (see C(CHOICES)), and whether KASLR is allowed."""
 
     image: str = AUTO
     integrity: str = AUTO
     loader: str = AUTO
+    placement: str = AUTO
     kaslr: bool = True
 
     def override(self, wanted: Mapping[str, Any]) -> Preferences:

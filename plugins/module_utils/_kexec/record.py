@@ -19,7 +19,7 @@ from .._host.files import HostFiles
 from .._paths import STAGED_RECORD
 from .._text import printable
 
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def identify(files: HostFiles, path: str) -> FileIdentity:
 
 @dataclass(frozen=True)
 class StagedImage:
-    """Loaded image; C(verdict.KexecWay) lists the values of C(image), C(loader) and C(integrity).
+    """Loaded image; C(verdict.KexecWay) lists the values of C(image), C(loader), C(integrity) and C(placement).
 
     :ivar release: C(uname -r) after the jump.
     :ivar cmdline: line without token and one-boot arguments.
@@ -55,6 +55,7 @@ class StagedImage:
     loader: str
     integrity: str
     kaslr: bool
+    placement: str
     fast: Optional[FileIdentity] = None
 
     def summary(self) -> Dict[str, Any]:
@@ -67,6 +68,7 @@ class StagedImage:
             "image": self.image,
             "loader": self.loader,
             "integrity": self.integrity,
+            "placement": self.placement,
             "kaslr": self.kaslr,
         }
 
@@ -77,12 +79,14 @@ class StagedRecord:
 
     :ivar boot_id: ID of the boot that staged it.
     :ivar clock: cycle clock of the kernel that staged it, which dates that kernel's log; None if it has none.
+    :ivar copy_ms: predicted time that the jump spends on copying the image.
     """
 
     image: StagedImage
     token: str
     boot_id: str
     clock: Optional[CycleClock] = None
+    copy_ms: float = 0.0
 
 
 def read_record(files: HostFiles) -> Optional[StagedRecord]:
@@ -108,6 +112,7 @@ def parse_record(text: str) -> Optional[StagedRecord]:
             token=values["token"],
             boot_id=values["boot_id"],
             clock=CycleClock(**clock) if clock is not None else None,
+            copy_ms=float(values["copy_ms"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

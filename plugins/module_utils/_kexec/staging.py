@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, replace
-from typing import Callable, Iterator, List, Optional, Tuple, Union
+from typing import Callable, Dict, Iterator, List, Optional, Tuple, Union
 
 from .._arch.architectures import architecture_of
+from .._arch.interface import ResidentPlaces
 from .._bootloader.boot_entry import BootChoice
 from .._bootloader.default_entry import read_default_entry
 from .._command import Runner
@@ -23,13 +24,16 @@ from .._reasons import CodedError, Reason
 from .boot_source import entry_changes, find_source
 from .candidate import Candidate, read_candidate
 from .cmdline import allows_kaslr, base_line, with_token
+from .crash_image import CrashImages, crash_image_is_ours
 from .errors import KexecError
-from .fast_staging import ImagePreparation, prepared
+from .fast_staging import ImagePreparation, Resident, prepared, resident
 from .initrds import loadable_initrd
 from .kexec_tools import Kexec
 from .lock import exclusive
 from .memory_file import memory_copy
-from .preferences import AUTO, BZIMAGE, CRC32C, FAST, KEXEC_FILE_LOAD, SHA256, read_preferences
+from .placement import places_of
+from .policy import Policy, read_policy
+from .preferences import AUTO, BZIMAGE, COPIED, CRC32C, FAST, KEXEC_FILE_LOAD, RESERVED, SHA256, Preferences, read_preferences
 from .proof import Evidence
 from .record import StagedImage, StagedRecord, drop_record, identify, read_record, write_record
 from .requests import StagingRequest
@@ -43,6 +47,7 @@ class StagingPlan:
     """Image that staging would load, and the way chosen to load it.
 
     :ivar kexecs: number of kexecs since firmware booted the machine, this one included; None if unknown.
+    :ivar places: where a resident image goes; None for any other.
     :ivar notes: what changes against the running system, and why no quicker way was chosen.
     """
 
@@ -51,21 +56,25 @@ class StagingPlan:
     choice: Choice
     kexecs: Optional[int]
     notes: List[Reason]
+    places: Optional[ResidentPlaces] = None
 
 
-def plan(request: StagingRequest, facts: HostFacts, files: HostFiles) -> StagingPlan:
+def plan(request: StagingRequest, facts: HostFacts, files: HostFiles, policy: Optional[Policy] = None) -> StagingPlan:
     """Plan staging; changes nothing.
 
+    :param policy: the host's own by default.
     :raises KexecError: the host can't kexec, or the request can't be met.
     :raises CmdlineError: C(CMDLINE_INVALID).
     :raises ImageError: the kernel is invalid.
     """
     for obstacle in host_blockers(facts):
         raise KexecError(obstacle.code, obstacle.message)
-    return plan_image(request, facts, files, read_default_entry(files))
+    return plan_image(request, facts, files, read_default_entry(files), policy)
 
 
-def plan_image(request: StagingRequest, facts: HostFacts, files: HostFiles, boot: BootChoice) -> StagingPlan:
+def plan_image(
+    request: StagingRequest, facts: HostFacts, files: HostFiles, boot: BootChoice, policy: Optional[Policy] = None
+) -> StagingPlan:
     """Plan staging as :func:`plan` does, whatever else keeps the host from a kexec."""
     preferences = read_preferences(files).override(request.preferences)
     source = find_source(request, facts.installed, facts.kernel, files, boot)
@@ -77,7 +86,7 @@ def plan_image(request: StagingRequest, facts: HostFacts, files: HostFiles, boot
     # All tokens have the same length.
     line = with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs)
     candidate = read_candidate(files, architecture, source.kernel, source.initrds, line)
-    choice = choose_loadable(facts, candidate, preferences)
+    choice = choose_loadable(facts, candidate, preferences, policy or read_policy(files))
     image = StagedImage(
         kernel=identify(files, source.kernel.path),
         # Sections of a unified kernel image count once, as the file that they are in.
@@ -91,19 +100,23 @@ def plan_image(request: StagingRequest, facts: HostFacts, files: HostFiles, boot
         **choice.way._asdict(),
     )
     notes = entry_changes(kernel, candidate.header.release, cmdline) + choice.notes
-    return StagingPlan(image, candidate, choice, kexecs, notes)
+    places = places_of(facts, candidate) if choice.way.placement == RESERVED else None
+    return StagingPlan(image, candidate, choice, kexecs, notes, places)
 
 
-def try_plan(facts: HostFacts, files: HostFiles, boot: BootChoice) -> Union[StagingPlan, Reason]:
+def try_plan(facts: HostFacts, files: HostFiles, boot: BootChoice, policy: Optional[Policy] = None) -> Union[StagingPlan, Reason]:
     """Plan what staging does if nothing is asked for, or say why it would fail."""
     try:
-        return plan_image(StagingRequest(), facts, files, boot)
+        return plan_image(StagingRequest(), facts, files, boot, policy)
     except CodedError as error:
         return error.reason
 
 
 class Stager:
-    """Load and unload images, and keep the record; without kexec-tools nothing can be loaded."""
+    """Load and unload images, and keep the record; without kexec-tools nothing can be loaded.
+
+    :param crash_images: of the reservation for a crash kernel; None without kexec-tools.
+    """
 
     def __init__(
         self,
@@ -111,9 +124,11 @@ class Stager:
         kexec: Optional[Kexec],
         random: Callable[[int], bytes] = os.urandom,
         clock: Callable[[], Optional[CycleClock]] = find_cycle_clock,
+        crash_images: Optional[CrashImages] = None,
     ) -> None:
         self._files = files
         self._kexec = kexec
+        self._crash_images = crash_images
         self._random = random
         self._clock = clock
 
@@ -126,11 +141,21 @@ class Stager:
             raise KexecError("NO_KEXEC_TOOLS", "there is no kexec program on the host")
         image = planned.image
         initrds = planned.candidate.initrds_of(image.image)
-        with exclusive(self._files), self._loadable(planned) as kernel, loadable_initrd(self._files, initrds) as initrd:
+        with exclusive(self._files), contextlib.ExitStack() as opened:
+            resident_image = self._resident(planned, opened)
+            if resident_image is not None:
+                kernel, initrd = resident_image.trampoline, None
+            else:
+                kernel = opened.enter_context(self._loadable(planned))
+                initrd = opened.enter_context(loadable_initrd(self._files, initrds))
             drop_record(self._files)
             token = self._random(TOKEN_BYTES).hex()
-            record = StagedRecord(image, token, boot_id, self._clock())
+            record = StagedRecord(image, token, boot_id, self._clock(), planned.choice.predicted_ms["copy"])
             try:
+                if resident_image is not None and self._crash_images is not None:
+                    self._crash_images.load(resident_image.entry, resident_image.segments)
+                else:
+                    self._empty_reservation()
                 self._kexec.load(
                     kernel,
                     initrd,
@@ -145,10 +170,25 @@ class Stager:
             except BaseException as error:
                 self._kexec.unload()
                 drop_record(self._files)
+                self._empty_reservation()
                 if isinstance(error, OSError):
                     raise KexecError("LOAD_FAILED", "the image was unloaded again: %s" % error) from error
                 raise
             return record
+
+    def _resident(self, planned: StagingPlan, opened: contextlib.ExitStack) -> Optional[Resident]:
+        """Prepare an image for the reservation; None for one that is to be copied."""
+        fast, fast_format = planned.candidate.fast, planned.candidate.architecture.fast
+        if planned.places is None or fast is None or fast_format is None:
+            return None
+        initrds = planned.candidate.initrds_of(FAST)
+        wanted = ImagePreparation(fast, fast_format, initrds, check=True, kaslr=planned.image.kaslr)
+        return opened.enter_context(resident(self._files, wanted, planned.places, self._random))
+
+    def _empty_reservation(self) -> None:
+        """Unload an image of ours from the reservation, and have the crash kernel put back that it displaced."""
+        if self._crash_images is not None:
+            self._crash_images.put_back()
 
     @contextlib.contextmanager
     def _loadable(self, planned: StagingPlan) -> Iterator[str]:
@@ -184,13 +224,15 @@ class Stager:
         :return: whether anything was loaded.
         :raises KexecError: C(UNLOAD_FAILED), C(STAGE_BUSY).
         """
-        if self._files.read_int("/sys/kernel/kexec_loaded") != 1:
+        left_over = self._crash_images is not None and self._crash_images.ours()
+        if self._files.read_int("/sys/kernel/kexec_loaded") != 1 and not left_over:
             return False
         if self._kexec is None:
             raise KexecError("UNLOAD_FAILED", "an image is loaded, but there is no kexec program to unload it with")
         with exclusive(self._files):
             self._kexec.unload()
             drop_record(self._files)
+            self._empty_reservation()
         return True
 
 
@@ -199,29 +241,49 @@ _FAST_FAILURES = ("FAST_IMAGE_DAMAGED", "INTEGRITY_UNAVAILABLE", "LOAD_FAILED", 
 
 
 def make_stager(files: HostFiles, facts: HostFacts, run: Runner) -> Stager:
-    return Stager(files, Kexec(facts.tools.path, files, run) if facts.tools else None)
+    if facts.tools is None:
+        return Stager(files, None)
+    call = architecture_of(facts.kernel.machine).kexec_load
+    return Stager(files, Kexec(facts.tools.path, files, run), crash_images=CrashImages(files, run, facts.tools.path, call))
+
+
+def _plainer(planned: StagingPlan, preferences: Preferences) -> Optional[Dict[str, str]]:
+    """Preferences for a plainer image than one that C(auto) chose and that proves unusable; None if there is none."""
+    if planned.image.placement == RESERVED and preferences.placement == AUTO:
+        return {"placement": COPIED}
+    return {"image": BZIMAGE} if planned.image.image == FAST and preferences.image == AUTO else None
 
 
 def stage_planned(
-    stager: Stager, planned: StagingPlan, request: StagingRequest, facts: HostFacts, files: HostFiles
+    stager: Stager,
+    planned: StagingPlan,
+    request: StagingRequest,
+    facts: HostFacts,
+    files: HostFiles,
+    *,
+    policy: Optional[Policy] = None,
 ) -> Tuple[StagingPlan, StagedRecord]:
-    """Stage a plan; stage the kernel as it is if the fast image was chosen by C(auto) and proves unusable.
+    """Stage a plan, or a plainer one if C(auto) chose what proves unusable: first copied, then the kernel as it is.
 
     :raises KexecError: as :meth:`Stager.stage`, and :func:`plan`.
     """
-    boot_id = facts.kernel.boot_id
     try:
-        return planned, stager.stage(planned, boot_id)
+        return planned, stager.stage(planned, facts.kernel.boot_id)
     except KexecError as error:
-        free = read_preferences(files).override(request.preferences).image == AUTO
-        if planned.image.image != FAST or not free or error.reason.code not in _FAST_FAILURES:
+        plainer = _plainer(planned, read_preferences(files).override(request.preferences))
+        if plainer is None or error.reason.code not in _FAST_FAILURES:
             raise
-        instead = plan(replace(request, preferences=dict(request.preferences, image=BZIMAGE)), facts, files)
-        return replace(instead, notes=[error.reason, *instead.notes]), stager.stage(instead, boot_id)
+        request = replace(request, preferences=dict(request.preferences, **plainer))
+        instead = plan(request, facts, files, policy)
+        instead = replace(instead, notes=[error.reason, *instead.notes])
+        return stage_planned(stager, instead, request, facts, files, policy=policy)
 
 
 def current_record(files: HostFiles) -> Optional[StagedRecord]:
-    """Record of what the collection staged, if it is still loaded."""
+    """Record of what the collection staged, if all of it is still loaded."""
     if files.read_int("/sys/kernel/kexec_loaded") != 1:
         return None
-    return read_record(files)
+    record = read_record(files)
+    if record is not None and record.image.placement == RESERVED and not crash_image_is_ours(files):
+        return None
+    return record

@@ -9,7 +9,8 @@ seconds at most.
 
 from __future__ import annotations
 
-from .._paths import LAST_STOP_DIRECTORY, RUN_DIRECTORY, STAGED_RECORD, STATE_DIRECTORY, stamp_unit, trigger_unit
+from .._paths import CRASH_MARKER, LAST_STOP_DIRECTORY, RUN_DIRECTORY, STAGED_RECORD, STATE_DIRECTORY, stamp_unit, trigger_unit
+from .kdump import PUT_BACK
 
 # Argument 1 of scripts that start with it: token. become may set a PATH without the directories of root's tools.
 PROLOGUE = """
@@ -34,10 +35,11 @@ _NAMES = """
 stamp_unit="%s"
 run_directory=%s
 staged_record=%s
+crash_marker=%s
 stamp=%s/stamp
 state_directory=%s
 last_stop=%s
-""" % (stamp_unit("$1"), RUN_DIRECTORY, STAGED_RECORD, RUN_DIRECTORY, STATE_DIRECTORY, LAST_STOP_DIRECTORY)
+""" % (stamp_unit("$1"), RUN_DIRECTORY, STAGED_RECORD, CRASH_MARKER, RUN_DIRECTORY, STATE_DIRECTORY, LAST_STOP_DIRECTORY)
 
 # Exit code of TRIGGER on a host that is already shutting down.
 GOING_DOWN_RC = 3
@@ -118,6 +120,10 @@ if [ "$2" = kexec ] && ! loaded; then
     echo 'no image is loaded' >&2
     exit 1
 fi
+if [ "$2" = kexec ] && [ -e "$crash_marker" ] && [ "$(cat /sys/kernel/kexec_crash_loaded 2>/dev/null)" != 1 ]; then
+    echo 'the image is gone from the crash reservation' >&2
+    exit 1
+fi
 for name in kexec kexec-load; do
     if [ -e "/etc/init.d/$name" ]; then
         systemctl mask --runtime --quiet "$name.service"
@@ -166,5 +172,7 @@ if loaded; then
     exit 1
 fi
 rm -f "$staged_record"
+set -- kexec
 """
+    + PUT_BACK
 )

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Decide how a host should reboot, and why, from facts alone (pure).
 
-A way to kexec is an image, a loader and an integrity check. The quickest available way wins; every way that C(auto) considers has
-a check.
+A way to kexec is an image, a loader, an integrity check and a placement. The quickest available way wins; every way that C(auto)
+considers has a check.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from .candidate import Candidate
 from .cmdline import max_line_bytes
 from .errors import KexecError
 from .kernel_ways import loads_into_cma, may_skip_check
-from .policy import Policy, judge
-from .prediction import predict
+from .placement import placement_obstacle
+from .policy import BLOCK, Policy, judge
+from .prediction import lies_in_cma, predict
 from .preferences import (
     AUTO,
     BZIMAGE,
+    CMA,
+    COPIED,
     CRC32C,
     FAST,
     IMAGES,
@@ -32,6 +35,8 @@ from .preferences import (
     KEXEC_LOAD,
     LOADERS,
     NO_CHECK,
+    PLACEMENTS,
+    RESERVED,
     SHA256,
     Preferences,
 )
@@ -44,11 +49,13 @@ class KexecWay(NamedTuple):
     :ivar image: C(fast) or C(bzimage).
     :ivar loader: C(kexec_load) or C(kexec_file_load).
     :ivar integrity: C(crc32c), C(sha256) or C(none).
+    :ivar placement: C(reserved) or C(copied), or C(cma) where the running kernel itself spares the copy.
     """
 
     image: str
     loader: str
     integrity: str
+    placement: str
 
 
 @dataclass(frozen=True)
@@ -165,53 +172,66 @@ def _integrity_obstacle(facts: HostFacts, way: KexecWay) -> Optional[Reason]:
     return reason("INTEGRITY_UNAVAILABLE", why) if why else None
 
 
-def obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Optional[Reason]:
+def obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay, policy: Policy) -> Optional[Reason]:
     """Why a way is unavailable for a kernel on this host; None if it is available."""
     found = loader_obstacle(facts, way.loader) or _length_obstacle(candidate, way.loader)
     if found is None and way.image == BZIMAGE:
         found = _bzimage_obstacle(facts, candidate, way.loader)
     if found is None and way.image == FAST:
         found = _fast_obstacle(facts, candidate, way.loader)
-    return found or _integrity_obstacle(facts, way)
+    found = found or _integrity_obstacle(facts, way)
+    if found is None and way.placement == RESERVED:
+        return placement_obstacle(facts, candidate, way[:3], may_displace=policy.effects["KDUMP_LOADED"] != BLOCK)
+    return found
 
 
 # --- choosing ------------------------------------------------------------------------------
 
 
-def _ways(preferences: Preferences) -> List[KexecWay]:
+def _ways(facts: HostFacts, candidate: Candidate, preferences: Preferences) -> List[KexecWay]:
     """List the ways that preferences allow, the preferred ones first where all else is equal.
 
     kexec_file_load comes first: with it the kernel itself passes on what firmware told it.
     """
+
+    def placed(image: str, loader: str, placement: str) -> str:
+        return CMA if placement == COPIED and lies_in_cma(facts, candidate, image, loader) else placement
+
     images = IMAGES if preferences.image == AUTO else (preferences.image,)
     loaders = (KEXEC_FILE_LOAD, KEXEC_LOAD) if preferences.loader == AUTO else (preferences.loader,)
     # Only an explicit request omits the check.
     integrities = tuple(i for i in INTEGRITIES if i != NO_CHECK) if preferences.integrity == AUTO else (preferences.integrity,)
-    return [KexecWay(*way) for way in product(images, loaders, integrities)]
+    placements = PLACEMENTS if preferences.placement == AUTO else (preferences.placement,)
+    return [
+        KexecWay(image, loader, integrity, placed(image, loader, placement))
+        for image, loader, integrity, placement in product(images, loaders, integrities, placements)
+    ]
 
 
-def _quickest(facts: HostFacts, candidate: Candidate, preferences: Preferences) -> Optional[Choice]:
-    possible = [way for way in _ways(preferences) if obstacle(facts, candidate, way) is None]
-    choices = [Choice(way, predict(facts, candidate, *way)) for way in possible]
+def _quickest(facts: HostFacts, candidate: Candidate, preferences: Preferences, policy: Policy) -> Optional[Choice]:
+    possible = [way for way in _ways(facts, candidate, preferences) if obstacle(facts, candidate, way, policy) is None]
+    choices = [Choice(way, predict(facts, candidate, **way._asdict())) for way in possible]
     return min(choices, key=lambda choice: choice.total_ms) if choices else None
 
 
-def choose(facts: HostFacts, candidate: Candidate, preferences: Preferences) -> Choice:
+def choose(facts: HostFacts, candidate: Candidate, preferences: Preferences, policy: Optional[Policy] = None) -> Choice:
     """Choose the way for a kernel.
 
     :raises KexecError: no way is available, or none that the preferences allow.
     """
-    chosen = _quickest(facts, candidate, preferences)
+    policy = policy or Policy()
+    chosen = _quickest(facts, candidate, preferences, policy)
     if chosen is None:
-        obstacles = [found for found in (obstacle(facts, candidate, way) for way in _ways(preferences)) if found is not None]
+        ways = _ways(facts, candidate, preferences)
+        obstacles = [found for found in (obstacle(facts, candidate, way, policy) for way in ways) if found is not None]
         # The last way tried is the plainest, so its obstacle is the first to remove.
         first = obstacles[-1] if preferences.image == AUTO else obstacles[0]
         messages = dict.fromkeys(found.message for found in obstacles)
         raise KexecError(first.code, "; ".join(messages))
-    return replace(chosen, notes=_notes(facts, candidate, preferences, chosen))
+    return replace(chosen, notes=_notes(facts, candidate, preferences, policy, chosen))
 
 
-def _notes(facts: HostFacts, candidate: Candidate, preferences: Preferences, chosen: Choice) -> List[Reason]:
+def _notes(facts: HostFacts, candidate: Candidate, preferences: Preferences, policy: Policy, chosen: Choice) -> List[Reason]:
     notes: List[Reason] = []
     if chosen.way.image == BZIMAGE and preferences.image == AUTO:
         # The first usable loader is the one with the fewest restrictions.
@@ -223,12 +243,19 @@ def _notes(facts: HostFacts, candidate: Candidate, preferences: Preferences, cho
                 "VIRTIO_NO_RESET", "virtio devices are not reset by the running kernel and may write into memory during the jump"
             )
         )
-    best = _quickest(facts, candidate, Preferences())
+    if chosen.way.image == FAST and chosen.way.placement == COPIED and preferences.placement == AUTO and facts.crash is not None:
+        spared = obstacle(facts, candidate, KexecWay(FAST, KEXEC_LOAD, CRC32C, RESERVED), policy)
+        notes.extend([spared] if spared is not None else [])
+    if chosen.way.placement == RESERVED and facts.crash is not None and facts.crash.loaded and not facts.crash_is_ours:
+        notes.append(
+            reason("KDUMP_LOADED", "the crash kernel of kdump is displaced until the reboot, and put back if there is none")
+        )
+    best = _quickest(facts, candidate, Preferences(), policy)
     if best is not None and chosen.total_ms > best.total_ms:
         notes.append(
             reason(
                 "SLOWER_THAN_AUTO",
-                "%s via %s with %s takes about %d ms, %s via %s with %s about %d ms"
+                "%s via %s with %s (%s) takes about %d ms, %s via %s with %s (%s) about %d ms"
                 % (*chosen.way, round(chosen.total_ms), *best.way, round(best.total_ms)),
             )
         )
@@ -236,6 +263,7 @@ def _notes(facts: HostFacts, candidate: Candidate, preferences: Preferences, cho
 
 
 _MEMORY_SLACK_BYTES = 32 << 20
+_RESIDENT_SLACK_BYTES = 8 << 20
 
 
 def memory_obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Optional[Reason]:
@@ -243,9 +271,17 @@ def memory_obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Op
 
     During loading, each exists as read and as a segment; a fast image exists once more, relocated.
     """
+    if way.placement == RESERVED and candidate.fast is not None:
+        # Only the kernel's own pages are written to; what lies in the reservation takes none.
+        needed = candidate.fast.kernel_bytes + _RESIDENT_SLACK_BYTES
+        return _too_much(facts, needed)
     file_bytes = candidate.file_bytes_of(way.image)
     needed = candidate.segment_bytes_of(way.image) + (2 if way.image == FAST else 1) * file_bytes
     needed += 2 * candidate.initrd_bytes_of(way.image) + _MEMORY_SLACK_BYTES
+    return _too_much(facts, needed)
+
+
+def _too_much(facts: HostFacts, needed: int) -> Optional[Reason]:
     available = facts.memory.available_bytes
     if needed <= available:
         return None
@@ -273,12 +309,12 @@ def host_blockers(facts: HostFacts) -> List[Reason]:
     return found
 
 
-def choose_loadable(facts: HostFacts, candidate: Candidate, preferences: Preferences) -> Choice:
+def choose_loadable(facts: HostFacts, candidate: Candidate, preferences: Preferences, policy: Optional[Policy] = None) -> Choice:
     """Choose the way for a kernel that the host has the memory to load.
 
     :raises KexecError: as :func:`choose`, or C(NO_MEMORY).
     """
-    choice = choose(facts, candidate, preferences)
+    choice = choose(facts, candidate, preferences, policy)
     too_much = memory_obstacle(facts, candidate, choice.way)
     if too_much is not None:
         raise KexecError(too_much.code, too_much.message)

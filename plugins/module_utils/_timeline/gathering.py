@@ -43,6 +43,7 @@ def gather(files: HostFiles, run: Runner) -> BootReading:
     log = list(read_kernel_log(files))
     stop = read_last_stop(files)
     record = parse_record(stop.staged) if stop and stop.staged else None
+    ours = record if record and stop and record.token == stop.token else None
     began = stop.stamps.get(BEGAN) if stop else None
     return BootReading(
         boot_id=kernel.boot_id,
@@ -59,7 +60,8 @@ def gather(files: HostFiles, run: Runner) -> BootReading:
         address=read_first_address(files),
         stub=read_stub_stamps(files, kernel.machine),
         last_stop=stop,
-        old_clock=record.clock if record and stop and record.token == stop.token else None,
+        old_clock=ours.clock if ours else None,
+        copy_ms=ours.copy_ms if ours else None,
         stops=read_stops(run, stop.boot_id, began.realtime_ns) if stop and began else [],
         previous_boot_id=read_previous_boot(run) if stop else None,
     )

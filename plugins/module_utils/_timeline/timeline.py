@@ -48,6 +48,7 @@ class BootReading:
     :ivar clock: None if the kernel's clock does not run by the counter.
     :ivar last_stop: as found on disk; possibly of a boot before the previous one.
     :ivar old_clock: cycle clock of the kernel that left C(last_stop).
+    :ivar copy_ms: predicted time that the jump spent on copying the image; None if unknown.
     :ivar previous_boot_id: according to the journal, without dashes; None if unknown.
     """
 
@@ -66,6 +67,7 @@ class BootReading:
     stub: Optional[StubStamps] = None
     last_stop: Optional[LastStop] = None
     old_clock: Optional[CycleClock] = None
+    copy_ms: Optional[float] = None
     stops: List[UnitStop] = field(default_factory=list)
     previous_boot_id: Optional[str] = None
 
@@ -313,8 +315,21 @@ class _Assembly:
         if stub is not None and jump is not None and self._axis.runs_by_cycles:
             entry, leave = self._axis.cycles(stub.entry_cycles), self._axis.cycles(stub.exit_cycles)
             if jump["start_ns"] <= self._axis.utc_ns(entry) and leave.at_ns <= self._axis.zero().at_ns:
-                phases.append(_phase("stub", self._from_to(entry, leave), "stub's stamps", "jump"))
+                phases += self._inside_jump(jump, entry, leave)
         return phases
+
+    def _inside_jump(self, jump: _Entry, entry: Moment, leave: Moment) -> List[_Entry]:
+        """Phases within a jump, split where the stub begins and ends. What the old kernel copied lies in the first."""
+        inside = [_phase("stub", self._from_to(entry, leave), "stub's stamps", "jump")]
+        copy_ms = self._reading.copy_ms
+        if copy_ms is not None:
+            begin_ns = jump["start_ns"]
+            end_ns = self._axis.utc_ns(entry)
+            # How long copying really took is not known.
+            error_ns = round(jump["error_ms"] * 1e6) + round(copy_ms * 1e6)
+            stopping = Interval(begin_ns, end_ns - begin_ns, error_ns)
+            inside.insert(0, _phase("shutdown", stopping, "%s; stub's stamps" % jump["source"].partition(";")[0], "jump"))
+        return inside
 
     def _from_to(self, first: Moment, last: Moment) -> Interval:
         return Interval(self._axis.utc_ns(first), last.at_ns - first.at_ns, distance_error_ns(first, last))

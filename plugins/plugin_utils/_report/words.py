@@ -26,6 +26,7 @@ PHASES: dict[str, Term] = {
     "drain": Term("Drain", "before hooks; the host still serves", "p-drain"),
     "stop_units": Term("Stop units", "systemd stops services and unmounts", "p-stop_units"),
     "jump": Term("Jump", "from the old kernel's last moment to the new one's first", "p-jump"),
+    "shutdown": Term("Shutdown", "devices of the old system, within the jump", "p-shutdown"),
     "stub": Term("Check", "the fast image's check of itself, within the jump", "p-stub"),
     "firmware": Term("Firmware", "memory training, option ROMs, device set-up", "p-firmware"),
     "loader": Term("Boot loader", "menu, and reading kernel and initrd from disk", "p-loader"),

@@ -43,4 +43,7 @@ X86_64 = Architecture(
     loader_names=_LOADER_NAMES,
     counter=TSC,
     fast=FastBzImages(),
+    kexec_load=246,
+    # CRASH_ALIGN in arch/x86/include/asm/crash_reserve.h.
+    crash_alignment_bytes=16 << 20,
 )

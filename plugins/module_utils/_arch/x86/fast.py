@@ -17,7 +17,7 @@ from ..._image.elf import Content, Vmlinux, parse_vmlinux
 from ..._image.errors import ImageError
 from ..._reasons import Reason, reason
 from ..._text import printable
-from ..interface import Checksummer, Cpu, FastFormat, FastLayout, StubStamps
+from ..interface import Checksummer, Cpu, FastFormat, FastLayout, ResidentImage, ResidentPlaces, StubStamps
 from .bzimage import (
     OFFSET_HANDOVER_OFFSET,
     OFFSET_INIT_SIZE,
@@ -33,7 +33,7 @@ from .bzimage import (
 )
 from .decompressor import MEM_ENCRYPT_ON, NO_FIVE_LEVEL_PAGING
 from .relocation import draw_move, parse_relocations, relocate, relocations_of
-from .stub import ENTRY_OFFSET, StubChecksummer, StubConfig, assemble
+from .stub import ENTRY_OFFSET, STUB_BYTES, StubChecksummer, StubConfig, assemble, crash_page
 from .stub_code import CODE
 from .stub_stamps import BOOT_PARAMS, parse_boot_params
 
@@ -79,12 +79,17 @@ def layout_of(header: BzImage, vmlinux: Vmlinux) -> FastLayout:
     return FastLayout(header.setup_bytes, _pages(vmlinux.flat_bytes), vmlinux.entry, vmlinux.virtual, vmlinux.memory_bytes)
 
 
+def _set_sizes(setup: bytearray, protected_mode_bytes: int, memory_bytes: int) -> None:
+    """Set the size of what follows the real-mode part, and that of the memory it takes."""
+    struct.pack_into("<I", setup, OFFSET_SYSSIZE, protected_mode_bytes // _PARAGRAPH_BYTES)
+    struct.pack_into("<I", setup, OFFSET_INIT_SIZE, memory_bytes)
+
+
 def make_setup(image: Content, header: BzImage, layout: FastLayout) -> bytes:
     """Make a fast image's real-mode part from its bzImage's."""
     made = bytearray(image[: header.setup_bytes])
-    protected_mode_bytes = file_bytes(layout) - layout.setup_bytes
-    struct.pack_into("<I", made, OFFSET_SYSSIZE, protected_mode_bytes // _PARAGRAPH_BYTES)
-    struct.pack_into("<I", made, OFFSET_INIT_SIZE, HEAD_BYTES + _pages(max(layout.memory_bytes, layout.kernel_bytes)))
+    memory_bytes = HEAD_BYTES + _pages(max(layout.memory_bytes, layout.kernel_bytes))
+    _set_sizes(made, file_bytes(layout) - layout.setup_bytes, memory_bytes)
     # CONFIG_PHYSICAL_ALIGN may ask for more, which would only narrow the loader's choice.
     struct.pack_into("<I", made, OFFSET_KERNEL_ALIGNMENT, HEAD_BYTES)
     struct.pack_into("<Q", made, OFFSET_PREF_ADDRESS, max(header.pref_address - HEAD_BYTES, HEAD_BYTES))
@@ -98,6 +103,15 @@ def make_setup(image: Content, header: BzImage, layout: FastLayout) -> bytes:
     return bytes(made)
 
 
+def make_trampoline(image: memoryview, layout: FastLayout, stub: bytes) -> bytes:
+    """Make a bzImage of a fast image's real-mode part and a stub alone."""
+    setup = bytearray(image[: layout.setup_bytes])
+    _set_sizes(setup, STUB_BYTES, STUB_BYTES)
+    code = bytearray(STUB_BYTES)
+    code[ENTRY_OFFSET : ENTRY_OFFSET + len(stub)] = stub
+    return bytes(setup + code)
+
+
 def parse_unpacked(content: Content) -> Vmlinux:
     return parse_vmlinux(content, _EM_X86_64, _NAME)
 
@@ -106,6 +120,7 @@ class FastBzImages(FastFormat[BzImage]):
     """Fast images of x86_64: bzImages with a stub in place of the decompressor."""
 
     head_bytes = HEAD_BYTES
+    alignment_bytes = HEAD_BYTES
     stub_sha256 = hashlib.sha256(CODE).hexdigest()
     stamps_path = BOOT_PARAMS
 
@@ -165,22 +180,51 @@ class FastBzImages(FastFormat[BzImage]):
         initrd: Optional[memoryview],
         random: Callable[[int], bytes],
     ) -> None:
-        flat = image[kernel_offset(layout) :]
+        stub = assemble(self._configured(image, layout, relocations, initrd, random))
+        image[stub_offset(layout) : stub_offset(layout) + len(stub)] = stub
+
+    def make_resident(
+        self,
+        image: memoryview,
+        layout: FastLayout,
+        relocations: Optional[Content],
+        initrd: Optional[memoryview],
+        *,
+        places: ResidentPlaces,
+        random: Callable[[int], bytes],
+    ) -> ResidentImage:
+        config = self._configured(image, layout, relocations, memoryview(b"") if initrd is None else initrd, random)
+        config = replace(config, kernel_at=places.kernel_at, initrd_at=places.initrd_at if initrd is not None else 0)
+        page, entry_offset = crash_page()
+        return ResidentImage(make_trampoline(image, layout, assemble(config)), page, places.entry_at + entry_offset)
+
+    def kernel_of(self, image: memoryview, layout: FastLayout) -> memoryview:
+        return image[kernel_offset(layout) :]
+
+    def _configured(
+        self,
+        image: memoryview,
+        layout: FastLayout,
+        relocations: Optional[Content],
+        initrd: Optional[memoryview],
+        random: Callable[[int], bytes],
+    ) -> StubConfig:
+        """Relocate the kernel in an image, and work out the configuration of its stub."""
+        flat = self.kernel_of(image, layout)
         if relocations is not None:
             parsed = parse_relocations(relocations, layout.linked_at, layout.kernel_bytes, layout.memory_bytes)
             relocate(flat, parsed, draw_move(parsed, random))
         config = StubConfig(layout.kernel_bytes, layout.kernel_entry, relocated=relocations is not None)
-        if initrd is not None:
-            checksummer = self.checksummer()
-            config = replace(
-                config,
-                check=True,
-                kernel_sums=checksummer.sums(flat),
-                initrd_bytes=len(initrd),
-                initrd_sums=checksummer.sums(initrd),
-            )
-        stub = assemble(config)
-        image[stub_offset(layout) : stub_offset(layout) + len(stub)] = stub
+        if initrd is None:
+            return config
+        checksummer = self.checksummer()
+        return replace(
+            config,
+            check=True,
+            kernel_sums=checksummer.sums(flat),
+            initrd_bytes=len(initrd),
+            initrd_sums=checksummer.sums(initrd),
+        )
 
     def checksummer(self) -> Checksummer:
         return StubChecksummer()

@@ -15,6 +15,11 @@
 # A kernel must be aligned to 2 MiB, but CMA aligns P to 1 MiB only. If it is not aligned, it is moved
 # down to the multiple below, which is P + 4 KiB or higher: it never hits the stub, and never leaves
 # the memory that the loader reserved.
+#
+# A trampoline is the stub without a kernel behind it: kernel and initrd are in place elsewhere, at
+# the addresses in the configuration, and nothing is moved.
+#
+# The stub is also put into the crash image, with another entry: a panic there resets the machine.
 
         .code64
         .text
@@ -33,6 +38,7 @@
         .set    STAMP_MOVED, STAMPS + 16
         .set    STAMP_EXIT, STAMPS + 24
         .set    STAMP_ADDRESS, STAMPS + 32
+        .set    STAMP_KERNEL, STAMPS + 40
 
         .set    ENTRY_OFFSET, 0x200
         .set    STACK_OFFSET, 0x1000
@@ -44,7 +50,7 @@
         .set    RELOCATED, 1 << 1
         .set    MOVED, 1 << 2
         # "FKEX" and the version of the stamps; the status goes into byte 5.
-        .set    MARK, 0x0158454b46
+        .set    MARK, 0x0258454b46
         .set    STATUS_SHIFT, 40
 
         .macro  stamp where
@@ -66,6 +72,20 @@ entry:
         movq    %rsi, %rbp                      # the calls below may use %rsi
         movq    flags(%rip), %r15               # becomes the status
 
+        # In place already, and the initrd's place is ours to tell.
+        movq    kernel_at(%rip), %r14
+        testq   %r14, %r14
+        jz      4f
+        movq    initrd_at(%rip), %rax
+        movl    %eax, RAMDISK_IMAGE(%rbp)
+        shrq    $32, %rax
+        movl    %eax, EXT_RAMDISK_IMAGE(%rbp)
+        movq    initrd_bytes(%rip), %rax
+        movl    %eax, RAMDISK_SIZE(%rbp)
+        shrq    $32, %rax
+        movl    %eax, EXT_RAMDISK_SIZE(%rbp)
+        jmp     1f
+4:
         # Alignment.
         leaq    KERNEL_OFFSET(%rbx), %rsi
         movq    %rsi, %r14
@@ -78,6 +98,7 @@ entry:
         orq     $MOVED, %r15
 1:
         movq    %rbp, %rsi
+        movq    %r14, STAMP_KERNEL(%rsi)
         stamp   STAMP_MOVED
 
         # Integrity of the kernel in its final place, and of the initrd.
@@ -129,6 +150,13 @@ verify:
         jne     reset
         addq    $16, %rsp
         ret
+
+# Entry of a crash image: the kernel that panicked jumps here.
+        .globl  crash_entry
+crash_entry:
+        cli
+        leaq    entry(%rip), %rsp
+        addq    $STACK_OFFSET-ENTRY_OFFSET, %rsp
 
 # Do not run this kernel: reset through firmware. No way works on all machines, so this tries the ones
 # that the kernel's own reboot uses (arch/x86/kernel/reboot.c).
@@ -228,5 +256,7 @@ flags:          .quad   0
 kernel_bytes:   .quad   0
 kernel_entry:   .quad   0
 initrd_bytes:   .quad   0
+kernel_at:      .quad   0
+initrd_at:      .quad   0
 kernel_sums:    .long   0, 0, 0, 0
 initrd_sums:    .long   0, 0, 0, 0

@@ -11,23 +11,28 @@ from typing import Tuple, Union
 
 from ..._native import NativeCode
 from ..interface import Checksummer
-from .stub_code import CODE, CONFIG_OFFSET, SUMS_OFFSET
+from .stub_code import CODE, CONFIG_OFFSET, CRASH_ENTRY_OFFSET, SUMS_OFFSET
 
 Sums = Tuple[int, int, int, int]
 NO_SUMS: Sums = (0, 0, 0, 0)
 
 #: Entry point of the 64-bit boot protocol in the protected-mode part.
 ENTRY_OFFSET = 0x200
+#: Memory of the code with its stack, from the start of the protected-mode part (STACK_OFFSET).
+STUB_BYTES = 0x1000
 
 _CHECK = 1 << 0
 _RELOCATED = 1 << 1
-# flags, kernel_bytes, kernel_entry, initrd_bytes, kernel_sums, initrd_sums
-_CONFIG = struct.Struct("<QQQQ4I4I")
+# flags, kernel_bytes, kernel_entry, initrd_bytes, kernel_at, initrd_at, kernel_sums, initrd_sums
+_CONFIG = struct.Struct("<QQQQQQ4I4I")
 
 
 @dataclass(frozen=True)
 class StubConfig:
-    """Configuration of a stub; all sums and C(initrd_bytes) are ignored without C(check)."""
+    """Configuration of a stub; all sums are ignored without C(check), and C(initrd_bytes) without it and C(kernel_at).
+
+    :ivar kernel_at: physical address of a kernel that is in place already, with its initrd; 0 for one behind the stub.
+    """
 
     kernel_bytes: int
     kernel_entry: int
@@ -36,14 +41,32 @@ class StubConfig:
     kernel_sums: Sums = NO_SUMS
     initrd_bytes: int = 0
     initrd_sums: Sums = NO_SUMS
+    kernel_at: int = 0
+    initrd_at: int = 0
 
     def pack(self) -> bytes:
         flags = (_CHECK if self.check else 0) | (_RELOCATED if self.relocated else 0)
-        return _CONFIG.pack(flags, self.kernel_bytes, self.kernel_entry, self.initrd_bytes, *self.kernel_sums, *self.initrd_sums)
+        return _CONFIG.pack(
+            flags,
+            self.kernel_bytes,
+            self.kernel_entry,
+            self.initrd_bytes,
+            self.kernel_at,
+            self.initrd_at,
+            *self.kernel_sums,
+            *self.initrd_sums,
+        )
 
 
 def assemble(config: StubConfig) -> bytes:
     return CODE[:CONFIG_OFFSET] + config.pack()
+
+
+def crash_page() -> Tuple[bytes, int]:
+    """Page with code that resets the machine, and the offset of its entry."""
+    page = bytearray(STUB_BYTES)
+    page[ENTRY_OFFSET : ENTRY_OFFSET + CONFIG_OFFSET] = CODE[:CONFIG_OFFSET]
+    return bytes(page), ENTRY_OFFSET + CRASH_ENTRY_OFFSET
 
 
 class StubChecksummer(Checksummer):

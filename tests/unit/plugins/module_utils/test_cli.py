@@ -70,7 +70,7 @@ def test_status(host: Host) -> None:
     assert lines[0] == "booted   %s through firmware" % RELEASE
     assert lines[1] == "default  Debian GNU/Linux, /boot/vmlinuz-%s (/boot/grub/grub.cfg:1)" % RELEASE
     assert lines[2] == "staged   nothing"
-    assert lines[3].startswith("verdict  kexec: bzImage via kexec_file_load, integrity sha256, about ")
+    assert lines[3].startswith("verdict  kexec: bzImage via kexec_file_load, integrity sha256, copied, about ")
     assert lines[4].startswith("         FAST_IMAGE_MISSING: ")
     assert json.loads(host("status", "--json"))["kernel"]["release"] == RELEASE
 

@@ -215,7 +215,7 @@ def config_of(image: bytes) -> tuple[int, ...]:
     """The stub's configuration in a loaded image: flags, three sizes, eight sums."""
     setup_bytes = (image[0x1F1] + 1) * 512
     assert image[setup_bytes + ENTRY_OFFSET :].startswith(CODE[:CONFIG_OFFSET])
-    return struct.unpack_from("<4Q8I", image, setup_bytes + ENTRY_OFFSET + CONFIG_OFFSET)
+    return struct.unpack_from("<6Q8I", image, setup_bytes + ENTRY_OFFSET + CONFIG_OFFSET)
 
 
 def kernel_of(image: bytes) -> bytes:
@@ -227,9 +227,10 @@ def test_staging_puts_the_sums_of_kernel_and_initrd_into_the_stub(host: Host) ->
     host.stage(image="fast")
     assert host.commands[-1][:2] == ["-c", "-l"]
     assert "--no-checks" in host.commands[-1]
-    flags, kernel_bytes, _entry, initrd_bytes, *sums = config_of(host.loaded_image)
+    flags, kernel_bytes, _entry, initrd_bytes, kernel_at, initrd_at, *sums = config_of(host.loaded_image)
     kernel, initrd = kernel_of(host.loaded_image), Path(host.files.path(INITRD)).read_bytes()
     assert (flags, kernel_bytes, initrd_bytes) == (3, len(kernel), len(initrd))
+    assert kernel_at == initrd_at == 0
     checksummer = StubChecksummer()
     assert tuple(sums) == checksummer.sums(bytearray(kernel)) + checksummer.sums(bytearray(initrd))
 

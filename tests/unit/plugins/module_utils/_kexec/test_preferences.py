@@ -50,7 +50,7 @@ def test_a_host_without_a_file(host_tree: HostTree) -> None:
 
 def test_a_wish_goes_before_the_hosts_own() -> None:
     wish = {"image": None, "integrity": "crc32c", "loader": None, "kaslr": None}
-    assert SET.override(wish) == Preferences("fast", "crc32c", "kexec_load", False)
+    assert SET.override(wish) == Preferences("fast", "crc32c", "kexec_load", "auto", False)
     assert SET.override({"kaslr": True}).kaslr is True
     assert SET.override({}) == SET
 

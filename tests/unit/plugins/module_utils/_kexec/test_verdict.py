@@ -111,7 +111,7 @@ def test_a_host_without_a_fast_image(host_tree: HostTree, changes: dict[str, str
     verdict = verdict_of(read_host(host_tree, changes))
     assert (verdict.method, verdict.reasons) == ("kexec", [])
     assert verdict.choice is not None
-    assert verdict.choice.way == KexecWay("bzimage", loader, "sha256")
+    assert verdict.choice.way == KexecWay("bzimage", loader, "sha256", "copied")
     assert [note.code for note in verdict.choice.notes] == ["LOCKDOWN" if changes == LOCKED else "FAST_IMAGE_MISSING"]
 
 
@@ -151,25 +151,33 @@ def choose_on(host_tree: HostTree, changes: dict[str, str], preferences: Prefere
     ("changes", "preferences", "way"),
     [
         # The check at memory speed, by the loader that can leave out the slow one.
-        ({}, Preferences(), KexecWay("fast", "kexec_load", "crc32c")),
+        ({}, Preferences(), KexecWay("fast", "kexec_load", "crc32c", "copied")),
         # Into CMA nothing has to be copied, and since 7.3 nothing is hashed.
-        (CMA_7_3, Preferences(), KexecWay("fast", "kexec_file_load", "crc32c")),
-        (CMA, Preferences(), KexecWay("fast", "kexec_load", "crc32c")),
-        (CMA_7_3, Preferences(image="bzimage"), KexecWay("bzimage", "kexec_load", "sha256")),
+        (CMA_7_3, Preferences(), KexecWay("fast", "kexec_file_load", "crc32c", "cma")),
+        (CMA, Preferences(), KexecWay("fast", "kexec_load", "crc32c", "copied")),
+        (CMA_7_3, Preferences(image="bzimage"), KexecWay("bzimage", "kexec_load", "sha256", "copied")),
         # Only signed images.
-        (LOCKED, Preferences(), KexecWay("bzimage", "kexec_file_load", "sha256")),
+        (LOCKED, Preferences(), KexecWay("bzimage", "kexec_file_load", "sha256", "copied")),
         # Where everything is hashed, empty memory included, what is uncompressed has less of it.
-        ({}, Preferences(integrity="sha256"), KexecWay("fast", "kexec_file_load", "sha256")),
-        ({}, Preferences(loader="kexec_file_load"), KexecWay("fast", "kexec_file_load", "sha256")),
+        ({}, Preferences(integrity="sha256"), KexecWay("fast", "kexec_file_load", "sha256", "copied")),
+        ({}, Preferences(loader="kexec_file_load"), KexecWay("fast", "kexec_file_load", "sha256", "copied")),
         # Handover leaves the hash out, from 7.3 on, and nobody else checks a bzImage.
-        ({**RUNS_7_3, "/proc/cmdline": "ro kho=on\n"}, Preferences(image="bzimage"), KexecWay("bzimage", "kexec_load", "sha256")),
-        ({"/proc/cmdline": "ro kho=on\n"}, Preferences(image="bzimage"), KexecWay("bzimage", "kexec_file_load", "sha256")),
+        (
+            {**RUNS_7_3, "/proc/cmdline": "ro kho=on\n"},
+            Preferences(image="bzimage"),
+            KexecWay("bzimage", "kexec_load", "sha256", "copied"),
+        ),
+        (
+            {"/proc/cmdline": "ro kho=on\n"},
+            Preferences(image="bzimage"),
+            KexecWay("bzimage", "kexec_file_load", "sha256", "copied"),
+        ),
         # Signatures that are enforced.
-        ({CONFIG: SIGNED}, Preferences(), KexecWay("bzimage", "kexec_file_load", "sha256")),
-        ({}, Preferences(integrity="none"), KexecWay("fast", "kexec_load", "none")),
-        ({}, Preferences(image="bzimage", integrity="none"), KexecWay("bzimage", "kexec_load", "none")),
-        (CMA_7_3, Preferences(integrity="none"), KexecWay("fast", "kexec_file_load", "none")),
-        ({}, Preferences(image="fast", loader="kexec_file_load"), KexecWay("fast", "kexec_file_load", "sha256")),
+        ({CONFIG: SIGNED}, Preferences(), KexecWay("bzimage", "kexec_file_load", "sha256", "copied")),
+        ({}, Preferences(integrity="none"), KexecWay("fast", "kexec_load", "none", "copied")),
+        ({}, Preferences(image="bzimage", integrity="none"), KexecWay("bzimage", "kexec_load", "none", "copied")),
+        (CMA_7_3, Preferences(integrity="none"), KexecWay("fast", "kexec_file_load", "none", "cma")),
+        ({}, Preferences(image="fast", loader="kexec_file_load"), KexecWay("fast", "kexec_file_load", "sha256", "copied")),
     ],
 )
 def test_the_quickest_way_with_a_check_is_taken(
@@ -209,7 +217,7 @@ def test_where_no_crc32c_can_be_had_it_is_sha256(host_tree: HostTree, lacking: d
     facts, candidate = with_fast_image(read_host(host_tree, {}))
     old = replace(facts, cpu=replace(facts.cpu, sse42=lacking.get("sse42", True), own_code=lacking.get("own_code", True)))
     assert choose(old, candidate, Preferences()).way.integrity == "sha256"
-    assert choose(old, candidate, Preferences(image="fast")).way == KexecWay("fast", "kexec_file_load", "sha256")
+    assert choose(old, candidate, Preferences(image="fast")).way == KexecWay("fast", "kexec_file_load", "sha256", "copied")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ READING = BootReading(
         UnitTimes("apt-daily.service", monotonic_us(20000), None, monotonic_us(29000)),
     ],
     address=FirstAddress(4 * S, 14 * MS),
-    stub=StubStamps(NEW_ZERO - 300 * MS, NEW_ZERO - 250 * MS, NEW_ZERO - 200 * MS, 0, True, True, False),
+    stub=StubStamps(NEW_ZERO - 300 * MS, NEW_ZERO - 250 * MS, NEW_ZERO - 200 * MS, 0, 0, 0, True, True, False),
     last_stop=LAST_STOP,
     old_clock=cycle_clock(OLD_ZERO),
     stops=[UnitStop("cron.service", 10_000), UnitStop("ssh.service", 2_000_000)],

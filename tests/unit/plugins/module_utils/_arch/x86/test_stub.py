@@ -15,10 +15,12 @@ from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86 import bzima
 from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub import (
     ENTRY_OFFSET,
     NO_SUMS,
+    STUB_BYTES,
     StubChecksummer,
     StubConfig,
     Sums,
     assemble,
+    crash_page,
 )
 from ansible_collections.fleet.kexec.plugins.module_utils._native import NativeCode
 from ansible_collections.fleet.kexec.tests.assemble_stub import SOURCE, module_text
@@ -52,7 +54,7 @@ def symbols(assembled: Path) -> dict[str, int]:
 def test_the_module_is_what_the_source_assembles_to() -> None:
     made: dict[str, object] = {}
     exec(module_text(), made)  # compared by what it says: its layout is for `ruff format`
-    for name in ("CODE", "CONFIG_OFFSET", "MOVE_OFFSET", "SUMS_OFFSET"):
+    for name in ("CODE", "CONFIG_OFFSET", "CRASH_ENTRY_OFFSET", "MOVE_OFFSET", "SUMS_OFFSET"):
         assert made[name] == getattr(stub_code, name), "stub.S has changed: run `make stub`"
 
 
@@ -79,14 +81,15 @@ def test_the_constants_that_python_shares_with_it(symbols: dict[str, int]) -> No
         stub_stamps._RELOCATED,
         stub_stamps._MOVED,
     ]
-    assert [symbols["STAMP_" + name] - symbols["STAMPS"] for name in ("MARK", "ENTRY", "MOVED", "EXIT", "ADDRESS")] == [
-        *range(0, 40, 8)
+    assert [symbols["STAMP_" + name] - symbols["STAMPS"] for name in ("MARK", "ENTRY", "MOVED", "EXIT", "ADDRESS", "KERNEL")] == [
+        *range(0, 48, 8)
     ]
-    # Its fields follow the code: flags, kernel_bytes, kernel_entry, initrd_bytes, kernel_sums, initrd_sums.
-    fields = [symbols[name] - stub_code.CONFIG_OFFSET for name in ("flags", "kernel_bytes", "kernel_entry", "initrd_bytes")]
-    assert fields == [0, 8, 16, 24]
-    assert symbols["kernel_sums"] - stub_code.CONFIG_OFFSET == 32
-    assert symbols["initrd_sums"] - stub_code.CONFIG_OFFSET == 48
+    # Its fields follow the code.
+    words = ("flags", "kernel_bytes", "kernel_entry", "initrd_bytes", "kernel_at", "initrd_at")
+    assert [symbols[name] - stub_code.CONFIG_OFFSET for name in words] == [*range(0, 48, 8)]
+    assert symbols["kernel_sums"] - stub_code.CONFIG_OFFSET == 48
+    assert symbols["initrd_sums"] - stub_code.CONFIG_OFFSET == 64
+    assert symbols["STACK_OFFSET"] == STUB_BYTES
     assert bzimage.OFFSET_XLOADFLAGS == 0x236
 
 
@@ -100,11 +103,13 @@ CONFIG = StubConfig(
     kernel_sums=(1, 2, 3, 0xFFFFFFFF),
     initrd_bytes=0x1C00001,
     initrd_sums=(5, 6, 7, 8),
+    kernel_at=0x1_3F200000,
+    initrd_at=0x1_42400000,
 )
 
 
 def test_a_configuration() -> None:
-    expected = struct.pack("<4Q8I", 3, 0x3201000, 0xC43, 0x1C00001, 1, 2, 3, 0xFFFFFFFF, 5, 6, 7, 8)
+    expected = struct.pack("<6Q8I", 3, 0x3201000, 0xC43, 0x1C00001, 0x1_3F200000, 0x1_42400000, 1, 2, 3, 0xFFFFFFFF, 5, 6, 7, 8)
     assert CONFIG.pack() == expected
     assert assemble(CONFIG) == stub_code.CODE[: stub_code.CONFIG_OFFSET] + expected
 
@@ -120,6 +125,16 @@ def test_the_configuration_fills_what_was_left_for_it(symbols: dict[str, int]) -
     # A page boundary may have been padded to.
     assert len(CONFIG.pack()) <= len(blank)
     assert ENTRY_OFFSET + len(assemble(CONFIG)) < symbols["STACK_OFFSET"] - 256, "no room for its stack"
+
+
+def test_the_page_that_a_panic_enters(symbols: dict[str, int]) -> None:
+    page, entry = crash_page()
+    assert len(page) == STUB_BYTES
+    assert page[ENTRY_OFFSET:].startswith(stub_code.CODE[: stub_code.CONFIG_OFFSET])
+    assert entry == ENTRY_OFFSET + symbols["crash_entry"]
+    # cli, and nothing behind the code, where the stack is.
+    assert page[entry] == 0xFA
+    assert not any(page[ENTRY_OFFSET + stub_code.CONFIG_OFFSET :])
 
 
 # --- its sums ----------------------------------------------------------------------------

@@ -8,14 +8,16 @@ import pytest
 from ansible_collections.fleet.kexec.plugins.module_utils._arch.interface import StubStamps
 from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub_stamps import parse_boot_params
 
-# "FKEX", version 1.
-MARK = 0x0158454B46
+# "FKEX", version 2.
+MARK = 0x0258454B46
 
 
 def boot_params(status: int, mark: int = MARK) -> bytes:
     """struct boot_params of 4 KiB, with _pad8 as the stub leaves it."""
     params = bytearray(4096)
-    struct.pack_into("<6Q", params, 0xCD0, mark | status << 40, 1000, 2000, 1 << 63, 0x7EF00000, 0)
+    struct.pack_into("<6Q", params, 0xCD0, mark | status << 40, 1000, 2000, 1 << 63, 0x7EF00000, 0x1_3F200000)
+    struct.pack_into("<I", params, 0x218, 0x42400000)
+    struct.pack_into("<I", params, 0x0C0, 1)
     return bytes(params)
 
 
@@ -35,6 +37,8 @@ def test_stamps(status: int, checked: bool, relocated: bool, moved: bool) -> Non
         moved_cycles=2000,
         exit_cycles=1 << 63,
         load_address=0x7EF00000,
+        kernel_address=0x1_3F200000,
+        initrd_address=0x1_42400000,
         checked=checked,
         relocated=relocated,
         moved=moved,
@@ -42,7 +46,7 @@ def test_stamps(status: int, checked: bool, relocated: bool, moved: bool) -> Non
 
 
 def test_the_mark_reads_as_text() -> None:
-    assert boot_params(0)[0xCD0:0xCD5] == b"FKEX\x01"
+    assert boot_params(0)[0xCD0:0xCD5] == b"FKEX\x02"
 
 
 @pytest.mark.parametrize(
@@ -51,8 +55,8 @@ def test_the_mark_reads_as_text() -> None:
         b"",
         bytes(4096),
         boot_params(7)[: 0xCD0 + 47],
-        boot_params(7, mark=0x0258454B46),
-        boot_params(7, mark=0x0158454B47),
+        boot_params(7, mark=0x0158454B46),
+        boot_params(7, mark=0x0258454B47),
         b"\xff" * 4096,
     ],
 )
