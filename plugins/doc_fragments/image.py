@@ -102,11 +102,11 @@ options:
   placement:
     description:
       - Place where kernel and initrd wait for the jump.
-      - V(reserved) is the memory reserved for a crash kernel (C(crashkernel=)). They are loaded to where they will run, so that
-        the jump copies nothing, and staging takes no other memory. It requires a fast image, V(kexec_load), the check
-        V(crc32c), a reservation that both fit into, and memory for the next kernel's own reservation. Until the reboot, a panic resets the
-        machine. A crash kernel of kdump is displaced only if the policy allows C(KDUMP_LOADED), and is loaded again if the image
-        is unstaged.
+      - V(reserved) is the memory reserved for a crash kernel (C(crashkernel=)). They are loaded to where they will run, so
+        that the jump copies nothing, and staging takes no other memory. It requires a fast image, V(kexec_load), the check
+        V(crc32c), a reservation that both fit into, and memory for the next kernel's own reservation. Until the reboot, a
+        panic resets the machine. A crash kernel of kdump is displaced only if the policy allows C(KDUMP_LOADED), and is
+        loaded again if the image is unstaged.
       - V(copied) is memory of the running kernel, from which the jump copies them.
       - V(auto) takes V(reserved) where it is possible.
       - If omitted, the host's own default, or else V(auto).
