@@ -293,9 +293,9 @@ test-pairs: install
 test-prepare:
 	@$(MAKE) lab-image scenarios LAB_NAME=$(LAB_NAME)-prepare LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepared reservation"
 test-image:
-	@$(MAKE) lab-image scenarios LAB_NAME=$(LAB_NAME)-image LAB_GUESTS=1 SCENARIO="fast_image"
+	@$(MAKE) lab-image scenarios LAB_NAME=$(LAB_NAME)-image LAB_GUESTS=1 SCENARIO="fast_image reserved"
 test-reboot:
-	@$(MAKE) lab-image scenarios LAB_NAME=$(LAB_NAME)-reboot LAB_GUESTS=1 SCENARIO="stage reboot reservation"
+	@$(MAKE) lab-image scenarios LAB_NAME=$(LAB_NAME)-reboot LAB_GUESTS=1 SCENARIO="stage reboot"
 
 .PHONY: test-fleet
 test-fleet:
@@ -304,10 +304,10 @@ test-fleet:
 .PHONY: test-matrix
 test-matrix: test ## test, and all that is too long for it: other releases, kernels and firmware
 	@$(MAKE) molecule LAB_VARS=molecule/lab/entries.yml SCENARIO="default default_entry"
-	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix.yml SCENARIO="default stage reboot fast_image"
+	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix.yml SCENARIO="default stage reboot fast_image reserved"
 	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="default rolling_reboot_failures recovery_more"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/watching.yml SCENARIO="watching"
-	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-memory.yml SCENARIO="default fast_image"
+	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-memory.yml SCENARIO="default fast_image reserved"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepare reservation_refused"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-bare.yml SCENARIO="default prepare reservation_refused prepared reservation"
 	@$(MAKE) molecule LAB_GUESTS=1 SCENARIO="soak"
