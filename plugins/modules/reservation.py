@@ -34,8 +34,10 @@ options:
     description:
       - Memory for a crash kernel, in the kernel's syntax, such as C(256M), C(256M@16M), C(512M-2G:128M,2G-:256M) or C(1G,high).
         Separate several values by white space, as in C(1G,high 256M,low).
-      - V(auto) is computed from what has to fit in it, as the sum of the memory that the kernel requires (C(init_size)), four
-        times the size of its initrd, 64 MiB, and a 4096th of the host's memory, rounded up to 32 MiB.
+      - V(auto) is computed from what has to fit in it. For a crash kernel that is the sum of the memory that the kernel requires
+        (C(init_size)), four times the size of its initrd, 64 MiB, and a 4096th of the host's memory. For an image that waits
+        there for a reboot (O(fleet.kexec.stage#module:placement=reserved)), it is the fast image and its initrd. The larger of
+        the two is rounded up to 32 MiB.
       - If omitted, left alone.
     type: str
   crashkernel_state:

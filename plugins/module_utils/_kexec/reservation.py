@@ -27,6 +27,7 @@ from .._host.reservations import Reservations, read_reservations
 from .._reasons import Reason, reason
 from .boot_source import default_candidate
 from .candidate import Candidate
+from .placement import needed_bytes
 from .preferences import AUTO, BZIMAGE, FAST
 
 NAMES = (CRASHKERNEL, CMA)
@@ -77,10 +78,15 @@ def _image_bytes(candidate: Candidate) -> int:
 
 
 def auto_crashkernel_bytes(candidate: Candidate, ram_bytes: int) -> int:
-    """Size for the kernel, its initrd packed and unpacked, a system to write the dump, and its memory tables."""
-    needed = candidate.header.memory_bytes + _CRASH_INITRD_FACTOR * candidate.initrd_bytes
-    needed += _CRASH_SYSTEM_BYTES + ram_bytes // _CRASH_RAM_SHARE
-    return round_up(needed, _CRASH_UNIT_BYTES)
+    """Size for both uses of the reservation, of which the first usually needs more.
+
+    A crash kernel takes its initrd packed and unpacked, a system to write the dump, and its memory tables. An image that waits
+    there for a reboot takes kernel and initrd.
+    """
+    for_dump = candidate.header.memory_bytes + _CRASH_INITRD_FACTOR * candidate.initrd_bytes
+    for_dump += _CRASH_SYSTEM_BYTES + ram_bytes // _CRASH_RAM_SHARE
+    for_reboot = needed_bytes(candidate.segment_bytes_of(FAST), candidate.initrd_bytes_of(FAST))
+    return round_up(max(for_dump, for_reboot), _CRASH_UNIT_BYTES)
 
 
 def auto_cma_bytes(candidate: Candidate) -> int:
