@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-from typing import List, NamedTuple, Sequence, Union
+from typing import Callable, List, NamedTuple, Sequence, Union
 
 from .._command import Runner
 from .._host.atomic import write_atomically
@@ -81,13 +81,17 @@ def crash_image_is_ours(files: HostFiles) -> bool:
 
 
 class CrashImages:
-    """Crash images of a host: ours, and the one of the distribution that it displaces."""
+    """Crash images of a host: ours, and the one of the distribution that it displaces.
 
-    def __init__(self, files: HostFiles, run: Runner, kexec: str, call: int) -> None:
+    :param kexec: path of the program.
+    :param load: loads segments, as :func:`load_crash_segments` does.
+    """
+
+    def __init__(self, files: HostFiles, run: Runner, kexec: str, load: Callable[[int, Sequence[CrashSegment]], None]) -> None:
         self._files = files
         self._run = run
         self._kexec = kexec
-        self._call = call
+        self._load = load
 
     def load(self, entry: int, segments: List[CrashSegment]) -> None:
         """Load an image of our own into the reservation.
@@ -99,7 +103,7 @@ class CrashImages:
         if not self.ours():
             write_atomically(self._files.path(CRASH_MARKER), (DISPLACED if displaces else OWN).encode("ascii"), 0o600)
         try:
-            load_crash_segments(self._call, entry, segments)
+            self._load(entry, segments)
         except OSError as error:
             raise KexecError("LOAD_FAILED", "the kernel took no image into the reservation: %s" % error.strerror) from error
         if not self._loaded():

@@ -21,6 +21,9 @@ from .preferences import CRC32C, FAST, KEXEC_LOAD
 
 PAGE_BYTES = 4096
 
+#: Image, loader and integrity check that an image in the reservation has to have.
+RESERVABLE = (FAST, KEXEC_LOAD, CRC32C)
+
 _FOUR_GIB = 4 << 30
 # Before it reserves, the next kernel has taken memory for itself, from the top down.
 _EARLY_BYTES = 32 << 20
@@ -89,7 +92,7 @@ def placement_obstacle(facts: HostFacts, candidate: Candidate, way: Tuple[str, s
     :param way: image, loader and integrity.
     :param may_displace: whether a crash image of somebody else may be replaced.
     """
-    if way != (FAST, KEXEC_LOAD, CRC32C):
+    if way != RESERVABLE:
         return reason("PLACEMENT_UNAVAILABLE", "only a fast image loaded by kexec_load and checked by crc32c can be reserved")
     if facts.crash is None:
         return reason("NO_RESERVATION", "no memory is reserved for a crash kernel")

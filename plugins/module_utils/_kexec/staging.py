@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from dataclasses import dataclass, replace
 from typing import Callable, Dict, Iterator, List, Optional, Tuple, Union
@@ -24,7 +25,7 @@ from .._reasons import CodedError, Reason
 from .boot_source import entry_changes, find_source
 from .candidate import Candidate, read_candidate
 from .cmdline import allows_kaslr, base_line, with_token
-from .crash_image import CrashImages, crash_image_is_ours
+from .crash_image import CrashImages, crash_image_is_ours, load_crash_segments
 from .errors import KexecError
 from .fast_staging import ImagePreparation, Resident, prepared, resident
 from .initrds import loadable_initrd
@@ -243,14 +244,14 @@ _FAST_FAILURES = ("FAST_IMAGE_DAMAGED", "INTEGRITY_UNAVAILABLE", "LOAD_FAILED", 
 def make_stager(files: HostFiles, facts: HostFacts, run: Runner) -> Stager:
     if facts.tools is None:
         return Stager(files, None)
-    call = architecture_of(facts.kernel.machine).kexec_load
-    return Stager(files, Kexec(facts.tools.path, files, run), crash_images=CrashImages(files, run, facts.tools.path, call))
+    load = functools.partial(load_crash_segments, architecture_of(facts.kernel.machine).kexec_load)
+    return Stager(files, Kexec(facts.tools.path, files, run), crash_images=CrashImages(files, run, facts.tools.path, load))
 
 
 def _plainer(planned: StagingPlan, preferences: Preferences) -> Optional[Dict[str, str]]:
     """Preferences for a plainer image than one that C(auto) chose and that proves unusable; None if there is none."""
-    if planned.image.placement == RESERVED and preferences.placement == AUTO:
-        return {"placement": COPIED}
+    if planned.image.placement == RESERVED:
+        return {"placement": COPIED} if preferences.placement == AUTO else None
     return {"image": BZIMAGE} if planned.image.image == FAST and preferences.image == AUTO else None
 
 

@@ -19,7 +19,7 @@ from .candidate import Candidate
 from .cmdline import max_line_bytes
 from .errors import KexecError
 from .kernel_ways import loads_into_cma, may_skip_check
-from .placement import placement_obstacle
+from .placement import RESERVABLE, placement_obstacle
 from .policy import BLOCK, Policy, judge
 from .prediction import lies_in_cma, predict
 from .preferences import (
@@ -202,10 +202,12 @@ def _ways(facts: HostFacts, candidate: Candidate, preferences: Preferences) -> L
     # Only an explicit request omits the check.
     integrities = tuple(i for i in INTEGRITIES if i != NO_CHECK) if preferences.integrity == AUTO else (preferences.integrity,)
     placements = PLACEMENTS if preferences.placement == AUTO else (preferences.placement,)
-    return [
+    ways = [
         KexecWay(image, loader, integrity, placed(image, loader, placement))
         for image, loader, integrity, placement in product(images, loaders, integrities, placements)
     ]
+    # The others would only hide why the one way into the reservation is closed.
+    return [way for way in ways if way.placement != RESERVED or way[:3] == RESERVABLE] or ways
 
 
 def _quickest(facts: HostFacts, candidate: Candidate, preferences: Preferences, policy: Policy) -> Optional[Choice]:
@@ -244,7 +246,7 @@ def _notes(facts: HostFacts, candidate: Candidate, preferences: Preferences, pol
             )
         )
     if chosen.way.image == FAST and chosen.way.placement == COPIED and preferences.placement == AUTO and facts.crash is not None:
-        spared = obstacle(facts, candidate, KexecWay(FAST, KEXEC_LOAD, CRC32C, RESERVED), policy)
+        spared = obstacle(facts, candidate, KexecWay(*RESERVABLE, RESERVED), policy)
         notes.extend([spared] if spared is not None else [])
     if chosen.way.placement == RESERVED and facts.crash is not None and facts.crash.loaded and not facts.crash_is_ours:
         notes.append(
