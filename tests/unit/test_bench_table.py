@@ -63,6 +63,22 @@ def test_bars(runs: list[dict[str, Any]], met: list[bool | None], code: int) -> 
     assert table.exit_code(bars) == code
 
 
+@pytest.mark.parametrize(
+    ("release", "reserved_ms", "exit_ms", "met"),
+    [
+        (KERNEL, 269.2, 92.2, [True, True]),
+        (KERNEL, 269.3, 92.3, [False, False]),
+        ("6.14.0", 318.1, 118.5, [True, True]),
+        ("7.3.4", 318.2, 118.6, [False, False]),
+    ],
+)
+def test_bars_of_the_reservation(release: str, reserved_ms: float, exit_ms: float, met: list[bool]) -> None:
+    ours = run(table.OURS, 350.0, stub=stub(), release=release)
+    reserved = run(table.RESERVED, reserved_ms, stub=stub(entry_ms=exit_ms - 16, exit_ms=exit_ms), release=release)
+    bars = table.judge(table.summarise([ours, reserved]))
+    assert [each.met for each in bars if each.says.startswith(table.RESERVED)] == met
+
+
 @pytest.mark.parametrize("left", [stub(checked=False), stub(relocated=False), None])
 def test_a_short_jump_that_left_something_out(left: dict[str, Any] | None) -> None:
     bars = table.judge(table.summarise([*jumps(9000.0, 300.0, 350.0), run(table.OURS, 350.0, stub=left)]))
