@@ -180,6 +180,8 @@ def test_the_policy_is_the_hosts_unless_one_is_given(host: Host) -> None:
     host = Host()
     reboot(host, policy={"DRIVER_RISK": "allow"})
     assert host.asked[0]["policy"] == {"DRIVER_RISK": "allow"}
+    # Staging heeds it, too: it may keep an image out of the crash reservation.
+    assert "stage {'policy': {'DRIVER_RISK': 'allow'}}" in host.log
 
 
 def test_a_policy_that_means_nothing_is_told_by_its_code(host: Host) -> None:
