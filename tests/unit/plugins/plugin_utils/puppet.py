@@ -80,7 +80,7 @@ class Connection(ConnectionBase):
                 "container": None,
                 # What else preflight shows.
                 "verdict": {
-                    **dict.fromkeys(("image", "integrity", "loader", "predicted_ms", "release")),
+                    **dict.fromkeys(("image", "integrity", "loader", "placement", "predicted_ms", "release")),
                     "method": self.get_option("method"),
                     "notes": [],
                 },

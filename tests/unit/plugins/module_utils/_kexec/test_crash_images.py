@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -264,7 +265,7 @@ def test_why_not(host_tree: HostTree, tree: dict[str, str], code: str) -> None:
 @pytest.mark.parametrize(
     "preferences", [{"image": "bzimage"}, {"loader": "kexec_file_load"}, {"integrity": "none"}, {"integrity": "sha256"}]
 )
-def test_what_can_not_lie_there(host: Host, preferences: dict[str, str]) -> None:
+def test_what_can_not_lie_there(host: Host, preferences: dict[str, Any]) -> None:
     assert host.stage(**preferences).image.placement == "copied"
     assert code_of(lambda: host.stage(placement="reserved", **preferences)) in ("PLACEMENT_UNAVAILABLE", "INTEGRITY_UNAVAILABLE")
 
