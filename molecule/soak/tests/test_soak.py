@@ -33,7 +33,8 @@ RESULT = os.environ.get("SOAK_RESULT")
 
 # What a guest can be rebooted with. Of every kind there is one before any comes a second time.
 KINDS: tuple[dict[str, Any], ...] = (
-    {"image": "fast", "loader": "kexec_load", "integrity": "crc32c"},
+    {"image": "fast", "placement": "reserved"},
+    {"image": "fast", "loader": "kexec_load", "integrity": "crc32c", "placement": "copied"},
     {"image": "bzimage", "loader": "kexec_file_load", "integrity": "sha256"},
     {"image": "fast", "loader": "kexec_load", "integrity": "none"},
     {"image": "bzimage", "loader": "kexec_load", "integrity": "sha256"},
@@ -61,7 +62,8 @@ look memory; awk '/^(MemTotal|MemAvailable):/ {print $2}' /proc/meminfo
 look cmdline; cat /proc/cmdline
 look firmware_map; ls /sys/firmware/memmap | wc -l
 look iomem; wc -l < /proc/iomem
-look loaded; cat /sys/kernel/kexec_loaded /proc/sys/kernel/panic /proc/sys/kernel/panic_on_oops
+look reserved; cat /sys/kernel/kexec_crash_size
+look loaded; cat /sys/kernel/kexec_loaded /sys/kernel/kexec_crash_loaded /proc/sys/kernel/panic /proc/sys/kernel/panic_on_oops
 look failed; systemctl --failed --no-legend --plain
 look units; systemctl list-units --all --no-legend --plain | wc -l
 look ours; systemctl list-units --all --no-legend --plain 'fleet-kexec*'
@@ -206,7 +208,8 @@ def is_as_before(soak: Soak, now: dict[str, list[str]]) -> None:
     assert own(now["cmdline"][0]) == own(first["cmdline"][0])
     assert now["firmware_map"] == first["firmware_map"]
     assert int(now["iomem"][0]) <= int(first["iomem"][0]) + IOMEM_LEEWAY
-    assert now["loaded"] == ["0", "0", "0"]
+    assert now["reserved"] == first["reserved"] != ["0"]
+    assert now["loaded"] == ["0", "0", "0", "0"]
     assert now["failed"] == now["ours"] == []
     assert int(now["units"][0]) <= int(first["units"][0]) + UNITS_LEEWAY
     assert now["files"] == first["files"]
