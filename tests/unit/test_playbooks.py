@@ -64,7 +64,8 @@ def play(tmp_path: Path) -> Play:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            # Against playbooks that hang; a machine may be busy, and stand still for minutes.
+            timeout=600,
             check=False,
         )
 
