@@ -341,7 +341,7 @@ hosts:
           requested, and was not touched), V(skipped) (its turn never came, or the play that resumed the run does not have it),
           V(discarded) (it was prepared, and everything was undone), V(unfinished) (something was begun on it, and it is no longer
           in the inventory).
-        - V(not_selected) if the task's conditions leave it out.
+        - V(not_selected) if the task's conditions leave it out, or a run that is resumed does not have it.
         - In check mode V(planned), V(not_needed) or V(refused), and for a resumed run, the status of hosts that have ended,
           V(skipped) for those that the play does not have, and V(unfinished) for those in flight.
       type: str

@@ -14,6 +14,7 @@ from typing import Any
 
 TOKEN = "ab" * 8
 DOWN_S = 0.1
+NEED = {"code": "PENDING_KERNEL", "message": "the default entry boots 2, 1 runs", "hint": "Reboot the host."}
 STAGED = {"kernel": "/boot/vmlinuz-2", "release": "2", "cmdline": "ro", "loader": "kexec_load", "token": TOKEN}
 
 # By what a script of the collection is known, wherever and however it is quoted.
@@ -59,8 +60,8 @@ class PretendedHost:
         with self._log.open("a") as stream:
             stream.write(json.dumps({"host": self.name, "kind": kind, "what": what, "how": how}) + "\n")
 
-    def module(self, name: str) -> dict[str, Any]:
-        """What a module says."""
+    def module(self, name: str, *, current: bool = False) -> dict[str, Any]:
+        """What a module says; a host that is current needs no reboot."""
         boot_id = self._boot_id()
         if name == "boot_facts":
             facts = {
@@ -69,6 +70,7 @@ class PretendedHost:
                 "staged": None,
                 "blockers": [],
                 "container": None,
+                "reboot_needed": {"needed": not current, "reasons": [] if current else [NEED]},
             }
             return {"ansible_facts": {"fleet_kexec": facts}}
         if name == "stage":

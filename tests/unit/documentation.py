@@ -17,6 +17,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.testing import patch_module_args
 from ansible.playbook.task import Task
+from ansible.utils.display import Display
 from ansible.utils.plugin_docs import get_docstring
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,6 +93,14 @@ def _documentation(module: str) -> tuple[dict[str, Any], str]:
     path = str(ROOT / "plugins/modules" / (module + ".py"))
     documentation, examples, _returned, _metadata = get_docstring(path, _Fragments, is_module=True)
     return documentation, examples
+
+
+def warnings_about(module: str) -> list[str]:
+    """Warnings that Ansible gives when it reads a module's documentation."""
+    warned: list[str] = []
+    with patch.object(Display, "warning", lambda _self, msg, *_args, **_options: warned.append(msg)):
+        _documentation.__wrapped__(module)
+    return warned
 
 
 def documented_options(module: str) -> dict[str, dict[str, Any]]:

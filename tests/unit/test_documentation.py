@@ -38,6 +38,7 @@ from .documentation import (
     specified_options,
     strings,
     suboptions,
+    warnings_about,
     yaml_of,
 )
 
@@ -50,6 +51,11 @@ READ_LATER: Mapping[str, Sequence[str]] = {"reboot": ["probe"], "rolling_reboot"
 
 def test_every_action_plugin_has_a_module_that_documents_it() -> None:
     assert set(ACTIONS) <= set(MODULES)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_ansible_doc_warns_of_nothing(module: str) -> None:
+    assert warnings_about(module) == []
 
 
 @pytest.mark.parametrize("module", MODULES)

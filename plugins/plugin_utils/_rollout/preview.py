@@ -68,8 +68,9 @@ async def not_in_need(
 
 
 async def _of_each(names: Iterable[str], ask: Callable[[str], Awaitable[Answer]], at_once: int) -> dict[str, Answer]:
-    """Ask every host, C(at_once) of them at a time."""
-    left = iter(list(names))
+    """Ask every host, C(at_once) of them at a time. Answers are in the order of the hosts."""
+    names = list(names)
+    left = iter(names)
     answers: dict[str, Answer] = {}
 
     async def ask_the_next() -> None:
@@ -79,7 +80,7 @@ async def _of_each(names: Iterable[str], ask: Callable[[str], Awaitable[Answer]]
     async with asyncio.TaskGroup() as group:
         for _each in range(at_once):
             group.create_task(ask_the_next())
-    return answers
+    return {name: answers[name] for name in names}
 
 
 async def _look(name: str, reboot_of: Callable[[str], HostReboot], request: RebootRequest) -> Preview:

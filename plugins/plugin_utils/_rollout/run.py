@@ -57,7 +57,7 @@ from .process import Orphaned, allow_all_descriptors, short_collections, while_p
 from .results import counts_of, final_statuses, result_of, waves_of
 from .resuming import AT_ONCE, GOING, TO_PREPARE, Rest, Selection
 from .run_hooks import RUN_HOOKS, RunHookLists, RunHooks
-from .terms import Terms, terms_again, terms_of, told_at_resume
+from .terms import Terms, terms_again, terms_of, told_at_resume, told_of_strangers
 
 # If a sync takes longer than this, the disk is treated as full.
 COMMIT_TIMEOUT_S = 60.0
@@ -176,7 +176,7 @@ class Rolling:
             self._say(plan_text(plan, foreseen, unasked, spared, needed, **self._layout()))
             told = previews(left, looked)
             told.update(told_of_rest(rest) if rest is not None else {})
-            told.update(self._beside(told))
+            told.update(self._beside(told, rest))
             result = {
                 "changed": bool(plan.hosts) or (rest is not None and bool(rest.of(AT_ONCE))),
                 "waves": waves_of(plan),
@@ -330,7 +330,7 @@ class Rolling:
         for name, why in rest.reasons().items():
             state.apply(events.HostLeftOut(host=name, reason=why), "")
         state.stop_reason = None
-        self._say(["run %s: nothing is left to do" % run.run_id, ""])
+        self._say(["run %s: nothing is left to do" % run.run_id, *told_of_strangers(rest), ""])
         self._say(summary(state, journal=run.journal, forecast=None, **self._layout()))
         return {
             "changed": False,
@@ -345,11 +345,13 @@ class Rolling:
     ) -> dict[str, Any]:
         asked_for = set(statuses) if rest is None else set(rest.asked_for)
         result = result_of(state, statuses, results, failures=self._options["failures"], asked_for=asked_for)
-        return {**result, "hosts": {**result["hosts"], **self._beside(result["hosts"])}}
+        return {**result, "hosts": {**result["hosts"], **self._beside(result["hosts"], rest)}}
 
-    def _beside(self, known: Collection[str]) -> dict[str, Any]:
-        """Outcomes of hosts of the play that the task is not meant for, and that are not among the run's."""
-        return outcomes_not_selected({name: why_not for name, why_not in self._left_out.items() if name not in known})
+    def _beside(self, known: Collection[str], rest: Rest | None) -> dict[str, Any]:
+        """Outcomes of hosts of the play that the task is not meant for, or that the run which is resumed does not have."""
+        strangers = dict.fromkeys(rest.strangers, "run %s does not have it" % rest.before.run_id) if rest is not None else {}
+        left_out = {name: why_not for name, why_not in self._left_out.items() if name not in known}
+        return outcomes_not_selected({**strangers, **left_out})
 
     def _say(self, lines: Sequence[str]) -> None:
         for line in lines:

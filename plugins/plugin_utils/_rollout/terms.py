@@ -127,14 +127,19 @@ def told_at_resume(terms: Terms, rest: Rest) -> list[str]:
         lines.append(
             "resume of %s, by its journal: %s" % (run_id, ", ".join(map(clean, starmap(_assignment, terms.taken.items()))))
         )
-    if rest.strangers:
-        named = [clean(name) for name in rest.strangers[:_NAMED]]
-        more = len(rest.strangers) - len(named)
-        lines.append(
-            "run %s does not have these hosts of the play, which are left as they are: %s%s"
-            % (run_id, ", ".join(named), " and %d more" % more if more else "")
-        )
-    return lines
+    return lines + told_of_strangers(rest)
+
+
+def told_of_strangers(rest: Rest) -> list[str]:
+    """Lines for a user about hosts of the play that the run does not have; none if it has all of them."""
+    if not rest.strangers:
+        return []
+    named = [clean(name) for name in rest.strangers[:_NAMED]]
+    more = len(rest.strangers) - len(named)
+    return [
+        "run %s does not have these hosts of the play, which are left as they are: %s%s"
+        % (clean(rest.before.run_id), ", ".join(named), " and %d more" % more if more else "")
+    ]
 
 
 def _settings(options: Mapping[str, Any]) -> Settings:

@@ -39,6 +39,12 @@ options:
     description: Name of a module that the host refuses to run.
     vars:
       - name: pretended_refuses
+  current:
+    description: Whether the host needs no reboot.
+    type: bool
+    default: false
+    vars:
+      - name: pretended_current
   down:
     description: Whether the host is down.
     type: bool
@@ -97,7 +103,7 @@ class Connection(ConnectionBase):
             host.note("module", module, how)
             if module == self.get_option("refuses"):
                 raise AnsibleError("Incorrect sudo password")
-            return 0, json.dumps(host.module(module)).encode(), b""
+            return 0, json.dumps(host.module(module, current=self.get_option("current"))).encode(), b""
         if "fleet-kexec" in cmd:
             script, said = host.script(cmd)
             host.note("script", script, how)

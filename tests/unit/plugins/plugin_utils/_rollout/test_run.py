@@ -270,6 +270,7 @@ def test_the_plan_of_a_resume_has_what_is_left_of_the_waves(tmp_path: Path) -> N
         "d": ("refused", "CONNECTION_FAILED"),
         "gone": ("unfinished", "HOST_NOT_IN_INVENTORY"),
         "away": ("skipped", "HOST_NOT_SELECTED"),
+        "new": ("not_selected", "HOST_NOT_IN_RUN"),
     }
     assert plan["waves"] == [{"name": "rest", "hosts": ["b"], "soak_s": 0.0}]
     assert "run night does not have these hosts of the play, which are left as they are: new" in said
