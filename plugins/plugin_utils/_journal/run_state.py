@@ -417,6 +417,9 @@ def _fold(host: HostState, event: HostEvent, at: str) -> None:
             host.maybe_staged = event.staged is not None
         case events.HostDraining():
             host.maybe_drained = True
+            # A drain from before is that of this reboot now.
+            host.owed.pop("drain", None)
+            host.withheld -= {"drain"}
         case events.HookEnded():
             host.hooks[(event.phase, event.hook)] = event
         case events.HostUndrained():
@@ -427,7 +430,7 @@ def _fold(host: HostState, event: HostEvent, at: str) -> None:
             _unstaged(host, event)
         case events.HostRefused() | events.HostNotNeeded() | events.HostBack():
             # A staged image is gone with the kernel that held it.
-            host.maybe_staged = False
+            host.maybe_staged = "image" in host.owed and not isinstance(event, events.HostBack)
         case events.HostIntent():
             host.called_off = False
             host.intended_at = at

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._transport.http.client import ask
-from .._transport.http.errors import HttpError
+from .._transport.http.errors import HttpError, NoConnection
 from .._transport.http.message import HttpRequest
 from .etcd_messages import TransactionAnswer, key_range
 from .model import LockError
@@ -27,6 +28,9 @@ _UNAUTHENTICATED = 16
 _OF_THE_MEMBER = frozenset((1, 2, 4, 8, 12, 13, 14))
 # The user's permissions changed after the token was issued.
 _TOKEN_OLD = "revision of auth store is old"
+
+# Pause after which the members are asked again if none takes a connection, as while the only one is restarted.
+_AGAIN_S = 0.5
 
 
 class _TokenRefused(Exception):
@@ -142,17 +146,39 @@ class EtcdClient:
             yield index, self._access.endpoints[index]
 
     async def _ask(self, request: _Request, token: str | None = None) -> dict[str, Any]:
+        """Ask the members; again and again while there is time, if none of them takes a connection.
+
+        :raises LockError: C(LOCK_UNAVAILABLE).
+        """
+        while True:
+            try:
+                return await self._ask_each(request, token)
+            except NoConnection as error:
+                if self._clock() + _AGAIN_S >= request.deadline:
+                    raise _unreached(str(error)) from error
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _ask_each(self, request: _Request, token: str | None) -> dict[str, Any]:
+        """Ask the members in turn until one answers.
+
+        :raises NoConnection: none of them takes a connection.
+        :raises LockError: C(LOCK_UNAVAILABLE): they fail otherwise, or refuse.
+        """
+        connected = False
         failures = []
         for index, endpoint in self._in_turn():
             left_s = min(request.timeout_s, request.deadline - self._clock())
             if left_s <= 0:
+                connected = True
                 failures.append("%s: no time left" % endpoint)
                 break
             try:
                 status, answer = await self._exchange(endpoint, request, token, left_s)
             except HttpError as error:
+                connected = connected or not isinstance(error, NoConnection)
                 failures.append("%s: %s" % (endpoint, error))
                 continue
+            connected = True
             # A stream that fails has status 200 too.
             if status == 200 and not answer.get("error"):
                 self._preferred = index
@@ -164,7 +190,8 @@ class EtcdClient:
             if isinstance(code, int) and code not in _OF_THE_MEMBER:
                 raise LockError("LOCK_UNAVAILABLE", "etcd at %s refuses: %s" % (endpoint, message))
             failures.append("%s: %s" % (endpoint, message))
-        raise LockError("LOCK_UNAVAILABLE", "etcd can't be reached: " + "; ".join(failures))
+        said = "; ".join(failures)
+        raise _unreached(said) if connected else NoConnection(said)
 
     async def _exchange(
         self, endpoint: EtcdEndpoint, request: _Request, token: str | None, timeout_s: float
@@ -190,3 +217,7 @@ class EtcdClient:
             raise HttpError("an answer that is not JSON")
         # A proxy, another service, or an etcd without its gateway.
         return response.status, {}
+
+
+def _unreached(said: str) -> LockError:
+    return LockError("LOCK_UNAVAILABLE", "etcd can't be reached: %s" % said)

@@ -138,12 +138,9 @@ class HostReboot:
         self.result.before = BootedKernel(intent.boot_id, release_before)
         self.result.method, self.result.staged, self.result.reasons = intent.method.name, staged, ()
 
-    async def call_off(self) -> None:
-        """Stop the trigger, if any, and unload the image.
-
-        :raises RebootError: C(IMAGE_OWED): it is not certain that both are done.
-        """
-        await self._shell.call_off(self._token)
+    async def call_off(self, *, patient: bool = False) -> None:
+        """Stop the trigger, if any, and unload the image; see :meth:`HostShell.call_off`."""
+        await self._shell.call_off(self._token, patient=patient)
 
     async def unshare(self) -> None:
         """Find the host's sshd, and use unshared connections from here on."""

@@ -100,7 +100,7 @@ async def _panic_owed(host: HostReboot, intent: Intent, answer: HostAnswer, dead
 async def _put_back(host: HostReboot, error: BaseException) -> None:
     """Unload the image, and add to an error's details if that may have failed."""
     try:
-        await host.call_off()
+        await host.call_off(patient=True)
     except RebootError as owed:
         if isinstance(error, CodedError):
             error.details = {**error.details, "notes": [*(host.result.notes or ()), owed.reason.as_dict()]}

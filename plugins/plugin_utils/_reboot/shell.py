@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
 from collections.abc import Callable
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, TRIGGER
@@ -14,6 +16,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import 
 from .._transport.session import Session, SessionError, SessionLost
 from . import scripts
 from .errors import NotRebooted, RebootError
+from .host_track import RETRY_CONNECTION_S
 from .request import Intent
 from .sights import measure
 from .unanswered import Unanswered
@@ -68,19 +71,24 @@ class HostShell:
             message = "the reboot could not be triggered: %s" % answer.last_words()
             raise await self.not_begun("TRIGGER_FAILED", message, intent.token)
 
-    async def call_off(self, token: str) -> None:
+    async def call_off(self, token: str, *, patient: bool = False) -> None:
         """Stop the trigger, if any, and unload the image. C(token) is empty before a trigger.
 
+        :param patient: whether a host that can't be reached is asked until :data:`CALL_OFF_TIMEOUT_S`, as seldom as limits on new
+            connections forgive; for callers that do not ask again later.
         :raises RebootError: C(IMAGE_OWED): it is not certain that both are done.
         """
         deadline = self._now() + CALL_OFF_TIMEOUT_S
-        for last in (False, True):
+        pauses_s = itertools.chain(RETRY_CONNECTION_S[:1], itertools.repeat(RETRY_CONNECTION_S[-1] if patient else math.inf))
+        while True:
             try:
                 answer = await self._session.run(CALL_OFF, [token], become=True, timeout_s=deadline - self._now())
                 break
             except SessionError as error:
-                if last or not isinstance(error, SessionLost) or self._now() >= deadline:
+                pause_s = next(pauses_s)
+                if not isinstance(error, SessionLost) or self._now() + pause_s >= deadline:
                     raise _image_owed(error.reason.message) from error
+            await asyncio.sleep(pause_s)
         if answer.rc != 0:
             raise _image_owed(answer.last_words())
         self.maybe_triggered = self.touched = False
@@ -88,7 +96,7 @@ class HostShell:
     async def not_begun(self, code: str, message: str, token: str) -> NotRebooted:
         """Call off a reboot that did not begin; return the error for it."""
         try:
-            await self.call_off(token)
+            await self.call_off(token, patient=True)
         except RebootError as error:
             if self.maybe_triggered:
                 message += "; calling it off failed, so it may still happen, and %s" % error.reason.message

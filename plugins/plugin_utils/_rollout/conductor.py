@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Protocol
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
@@ -19,25 +18,16 @@ from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec, Status
 from .._schedule.plan import Plan
 from .._schedule.scheduler import Discard, Go, Prepare, Scheduler
-from .bystanders import Bystanders, Sight
+from .bystanders import Bystanders
 from .debts import SETTLE_S, Debts, Kind, Pay
 from .earlier_runs import EarlierRuns
 from .host_run import HostRun
 from .resuming import AT_ONCE, Left, Treatment
 from .slots_desk import Slots, SlotsDesk
+from .takeover import Fleet, Takeover
 
 # Interval at which the view is updated.
 TICK_S = 0.5
-
-
-class Fleet(Sight, Protocol):
-    """Access of the conductor to hosts."""
-
-    def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
-        """Course of a host through the rollout.
-
-        :raises CodedError: there is no way to connect to it as configured.
-        """
 
 
 class Conductor:
@@ -87,8 +77,7 @@ class Conductor:
             fleet, is_up=lambda name: self._up.get(name, True), active=self._runs.__contains__, tell=self._seen
         )
         self._told_stop = False
-        # First attempts to pay what the previous process left.
-        self._paying: list[asyncio.Task[None]] = []
+        self._takeover = Takeover(self._before, plan, fleet=fleet, desk=self, slots=self._slots, debts=self._debts)
         self.results: dict[str, RebootResult] = {}
 
     async def run(self) -> None:
@@ -97,9 +86,9 @@ class Conductor:
         try:
             for name in self._up:
                 self._scheduler.seen(name, False, self._now())
-            self._take_over_debts()
+            self._takeover.take_debts()
             self._adopt()
-            await self._take_over_slots()
+            await self._takeover.take_slots()
             limited = [name for name, limits in self._plan.limits.items() if limits]
             background.append(asyncio.create_task(self._bystanders.watch(limited)))
             while True:
@@ -110,10 +99,10 @@ class Conductor:
                 wake_at = self._scheduler.wake_at(self._now())
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._turn_due.wait(), None if wake_at is None else max(0.0, wake_at - self._now()))
-            await self._clean_up_after_before()
+            await self._takeover.clean_up(lambda name: self._scheduler.status(name) is Status.SKIPPED)
             await self._settle()
         finally:
-            background += self._paying
+            background += self._takeover.paying
             for task in [*background, *self._tasks]:
                 task.cancel()
             await self._debts.close()
@@ -147,6 +136,7 @@ class Conductor:
             elif resumed:
                 self._slots.held.add(host.name)
                 self.keep_slot(host.name, error.reason)
+                self._takeover.owe(resumed, error.reason)
                 self.record(events.HostFailed(host=host.name, reason=error.reason, down=True, phase=resumed.state.phase.value))
                 self.failed(host.name, error.reason, down=True)
             else:
@@ -155,7 +145,9 @@ class Conductor:
             return
         self._bystanders.leave(host.name)
         self._runs[host.name] = run
-        task = asyncio.create_task(run.resume(resumed) if resumed else run.run(), name=host.name)
+        before = self._before.get(host.name)
+        steps = run.resume(resumed) if resumed else run.run(before.state if before else None)
+        task = asyncio.create_task(steps, name=host.name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
@@ -195,50 +187,12 @@ class Conductor:
             elif left.reason is not None:
                 self.record(events.HostLeftOut(host=name, reason=left.reason))
 
-    async def _clean_up_after_before(self) -> None:
-        """Undo what an earlier process staged on hosts whose turn did not come."""
-        for name, left in self._before.items():
-            if left.treatment is Treatment.TURN and left.state.unfinished and self._scheduler.status(name) is Status.SKIPPED:
-                with contextlib.suppress(CodedError):
-                    await self._fleet.run_of(self._hosts[name], self).clean_up(left.state)
-
-    def _take_over_debts(self) -> None:
-        """Take over what hosts owe from earlier processes, and have it paid for those that are not begun any more."""
-        for name, left in self._before.items():
-            # A later version may know of other kinds.
-            for kind in (kind for kind in Kind if kind in left.state.owed):
-                self._debts.take_over(name, kind, kind in left.state.withheld)
-            if left.treatment is Treatment.ENDED and name in self._hosts and left.state.owed.keys() - {Kind.SLOT}:
-                with contextlib.suppress(CodedError):
-                    self._paying.append(asyncio.create_task(self._fleet.run_of(self._hosts[name], self).pay(left.state)))
-
-    async def _take_over_slots(self) -> None:
-        """Give back slots of hosts that earlier processes had finished with, and of hosts that exist no longer.
-
-        Those of hosts that are down are kept. If the lock can't be asked, that stops the rollout.
-        """
-        if not self._before:
-            return
-        with contextlib.suppress(RolloutError):
-            for name in await self._slots.of_this_run():
-                left = self._before.get(name)
-                absent = name not in self._plan.limits
-                if left is None or not (absent or left.treatment is Treatment.ENDED):
-                    continue
-                self._slots.held.add(name)
-                down = left.state.down and not absent
-                if not down or not self.keep_slot(name, reason("UNREACHABLE", "the host is down")):
-                    self._paying.append(asyncio.create_task(self._give_slot_back(name)))
-
-    async def _give_slot_back(self, host: str) -> None:
-        await self._debts.give_back(host, Kind.SLOT, lambda: self._slots.free(host))
-
     async def _settle(self) -> None:
         """Have all debts paid that can be, within a time."""
-        looks = [asyncio.create_task(self._look_at(host)) for host in self._hosts if self._debts.owes(host, Kind.SLOT)]
-        self._paying += looks
-        if self._paying:
-            await asyncio.wait(self._paying, timeout=SETTLE_S)
+        paying = self._takeover.paying
+        paying += [asyncio.create_task(self._look_at(host)) for host in self._hosts if self._debts.owes(host, Kind.SLOT)]
+        if paying:
+            await asyncio.wait(paying, timeout=SETTLE_S)
         await self._debts.settle()
 
     async def _look_at(self, host: str) -> None:
@@ -300,13 +254,18 @@ class Conductor:
         await asyncio.wait([self._changed], timeout=timeout_s)
 
     async def take_slot(self, host: str) -> bool:
+        await self._debts.hold(host, Kind.SLOT)
         held = await self._slots.take(host)
+        self._debts.paid(host, Kind.SLOT)
         if held is None:
             self._scheduler.goes_on(host)
         else:
             self._scheduler.held_up(host, held.why, self._now(), held.moved)
             self._happened()
         return held is None
+
+    async def take_slot_again(self, host: str) -> None:
+        await self._slots.take_again(host)
 
     async def slot_news(self) -> None:
         await self._slots.news()
@@ -321,6 +280,8 @@ class Conductor:
     def keep_slot(self, host: str, why: Reason) -> bool:
         if not self._slots.counted or host not in self._slots.held:
             return False
+        # What was seen before it went down is no reason to give it back.
+        self._up[host] = False
         self._debts.keep(host, Kind.SLOT, why)
         self._bystanders.also(host)
         return True
@@ -333,6 +294,9 @@ class Conductor:
 
     def begins_anew(self, host: str) -> bool:
         return self._debts.begins_anew(host)
+
+    def drains(self, host: str) -> None:
+        self._debts.drop(host, Kind.DRAIN)
 
     def seen_up(self, host: str) -> None:
         self._seen(host, up=True)

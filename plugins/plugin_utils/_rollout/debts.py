@@ -153,15 +153,24 @@ class Debts:
 
         What is staged replaces its image, and the boot that its settings are of is to end.
         """
-        for kind in (Kind.IMAGE, Kind.PANIC, Kind.DRAIN):
-            debt = self._debts.get((host, kind))
-            if debt is not None and debt.task is not None:
-                debt.task.cancel()
-                debt.task = None
-            if debt is not None and kind is not Kind.DRAIN:
-                del self._debts[host, kind]
+        self.drop(host, Kind.IMAGE, Kind.PANIC)
+        debt = self._debts.get((host, Kind.DRAIN))
+        if debt is not None:
+            _stop(debt)
+        return debt is not None
+
+    def drop(self, host: str, *kinds: Kind) -> None:
+        """Forget debts that are not to be paid any more, because what was begun has begun anew."""
+        for debt in filter(None, [self._debts.pop((host, kind), None) for kind in kinds]):
+            _stop(debt)
         self._changed(host)
-        return self.owes(host, Kind.DRAIN)
+
+    async def hold(self, host: str, kind: Kind) -> None:
+        """Wait until nobody tries any more to give back what is needed again."""
+        debt = self._debts.get((host, kind))
+        task = _stop(debt) if debt is not None else None
+        if task is not None:
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _pay(self, debt: _Debt, pay: Pay, pause_s: float) -> None:
         hurried = False
@@ -199,3 +208,11 @@ class Debts:
 
     def _paying(self) -> list[asyncio.Task[None]]:
         return [debt.task for debt in self._debts.values() if debt.task is not None and not debt.task.done()]
+
+
+def _stop(debt: _Debt) -> asyncio.Task[None] | None:
+    """Stop trying to pay a debt; return the attempt that is being cancelled, if any."""
+    task, debt.task = debt.task, None
+    if task is not None:
+        task.cancel()
+    return task

@@ -36,6 +36,9 @@ class Desk(Protocol):
         :raises RolloutError: the lock can't be reached, or is lost.
         """
 
+    async def take_slot_again(self, host: str) -> None:
+        """Take the slot of a host in flight again, which it still holds unless the lock has lost its state. Raises nothing."""
+
     async def slot_news(self) -> None:
         """Wait until it is worthwhile to ask for a slot again; not for long."""
 
@@ -62,6 +65,9 @@ class Desk(Protocol):
 
     def begins_anew(self, host: str) -> bool:
         """Report a host that is prepared, and return whether it may be drained; see :meth:`Debts.begins_anew`."""
+
+    def drains(self, host: str) -> None:
+        """Report that a host is drained for its reboot: no drain from before is owed any more."""
 
     def seen_up(self, host: str) -> None:
         """Report a host up that was given up as down."""

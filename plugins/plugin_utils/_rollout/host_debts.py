@@ -26,6 +26,7 @@ class HostDebts:
     """Image, drain, slot and kernel settings of one host. No method raises: what fails is a debt, and tried again.
 
     :ivar drained: whether before hooks may have run whose effect was not undone.
+    :ivar reboot_over: whether a reboot that could not be called off at first has been called off since, or is over.
     """
 
     def __init__(self, name: str, reboot: HostReboot, hooks: HostHooks, desk: Desk) -> None:
@@ -34,6 +35,7 @@ class HostDebts:
         self._hooks = hooks
         self._desk = desk
         self.drained = False
+        self.reboot_over = False
         # Boot that an earlier process saw; empty if there is none.
         self._boot_id = ""
 
@@ -81,6 +83,10 @@ class HostDebts:
     def adopt(self, state: HostState) -> None:
         """Take over a host that an earlier process may have prepared, and did not trigger."""
         self.drained = state.maybe_drained
+        self.adopt_image(state)
+
+    def adopt_image(self, state: HostState) -> None:
+        """Take over an image that an earlier process may have staged: until another is staged, or this one is unloaded."""
         self._boot_id = state.boot_id
         if state.maybe_staged:
             self._reboot.owes_image(state.token)
@@ -119,6 +125,7 @@ class HostDebts:
         else:
             # It came back after all, too late to be verified. It stays drained, as any that failed after its reboot.
             await self.free_slot()
+        self.reboot_over = True
         self._desk.seen_up(self._name)
 
     async def _call_off(self, again: bool) -> None:

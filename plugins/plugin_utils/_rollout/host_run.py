@@ -9,7 +9,6 @@ rebooted, so this process, or the one that resumes the run, has to find out how 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -98,7 +97,10 @@ class HostRun:
     def result(self) -> RebootResult:
         return self._reboot.result
 
-    async def run(self) -> None:
+    async def run(self, state: HostState | None = None) -> None:
+        """Take the host from its facts to its release; C(state) is what earlier processes left of it, if any."""
+        if state is not None:
+            self._debts.adopt_image(state)
         await self._guarded(self._from_the_start())
         await attempt(self._end_probe)
 
@@ -112,9 +114,12 @@ class HostRun:
         await attempt(self._end_probe)
 
     async def clean_up(self, state: HostState) -> None:
-        """Undo the preparations of another process on a host that may no longer go."""
-        self._debts.adopt(state)
-        await self._debts.put_back(self._flight.told)
+        """Undo the preparations of another process on a host that may no longer go, or pay what it owes."""
+        if state.owed:
+            await self.pay(state)
+        else:
+            self._debts.adopt(state)
+            await self._debts.put_back(self._flight.told)
 
     async def pay(self, state: HostState) -> None:
         """Pay what a host owes from another process, which has finished with it."""
@@ -129,9 +134,7 @@ class HostRun:
             await self._discard()
             return
         except NotNeeded:
-            if self._debts.drained:
-                # By an earlier process, which could not undrain it.
-                await self._debts.put_back(self._flight.told)
+            await self._put_back_if_begun()
             self._record(events.HostNotNeeded(host=self._name))
             self._desk.not_needed(self._name)
             return
@@ -148,14 +151,18 @@ class HostRun:
         except CodedError as error:
             why, down = error.reason, False
             if self._flight.phase is Phase.PREPARING:
-                if self._reboot.touched or self._debts.drained:
-                    await self._debts.put_back(self._flight.told)
+                await self._put_back_if_begun()
                 self._record(events.HostRefused(host=self._name, reason=why))
                 self._desk.refused(self._name, why)
                 return
         except Exception as error:
             why, down = reason("INTERNAL_ERROR", "%s: %s" % (type(error).__name__, error)), self._flight.triggered
         await self._fail(why, down)
+
+    async def _put_back_if_begun(self) -> None:
+        """Put back a host that this process, or an earlier one, has staged an image on or drained."""
+        if self._reboot.touched or self._debts.drained:
+            await self._debts.put_back(self._flight.told)
 
     async def _discard(self) -> None:
         await self._debts.put_back(self._flight.told)
@@ -178,6 +185,8 @@ class HostRun:
         else:
             await self._debts.free_slot()
         await attempt(lambda: self._hooks.on_failure(why))
+        # These hooks took a while.
+        down = down and not self._debts.reboot_over
         self._record(events.HostFailed(host=self._name, reason=why, down=down, phase=self._flight.phase.value))
         self._desk.failed(self._name, why, down)
         await self._tell_timeline()
@@ -196,6 +205,7 @@ class HostRun:
 
     async def _from_the_start(self, out: bool = False) -> None:
         """Take the host from its facts to its release; C(out) if it is in flight already and needs no Go."""
+        self._flight.phase = Phase.PREPARING
         denied = self._desk.may_trigger(self._name) if out else None
         if denied is not None:
             # Waiting for room while drained could last for ever, because others may wait for this host.
@@ -248,6 +258,7 @@ class HostRun:
         began = self._now()
         self._flight.phase = Phase.DRAINING
         self._record(events.HostDraining(host=self._name))
+        self._desk.drains(self._name)
         if self._hooks.drains:
             # Without hooks there is nothing to undo after a crash, so the host need not wait for the disk.
             await self._desk.durable()
@@ -292,9 +303,8 @@ class HostRun:
         self._flight.phase = state.phase
         intent = intent_of(state, self._request.methods)
         self._reboot.adopt(intent, state.release_before, state.staged)
-        # The host still holds its slot, unless the lock's backend lost its state. It is watched even without a slot.
-        with contextlib.suppress(RolloutError):
-            await self._desk.take_slot(self._name)
+        # It is watched even without a slot.
+        await self._desk.take_slot_again(self._name)
         now, ago_s = self._now(), max(0.0, self._now_utc() - time_of(state.intended_at))
         answer = await self._reboot.ask(intent.token, ASK_TIMEOUT_S)
         if answer is not None and answer.idle and not intent.method.is_over(intent, answer.evidence):

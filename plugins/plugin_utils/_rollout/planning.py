@@ -55,7 +55,8 @@ class Planner:
 
         :raises RolloutError: as :meth:`new`.
         """
-        with_hooks = set(rest.names(GOING | AT_ONCE))
+        # A host that is not rebooted any more may still have to be undrained.
+        with_hooks = {*rest.names(GOING | AT_ONCE), *rest.owing}
         present = [name for name in rest.hosts if name not in rest.absent]
         fleet.read([name for name in present if name in with_hooks])
         fleet.read([name for name in present if name not in with_hooks], rebooted=False)

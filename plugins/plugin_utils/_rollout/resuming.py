@@ -129,10 +129,14 @@ class Rest:
         return {name: left.reason for name, left in self.hosts.items() if left.reason is not None}
 
     @property
+    def owing(self) -> list[str]:
+        """Names of hosts that exist and owe something."""
+        return [name for name, left in self.hosts.items() if left.state.owed and name not in self.absent]
+
+    @property
     def nothing_to_do(self) -> bool:
         """Whether the last process ended in an orderly way, and left nothing that could be done now."""
-        owing = any(left.state.owed for left in self.hosts.values() if left.state.host not in self.absent)
-        return self.before.ended and not owing and not self.of(GOING | AT_ONCE)
+        return self.before.ended and not self.owing and not self.of(GOING | AT_ONCE)
 
     def waves(self, hosts: Mapping[str, HostSpec]) -> list[Wave]:
         """Waves of the run, in its order. Hosts that are in none, as a damaged journal may have them, go last."""

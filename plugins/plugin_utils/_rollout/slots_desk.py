@@ -102,11 +102,20 @@ class SlotsDesk:
 
         :raises RolloutError: the lock can't be asked, or is lost.
         """
+        # An attempt whose answer is lost may have taken it.
+        self.held.add(host)
         if await self._asked(lambda: self._lock.acquire(host)):
-            self.held.add(host)
             return None
+        self.held.discard(host)
         moved = await self._look(host)
         return Held(reason("SLOTS_TAKEN", self._said(host)), moved)
+
+    async def take_again(self, host: str) -> None:
+        """Take the slot of a host in flight again, from an earlier process of the run; see :meth:`Desk.take_slot_again`."""
+        self.held.add(host)
+        with contextlib.suppress(CodedError):
+            if not await self._lock.acquire(host):
+                self.held.discard(host)
 
     async def news(self) -> None:
         """Wait until it is worthwhile to try again: a slot became free here, some time has passed, or the rollout is stopped."""

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from ..bounded import CallAbandoned, bounded_call
-from .errors import HttpError, socket_error
+from .errors import HttpError, NoConnection, socket_error
 
 # An address that does not answer within this time gets company from the next one (RFC 8305, section 5).
 HEAD_START_S = 0.25
@@ -30,7 +30,7 @@ def resolve(host: str, port: int, flags: int = 0) -> list[TcpAddress]:
 async def connected(host: str, port: int, resolver: Resolve = resolve) -> socket.socket:
     """Non-blocking socket connected to whichever address answers first; the caller closes it.
 
-    :raises HttpError: no address answers.
+    :raises HttpError: no address answers, as :class:`NoConnection`, or the name can't be resolved.
     """
     return await _first_connected(_in_turn(await _addresses(host, port, resolver)))
 
@@ -79,7 +79,7 @@ async def _first_connected(addresses: Sequence[TcpAddress]) -> socket.socket:
                 _family, where = attempts.pop(task)
                 said = socket_error(error) if isinstance(error, OSError) else str(error)
                 failures.append("%s: %s" % (where[0], said) if len(addresses) > 1 else said)
-        raise HttpError("; ".join(failures) or "the name has no address")
+        raise NoConnection("; ".join(failures) or "the name has no address")
     finally:
         for task in attempts:
             task.cancel()

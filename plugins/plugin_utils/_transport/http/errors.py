@@ -20,6 +20,10 @@ class HttpError(Exception):
     """
 
 
+class NoConnection(HttpError):
+    """Raised when no address of a server takes a connection, so that it has not received the request."""
+
+
 def socket_error(error: OSError) -> str:
     """Describe an error of a connection, TLS included."""
     if isinstance(error, ssl.SSLCertVerificationError):

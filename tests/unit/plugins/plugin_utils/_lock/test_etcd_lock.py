@@ -215,7 +215,7 @@ def test_the_next_endpoint_is_tried(etcd: EtcdServer, etcd_options: dict[str, An
 class Gateway:
     """Stands between a lock and etcd, and loses or delays messages."""
 
-    def __init__(self, etcd: EtcdServer) -> None:
+    def __init__(self, etcd: EtcdServer, port: int = 0) -> None:
         self._etcd = etcd
         self._seen: Counter[tuple[str, bytes]] = Counter()
         self.loses_answers = False
@@ -238,7 +238,7 @@ class Gateway:
             def log_message(self, *arguments: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.url = "http://127.0.0.1:%d" % self._server.server_address[1]
         threading.Thread(target=lambda: self._server.serve_forever(POLL_S), daemon=True).start()
 
@@ -265,6 +265,18 @@ def gateway(etcd: EtcdServer) -> Iterator[Gateway]:
     made = Gateway(etcd)
     yield made
     made.close()
+
+
+def test_a_single_etcd_that_refuses_connections_for_a_moment(etcd: EtcdServer, etcd_options: dict[str, Any]) -> None:
+    port = free_port()
+    made: list[Gateway] = []
+    lock = lock_of(etcd_options, endpoints=["http://127.0.0.1:%d" % port], timeout_s=5.0)
+    for call in (lock.open, lambda: lock.acquire("web1"), lambda: lock.release("web1"), lock.close):
+        starting = threading.Timer(0.2, lambda: made.append(Gateway(etcd, port)))
+        starting.start()
+        call()
+        starting.join()
+        made.pop().close()
 
 
 def test_answers_that_are_lost(etcd: EtcdServer, etcd_options: dict[str, Any], gateway: Gateway) -> None:
@@ -316,7 +328,7 @@ def test_users(tmp_path: Path) -> None:
         permission = {"permType": "READWRITE", "key": encoded("/fleet.kexec/"), "range_end": encoded("/fleet.kexec0")}
         etcd.ask("/v3/auth/role/grant", {"name": "fleet", "perm": permission})
         etcd.ask("/v3/auth/enable", {})
-        options = {"backend": "etcd", "endpoints": [etcd.url], "slots": 1}
+        options = {"backend": "etcd", "endpoints": [etcd.url], "slots": 1, "timeout_s": 1.5}
         fleet: dict[str, Any] = {"username": "fleet", "password": PASSWORD}
         lock = lock_of(options, **fleet)
         assert PASSWORD not in repr(vars(lock.lock)) + repr(vars(vars(lock.lock)["_client"]))

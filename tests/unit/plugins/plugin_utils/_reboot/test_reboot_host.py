@@ -360,13 +360,13 @@ def test_a_call_off_that_fails_is_told(host: Host) -> None:
     assert (result["code"], result["rebooted"]) == ("REBOOT_TIMEOUT", None)
 
 
-@pytest.mark.parametrize(("lost", "left"), [(0, False), (1, False), (2, True)])
-def test_a_call_off_that_is_not_heard_is_said_again(host: Host, lost: int, left: bool) -> None:
+@pytest.mark.parametrize("lost", range(4))
+def test_a_call_off_that_is_not_heard_is_said_again(host: Host, lost: int) -> None:
     host.interrupted_at = 5.0
     host.lost_call_offs = lost
     with pytest.raises(asyncio.CancelledError):
         reboot(host, pre_reboot_delay_s=30)
-    assert (host.staged is not None) is left
+    assert host.staged is None and host.boots_so_far == 0
 
 
 @pytest.mark.parametrize("call", ["trigger", "stage", "boot_facts"])
@@ -569,6 +569,13 @@ def test_an_sshd_that_refuses_before_the_reboot_is_up_and_the_reboot_is_called_o
     assert code_of(host, reboot_timeout_s=90) == "NOT_REBOOTED"
     assert host.staged is None and "call off" in host.log
     assert not any("trigger" in line for line in host.log)
+
+
+def test_a_call_off_outlasts_a_ban_of_half_a_minute(host: Host) -> None:
+    # From before the trigger until half a minute after the reboot is given up.
+    host.penalty = (1002.5, 1002.5 + 90.0 + 31.0)
+    assert code_of(host, reboot_timeout_s=90) == "NOT_REBOOTED"
+    assert host.staged is None and "call off" in host.log
 
 
 def test_before_a_host_is_given_up_it_is_asked_whatever_probes_say(host: Host) -> None:

@@ -9,11 +9,18 @@ import pytest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import CommandOnHost
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.interrupt import Interrupt
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import HostDraining, HostFailed, HostOwes
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.fleet import PlayFleet
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options import take_per_host
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.planning import Planner
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.resuming import Rest, Selection
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import History
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
 
+from ..stories import DRAINED, LOST, started
 from .inventory import Inventory, trusted
 
 
@@ -251,3 +258,20 @@ def test_a_policy_that_no_host_would_take_is_refused_before_any_is_asked(policy:
         fleet({"a": {}}, policy=policy).read(["a"])
     assert caught.value.reason.code == "POLICY_INVALID"
     assert "a dictionary" in refusal(fleet({"a": {}}, policy=["DRIVER_RISK"]), "a")
+
+
+def test_a_host_that_has_failed_and_is_still_drained_keeps_its_hooks_on_a_resume() -> None:
+    hosts = {"web1": {}, "web2": {}, "web3": {}}
+    found = fleet(hosts, before=[{"command": ["lb", "drain"]}], after=[{"command": ["lb", "undrain"]}])
+    records = [
+        started(list(hosts)),
+        HostDraining(host="web1").as_record(),
+        HostOwes(host="web1", debt="drain", reason=DRAINED, unavailable=True).as_record(),
+        *(HostFailed(host=name, reason=LOST, down=False, phase="draining").as_record() for name in ("web1", "web2")),
+    ]
+    inventory: Any = Inventory(hosts)
+    selection = Selection(names=list(hosts), failed=(), left_out={}, exists=inventory.exists)
+    rest = Rest(RunState.from_records(records), selection)
+    planner = Planner(inventory, list(hosts), left_out=(), unavailable=(), machines=(), seed=1)
+    planner.again(found, History({}), settings_from({}), rest)
+    assert [bool(found.options(name).hooks.after) for name in hosts] == [True, False, True]

@@ -29,6 +29,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.desk import Desk
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.earlier_runs import EarlierRuns
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_hooks import Hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import HostRun
@@ -183,7 +184,7 @@ class World:
         """Seconds since 1970."""
         return asyncio.get_running_loop().time() + self.epoch_s
 
-    def run_of(self, host: HostSpec, desk: Conductor) -> HostRun:
+    def run_of(self, host: HostSpec, desk: Desk) -> HostRun:
         if host.name in self.no_way_to:
             raise RebootError("CONTROL_NODE", "the connection is local")
         session = self.hosts[host.name]
