@@ -261,7 +261,7 @@ def test_a_policy_that_no_host_would_take_is_refused_before_any_is_asked(policy:
 
 
 def test_a_host_that_has_failed_and_is_still_drained_keeps_its_hooks_on_a_resume() -> None:
-    hosts = {"web1": {}, "web2": {}, "web3": {}}
+    hosts: dict[str, dict[str, str]] = {"web1": {}, "web2": {}, "web3": {}}
     found = fleet(hosts, before=[{"command": ["lb", "drain"]}], after=[{"command": ["lb", "undrain"]}])
     records = [
         started(list(hosts)),
