@@ -70,7 +70,11 @@ class Takeover:
             return
         idle = []
         with contextlib.suppress(RolloutError):
-            for name in await self._slots.of_this_run():
+            held = dict.fromkeys(await self._slots.of_this_run())
+            for name in (name for name in self._before if name not in held):
+                # It was given back after all, or by hand.
+                self._debts.paid(name, Kind.SLOT)
+            for name in held:
                 left = self._before.get(name)
                 absent = name not in self._limits
                 if left is None or (left.treatment in AT_ONCE and not absent):

@@ -11,8 +11,12 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Event
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.resuming import AT_ONCE, Rest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.terms import Terms
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Status
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionError, SessionLost
 
 from .worlds import HOOKS, World
 
@@ -23,6 +27,8 @@ ENDS = {Status.DONE, Status.FAILED, Status.REFUSED}
 class Watched(World):
     """A world that compares, whenever a host becomes unavailable, how many there are with how many may be.
 
+    :ivar state: state of the run as its controller has it.
+
     A host is unavailable while it is drained or down, whatever the journal says of it. One that failed stays drained.
     """
 
@@ -31,6 +37,7 @@ class Watched(World):
         self.breaches: list[str] = []
         self._out: set[str] = set()
         self._held: set[str] = set()
+        self.state = RunState()
 
     def drained(self, name: str) -> bool:
         last = [line for line in self.hosts[name].log if line in ("run lb drain", "run lb undrain")][-1:]
@@ -40,7 +47,14 @@ class Watched(World):
         there = (name for name in self.hosts if name not in self.gone)
         return {name for name in there if not self.hosts[name].up or self.drained(name)}
 
+    def first_events(self, plan: Plan, terms: Terms, rest: Rest | None) -> list[Event]:
+        first = super().first_events(plan, terms, rest)
+        for event in first:
+            self.state.apply(event, "")
+        return first
+
     def show(self, event: Event) -> None:
+        self.state.apply(event, "")
         self.look()
 
     async def commit(self, batch: Sequence[Event]) -> None:
@@ -50,14 +64,16 @@ class Watched(World):
     def look(self) -> None:
         if not hasattr(self, "scheduler"):
             return
-        out = {name for name in self.unavailable() if self.scheduler.status(name) is not Status.FAILED}
+        unavailable = self.unavailable()
+        out = {name for name in unavailable if self.scheduler.status(name) is not Status.FAILED}
         self._held = {name for name in self._held if self.scheduler.status(name) in (Status.WAITING, Status.IN_FLIGHT)}
         new, self._out = out - self._out - self._held, out
         window, rack_limit = int(self.options["window"]), self.options.get("max_unavailable", {}).get("rack")
         if new and len(out) > window:
             self.breaches.append("%s are out, and the window is %d" % (sorted(out), window))
         for rack in RACKS:
-            of_rack = {name for name in out if self.domains[name]["rack"] == rack}
+            owing = {name for name in unavailable if self.state.hosts[name].withheld}
+            of_rack = {name for name in out | owing if self.domains[name]["rack"] == rack}
             if rack_limit and of_rack & new and len(of_rack) > rack_limit:
                 self.breaches.append("%s of rack %s are out, and %d may be" % (sorted(of_rack), rack, rack_limit))
 
@@ -65,6 +81,7 @@ class Watched(World):
         # Hosts that are out already when the process begins, or may be, are not its fault.
         vars(self).pop("scheduler", None)
         self._out = self.unavailable()
+        self.state = RunState.from_records(self.disk)
         self._held = set(rest.names(AT_ONCE) if rest is not None else ())
         await super()._conduct(rest)
 
@@ -121,12 +138,15 @@ def resume(world: Watched, random: Random, *, everything: bool) -> None:
 
 
 def require_tidy(world: Watched) -> None:
-    """Require that nothing is left on hosts that exist, except on those that failed."""
+    """Require that nothing is left on hosts that exist, except on those that failed, and what is owed."""
     for name, host in world.hosts.items():
-        if name not in world.gone and world.statuses[name] is not Status.FAILED:
-            assert host.staged is None, "an image is loaded on %s" % name
-            assert not world.drained(name), "%s is drained" % name
-            assert name not in world.budget.held, "%s holds a slot" % name
+        if name in world.gone:
+            continue
+        owed = world.state.hosts[name].owed
+        failed = world.statuses[name] is Status.FAILED
+        assert host.staged is None or "image" in owed or (failed and host.down_at <= world.now), "an image is loaded on %s" % name
+        assert not world.drained(name) or "drain" in owed or failed, "%s is drained" % name
+        assert name not in world.budget.held or "slot" in owed, "%s holds a slot" % name
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -146,3 +166,63 @@ def test_no_resume_exceeds_its_limits_or_leaves_anything_behind(seed: int) -> No
             assert set(world.statuses.values()) <= ENDS, message
         for name, host in world.hosts.items():
             assert host.boots_so_far == (world.statuses[name] in (Status.DONE, Status.FAILED)), "%s: %s" % (message, name)
+
+
+CALLS = ("boot_facts", "stage", "trigger", "call off", "state", "restore panic", "drain", "undrain", "someone")
+ERRORS = (SessionLost("no answer"), SessionError("BECOME_FAILED", "sudo: LDAP is away"), SessionError("MODULE_FAILED", "noise"))
+LOCK_CALLS = ("acquire", "confirm", "release", "holders")
+
+
+def break_something(world: Watched, random: Random) -> None:
+    """Have calls of sessions, hooks and the lock fail from now on, each for some times."""
+    for host in world.hosts.values():
+        host.raises = {call: (random.choice(ERRORS), random.choice([1, 2, 4, 40])) for call in CALLS if random.random() < 0.15}
+        host.answers = {call: (1, "exit code 1") for call in ("drain", "undrain") if random.random() < 0.07}
+        host.comes_back = random.random() > 0.05
+    unavailable = LockError("LOCK_UNAVAILABLE", "connection refused")
+    world.budget.raises = {call: (unavailable, random.choice([1, 3, 20, 60])) for call in LOCK_CALLS if random.random() < 0.15}
+    world.budget.lost_answers = random.choice([0, 0, 1, 3])
+    world.budget.slots = random.randint(1, 4)
+    if random.random() < 0.2:
+        world.interrupt_at(30 * random.random())
+
+
+def mend(world: Watched) -> None:
+    """Have everything work again, and every host that is down come up."""
+    world.budget.lost_answers = 0
+    world.budget.raises, world.budget.slots, world.options["stall_timeout"] = {}, 10, 7200
+    for host in world.hosts.values():
+        host.raises, host.answers, host.comes_back = {}, {}, True
+        if host.down_at < float("inf"):
+            host.up_at = min(host.up_at, max(world.now, host.down_at) + 5.0)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_whatever_fails_debts_are_paid_or_told_and_limits_hold(seed: int) -> None:
+    random = Random(seed)
+    world = fleet(random)
+    world.options["stall_timeout"] = 300
+    world.reboot_timeout_s = 60.0
+    began = world.now
+    break_something(world, random)
+    world.conduct(kill_after=random.choice([None, random.randint(1, 100)]))
+    for _attempt in range(random.randint(0, 3)):
+        break_something(world, random)
+        resume(world, random, everything=False)
+    break_something(world, random)
+    resume(world, random, everything=True)
+    assert world.stopped != "INTERNAL_ERROR"
+    assert world.now - began < 5 * 3600, "the run ends"
+    mend(world)
+    world.actions.clear()
+    world.now += 30.0
+    resume(world, random, everything=True)
+    assert not world.breaches, world.breaches
+    assert world.stopped in (None, "CANARY_FAILED")
+    for name, host in world.hosts.items():
+        state = world.state.hosts[name]
+        assert state.owed == {} and name not in world.budget.held, "%s owes %s" % (name, state.owed)
+        assert host.staged is None, "an image is loaded on %s" % name
+        assert (host.boots_so_far <= 1 and state.reason is None) or state.reason.code != "INTERNAL_ERROR"
+        events = world.events(name)
+        assert events.count("host_released") + events.count("host_failed") <= 1, "%s ended twice" % name

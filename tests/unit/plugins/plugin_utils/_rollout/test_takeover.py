@@ -104,15 +104,19 @@ def test_a_slot_that_is_given_back_late_is_not_taken_from_the_host_that_has_it_a
     assert without == [] and not world.budget.held and owed(world, "a") == {}
 
 
+def test_a_slot_that_was_given_back_by_hand_is_not_owed_any_more() -> None:
+    world = World("a")
+    world.budget.raises["release"] = (UNAVAILABLE, FOR_EVER)
+    world.conduct()
+    assert owed(world, "a") == {"slot": "SLOT_OWED"}
+    world.budget.raises, world.budget.held = {}, set()
+    world.conduct(resume=True)
+    assert owed(world, "a") == {}
+
+
 def test_a_slot_that_may_have_been_taken_is_given_back() -> None:
     world = World("a", hooks=HOOKS)
-    acquire = world.budget.acquire
-
-    async def lost(host: str) -> bool:
-        await acquire(host)
-        raise UNAVAILABLE
-
-    world.budget.acquire = lost  # type: ignore[method-assign]
+    world.budget.lost_answers = 12
     interrupted(world, 10.0).conduct()
     assert world.statuses == {"a": Status.DISCARDED}
     assert not world.budget.held

@@ -66,6 +66,7 @@ class Budget:
 
     :ivar taken_by_others: hosts whose slots other runs hold, with the holders.
     :ivar away: whether the lock does not answer.
+    :ivar lost_answers: number of calls, from now on, that take or give back a slot and whose answers are lost.
     :ivar raises: error that a call raises, by its name: how often, from now on.
     """
 
@@ -79,6 +80,7 @@ class Budget:
         self.slots = 10**6
         self.lost = False
         self.away = False
+        self.lost_answers = 0
         self.raises: dict[str, tuple[Exception, int]] = {}
         self.asked: list[tuple[str, str]] = []
 
@@ -94,11 +96,17 @@ class Budget:
         if self.lost and call in ("acquire", "confirm"):
             raise LockError("LOCK_LOST", "the lease ran out")
 
+    def _answer(self) -> None:
+        if self.lost_answers:
+            self.lost_answers -= 1
+            raise LockError("LOCK_UNAVAILABLE", "no answer")
+
     async def acquire(self, host: str) -> bool:
         await self._ask("acquire", host)
         if host in self.taken_by_others or (host not in self.held and len(self.held | {*self.taken_by_others}) >= self.slots):
             return False
         self.held.add(host)
+        self._answer()
         return True
 
     async def confirm(self, host: str) -> None:
@@ -108,6 +116,7 @@ class Budget:
     async def release(self, host: str) -> None:
         await self._ask("release", host)
         self.held.discard(host)
+        self._answer()
 
     async def holders(self) -> list[Holder]:
         await self._ask("holders", "")
