@@ -223,6 +223,7 @@ def test_whatever_fails_debts_are_paid_or_told_and_limits_hold(seed: int) -> Non
         state = world.state.hosts[name]
         assert state.owed == {} and name not in world.budget.held, "%s owes %s" % (name, state.owed)
         assert host.staged is None, "an image is loaded on %s" % name
-        assert (host.boots_so_far <= 1 and state.reason is None) or state.reason.code != "INTERNAL_ERROR"
+        assert state.reason is None or state.reason.code != "INTERNAL_ERROR"
+        assert host.boots_so_far <= 1 or state.reason is not None, "%s was rebooted twice" % name
         events = world.events(name)
         assert events.count("host_released") + events.count("host_failed") <= 1, "%s ended twice" % name
