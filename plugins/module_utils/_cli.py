@@ -76,7 +76,7 @@ class ConsoleCommand:
         require_root()
         facts = gather(self._files, self._run)
         if args.dry_run:
-            self._say("unstaged %s" % ("would be what is loaded" if facts.kernel.loaded else "nothing"))
+            self._say("unstaged %s" % ("would be what is loaded" if facts.kernel.loaded or facts.crash_is_ours else "nothing"))
             return
         self._say("unstaged %s" % ("what was loaded" if self._stager(facts).unstage() else "nothing was loaded"))
 

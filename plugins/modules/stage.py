@@ -187,7 +187,7 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     loaded = bool(facts.kernel.loaded)
 
     if module.params["state"] == "unstaged":
-        changed = loaded if module.check_mode else stager.unstage()
+        changed = loaded or facts.crash_is_ours if module.check_mode else stager.unstage()
         return {"changed": changed, "staged": None, "diff": diff(before, None, loaded)}
 
     request = image_request(module.params)

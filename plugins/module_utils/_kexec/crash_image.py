@@ -55,7 +55,7 @@ def load_crash_segments(call: int, entry: int, segments: Sequence[CrashSegment])
 
     :param call: number of the system call.
     :param entry: physical address where a panic enters.
-    :raises OSError: the kernel refused; what was loaded before stays loaded.
+    :raises OSError: the kernel refused; what was loaded before may be unloaded.
     """
     table = (_KexecSegment * len(segments))(
         *[
@@ -98,7 +98,8 @@ class CrashImages:
 
         :raises KexecError: C(LOAD_FAILED) or C(LOAD_UNVERIFIED); what was loaded before may have to be put back.
         """
-        displaces = self._loaded() and not self.ours()
+        # One that was displaced before and could not be put back is still to be put back.
+        displaces = (self._loaded() and not self.ours()) or self._files.read_text(CRASH_MARKER) == DISPLACED
         # The marker comes first: a process that is killed leaves what it displaced on record.
         if not self.ours():
             write_atomically(self._files.path(CRASH_MARKER), (DISPLACED if displaces else OWN).encode("ascii"), 0o600)
@@ -113,12 +114,16 @@ class CrashImages:
         """Whether an image of ours is loaded."""
         return crash_image_is_ours(self._files)
 
+    def owed(self) -> bool:
+        """Whether an image of ours may be loaded, or a crash kernel still has to be put back."""
+        return self._files.exists(CRASH_MARKER)
+
     def put_back(self) -> None:
         """Unload our image, if any, and have the distribution load the crash kernel that it displaced.
 
         :raises KexecError: C(UNLOAD_FAILED) or C(KDUMP_NOT_RESTORED).
         """
-        if not self._files.exists(CRASH_MARKER):
+        if not self.owed():
             return
         result = self._run(["/bin/sh", "-c", PUT_BACK, "fleet-kexec", self._kexec], PUT_BACK_TIMEOUT_S)
         if result.rc != 0:

@@ -12,6 +12,7 @@ from typing import Optional, Tuple
 from .._host.atomic import sync_directory, write_atomically
 from .._host.files import HostFiles
 from .._paths import STAGED_RECORD, STATE_DIRECTORY
+from .kdump import PUT_BACK
 
 COMMAND_PATH = "/usr/local/sbin/fleet-kexec"
 # Kernel packages of Debian and its derivatives run these with the release on installation, upgrade and removal; see deb-kernel's
@@ -28,10 +29,17 @@ esac
 rm -rf "%s/$1"
 if grep -qsF "\\"release\\": \\"$1\\"" %s; then
     kexec -s -u || kexec -c -u || true
-    [ "$(cat /sys/kernel/kexec_loaded)" = 1 ] || rm -f %s
+    if [ "$(cat /sys/kernel/kexec_loaded)" != 1 ]; then
+        rm -f %s
+        (
+            PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+            set -- kexec
+%s
+        ) || echo 'fleet-kexec: kdump has not loaded its crash kernel again' >&2
+    fi
 fi
 exit 0
-""" % (STATE_DIRECTORY, STAGED_RECORD, STAGED_RECORD)
+""" % (STATE_DIRECTORY, STAGED_RECORD, STAGED_RECORD, PUT_BACK.strip("\n"))
 
 
 @dataclass(frozen=True)

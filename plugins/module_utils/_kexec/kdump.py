@@ -17,7 +17,8 @@ OWN = "own"
 PUT_BACK_TIMEOUT_S = 180.0
 
 # Argument: path of kexec, kexec by default. Does nothing without a marker. A crash kernel of kdump is loaded again if our image
-# displaced one, and if kdump's service is active, because it may have loaded one over our image since.
+# displaced one, which has to succeed. It is also loaded where kdump's service is active, because that may have loaded one over
+# our image since; an active service need not have had one.
 PUT_BACK = """
 marker=%s
 crash_loaded() {
@@ -39,12 +40,14 @@ put_back() {
         echo 'the image in the crash reservation could not be unloaded' >&2
         return 1
     fi
-    if [ "$(cat "$marker")" = %s ] || systemctl --quiet is-active kdump-tools.service kdump.service; then
+    if [ "$(cat "$marker")" = %s ]; then
         load_kdump >&2
         if ! crash_loaded; then
             echo 'kdump loaded no crash kernel' >&2
             return 1
         fi
+    elif systemctl --quiet is-active kdump-tools.service kdump.service; then
+        load_kdump >&2
     fi
     rm -f "$marker"
 }

@@ -28,17 +28,29 @@ class Kexec:
     def loaded(self) -> bool:
         return self._files.read_int("/sys/kernel/kexec_loaded") == 1
 
-    def load(self, kernel: str, initrd: Optional[str], cmdline: str, loader: str, purgatory_check: bool = True) -> None:
+    def load(
+        self,
+        kernel: str,
+        initrd: Optional[str],
+        cmdline: str,
+        loader: str,
+        *,
+        purgatory_check: bool = True,
+        below: Optional[int] = None,
+    ) -> None:
         """Load an image; after a failure nothing is loaded.
 
         The system call is always named: kexec's own default differs between versions (-c in 2.0.25, -a in 2.0.29).
 
         :param purgatory_check: whether the purgatory checks SHA-256; only kexec_load can skip that.
+        :param below: physical address that nothing is loaded to, nor to any above it; None for no limit.
         :raises KexecError: C(LOAD_FAILED) or C(LOAD_UNVERIFIED).
         """
         argv: List[str] = [self._path, "-s" if loader == KEXEC_FILE_LOAD else "-c", "-l", kernel]
         if not purgatory_check:
             argv.append("--no-checks")
+        if below is not None:
+            argv.append("--mem-max=%#x" % (below - 1))
         if initrd is not None:
             argv.append("--initrd=" + initrd)
         # Arguments are encoded for the locale, and the line's bytes have to come out the same in any.

@@ -25,6 +25,13 @@ PAGE_BYTES = 4096
 RESERVABLE = (FAST, KEXEC_LOAD, CRC32C)
 
 _FOUR_GIB = 4 << 30
+# Loading an image, unloading it, and kdump loading its own again, which may take several attempts.
+_LOADS_NEEDED = 2
+_LOADS_OF_KDUMP = 3
+# What the kernel itself puts between the segments: code, notes, and page tables that map all memory.
+_OWN_BYTES = 64 << 10
+_OWN_BYTES_PER_GIB = PAGE_BYTES
+
 # Before it reserves, the next kernel has taken memory for itself, from the top down.
 _EARLY_BYTES = 32 << 20
 
@@ -38,15 +45,16 @@ def _up(value: int, alignment: int) -> int:
     return -(-value // alignment) * alignment
 
 
-def places_in(area: Area, kernel_bytes: int, initrd_bytes: int, alignment: int) -> Optional[ResidentPlaces]:
+def places_in(area: Area, kernel_bytes: int, initrd_bytes: int, alignment: int, spare_bytes: int = 0) -> Optional[ResidentPlaces]:
     """Place a kernel, its initrd behind it, and then the page that a panic enters; None without room.
 
     :param kernel_bytes: all the memory that the kernel takes.
+    :param spare_bytes: memory to leave to the running kernel behind all of it.
     """
     kernel_at = _up(area.begin, alignment)
     initrd_at = kernel_at + pages(kernel_bytes)
     entry_at = initrd_at + pages(initrd_bytes)
-    return ResidentPlaces(kernel_at, initrd_at, entry_at) if entry_at + PAGE_BYTES <= area.end else None
+    return ResidentPlaces(kernel_at, initrd_at, entry_at) if entry_at + PAGE_BYTES + spare_bytes <= area.end else None
 
 
 def places_of(facts: HostFacts, candidate: Candidate) -> Optional[ResidentPlaces]:
@@ -55,7 +63,13 @@ def places_of(facts: HostFacts, candidate: Candidate) -> Optional[ResidentPlaces
     if facts.crash is None or fast is None or fast_format is None:
         return None
     kernel_bytes = max(fast.kernel_bytes, fast.memory_bytes)
-    return places_in(facts.crash.area, kernel_bytes, candidate.initrd_bytes_of(FAST), fast_format.alignment_bytes)
+    initrd_bytes = candidate.initrd_bytes_of(FAST)
+    return places_in(facts.crash.area, kernel_bytes, initrd_bytes, fast_format.alignment_bytes, _spare_bytes(facts.crash))
+
+
+def _spare_bytes(crash: CrashArea) -> int:
+    end = max((ram.end for ram in crash.ram), default=0)
+    return _OWN_BYTES + _OWN_BYTES_PER_GIB * -(-end // (1 << 30))
 
 
 def needed_bytes(kernel_bytes: int, initrd_bytes: int) -> int:
@@ -96,8 +110,12 @@ def placement_obstacle(facts: HostFacts, candidate: Candidate, way: Tuple[str, s
         return reason("PLACEMENT_UNAVAILABLE", "only a fast image loaded by kexec_load and checked by crc32c can be reserved")
     if facts.crash is None:
         return reason("NO_RESERVATION", "no memory is reserved for a crash kernel")
-    if facts.kernel.load_limit_panic == 0:
-        return reason("KEXEC_LOAD_LIMIT", "kernel.kexec_load_limit_panic is 0: no crash image may be loaded any more")
+    limit = facts.kernel.load_limit_panic
+    ours = facts.crash.loaded and facts.crash_is_ours
+    needed = 0 if ours else _LOADS_NEEDED + (_LOADS_OF_KDUMP if facts.crash.loaded else 0)
+    if limit is not None and 0 <= limit < needed:
+        message = "kernel.kexec_load_limit_panic allows %d more loads of crash images, and %d may be needed"
+        return reason("KEXEC_LOAD_LIMIT", message % (limit, needed))
     found = _room_obstacle(facts, facts.crash, candidate)
     if found is None and facts.crash.loaded and not facts.crash_is_ours and not may_displace:
         return reason("KDUMP_LOADED", "a crash kernel is loaded, which the image would displace until the reboot")
@@ -112,7 +130,7 @@ def _room_obstacle(facts: HostFacts, crash: CrashArea, candidate: Candidate) -> 
     reserved_mib = crash.area.size_bytes >> 20
     places = places_of(facts, candidate)
     if places is None:
-        needed = needed_bytes(max(fast.kernel_bytes, fast.memory_bytes), candidate.initrd_bytes_of(FAST))
+        needed = needed_bytes(max(fast.kernel_bytes, fast.memory_bytes), candidate.initrd_bytes_of(FAST)) + _spare_bytes(crash)
         return reason(
             "RESERVATION_TOO_SMALL", "kernel and initrd need %d MiB, and %d MiB are reserved" % (-(-needed >> 20), reserved_mib)
         )

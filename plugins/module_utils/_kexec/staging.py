@@ -150,13 +150,17 @@ class Stager:
                 kernel = opened.enter_context(self._loadable(planned))
                 initrd = opened.enter_context(loadable_initrd(self._files, initrds))
             drop_record(self._files)
+            if self._crash_images is not None and self._crash_images.owed():
+                # Nobody may jump to a trampoline while the reservation changes under it.
+                self._kexec.unload()
             token = self._random(TOKEN_BYTES).hex()
             record = StagedRecord(image, token, boot_id, self._clock(), planned.choice.predicted_ms["copy"])
             try:
                 if resident_image is not None and self._crash_images is not None:
                     self._crash_images.load(resident_image.entry, resident_image.segments)
                 else:
-                    self._empty_reservation()
+                    # A copied image needs no reservation: if kdump does not come back now, that stays owed.
+                    self._try_to_empty_reservation()
                 self._kexec.load(
                     kernel,
                     initrd,
@@ -164,16 +168,23 @@ class Stager:
                     image.loader,
                     # kexec_load can skip the purgatory's check if another check, or none, is wanted.
                     purgatory_check=image.loader == KEXEC_FILE_LOAD or image.integrity == SHA256,
+                    # The kexec program does not know that kernel and initrd lie there.
+                    below=planned.places.kernel_at if planned.places is not None else None,
                 )
                 # The record comes first: from then on package manager hooks react to changes.
                 write_record(self._files, record)
                 self._check_unchanged(image)
             except BaseException as error:
-                self._kexec.unload()
-                drop_record(self._files)
-                self._empty_reservation()
+                try:
+                    self._kexec.unload()
+                finally:
+                    drop_record(self._files)
+                    owed = self._try_to_empty_reservation()
+                also = "; %s" % owed.reason.message if owed is not None else ""
                 if isinstance(error, OSError):
-                    raise KexecError("LOAD_FAILED", "the image was unloaded again: %s" % error) from error
+                    raise KexecError("LOAD_FAILED", "the image was unloaded again: %s%s" % (error, also)) from error
+                if isinstance(error, KexecError) and owed is not None:
+                    raise KexecError(error.reason.code, error.reason.message + also) from error
                 raise
             return record
 
@@ -190,6 +201,14 @@ class Stager:
         """Unload an image of ours from the reservation, and have the crash kernel put back that it displaced."""
         if self._crash_images is not None:
             self._crash_images.put_back()
+
+    def _try_to_empty_reservation(self) -> Optional[KexecError]:
+        """Empty the reservation as :meth:`_empty_reservation` does; return what went wrong, which leaves the rest owed."""
+        try:
+            self._empty_reservation()
+        except KexecError as error:
+            return error
+        return None
 
     @contextlib.contextmanager
     def _loadable(self, planned: StagingPlan) -> Iterator[str]:
@@ -225,8 +244,8 @@ class Stager:
         :return: whether anything was loaded.
         :raises KexecError: C(UNLOAD_FAILED), C(STAGE_BUSY).
         """
-        left_over = self._crash_images is not None and self._crash_images.ours()
-        if self._files.read_int("/sys/kernel/kexec_loaded") != 1 and not left_over:
+        owed = self._crash_images is not None and self._crash_images.owed()
+        if self._files.read_int("/sys/kernel/kexec_loaded") != 1 and not owed:
             return False
         if self._kexec is None:
             raise KexecError("UNLOAD_FAILED", "an image is loaded, but there is no kexec program to unload it with")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import subprocess
@@ -24,6 +25,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import read_candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.crash_image import CRASH_LOADED, CrashImages, CrashSegment
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.file_part import FilePart
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import HOOK
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, ImageStore
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy
@@ -35,7 +37,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import 
     plan,
     stage_planned,
 )
-from ansible_collections.fleet.kexec.plugins.module_utils._paths import CRASH_MARKER
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import CRASH_MARKER, STAGED_RECORD, STATE_DIRECTORY
 
 from ....bzimages import make_content, make_kernel, make_payload
 from ....conftest import RELEASE, HostTree
@@ -78,6 +80,7 @@ class Host:
         self.trampoline = b""
         self.crash: tuple[int, list[tuple[bytes, int, int]]] | None = None
         self.refuses = False
+        self.loads: list[list[str]] = []
         Path(files.path(KERNEL)).write_bytes(make_kernel(make_payload("gzip", make_content())))
         programs = self.root / "programs"
         programs.mkdir()
@@ -89,8 +92,9 @@ class Host:
 
     def run(self, argv: Sequence[str], _timeout_s: float) -> CommandResult:
         if argv[0] == "/bin/sh":
-            return self._shell(argv)
+            return self.shell(argv[2], "kexec")
         if "-l" in argv:
+            self.loads.append(list(argv))
             path = argv[argv.index("-l") + 1]
             # Anonymous memory has a path of its own, whatever the root.
             self.trampoline = Path(path if path.startswith("/proc/") else self.files.path(path)).read_bytes()
@@ -98,13 +102,13 @@ class Host:
             self.write(LOADED, "1" if "-l" in argv else "0")
         return CommandResult(0, "kexec-tools 2.0.29\n", "")
 
-    def _shell(self, argv: Sequence[str]) -> CommandResult:
-        script = (
-            argv[2].replace("/sys/kernel", self.files.path("/sys/kernel")).replace(CRASH_MARKER, self.files.path(CRASH_MARKER))
-        )
+    def shell(self, script: str, argument: str) -> CommandResult:
+        """Run a script on this host's paths, with its programs."""
+        script = script.replace("/sys/kernel", self.files.path("/sys/kernel"))
+        script = script.replace(CRASH_MARKER, self.files.path(CRASH_MARKER))
         environment = {"ROOT": str(self.root), "PATH": "%s/programs:/usr/bin:/bin" % self.root}
         done = subprocess.run(
-            ["/bin/sh", "-c", script, argv[3], "kexec"], env=environment, capture_output=True, text=True, check=False
+            ["/bin/sh", "-c", script, "fleet-kexec", argument], env=environment, capture_output=True, text=True, check=False
         )
         return CommandResult(done.returncode, done.stdout, done.stderr)
 
@@ -228,6 +232,69 @@ def test_a_crash_kernel_that_does_not_come_back_is_reported(host: Host, trouble:
     assert code_of(host.stager().unstage) == "KDUMP_NOT_RESTORED"
     # It can be tried again.
     assert host.files.exists(CRASH_MARKER)
+
+
+def test_a_crash_kernel_that_is_still_to_be_put_back_is_not_forgotten(host: Host) -> None:
+    host.write(CRASH_LOADED, "1")
+    host.stage(ALLOWED)
+    (host.root / "broken").touch()
+    assert code_of(host.stager().unstage) == "KDUMP_NOT_RESTORED"
+    assert code_of(host.stager().unstage) == "KDUMP_NOT_RESTORED"
+    host.stage(ALLOWED)
+    (host.root / "broken").unlink()
+    assert host.stager().unstage()
+    assert host.crash_loaded
+    assert not host.files.exists(CRASH_MARKER)
+
+
+def test_an_active_service_that_had_no_crash_kernel_need_not_load_one(host: Host) -> None:
+    host.stage()
+    (host.root / "active").touch()
+    (host.root / "broken").touch()
+    assert host.stager().unstage()
+    assert not host.files.exists(CRASH_MARKER)
+
+
+def test_a_copy_can_be_staged_even_if_kdump_does_not_come_back(host: Host) -> None:
+    host.write(CRASH_LOADED, "1")
+    host.stage(ALLOWED)
+    (host.root / "broken").touch()
+    assert host.stage(ALLOWED, placement="copied").image.placement == "copied"
+    assert code_of(host.stager().unstage) == "KDUMP_NOT_RESTORED"
+
+
+def test_the_trampoline_is_loaded_below_the_reservation(host: Host) -> None:
+    host.stage()
+    assert [each for each in host.loads[-1] if each.startswith("--mem-max")] == ["--mem-max=0x2fffffff"]
+    host.stage(placement="copied")
+    assert not [each for each in host.loads[-1] if each.startswith("--mem-max")]
+
+
+@pytest.mark.parametrize(
+    ("loaded", "limit", "enough"), [("0", 1, False), ("0", 2, True), ("1", 4, False), ("1", 5, True), ("1", -1, True)]
+)
+def test_kdump_is_not_displaced_if_it_could_not_be_put_back(host: Host, loaded: str, limit: int, enough: bool) -> None:
+    host.write(CRASH_LOADED, loaded)
+    path = "/proc/sys/kernel/kexec_load_limit_panic"
+    host.write(path, str(limit))
+    assert host.stage(ALLOWED).image.placement == ("reserved" if enough else "copied")
+    if enough:
+        # An image that is there already takes no more loads.
+        host.write(path, "0")
+        assert plan(StagingRequest(), host.facts(), host.files, ALLOWED).image.placement == "reserved"
+
+
+def test_the_hook_of_kernel_packages_puts_back_too(host: Host) -> None:
+    host.write(CRASH_LOADED, "1")
+    host.stage(ALLOWED)
+    release = json.loads(host.files.read_text(STAGED_RECORD) or "")["image"]["release"]
+    host.write(LOADED, "0")
+    script = HOOK.replace("PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH", "").replace(STATE_DIRECTORY, str(host.root / "state"))
+    done = host.shell(script.replace(STAGED_RECORD, host.files.path(STAGED_RECORD)), release)
+    assert done.rc == 0, done
+    assert host.crash_loaded
+    assert not host.files.exists(CRASH_MARKER)
+    assert not host.files.exists(STAGED_RECORD)
 
 
 def test_staging_a_copy_empties_the_reservation(host: Host) -> None:
