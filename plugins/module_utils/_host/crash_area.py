@@ -8,9 +8,13 @@ import re
 from dataclasses import dataclass
 from typing import List, NamedTuple, Optional, Tuple
 
+from .._command import Runner
 from .files import HostFiles
 
 _CRASH_LOADED = "/sys/kernel/kexec_crash_loaded"
+# Of Debian and its derivatives, and of everybody else.
+_KDUMP_UNITS = ("kdump-tools.service", "kdump.service")
+_SYSTEMCTL_TIMEOUT_S = 10.0
 _LINE = re.compile(r"^( *)([0-9a-f]+)-([0-9a-f]+) : (.*)$")
 
 
@@ -31,12 +35,14 @@ class CrashArea:
 
     :ivar area: the part that images are loaded into, which is the upper one of two (C(crashkernel=SIZE,high)).
     :ivar loaded: whether a crash image is loaded.
+    :ivar awaited: whether kdump is about to load one, as it does while the host starts.
     :ivar ram: all memory, lowest first.
     """
 
     area: Area
     loaded: bool
     ram: Tuple[Area, ...]
+    awaited: bool = False
 
 
 def parse_iomem(text: str) -> Tuple[List[Area], List[Area]]:
@@ -55,9 +61,21 @@ def parse_iomem(text: str) -> Tuple[List[Area], List[Area]]:
     return sorted(crash), sorted(ram)
 
 
-def read_crash_area(files: HostFiles) -> Optional[CrashArea]:
+def read_crash_area(files: HostFiles, run: Runner) -> Optional[CrashArea]:
     """Read the reservation; None if there is none, or without privileges."""
     crash, ram = parse_iomem(files.read_text("/proc/iomem") or "")
     if not crash:
         return None
-    return CrashArea(crash[-1], bool(files.read_int(_CRASH_LOADED)), tuple(ram))
+    loaded = bool(files.read_int(_CRASH_LOADED))
+    return CrashArea(crash[-1], loaded, tuple(ram), awaited=not loaded and _kdump_is_awaited(run))
+
+
+def _kdump_is_awaited(run: Runner) -> bool:
+    """Whether a kdump service is starting, or enabled and not started yet."""
+    result = run(["systemctl", "show", "--property=ActiveState,UnitFileState", *_KDUMP_UNITS], _SYSTEMCTL_TIMEOUT_S)
+    for unit in result.stdout.split("\n\n"):
+        state = dict(line.partition("=")[::2] for line in unit.splitlines())
+        active, enabled = state.get("ActiveState"), state.get("UnitFileState") == "enabled"
+        if active == "activating" or (active == "inactive" and enabled):
+            return True
+    return False

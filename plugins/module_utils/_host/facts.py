@@ -57,6 +57,6 @@ def gather(files: HostFiles, run: Runner) -> HostFacts:
         systemd=files.exists("/run/systemd/system"),
         tools=find_kexec_tools(files, run),
         installed=list_installed(files),
-        crash=read_crash_area(files),
+        crash=read_crash_area(files, run),
         crash_is_ours=files.exists(CRASH_MARKER),
     )

@@ -116,6 +116,8 @@ def placement_obstacle(facts: HostFacts, candidate: Candidate, way: Tuple[str, s
     if limit is not None and 0 <= limit < needed:
         message = "kernel.kexec_load_limit_panic allows %d more loads of crash images, and %d may be needed"
         return reason("KEXEC_LOAD_LIMIT", message % (limit, needed))
+    if facts.crash.awaited and not ours:
+        return reason("KDUMP_LOADED", "kdump has not started yet, and would load a crash kernel over the image")
     found = _room_obstacle(facts, facts.crash, candidate)
     if found is None and facts.crash.loaded and not facts.crash_is_ours and not may_displace:
         return reason("KDUMP_LOADED", "a crash kernel is loaded, which the image would displace until the reboot")

@@ -80,6 +80,7 @@ class Host:
         self.trampoline = b""
         self.crash: tuple[int, list[tuple[bytes, int, int]]] | None = None
         self.refuses = False
+        self.units = ""
         self.loads: list[list[str]] = []
         Path(files.path(KERNEL)).write_bytes(make_kernel(make_payload("gzip", make_content())))
         programs = self.root / "programs"
@@ -91,6 +92,8 @@ class Host:
         ImageStore(files, Unpacker(files.root), clock=lambda: 0.0).build(candidate, KEEP)
 
     def run(self, argv: Sequence[str], _timeout_s: float) -> CommandResult:
+        if argv[0] == "systemctl":
+            return CommandResult(0, self.units, "")
         if argv[0] == "/bin/sh":
             return self.shell(argv[2], "kexec")
         if "-l" in argv:
@@ -192,6 +195,17 @@ def test_unstaging_empties_the_reservation_even_if_the_trampoline_is_gone(host: 
     assert not host.crash_loaded
     assert not host.files.exists(CRASH_MARKER)
     assert not host.stager().unstage()
+
+
+def test_kdump_that_is_still_to_start_is_not_preceded(host: Host) -> None:
+    host.units = "ActiveState=inactive\nUnitFileState=enabled\n"
+    assert host.stage(ALLOWED).image.placement == "copied"
+    assert code_of(lambda: host.stage(ALLOWED, placement="reserved")) == "KDUMP_LOADED"
+    # Once the image is there, kdump has been stopped.
+    host.units = ""
+    host.stage()
+    host.units = "ActiveState=inactive\nUnitFileState=enabled\n"
+    assert host.stage().image.placement == "reserved"
 
 
 def test_a_crash_kernel_of_kdump_stays(host: Host) -> None:

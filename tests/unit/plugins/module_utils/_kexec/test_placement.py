@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.crash_area import Area, CrashArea, parse_iomem, read_crash_area
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.placement import PAGE_BYTES, has_room_for_next, places_in
 
@@ -31,6 +34,10 @@ HIGH = """\
 """
 
 
+def no_unit(_argv: Sequence[str], _timeout_s: float) -> CommandResult:
+    return CommandResult(0, "", "")
+
+
 def test_iomem() -> None:
     crash, ram = parse_iomem(IOMEM)
     assert crash == [Area(0x0E000000, 0x1E000000)]
@@ -42,14 +49,30 @@ def test_iomem() -> None:
     ["", "00000000-00000000 : System RAM\n  00000000-00000000 : Crash kernel\n", "garbage\n\0\n", "zz-yy : Crash kernel\n"],
 )
 def test_nothing_is_known_without_privileges_or_a_reservation(host_tree: HostTree, text: str) -> None:
-    assert read_crash_area(host_tree({"/proc/iomem": text})) is None
+    assert read_crash_area(host_tree({"/proc/iomem": text}), no_unit) is None
 
 
 def test_the_upper_of_two_areas_takes_images(host_tree: HostTree) -> None:
-    crash = read_crash_area(host_tree({"/proc/iomem": HIGH, "/sys/kernel/kexec_crash_loaded": "1\n"}))
+    crash = read_crash_area(host_tree({"/proc/iomem": HIGH, "/sys/kernel/kexec_crash_loaded": "1\n"}), no_unit)
     assert crash is not None
     assert crash.area == Area(0x220000000, 0x23C000000)
     assert crash.loaded
+
+
+@pytest.mark.parametrize(
+    ("units", "awaited"),
+    [
+        ("ActiveState=activating\nUnitFileState=enabled\n\nActiveState=inactive\nUnitFileState=\n", True),
+        ("ActiveState=inactive\nUnitFileState=\n\nActiveState=inactive\nUnitFileState=enabled\n", True),
+        ("ActiveState=active\nUnitFileState=enabled\n\nActiveState=inactive\nUnitFileState=\n", False),
+        ("ActiveState=failed\nUnitFileState=enabled\n\nActiveState=inactive\nUnitFileState=disabled\n", False),
+        ("", False),
+    ],
+)
+def test_kdump_that_is_still_to_start_is_awaited(host_tree: HostTree, units: str, awaited: bool) -> None:
+    crash = read_crash_area(host_tree({"/proc/iomem": IOMEM}), lambda _argv, _timeout_s: CommandResult(0, units, ""))
+    assert crash is not None
+    assert crash.awaited == awaited
 
 
 def test_kernel_initrd_and_entry_lie_behind_each_other() -> None:
