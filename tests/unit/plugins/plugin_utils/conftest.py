@@ -11,7 +11,7 @@ import pytest
 
 from .etcd_server import EtcdServer, running
 
-TTL_S = 2
+TTL_S = 6
 
 _names = ("lock%d" % number for number in itertools.count())
 
