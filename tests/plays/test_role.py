@@ -158,7 +158,7 @@ def test_a_resume_leaves_hosts_alone_that_the_run_does_not_have(played: Played) 
 def test_a_resume_with_nothing_left_to_do(played: Played) -> None:
     assert rollout(played, "nothing")["changed"] is False
     assert set(outcomes(played, "nothing").values()) == {"ok", "skipped"}
-    _, told = played.output.split("run pending: nothing is left to do")
+    _before, told = played.output.split("run pending: nothing is left to do")
     assert "run pending does not have these hosts of the play, which are left as they are: pending1" in told
 
 
