@@ -11,8 +11,8 @@ from typing import List, NamedTuple, Optional, Tuple
 from .._command import Runner
 from .files import HostFiles
 
-_CRASH_LOADED = "/sys/kernel/kexec_crash_loaded"
-# Of Debian and its derivatives, and of everybody else.
+CRASH_LOADED = "/sys/kernel/kexec_crash_loaded"
+# Units of kdump: the first on Debian and its derivatives.
 _KDUMP_UNITS = ("kdump-tools.service", "kdump.service")
 _SYSTEMCTL_TIMEOUT_S = 10.0
 _LINE = re.compile(r"^( *)([0-9a-f]+)-([0-9a-f]+) : (.*)$")
@@ -66,7 +66,7 @@ def read_crash_area(files: HostFiles, run: Runner) -> Optional[CrashArea]:
     crash, ram = parse_iomem(files.read_text("/proc/iomem") or "")
     if not crash:
         return None
-    loaded = bool(files.read_int(_CRASH_LOADED))
+    loaded = bool(files.read_int(CRASH_LOADED))
     return CrashArea(crash[-1], loaded, tuple(ram), awaited=not loaded and _kdump_is_awaited(run))
 
 

@@ -5,18 +5,14 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
-from typing import List, Optional, Pattern
+from typing import Optional
 
+from .crash_area import CRASH_LOADED, parse_iomem
 from .files import HostFiles
 from .memory import read_memory
 
 CRASH_SIZE = "/sys/kernel/kexec_crash_size"
-_CRASH_LOADED = "/sys/kernel/kexec_crash_loaded"
-_SYSTEM_RAM = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) : System RAM$", re.MULTILINE)
-# Nested inside "System RAM", hence indented.
-_CRASH_KERNEL = re.compile(r"^ *([0-9a-f]+)-([0-9a-f]+) : Crash kernel$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -41,20 +37,15 @@ def read_reservations(files: HostFiles) -> Reservations:
     """Read the current reservations. Without privileges, total memory comes out slightly too small."""
     memory = read_memory(files)
     crash_bytes = files.read_int(CRASH_SIZE)
-    iomem = files.read_text("/proc/iomem") or ""
-    areas = _sizes(_CRASH_KERNEL, iomem)
+    crash, ram = parse_iomem(files.read_text("/proc/iomem") or "")
+    sizes = [area.size_bytes for area in crash]
     return Reservations(
         crash_bytes=crash_bytes,
-        crash_low_bytes=areas[0] if len(areas) == 2 and sum(areas) == crash_bytes else 0,
-        crash_loaded=bool(files.read_int(_CRASH_LOADED)),
+        crash_low_bytes=sizes[0] if len(sizes) == 2 and sum(sizes) == crash_bytes else 0,
+        crash_loaded=bool(files.read_int(CRASH_LOADED)),
         cma_bytes=memory.cma_total_bytes,
-        ram_bytes=max(sum(_sizes(_SYSTEM_RAM, iomem)), memory.total_bytes + (crash_bytes or 0)),
+        ram_bytes=max(sum(area.size_bytes for area in ram), memory.total_bytes + (crash_bytes or 0)),
     )
-
-
-def _sizes(pattern: Pattern[str], iomem: str) -> List[int]:
-    """Sizes of areas, lowest address first. All addresses read as 0 without privileges."""
-    return [int(end, 16) - int(start, 16) + 1 for start, end in pattern.findall(iomem) if int(end, 16)]
 
 
 def shrink_crash_reservation(files: HostFiles, size_bytes: int) -> int:

@@ -7,20 +7,18 @@ kexec-tools loads only crash images of its own making. Source of the call: kexec
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 from typing import Callable, List, NamedTuple, Sequence, Union
 
 from .._command import Runner
 from .._host.atomic import write_atomically
+from .._host.crash_area import CRASH_LOADED
 from .._host.files import HostFiles
 from .._paths import CRASH_MARKER
 from .errors import KexecError
 from .kdump import DISPLACED, OWN, PUT_BACK, PUT_BACK_TIMEOUT_S
 from .placement import pages
-
-CRASH_LOADED = "/sys/kernel/kexec_crash_loaded"
 
 _KEXEC_ON_CRASH = 0x1
 
@@ -57,18 +55,16 @@ def load_crash_segments(call: int, entry: int, segments: Sequence[CrashSegment])
     :param entry: physical address where a panic enters.
     :raises OSError: the kernel refused; what was loaded before may be unloaded.
     """
-    table = (_KexecSegment * len(segments))(
-        *[
-            _KexecSegment(_address_of(each.content), len(each.content), each.at, pages(each.memory_bytes))
-            for each in segments
-            if len(each.content)
-        ]
-    )
-    count = sum(1 for each in segments if len(each.content))
+    filled = [
+        _KexecSegment(_address_of(each.content), len(each.content), each.at, pages(each.memory_bytes))
+        for each in segments
+        if len(each.content)
+    ]
+    table = (_KexecSegment * len(filled))(*filled)
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall.restype = ctypes.c_long
     result = libc.syscall(
-        ctypes.c_long(call), ctypes.c_ulong(entry), ctypes.c_ulong(count), table, ctypes.c_ulong(_KEXEC_ON_CRASH)
+        ctypes.c_long(call), ctypes.c_ulong(entry), ctypes.c_ulong(len(filled)), table, ctypes.c_ulong(_KEXEC_ON_CRASH)
     )
     if result != 0:
         number = ctypes.get_errno()
@@ -121,15 +117,13 @@ class CrashImages:
     def put_back(self) -> None:
         """Unload our image, if any, and have the distribution load the crash kernel that it displaced.
 
-        :raises KexecError: C(UNLOAD_FAILED) or C(KDUMP_NOT_RESTORED).
+        :raises KexecError: C(KDUMP_NOT_RESTORED).
         """
         if not self.owed():
             return
         result = self._run(["/bin/sh", "-c", PUT_BACK, "fleet-kexec", self._kexec], PUT_BACK_TIMEOUT_S)
         if result.rc != 0:
             raise KexecError("KDUMP_NOT_RESTORED", "the crash kernel could not be put back: %s" % result.last_words())
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._files.path(CRASH_MARKER))
 
     def _loaded(self) -> bool:
         return self._files.read_int(CRASH_LOADED) == 1

@@ -24,7 +24,7 @@ _CHECKED = 1 << 0
 _RELOCATED = 1 << 1
 _MOVED = 1 << 2
 
-# Where the kernel looks for its initrd: C(hdr.ramdisk_image) and the upper half of the address.
+# Address of the initrd as the kernel gets it: C(hdr.ramdisk_image), and its upper half.
 _RAMDISK_IMAGE, _EXT_RAMDISK_IMAGE = 0x218, 0x0C0
 
 

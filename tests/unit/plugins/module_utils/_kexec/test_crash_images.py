@@ -19,11 +19,12 @@ from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage impo
 from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub import ENTRY_OFFSET, STUB_BYTES, StubChecksummer
 from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub_code import CONFIG_OFFSET, CRASH_ENTRY_OFFSET
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.crash_area import CRASH_LOADED
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts, gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import read_candidate
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.crash_image import CRASH_LOADED, CrashImages, CrashSegment
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.crash_image import CrashImages, CrashSegment
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.file_part import FilePart
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import HOOK
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, ImageStore
