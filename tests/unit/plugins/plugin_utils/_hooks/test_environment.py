@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from dataclasses import replace
 
@@ -20,6 +21,14 @@ PRINT = "import json, os; print(json.dumps({k: v for k, v in os.environ.items() 
 KINDS = ("command", "controller_command")
 # What a host may say of its failure, and what a name may be.
 EVIL = "$(touch /tmp/x) `id` '\"; \\ --\nFLEET_KEXEC_HOST=other\n\x1b[31mred\x00 end"
+
+
+@pytest.fixture(autouse=True)
+def no_variables_of_the_test_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what the Makefile exports: hooks of the controller inherit its environment."""
+    for name in os.environ:
+        if name.startswith("FLEET_KEXEC_"):
+            monkeypatch.delenv(name)
 
 
 def found(kind: str, phase: HookPhase, subject: HookSubject) -> dict[str, str]:
