@@ -49,11 +49,12 @@ class Server:
                 connection, peer = self._socket.accept()
                 self.peers.append(peer)
                 self.connections += 1
+                if self._keeps:
+                    # First, since a test may hang up as soon as it has seen the answer.
+                    self._held.append(connection)
                 if self._says:
                     connection.sendall(self._says)
-                if self._keeps:
-                    self._held.append(connection)
-                else:
+                if not self._keeps:
                     connection.close()
 
     @property
