@@ -130,10 +130,7 @@ class SimulatedSession(Session):
     async def sshd(self) -> Sshd | None:
         return Sshd((socket.AF_INET, (address_of(self._index), self._port)), BANNER)
 
-    async def unshare(self) -> None:
-        """There is no connection."""
-
-    def share(self) -> None:
+    async def leave(self) -> None:
         """There is no connection."""
 
     def restore(self) -> None:

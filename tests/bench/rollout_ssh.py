@@ -8,36 +8,23 @@ the sshds and what they run are not in it: of those a real controller has only t
 
 from __future__ import annotations
 
-import contextlib
 import getpass
 import json
 import os
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from ansible_collections.fleet.kexec.tests.sshd import SSH_ARGS, sshds
+
 HERE = Path(__file__).parent
-START_TIMEOUT_S = 30.0
 TIMEOUT_S = 600.0
 TASK = "Connect"
-
-_SSHD_CONFIG = """
-HostKey %(directory)s/host_key
-AuthorizedKeysFile %(directory)s/user_key.pub
-PidFile none
-StrictModes no
-UsePAM no
-PasswordAuthentication no
-ListenAddress %(address)s:%(port)d
-"""
 
 
 def address_of(index: int) -> str:
@@ -50,48 +37,8 @@ def measure(hosts: int) -> list[dict[str, Any]]:
     # A path short enough for the sockets of ssh.
     with tempfile.TemporaryDirectory(prefix="ssh") as name:
         directory = Path(name)
-        for key in ("host_key", "user_key"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", directory / key], check=True)
-        with _sshds(directory, hosts) as port:
+        with sshds(directory, [address_of(index) for index in range(hosts)]) as port:
             return _play(directory, hosts, port)
-
-
-@contextlib.contextmanager
-def _sshds(directory: Path, hosts: int) -> Iterator[int]:
-    """One for each host, each on an address of its own."""
-    sshd = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin")
-    if sshd is None:
-        raise SystemExit("sshd is missing; install openssh-server")
-    if os.geteuid() == 0:
-        # Where it gives up its privileges; a service would have made it.
-        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
-    with socket.socket() as free:
-        free.bind((address_of(0), 0))
-        port = int(free.getsockname()[1])
-    with contextlib.ExitStack() as stack:
-        for index in range(hosts):
-            config = directory / ("sshd_config.%d" % index)
-            config.write_text(_SSHD_CONFIG % {"directory": directory, "address": address_of(index), "port": port})
-            process = subprocess.Popen([sshd, "-D", "-f", config], stderr=subprocess.DEVNULL)
-            stack.callback(process.wait)
-            stack.callback(process.terminate)
-        for index in range(hosts):
-            _await(address_of(index), port)
-        yield port
-
-
-def _await(address: str, port: int) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while True:
-        try:
-            with socket.create_connection((address, port), 1) as connection:
-                if connection.recv(4) == b"SSH-":
-                    return
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            # sshd tells nobody when it listens.
-            time.sleep(0.05)
 
 
 def _play(directory: Path, hosts: int, port: int) -> list[dict[str, Any]]:
@@ -99,7 +46,7 @@ def _play(directory: Path, hosts: int, port: int) -> list[dict[str, Any]]:
         "ansible_port": port,
         "ansible_user": getpass.getuser(),
         "ansible_ssh_private_key_file": str(directory / "user_key"),
-        "ansible_ssh_common_args": "-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR",
+        "ansible_ssh_common_args": SSH_ARGS,
         "ansible_python_interpreter": sys.executable,
     }
     inventory, playbook = directory / "inventory.yml", directory / "playbook.yml"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -34,6 +35,9 @@ from .sights import Sights, WallClock
 
 # The answer to the trigger has to get out before the network goes.
 TRIGGER_GRACE_S = 0.5
+
+# A shared connection that has answered within this time is taken to work. Firewalls and the other end forget it sooner or later.
+SHARED_TRUST_S = 15.0
 
 # A timeline reads the journal of the previous boot, on a host that is up but may be busy.
 TIMELINE_TIMEOUT_S = 180.0
@@ -81,8 +85,10 @@ class HostReboot:
         if service is not None:
             service.ended = self._probed
         self._token = ""
-        # None if it can't be probed from here; set by unshare.
+        # None if it can't be probed from here; set by locate.
         self._sshd: Sshd | None = None
+        # When the shared connection last answered.
+        self._answered_at = -math.inf
         # That of a watch that timed out, for the next one to continue.
         self._last_track: HostTrack | None = None
         self._sights = Sights()
@@ -142,17 +148,18 @@ class HostReboot:
         """Stop the trigger, if any, and unload the image; see :meth:`HostShell.call_off`."""
         await self._shell.call_off(self._token, patient=patient)
 
-    async def unshare(self) -> None:
-        """Find the host's sshd, and use unshared connections from here on."""
-        # Over the existing connection: the offset is less accurate if one has to be made first.
+    async def locate(self) -> None:
+        """Read the host's clock, and find its sshd, for the watch."""
         await self.read_clock()
-        await self._session.unshare()
         self._leave_sshd()
         self._sshd = await self._session.sshd() if self._probe_ssh else None
 
     async def read_clock(self) -> None:
         """Measure the offset of the host's clock, as the outgoing system has it."""
+        # Over the existing connection: the offset is less accurate if one has to be made first.
         self._sights.before = await self._shell.clock_offset(self._clock.utc_ns)
+        if self._sights.before is not None:
+            self._answered_at = self._now()
 
     # From the trigger on.
 
@@ -160,7 +167,10 @@ class HostReboot:
         """See :meth:`HostShell.trigger`; also starts watching the service."""
         if self._service is not None:
             self._service.begin(self._sshd.address if self._sshd else None)
+        if self._now() - self._answered_at > SHARED_TRUST_S:
+            await self._session.leave()
         await self._shell.trigger(intent, message, delay_s, timeout_s)
+        await self._session.leave()
 
     async def ask(self, token: str, timeout_s: float = ASK_TIMEOUT_S) -> scripts.HostAnswer | None:
         """Ask the host which boot it runs; None if it gives no usable answer."""
@@ -217,8 +227,6 @@ class HostReboot:
 
     def _came_back(self, answer: scripts.HostAnswer, track: HostTrack) -> None:
         outage, back_at, evidence = track.outage, track.back_at, answer.evidence
-        # What follows takes one connection together: a limit on new ones may have been used up.
-        self._session.share()
         self._sights.outage = self._clock.span(outage.began_at, outage, "ssh") if outage else None
         if self._service is not None:
             self._service.host_is_back(self._now() if back_at is None else back_at)

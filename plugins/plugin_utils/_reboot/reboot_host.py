@@ -37,7 +37,7 @@ async def reboot_host(
         if check_mode:
             result.rebooted = False
             return result
-        await host.unshare()
+        await host.locate()
         triggering = clock()
         delay_s = max(request.pre_reboot_delay_s, TRIGGER_GRACE_S)
         await host.trigger(intent, request.message, delay_s)

@@ -115,7 +115,11 @@ class HostShell:
         return await self.not_begun("TRIGGER_FAILED", "the host could not begin its reboot: %s" % said, token)
 
     async def ask(self, token: str, timeout_s: float) -> scripts.HostAnswer | None:
-        """Ask the host which boot it runs; None if it gives no usable answer."""
+        """Ask the host on a new connection which boot it runs; None if it gives no usable answer.
+
+        The connection of a question that is answered serves what follows: a limit on new ones may have been used up.
+        """
+        await self._session.leave()
         try:
             answer = await self._session.run(scripts.STATE, [token], become=False, timeout_s=timeout_s)
         except SessionError as error:

@@ -105,7 +105,7 @@ class Fallbacks:
         prepared = await self._reboot.prepare(replace(self._request, method=method.name, only=ONLY_ALL))
         # The current panic settings are those of the unexpected boot; the original ones have to be restored.
         again = replace(prepared, boot_id=answer.evidence.boot_id, panic=intent.panic)
-        await self._reboot.unshare()
+        await self._reboot.locate()
         await self._flight.declare(again)
         try:
             await self._desk.confirm_slot(self._name)

@@ -243,7 +243,7 @@ class HostRun:
         await self._take_slot()
         await self._drain()
         # This takes a while, so it comes before the gate, after which the trigger has to follow soon.
-        await self._reboot.unshare()
+        await self._reboot.locate()
         await self._pass_the_gate()
         await self._flight.declare(intent)
         # Writing the intent may have taken long: a run that lost its lease or was stopped meanwhile must not trigger.
@@ -314,7 +314,7 @@ class HostRun:
                 raise _Discarded
             await self._from_the_start(out=True)
             return
-        await self._reboot.unshare()
+        await self._reboot.locate()
         await self._see_through(intent, now - ago_s, due=now - ago_s, ask_at=now)
 
     async def _see_through(self, intent: Intent, went: float, due: float, ask_at: float | None = None) -> None:

@@ -27,6 +27,7 @@ class Endpoint(NamedTuple):
     :ivar family: address family, C(socket.AF_UNSPEC) for any.
     :ivar bind_address: name or address to connect from, empty for any.
     :ivar bind_interface: network interface to connect from, empty for any.
+    :ivar control_path: socket of the connection that commands share, empty if they share none.
     """
 
     host: str
@@ -35,6 +36,7 @@ class Endpoint(NamedTuple):
     family: int = socket.AF_UNSPEC
     bind_address: str = ""
     bind_interface: str = ""
+    control_path: str = ""
 
 
 def output_of(argv: Sequence[str]) -> str:
@@ -48,10 +50,10 @@ def output_of(argv: Sequence[str]) -> str:
     return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
 
 
-def ssh_endpoint(ssh: Sequence[str], host: str, run: OutputOf = output_of) -> Endpoint | None:
-    """Ask the ssh command, given with its options, where it would connect to (C(ssh -G)); None if it does not say."""
+def ssh_endpoint(ssh: Sequence[str], run: OutputOf = output_of) -> Endpoint | None:
+    """Ask an ssh command, whose options have C(-G), where it would connect to; None if it does not say."""
     settings: dict[str, str] = {}
-    for line in run([*ssh, "-G", host]).splitlines():
+    for line in run(ssh).splitlines():
         name, _space, value = line.partition(" ")
         settings.setdefault(name.lower(), value.strip())
     port = settings.get("port", "")
@@ -65,6 +67,7 @@ def ssh_endpoint(ssh: Sequence[str], host: str, run: OutputOf = output_of) -> En
         family=_FAMILIES.get(settings.get("addressfamily", "any"), socket.AF_UNSPEC),
         bind_address=given.get("bindaddress", ""),
         bind_interface=given.get("bindinterface", ""),
+        control_path=given.get("controlpath", ""),
     )
 
 

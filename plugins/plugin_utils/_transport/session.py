@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 import re
 import shlex
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar
@@ -21,17 +21,23 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 
 from .._text import clipped
 from .bounded import CallAbandoned, bounded_call
-from .endpoint import SSH_CONFIG_TIMEOUT_S, routes, ssh_endpoint
+from .endpoint import SSH_CONFIG_TIMEOUT_S, Endpoint, routes, ssh_endpoint
+from .ssh_sharing import stop_sharing
 from .sshd import Sshd, first_banner
 
-# No shared master: it would stay connected to the system that has gone. And an ssh that hears nothing for that long exits.
-UNSHARED_SSH_ARGS = "-o ControlPath=none -o ServerAliveInterval=2 -o ServerAliveCountMax=3"
+# An ssh that hears nothing for that long exits: it may be connected to a system that has gone.
+WARY_SSH_ARGS = "-o ServerAliveInterval=2 -o ServerAliveCountMax=3"
+# For a shared connection that can't be left.
+UNSHARED_SSH_ARGS = "-o ControlPath=none " + WARY_SSH_ARGS
+# The ssh that holds a shared connection answers at once, unless it is stopped.
+CONTROL_TIMEOUT_S = 5.0
 # ssh's own message at the end of a session with a terminal.
 _FAREWELL = re.compile(r"^(?:Shared c|C)onnection to \S+ closed\.\r?\n?", re.MULTILINE)
 
 BANNER_TIMEOUT_S = 5.0
 # A name may have an address in each family, one of them without a route.
 SSHD_TIMEOUT_S = SSH_CONFIG_TIMEOUT_S + 4 * BANNER_TIMEOUT_S
+LEAVE_TIMEOUT_S = 30.0
 
 Result = TypeVar("Result")
 
@@ -113,11 +119,11 @@ class Session(Protocol):
     async def sshd(self) -> Sshd | None:
         """The host's sshd as it answers now; None if it does not answer, or can't be reached from here."""
 
-    async def unshare(self) -> None:
-        """Leave connections shared with other tasks, before the system they lead to goes away."""
+    async def leave(self) -> None:
+        """Leave the connection that calls have shared so far, for the system that it leads to goes away, or may have gone.
 
-    def share(self) -> None:
-        """Use shared connections again, as configured."""
+        The next call makes a new one, which is shared again if that is configured.
+        """
 
     def restore(self) -> None:
         """Restore the connection's options for later tasks."""
@@ -142,6 +148,7 @@ class ActionSession:
         self._task_vars = task_vars
         self._is_ssh = self._connection.transport == "ssh"
         self._at_once = at_once or contextlib.nullcontext()
+        self._endpoint: Endpoint | None = None
         # Original values, for later tasks.
         self._own_options: dict[str, Any] = {}
         if connect_timeout_s is not None:
@@ -227,44 +234,47 @@ class ActionSession:
         return SessionError("MODULE_FAILED", "%s (%s): %s" % (name, summary or "no result", output.last_words()))
 
     async def sshd(self) -> Sshd | None:
-        if not self._is_ssh:
-            return None
-
         def work() -> Sshd | None:
-            options = self._connection.get_option
-            ssh = [options("ssh_executable")]
-            for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"):
-                ssh.extend(shlex.split(options(name) or ""))
-            if options("port") is not None:
-                ssh.extend(["-o", "Port=%s" % options("port")])
-            endpoint = ssh_endpoint(ssh, options("host"))
+            endpoint = self._ssh_endpoint()
             return first_banner(routes(endpoint), BANNER_TIMEOUT_S) if endpoint and endpoint.direct else None
 
-        with contextlib.suppress(SessionError):
-            return await self._call(work, SSHD_TIMEOUT_S)
+        if self._is_ssh:
+            with contextlib.suppress(SessionError):
+                return await self._call(work, SSHD_TIMEOUT_S)
         return None
 
-    async def unshare(self) -> None:
+    async def leave(self) -> None:
+        if not self._is_ssh:
+            with contextlib.suppress(SessionError):
+                await self._call(self._connection.reset, LEAVE_TIMEOUT_S)
+            return
+        left = False
         with contextlib.suppress(SessionError):
-            await self._call(self._stop_sharing if self._is_ssh else self._connection.reset, 30.0)
-        if self._is_ssh:
-            # ssh uses the first value of an option that is given twice.
-            self._override("ssh_args", ("%s %s" % (UNSHARED_SSH_ARGS, self._connection.get_option("ssh_args") or "")).strip())
+            left = await self._call(self._stop_sharing, LEAVE_TIMEOUT_S)
+        ssh_args = self._own_options.get("ssh_args", self._connection.get_option("ssh_args")) or ""
+        # ssh uses the first value of an option that is given twice.
+        self._override("ssh_args", ("%s %s" % (WARY_SSH_ARGS if left else UNSHARED_SSH_ARGS, ssh_args)).strip())
 
-    def _stop_sharing(self) -> None:
-        """Have ssh's shared connection accept no more sessions, if there is one.
+    def _stop_sharing(self) -> bool:
+        endpoint = self._ssh_endpoint()
+        return endpoint is not None and (not endpoint.control_path or stop_sharing(endpoint.control_path, CONTROL_TIMEOUT_S))
 
-        C(reset) would first ask whether there is one, by a process of its own.
-        """
-        connection = self._connection
-        connection.host = connection.get_option("host")
-        ssh = connection._build_command(connection.get_option("ssh_executable"), "ssh", "-O", "stop", connection.host)
-        subprocess.run(ssh, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        connection.close()
+    def _ssh_endpoint(self) -> Endpoint | None:
+        """Where ssh would connect to, as it says once a session; None if it does not say."""
+        if self._endpoint is None:
+            self._endpoint = ssh_endpoint(self._ssh_command("-G"))
+        return self._endpoint
 
-    def share(self) -> None:
-        if "ssh_args" in self._own_options:
-            self._connection.set_option("ssh_args", self._own_options.pop("ssh_args"))
+    def _ssh_command(self, option: str) -> list[str]:
+        """Command line that asks ssh something about the connection, as the connection plugin would make one."""
+        connection = copy.copy(self._connection)
+        connection.host, connection.sshpass_pipe = connection.get_option("host"), None
+        ssh = str(connection.get_option("ssh_executable"))
+        command = [os.fsdecode(each) for each in connection._build_command(ssh, "ssh", option, connection.host)]
+        # Made for a password that nothing asks for.
+        for descriptor in connection.sshpass_pipe or ():
+            os.close(descriptor)
+        return command[command.index(ssh) :]
 
     def restore(self) -> None:
         for option, own in self._own_options.items():

@@ -1,7 +1,9 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that a rollout does over its connections to each host but the trigger, by the code that a rollout does it with.
+"""All that a rollout does over its connections to each host, by the code that a rollout does it with.
+
+A command stands for the trigger.
 
 Run in check mode, so that nothing is unloaded. The hosts are this machine, which is never rebooted.
 """
@@ -75,11 +77,20 @@ async def _measure(connected: dict[str, Any], steps: list[dict[str, Any]]) -> No
         await runner.run(AFTER, [hook], HookSubject(), lambda hook, outcome: outcomes.append(outcome))
         return outcomes[0]
 
+    async def go(session: ActionSession) -> None:
+        await session.run("true", [], True, MODULE_TIMEOUT_S)
+        await session.leave()
+
+    async def timeline(reboot: HostReboot) -> None:
+        await reboot.read_clock()
+
     each: dict[str, list[Callable[[], Awaitable[Any]]]] = {
         "two modules: boot_facts, stage (first ssh connection)": [partial(modules, each) for each in sessions],
         "one hook: a command on the host": [partial(command, each) for each in sessions],
-        "leave the shared connection, ssh -G, read the banner": [each.unshare for each in reboots],
+        "read the clock, ssh -G, read the banner": [each.locate for each in reboots],
+        "trigger, leave the shared connection": [partial(go, each) for each in sessions],
         "ask the host on a new connection": [partial(each.ask, "ab" * 8) for each in reboots],
+        "read the clock once more": [partial(timeline, each) for each in reboots],
     }
     for step, calls in each.items():
         began, cpu = time.monotonic(), _cpu_s()

@@ -99,6 +99,8 @@ class Host:
         # A service on it: whether it is up to begin with, and how long after a boot it is.
         self.serves_before, self.service_lag_s = True, 3.0
         self.booted_at = float("-inf")
+        # Boot that the shared connection leads to.
+        self.shared: str | None = None
         # Error that a call raises, by the label of the call: how often, from now on. See CALLS.
         self.raises: dict[str, tuple[Exception, int]] = {}
 
@@ -156,11 +158,16 @@ class Host:
     async def sshd(self) -> Sshd | None:
         return Sshd((2, (self.name, 22)), "SSH-2.0-x") if self.direct and self.up else None
 
-    async def unshare(self) -> None:
-        self.log.append("unshare")
+    async def leave(self) -> None:
+        self.shared = None
 
-    def share(self) -> None:
-        """Connections are not simulated."""
+    async def _over_a_connection(self, timeout_s: float) -> None:
+        """A shared connection to a system that has gone hangs."""
+        if self.up and self.shared is None:
+            self.shared = self.boot_id
+        if self.shared is not None and (not self.up or self.shared != self.boot_id):
+            await asyncio.sleep(timeout_s)
+            raise SessionLost("the shared connection leads nowhere")
 
     def restore(self) -> None:
         self.log.append("restore")
@@ -175,6 +182,7 @@ class Host:
     async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
         await asyncio.sleep(self.module_s)
         self._raise(name.rpartition(".")[2])
+        await self._over_a_connection(timeout_s)
         if not self.up:
             raise SessionLost("no answer")
         if name == "fleet.kexec.boot_facts":
@@ -214,6 +222,7 @@ class Host:
             # What follows is the command; the environment of hooks comes first.
             self.environments.append(dict(each.split("=", 1) for each in args[: args.index("--")]))
             args = args[args.index("--") + 1 :]
+        await self._over_a_connection(timeout_s)
         hangs = self.hangs and self.up and self.boots_so_far > 0
         label = SCRIPTS.get(script, args[-1] if args else "test")
         # What raises is not carried out.

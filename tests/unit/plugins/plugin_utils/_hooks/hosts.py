@@ -77,10 +77,7 @@ class Host:
     async def sshd(self) -> Sshd | None:
         raise AssertionError("hooks don't ask for it")
 
-    async def unshare(self) -> None:
-        raise AssertionError("hooks don't ask for it")
-
-    def share(self) -> None:
+    async def leave(self) -> None:
         raise AssertionError("hooks don't ask for it")
 
     def restore(self) -> None:

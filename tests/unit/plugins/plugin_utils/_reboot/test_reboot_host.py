@@ -42,7 +42,7 @@ def test_a_kexec_is_proven_and_everything_is_told(host: Host) -> None:
     assert 0 <= result["outage_ms"] - 6000 <= result["outage_error_ms"] <= 1000
     assert result["reasons"] == []
     assert host.panic == ("0", "0"), "put back"
-    assert host.log == ["stage {}", "unshare", "trigger kexec 0.500", "committed", "test", "restore", "restore"]
+    assert host.log == ["stage {}", "trigger kexec 0.500", "committed", "test", "restore", "restore"]
 
 
 def test_the_timeline_is_told_what_was_seen_from_here(host: Host) -> None:
@@ -104,7 +104,7 @@ def test_firmware_unstages_first(host: Host) -> None:
     host.staged = dict(STAGED)
     result = reboot(host, "firmware")
     assert (result["path"], result["proof"], result["staged"]) == ("firmware", None, None)
-    assert host.log[:3] == ["stage {'state': 'unstaged'}", "unshare", "trigger reboot 0.500"]
+    assert host.log[:2] == ["stage {'state': 'unstaged'}", "trigger reboot 0.500"]
 
 
 def test_check_mode_triggers_nothing(host: Host) -> None:
@@ -140,7 +140,7 @@ def test_a_blocked_risk_goes_through_firmware_with_auto(host: Host, staged: dict
     result = reboot(host, "auto", image=image)
     assert (result["method"], result["path"], result["staged"]) == ("firmware", "firmware", None)
     assert result["reasons"] == [BLOCKED]
-    assert host.log[:3] == ["stage {'state': 'unstaged'}", "unshare", "trigger reboot 0.500"]
+    assert host.log[:2] == ["stage {'state': 'unstaged'}", "trigger reboot 0.500"]
 
 
 @pytest.mark.parametrize("staged", [None, dict(STAGED)])

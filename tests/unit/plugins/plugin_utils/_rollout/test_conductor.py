@@ -26,7 +26,6 @@ def test_three_hosts_one_after_the_other() -> None:
     assert world.hosts["a"].log == [
         "stage {}",
         "run lb drain",
-        "unshare",
         "trigger kexec 0.500",
         "run lb undrain",
     ]

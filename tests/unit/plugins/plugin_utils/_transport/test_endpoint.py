@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -26,6 +25,8 @@ Host bound
 Host six
   BindInterface eth7
   AddressFamily inet6
+Host shares
+  ControlPath /run/%r-%h-%p
 """
 
 
@@ -39,6 +40,8 @@ Host six
         ("bound", [], Endpoint("bound", 22, True, socket.AF_INET, bind_address="192.0.2.1")),
         ("six", [], Endpoint("six", 22, True, socket.AF_INET6, bind_interface="eth7")),
         ("other", ["-b", "192.0.2.2"], Endpoint("other", 22, True, bind_address="192.0.2.2")),
+        ("shares", ["-l", "me"], Endpoint("shares", 22, True, control_path="/run/me-shares-22")),
+        ("other", ["-o", "ControlPath=none"], Endpoint("other", 22, True)),
         ("behind", [], Endpoint("behind", 22, False)),
         ("command", [], Endpoint("command", 22, False)),
         ("other", ["-o", "ProxyJump=x"], Endpoint("other", 22, False)),
@@ -48,16 +51,12 @@ def test_ssh_is_asked(tmp_path: Path, host: str, options: list[str], endpoint: E
     """With the real ssh: only it knows what its configuration means."""
     config = tmp_path / "config"
     config.write_text(CONFIG)
-    assert ssh_endpoint(["ssh", "-F", str(config), *options], host) == endpoint
+    assert ssh_endpoint(["ssh", "-F", str(config), *options, "-G", host]) == endpoint
 
 
 @pytest.mark.parametrize("output", ["", "hostname x\n", "hostname x\nport many\n"])
 def test_an_ssh_that_does_not_tell(output: str) -> None:
-    def run(argv: Sequence[str]) -> str:
-        assert list(argv) == ["ssh", "-G", "host"]
-        return output
-
-    assert ssh_endpoint(["ssh"], "host", run) is None
+    assert ssh_endpoint(["ssh", "-G", "host"], lambda argv: output) is None
 
 
 def test_addresses() -> None:

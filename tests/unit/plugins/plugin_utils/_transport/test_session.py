@@ -4,18 +4,23 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import subprocess
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import connection_loader
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import ActionSession, SessionError, SessionLost
+from ansible_collections.fleet.kexec.tests.sshd import SSH_ARGS, sshd_path, sshds
 
 KEY_CHANGED = """Failed to connect to the host via ssh: @@@@@@@@@@@@@@@@@@@@@@@@@@@@@
 @    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @
@@ -167,30 +172,77 @@ def test_options_that_ssh_could_not_parse_are_no_sshd() -> None:
     assert asyncio.run(session().sshd()) is None
 
 
-def test_leaving_shared_connections_raises_nothing() -> None:
-    asyncio.run(session().unshare())
-
-
-def test_a_shared_connection_is_left_by_one_process(tmp_path: Path) -> None:
-    ran = tmp_path / "ran"
-    leaving = session()
-    connection: Any = leaving._connection
-    connection.options.update(host="192.0.2.1", ssh_args="-C")
-    connection._build_command = lambda ssh, *arguments: ["/bin/sh", "-c", 'echo "$@" >> %s' % ran, ssh, *arguments]
-    connection.close = lambda: None
-    asyncio.run(leaving.unshare())
-    assert ran.read_text() == "ssh -O stop 192.0.2.1\n"
-    assert connection.options["ssh_args"].startswith("-o ControlPath=none ")
-
-
-def test_connections_are_not_shared_between_leaving_them_and_sharing_again() -> None:
+def test_a_connection_that_can_t_be_left_is_not_shared_any_more() -> None:
     it = ActionSession(Action(), {}, connect_timeout_s=3)
     options = it._connection.options
     options["ssh_args"] = "-C"
-    asyncio.run(it.unshare())
-    assert options["ssh_args"].startswith("-o ControlPath=none") and options["ssh_args"].endswith("-C")
-    it.share()
-    assert (options["ssh_args"], options["timeout"]) == ("-C", 3)
-    it.share()
+    asyncio.run(it.leave())
+    assert options["ssh_args"].startswith("-o ControlPath=none") and options["ssh_args"].endswith(" -C")
+    before = options["ssh_args"]
+    asyncio.run(it.leave())
+    assert options["ssh_args"] == before
     it.restore()
     assert (options["ssh_args"], options["timeout"]) == ("-C", 10)
+
+
+class OverSsh:
+    """An action that is connected to an sshd of this machine by Ansible's own plugin."""
+
+    def __init__(self, directory: Path, port: int) -> None:
+        self._connection = connection_loader.get("ssh", PlayContext())
+        self._connection.set_options(
+            direct={
+                "host": "127.0.0.1",
+                "port": port,
+                "remote_user": getpass.getuser(),
+                "private_key_file": str(directory / "user_key"),
+                "ssh_common_args": SSH_ARGS,
+                "ssh_args": "-o ControlMaster=auto -o ControlPersist=60s",
+                "control_path_dir": str(directory),
+                "timeout": 60,
+            }
+        )
+
+    def _low_level_execute_command(self, command: str, sudoable: bool) -> dict[str, Any]:
+        rc, stdout, stderr = self._connection.exec_command(command, sudoable=sudoable)
+        return {"rc": rc, "stdout": stdout.decode(), "stderr": stderr.decode()}
+
+
+@pytest.fixture
+def over_ssh() -> Iterator[tuple[ActionSession, Path]]:
+    """A session, and the directory of its control socket."""
+    if sshd_path() is None:
+        pytest.skip("sshd is missing: install openssh-server")
+    # A path short enough for sockets.
+    with tempfile.TemporaryDirectory(prefix="ssh") as name, sshds(Path(name), ["127.0.0.1"]) as port:
+        yield ActionSession(OverSsh(Path(name), port), {}), Path(name)
+
+
+def test_a_new_connection_is_made_after_leaving_and_shared_again(over_ssh: tuple[ActionSession, Path]) -> None:
+    it, directory = over_ssh
+
+    async def work() -> None:
+        async def connection() -> str:
+            """Tell connections apart by the port that they come from."""
+            return (await it.run("echo $SSH_CONNECTION", [], become=False, timeout_s=60.0)).stdout
+
+        def sockets() -> list[Path]:
+            return [each for each in directory.iterdir() if each.is_socket()]
+
+        await it.leave()
+        first = await connection()
+        assert await connection() == first and len(sockets()) == 1
+        under_way = asyncio.create_task(it.run("sleep 1; echo done", [], become=False, timeout_s=60.0))
+        await asyncio.sleep(0.5)
+        await it.leave()
+        assert not sockets()
+        second = await connection()
+        assert second != first and await connection() == second, "and it is shared again"
+        assert (await under_way).stdout == "done\n", "what was under way on the old one is not cut off"
+        sshd = await it.sshd()
+        assert sshd is not None and sshd.banner.startswith("SSH-2.0-")
+        sshd.close()
+        await it.leave()
+        assert not sockets()
+
+    asyncio.run(work())
