@@ -53,6 +53,8 @@ LARGE_CPU_RATIO = 1.5
 PLANNED_HOSTS = 10_000
 PLANNED_WITHIN_S = 20.0
 PLANNED_MAX_BYTES = 500 << 20
+# With the cheap key exchange: what an expensive one adds is ssh's.
+CONNECTED_EXCHANGE, CONNECTED_MAX_MS = "curve25519", 150.0
 
 
 @dataclass(frozen=True)
@@ -234,6 +236,16 @@ def judge_plan(planned: Planned) -> list[Bar]:
     ]
 
 
+def judge_connections(connected: dict[str, list[dict[str, Any]]], hosts: int) -> Bar:
+    """The bar of connections."""
+    found_ms = rollout_ssh.cpu_ms(connected[CONNECTED_EXCHANGE], hosts)
+    return Bar(
+        f"connections by ssh ({CONNECTED_EXCHANGE}): at most {CONNECTED_MAX_MS:.0f} ms of CPU a host",
+        f"{found_ms:.0f} ms",
+        found_ms <= CONNECTED_MAX_MS,
+    )
+
+
 def planned_by_playbook(hosts: int) -> Planned:
     """Plan a rollout of so many hosts."""
     print("running: a plan of %d hosts" % hosts, file=sys.stderr)
@@ -279,18 +291,22 @@ def main() -> int:
     )
     builtin = [by_builtin(all_down_s, forks) for forks in args.forks if forks <= max(hosts, min(args.forks))]
     planned = planned_by_playbook(args.planned_hosts) if args.planned_hosts else None
-    bars = [*judge(median, narrow, large), *(judge_plan(planned) if planned else [])]
+    connected = rollout_ssh.measure(args.ssh_hosts) if args.ssh_hosts else {}
+    bars = [
+        *judge(median, narrow, large),
+        *(judge_plan(planned) if planned else []),
+        *([judge_connections(connected, args.ssh_hosts)] if connected else []),
+    ]
     serial_s = batches_s([TRIGGER_GRACE_S + each for each in stragglers_s], window)
     print("%d CPUs, load %.1f at the end; hosts are down %g s" % (os.cpu_count() or 0, os.getloadavg()[0], DOWN_S))
     print(render([*whole, narrow, large, *builtin]))
     print("in batches, each as long as its slowest host (serial), the hosts with stragglers would take %.1f s" % serial_s)
     if planned:
         print(planning.render(planned))
+    if connected:
+        print(rollout_ssh.render(connected, args.ssh_hosts))
     for each in bars:
         print(f"  {'met' if each.met else 'MISSED'}: {each.says} ({each.found})")
-    steps = rollout_ssh.measure(args.ssh_hosts) if args.ssh_hosts else []
-    if steps:
-        print(rollout_ssh.render(steps, args.ssh_hosts))
     if args.json:
         document = {
             "cpus": os.cpu_count(),
@@ -299,7 +315,7 @@ def main() -> int:
             "runs": [asdict(run) for run in [*whole, narrow, large, *builtin]],
             "serial_s": serial_s,
             "planned": asdict(planned) if planned else None,
-            "ssh": {"hosts": args.ssh_hosts, "steps": steps},
+            "ssh": {"hosts": args.ssh_hosts, "steps": connected},
             "bars": [asdict(each) for each in bars],
         }
         args.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -25,6 +25,8 @@ from ansible_collections.fleet.kexec.tests.sshd import SSH_ARGS, sshds
 HERE = Path(__file__).parent
 TIMEOUT_S = 600.0
 TASK = "Connect"
+# Key exchanges by name, as options of ssh. With its own choice, they are most of what some ssh versions cost.
+EXCHANGES = {"own choice": "", "curve25519": " -o KexAlgorithms=curve25519-sha256"}
 
 
 def address_of(index: int) -> str:
@@ -32,21 +34,21 @@ def address_of(index: int) -> str:
     return "127.32.%d.%d" % (index >> 8, index & 255)
 
 
-def measure(hosts: int) -> list[dict[str, Any]]:
-    """What each C(step) took for all hosts: C(wall_s) and C(cpu_s)."""
+def measure(hosts: int) -> dict[str, list[dict[str, Any]]]:
+    """What each C(step) took for all hosts, C(wall_s) and C(cpu_s), by name of the key exchange."""
     # A path short enough for the sockets of ssh.
     with tempfile.TemporaryDirectory(prefix="ssh") as name:
         directory = Path(name)
         with sshds(directory, [address_of(index) for index in range(hosts)]) as port:
-            return _play(directory, hosts, port)
+            return {name: _play(directory, hosts, port, SSH_ARGS + option) for name, option in EXCHANGES.items()}
 
 
-def _play(directory: Path, hosts: int, port: int) -> list[dict[str, Any]]:
+def _play(directory: Path, hosts: int, port: int, ssh_args: str) -> list[dict[str, Any]]:
     variables = {
         "ansible_port": port,
         "ansible_user": getpass.getuser(),
         "ansible_ssh_private_key_file": str(directory / "user_key"),
-        "ansible_ssh_common_args": SSH_ARGS,
+        "ansible_ssh_common_args": ssh_args,
         "ansible_python_interpreter": sys.executable,
     }
     inventory, playbook = directory / "inventory.yml", directory / "playbook.yml"
@@ -59,7 +61,8 @@ def _play(directory: Path, hosts: int, port: int) -> list[dict[str, Any]]:
         "ANSIBLE_COLLECTIONS_PATH": os.environ["PYTHONPATH"],
         "ANSIBLE_ACTION_PLUGINS": str(HERE / "action_plugins"),
         "ANSIBLE_PIPELINING": "1",
-        "ANSIBLE_SSH_CONTROL_PATH_DIR": str(directory / "cp"),
+        # One of their own, so that connections are not those of another key exchange.
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": tempfile.mkdtemp(prefix="cp", dir=directory),
         "ANSIBLE_TIMEOUT": "60",
         "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
     }
@@ -73,11 +76,20 @@ def _play(directory: Path, hosts: int, port: int) -> list[dict[str, Any]]:
     raise SystemExit("the connections can't be measured:\n" + done.stdout[-3000:])
 
 
-def render(steps: Sequence[Mapping[str, Any]], hosts: int) -> str:
+def cpu_ms(steps: Sequence[Mapping[str, Any]], hosts: int) -> float:
+    """CPU of a host in all steps."""
+    return sum(float(each["cpu_s"]) for each in steps) * 1000 / hosts
+
+
+def render(measured: Mapping[str, Sequence[Mapping[str, Any]]], hosts: int) -> str:
     """The table."""
-    total = {"step": "all of it", **{key: sum(each[key] for each in steps) for key in ("cpu_s", "wall_s")}}
-    width = max(len(each["step"]) for each in steps)
-    lines = ["%d local sshds: CPU of the controller's side in ms a host, and seconds for all" % hosts]
-    for each in [*steps, total]:
-        lines.append("  %-*s %8.1f %8.2f" % (width, each["step"], each["cpu_s"] * 1000 / hosts, each["wall_s"]))
+    names = [each["step"] for each in next(iter(measured.values()))]
+    width = max(map(len, names))
+    lines = ["%d local sshds: CPU of the controller's side in ms a host, by key exchange" % hosts]
+    lines.append("  %-*s %12s" % (width, "", " ".join("%12s" % name for name in measured)))
+    for index, name in enumerate(names):
+        figures = [cpu_ms([steps[index]], hosts) for steps in measured.values()]
+        lines.append("  %-*s %s" % (width, name, " ".join("%12.1f" % figure for figure in figures)))
+    totals = [cpu_ms(steps, hosts) for steps in measured.values()]
+    lines.append("  %-*s %s" % (width, "all of it", " ".join("%12.1f" % total for total in totals)))
     return "\n".join(lines)
