@@ -181,6 +181,7 @@ lint: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## style, type
 	@mypy --cache-dir $(CACHE)/mypy molecule/lab/lab.py
 	@$(IN_TREE) ANSIBLE_COLLECTIONS_PATH=$(TREE) ansible-lint -q --nocolor
 	@antsibull-changelog lint
+	@reuse lint --quiet || { reuse lint; exit 1; }
 
 # Debian's current ones, for the tests of what takes kernels apart. Fetched once; remove them to have newer ones.
 KERNELS := $(CACHE)/kernels/.complete-$(shell sha256sum tests/kernels.py | cut -c1-12)
