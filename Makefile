@@ -111,7 +111,7 @@ $(VENV)/.complete: | $(PACKAGES_STAMP)
 requirements: $(VENV)/.complete ## pin the files .txt in requirements/ anew from the files .in
 	@$(PYTHON) -m venv $(CACHE)/uv
 	@$(CACHE)/uv/bin/pip install --quiet uv
-	@cd requirements && for each in 3.11/dev 3.12/newest; do \
+	@cd requirements && for each in 3.11/dev 3.11/publish 3.12/newest; do \
 	  $(CACHE)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version $${each%/*} --no-emit-index-url \
 	    --custom-compile-command 'make requirements' --output-file $${each#*/}.txt $${each#*/}.in; \
 	done
@@ -160,6 +160,55 @@ lab-console: ## follow the serial console of HOST
 .PHONY: lab-shell
 lab-shell: setup ## a shell where ansible reaches the guests (-i $$LAB_RUN/inventory.yml)
 	@$(IN_LAB) $(SHELL)
+
+# --- publishing --------------------------------------------------------------------------
+
+PUBLISH_VENV := $(CACHE)/venv-publish-$(shell { cat requirements/publish.txt; $(PYTHON) -VV; } | sha256sum | cut -c1-12)
+PUBLISH := $(CACHE)/publish-$(notdir $(BUILD))
+# What is published: the collection, and its guides in the format that documentation sites take.
+PUBLISHED := $(PUBLISH)/ansible_collections/fleet/kexec
+# Of the other tools only; and none of what the tests have plays say.
+PUBLISHING := env --unset=ANSIBLE_CALLBACK_PLUGINS --unset=ANSIBLE_CALLBACKS_ENABLED PATH="$(PUBLISH_VENV)/bin:$$PATH" \
+  ANSIBLE_COLLECTIONS_PATH=$(PUBLISH)
+
+$(PUBLISH_VENV)/.complete: | $(PACKAGES_STAMP)
+	@rm -rf $(PUBLISH_VENV)
+	@$(PYTHON) -m venv $(PUBLISH_VENV)
+	@echo "Installing Python packages into $(PUBLISH_VENV)"
+	@$(PUBLISH_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements/publish.txt
+	@touch $@
+
+.PHONY: published
+published: $(PUBLISH_VENV)/.complete
+	@rm -rf $(PUBLISHED)
+	@mkdir -p $(PUBLISHED)
+	@git ls-files --cached --others --exclude-standard --deduplicate -z | xargs -0 cp --parents --no-dereference -t $(PUBLISHED)
+	@cd $(PUBLISHED) && $(PUBLISHING) python docs/docsite/guides.py
+
+.PHONY: package
+package: published ## build the tarball to publish, and import it as Galaxy would (it is left in the cache)
+	@rm -rf $(PUBLISH)/package
+	@$(PUBLISHING) ansible-galaxy collection build --output-path $(PUBLISH)/package $(PUBLISHED)
+	@cd $(PUBLISH)/package && $(PUBLISHING) GALAXY_IMPORTER_CONFIG=$(CURDIR)/tests/galaxy-importer.cfg \
+	  GALAXY_IMPORTER_ANSIBLE_LOCAL_TMP=$(PUBLISH)/tmp python -m galaxy_importer.main fleet-kexec-*.tar.gz > import.log 2>&1 \
+	  || { cat import.log; exit 1; }
+	@! grep -E '^(WARNING|ERROR)' $(PUBLISH)/package/import.log
+	@echo "galaxy-importer has no complaint about $$(echo $(PUBLISH)/package/*.tar.gz)"
+
+.PHONY: docs
+docs: published ## build the documentation's site (it is left in the cache)
+	@cd $(PUBLISHED) && $(PUBLISHING) antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck \
+	  --validate-collection-refs all --disallow-unknown-collection-refs .
+	@rm -rf $(PUBLISH)/site && mkdir -p -m 755 $(PUBLISH)/site/source
+	@$(PUBLISHING) antsibull-docs collection --use-current --squash-hierarchy --fail-on-error --dest-dir $(PUBLISH)/site/source fleet.kexec
+	@$(PUBLISHING) sphinx-build -M html $(PUBLISH)/site/source $(PUBLISH)/site -c $(PUBLISHED)/docs/docsite --quiet --fail-on-warning --keep-going
+	@echo "The documentation: $(PUBLISH)/site/html/index.html"
+
+.PHONY: publishable
+publishable: docs package
+
+.PHONY: checks
+checks: lint publishable ## what needs no tests and no virtual machines: lint, documentation and tarball
 
 # --- tests -------------------------------------------------------------------------------
 
@@ -287,7 +336,7 @@ side-by-side = printf '%s\n' $(1) | xargs --max-procs=2 --replace=target $(SHELL
 .PHONY: test-pairs
 test-pairs: install
 	@$(MAKE) lab-image LAB_GUESTS=0
-	@$(call side-by-side,test-prepare test-image test-reboot sanity plays-oldest plays-newest lint browser)
+	@$(call side-by-side,test-prepare test-image test-reboot sanity plays-oldest plays-newest publishable lint browser)
 
 # One guest each, in a lab of its own.
 .PHONY: test-prepare test-image test-reboot
