@@ -49,7 +49,7 @@ class Guide(RestRenderer):  # type: ignore[misc]  # not typed for subclasses
         anchor = "" if first else slug("".join(flatten_to_plain_text(child) for child in token["children"]))
         return "\n.. _%s:\n%s" % (label(self.guide, anchor), super().heading(token, state))
 
-    def render_linked_text(self, token: dict[str, Any], _state: Any, emphasis_marker: str) -> str:  # noqa: ARG002
+    def render_linked_text(self, token: dict[str, Any], _state: Any, emphasis_marker: str) -> str:
         """Link. Its text has no markup, which reStructuredText does not take there."""
         words = escape_role_title(flatten_to_plain_text(token))
         target = token["attrs"]["url"]

@@ -12,6 +12,9 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options: {}
 attributes:
+  bypass_host_loop:
+    description: Forces a 'global' task that does not execute per host.
+    support: none
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying the target.
   diff_mode:
@@ -37,7 +40,13 @@ attributes:
   action:
     description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
     support: full
-  bypass_host_loop:
-    description: Forces a 'global' task that does not execute per host.
-    support: none
+"""
+
+    ACTION_GROUP = r"""
+options: {}
+attributes:
+  action_group:
+    description: Groups for C(module_defaults) that the module belongs to, such as C(group/fleet.kexec.policy). Their members have
+      options in common, which the collection's documentation lists.
+    support: full
 """

@@ -19,8 +19,11 @@ description:
 extends_documentation_fragment:
   - fleet.kexec.attributes
   - fleet.kexec.attributes.facts
+  - fleet.kexec.attributes.action_group
   - fleet.kexec.policy
 attributes:
+  action_group:
+    membership: [fleet.kexec.policy]
   check_mode:
     support: full
   diff_mode:

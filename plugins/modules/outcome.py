@@ -16,8 +16,14 @@ description:
     hosts that succeeded, and the play recap shows the others.
   - A host that the conditions of the rolling reboot left out is skipped.
   - Connects to no host; everything is in the journal.
-extends_documentation_fragment: [fleet.kexec.attributes, fleet.kexec.attributes.action, fleet.kexec.attributes.facts]
+extends_documentation_fragment:
+  - fleet.kexec.attributes
+  - fleet.kexec.attributes.action
+  - fleet.kexec.attributes.facts
+  - fleet.kexec.attributes.action_group
 attributes:
+  action_group:
+    membership: [fleet.kexec.journal]
   check_mode:
     support: full
     details: A rolling reboot in check mode writes no journal, so nothing is read and no host fails.

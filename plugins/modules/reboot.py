@@ -22,10 +22,13 @@ extends_documentation_fragment:
   - fleet.kexec.attributes
   - fleet.kexec.attributes.action
   - fleet.kexec.attributes.facts
+  - fleet.kexec.attributes.action_group
   - fleet.kexec.image
   - fleet.kexec.policy
   - fleet.kexec.probe
 attributes:
+  action_group:
+    membership: [fleet.kexec.policy, fleet.kexec.rebooting, fleet.kexec.staging]
   check_mode:
     support: full
     details: Returns how the host would be rebooted, after all checks that do not require loading.

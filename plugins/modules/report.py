@@ -16,8 +16,10 @@ description:
   - The page is a single file without scripts or external resources. It can be mailed, archived and printed.
   - Runs once, on the controller, for all hosts. Connects to no host; everything is in the journal.
   - Files are replaced atomically, and only if their content changes.
-extends_documentation_fragment: [fleet.kexec.attributes, fleet.kexec.attributes.action]
+extends_documentation_fragment: [fleet.kexec.attributes, fleet.kexec.attributes.action, fleet.kexec.attributes.action_group]
 attributes:
+  action_group:
+    membership: [fleet.kexec.journal]
   bypass_host_loop:
     support: full
   check_mode:

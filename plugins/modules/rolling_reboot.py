@@ -23,12 +23,17 @@ description:
 extends_documentation_fragment:
   - fleet.kexec.attributes
   - fleet.kexec.attributes.action
+  - fleet.kexec.attributes.action_group
   - fleet.kexec.image
   - fleet.kexec.policy
   - fleet.kexec.hooks
   - fleet.kexec.probe
   - fleet.kexec.lock
 attributes:
+  action_group:
+    membership: [fleet.kexec.journal, fleet.kexec.policy, fleet.kexec.rebooting, fleet.kexec.staging]
+  bypass_host_loop:
+    support: full
   check_mode:
     support: full
     details: Returns the plan, with the waves of hosts, the predicted time of each host and of all of them, the number of

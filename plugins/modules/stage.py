@@ -16,8 +16,14 @@ description:
   - A loaded image turns later reboots of the host into kexecs, including those by C(reboot), C(shutdown -r) and
     M(ansible.builtin.reboot). Unstage it if plans change.
   - If loading fails, no image is loaded afterwards, even if one was before.
-extends_documentation_fragment: [fleet.kexec.attributes, fleet.kexec.image, fleet.kexec.policy]
+extends_documentation_fragment:
+  - fleet.kexec.attributes
+  - fleet.kexec.image
+  - fleet.kexec.policy
+  - fleet.kexec.attributes.action_group
 attributes:
+  action_group:
+    membership: [fleet.kexec.policy, fleet.kexec.staging]
   check_mode:
     support: full
     details: Performs all checks that do not require loading.

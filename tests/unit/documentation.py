@@ -108,6 +108,11 @@ def documented_options(module: str) -> dict[str, dict[str, Any]]:
     return dict(_documentation(module)[0]["options"])
 
 
+def documented_attributes(module: str) -> dict[str, dict[str, Any]]:
+    """Attributes in a module's documentation, those of its fragments included."""
+    return dict(_documentation(module)[0]["attributes"])
+
+
 def examples(module: str) -> Any:
     """Tasks or plays in a module's documentation."""
     return yaml.safe_load(_documentation(module)[1])
