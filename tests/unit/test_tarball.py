@@ -10,10 +10,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 WANTED = {
+    "CHANGELOG.rst",
+    "CODE_OF_CONDUCT.md",
     "FILES.json",
     "LICENSE",
+    "LICENSES",
     "MANIFEST.json",
     "README.md",
+    "REUSE.toml",
+    "SECURITY.md",
     "bindep.txt",
     "changelogs",
     "docs",
