@@ -84,7 +84,8 @@ options:
             type: bool
             default: true
           ca_path:
-            description: PEM file with the certificates of the only authorities to trust, instead of the controller's own.
+            description: PEM file with the certificates of the only authorities to trust, instead of the controller's own. Python
+              3.13 and later want them to keep to RFC 5280 (docs/locks.md, section Private CAs).
             type: path
           username:
             description: User for basic authentication, which is sent with the first request.

@@ -63,7 +63,8 @@ options:
         type: int
         default: 30
       ca_path:
-        description: PEM file with the certificates of the authorities to trust for etcd, instead of the system's.
+        description: PEM file with the certificates of the authorities to trust for etcd, instead of the system's. Python 3.13 and
+          later want them to keep to RFC 5280 (docs/locks.md, section Private CAs).
         type: path
       client_cert:
         description: PEM file with a certificate to present to etcd. It may also contain the key.

@@ -76,7 +76,8 @@ class Load:
 
 def noise(size_bytes: int, seed: int) -> bytes:
     """Bytes without a pattern, the same every time."""
-    return random.Random(seed).randbytes(size_bytes)
+    # Random.randbytes(), which Python 3.8 lacks.
+    return random.Random(seed).getrandbits(8 * size_bytes).to_bytes(size_bytes, "little")
 
 
 #: As in real ones: text, then per-CPU data linked for 0, then data with some .bss.

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Callable, Mapping
 
 import pytest
 from hypothesis import HealthCheck, settings

@@ -11,6 +11,8 @@ import ssl
 _UNTRUSTED = frozenset((18, 19, 20, 21))
 # Not valid yet, expired.
 _OUT_OF_DATE = frozenset((9, 10))
+# Against RFC 5280, which VERIFY_X509_STRICT checks: Python 3.13 and later do by default.
+_MALFORMED = frozenset(range(80, 95))
 
 
 class HttpError(Exception):
@@ -36,4 +38,8 @@ def socket_error(error: OSError) -> str:
 def _hint(code: int) -> str:
     if code in _UNTRUSTED:
         return " (let the controller trust its CA, by ca_path where there is that option)"
-    return " (check the clocks of server and controller, and renew it if need be)" if code in _OUT_OF_DATE else ""
+    if code in _OUT_OF_DATE:
+        return " (check the clocks of server and controller, and renew it if need be)"
+    if code in _MALFORMED:
+        return " (Python 3.13 and later want certificates to keep to RFC 5280: docs/locks.md, section Private CAs)"
+    return ""

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Callable, Dict, Tuple
 
 import pytest
 
 #: What is at each path: content, empty of what is no file, and mode.
-Listing = dict[str, tuple[bytes, int]]
+Listing = Dict[str, Tuple[bytes, int]]
 
 
 @pytest.fixture

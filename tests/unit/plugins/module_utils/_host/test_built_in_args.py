@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from typing import List, Tuple
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from ansible_collections.fleet.kexec.plugins.module_utils._cmdline import parse_cmdline
 from ansible_collections.fleet.kexec.plugins.module_utils._host.built_in_args import built_in_line, own_part_removed
 
-Keys = list[tuple[str, list[str]]]
+Keys = List[Tuple[str, List[str]]]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._image.lz4 import Lz4Error, unpack_legacy
 
-from ....bzimages import lz4_block, lz4_length, lz4_sequence
+from ....bzimages import lz4_block, lz4_length, lz4_sequence, noise
 from ....outcomes import peak_bytes
 
 MAGIC = struct.pack("<I", 0x184C2102)
@@ -116,7 +116,7 @@ def test_lengths() -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_what_the_lz4_program_packed(seed: int) -> None:
     source = random.Random(seed)
-    words = [source.randbytes(source.randint(1, 40)) for _each in range(50)]
+    words = [noise(source.randint(1, 40), 50 * seed + word) for word in range(50)]
     content = b"".join(source.choice(words) * source.choice((1, 1, 1, 30)) for _each in range(3000))
     packed = subprocess.run(["lz4", "-lc", "-9" if seed % 2 else "-1"], input=content, stdout=subprocess.PIPE, check=True)
     assert unpack_legacy(packed.stdout, LIMIT) == content

@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Dict, Tuple
 
 import pytest
 
@@ -46,7 +47,7 @@ OS_RELEASES = {
 ALL = WantedPreparation(present=True, packages=("kexec-tools", "zstd"), reservations=("cma",))
 NOTHING = WantedPreparation(present=False)
 
-Listing = dict[str, tuple[bytes, int]]
+Listing = Dict[str, Tuple[bytes, int]]
 
 
 class Host:

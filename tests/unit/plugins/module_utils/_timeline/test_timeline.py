@@ -89,7 +89,7 @@ def durations(timeline: dict[str, Any]) -> dict[str, float]:
 
 def chain(timeline: dict[str, Any]) -> list[dict[str, Any]]:
     phases = [phase for phase in timeline["phases"] if phase["name"] not in ("drain", "stage") and phase["within"] is None]
-    for first, last in zip(phases, phases[1:], strict=False):
+    for first, last in zip(phases, phases[1:]):
         assert abs(first["start_ms"] + first["duration_ms"] - last["start_ms"]) < 0.002, (first, last)
     return phases
 

@@ -247,15 +247,14 @@ def test_when_the_height_shrinks_the_block_does_too() -> None:
     terminal.resize(80, 6)
     view.tick(114.0)
     # What was above has scrolled away.
-    assert (
-        terminal.screen()
-        == """\
+    # Within brackets, Python 3.12.1 takes a string for shorter that ends with a line of more than ASCII, and pycodestyle fails.
+    expected = """\
 20261124T150000Z-5f0c  wave 1 (2 of 2)                0:01:54, about 9m12s left
 2 of 100 done  1 failed of 2 allowed  3 of 5 in flight  93 to go  1 down
   web3  down            33 s  ████████████  34 s of 20 s
   web4  answering       22 s  █████░░░░░░░  8.4 s of 20 s
   … and 3 more"""
-    )
+    assert terminal.screen() == expected
     terminal.resize(80, 24)
     view.tick(116.0)
     assert terminal.screen().count("\n") == 6

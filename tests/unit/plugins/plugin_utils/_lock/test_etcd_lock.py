@@ -360,9 +360,11 @@ def make_certificates(directory: Path) -> None:
         subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True, timeout=20)
 
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", "-days", "2")
+    # Python 3.13 and later ask for it.
+    usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", "-days", "2", *usage)
     for name in ("server", "client"):
-        (directory / "extensions").write_text("subjectAltName=IP:127.0.0.1\n")
+        (directory / "extensions").write_text("subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
         openssl("req", *key, "-keyout", name + ".key", "-out", name + ".csr", "-subj", "/O=" + name)
         signing = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extensions", "-days", "2"]
         openssl("x509", "-req", "-in", name + ".csr", "-out", name + ".pem", *signing)

@@ -11,6 +11,7 @@ import os
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -29,6 +30,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.http.messag
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.http.proxies import proxy_from_environment
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.tls import TlsFilesUnusable, tls_context
 
+DOCS = Path(__file__).parents[5] / "docs"
 SECRET = "T0P-SECRET"
 LIMIT_S = 10.0
 
@@ -424,6 +426,23 @@ def certificate(directory: Path, *, days: int = 1) -> Path:
     return path
 
 
+def certificate_of_a_lax_authority(directory: Path) -> tuple[Path, Path]:
+    """A server's for the loopback address, with its key, and that of its CA, which does not say that it may sign certificates."""
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True, timeout=20)
+
+    openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca")
+    openssl("req", *key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=server")
+    (directory / "extensions").write_text("subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
+    signing = ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "extensions"]
+    openssl("x509", "-req", "-in", "server.csr", "-out", "server.pem", *signing)
+    with (directory / "server.pem").open("ab") as stream:
+        stream.write((directory / "server.key").read_bytes())
+    return directory / "server.pem", directory / "ca.pem"
+
+
 def server_context(path: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
@@ -474,6 +493,16 @@ def test_a_server_that_nobody_vouches_for_gets_no_request(cert: Path, tmp_path: 
     assert outcome.startswith("certificate verify failed: certificate has expired (check the clocks")
     outcome, asked_for = over_tls(cert, tls_context(True, str(cert)), host="web1")
     assert outcome == "certificate verify failed: Hostname mismatch, certificate is not valid for 'web1'"
+    assert asked_for == []
+
+
+def test_a_private_ca_that_python_3_13_takes_no_longer(tmp_path: Path) -> None:
+    server, ca = certificate_of_a_lax_authority(tmp_path)
+    context = ssl.create_default_context(cafile=ca)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    outcome, asked_for = over_tls(server, context)
+    assert outcome.startswith("certificate verify failed: CA cert does not include key usage extension (Python 3.13")
+    assert "docs/locks.md, section Private CAs" in outcome and "\n## Private CAs\n" in (DOCS / "locks.md").read_text()
     assert asked_for == []
 
 

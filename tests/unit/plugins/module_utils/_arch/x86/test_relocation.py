@@ -248,9 +248,7 @@ def test_a_real_kernel(kernel: RealKernel) -> None:
         ]
 
     # Point releases differ by some per cent.
-    for found, expected in zip(
-        (relocations.words, relocations.inverse_words, relocations.quads), ENTRIES[kernel.name], strict=True
-    ):
+    for found, expected in zip((relocations.words, relocations.inverse_words, relocations.quads), ENTRIES[kernel.name]):
         assert expected <= len(found) <= expected * 1.2
     assert bool(relocations.inverse_words) == kernel.inverse
     assert 400 < possible_moves(relocations) < 500
@@ -265,7 +263,7 @@ def test_a_real_kernel(kernel: RealKernel) -> None:
 
     # Each is mended once.
     mended = sorted([(at, 4) for at in (*relocations.words, *relocations.inverse_words)] + [(at, 8) for at in relocations.quads])
-    assert all(at + size <= following for (at, size), (following, _size) in zip(mended, mended[1:], strict=False))
+    assert all(at + size <= following for (at, size), (following, _size) in zip(mended, mended[1:]))
 
     theirs = bytearray(flat)
     move = 37 * MOVE_ALIGNMENT
