@@ -69,7 +69,7 @@ class PretendedHost:
         :param packages: the host's package manager.
         :param updates: whether that has anything to update.
         """
-        facts = {
+        facts: dict[str, Any] = {
             "boot": {"boot_id": self._boot_id()},
             "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
             "staged": None,
