@@ -235,7 +235,7 @@ PLACES = [*("roles/" + role for role in ROLES), *("playbooks/" + playbook for pl
 # Pages for users that show YAML.
 PAGES = [
     str(path.relative_to(ROOT))
-    for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("roles/*/README.md")))
+    for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("roles/*/README.md")))
     if "```yaml" in path.read_text()
 ]
 
