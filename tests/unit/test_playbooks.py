@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -77,7 +78,8 @@ def output(ended: subprocess.CompletedProcess[str]) -> str:
     return " ".join((ended.stdout + ended.stderr).split())
 
 
-PLAYBOOKS = HERE.parents[1] / "playbooks"
+ROOT = HERE.parents[1]
+PLAYBOOKS = ROOT / "playbooks"
 ACTING = ("benchmark", "patch", "prepare", "rolling_reboot")
 
 
@@ -100,6 +102,16 @@ def test_a_playbook_without_hosts_does_not_pass(play: Play, arguments: tuple[str
     ended = play("fleet.kexec.rolling_reboot", "-e", *arguments)
     assert ended.returncode != 0 and "There is no host in fleet_kexec_hosts=" in output(ended)
     assert ("within --limit db1" in output(ended)) == ("--limit" in arguments)
+
+
+def test_the_first_commands_of_the_readme(play: Play) -> None:
+    block = re.search(r"^```shell\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert block
+    commands = [shlex.split(line, comments=True) for line in block[1].splitlines() if line.startswith("ansible-playbook")]
+    assert [command[:3] for command in commands] == [["ansible-playbook", "-i", "inventory"]] * 2
+    preflight, plan = (play(*command[3:]) for command in commands)
+    assert preflight.returncode == 0 and "2 hosts: 2 via kexec" in output(preflight), output(preflight)
+    assert plan.returncode == 0 and "2 hosts in 1 wave, at most 1 at a time" in output(plan), output(plan)
 
 
 def test_hosts_that_are_there_are_rebooted(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
