@@ -13,8 +13,9 @@ class ModuleDocFragment:
 options:
   probe_ssh:
     description:
-      - Whether the host's sshd is watched by TCP connections that read its banner and do not log in. While the host is up there
-        are at most four of them for each reboot, usually two; while it is down, it is probed several times a second.
+      - Whether the host's sshd is watched by TCP connections that read its banner and do not log in. Usually three of them reach
+        it for each reboot, two before it goes down and one once it is back, and at most four and three. While it is down, it is
+        probed several times a second.
       - With V(false), the host is only asked over its own connection, which logs in. Its return is noticed up to a few seconds
         later, or 11 seconds if something refuses connections, and the outage is less precise. Use it where a single connection
         without a login bans the controller, as with C(PerSourcePenalties noauth:300) in sshd_config, or with fail2ban's

@@ -60,24 +60,33 @@ class PretendedHost:
         with self._log.open("a") as stream:
             stream.write(json.dumps({"host": self.name, "kind": kind, "what": what, "how": how}) + "\n")
 
-    def module(self, name: str, *, current: bool = False) -> dict[str, Any]:
-        """What a module says; a host that is current needs no reboot."""
-        boot_id = self._boot_id()
-        if name == "boot_facts":
-            facts = {
-                "boot": {"boot_id": boot_id},
-                "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
-                "staged": None,
-                "blockers": [],
-                "container": None,
-                "reboot_needed": {"needed": not current, "reasons": [] if current else [NEED]},
-            }
-            return {"ansible_facts": {"fleet_kexec": facts}}
-        if name == "stage":
-            return {"changed": True, "staged": STAGED, "notes": [], "predicted_ms": None}
-        if name == "timeline":
-            return {"changed": True, "timeline": {"boot_id": boot_id, "phases": []}}
-        return {"changed": True}
+    def module(
+        self, name: str, *, need: bool = True, current: bool = False, packages: str = "apt", updates: bool = False
+    ) -> dict[str, Any]:
+        """What a module says.
+
+        :param need: whether it is asked for the host's need of a reboot, which a host that is current has not.
+        :param packages: the host's package manager.
+        :param updates: whether that has anything to update.
+        """
+        facts: dict[str, Any] = {
+            "boot": {"boot_id": self._boot_id()},
+            "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
+            "staged": None,
+            "blockers": [],
+            "container": None,
+            **({"reboot_needed": {"needed": not current, "reasons": [] if current else [NEED]}} if need else {}),
+        }
+        timeline = {"boot_id": self._boot_id(), "path": "kexec", "start": "2026-11-24T15:00:00Z", "phases": []}
+        answers: dict[str, dict[str, Any]] = {
+            "boot_facts": {"ansible_facts": {"fleet_kexec": facts}},
+            "stage": {"changed": True, "staged": STAGED, "notes": [], "predicted_ms": None},
+            "timeline": {"changed": True, "timeline": timeline},
+            "preparation": {"changed": False, "due": [], "debian_like": True, "missing_packages": [], "installed_packages": []},
+            "setup": {"ansible_facts": {"ansible_pkg_mgr": packages}},
+            packages: {"changed": updates},
+        }
+        return answers.get(name, {"changed": True})
 
     def script(self, command: str) -> tuple[str, str]:
         """Name of a script, and what it says."""

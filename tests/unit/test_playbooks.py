@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -77,8 +78,9 @@ def output(ended: subprocess.CompletedProcess[str]) -> str:
     return " ".join((ended.stdout + ended.stderr).split())
 
 
-PLAYBOOKS = HERE.parents[1] / "playbooks"
-ACTING = ("benchmark", "prepare", "rolling_reboot")
+ROOT = HERE.parents[1]
+PLAYBOOKS = ROOT / "playbooks"
+ACTING = ("benchmark", "patch", "prepare", "rolling_reboot")
 
 
 def test_all_playbooks_check_the_request_alike() -> None:
@@ -100,6 +102,16 @@ def test_a_playbook_without_hosts_does_not_pass(play: Play, arguments: tuple[str
     ended = play("fleet.kexec.rolling_reboot", "-e", *arguments)
     assert ended.returncode != 0 and "There is no host in fleet_kexec_hosts=" in output(ended)
     assert ("within --limit db1" in output(ended)) == ("--limit" in arguments)
+
+
+def test_the_first_commands_of_the_readme(play: Play) -> None:
+    block = re.search(r"^```shell\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert block
+    commands = [shlex.split(line, comments=True) for line in block[1].splitlines() if line.startswith("ansible-playbook")]
+    assert [command[:3] for command in commands] == [["ansible-playbook", "-i", "inventory"]] * 2
+    preflight, plan = (play(*command[3:]) for command in commands)
+    assert preflight.returncode == 0 and "2 hosts: 2 via kexec" in output(preflight), output(preflight)
+    assert plan.returncode == 0 and "2 hosts in 1 wave, at most 1 at a time" in output(plan), output(plan)
 
 
 def test_hosts_that_are_there_are_rebooted(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,9 +140,6 @@ def test_a_plan_that_reboots_no_host_does_not_pass(play: Play) -> None:
     assert none.returncode != 0 and "no host would be rebooted" in output(none)
 
 
-REFUSAL = "Refuse misspelt variables"
-
-
 @pytest.mark.parametrize(
     ("playbook", "strategy", "variable", "meant"),
     [
@@ -148,12 +157,15 @@ def test_a_misspelt_variable_of_any_host_is_refused(
     assert "%s means nothing here, but %s does" % (variable, meant) in output(ended)
 
 
-@pytest.mark.parametrize("playbook", ["benchmark", "preflight", "report"])
+@pytest.mark.parametrize("playbook", ["benchmark", "patch", "preflight", "report"])
 def test_a_playbook_knows_the_variables_that_it_documents(playbook: str) -> None:
     text = (PLAYBOOKS / (playbook + ".yml")).read_text()
-    checks = [task["fleet.kexec.check_variables"] for task in yaml.safe_load(text)[-1]["tasks"] if task["name"] == REFUSAL]
+    tasks = [task for play in yaml.safe_load(text) for task in play["tasks"]]
+    imported = [task["ansible.builtin.import_tasks"] for task in tasks if "ansible.builtin.import_tasks" in task]
+    tasks += [task for file in imported for task in yaml.safe_load((PLAYBOOKS / file).read_text())]
+    checks = [task["fleet.kexec.check_variables"] for task in tasks if "fleet.kexec.check_variables" in task]
     documented = sorted(set(re.findall(r"^#   (%s_\w+)" % playbook, text, re.MULTILINE)))
-    assert checks == [{"prefix": playbook + "_", "known": documented, "shared": True}]
+    assert {"prefix": playbook + "_", "known": documented, "shared": True} in checks
 
 
 def test_only_hosts_that_need_it(play: Play) -> None:

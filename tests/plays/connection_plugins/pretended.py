@@ -45,6 +45,21 @@ options:
     default: false
     vars:
       - name: pretended_current
+  fails:
+    description: Name of a module that fails on the host.
+    vars:
+      - name: pretended_fails
+  packages:
+    description: The host's package manager.
+    default: apt
+    vars:
+      - name: pretended_packages
+  updates:
+    description: Whether there are packages to update.
+    type: bool
+    default: false
+    vars:
+      - name: pretended_updates
   down:
     description: Whether the host is down.
     type: bool
@@ -71,6 +86,7 @@ from ansible_collections.fleet.kexec.tests.plays.hosts import PretendedHost
 
 # The module that a payload or its file's name is of.
 _MODULE = re.compile(rb"ansible_collections[./]fleet[./]kexec[./]plugins[./]modules[./](\w+)|ansible[./]modules[./](\w+)")
+_CHECK = re.compile(rb"_ansible_check_mode\W*true")
 _MODULE_FILE = re.compile(r"AnsiballZ_(\w+)\.py")
 
 
@@ -95,6 +111,8 @@ class Connection(ConnectionBase):
             "become_pass": self.become.get_option("become_pass") if self.become else None,
             "become": self.become.get_option("become_user") or "root" if self.become and sudoable else None,
             "mark": next(iter(re.findall(r"\bMARK=(\w+)", cmd)), None),
+            # Of modules.
+            "check": bool(_CHECK.search(in_data or b"")),
         }
         if self.get_option("down") or not host.up:
             raise AnsibleConnectionFailure("%s is down" % host.name)
@@ -103,7 +121,11 @@ class Connection(ConnectionBase):
             host.note("module", module, how)
             if module == self.get_option("refuses"):
                 raise AnsibleError("Incorrect sudo password")
-            return 0, json.dumps(host.module(module, current=self.get_option("current"))).encode(), b""
+            if module == self.get_option("fails"):
+                return 1, json.dumps({"failed": True, "msg": "%s failed, as it should" % module}).encode(), b""
+            need = in_data is None or b"gather_subset" not in in_data or b"reboot_needed" in in_data
+            told = host.module(module, need=need, **{name: self.get_option(name) for name in ("current", "packages", "updates")})
+            return 0, json.dumps(told).encode(), b""
         if "fleet-kexec" in cmd:
             script, said = host.script(cmd)
             host.note("script", script, how)
