@@ -34,6 +34,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 BANNER = "SSH-2.0-OpenSSH_9.9"
 # What a plug-in of Ansible's is given by its variable of the same name.
@@ -153,6 +154,12 @@ def running(directory: Path, hosts: int) -> Iterator[State]:
             server.stdin.close()
 
 
+class _Greeted(NamedTuple):
+    """Connection that has had its banner."""
+
+    index: int
+
+
 class _Server:
     def __init__(self, directory: Path, hosts: int) -> None:
         self._state = State(directory)
@@ -190,6 +197,9 @@ class _Server:
                     self._greet(key.data)
                 elif key.data is None:
                     return
+                elif isinstance(key.data, _Greeted):
+                    # Whoever watched has left. Without this, hosts that are done would use up the descriptors.
+                    self._hang_up(key.data.index)
                 elif isinstance(key.data, socket.socket):
                     connection = key.data.accept()[0]
                     self._selector.register(connection, selectors.EVENT_READ, (connection, bytearray()))
@@ -208,10 +218,12 @@ class _Server:
             connection.send(BANNER.encode() + b"\r\n")
             self._hang_up(index)
             self._open[index] = connection
+            self._selector.register(connection, selectors.EVENT_READ, _Greeted(index))
 
     def _hang_up(self, index: int) -> None:
         connection = self._open.pop(index, None)
         if connection is not None:
+            self._selector.unregister(connection)
             connection.close()
 
     def _obey(self, connection: socket.socket, received: bytearray) -> None:
