@@ -26,7 +26,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller im
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options import PER_HOST, PER_HOST_ALIASES, take_per_host
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.selection import select
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import operator_of, own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.keywords import OF_ROLLING_REBOOT, refusal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._variables import rolling_variables
@@ -86,7 +86,7 @@ class ActionModule(ActionBase):
                     message=options["msg"],
                     image={name: options[name] for name in image_argument_spec() if name in given},
                 ),
-                controller=_controller(output),
+                controller=_controller(output, task_vars),
                 variable_names=rolling_variables(task_vars, self._loader.load_from_file),
             )
             result.update(asyncio.run(rolling.plan() if self._task.check_mode else rolling.run()))
@@ -99,7 +99,7 @@ class ActionModule(ActionBase):
         return result
 
 
-def _controller(output: Output) -> Controller:
+def _controller(output: Output, task_vars: dict[str, Any]) -> Controller:
     screen = screen_of(os.getppid(), os.environ)
     return Controller(
         name=socket.gethostname(),
@@ -111,5 +111,6 @@ def _controller(output: Output) -> Controller:
         columns=screen.size()[0],
         glyphs=screen.glyphs,
         view=lambda state, predictions: screen.view(output, state, predictions),
+        operator=operator_of(task_vars, os.environ),
         unread=lambda: output.lost,
     )
