@@ -41,6 +41,15 @@ options:
         The playbook C(fleet.kexec.benchmark) makes such runs and reports on them.
       - Takes O(html) or O(json), and neither O(compare) nor O(metrics).
     type: dict
+  title:
+    description: Title of the page. If omitted, the name of the run.
+    type: str
+  reason:
+    description: Purpose of the run, for the page. If omitted, O(fleet.kexec.rolling_reboot#module:reason) as the journal has it.
+    type: str
+  ticket:
+    description: Number of the change or ticket that the run belongs to, likewise.
+    type: str
   run_directory:
     description: Directory of the journals, as O(fleet.kexec.rolling_reboot#module:run_directory).
     type: path

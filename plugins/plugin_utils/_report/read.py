@@ -93,6 +93,16 @@ class RunReport:
     absences: list[tuple[float, float]]
     torn: bool = False
 
+    @property
+    def given_up(self) -> int:
+        """Number of hosts that failed and are still down."""
+        return sum(host.status == "failed" and host.state.down for host in self.hosts)
+
+    @property
+    def most_beside(self) -> int:
+        """Maximum number of hosts that were unavailable without being in flight, so that the window does not count them."""
+        return max(level.unavailable - level.in_flight for level in self.levels)
+
 
 def read_run(path: str) -> RunReport:
     """Read the journal of a run, which may still be running.

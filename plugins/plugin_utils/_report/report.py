@@ -12,6 +12,7 @@ from .._errors import RolloutError
 from .._journal.file import open_regular, replay
 from .._journal.run_state import RunState
 from .._journal.run_store import RunStore
+from .caption import caption_of
 from .errors import ReportError
 from .figures import Figures, figures_of, firmware_outages
 from .files import write_file
@@ -52,9 +53,10 @@ def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
     if other is not None:
         compared = read_run(other.journal)
         before = (compared, figures_of(compared, _firmware_before(store, other.run_id)))
+    caption = caption_of(report, request.title, request.reason, request.ticket)
     made: dict[str, Callable[[], str]] = {
-        "html": lambda: render(report, figures, before),
-        "json": lambda: as_json(values_of(report, figures, before)),
+        "html": lambda: render(report, figures, before, caption),
+        "json": lambda: as_json(values_of(report, figures, before, caption)),
         "metrics": lambda: as_metrics(report, figures),
     }
     paths, written = _write_all(request.paths or {"html": os.path.join(run.directory, _PAGE)}, made, request)
