@@ -10,6 +10,7 @@ import os
 import socket
 from typing import Any
 
+from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
@@ -57,7 +58,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         given = dict(self._task.args)
-        output = Output(display, os.getppid())
+        output = Output(display, os.getppid(), C.DEFAULT_STDOUT_CALLBACK)
         try:
             raw = take_per_host(given)
             checked = ArgumentSpecValidator(rolling_argument_spec()).validate(given)
