@@ -35,6 +35,7 @@ class ActionModule(ActionBase):
                 "title": {"type": "str"},
                 "reason": {"type": "str"},
                 "ticket": {"type": "str"},
+                "redact": {"type": "bool", "default": False},
                 "run_directory": {"type": "path"},
                 "mode": {"type": "raw"},
                 **{name: {"type": "path"} for name in FORMATS},
@@ -50,6 +51,7 @@ class ActionModule(ActionBase):
                 title=args["title"],
                 reason=args["reason"],
                 ticket=args["ticket"],
+                redact=args["redact"],
                 mode=parse_mode(args["mode"]),
                 check=self._task.check_mode,
             )

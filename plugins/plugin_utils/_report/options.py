@@ -26,6 +26,7 @@ class ReportRequest:
     :ivar ways: runs of each way by its name, to compare ways instead of reporting on one run.
     :ivar title: title of the page; None for the name of the run.
     :ivar reason: purpose of the run; None for that of its journal. C(ticket) likewise.
+    :ivar redact: take names, addresses and paths out of what is written.
     :ivar mode: permissions of the files; None to keep existing ones.
     :ivar check: write nothing.
     """
@@ -37,6 +38,7 @@ class ReportRequest:
     title: str | None = None
     reason: str | None = None
     ticket: str | None = None
+    redact: bool = False
     mode: int | None = None
     check: bool = False
 

@@ -18,6 +18,7 @@ from .._journal.outcome import status_of
 from .._journal.phases import Stage
 from .._journal.run_state import Change, HostState, RunState, damaged
 from .capacity import Breach, CapacityAudit, CapacityLevel, EffectiveTerms
+from .redact import Redactor
 from .timeline import RebootTimeline, timeline_of
 
 
@@ -104,13 +105,14 @@ class RunReport:
         return max(level.unavailable - level.in_flight for level in self.levels)
 
 
-def read_run(path: str) -> RunReport:
+def read_run(path: str, redactor: Redactor | None = None) -> RunReport:
     """Read the journal of a run, which may still be running.
 
+    :param redactor: takes names out of each record.
     :raises RolloutError: C(JOURNAL_FAILED) or C(JOURNAL_DAMAGED).
     """
     reader = _Reader()
-    torn = replay(path, reader.apply)
+    torn = replay(path, reader.apply if redactor is None else lambda record: reader.apply(redactor.record(record)))
     return reader.report(torn)
 
 
