@@ -10,6 +10,7 @@ import os
 import socket
 from typing import Any
 
+from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
@@ -26,7 +27,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller im
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options import PER_HOST, PER_HOST_ALIASES, take_per_host
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Rolling
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.selection import select
-from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
+from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import operator_of, own_boot_id
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.keywords import OF_ROLLING_REBOOT, refusal
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.play_hosts import PlayHosts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._variables import rolling_variables
@@ -57,7 +58,7 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         given = dict(self._task.args)
-        output = Output(display, os.getppid())
+        output = Output(display, os.getppid(), C.DEFAULT_STDOUT_CALLBACK)
         try:
             raw = take_per_host(given)
             checked = ArgumentSpecValidator(rolling_argument_spec()).validate(given)
@@ -86,7 +87,7 @@ class ActionModule(ActionBase):
                     message=options["msg"],
                     image={name: options[name] for name in image_argument_spec() if name in given},
                 ),
-                controller=_controller(output),
+                controller=_controller(output, task_vars),
                 variable_names=rolling_variables(task_vars, self._loader.load_from_file),
             )
             result.update(asyncio.run(rolling.plan() if self._task.check_mode else rolling.run()))
@@ -99,7 +100,7 @@ class ActionModule(ActionBase):
         return result
 
 
-def _controller(output: Output) -> Controller:
+def _controller(output: Output, task_vars: dict[str, Any]) -> Controller:
     screen = screen_of(os.getppid(), os.environ)
     return Controller(
         name=socket.gethostname(),
@@ -111,5 +112,6 @@ def _controller(output: Output) -> Controller:
         columns=screen.size()[0],
         glyphs=screen.glyphs,
         view=lambda state, predictions: screen.view(output, state, predictions),
+        operator=operator_of(task_vars, os.environ),
         unread=lambda: output.lost,
     )

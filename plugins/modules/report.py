@@ -41,6 +41,25 @@ options:
         The playbook C(fleet.kexec.benchmark) makes such runs and reports on them.
       - Takes O(html) or O(json), and neither O(compare) nor O(metrics).
     type: dict
+  title:
+    description: Title of the page. If omitted, the name of the run.
+    type: str
+  reason:
+    description: Purpose of the run, for the page. If omitted, O(fleet.kexec.rolling_reboot#module:reason) as the journal has it.
+    type: str
+  ticket:
+    description: Number of the change or ticket that the run belongs to, likewise.
+    type: str
+  redact:
+    description:
+      - Whether names of hosts, users, runs and hooks, addresses, paths and boot IDs are replaced, so that the report can be
+        mailed to people who need not know them. A name stands for the same thing in page, JSON and metrics, and in both runs
+        that are compared. The output of hooks is left out.
+      - Messages of hosts are searched for such names. O(title), O(reason) and O(ticket) stay as they are given here, and so do
+        host classes, kernel releases and units, apart from names in them. Read the page before you mail it.
+      - The page is written as C(report-redacted.html) if no path is given.
+    type: bool
+    default: false
   run_directory:
     description: Directory of the journals, as O(fleet.kexec.rolling_reboot#module:run_directory).
     type: path

@@ -85,6 +85,14 @@ options:
       at most.
     type: int
     default: 64
+  reason:
+    description:
+      - Purpose of the run, such as V(kernel security update), for the journal and M(fleet.kexec.report).
+      - A run that is resumed keeps its own if this is omitted.
+    type: str
+  ticket:
+    description: Number of the change or ticket that the run belongs to, for the journal and M(fleet.kexec.report), as O(reason).
+    type: str
   msg:
     description: Message to users of a host before its reboot.
     type: str

@@ -122,7 +122,7 @@ def overlapping(browser: Browser, selector: str) -> list[str]:
 @pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_no_label_covers_another(browser: Browser, pages: dict[str, Path], size: str, screen: tuple[int, int]) -> None:
     browser.open(pages[size], screen)
-    for selector in (".tick", "#fleet .mark", "#fleet .wave-name", ".waterfall .value"):
+    for selector in (".tick", "#fleet .mark", ".capacity text", "#fleet .wave-name", ".waterfall .value"):
         assert overlapping(browser, selector) == [], selector
 
 
@@ -198,6 +198,50 @@ def test_texts_have_contrast(browser: Browser, pages: dict[str, Path], dark: boo
     """By WCAG 2.2, 1.4.3."""
     browser.open(pages["forty"], dark=dark)
     assert browser.ask(CONTRAST) == {}
+
+
+# Texts of charts, with the lowest contrast against the shapes that they lie on; or against what is drawn around their letters,
+# if that is wide enough to keep the shapes away.
+ON_SHAPES = (
+    CONTRAST.split("const ground", maxsplit=1)[0]
+    + """
+const contrast = (one, two) => {
+  const [dark, light] = [luminance(one), luminance(two)].sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+};
+// A tint of the ground is none; a pattern is the worst that it can be.
+const shade = e => {
+  const fill = getComputedStyle(e).fill;
+  if (fill == 'none' || parseFloat((fill.match(/rgba\\(.*, ([\\d.]+)\\)/) || [0, 1])[1]) < 0.2) return [];
+  return [fill.startsWith('rgb') ? fill : null];
+};
+const poor = {};
+let seen = 0;
+for (const text of document.querySelectorAll('.chart .mark, .chart .limit-name, .chart .wave-time, .chart .value')) {
+  text.scrollIntoView({block: 'center'});
+  const box = text.getBoundingClientRect(), style = getComputedStyle(text);
+  const halo = style.paintOrder.startsWith('stroke') && parseFloat(style.strokeWidth) >= 8;
+  for (let x = 0.05; x < 1; x += 0.15) {
+    const under = document.elementsFromPoint(box.left + box.width * x, box.top + box.height / 2);
+    const shades = under.filter(e => ['rect', 'path'].includes(e.tagName)).flatMap(shade);
+    if (!shades.length) continue;
+    seen++;
+    const ratio = halo ? contrast(style.fill, style.stroke) : shades[0] ? contrast(style.fill, shades[0]) : 1;
+    if (ratio < 4.5) poor[text.getAttribute('class') + ' ' + text.textContent] = ratio;
+  }
+}
+return [seen, poor]
+"""
+)
+
+
+@pytest.mark.parametrize("size", ["forty", "thousand"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_texts_on_shapes_have_contrast(browser: Browser, pages: dict[str, Path], size: str, dark: bool) -> None:
+    for screen in (DESKTOP, PHONE):
+        browser.open(pages[size], screen, dark=dark)
+        seen, poor = browser.ask(ON_SHAPES)
+        assert poor == {} and seen, (screen, poor)
 
 
 def test_it_prints_light_and_with_everything_open(browser: Browser, pages: dict[str, Path], screenshots: Path) -> None:

@@ -33,7 +33,7 @@ HOST = (
 )
 CONTROLLER = (
     "_errors _text",
-    "_values _variables",
+    "_preflight _values _variables",
     "_transport",
     "_hooks _lock",
     "_reboot",

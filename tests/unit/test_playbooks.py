@@ -178,6 +178,40 @@ def test_only_hosts_that_need_it(play: Play) -> None:
     assert none.returncode == 0 and "0 of 2 hosts done, 2 not needed" in output(none), output(none)
 
 
+@pytest.mark.parametrize("callback", ["default", "minimal"])
+def test_no_callback_folds_the_table_of_preflight(play: Play, monkeypatch: pytest.MonkeyPatch, callback: str) -> None:
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", callback)
+    monkeypatch.setenv("ANSIBLE_CALLBACK_RESULT_FORMAT", "yaml")
+    ended = play("fleet.kexec.preflight", "-e", "fleet_kexec_hosts=db")
+    assert ended.returncode == 0, output(ended)
+    head, row = [line for line in ended.stdout.splitlines() if line.startswith(("HOST ", "db1   "))][:2]
+    assert head.startswith("HOST  METHOD  ") and "  LAST BOOT  KERNEL  NEXT" in head
+    assert row.startswith("db1   kexec   -      -")
+    assert "1 host: 1 via kexec (0 with a fast image), 0 through firmware, 0 refused, 0 could not be read\n" in ended.stdout
+
+
+DOCUMENT = """
+import json
+from ansible.plugins.callback import CallbackBase
+class CallbackModule(CallbackBase):
+    CALLBACK_TYPE, CALLBACK_NAME, found = "stdout", "json", []
+    def v2_runner_on_ok(self, result):
+        self.found.append(result._result)
+    def v2_playbook_on_stats(self, stats):
+        self._display.display(json.dumps(self.found, default=str))
+"""
+
+
+def test_no_table_gets_into_a_document(play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Writes as the one of ansible.posix does, and has its name.
+    (tmp_path / "plugins/json.py").write_text(DOCUMENT)
+    monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", str(tmp_path / "plugins"))
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", "json")
+    ended = play("fleet.kexec.preflight", "-e", "fleet_kexec_hosts=db")
+    (shown,) = [each for each in json.loads(ended.stdout) if "totals" in each]
+    assert shown["totals"]["kexec"] == 1 and shown["hosts"]["db1"]["method"] == "kexec"
+
+
 def test_preflight_counts_and_its_exit_code_tells(play: Play, tmp_path: Path) -> None:
     arguments = ("-e", "fleet_kexec_hosts=web:db", "-e", "preflight_json=%s/it.json" % tmp_path)
     hosts = {"web1": {"puppet_method": "firmware", "puppet_current": True}, "web2": {"puppet_method": "refuse"}}

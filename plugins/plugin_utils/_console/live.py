@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
@@ -20,6 +20,9 @@ from .progress import ACTIVE, ActiveHost, Progress
 _DRAW_EVERY_S = 0.2
 _NAME_MAX_COLUMNS = 30
 _GAUGE_CELLS = 12
+_HEAD_HOST = "HOST"
+# Lines from which on the heads of the columns may take one from the hosts.
+_ROOM_FOR_HEADS = 8
 
 # ECMA-48: cursor up, erase to the end of the line, erase to the end of the screen; select graphic rendition.
 _UP = "\x1b[%dA"
@@ -164,16 +167,30 @@ class LiveView:
         in_flight = [host for host in active if host.in_flight_since is not None]
         hosts = sorted(in_flight, key=lambda host: host.in_flight_since or 0.0)
         hosts += [host for host in active if host.in_flight_since is None]
-        if room <= 0:
+        if room <= 0 or not hosts:
             return []
+        heads = len(hosts) < room or room >= _ROOM_FOR_HEADS
+        room -= heads
         shown = hosts if len(hosts) <= room else hosts[: room - 1]
-        names = min(max((columns_of(host.name) for host in shown), default=0), _NAME_MAX_COLUMNS, max(8, columns // 3))
-        block = [self._host(host, names, columns, now) for host in shown]
+        widest = max((columns_of(host.name) for host in shown), default=0)
+        names = min(max(len(_HEAD_HOST), widest), _NAME_MAX_COLUMNS, max(8, columns // 3))
+        block = [self._heads(shown, names, columns)] if heads else []
+        block += [self._host(host, names, columns, now) for host in shown]
         if len(shown) < len(hosts):
             block.append(
                 _Line(fit("  %s and %d more" % (self._glyphs.more, len(hosts) - len(shown)), columns, self._glyphs.more))
             )
         return block
+
+    def _heads(self, shown: Sequence[ActiveHost], names: int, columns: int) -> _Line:
+        predicted = any(host.predicted and host.predicted.p50.outage_s for host in shown)
+        heads = "  %s  %s %6s  %s" % (
+            pad(_HEAD_HOST, names),
+            pad("PHASE", _PHASE_COLUMNS),
+            "FOR",
+            "OUTAGE OF PREDICTED" if predicted else "OUTAGE",
+        )
+        return _Line(fit(heads, columns, self._glyphs.more), "faint")
 
     def _host(self, host: ActiveHost, names: int, columns: int, now: float) -> _Line:
         late = host.beyond_p95(now)

@@ -19,6 +19,9 @@ import termios
 import time
 from typing import Any
 
+# Callback plugins whose output is one document, or one in each line, for programs (ansible.posix).
+_WRITE_DOCUMENTS = frozenset(("json", "jsonl"))
+
 # Text that the playbook has not taken yet may come to this; more is dropped. Linux lets a pipe hold 65,536 bytes.
 BACKLOG_MAX_BYTES = 32768
 # Time for the playbook to take what it was sent.
@@ -30,11 +33,13 @@ class Output:
     """Output of the playbook in the process C(process), the worker's parent.
 
     :param display: Ansible's C(Display) of this worker.
+    :param callback: name of the callback plugin that writes to it. Some write a document, into which no text may come.
     """
 
-    def __init__(self, display: Any, process: int) -> None:
+    def __init__(self, display: Any, process: int, callback: str = "default") -> None:
         self._display = display
         self._process = process
+        self._mute = callback.rpartition(".")[2] in _WRITE_DOCUMENTS
         self._lost = False
 
     @property
@@ -49,17 +54,17 @@ class Output:
 
     def say(self, text: str) -> None:
         """Show a line, unless nobody can read it. Waits while the reader pauses, so nothing may depend on this process."""
-        if not self.lost:
+        if not self._mute and not self.lost:
             self._display.display(text)
 
     def display(self, text: str, **options: Any) -> None:
         """Show text of a rollout that goes on, unless it would have to wait for the reader; the journal has it too."""
-        if not self.lost and self._backlog_bytes() + len(text.encode()) <= BACKLOG_MAX_BYTES:
+        if not self._mute and not self.lost and self._backlog_bytes() + len(text.encode()) <= BACKLOG_MAX_BYTES:
             self._display.display(text, **options)
 
     def progress(self, host: str, text: str) -> None:
         """Show a message about a host, if the user asked for such messages, in the way of :meth:`display`."""
-        if self.verbosity >= 2 and not self.lost and self._backlog_bytes() <= BACKLOG_MAX_BYTES:
+        if self.verbosity >= 2 and not self._mute and not self.lost and self._backlog_bytes() <= BACKLOG_MAX_BYTES:
             self._display.vv("%s: %s" % (host, text), host=host)
 
     def takes_results(self) -> bool:

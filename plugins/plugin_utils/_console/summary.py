@@ -17,12 +17,12 @@ from .._schedule.percentiles import percentile
 from .._schedule.plan import Plan, Wave
 from .._schedule.simulation import Course
 from .._text import UNICODE, Glyphs, by_path, clean, clipped, columns_of, counted, duration, fit, pad
+from .names import listed
 
-# Hosts named for one reason, and lines of names for one wave; the rest are only counted.
+# Hosts named for one reason; the rest are only counted.
 _NAMED = 20
 # The same for the hosts that a plan leaves out: nobody should find out only afterwards.
 _NAMED_IN_PLAN = 200
-_NAMED_LINES = 3
 # Up to this number of hosts, each has a line of predictions; beyond it, each host class has one.
 _LINES_OF_HOSTS = 40
 _LABEL_COLUMNS = 10
@@ -188,28 +188,8 @@ def _wave(wave: Wave, columns: int, glyphs: Glyphs) -> list[str]:
     names = [clean(host.name) for host in wave.hosts]
     return [
         "%s: %s%s" % (wave.name, counted(len(names), "host"), soak),
-        *_listed(names, "  ", columns, glyphs),
+        *listed(names, "  ", columns, glyphs),
     ]
-
-
-def _listed(names: Sequence[str], indent: str, columns: int, glyphs: Glyphs) -> list[str]:
-    """List names in at most :data:`_NAMED_LINES` lines, and count the rest."""
-    lines = [indent]
-    for number, name in enumerate(names):
-        rest = len(names) - number
-        more = "%s and %d more" % (glyphs.more, rest)
-        separator = "" if lines[-1] == indent else " "
-        last_line = len(lines) == _NAMED_LINES
-        # The last line needs room for the number of the rest, unless this is the last name.
-        reserve = len(more) + 1 if last_line and rest > 1 else 0
-        if columns_of(lines[-1]) + len(separator) + columns_of(name) + reserve <= columns or lines[-1] == indent:
-            lines[-1] += separator + name
-        elif last_line:
-            lines[-1] += separator + more
-            break
-        else:
-            lines.append(indent + name)
-    return lines
 
 
 def _predictions(hosts: Sequence[HostSpec], glyphs: Glyphs) -> list[str]:

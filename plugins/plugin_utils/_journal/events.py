@@ -184,6 +184,7 @@ class RunStarted(Event):
     settings: Mapping[str, Any]
     waves: tuple[Mapping[str, Any], ...]
     deadline: str | None = None
+    operator: str = ""
 
 
 @_event
@@ -193,6 +194,7 @@ class RunResumed(Event):
     settings: Mapping[str, Any] | None = None
     deadline: str | None = None
     retried: tuple[str, ...] = ()
+    operator: str = ""
 
 
 @_event

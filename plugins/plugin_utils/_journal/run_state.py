@@ -148,6 +148,8 @@ class RunState:
 
     :param timelines: whether to keep them; a resume needs none, and those of 10,000 hosts take a lot of memory.
     :ivar down: hosts and bystanders known to be down.
+    :ivar operator: name of the user who began the run; empty in journals of earlier versions.
+    :ivar reason: purpose of the run, as its options have it; C(ticket) likewise. A resume may give others.
     :ivar settings: options of the task that began the run or resumed it last.
     :ivar deadlines: text of each deadline that was given → the instant; None in journals of earlier versions.
     :ivar deadline: text of the deadline that was given last; None if there is none.
@@ -166,6 +168,9 @@ class RunState:
         self.started_at = ""
         self.controller = ""
         self.collection_version = ""
+        self.operator = ""
+        self.reason = ""
+        self.ticket = ""
         self.hosts: dict[str, HostState] = {}
         self.bystanders: tuple[str, ...] = ()
         self.statuses: Counter[Status] = Counter()
@@ -312,10 +317,10 @@ class RunState:
         self.started_at = at
         self.controller = event.controller
         self.collection_version = event.collection_version
+        self.operator = event.operator
         self.hosts = {host: HostState(host) for host in event.hosts}
         self.bystanders = event.bystanders
-        self.settings = event.settings
-        self._limit_time(event.settings, event.deadline)
+        self._configure(event.settings, event.deadline)
         self.waves = [
             WaveState(str(wave["name"]), tuple(wave["hosts"]), events.number(wave.get("soak_s") or 0.0)) for wave in event.waves
         ]
@@ -331,8 +336,7 @@ class RunState:
         self.hooks.clear()
         self.ended = False
         if event.settings is not None:
-            self.settings = event.settings
-            self._limit_time(event.settings, event.deadline)
+            self._configure(event.settings, event.deadline)
         for host in self.hosts.values():
             host.left_out = None
         for host in self.with_resume(Resume.ANEW):
@@ -340,7 +344,11 @@ class RunState:
         # A reader of one host has only that one.
         self.retry(name for name in event.retried if name in self.hosts)
 
-    def _limit_time(self, settings: Mapping[str, Any], deadline: str | None) -> None:
+    def _configure(self, settings: Mapping[str, Any], deadline: str | None) -> None:
+        self.settings = settings
+        for name in ("reason", "ticket"):
+            if isinstance(settings.get(name), str):
+                setattr(self, name, settings[name])
         text = settings.get("deadline")
         if isinstance(text, str):
             self.deadlines.setdefault(text, deadline)

@@ -27,6 +27,7 @@ from .outages import (
 from .problems import FailedHook, Problem, failed_hooks_of, problems_of
 from .read import HostReport, RunReport
 
+DONE = "done"
 KEXEC = "kexec"
 FIRMWARE = "firmware"
 
@@ -48,12 +49,27 @@ class Savings:
     :ivar total_ms: sum over the hosts that have a baseline.
     :ivar hosts: number of hosts that have a baseline.
     :ivar rebooted: number of hosts that rebooted via kexec.
+    :ivar kexec_p50_ms: median outage of the hosts that have a baseline.
+    :ivar firmware_p50_ms: median of the baselines of these hosts.
+    :ivar times_shorter: the second divided by the first; None if kexec saved nothing.
     """
 
     total_ms: float
     hosts: int
     rebooted: int
     baselines: dict[str, Baseline]
+    kexec_p50_ms: float
+    firmware_p50_ms: float
+    times_shorter: float | None
+
+
+@dataclass(frozen=True)
+class KernelChange:
+    """Kernel releases before and after the reboot, with the number of hosts that came back; empty if unknown."""
+
+    before: str
+    after: str
+    hosts: int
 
 
 @dataclass(frozen=True)
@@ -113,6 +129,7 @@ class Figures:
     :ivar statuses: number of hosts by final status.
     :ivar paths: number of rebooted hosts by path, C(kexec), C(firmware) or C(unknown).
     :ivar slowest: name of the host with the longest outage.
+    :ivar kernels: in descending order of hosts.
     :ivar saved: None if there is no baseline.
     :ivar wall_ms: time from the first record to the last, times without a controller included.
     :ivar run_forecast: None if the journal has no forecast.
@@ -124,6 +141,7 @@ class Figures:
     paths: dict[str, int]
     outage: Spread | None
     slowest: str
+    kernels: list[KernelChange]
     saved: Savings | None
     capacity: CapacityUse
     wall_ms: float
@@ -159,6 +177,7 @@ def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figure
         paths=dict(Counter(host.state.path for host in run.hosts if host.state.path)),
         outage=spread_of(outage_ms for outage_ms, _name in outages) if outages else None,
         slowest=outages[-1][1] if outages else "",
+        kernels=_kernels(run.hosts),
         saved=_saved(run.hosts, earlier),
         capacity=_capacity(run),
         wall_ms=run.end_s * 1000,
@@ -197,8 +216,27 @@ def _saved(hosts: Sequence[HostReport], earlier: Mapping[str, Sequence[float]]) 
         host_class: Baseline(percentile(sorted(measured[host_class]), 50), len(measured[host_class]))
         for host_class in sorted({host.host_class for host in compared})
     }
-    total_ms = sum(baselines[host.host_class].p50_ms - (host.state.outage_ms or 0) for host in compared)
-    return Savings(total_ms, len(compared), len(by_kexec), baselines)
+    pairs_ms = [(host.state.outage_ms or 0, baselines[host.host_class].p50_ms) for host in compared]
+    kexec_ms, firmware_ms = (percentile(sorted(column), 50) for column in zip(*pairs_ms, strict=True))
+    return Savings(
+        total_ms=sum(through_ms - via_ms for via_ms, through_ms in pairs_ms),
+        hosts=len(compared),
+        rebooted=len(by_kexec),
+        baselines=baselines,
+        kexec_p50_ms=kexec_ms,
+        firmware_p50_ms=firmware_ms,
+        times_shorter=firmware_ms / kexec_ms if 0 < kexec_ms < firmware_ms else None,
+    )
+
+
+def _kernels(hosts: Iterable[HostReport]) -> list[KernelChange]:
+    counts = Counter(
+        (host.state.release_before, host.state.release_after)
+        for host in hosts
+        if host.status == DONE and (host.state.release_before or host.state.release_after)
+    )
+    changes = [KernelChange(before, after, number) for (before, after), number in counts.items()]
+    return sorted(changes, key=lambda each: (-each.hosts, each.before, each.after))
 
 
 def _capacity(run: RunReport) -> CapacityUse:

@@ -24,6 +24,9 @@ class ReportRequest:
     :ivar compare: name of another run to compare it with.
     :ivar paths: path of the file by format; if empty, the page goes beside the journal.
     :ivar ways: runs of each way by its name, to compare ways instead of reporting on one run.
+    :ivar title: title of the page; None for the name of the run.
+    :ivar reason: purpose of the run; None for that of its journal. C(ticket) likewise.
+    :ivar redact: take names, addresses and paths out of what is written.
     :ivar mode: permissions of the files; None to keep existing ones.
     :ivar check: write nothing.
     """
@@ -32,6 +35,10 @@ class ReportRequest:
     compare: str | None
     paths: Mapping[str, str]
     ways: Mapping[str, Sequence[str]] | None = None
+    title: str | None = None
+    reason: str | None = None
+    ticket: str | None = None
+    redact: bool = False
     mode: int | None = None
     check: bool = False
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from .._text import clipped, counted, duration
 from . import sentences, words
+from .caption import Caption, caption_of
 from .charts.compositions import compositions
 from .charts.fleet import fleet_chart
 from .charts.histogram import histogram
@@ -51,8 +52,13 @@ class _UnitRow:
     drawn: Markup
 
 
-def render(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] | None = None) -> str:
-    """Render the page of a run, compared with another one if C(before) is given."""
+def render(
+    run: RunReport, figures: Figures, before: tuple[RunReport, Figures] | None = None, caption: Caption | None = None
+) -> str:
+    """Render the page of a run, compared with another one if C(before) is given.
+
+    :param caption: None for that of the journal.
+    """
     distributions = [(run.state.run_id, figures.distributions)]
     if before is not None:
         distributions.append((before[0].state.run_id, before[1].distributions))
@@ -60,6 +66,9 @@ def render(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] |
     return template("page.html.j2").render(
         run=run,
         figures=figures,
+        caption=caption or caption_of(run),
+        shorter=sentences.shorter(figures.saved),
+        kernels_text=sentences.kernels_text(figures.kernels),
         state=sentences.standing_of(run, figures),
         headline=sentences.headline(run, figures),
         notices=sentences.notices(run),

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -18,6 +19,14 @@ class AffectedHost:
 
 
 @dataclass(frozen=True)
+class EqualMessages:
+    """Message that several hosts share, in which C(the host) stands for the name of each; or that of one host, as it is."""
+
+    message: str
+    hosts: list[AffectedHost]
+
+
+@dataclass(frozen=True)
 class Problem:
     """Hosts that C(failed), were C(refused) or still have something C(owed), for the same reason; status is that word."""
 
@@ -25,6 +34,20 @@ class Problem:
     status: str
     hint: str
     hosts: list[AffectedHost]
+
+    @property
+    def folded(self) -> list[EqualMessages]:
+        """Hosts by message, in descending order of hosts."""
+        groups: dict[str, list[AffectedHost]] = {}
+        for each in self.hosts:
+            groups.setdefault(_without_name(each), []).append(each)
+        made = [EqualMessages(said if len(each) > 1 else each[0].message, each) for said, each in groups.items()]
+        return sorted(made, key=lambda each: -len(each.hosts))
+
+
+def _without_name(affected: AffectedHost) -> str:
+    # Part of a longer word, such as of another host's name, it is not this host's.
+    return re.sub(r"(?<![\w.-])%s(?![\w-]|\.\w)" % re.escape(affected.host), "the host", affected.message)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from .._journal.outcome import status_of
 from .._journal.phases import Stage
 from .._journal.run_state import Change, HostState, RunState, damaged
 from .capacity import Breach, CapacityAudit, CapacityLevel, EffectiveTerms
+from .redact import Redactor
 from .timeline import RebootTimeline, timeline_of
 
 
@@ -93,14 +94,25 @@ class RunReport:
     absences: list[tuple[float, float]]
     torn: bool = False
 
+    @property
+    def given_up(self) -> int:
+        """Number of hosts that failed and are still down."""
+        return sum(host.status == "failed" and host.state.down for host in self.hosts)
 
-def read_run(path: str) -> RunReport:
+    @property
+    def most_beside(self) -> int:
+        """Maximum number of hosts that were unavailable without being in flight, so that the window does not count them."""
+        return max(level.unavailable - level.in_flight for level in self.levels)
+
+
+def read_run(path: str, redactor: Redactor | None = None) -> RunReport:
     """Read the journal of a run, which may still be running.
 
+    :param redactor: takes names out of each record.
     :raises RolloutError: C(JOURNAL_FAILED) or C(JOURNAL_DAMAGED).
     """
     reader = _Reader()
-    torn = replay(path, reader.apply)
+    torn = replay(path, reader.apply if redactor is None else lambda record: reader.apply(redactor.record(record)))
     return reader.report(torn)
 
 

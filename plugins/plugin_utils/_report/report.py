@@ -12,6 +12,7 @@ from .._errors import RolloutError
 from .._journal.file import open_regular, replay
 from .._journal.run_state import RunState
 from .._journal.run_store import RunStore
+from .caption import caption_of
 from .errors import ReportError
 from .figures import Figures, figures_of, firmware_outages
 from .files import write_file
@@ -19,6 +20,7 @@ from .metrics import as_metrics
 from .options import ReportRequest
 from .page import render
 from .read import HostReport, RunReport, read_run
+from .redact import Redactor
 from .sentences import headline
 from .values import as_json, values_of
 from .ways import headline as ways_headline
@@ -27,6 +29,7 @@ from .ways import ways_of
 from .ways_page import render_ways
 
 _PAGE = "report.html"
+_REDACTED_PAGE = "report-redacted.html"
 
 # New files: the node exporter reads metrics as another user; page and JSON contain output of hosts and hooks.
 _MODES = {"html": 0o600, "json": 0o600, "metrics": 0o644}
@@ -45,19 +48,23 @@ def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
     if request.ways is not None:
         return _ways_report(store, request, request.ways)
     run = store.open(request.run_id)
-    report = read_run(run.journal)
+    redactor = Redactor() if request.redact else None
+    report = read_run(run.journal, redactor)
     other = store.open(request.compare) if request.compare else None
-    figures = figures_of(report, _firmware_before(store, run.run_id))
+    figures = figures_of(report, _firmware_before(store, run.run_id, redactor))
     before = None
     if other is not None:
-        compared = read_run(other.journal)
-        before = (compared, figures_of(compared, _firmware_before(store, other.run_id)))
+        compared = read_run(other.journal, redactor)
+        before = (compared, figures_of(compared, _firmware_before(store, other.run_id, redactor)))
+    caption = caption_of(report, request.title, request.reason, request.ticket)
     made: dict[str, Callable[[], str]] = {
-        "html": lambda: render(report, figures, before),
-        "json": lambda: as_json(values_of(report, figures, before)),
+        "html": lambda: render(report, figures, before, caption),
+        "json": lambda: as_json(values_of(report, figures, before, caption)),
         "metrics": lambda: as_metrics(report, figures),
     }
-    paths, written = _write_all(request.paths or {"html": os.path.join(run.directory, _PAGE)}, made, request)
+    paths, written = _write_all(
+        request.paths or {"html": os.path.join(run.directory, _REDACTED_PAGE if request.redact else _PAGE)}, made, request
+    )
     return {
         **written,
         "run_id": run.run_id,
@@ -71,7 +78,8 @@ def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
 def _ways_report(store: RunStore, request: ReportRequest, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     if "metrics" in request.paths or not request.paths:
         raise ReportError("REPORT_FAILED", "ways takes html or json: give the path of at least one")
-    groups = {name: [read_run(store.open(run_id).journal) for run_id in run_ids] for name, run_ids in names.items()}
+    redactor = Redactor() if request.redact else None
+    groups = {name: [read_run(store.open(run_id).journal, redactor) for run_id in run_ids] for name, run_ids in names.items()}
     ways = ways_of(groups)
     runs = [run for group in groups.values() for run in group]
     made: dict[str, Callable[[], str]] = {
@@ -112,7 +120,7 @@ def _summary(report: RunReport, figures: Figures) -> dict[str, Any]:
     }
 
 
-def _firmware_before(store: RunStore, run_id: str) -> dict[str, list[float]]:
+def _firmware_before(store: RunStore, run_id: str, redactor: Redactor | None) -> dict[str, list[float]]:
     """Outages through firmware in the newest runs, by host class. Unreadable journals are left out."""
     found: dict[str, list[float]] = {}
     for run in store.list()[:_RUNS_COMPARED]:
@@ -126,7 +134,8 @@ def _firmware_before(store: RunStore, run_id: str) -> dict[str, list[float]]:
         except RolloutError:
             continue
         for host_class, outages_ms in firmware_outages(HostReport(host, -1) for host in state.hosts.values()).items():
-            found.setdefault(host_class, []).extend(outages_ms)
+            known_as = host_class if redactor is None else redactor.text(host_class)
+            found.setdefault(known_as, []).extend(outages_ms)
     return found
 
 

@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .._text import by_path, clean, counted, duration
 from . import words
-from .figures import CapacityUse, Figures, Savings
+from .figures import CapacityUse, Figures, KernelChange, Savings
 from .read import RunReport
 
 _BREACHES_NAMED = 5
+_KERNELS_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,60 @@ def capacity_text(run: RunReport, capacity: CapacityUse) -> str:
         for each in capacity.breaches[:_BREACHES_NAMED]
     ]
     more = len(capacity.breaches) - len(breaches)
-    return " ".join(["%s: %s" % (text, verdict), *breaches, *(["And %d more." % more] if more else [])])
+    beside = _beside_text(run)
+    said = ["%s: %s" % (text, verdict), *([beside] if beside else []), *breaches, *(["And %d more." % more] if more else [])]
+    return " ".join(said)
+
+
+def _beside_text(run: RunReport) -> str:
+    """Describe the hosts that were unavailable without being in flight; empty if there were none."""
+    given_up, most = run.given_up, run.most_beside
+    if not most:
+        return ""
+    who = "%s given up and still down" % counted(given_up, "host") if given_up else "hosts that were not in flight"
+    return (
+        "The window bounds the hosts in flight only. %s come on top of it, up to %d at a time, and count towards the other "
+        "limits until they answer again." % (words.capital(who), most)
+    )
 
 
 def in_turn(values: Iterable[object]) -> str:
     """List values that followed one another."""
     return ", then ".join(map(str, values))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Sentence, and the measurements that it is based on."""
+
+    text: str
+    basis: str
+
+
+def shorter(saved: Savings | None) -> Claim | None:
+    """Compare the median outage with that through firmware; None unless that was measured."""
+    if saved is None:
+        return None
+    text = "Median outage %s instead of %s through firmware" % (words.ms(saved.kexec_p50_ms), words.ms(saved.firmware_p50_ms))
+    text += ": %s" % (words.times(saved.times_shorter) + " shorter" if saved.times_shorter is not None else "no shorter")
+    samples = counted(sum(each.samples for each in saved.baselines.values()), "reboot")
+    compared = counted(saved.hosts, "host")
+    hosts = compared if saved.hosts == saved.rebooted else "%d of %s" % (saved.hosts, counted(saved.rebooted, "host"))
+    basis = "%s via kexec, against %s through firmware that were measured on the same hardware and kernel." % (hosts, samples)
+    return Claim(text + ".", basis)
+
+
+def kernels_text(kernels: Sequence[KernelChange]) -> str:
+    """Describe which kernels the hosts came from and to; empty if none is known."""
+    said = ["%s: %s" % (change_text(each), counted(each.hosts, "host")) for each in kernels[:_KERNELS_NAMED]]
+    more = len(kernels) - len(said)
+    return "; ".join(said) + ("; and %d more" % more if more > 0 else "")
+
+
+def change_text(change: KernelChange) -> str:
+    if change.before == change.after:
+        return "%s as before" % clean(change.after)
+    return "%s → %s" % (clean(change.before) or "unknown", clean(change.after) or "unknown")
 
 
 def saved_text(saved: Savings | None) -> str:

@@ -19,8 +19,9 @@ from .._text import by_path, clean, clipped, counted
 from . import words
 from .charts import svg
 
-# Maximum number of hosts named for one problem.
+# Maximum number of messages shown for one problem, and of hosts named for one message.
 _MOST_NAMED = 50
+_MOST_FOLDED = 500
 
 
 def template(name: str) -> Template:
@@ -49,6 +50,7 @@ def template(name: str) -> Template:
         style = stream.read()
     environment.globals.update(
         most_named=_MOST_NAMED,
+        most_folded=_MOST_FOLDED,
         style=Markup(style),  # noqa: S704
         style_hash="sha256-" + base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii"),
         swatch=svg.swatch,

@@ -10,6 +10,7 @@ from typing import Any
 
 from .._journal.file import utc
 from .._journal.outcome import outcome_of
+from .caption import Caption, caption_of
 from .figures import Figures
 from .read import HostReport, RunReport
 from .sentences import headline
@@ -20,11 +21,17 @@ VERSION = 1
 _KEYS = {"capacity": "budget", "most_in_flight": "most_out", "unavailable": "missing"}
 
 
-def values_of(run: RunReport, figures: Figures, before: tuple[RunReport, Figures] | None = None) -> dict[str, Any]:
-    """Build the values of a report, compared with another run if C(before) is given."""
+def values_of(
+    run: RunReport, figures: Figures, before: tuple[RunReport, Figures] | None = None, caption: Caption | None = None
+) -> dict[str, Any]:
+    """Build the values of a report, compared with another run if C(before) is given.
+
+    :param caption: None for that of the journal.
+    """
     made: dict[str, Any] = {
         "version": VERSION,
         "headline": headline(run, figures),
+        "caption": asdict(caption or caption_of(run)),
         "run": _run(run),
         "figures": _figures(figures),
         "capacity": [

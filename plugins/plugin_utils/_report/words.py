@@ -108,3 +108,8 @@ def moment(time_s: float) -> str:
 def share(fraction: float) -> str:
     """Format a share of a whole, such as C(12 %); the smallest is C(< 1 %)."""
     return "< 1 %" if 0 < fraction < 0.01 else "%.0f %%" % (fraction * 100)
+
+
+def times(factor: float) -> str:
+    """Format a factor to two digits: C(14 times), C(1.8 times)."""
+    return "%.0f times" % factor if factor >= 9.95 else "%.1f times" % factor

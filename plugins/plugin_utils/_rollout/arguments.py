@@ -33,6 +33,8 @@ def rolling_argument_spec() -> dict[str, Any]:
         "reboot_timeout": {"type": "int", "default": 600, "aliases": ["reboot_timeout_sec"]},
         "connect_timeout": {"type": "int", "aliases": ["connect_timeout_sec"]},
         "connections": {"type": "int", "default": CONNECTIONS},
+        "reason": {"type": "str"},
+        "ticket": {"type": "str"},
         "msg": {"type": "str", "default": "Reboot initiated by Ansible"},
         "window": {"type": "raw", "default": 1},
         "max_unavailable": {"type": "raw"},

@@ -24,6 +24,7 @@ class Controller:
     :ivar progress: takes short messages about what a host does.
     :ivar columns: width of the texts before and after the rollout.
     :ivar view: makes the display, from the run's state and the predictions for each host.
+    :ivar operator: name of the user who runs the playbook; empty if unknown.
     :ivar unread: whether nobody can read any more what is shown.
     """
 
@@ -36,4 +37,5 @@ class Controller:
     columns: int
     glyphs: Glyphs
     view: Callable[[RunState, Mapping[str, Prediction]], View]
+    operator: str = ""
     unread: Callable[[], bool] = lambda: False

@@ -11,21 +11,21 @@ from collections.abc import Sequence
 from .._journal import events
 from .._journal.events import Event
 from .._schedule.plan import Plan
+from .controller import Controller
 from .results import waves_of
 from .resuming import Rest
 from .terms import Terms
 
 
-def started(run_id: str, controller: str, terms: Terms, plan: Plan, spared: Sequence[str] = ()) -> Event:
+def started(run_id: str, controller: Controller, terms: Terms, plan: Plan, spared: Sequence[str] = ()) -> Event:
     """First event of a run.
 
-    :param controller: name of this machine.
     :param spared: hosts of the run that need no reboot.
     """
     left_out = set(spared)
     return events.RunStarted(
         run_id=run_id,
-        controller=controller,
+        controller=controller.name,
         pid=os.getpid(),
         collection_version=collection_version(),
         hosts=(*(host.name for host in plan.hosts), *spared),
@@ -33,17 +33,19 @@ def started(run_id: str, controller: str, terms: Terms, plan: Plan, spared: Sequ
         settings=terms.options,
         waves=tuple(waves_of(plan)),
         deadline=terms.deadline_text,
+        operator=controller.operator,
     )
 
 
-def resumed(controller: str, terms: Terms, rest: Rest) -> Event:
+def resumed(controller: Controller, terms: Terms, rest: Rest) -> Event:
     """First event of a process that resumes a run."""
     return events.RunResumed(
-        controller=controller,
+        controller=controller.name,
         pid=os.getpid(),
         settings=terms.options,
         deadline=terms.deadline_text,
         retried=tuple(rest.retried),
+        operator=controller.operator,
     )
 
 

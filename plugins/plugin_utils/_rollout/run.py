@@ -207,7 +207,7 @@ class Rolling:
                 if rest.nothing_to_do:
                     return self._nothing(run, state, rest)
                 planned = self._planned(probers, rest.before, but=run.run_id, rest=rest)
-                first = resumed(self._controller.name, planned.terms, rest)
+                first = resumed(self._controller, planned.terms, rest)
             else:
                 planned = self._planned(probers, None)
                 spared = await self._not_in_need(planned)
@@ -218,7 +218,7 @@ class Rolling:
                 opened.callback(self._store.abandon, run)
                 if journal.begun:
                     raise RolloutError("RUN_EXISTS", "run %s has just been begun by another process" % run.run_id)
-                first = started(run.run_id, self._controller.name, planned.terms, planned.plan, spared)
+                first = started(run.run_id, self._controller, planned.terms, planned.plan, spared)
             foreseen = self._foresee(planned, self._left(planned, ()) if planned.rest else planned.plan)
 
             async def commit(batch: Sequence[Event]) -> None:

@@ -57,6 +57,7 @@ def capacity_chart(run: RunReport, scale: Scale, ticks: Sequence[float]) -> Capa
     )
     title = "unavailable hosts over time: at most %d" % most_unavailable
     lines = _limit_lines([limit for limit in limits if limit.value <= highest], scale, highest)
+    lines += _beside(run, scale, highest)
     return CapacityChart(
         counts=counts,
         drawing=svg.chart(_HEIGHT, title, layout.grid(scale, ticks, _HEIGHT), drawn, *rules, *lines),
@@ -99,6 +100,18 @@ def _limit_lines(limits: Iterable[_LimitLine], scale: Scale, highest: float) -> 
             drawn.append(svg.text("limit-name", scale, limit.start_s, max(10.0, y - 4), limit.title, shift=4))
             named.add(limit.title)
     return drawn
+
+
+def _beside(run: RunReport, scale: Scale, highest: float) -> list[Markup]:
+    """Label of the hosts that are unavailable beside those in flight, above the second half of the chart."""
+    most = run.most_beside
+    if not most:
+        return []
+    half_s = run.end_s / 2
+    ends_s = [level.at_s for level in run.levels[1:]] + [run.end_s]
+    top = max(level.unavailable for level, end_s in zip(run.levels, ends_s, strict=True) if end_s >= half_s)
+    title = "+%d %s" % (most, "given up" if most <= run.given_up else "otherwise unavailable")
+    return [svg.text("limit-name", scale, run.end_s, max(10.0, _y(top, highest) - 4), title, before=True)]
 
 
 def _forecast(run: RunReport) -> list[tuple[float, int]]:

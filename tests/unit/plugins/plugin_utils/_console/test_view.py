@@ -78,6 +78,7 @@ wave 1 (2 of 2) begins: 99 hosts
 ✗ web5    down, REBOOT_TIMEOUT: web2 did not come back within 300 s
 20261124T150000Z-5f0c  wave 1 (2 of 2)                0:01:54, about 9m12s left
 2 of 100 done  1 failed of 2 allowed  3 of 5 in flight  93 to go  1 down
+  HOST  PHASE            FOR  OUTAGE OF PREDICTED
   web3  down            33 s  ████████████  34 s of 20 s
   web4  answering       22 s  █████░░░░░░░  8.4 s of 20 s
   web6  draining        16 s
@@ -117,12 +118,12 @@ def test_terminals_without_unicode() -> None:
     assert (
         terminal.screen()
         == """\
-wave 1 (2 of 2) begins: 99 hosts
 + web2    kexec  8.4 s
 - web9    refused, LOCKDOWN: the kernel is locked down
 x web5    down, REBOOT_TIMEOUT: web2 did not come back wit~
 20261124T150000Z-5f0c             0:02:40, about 9m12s left
 2 of 100 done  1 failed of 2 allowed  3 of 5 in flight
+  HOST  PHASE            FOR  OUTAGE OF PREDICTED
 ! web3  down            79 s  ############  80 s of 20 s, ~
   web4  answering       68 s  #####.......  8.4 s of 20 s
   web6  draining        62 s
@@ -257,7 +258,7 @@ def test_when_the_height_shrinks_the_block_does_too() -> None:
     assert terminal.screen() == expected
     terminal.resize(80, 24)
     view.tick(116.0)
-    assert terminal.screen().count("\n") == 6
+    assert terminal.screen().count("\n") == 7
 
 
 def test_hostile_names_and_messages() -> None:
@@ -440,6 +441,7 @@ def test_a_resumed_run_begins_with_what_is_left() -> None:
 night is resumed: 3 of 7 hosts to go
 night  rest (2 of 2)                                                    0:00:10
 1 of 7 done  2 failed of 4 allowed  1 of 3 in flight  3 to go  2 down
+  HOST  PHASE            FOR  OUTAGE
   web3  down            10 s"""
     )
 

@@ -148,7 +148,8 @@ def hostile_run() -> list[Timed]:
         text = HOSTILE[number % len(HOSTILE)]
         event = record["event"]
         if event == "run_started":
-            record.update(controller=text, collection_version=HOSTILE[1])
+            record.update(controller=text, collection_version=HOSTILE[1], operator=HOSTILE[1])
+            record["settings"].update(reason=HOSTILE[0], ticket=HOSTILE[2])
             for wave in record["waves"]:
                 wave["name"] = HOSTILE[0]
         elif event == "run_terms":

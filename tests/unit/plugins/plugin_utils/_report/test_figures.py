@@ -16,6 +16,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._report.figures import
     figures_of,
     firmware_outages,
 )
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.problems import AffectedHost, Problem
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import RunReport, run_from_records
 
 from .journals import host_timeline, stamped
@@ -98,6 +99,31 @@ def test_saved_is_against_firmware_that_was_measured() -> None:
     assert made.saved.total_ms == 2 * 70_000 - 9000 - 11_000
     assert (made.saved.hosts, made.saved.rebooted) == (2, 3)
     assert {name: (each.p50_ms, each.samples) for name, each in made.saved.baselines.items()} == {"a": (70_000, 1)}
+
+
+def test_the_median_is_compared_with_that_of_the_same_hosts_through_firmware() -> None:
+    made = figures(host("a", 9000), host("b", 11_000), host("c", 5000, host_class="other"), earlier={"a": [90_000.0, 99_000.0]})
+    assert made.saved is not None
+    assert (made.saved.kexec_p50_ms, made.saved.firmware_p50_ms, made.saved.times_shorter) == (9000, 90_000, 10.0)
+    longer = figures(host("a", 9000), earlier={"a": [5000.0]}).saved
+    assert longer is not None and longer.times_shorter is None
+
+
+def test_kernels_from_and_to() -> None:
+    made = figures(host("a", 9000), host("b", 11_000))
+    assert [each.hosts for each in made.kernels] == [2]
+    assert figures().kernels == []
+
+
+def test_equal_messages_are_folded() -> None:
+    gone = [reason("REBOOT_TIMEOUT", "%s did not come back, as web1.old did not" % name) for name in ("web1", "web2")]
+    hosts = [AffectedHost(name, why.message, True) for name, why in zip(("web1", "web2"), gone, strict=True)]
+    other = AffectedHost("a", "a bad disk in a", False)
+    problem = Problem("REBOOT_TIMEOUT", "failed", "", [other, *hosts])
+    assert [(same.message, len(same.hosts)) for same in problem.folded] == [
+        ("the host did not come back, as web1.old did not", 2),
+        ("a bad disk in a", 1),
+    ]
 
 
 def test_earlier_runs_are_a_baseline_too_and_a_loss_is_not_hidden() -> None:

@@ -70,6 +70,7 @@ def rollout(
         controller=Controller(
             name="admin",
             own_boot_id="mine",
+            operator="alice",
             random=lambda count: "ab" * count,
             say=(said if said is not None else []).append,
             warn=(warned if warned is not None else []).append,
@@ -282,10 +283,21 @@ def test_a_plan_of_a_resume_needs_no_lock(tmp_path: Path) -> None:
         assert asyncio.run(rollout(tmp_path / "runs", "a", resume="latest").plan())["changed"] is False
 
 
+def test_why_and_by_whom_a_run_was_made_is_in_its_journal(tmp_path: Path) -> None:
+    planned = rollout(tmp_path / "runs", "a", reason="security update", ticket="CHG-1")
+    assert planned._terms is not None
+    state = RunState()
+    state.apply(opening.started("night", planned._controller, planned._terms, Plan((), (), 1, {})), "")
+    assert (state.operator, state.reason, state.ticket) == ("alice", "security update", "CHG-1")
+    # A resume that gives neither keeps them.
+    state.apply(events.RunResumed(controller="c", pid=1, settings={"ticket": "CHG-2"}), "")
+    assert (state.reason, state.ticket) == ("security update", "CHG-2")
+
+
 def test_the_deadline_of_a_run_is_in_its_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planned = rollout(tmp_path / "runs", "a", deadline="06:00")
     assert planned._terms is not None
-    first = opening.started("night", "c", planned._terms, Plan((), (), 1, {}))
+    first = opening.started("night", planned._controller, planned._terms, Plan((), (), 1, {}))
     assert isinstance(first, events.RunStarted)
     assert first.deadline is not None and first.settings["deadline"] == "06:00"
     assert 0 < time_of(first.deadline) - time.time() <= 24 * 3600

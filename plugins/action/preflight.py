@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of fleet.kexec.preflight; documented in C(plugins/modules/preflight.py)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible import constants as C
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.output import Output
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.preflight import preflight_text
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.screen import screen_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._preflight import preflight_of, totals_of
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """Show how the play's hosts would reboot."""
+
+    TRANSFERS_FILES = False
+    BYPASS_HOST_LOOP = True
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        self.validate_argument_spec({})
+        variables = task_vars or {}
+        hosts = {}
+        for name in variables["ansible_play_hosts_all"]:
+            facts = variables["hostvars"][name].get("ansible_facts") or {}
+            hosts[name] = preflight_of(name, facts.get("fleet_kexec"))
+        totals = totals_of(list(hosts.values()))
+        screen = screen_of(os.getppid(), os.environ)
+        columns = screen.size()[0] if screen.terminal is not None else None
+        output = Output(display, os.getppid(), C.DEFAULT_STDOUT_CALLBACK)
+        for line in preflight_text(hosts, totals, columns=columns, glyphs=screen.glyphs):
+            output.say(line)
+        values = {name: dict(found.values) if found is not None else None for name, found in hosts.items()}
+        return dict(result, changed=False, totals=totals, hosts=values)

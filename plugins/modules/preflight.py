@@ -1,0 +1,65 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, fleet.kexec contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight
+short_description: Show how the hosts of a play would reboot
+version_added: 0.1.0
+author: [fleet.kexec contributors (@fleet-kexec)]
+description:
+  - Shows a table of how each host of the play would reboot, and why, from the facts that M(fleet.kexec.boot_facts) has gathered.
+    The playbook C(fleet.kexec.preflight) gathers them first.
+  - From 41 hosts on, hosts that would reboot alike share a row, with their number and their names.
+  - The table is shown as text, whatever callback plugin is used, except for those that write JSON. It fits the terminal, by
+    leaving out columns; in a log it has all of them.
+  - Runs once, on the controller, for all hosts. Connects to no host.
+extends_documentation_fragment: [fleet.kexec.attributes, fleet.kexec.attributes.action]
+attributes:
+  bypass_host_loop:
+    support: full
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+options: {}
+seealso:
+  - module: fleet.kexec.boot_facts
+  - module: fleet.kexec.rolling_reboot
+"""
+
+EXAMPLES = r"""
+- name: Show how the web servers would reboot
+  hosts: web
+  become: true
+  gather_facts: false
+  tasks:
+    - name: Read the hosts
+      fleet.kexec.boot_facts:
+
+    - name: Show how they would reboot
+      fleet.kexec.preflight:
+      register: preflight
+
+    - name: Require that none is refused
+      ansible.builtin.assert:
+        that: preflight.totals.refused == 0
+      run_once: true
+"""
+
+RETURN = r"""
+totals:
+  description: Numbers of hosts in total (C(hosts)), by method (C(kexec), C(firmware), C(refused)), without valid facts
+    (C(unread)), with a fast image (C(fast_image)) and in need of a reboot (C(reboot_needed)).
+  returned: always
+  type: dict
+  sample: {hosts: 3, kexec: 1, fast_image: 1, firmware: 1, refused: 1, unread: 0, reboot_needed: 2}
+hosts:
+  description: For each host, by its name, C(method), C(image), C(integrity), C(loader), C(predicted_ms), C(notes) and
+    C(release) of its verdict, C(running_release), C(last_boot), and the facts C(entry), C(reboot_needed), C(blockers),
+    C(warnings), C(staged) and C(loaded) of M(fleet.kexec.boot_facts). Null for a host without valid facts.
+  returned: always
+  type: dict
+"""

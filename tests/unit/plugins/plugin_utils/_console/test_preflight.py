@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.plugin_utils._console.preflight import preflight_text
+from ansible_collections.fleet.kexec.plugins.plugin_utils._preflight import preflight_of, totals_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII, columns_of
+
+RELEASE = "6.12.117+deb13-amd64"
+LOCKED = {"code": "LOCKDOWN", "message": "the kernel is locked down", "hint": "Sign the image."}
+
+
+def facts(method: str = "kexec", *, total_ms: float = 880.4, blockers: Any = (), notes: Any = (), **more: Any) -> dict[str, Any]:
+    verdict = {"method": method, "image": "fast", "integrity": "crc32c", "loader": "kexec_load", "placement": "copied"}
+    return {
+        "verdict": {**verdict, "predicted_ms": {"total": total_ms}, "release": RELEASE, "notes": list(notes)},
+        "entry": {"added": [], "removed": []},
+        "boot": {"path": "firmware"},
+        "kernel": {"release": RELEASE},
+        "reboot_needed": {"needed": False, "reasons": []},
+        "blockers": list(blockers),
+        "warnings": [],
+        "staged": None,
+        "loaded": False,
+        **more,
+    }
+
+
+def text(hosts: dict[str, Any], **options: Any) -> list[str]:
+    found = {name: preflight_of(name, each) for name, each in hosts.items()}
+    return preflight_text(found, totals_of(list(found.values())), **options)
+
+
+def test_a_row_for_each_host_and_what_there_is_to_say() -> None:
+    needed = {"needed": True, "reasons": [{"code": "PENDING_KERNEL", "message": "6.13 boots next"}]}
+    lines = text({"web1": facts(), "web2": facts("refuse", blockers=[LOCKED], reboot_needed=needed, loaded=True), "db1": None})
+    assert " ".join(lines[0].split()) == "HOST METHOD IMAGE INTEGRITY LOADER PLACEMENT JUMP LAST BOOT KERNEL NEXT"
+    assert " ".join(lines[1].split()) == "web1 kexec fast crc32c kexec_load copied 880 ms firmware %s same" % RELEASE
+    assert lines[3:6] == [
+        "    LOCKDOWN: the kernel is locked down. Sign the image.",
+        "    PENDING_KERNEL: 6.13 boots next",
+        "    loaded: an image of unknown origin: any reboot of this host will be a kexec",
+    ]
+    assert lines[6].split() == ["db1", "?", "could", "not", "be", "read"]
+    assert lines[7:] == [
+        "3 hosts: 1 via kexec (2 with a fast image), 0 through firmware, 1 refused, 1 could not be read",
+        "1 in need of a reboot",
+    ]
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 132, 250])
+def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
+    hosts = {"web%d" % number: facts("refuse", blockers=[LOCKED]) for number in range(30)}
+    hosts["x" * 300] = facts()
+    lines = text(hosts, columns=columns)
+    assert max(map(columns_of, lines)) < columns
+    # Nothing is left out in silence, and the method never is.
+    assert "METHOD" in lines[0] and ("KERNEL" in lines[0] or any("Left out" in line for line in lines))
+    assert ("INTEGRITY" in lines[0]) == (columns == 250)
+
+
+def test_a_log_has_it_all_in_lines_of_any_length() -> None:
+    lines = text({"x" * 300: facts("refuse", blockers=[LOCKED])})
+    assert "INTEGRITY" in lines[0] and lines[1].startswith("x" * 300) and len(lines) == 5
+
+
+def test_a_thousand_hosts_that_are_alike_share_rows() -> None:
+    hosts: dict[str, Any] = {"web%04d" % number: facts(total_ms=800 + number / 10) for number in range(1000)}
+    for number in range(0, 1000, 100):
+        hosts["web%04d" % number] = facts("refuse", blockers=[dict(LOCKED, message="locked down by %d" % number)])
+    hosts["web0001"] = None
+    lines = text(hosts, glyphs=ASCII)
+    assert lines[0].startswith("HOSTS  METHOD")
+    assert lines[1].startswith("989    kexec") and "up to 900 ms" in lines[1]
+    assert lines[2].startswith("    web0002 web0003") and lines[3].endswith("more")
+    refused = next(at for at, line in enumerate(lines) if line.startswith("10     refuse"))
+    # Every one of them is named.
+    assert sum(line.count("web0") for line in lines[refused + 1 : refused + 3]) == 10
+    assert "    LOCKDOWN: for example, locked down by 0. Sign the image." in lines
+    assert any(line.startswith("1      ?") for line in lines) and len(lines) < 20
+
+
+def test_hostile_facts_are_only_text() -> None:
+    evil = "\x1b[2J\u202e{{ 7 * 7 }}\n[bold]" + "y" * 5000
+    verdict = {**facts()["verdict"], "loader": evil}
+    hosts = {"a\x1b[31m\nb": facts(evil, verdict=verdict, kernel={"release": evil}, blockers=[dict.fromkeys(LOCKED, evil)])}
+    lines = text(hosts, columns=120)
+    assert all(line.isprintable() and columns_of(line) < 120 for line in lines)
+    assert lines[1].startswith("a b") or lines[1].startswith("ab")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [None, {}, [], "facts", {"verdict": 1}, facts(blockers=[1]), facts(verdict=None), facts(warnings=[{}]), facts(boot={})],
+)
+def test_facts_that_are_not_valid_count_as_not_read(broken: Any) -> None:
+    assert preflight_of("web1", broken) is None
