@@ -15,6 +15,7 @@ from .._journal.run_store import RunStore
 from .errors import ReportError
 from .figures import Figures, figures_of, firmware_outages
 from .files import write_file
+from .history import history_of
 from .metrics import as_metrics
 from .options import ReportRequest
 from .page import render
@@ -55,7 +56,7 @@ def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
     made: dict[str, Callable[[], str]] = {
         "html": lambda: render(report, figures, before),
         "json": lambda: as_json(values_of(report, figures, before)),
-        "metrics": lambda: as_metrics(report, figures),
+        "metrics": lambda: as_metrics(report, figures, history_of(store)),
     }
     paths, written = _write_all(request.paths or {"html": os.path.join(run.directory, _PAGE)}, made, request)
     return {
