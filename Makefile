@@ -111,7 +111,7 @@ $(VENV)/.complete: | $(PACKAGES_STAMP)
 requirements: $(VENV)/.complete ## pin the files .txt in requirements/ anew from the files .in
 	@$(PYTHON) -m venv $(CACHE)/uv
 	@$(CACHE)/uv/bin/pip install --quiet uv
-	@cd requirements && for each in 3.11/dev 3.12/newest; do \
+	@cd requirements && for each in 3.11/dev 3.11/extensions 3.12/newest; do \
 	  $(CACHE)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version $${each%/*} --no-emit-index-url \
 	    --custom-compile-command 'make requirements' --output-file $${each#*/}.txt $${each#*/}.in; \
 	done
@@ -235,6 +235,21 @@ plays-newest:
 	fi; \
 	PYTHONPATH=$(TREE) PLAYS_ANSIBLE=$$venv/bin/ansible-playbook python -m pytest --quiet tests/plays
 
+# What extensions/ are for: programs that the collection itself does not need.
+EXTENSIONS := $(CACHE)/venv-extensions-$(shell { cat requirements/extensions.txt; $(PYTHON) -VV; } | sha256sum | cut -c1-12)
+IN_EXTENSIONS := PATH=$(EXTENSIONS)/bin:$$PATH PYTHONPATH=$(TREE) $(EXTENSIONS)/bin/python -m pytest --quiet
+
+$(EXTENSIONS)/.complete: | $(PACKAGES_STAMP)
+	@rm -rf $(EXTENSIONS)
+	@$(PYTHON) -m venv $(EXTENSIONS)
+	@echo "Installing Python packages into $(EXTENSIONS)"
+	@$(EXTENSIONS)/bin/pip install --quiet --disable-pip-version-check --requirement requirements/extensions.txt
+	@touch $@
+
+.PHONY: monitoring
+monitoring: $(EXTENSIONS)/.complete $(PROMTOOL) | $(TREE)/ansible_collections/fleet/kexec ## alert rules by promtool, the dashboard by Grafana's model
+	@$(IN_EXTENSIONS) tests/monitoring
+
 # Pictures of the report's page, for people to look at.
 SCREENSHOTS := $(CACHE)/screenshots
 
@@ -286,7 +301,7 @@ side-by-side = printf '%s\n' $(1) | xargs --max-procs=2 --replace=target $(SHELL
 .PHONY: test-pairs
 test-pairs: install
 	@$(MAKE) lab-image LAB_GUESTS=0
-	@$(call side-by-side,test-prepare test-image test-reboot sanity plays-oldest plays-newest lint browser)
+	@$(call side-by-side,test-prepare test-image test-reboot sanity plays-oldest plays-newest lint browser monitoring)
 
 # One guest each, in a lab of its own.
 .PHONY: test-prepare test-image test-reboot

@@ -17,6 +17,7 @@ WANTED = {
     "bindep.txt",
     "changelogs",
     "docs",
+    "extensions",
     "meta",
     "playbooks",
     "plugins",
