@@ -88,7 +88,12 @@ BROWSER_PACKAGES := chromium chromium-driver fonts-dejavu-core
 BROWSER_STAMP := $(CACHE)/packages-$(shell echo $(BROWSER_PACKAGES) | sha256sum | cut -c1-12)
 $(BROWSER_STAMP): PACKAGES := $(BROWSER_PACKAGES)
 
-$(PACKAGES_STAMP) $(BROWSER_STAMP):
+# The rule engine of ansible-rulebook is Java.
+EDA_PACKAGES := default-jre-headless
+EDA_STAMP := $(CACHE)/packages-$(shell echo $(EDA_PACKAGES) | sha256sum | cut -c1-12)
+$(EDA_STAMP): PACKAGES := $(EDA_PACKAGES)
+
+$(PACKAGES_STAMP) $(BROWSER_STAMP) $(EDA_STAMP):
 	@mkdir -p $(CACHE)
 	@missing=$$(comm -13 <(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' | awk '$$1 == "installed" {print $$2}' | sort -u) \
 	  <(printf '%s\n' $(PACKAGES) | sort)); \
@@ -111,7 +116,7 @@ $(VENV)/.complete: | $(PACKAGES_STAMP)
 requirements: $(VENV)/.complete ## pin the files .txt in requirements/ anew from the files .in
 	@$(PYTHON) -m venv $(CACHE)/uv
 	@$(CACHE)/uv/bin/pip install --quiet uv
-	@cd requirements && for each in 3.11/dev 3.11/publish 3.12/newest; do \
+	@cd requirements && for each in 3.11/dev 3.11/extensions 3.11/publish 3.12/newest; do \
 	  $(CACHE)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version $${each%/*} --no-emit-index-url \
 	    --custom-compile-command 'make requirements' --output-file $${each#*/}.txt $${each#*/}.in; \
 	done
@@ -226,7 +231,7 @@ lint: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## style, type
 	@ruff check --quiet .
 	@yamllint --strict .
 	@cd $(TREE) && mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CACHE)/mypy \
-	  $(foreach package,plugins tests,-p ansible_collections.fleet.kexec.$(package))
+	  $(foreach package,extensions plugins tests,-p ansible_collections.fleet.kexec.$(package))
 	@mypy --cache-dir $(CACHE)/mypy molecule/lab/lab.py
 	@$(IN_TREE) ANSIBLE_COLLECTIONS_PATH=$(TREE) ansible-lint -q --nocolor
 	@antsibull-changelog lint
@@ -285,6 +290,25 @@ plays-newest:
 	fi; \
 	PYTHONPATH=$(TREE) PLAYS_ANSIBLE=$$venv/bin/ansible-playbook python -m pytest --quiet tests/plays
 
+# What extensions/ are for: programs that the collection itself does not need.
+EXTENSIONS := $(CACHE)/venv-extensions-$(shell { cat requirements/extensions.txt; $(PYTHON) -VV; } | sha256sum | cut -c1-12)
+IN_EXTENSIONS := PATH=$(EXTENSIONS)/bin:$$PATH PYTHONPATH=$(TREE) $(EXTENSIONS)/bin/python -m pytest --quiet
+
+$(EXTENSIONS)/.complete: | $(PACKAGES_STAMP)
+	@rm -rf $(EXTENSIONS)
+	@$(PYTHON) -m venv $(EXTENSIONS)
+	@echo "Installing Python packages into $(EXTENSIONS)"
+	@$(EXTENSIONS)/bin/pip install --quiet --disable-pip-version-check --requirement requirements/extensions.txt
+	@touch $@
+
+.PHONY: monitoring
+monitoring: $(EXTENSIONS)/.complete $(PROMTOOL) | $(TREE)/ansible_collections/fleet/kexec ## alert rules by promtool, the dashboard by Grafana's model
+	@$(IN_EXTENSIONS) tests/monitoring
+
+.PHONY: eda
+eda: $(EXTENSIONS)/.complete $(EDA_STAMP) | $(TREE)/ansible_collections/fleet/kexec ## rulebooks, AWX's objects and the execution environment
+	@$(IN_EXTENSIONS) tests/eda
+
 # Pictures of the report's page, for people to look at.
 SCREENSHOTS := $(CACHE)/screenshots
 
@@ -336,7 +360,7 @@ side-by-side = printf '%s\n' $(1) | xargs --max-procs=2 --replace=target $(SHELL
 .PHONY: test-pairs
 test-pairs: install
 	@$(MAKE) lab-image LAB_GUESTS=0
-	@$(call side-by-side,test-prepare test-image test-reboot sanity plays-oldest plays-newest publishable lint browser)
+	@$(call side-by-side,test-prepare test-image test-reboot sanity plays-oldest plays-newest publishable lint browser monitoring eda)
 
 # One guest each, in a lab of its own.
 .PHONY: test-prepare test-image test-reboot

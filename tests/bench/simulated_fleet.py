@@ -155,9 +155,9 @@ def running(directory: Path, hosts: int) -> Iterator[State]:
 
 
 class _Greeted(NamedTuple):
-    """Connection that has had its banner."""
+    """Connection to a host, that has had its banner."""
 
-    index: int
+    host: int
 
 
 class _Server:
@@ -199,7 +199,7 @@ class _Server:
                     return
                 elif isinstance(key.data, _Greeted):
                     # Whoever watched has left. Without this, hosts that are done would use up the descriptors.
-                    self._hang_up(key.data.index)
+                    self._hang_up(key.data.host)
                 elif isinstance(key.data, socket.socket):
                     connection = key.data.accept()[0]
                     self._selector.register(connection, selectors.EVENT_READ, (connection, bytearray()))

@@ -281,6 +281,7 @@ LEFT_OUT: Mapping[tuple[str, str], tuple[set[str], str]] = {
     ("playbooks/report", "report"): ({"ways"}, "the playbook benchmark makes and compares such runs"),
 }
 
+EXPRESSION = re.compile(r"\{[{%].*?[}%]\}", re.DOTALL)
 LINK = re.compile(r"O\(fleet\.kexec\.(\w+)#module:(\w+)\)")
 
 
@@ -312,7 +313,8 @@ def variables_from_outside(place: str) -> set[str]:
     used: set[str] = set()
     own: set[str] = set()
     for path in files_of(place):
-        content = yaml_of(path) if path.suffix == ".yml" else path.read_text()
+        # The rest of a template is text.
+        content = yaml_of(path) if path.suffix == ".yml" else EXPRESSION.findall(path.read_text())
         for text in strings(content):
             used.update(name.findall(text))
         own.update(content if path.parent.name == "vars" else variables_set(content))

@@ -10,12 +10,15 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from .promtool import check_metrics
 
 Play = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -30,7 +33,9 @@ def play(tmp_path: Path) -> Play:
     (tmp_path / "state").mkdir()
     shutil.copy(HERE / "plugins/plugin_utils/puppet.py", tmp_path / "plugins/puppet.py")
 
-    def run(playbook: str, *arguments: str, hosts: Mapping[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        playbook: str, *arguments: str, hosts: Mapping[str, Any] | None = None, more: Mapping[str, Any] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         own = hosts or {}
         inventory = {
             "all": {
@@ -43,6 +48,7 @@ def play(tmp_path: Path) -> Play:
                     "web": {"hosts": {"web1": own.get("web1"), "web2": own.get("web2")}},
                     "db": {"hosts": {"db1": own.get("db1")}},
                     "empty": {},
+                    "more": {"hosts": more or {}},
                 },
             }
         }
@@ -241,3 +247,19 @@ def test_preflight_counts_and_its_exit_code_tells(play: Play, tmp_path: Path) ->
     assert reported.returncode == 0, output(reported)
     # A variable of another role, as likely as not.
     assert "[WARNING]: preflight_checklist means nothing here" in output(reported)
+
+
+def test_preflight_writes_metrics(play: Play, tmp_path: Path) -> None:
+    strange = 'db"1\n{{ 7 }}'
+    path = tmp_path / "kexec.prom"
+    options = json.dumps({"fleet_kexec_hosts": "all", "preflight_metrics": str(path)})
+    ended = play("fleet.kexec.preflight", "-e", options, hosts={"web1": {"puppet_current": True}}, more={strange: {}})
+    assert ended.returncode == 0, output(ended)
+    text = path.read_text()
+    assert check_metrics(text) == "" and path.stat().st_mode & 0o777 == 0o644
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert values['fleet_kexec_host_reboot_needed{host="web1"}'] == "0"
+    assert values['fleet_kexec_host_reboot_needed{host="web2"}'] == "1"
+    assert values['fleet_kexec_host_reboot_needed{host="db_1____7___"}'] == "1"
+    assert values['fleet_kexec_preflight_hosts{method="kexec"}'] == "4"
+    assert abs(float(values["fleet_kexec_preflight_timestamp_seconds"]) - time.time()) < 600

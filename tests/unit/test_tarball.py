@@ -22,6 +22,7 @@ WANTED = {
     "bindep.txt",
     "changelogs",
     "docs",
+    "extensions",
     "meta",
     "playbooks",
     "plugins",

@@ -18,10 +18,13 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, BinaryIO, NoReturn, TypeGuard
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeGuard
 
 from .._errors import RolloutError
-from .events import Record
+
+if TYPE_CHECKING:
+    # The event source reads journals where there may be no Ansible, which events need.
+    from .events import Record
 
 #: Major version of the format. It changes only if older readers would misread newer journals.
 VERSION = 1
@@ -92,18 +95,22 @@ def failed(path: str, error: OSError) -> RolloutError:
     return RolloutError("JOURNAL_FAILED", "%s: %s" % (path, text))
 
 
-class _Lines:
+class Lines:
     """Iterator over the records of a journal.
 
+    :param stream: stands at C(end), where C(count) records are before it.
+    :ivar count: number of the last record read.
     :ivar end: offset in bytes behind the last record read.
+    :ivar line: the last record read, as it is in the file.
     :ivar torn: whether an incomplete record follows, left by a writer that was killed.
     """
 
-    def __init__(self, stream: BinaryIO, path: str) -> None:
+    def __init__(self, stream: BinaryIO, path: str, count: int = 0, end: int = 0) -> None:
         self._stream = stream
         self._path = path
-        self.count = 0
-        self.end = 0
+        self.count = count
+        self.end = end
+        self.line = b""
         self.torn = False
 
     def __iter__(self) -> Iterator[Record]:
@@ -123,6 +130,7 @@ class _Lines:
             self._check(record)
             self.count += 1
             self.end += len(line)
+            self.line = line
             yield record
 
     def _check(self, record: Any) -> None:
@@ -146,6 +154,16 @@ class _Lines:
         return RolloutError("JOURNAL_DAMAGED", "%s, line %d %s" % (self._path, line, what), line=line)
 
 
+def open_journal(path: str) -> BinaryIO:
+    """Open a journal for reading; raises OSError if the file or its directory is a symbolic link, among others."""
+    directory_fd = open_directory(os.path.dirname(path) or ".")
+    try:
+        descriptor = open_regular(os.path.basename(path), os.O_RDONLY, directory_fd)
+    finally:
+        os.close(directory_fd)
+    return open(descriptor, "rb", buffering=READ_BYTES)
+
+
 def replay(path: str, apply: Callable[[Record], object]) -> bool:
     """Pass the records of a journal to C(apply), one by one. Another process may be appending meanwhile.
 
@@ -153,13 +171,8 @@ def replay(path: str, apply: Callable[[Record], object]) -> bool:
     :raises RolloutError: C(JOURNAL_DAMAGED), with C(line) among its details, or C(JOURNAL_FAILED).
     """
     try:
-        directory_fd = open_directory(os.path.dirname(path) or ".")
-        try:
-            descriptor = open_regular(os.path.basename(path), os.O_RDONLY, directory_fd)
-        finally:
-            os.close(directory_fd)
-        with open(descriptor, "rb", buffering=READ_BYTES) as stream:
-            lines = _Lines(stream, path)
+        with open_journal(path) as stream:
+            lines = Lines(stream, path)
             for record in lines:
                 apply(record)
     except OSError as error:
@@ -261,7 +274,7 @@ class Journal:
 
     def _continue(self, replay: Callable[[Record], object] | None) -> None:
         with open(self._fd, "rb", buffering=READ_BYTES, closefd=False) as stream:
-            lines = _Lines(stream, self._path)
+            lines = Lines(stream, self._path)
             for record in lines:
                 if replay is not None:
                     replay(record)

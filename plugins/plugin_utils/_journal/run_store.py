@@ -21,7 +21,7 @@ from .file import LINE_MAX_BYTES, failed, open_directory, open_regular, require_
 JOURNAL = "journal.jsonl"
 LATEST = "latest"
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _FIRST_LINE = re.compile(rb'\{"v":\d+,"seq":1,"at":"([0-9T:.-]+Z)"')
 
 # Attempts to draw a free name. Names of runs that begin in the same second rarely collide.
@@ -112,7 +112,7 @@ class RunStore:
             # root may read every user's runs. To append, it has to own the journal.
             with self._opened(own=os.geteuid() != 0) as store_fd, os.scandir(store_fd) as entries:
                 for entry in entries:
-                    if _NAME.fullmatch(entry.name):
+                    if RUN_NAME.fullmatch(entry.name):
                         started_at = _started_at(entry.name, store_fd)
                         if started_at:
                             runs.append(self._run(entry.name, started_at))
@@ -138,7 +138,7 @@ class RunStore:
 
 
 def _check_name(run_id: str) -> None:
-    if not _NAME.fullmatch(run_id):
+    if not RUN_NAME.fullmatch(run_id):
         raise RolloutError(
             "RUN_ID_INVALID", "run_id is %r: 64 letters, digits, dots, dashes and underscores at most, no dot first" % run_id[:80]
         )

@@ -2,26 +2,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Report as metrics for Prometheus, for the node exporter's textfile collector.
 
-Text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/). Only one metric has the name of the run as a
-label, so the series of the others continue from run to run.
+Text format 0.0.4 (https://prometheus.io/docs/instrumenting/exposition_formats/). Of the metrics of a run, only one has the name
+of the run as a label, so the series of the others continue from run to run. The metrics of the history have one series for each
+of the newest runs.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from .._schedule.hosts import AS_ASKED
 from .._text import clean
 from .figures import Figures
+from .history import RunSummary
 from .outages import spread_of
 from .read import RunReport
 
 _PREFIX = "fleet_kexec_"
 
+_STATUSES = ("done", "not_needed", "failed", "refused", "discarded", "skipped", "unfinished")
+
 _Sample = tuple[dict[str, str], float]
 
 
-def as_metrics(run: RunReport, figures: Figures) -> str:
+def as_metrics(run: RunReport, figures: Figures, history: Sequence[RunSummary] = ()) -> str:
+    """Format a run, and the newest runs beside it, as metrics."""
     state, capacity = run.state, figures.capacity
     about = {"run_id": state.run_id, "controller": state.controller, "version": state.collection_version}
     start_s = run.started_s
@@ -31,10 +37,14 @@ def as_metrics(run: RunReport, figures: Figures) -> str:
         _gauge("run_last_record_timestamp_seconds", "When the journal of the run was written last.", [({}, start_s + run.end_s)]),
         _gauge("run_ended", "Whether the run came to an end of its own (1) or not (0).", [({}, int(state.ended))]),
         _gauge("run_stopped", "Whether something stopped the run early (1) or not (0).", [({}, int(bool(state.stop_reason)))]),
+        _gauge("run_stop_info", "Code of the reason that stopped the run.", _stop(run)),
         _gauge("run_duration_seconds", "From the first record of the run to the last.", [({}, run.end_s)]),
         _gauge("run_hosts", "Hosts of the run, by how they ended.", _hosts(figures)),
         _gauge("run_reboots", "Hosts that were rebooted, by the path they took.", _paths(figures)),
         _gauge("run_problems", "Hosts that failed, were refused or still have something owed, by code.", _problems(figures)),
+        _gauge("run_hosts_down", "Hosts that were given up while down and were not seen up since.", [({}, len(_down(run)))]),
+        _gauge("run_hosts_unavailable", "Hosts unavailable at the last record.", [({}, run.levels[-1].unavailable)]),
+        _gauge("run_hosts_pending", "Hosts found in need of a reboot that the run did not reboot.", _pending(run)),
         _outages(run),
         _gauge("run_phase_seconds", "Time in each phase of the reboots, summed over the hosts.", _phases(figures)),
         _gauge("run_window", "How many hosts could be in flight at a time.", [({}, window) for window in capacity.windows[-1:]]),
@@ -51,7 +61,31 @@ def as_metrics(run: RunReport, figures: Figures) -> str:
         saved_s = figures.saved.total_ms / 1000
         parts.append(_gauge("run_saved_host_seconds", "Outage saved against measured firmware reboots.", [({}, saved_s)]))
     parts.append(_gauge("host_outage_seconds", "Outage of each host, as seen by the controller.", _each_host(run)))
-    return "".join(parts)
+    parts.append(_gauge("host_down", "Each host that was given up while down and was not seen up since.", _each_down(run)))
+    return "".join([*parts, *_history(history)])
+
+
+def _history(runs: Sequence[RunSummary]) -> list[str]:
+    def gauge(name: str, text: str, value: Callable[[RunSummary], float]) -> str:
+        return _gauge("history_" + name, text, [({"run_id": run.run_id}, value(run)) for run in runs])
+
+    hosts: list[_Sample] = [
+        ({"run_id": run.run_id, "status": status}, run.statuses.get(status, 0)) for run in runs for status in _STATUSES
+    ]
+    outages: list[_Sample] = [
+        ({"run_id": run.run_id, "percentile": percent}, value_ms / 1000)
+        for run in runs
+        if run.outage is not None
+        for percent, value_ms in (("50", run.outage.p50_ms), ("95", run.outage.p95_ms), ("100", run.outage.longest_ms))
+    ]
+    return [
+        gauge("start_timestamp_seconds", "When each of the newest runs began.", lambda run: run.started_s),
+        gauge("duration_seconds", "From the first record of each run to its last.", lambda run: run.duration_s),
+        gauge("ended", "Whether each run came to an end of its own (1) or not (0).", lambda run: run.ended),
+        gauge("stopped", "Whether something stopped each run early (1) or not (0).", lambda run: run.stopped),
+        _gauge("history_hosts", "Hosts of each run, by how they ended.", hosts),
+        _gauge("history_outage_seconds", "Outages of the hosts of each run.", outages),
+    ]
 
 
 def _gauge(name: str, text: str, samples: Sequence[_Sample]) -> str:
@@ -78,8 +112,22 @@ def _number(value: float) -> str:
 
 
 def _hosts(figures: Figures) -> list[_Sample]:
-    ends = ("done", "not_needed", "failed", "refused", "discarded", "skipped", "unfinished")
-    return [({"status": status}, figures.statuses.get(status, 0)) for status in ends]
+    return [({"status": status}, figures.statuses.get(status, 0)) for status in _STATUSES]
+
+
+def _stop(run: RunReport) -> list[_Sample]:
+    return [({"code": clean(run.state.stop_reason.code)}, 1)] if run.state.stop_reason else []
+
+
+def _down(run: RunReport) -> list[str]:
+    return [host.name for host in run.hosts if host.state.down]
+
+
+def _pending(run: RunReport) -> list[_Sample]:
+    # Only a run of the hosts that need a reboot finds out which of them do.
+    if not any(host.state.needed or host.status == "not_needed" for host in run.hosts):
+        return []
+    return [({}, sum(bool(host.state.needed) and host.status not in AS_ASKED for host in run.hosts))]
 
 
 def _paths(figures: Figures) -> list[_Sample]:
@@ -123,3 +171,7 @@ def _each_host(run: RunReport) -> list[_Sample]:
         if host.state.outage_ms is not None:
             outages.setdefault((clean(host.name), clean(host.state.path or "unknown")), host.state.outage_ms / 1000)
     return [({"host": name, "path": path}, value) for (name, path), value in outages.items()]
+
+
+def _each_down(run: RunReport) -> list[_Sample]:
+    return [({"host": name}, 1) for name in dict.fromkeys(map(clean, _down(run)))]

@@ -16,6 +16,7 @@ from .caption import caption_of
 from .errors import ReportError
 from .figures import Figures, figures_of, firmware_outages
 from .files import write_file
+from .history import history_of
 from .metrics import as_metrics
 from .options import ReportRequest
 from .page import render
@@ -60,7 +61,8 @@ def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
     made: dict[str, Callable[[], str]] = {
         "html": lambda: render(report, figures, before, caption),
         "json": lambda: as_json(values_of(report, figures, before, caption)),
-        "metrics": lambda: as_metrics(report, figures),
+        # The history names other runs.
+        "metrics": lambda: as_metrics(report, figures, [] if request.redact else history_of(store)),
     }
     paths, written = _write_all(
         request.paths or {"html": os.path.join(run.directory, _REDACTED_PAGE if request.redact else _PAGE)}, made, request

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page, its JSON and its metrics: nothing in them is anything but text, and they stay small."""
+"""The page and its JSON: nothing in them is anything but text, and they stay small."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-import os
 import re
-import subprocess
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,7 +15,6 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.figures import Figures, figures_of
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.metrics import as_metrics
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.page import render
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.read import RunReport, read_run, run_from_records
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.values import as_json, values_of
@@ -109,61 +106,6 @@ def test_hostile_texts_in_json_are_the_very_texts() -> None:
     assert text.isascii()
     values = json.loads(text)
     assert {each["host"] for each in values["hosts"]} == set(HOSTILE)
-
-
-def promtool() -> str:
-    """Prometheus' own check. A test that needs it fails without it: skipped, it would prove nothing."""
-    cache = os.environ.get("FLEET_KEXEC_CACHE") or "%s/fleet-kexec" % (os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    path = Path(cache) / "promtool"
-    if not path.is_file():
-        pytest.fail("There is no %s. Run `make unit`; FLEET_KEXEC_CACHE says where the cache is." % path, pytrace=False)
-    return str(path)
-
-
-def check_metrics(text: str) -> str:
-    """What promtool has to say."""
-    ended = subprocess.run([promtool(), "check", "metrics"], input=text.encode(), capture_output=True, timeout=60, check=False)
-    return ended.stdout.decode() + ended.stderr.decode() + ("" if ended.returncode == 0 else "exit %d" % ended.returncode)
-
-
-@pytest.mark.parametrize(
-    "timed",
-    [
-        records_of(Night(hosts=40)),
-        records_of(Night(hosts=3, failures=0, refusals=0, firmware=0)),
-        hostile_run(),
-        [(float(at_s), record) for at_s, record in enumerate(stories.night())],
-        [(0.0, stories.started([]))],
-    ],
-    ids=["forty", "three", "hostile", "night", "nobody"],
-)
-def test_metrics_are_valid(timed: list[Timed]) -> None:
-    assert check_metrics(as_metrics(*made(timed))) == ""
-
-
-def test_promtool_would_say_something() -> None:
-    assert check_metrics("fleet_kexec_x_milliseconds 1\n") != ""
-    assert check_metrics('fleet_kexec_x{host="a} 1\n') != ""
-
-
-def test_the_values_of_metrics() -> None:
-    run, figures = made([(float(at_s), record) for at_s, record in enumerate(stories.night())])
-    lines = as_metrics(run, figures).splitlines()
-    for line in (
-        'fleet_kexec_run_hosts{status="done"} 1',
-        'fleet_kexec_run_hosts{status="failed"} 2',
-        'fleet_kexec_run_hosts{status="skipped"} 1',
-        'fleet_kexec_run_reboots{path="kexec"} 1',
-        'fleet_kexec_run_reboots{path="firmware"} 1',
-        'fleet_kexec_run_problems{status="failed",code="NOT_PROVEN"} 1',
-        'fleet_kexec_run_problems{status="refused",code="LOCKDOWN"} 1',
-        'fleet_kexec_run_outage_seconds{path="kexec",quantile="0.5"} 8.400',
-        'fleet_kexec_run_outage_seconds_count{path="kexec"} 1',
-        'fleet_kexec_host_outage_seconds{host="web1",path="kexec"} 8.400',
-        "fleet_kexec_run_window 2",
-    ):
-        assert line in lines, line
-    assert not any("saved" in line for line in lines)
 
 
 def test_the_page_forbids_itself_everything_but_its_style() -> None:
@@ -261,7 +203,6 @@ def test_ten_thousand_hosts_do_not_fall_over(tmp_path: Path) -> None:
     assert len(page.encode()) < 5_000_000
     assert "Each row stands for 9 hosts" in page
     assert len(values_of(run, figures)["hosts"]) == 10_000
-    assert check_metrics(as_metrics(run, figures)) == ""
 
 
 DOCUMENTATION = (Path(__file__).resolve().parents[5] / "docs/report.md").read_text()
@@ -278,8 +219,6 @@ def test_what_is_written_is_documented() -> None:
     values = values_of(run, figures, (run, figures))
     assert values.keys() == documented("## JSON", "`figures`:")
     assert values["figures"].keys() == documented("`figures`:", "A spread is")
-    metrics = re.findall("^# TYPE ([a-z_]+) ", as_metrics(run, figures), re.MULTILINE)
-    assert set(metrics) == documented("## Metrics", "An alert")
     for name in ("run", "budget", "outage", "saved"):
         known = values.get(name) or values["figures"][name]
         assert all("`%s`" % field in DOCUMENTATION for field in known), name
