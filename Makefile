@@ -41,6 +41,9 @@ export ANSIBLE_CALLBACK_PLUGINS := $(CURDIR)/molecule/lab/callback_plugins
 export ANSIBLE_CALLBACKS_ENABLED := lab_console,lab_changes
 export ANSIBLE_CALLBACK_RESULT_FORMAT := yaml
 export ANSIBLE_PIPELINING := 1
+# The demo sets them otherwise.
+export ANSIBLE_DISPLAY_OK_HOSTS ?= true
+export ANSIBLE_DISPLAY_SKIPPED_HOSTS ?= true
 # For ssh and sudo: under TCG on a busy host they take their time.
 export ANSIBLE_TIMEOUT := 60
 # A path of its own for each lab: guests of two labs may have the same addresses.
@@ -55,7 +58,8 @@ export SOAK_REBOOTS SOAK_SEED SOAK_RESULT
 
 # The lab takes root: namespaces, taps, mmdebstrap. sudo drops the environment, so it is given.
 PASSED := PATH FLEET_KEXEC_CACHE LAB_NAME LAB_GUESTS LAB_RUN LAB_EXTRA_VARS LAB_MIRROR ANSIBLE_COLLECTIONS_PATH \
-  ANSIBLE_CALLBACK_PLUGINS ANSIBLE_CALLBACKS_ENABLED ANSIBLE_CALLBACK_RESULT_FORMAT ANSIBLE_PIPELINING ANSIBLE_TIMEOUT \
+  ANSIBLE_CALLBACK_PLUGINS ANSIBLE_CALLBACKS_ENABLED ANSIBLE_CALLBACK_RESULT_FORMAT ANSIBLE_DISPLAY_OK_HOSTS \
+  ANSIBLE_DISPLAY_SKIPPED_HOSTS ANSIBLE_PIPELINING ANSIBLE_TIMEOUT \
   ANSIBLE_SSH_CONTROL_PATH_DIR XDG_STATE_HOME MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED \
   SOAK_REBOOTS SOAK_SEED SOAK_RESULT
 # Set but empty, it asks the benchmark for real time.
@@ -447,12 +451,12 @@ bench-ways: setup | $(TREE)/ansible_collections/fleet/kexec ## reboot a guest by
 
 .PHONY: demo
 demo: setup ## a rolling reboot of three virtual machines by kexec, with its plan first (KEEP=1 keeps them)
-	@began=$$SECONDS; trap '[ "$(KEEP)" = 1 ] || $(MAKE) --no-print-directory lab-down' EXIT; \
+	@export ANSIBLE_DISPLAY_SKIPPED_HOSTS=false; began=$$SECONDS; trap '[ "$(KEEP)" = 1 ] || $(MAKE) --no-print-directory lab-down' EXIT; \
 	step() { echo; echo "=== $$* ($$((SECONDS - began)) s) ==="; }; \
 	step "Building and installing the collection"; \
 	$(MAKE) --no-print-directory install; \
 	step "Booting three virtual machines"; \
-	$(MAKE) --no-print-directory lab-up LAB_GUESTS=3; \
+	ANSIBLE_DISPLAY_OK_HOSTS=false $(MAKE) --no-print-directory lab-up LAB_GUESTS=3; \
 	step "Preparing them"; \
 	$(PLAY_IN_LAB) fleet.kexec.prepare; \
 	step "Preflight: how would each reboot?"; \
@@ -462,5 +466,7 @@ demo: setup ## a rolling reboot of three virtual machines by kexec, with its pla
 	step "Rolling reboot: a canary, then two at a time"; \
 	$(PLAY_IN_LAB) -e @molecule/lab/demo.yml fleet.kexec.rolling_reboot; \
 	step "The report"; \
-	$(PLAY_IN_LAB) -e report_html=$(CACHE)/demo.html fleet.kexec.report; \
-	step "Three hosts proven rebooted by kexec; where the seconds went: $(CACHE)/demo.html"
+	$(PLAY_IN_LAB) -e report_html=$(CACHE)/demo.html -e report_json=$(CACHE)/demo.json fleet.kexec.report; \
+	step "What was proven"; \
+	$(AS_ROOT) jq --raw-output --from-file molecule/lab/proven.jq $(CACHE)/demo.json; \
+	echo "Where the seconds went: $(CACHE)/demo.html"
