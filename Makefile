@@ -321,6 +321,10 @@ browser: $(VENV)/.complete $(BROWSER_STAMP) | $(TREE)/ansible_collections/fleet/
 	@mkdir -p $(SCREENSHOTS)
 	@PYTHONPATH=$(TREE) SCREENSHOTS=$(SCREENSHOTS) timeout 300 python -m pytest --quiet tests/browser
 
+.PHONY: picture
+picture: $(VENV)/.complete $(BROWSER_STAMP) | $(TREE)/ansible_collections/fleet/kexec ## make the README's picture and the recording of the live view anew
+	@PYTHONPATH=$(TREE) timeout 300 python tests/picture.py docs
+
 # A copy, because ansible-test follows no links.
 SANITY := $(CACHE)/sanity-$(notdir $(BUILD))
 # ansible-test makes environments of its own, and would download this from a place of its own.

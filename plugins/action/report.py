@@ -12,7 +12,13 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import LATEST, RunStore, default_directory
-from ansible_collections.fleet.kexec.plugins.plugin_utils._report.options import FORMATS, ReportRequest, parse_mode, parse_ways
+from ansible_collections.fleet.kexec.plugins.plugin_utils._report.options import (
+    FORMATS,
+    ReportRequest,
+    parse_mode,
+    parse_runs,
+    parse_ways,
+)
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import make_report
 
 
@@ -27,11 +33,12 @@ class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         _validation, args = self.validate_argument_spec(
-            mutually_exclusive=[("ways", "compare"), ("ways", "metrics")],
+            mutually_exclusive=[("ways", "compare", "runs"), ("ways", "metrics"), ("runs", "metrics")],
             argument_spec={
                 "run_id": {"type": "str", "default": LATEST},
                 "compare": {"type": "str"},
                 "ways": {"type": "dict"},
+                "runs": {"type": "raw"},
                 "title": {"type": "str"},
                 "reason": {"type": "str"},
                 "ticket": {"type": "str"},
@@ -48,6 +55,7 @@ class ActionModule(ActionBase):
                 compare=args["compare"],
                 ways=parse_ways(args["ways"]),
                 paths={name: args[name] for name in FORMATS if args[name]},
+                runs=parse_runs(args["runs"]),
                 title=args["title"],
                 reason=args["reason"],
                 ticket=args["ticket"],

@@ -41,6 +41,13 @@ options:
         The playbook C(fleet.kexec.benchmark) makes such runs and reports on them.
       - Takes O(html) or O(json), and neither O(compare) nor O(metrics).
     type: dict
+  runs:
+    description:
+      - Runs to report on instead of one, with the trend of their outages and failures. The number of the newest ones, V(all),
+        or a list of names.
+      - Takes O(html) or O(json), and none of O(compare), O(metrics), O(reason) and O(ticket). If neither is given, the page is
+        C(index.html) in the directory of the journals. It links to the pages that are beside their journals.
+    type: raw
   title:
     description: Title of the page. If omitted, the name of the run.
     type: str
@@ -105,17 +112,22 @@ EXAMPLES = r"""
       fast: [monday-fast, tuesday-fast]
       firmware: [monday-firmware]
     html: /var/www/reboots/ways.html
+
+- name: Show the trend of all runs
+  fleet.kexec.report:
+    runs: all
+    title: Reboots of the web fleet
 """
 
 RETURN = r"""
 run_id:
   description: Name of the run.
-  returned: unless ways are compared
+  returned: unless ways are compared or O(runs) is given
   type: str
   sample: 20261124T015830Z-5f0c
 journal:
   description: Path of its journal.
-  returned: unless ways are compared
+  returned: unless ways are compared or O(runs) is given
   type: str
 headline:
   description: Summary of the run in one line.
@@ -138,33 +150,33 @@ metrics:
   type: str
 counts:
   description: Number of hosts by status, as in RV(fleet.kexec.rolling_reboot#module:hosts), or C(unfinished).
-  returned: unless ways are compared
+  returned: unless ways are compared or O(runs) is given
   type: dict
   sample: {done: 38, failed: 2}
 paths:
   description: Number of rebooted hosts by path.
-  returned: unless ways are compared
+  returned: unless ways are compared or O(runs) is given
   type: dict
   sample: {kexec: 38}
 outage_p50_ms:
   description: Median outage in milliseconds. Null if no outage was observed.
-  returned: unless ways are compared
+  returned: unless ways are compared or O(runs) is given
   type: float
 outage_p95_ms:
   description: 95th percentile of the outages in milliseconds.
-  returned: unless ways are compared
+  returned: unless ways are compared or O(runs) is given
   type: float
 outage_longest_ms:
   description: Longest outage in milliseconds.
-  returned: unless ways are compared
+  returned: unless ways are compared or O(runs) is given
   type: float
 budget_held:
   description: Whether all limits of unavailable hosts were kept. Null if the journal does not contain them all.
-  returned: unless ways are compared
+  returned: unless ways are compared or O(runs) is given
   type: bool
 ended:
   description: Whether the run ended by itself.
-  returned: unless ways are compared
+  returned: unless ways are compared or O(runs) is given
   type: bool
 code:
   description: Code of the failure. The collection's documentation lists all codes.

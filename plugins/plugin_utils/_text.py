@@ -93,6 +93,12 @@ def clipped(text: str, chars: int = 400) -> str:
     return line if len(line) <= chars else "%s … %s" % (line[:head], line[head + 3 - chars :])
 
 
+def without_name(text: str, host: str) -> str:
+    """Replace the name of a host in a message by C(the host), so that equal messages of several hosts are found."""
+    # As a part of a longer word, such as of another host's name, it is not this host's.
+    return re.sub(r"(?<![\w.-])%s(?![\w-]|\.\w)" % re.escape(host), "the host", text)
+
+
 def duration(seconds: float) -> str:
     """Format a duration for people: C(8.4 s), C(74 s), C(2m05s), C(1h02m), C(2d03h)."""
     if seconds < 9.95:

@@ -12,7 +12,12 @@ import pytest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.options import ReportRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import make_report
-from ansible_collections.fleet.kexec.tests.unit.plugins.plugin_utils._report.journals import Timed, write_journal
+from ansible_collections.fleet.kexec.tests.unit.plugins.plugin_utils._report.journals import (
+    Night,
+    Timed,
+    records_of,
+    write_journal,
+)
 
 from .chromium import Browser
 
@@ -49,3 +54,15 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
         return Path(make_report(RunStore(str(runs)), ReportRequest(run_id, other, {}))["html"])
 
     return make
+
+
+@pytest.fixture(scope="session")
+def page_of_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Page of twelve runs, of which the newest has a page that it links to."""
+    runs = tmp_path_factory.mktemp("many")
+    for week in range(12):
+        night = Night(failures=0.02 * (week % 4), seed=week, run_id="week%02d" % week)
+        write_journal(runs, records_of(night), started="2026-%02d-%02dT01:58:30.000Z" % (9 + week // 4, 1 + 7 * (week % 4)))
+    store = RunStore(str(runs))
+    make_report(store, ReportRequest("latest", None, {}))
+    return Path(make_report(store, ReportRequest("latest", None, {}, runs=12))["html"])

@@ -21,18 +21,19 @@ from ansible_collections.fleet.kexec.tests.unit.plugins.plugin_utils._report.jou
 from .chromium import DESKTOP, PHONE, Browser
 from .conftest import Page
 
-SIZES = ("three", "forty", "thousand", "hostile")
+SIZES = ("three", "forty", "thousand", "hostile", "runs")
 
 
 @pytest.fixture(scope="module")
-def pages(page: Page) -> dict[str, Path]:
-    """Pages of runs of all sizes, and of one in which everything is hostile."""
+def pages(page: Page, page_of_runs: Path) -> dict[str, Path]:
+    """Pages of runs of all sizes, of one in which everything is hostile, and of many."""
     before = records_of(Night(seed=2, run_id="20261117T015830Z-77aa", slower=1.2))
     return {
         "three": page(records_of(Night(hosts=3, failures=0, refusals=0, firmware=0))),
         "forty": page(records_of(Night(hosts=40, failures=0.08, refusals=0.08, seed=4)), before),
         "thousand": page(big(1000)),
         "hostile": page(hostile_run()),
+        "runs": page_of_runs,
     }
 
 
@@ -118,7 +119,7 @@ def overlapping(browser: Browser, selector: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("size", ["three", "forty", "thousand"])
+@pytest.mark.parametrize("size", ["three", "forty", "thousand", "runs"])
 @pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_no_label_covers_another(browser: Browser, pages: dict[str, Path], size: str, screen: tuple[int, int]) -> None:
     browser.open(pages[size], screen)
@@ -167,6 +168,13 @@ def test_the_policy_holds(browser: Browser, pages: dict[str, Path]) -> None:
     assert any("Content Security Policy" in said for said in browser.said())
 
 
+def test_the_trend_links_to_the_page_of_a_run(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["runs"])
+    assert browser.ask("return document.querySelectorAll('#outages rect.box').length") >= 12
+    browser.ask("document.querySelector('.runs a').click()")
+    assert browser.ask("return document.querySelector('h1').textContent") == "week11"
+
+
 CONTRAST = """
 const luminance = colour => {
   const linear = v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
@@ -181,7 +189,8 @@ const ground = e => {
   return 'rgb(255, 255, 255)';
 };
 const poor = {};
-for (const e of document.querySelectorAll('p, h1, h2, h3, h4, td, th, li, li *, summary, .badge, .names div, pre, text')) {
+const texts = 'p, h1, h2, h3, h4, td, th, a, li, li *, summary, .badge, .state, .names div, pre, text';
+for (const e of document.querySelectorAll(texts)) {
   const style = getComputedStyle(e);
   const svg = e.tagName == 'text';
   const one = luminance(svg ? style.fill : style.color);
@@ -193,10 +202,11 @@ return poor
 """
 
 
+@pytest.mark.parametrize("size", ["forty", "runs"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_texts_have_contrast(browser: Browser, pages: dict[str, Path], dark: bool) -> None:
+def test_texts_have_contrast(browser: Browser, pages: dict[str, Path], size: str, dark: bool) -> None:
     """By WCAG 2.2, 1.4.3."""
-    browser.open(pages["forty"], dark=dark)
+    browser.open(pages[size], dark=dark)
     assert browser.ask(CONTRAST) == {}
 
 
@@ -249,6 +259,6 @@ def test_it_prints_light_and_with_everything_open(browser: Browser, pages: dict[
     assert browser.ask("return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     browser.shoot(screenshots / "forty-print.png")
     closed = browser.ask(
-        "return [...document.querySelectorAll('details')].filter(e => !e.querySelector('table, pre').checkVisibility()).length"
+        "return [...document.querySelectorAll('details')].filter(e => !e.querySelector('table, pre, p').checkVisibility()).length"
     )
     assert closed == 0

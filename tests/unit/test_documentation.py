@@ -268,7 +268,7 @@ LEFT_OUT: Mapping[tuple[str, str], tuple[set[str], str]] = {
     ("roles/prepare", "stage"): (set(documented_options("stage")), "the role only unloads"),
     ("roles/rolling_reboot", "rolling_reboot"): ({"failures"}, "the role's next task fails the hosts"),
     ("playbooks/benchmark", "report"): (
-        {"run_id", "compare", "run_directory", "metrics", "mode", "title", "reason", "ticket", "redact"},
+        {"run_id", "compare", "run_directory", "metrics", "mode", "title", "reason", "ticket", "redact", "runs"},
         "the playbook compares ways",
     ),
     ("playbooks/benchmark", "rolling_reboot"): (

@@ -16,13 +16,15 @@ from .._schedule.hosts import HostSpec, Phases, Prediction
 from .._schedule.percentiles import percentile
 from .._schedule.plan import Plan, Wave
 from .._schedule.simulation import Course
-from .._text import UNICODE, Glyphs, by_path, clean, clipped, columns_of, counted, duration, fit, pad
+from .._text import UNICODE, Glyphs, by_path, clean, clipped, columns_of, counted, duration, fit, pad, without_name
 from .names import listed
 
 # Hosts named for one reason; the rest are only counted.
 _NAMED = 20
 # The same for the hosts that a plan leaves out: nobody should find out only afterwards.
 _NAMED_IN_PLAN = 200
+# Hosts with the same message from which on it is shown once.
+_LEAST_FOLDED = 4
 # Up to this number of hosts, each has a line of predictions; beyond it, each host class has one.
 _LINES_OF_HOSTS = 40
 _LABEL_COLUMNS = 10
@@ -285,14 +287,25 @@ def _by_reason(
         lines += ["", "%d %s, %s" % (len(members), what, clean(code))]
         lines += wrap(clipped(hint), columns, initial_indent="  ", subsequent_indent="  ")
         shown = members if len(members) <= most else members[: most - 1]
-        named = [(clean(host), clipped(said)) for host, said in shown]
-        names = min(_NAME_MAX_COLUMNS, max(columns_of(host) for host, _said in named))
-        for host, said in named:
-            # Names are never cut, so that they can be searched for.
-            first = "  %s  " % (host + " " * (names - columns_of(host)))
-            lines += wrap(said, columns, initial_indent=first, subsequent_indent=" " * (names + 4)) or [first.rstrip()]
+        lines += _messages(shown, columns, glyphs)
         if len(shown) < len(members):
             lines.append("  %s and %d more; %s names them" % (glyphs.more, len(members) - len(shown), elsewhere))
+    return lines
+
+
+def _messages(hosts: Sequence[tuple[str, str]], columns: int, glyphs: Glyphs) -> list[str]:
+    """List hosts with their messages; a message that many share is there once, with their names below it."""
+    alike = {without_name(said, host) for host, said in hosts}
+    if len(hosts) >= _LEAST_FOLDED and len(alike) == 1:
+        message = wrap(clipped(alike.pop()), columns, initial_indent="  ", subsequent_indent="  ")
+        return message + listed([clean(host) for host, _said in hosts], "    ", columns, glyphs, len(hosts))
+    named = [(clean(host), clipped(said)) for host, said in hosts]
+    names = min(_NAME_MAX_COLUMNS, max(columns_of(host) for host, _said in named))
+    lines = []
+    for host, said in named:
+        # Names are never cut, so that they can be searched for.
+        first = "  %s  " % (host + " " * (names - columns_of(host)))
+        lines += wrap(said, columns, initial_indent=first, subsequent_indent=" " * (names + 4)) or [first.rstrip()]
     return lines
 
 

@@ -49,6 +49,10 @@ class RunStore:
         # The directory itself may be a symbolic link, because the user named it; nothing inside it may be one.
         self._directory = os.path.realpath(directory)
 
+    @property
+    def directory(self) -> str:
+        return self._directory
+
     def new(self, run_id: str | None, now: float, random: Callable[[int], str]) -> Run:
         """Create a run with an empty journal; without C(run_id), the name is made from the time.
 

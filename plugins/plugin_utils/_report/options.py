@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any
 from .._values import Value
 from .errors import ReportError
 
+ALL_RUNS = "all"
 FORMATS = ("html", "json", "metrics")
 
 
@@ -24,6 +26,7 @@ class ReportRequest:
     :ivar compare: name of another run to compare it with.
     :ivar paths: path of the file by format; if empty, the page goes beside the journal.
     :ivar ways: runs of each way by its name, to compare ways instead of reporting on one run.
+    :ivar runs: runs to report on instead of one: their names, or the number of the newest ones.
     :ivar title: title of the page; None for the name of the run.
     :ivar reason: purpose of the run; None for that of its journal. C(ticket) likewise.
     :ivar redact: take names, addresses and paths out of what is written.
@@ -35,6 +38,7 @@ class ReportRequest:
     compare: str | None
     paths: Mapping[str, str]
     ways: Mapping[str, Sequence[str]] | None = None
+    runs: Sequence[str] | int | None = None
     title: str | None = None
     reason: str | None = None
     ticket: str | None = None
@@ -73,6 +77,21 @@ def parse_ways(value: Any) -> dict[str, list[str]] | None:
         str(name): [run.text() for run in ways.below(".%s" % name, runs).one_or_more("a run, or a list of at least one")]
         for name, runs in given.items()
     }
+
+
+def parse_runs(value: Any) -> list[str] | int | None:
+    """Parse which runs to report on: a number of the newest ones, C(all), a name, or a list of names.
+
+    :raises ReportError: the value is invalid.
+    """
+    if value is None:
+        return None
+    option = _option(value, "runs")
+    if value == ALL_RUNS:
+        return sys.maxsize
+    if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()):
+        return option.count(1)
+    return [run.text() for run in option.one_or_more("all, a number of runs, or a list of at least one name")]
 
 
 def _option(value: Any, name: str) -> Value:

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from .._text import without_name
 from .read import HostReport
 
 
@@ -40,14 +40,9 @@ class Problem:
         """Hosts by message, in descending order of hosts."""
         groups: dict[str, list[AffectedHost]] = {}
         for each in self.hosts:
-            groups.setdefault(_without_name(each), []).append(each)
+            groups.setdefault(without_name(each.message, each.host), []).append(each)
         made = [EqualMessages(said if len(each) > 1 else each[0].message, each) for said, each in groups.items()]
         return sorted(made, key=lambda each: -len(each.hosts))
-
-
-def _without_name(affected: AffectedHost) -> str:
-    # Part of a longer word, such as of another host's name, it is not this host's.
-    return re.sub(r"(?<![\w.-])%s(?![\w-]|\.\w)" % re.escape(affected.host), "the host", affected.message)
 
 
 @dataclass(frozen=True)

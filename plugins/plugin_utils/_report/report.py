@@ -7,11 +7,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from .._errors import RolloutError
 from .._journal.file import open_regular, replay
 from .._journal.run_state import RunState
-from .._journal.run_store import RunStore
+from .._journal.run_store import Run, RunStore
 from .caption import caption_of
 from .errors import ReportError
 from .figures import Figures, figures_of, firmware_outages
@@ -22,6 +23,10 @@ from .options import ReportRequest
 from .page import render
 from .read import HostReport, RunReport, read_run
 from .redact import Redactor
+from .runs import RunSeries, UnreadableRun, in_order, measured
+from .runs import headline as runs_headline
+from .runs import values_of as runs_values
+from .runs_page import render_runs
 from .sentences import headline
 from .values import as_json, values_of
 from .ways import headline as ways_headline
@@ -31,6 +36,8 @@ from .ways_page import render_ways
 
 _PAGE = "report.html"
 _REDACTED_PAGE = "report-redacted.html"
+_INDEX = "index.html"
+_REDACTED_INDEX = "index-redacted.html"
 
 # New files: the node exporter reads metrics as another user; page and JSON contain output of hosts and hooks.
 _MODES = {"html": 0o600, "json": 0o600, "metrics": 0o644}
@@ -48,6 +55,8 @@ def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
     """
     if request.ways is not None:
         return _ways_report(store, request, request.ways)
+    if request.runs is not None:
+        return _runs_report(store, request, request.runs)
     run = store.open(request.run_id)
     redactor = Redactor() if request.redact else None
     report = read_run(run.journal, redactor)
@@ -90,6 +99,36 @@ def _ways_report(store: RunStore, request: ReportRequest, names: Mapping[str, Se
     }
     paths, written = _write_all(request.paths, made, request)
     return {**written, "headline": ways_headline(ways), **paths}
+
+
+def _runs_report(store: RunStore, request: ReportRequest, runs: Sequence[str] | int) -> dict[str, Any]:
+    if "metrics" in request.paths:
+        raise ReportError("REPORT_FAILED", "runs takes html or json: metrics are those of one run")
+    found = store.list()[:runs] if isinstance(runs, int) else [store.open(run_id) for run_id in runs]
+    paths = request.paths or {"html": os.path.join(store.directory, _REDACTED_INDEX if request.redact else _INDEX)}
+    redactor = Redactor() if request.redact else None
+    measured_runs, unreadable = [], []
+    # Oldest first, one at a time: only the figures of each stay in memory.
+    for run in reversed(found):
+        try:
+            page = "" if redactor is not None or "html" not in paths else _page_of(run, paths["html"])
+            measured_runs.append(measured(read_run(run.journal, redactor), page))
+        except RolloutError as error:
+            message, run_id = error.reason.message, run.run_id
+            unreadable.append(UnreadableRun(run_id, message) if redactor is None else UnreadableRun("a run", error.reason.code))
+    series = RunSeries(in_order(measured_runs), unreadable)
+    made: dict[str, Callable[[], str]] = {
+        "html": lambda: render_runs(series, request.title),
+        "json": lambda: as_json(runs_values(series)),
+    }
+    written_paths, written = _write_all(paths, made, request)
+    return {**written, "headline": runs_headline(series), **written_paths}
+
+
+def _page_of(run: Run, index: str) -> str:
+    """Address of the page of a run, relative to the page of the runs; empty if it has none beside its journal."""
+    page = os.path.join(run.directory, _PAGE)
+    return quote(os.path.relpath(page, os.path.dirname(os.path.realpath(index)))) if os.path.isfile(page) else ""
 
 
 def _write_all(

@@ -16,6 +16,8 @@ from .scale import Scale
 _HEIGHT = 96.0
 # Share of the height left free above the highest value.
 _HEADROOM = 0.25
+# Share of the width that a label takes on a phone.
+_LABEL_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,13 @@ def _limit_lines(limits: Iterable[_LimitLine], scale: Scale, highest: float) -> 
 
 
 def _beside(run: RunReport, scale: Scale, highest: float) -> list[Markup]:
-    """Label of the hosts that are unavailable beside those in flight, above the second half of the chart."""
+    """Label of the hosts that are unavailable beside those in flight, at the end of the chart, where they are most."""
     most = run.most_beside
     if not most:
         return []
-    half_s = run.end_s / 2
+    from_s = run.end_s * (1 - _LABEL_SHARE)
     ends_s = [level.at_s for level in run.levels[1:]] + [run.end_s]
-    top = max(level.unavailable for level, end_s in zip(run.levels, ends_s, strict=True) if end_s >= half_s)
+    top = max(level.unavailable for level, end_s in zip(run.levels, ends_s, strict=True) if end_s >= from_s)
     title = "+%d %s" % (most, "given up" if most <= run.given_up else "otherwise unavailable")
     return [svg.text("limit-name", scale, run.end_s, max(10.0, _y(top, highest) - 4), title, before=True)]
 

@@ -13,6 +13,7 @@ class Terminal:
     """Rows of text with a cursor, and what scrolled away above them. Anything it does not know is an error.
 
     :ivar colours: how often a colour was asked for.
+    :ivar tints: colour of each cell of C(rows), as the character of that number (select graphic rendition); NUL is none.
     """
 
     def __init__(self, columns: int = 80, lines: int = 24) -> None:
@@ -20,6 +21,8 @@ class Terminal:
         self.lines = lines
         self.scrolled: list[str] = []
         self.rows = [""]
+        self.tints = [""]
+        self._tint = "\0"
         self.row = 0
         self.column = 0
         self.colours = 0
@@ -46,6 +49,7 @@ class Terminal:
                 self.column = 0
                 if self.row == len(self.rows):
                     self.rows.append("")
+                    self.tints.append("")
                     self._scroll()
             elif control == "\r":
                 self.column = 0
@@ -65,20 +69,26 @@ class Terminal:
         if command == "A":
             self.row = max(0, self.row - number)
         elif command == "K":
-            self.rows[self.row] = self.rows[self.row][: self.column]
+            self._erase()
         elif command == "J":
-            self.rows[self.row] = self.rows[self.row][: self.column]
-            del self.rows[self.row + 1 :]
+            self._erase()
+            del self.rows[self.row + 1 :], self.tints[self.row + 1 :]
         else:
             assert command == "m"
             self.colours += 1
+            self._tint = chr(number)
+
+    def _erase(self) -> None:
+        for cells in (self.rows, self.tints):
+            cells[self.row] = cells[self.row][: self.column]
 
     def _put(self, char: str) -> None:
         width = 2 if unicodedata.east_asian_width(char) in "WF" else 1
         # A cell that a wide character covers holds nothing of its own.
         cells = char + "\0" * (width - 1)
-        row = self.rows[self.row].ljust(self.column)
-        self.rows[self.row] = row[: self.column] + cells + row[self.column + width :]
+        for rows, blank, put in ((self.rows, " ", cells), (self.tints, "\0", self._tint * width)):
+            row = rows[self.row].ljust(self.column, blank)
+            rows[self.row] = row[: self.column] + put + row[self.column + width :]
         self.column += width
         assert self.column < self.columns, "the last column is written to"
 
@@ -86,5 +96,5 @@ class Terminal:
         over = len(self.rows) - self.lines
         if over > 0:
             self.scrolled += self.rows[:over]
-            del self.rows[:over]
+            del self.rows[:over], self.tints[:over]
             self.row = max(0, self.row - over)

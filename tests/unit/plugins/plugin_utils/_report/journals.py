@@ -96,7 +96,7 @@ def records_of(night: Night) -> list[Timed]:
     names = list(night.names) or ["web%0*d" % (len(str(night.hosts)), number) for number in range(1, night.hosts + 1)]
     kinds = dict(zip(names, draw.choices(classes, weights, k=len(names)), strict=True))
     settings = settings_from({**night.settings, "failure_budget": "100%"})
-    specs = [HostSpec(name, {}, frozenset(), kinds[name], False, _prediction(kinds[name])) for name in names]
+    specs = [HostSpec(name, {}, frozenset(), kinds[name], False, prediction_of(kinds[name])) for name in names]
     plan = make_plan(specs, [], settings, 0)
     ways = {name: _Way.drawn(kinds[name], night, draw, well=name == plan.hosts[0].name) for name in names}
 
@@ -200,7 +200,7 @@ def host_timeline(host: str, timeline: Mapping[str, Any]) -> Record:
     return {"event": "host_timeline", "host": host, "timeline": dict(timeline)}
 
 
-def _prediction(kind: str) -> Prediction:
+def prediction_of(kind: str) -> Prediction:
     slower = HOST_CLASSES[kind][1]
     return Prediction(Phases(6.0, 2.0, 11.5 * slower, 3.0), Phases(9.0, 6.0, 15.0 * slower, 8.0))
 
