@@ -61,6 +61,12 @@ class Guide(RestRenderer):  # type: ignore[misc]  # not typed for subclasses
             return "\\ :ref:`%s <%s>`\\ " % (words, label(path.removeprefix("docs/"), anchor))
         return "\\ `%s <%s/%s%s>`__\\ " % (words, self.repository, path, _hash + anchor)
 
+    def render_image(self, token: dict[str, Any], state: Any, target: str | None, *, inline: bool = True) -> str:
+        """Picture as a link to it, because sites take texts only."""
+        del target
+        link = self.render_linked_text(token, state, "")
+        return link if inline else "\n%s\n" % link
+
 
 def main() -> None:
     """Write all guides of the collection in the working directory."""
