@@ -344,7 +344,7 @@ python = $(lastword $(subst -, ,$*))
 
 # The command $(2) in the environment of requirements/$(1).txt, or word that it was not run. Two may want an environment at once.
 in-environment = $(if $(call interpreter,$(python)),\
-  venv=$(call environment,$(1),$(python)); flock $(CACHE) $(MAKE) --no-print-directory $$venv/.complete; PATH=$$venv/bin:$$PATH; $(2),\
+  venv=$(call environment,$(1),$(python)); flock $(CACHE) $(MAKE) --silent --no-print-directory $$venv/.complete; PATH=$$venv/bin:$$PATH; $(2),\
   echo "NOT RUN, for want of a Python $(python): $@" | tee --append $(TOOK))
 
 # Code that runs on hosts depends on their Python, not on ansible-core: its tests, three in five of a minute's worth, are left out.
