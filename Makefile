@@ -20,13 +20,25 @@ LAB_VARS ?=
 
 # Nothing is kept in the checkout. Environments are named after what they were made from.
 CACHE := $(or $(FLEET_KEXEC_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/fleet-kexec)
-VENV := $(CACHE)/venv-$(shell { cat requirements/dev.txt; $(PYTHON) -VV; } | sha256sum | cut -c1-12)
 BUILD := $(CACHE)/build-$(shell echo $(CURDIR) | sha256sum | cut -c1-12)
 COLLECTION := $(BUILD)/ansible_collections/fleet/kexec
 LAB_RUN := $(CACHE)/run/$(LAB_NAME)
 # Molecule's own choice goes by the checkout's name alone, and would be another lab's, too.
 MOLECULE_STATE := $(CACHE)/molecule/$(LAB_NAME)
 BENCH_RESULTS := $(CACHE)/bench
+
+# --- Python ------------------------------------------------------------------------------
+
+# Where the interpreter of a version is: pyenv's, uv's or the machine's; nothing, if there is none. "own" is $(PYTHON). Pyenv's
+# directories come before the path, where its shims may be.
+PYTHON_DIRECTORIES = $(HOME)/.pyenv/versions/$(1).*/bin $(HOME)/.local/share/uv/python/cpython-$(1).*/bin \
+  $(filter-out $(CACHE)/%,$(subst :, ,$(PATH)))
+interpreter = $(if $(filter own,$(1)),$(PYTHON),$(firstword $(wildcard $(addsuffix /python$(1),$(PYTHON_DIRECTORIES)))))
+
+# The environment of requirements/$(1).txt by the Python $(2). Its rule is below, in the set-up.
+environment = $(CACHE)/venv-$(1)_$(2)_$(shell { cat requirements/$(1).txt; $(call interpreter,$(2)) -VV; } | sha256sum | cut -c1-12)
+
+VENV := $(call environment,dev,own)
 
 # --- how things are run ------------------------------------------------------------------
 
@@ -108,19 +120,24 @@ $(PACKAGES_STAMP) $(BROWSER_STAMP) $(EDA_STAMP):
 	@touch $@
 
 # The packages bring the venv module.
-$(VENV)/.complete: | $(PACKAGES_STAMP)
-	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed")'
-	@rm -rf $(VENV)
-	@$(PYTHON) -m venv $(VENV)
-	@echo "Installing Python packages into $(VENV)"
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements/dev.txt
+$(CACHE)/venv-%/.complete: | $(PACKAGES_STAMP)
+	@rm -rf $(@D)
+	@$(call interpreter,$(word 2,$(subst _, ,$*))) -m venv $(@D)
+	@echo "Installing Python packages into $(@D)"
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement requirements/$(firstword $(subst _, ,$*)).txt
 	@touch $@
+
+$(VENV)/.complete: | own-python
+.PHONY: own-python
+own-python:
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or later is needed")'
 
 .PHONY: requirements
 requirements: $(VENV)/.complete ## pin the files .txt in requirements/ anew from the files .in
 	@$(PYTHON) -m venv $(CACHE)/uv
 	@$(CACHE)/uv/bin/pip install --quiet uv
-	@cd requirements && for each in 3.11/dev 3.11/extensions 3.11/publish 3.12/newest; do \
+	@cd requirements && for each in 3.11/dev 3.11/extensions 3.11/publish \
+	  3.11/core-2.19 3.12/core-2.20 3.12/core-2.21 3.13/core-2.22 3.8/host; do \
 	  $(CACHE)/uv/bin/uv pip compile --quiet --upgrade --universal --python-version $${each%/*} --no-emit-index-url \
 	    --custom-compile-command 'make requirements' --output-file $${each#*/}.txt $${each#*/}.in; \
 	done
@@ -172,20 +189,13 @@ lab-shell: setup ## a shell where ansible reaches the guests (-i $$LAB_RUN/inven
 
 # --- publishing --------------------------------------------------------------------------
 
-PUBLISH_VENV := $(CACHE)/venv-publish-$(shell { cat requirements/publish.txt; $(PYTHON) -VV; } | sha256sum | cut -c1-12)
+PUBLISH_VENV := $(call environment,publish,own)
 PUBLISH := $(CACHE)/publish-$(notdir $(BUILD))
 # What is published: the collection, and its guides in the format that documentation sites take.
 PUBLISHED := $(PUBLISH)/ansible_collections/fleet/kexec
 # Of the other tools only; and none of what the tests have plays say.
 PUBLISHING := env --unset=ANSIBLE_CALLBACK_PLUGINS --unset=ANSIBLE_CALLBACKS_ENABLED PATH="$(PUBLISH_VENV)/bin:$$PATH" \
   ANSIBLE_COLLECTIONS_PATH=$(PUBLISH)
-
-$(PUBLISH_VENV)/.complete: | $(PACKAGES_STAMP)
-	@rm -rf $(PUBLISH_VENV)
-	@$(PYTHON) -m venv $(PUBLISH_VENV)
-	@echo "Installing Python packages into $(PUBLISH_VENV)"
-	@$(PUBLISH_VENV)/bin/pip install --quiet --disable-pip-version-check --requirement requirements/publish.txt
-	@touch $@
 
 .PHONY: published
 published: $(PUBLISH_VENV)/.complete
@@ -265,45 +275,23 @@ $(PROMTOOL): | $(PACKAGES_STAMP)
 	dpkg-deb --fsys-tarfile prometheus_*.deb | tar --extract --to-stdout ./usr/bin/promtool > promtool; \
 	chmod +x promtool; mv promtool $@
 
+PYTEST_ALL := python -m pytest --quiet --numprocesses auto --dist worksteal
+
 .PHONY: unit
 unit: $(VENV)/.complete $(KERNELS) $(PROMTOOL) | $(TREE)/ansible_collections/fleet/kexec ## unit tests
-	@PYTHONPATH=$(TREE) python -m pytest --quiet --numprocesses auto --dist worksteal tests/unit
+	@PYTHONPATH=$(TREE) $(PYTEST_ALL) tests/unit
 
-# A Python that takes the newest ansible-core; empty if there is none.
-LATER_PYTHON ?= $(shell for each in $(PYTHON) python3.1{4,3,2} $(HOME)/.pyenv/versions/*/bin/python3; do \
-  if "$$each" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2> /dev/null; then command -v "$$each"; break; fi; done)
-
-.PHONY: plays plays-oldest plays-newest
+.PHONY: plays
 plays: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## playbooks with pretended hosts, by the oldest and the newest ansible-core
 	@$(call side-by-side,plays-oldest plays-newest)
 
+.PHONY: plays-oldest
 plays-oldest:
 	@PYTHONPATH=$(TREE) PLAYS_ANSIBLE=$(VENV)/bin/ansible-playbook python -m pytest --quiet tests/plays
 
-plays-newest:
-	@later=$(LATER_PYTHON); \
-	if [ -z "$$later" ]; then \
-	  echo "NOT TESTED with $$(grep '^ansible-core' requirements/newest.txt): no Python 3.12 or later was found (LATER_PYTHON)"; \
-	  exit; \
-	fi; \
-	venv=$(CACHE)/venv-newest-$$({ cat requirements/newest.txt; "$$later" -VV; } | sha256sum | cut -c1-12); \
-	if [ ! -e "$$venv/.complete" ]; then \
-	  rm -rf "$$venv"; "$$later" -m venv "$$venv"; echo "Installing Python packages into $$venv"; \
-	  "$$venv/bin/pip" install --quiet --disable-pip-version-check --requirement requirements/newest.txt; \
-	  touch "$$venv/.complete"; \
-	fi; \
-	PYTHONPATH=$(TREE) PLAYS_ANSIBLE=$$venv/bin/ansible-playbook python -m pytest --quiet tests/plays
-
 # What extensions/ are for: programs that the collection itself does not need.
-EXTENSIONS := $(CACHE)/venv-extensions-$(shell { cat requirements/extensions.txt; $(PYTHON) -VV; } | sha256sum | cut -c1-12)
+EXTENSIONS := $(call environment,extensions,own)
 IN_EXTENSIONS := PATH=$(EXTENSIONS)/bin:$$PATH PYTHONPATH=$(TREE) $(EXTENSIONS)/bin/python -m pytest --quiet
-
-$(EXTENSIONS)/.complete: | $(PACKAGES_STAMP)
-	@rm -rf $(EXTENSIONS)
-	@$(PYTHON) -m venv $(EXTENSIONS)
-	@echo "Installing Python packages into $(EXTENSIONS)"
-	@$(EXTENSIONS)/bin/pip install --quiet --disable-pip-version-check --requirement requirements/extensions.txt
-	@touch $@
 
 .PHONY: monitoring
 monitoring: $(EXTENSIONS)/.complete $(PROMTOOL) | $(TREE)/ansible_collections/fleet/kexec ## alert rules by promtool, the dashboard by Grafana's model
@@ -325,19 +313,79 @@ browser: $(VENV)/.complete $(BROWSER_STAMP) | $(TREE)/ansible_collections/fleet/
 picture: $(VENV)/.complete $(BROWSER_STAMP) | $(TREE)/ansible_collections/fleet/kexec ## make the README's picture and the recording of the live view anew
 	@PYTHONPATH=$(TREE) timeout 300 python tests/picture.py docs
 
-# A copy, because ansible-test follows no links.
+# A copy for each, because ansible-test follows no links.
 SANITY := $(CACHE)/sanity-$(notdir $(BUILD))
-# ansible-test makes environments of its own, and would download this from a place of its own.
-GET_PIP := $(HOME)/.ansible/test/cache/get_pip_24_2.py
+# ansible-test makes environments of its own, and would download from a place of its own what it makes them with.
+SANITY_CACHE := $(HOME)/.ansible/test/cache
+# For ansible-core 2.19, and for later ones.
+GET_PIPS := get_pip_24_2.py get_pip_25_2.py
+
+# ansible-test with the options $(2) in the copy $(1). One at a time: they share the environments that they make.
+run-sanity = copy=$(SANITY)/$(1)/ansible_collections/fleet/kexec; rm -rf "$$copy"; mkdir -p "$$copy" $(SANITY_CACHE); \
+  for each in $(GET_PIPS); do cp --update tests/sanity/get_pip.py $(SANITY_CACHE)/$$each; done; \
+  git ls-files --cached --others --exclude-standard -z | xargs -0 cp --parents -t "$$copy"; \
+  cd "$$copy"; git init --quiet; git add --all; flock $(SANITY_CACHE) ansible-test sanity $(2) --color no
 
 .PHONY: sanity
 sanity: $(VENV)/.complete ## ansible-test sanity
-	@rm -rf $(SANITY)
-	@mkdir -p $(SANITY)/ansible_collections/fleet/kexec $(dir $(GET_PIP))
-	@cp tests/sanity/get_pip.py $(GET_PIP)
-	@git ls-files --cached --others --exclude-standard -z | xargs -0 cp --parents -t $(SANITY)/ansible_collections/fleet/kexec
-	@cd $(SANITY)/ansible_collections/fleet/kexec && git init --quiet && git add --all && \
-	  ansible-test sanity --python $$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])') --color no
+	@$(call run-sanity,own,--python $$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
+
+# --- other versions ----------------------------------------------------------------------
+
+# Of ansible-core with the controller's Python, and Pythons of hosts; docs/support-matrix.md has them, too. Interpreters that are
+# not here are not installed (Debian has one, others are to be had by pyenv and uv only): what then was not run is said.
+COMBINATIONS := 2.19-3.11 2.19-3.12 2.19-3.13 2.20-3.12 2.20-3.13 2.21-3.12 2.21-3.13 2.22-3.13
+HOST_PYTHONS := 3.8 3.9 3.10 3.11 3.12 3.13
+# The newest release of ansible-core, with the newest Python that is here.
+NEWEST := 2.21-$(or $(lastword $(foreach each,3.12 3.13,$(if $(call interpreter,$(each)),$(each)))),3.13)
+
+# Of a target's stem.
+core = $(firstword $(subst -, ,$*))
+python = $(lastword $(subst -, ,$*))
+
+# The command $(2) in the environment of requirements/$(1).txt, or word that it was not run. Two may want an environment at once.
+in-environment = $(if $(call interpreter,$(python)),\
+  venv=$(call environment,$(1),$(python)); flock $(CACHE) $(MAKE) --silent --no-print-directory $$venv/.complete; PATH=$$venv/bin:$$PATH; $(2),\
+  echo "NOT RUN, for want of a Python $(python): $@" | tee --append $(TOOK))
+
+# Tests of code that runs on hosts are left out: that depends on the host's Python, not on the controller's ansible-core. Of
+# the rest, three files in four import ansible, through what they test.
+unit-core-%: $(KERNELS) $(PROMTOOL) | $(TREE)/ansible_collections/fleet/kexec
+	@$(call in-environment,core-$(core),PYTHONPATH=$(TREE) $(PYTEST_ALL) --ignore tests/unit/plugins/module_utils tests/unit)
+
+# The candidate's pylint takes a package from GitHub's archive, where the index alone does not reach.
+sanity-core-2.22-%: SANITY_OPTIONS := --skip-test pylint
+
+sanity-core-%:
+	@$(call in-environment,core-$(core),$(call run-sanity,$*,--python $(python) $(SANITY_OPTIONS)))
+
+plays-core-%: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec
+	@$(call in-environment,core-$(core),PYTHONPATH=$(TREE) PLAYS_ANSIBLE=$$venv/bin/ansible-playbook $(VENV)/bin/python -m pytest --quiet tests/plays)
+
+# The oldest ansible-core is the only one that hosts with Python 3.8 can have.
+HOST_TREE := $(TREE)-host
+
+unit-host-%: $(VENV)/.complete $(KERNELS) | $(TREE)/ansible_collections/fleet/kexec
+	@mkdir -p $(HOST_TREE)
+	@ln -sfn $(VENV)/lib/python3*/site-packages/ansible $(TREE)/ansible_collections $(HOST_TREE)
+	@$(call in-environment,host,PYTHONPATH=$(HOST_TREE) $(PYTEST_ALL) tests/unit/plugins/module_utils)
+
+.PHONY: unit-newest sanity-newest plays-newest unit-hosts sanity-hosts
+unit-newest: unit-core-$(NEWEST)
+sanity-newest: sanity-core-$(NEWEST)
+plays-newest: plays-core-$(NEWEST)
+unit-hosts: $(addprefix unit-host-,$(firstword $(HOST_PYTHONS)) $(lastword $(HOST_PYTHONS)))
+
+# Each Python that is here compiles and imports what may come to it. ansible-test warns of those that are missing.
+sanity-hosts: $(VENV)/.complete
+	@for each in $(foreach each,$(HOST_PYTHONS),$(dir $(call interpreter,$(each)))); do PATH=$$each:$$PATH; done; \
+	PATH=$(VENV)/bin:$$PATH; \
+	$(call run-sanity,hosts,--test compile --test import)
+
+.PHONY: test-versions
+test-versions: setup ## unit tests, sanity and plays with each version of ansible-core and Python (40 minutes)
+	@for each in $(addprefix unit-core-,$(COMBINATIONS)) $(addprefix unit-host-,$(HOST_PYTHONS)); do $(MAKE) $$each; done
+	@$(call side-by-side,sanity-hosts $(foreach each,$(COMBINATIONS),sanity-core-$(each) plays-core-$(each)))
 
 .PHONY: molecule
 molecule: install lab-image scenarios ## run SCENARIO (or several) on virtual machines
@@ -347,7 +395,7 @@ scenarios: lab-fresh lab-network
 	@$(IN_LAB) env MOLECULE_EPHEMERAL_DIRECTORY=$(MOLECULE_STATE) molecule --base-config molecule/lab/molecule.yml test $(foreach name,$(SCENARIO),--scenario-name $(name))
 
 # What must pass at every landing.
-TESTS := unit test-pairs test-fleet
+TESTS := unit unit-newest unit-hosts test-pairs test-fleet
 
 # How long each part took, for the end of `make test`.
 TOOK := $(BUILD).took
@@ -368,7 +416,7 @@ side-by-side = printf '%s\n' $(1) | xargs --max-procs=2 --replace=target $(SHELL
 .PHONY: test-pairs
 test-pairs: install
 	@$(MAKE) lab-image LAB_GUESTS=0
-	@$(call side-by-side,test-prepare test-image test-reboot sanity plays-oldest plays-newest publishable lint browser monitoring eda)
+	@$(call side-by-side,test-prepare test-image test-reboot sanity plays-oldest plays-newest publishable sanity-newest lint browser monitoring eda)
 
 # One guest each, in a lab of its own.
 .PHONY: test-prepare test-image test-reboot
@@ -384,7 +432,7 @@ test-fleet:
 	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="rolling_reboot recovery"
 
 .PHONY: test-matrix
-test-matrix: test ## test, and all that is too long for it: other releases, kernels and firmware
+test-matrix: test test-versions ## test, and all that is too long for it: other versions, releases, kernels and firmware
 	@$(MAKE) molecule LAB_VARS=molecule/lab/entries.yml SCENARIO="default default_entry"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix.yml SCENARIO="default stage reboot fast_image reserved"
 	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="default rolling_reboot_failures recovery_more"

@@ -18,7 +18,6 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state imp
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.options import ReportRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import make_report
-from ansible_collections.fleet.kexec.tests.browser.chromium import Browser
 from ansible_collections.fleet.kexec.tests.recording import Written, as_cast, as_svg
 from ansible_collections.fleet.kexec.tests.unit.plugins.plugin_utils._report.journals import (
     HOST_CLASSES,
@@ -99,6 +98,9 @@ def recorded() -> list[Written]:
 
 def photograph(path: Path) -> None:
     """Take the picture of the report's page, down to the chart of the fleet."""
+    # Here, because the recording takes no browser, and most environments of the tests have none.
+    from ansible_collections.fleet.kexec.tests.browser.chromium import Browser  # noqa: PLC0415
+
     with tempfile.TemporaryDirectory() as directory:
         write_journal(Path(directory, "runs"), simulated())
         made = make_report(RunStore(str(Path(directory, "runs"))), ReportRequest("latest", None, {}, title=TITLE))

@@ -91,7 +91,7 @@ class _Fragments:
 @cache
 def _documentation(module: str) -> tuple[dict[str, Any], str]:
     path = str(ROOT / "plugins/modules" / (module + ".py"))
-    documentation, examples, _returned, _metadata = get_docstring(path, _Fragments, is_module=True)
+    documentation, examples, _returned, _metadata = get_docstring(path, _Fragments, plugin_type="module")
     return documentation, examples
 
 
