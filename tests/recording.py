@@ -67,7 +67,9 @@ def as_svg(written: Sequence[Written], columns: int, lines: int, title: str, end
         (
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" role="img" aria-label="%s">'
             % (width, height, width, height, escape(title, {'"': "&quot;"})),
+            # REUSE-IgnoreStart
             "<!-- SPDX-License-Identifier: GPL-3.0-or-later -->",
+            # REUSE-IgnoreEnd
             "<style>%s%s%s</style>" % (_STYLE, animation, still),
             "<defs>%s</defs>" % "".join('<text id="l%d">%s</text>' % (name, row) for row, name in known.items()),
             '<rect class="ground" width="100%" height="100%" rx="6"/>',
