@@ -297,9 +297,20 @@ IN_EXTENSIONS := PATH=$(EXTENSIONS)/bin:$$PATH PYTHONPATH=$(TREE) $(EXTENSIONS)/
 monitoring: $(EXTENSIONS)/.complete $(PROMTOOL) | $(TREE)/ansible_collections/fleet/kexec ## alert rules by promtool, the dashboard by Grafana's model
 	@$(IN_EXTENSIONS) tests/monitoring
 
+# The modules that make AWX's objects, out of the distribution that has all collections: one in a hundred of its bytes.
+AWX_OF := ansible==12.3.0
+AWX_COLLECTIONS := $(CACHE)/awx-$(AWX_OF)
+
+$(AWX_COLLECTIONS): | $(EXTENSIONS)/.complete
+	@directory=$$(mktemp -d $(CACHE)/awx.XXXXXX); trap 'rm -rf "$$directory"' EXIT; \
+	$(EXTENSIONS)/bin/pip download --quiet --disable-pip-version-check --no-deps --dest "$$directory" $(AWX_OF); \
+	$(PYTHON) -c 'import sys, zipfile; wheel = zipfile.ZipFile(sys.argv[1]); wheel.extractall(sys.argv[2], \
+	  [name for name in wheel.namelist() if name.startswith("ansible_collections/awx/awx/")])' "$$directory"/*.whl "$$directory/made"; \
+	mv "$$directory/made" $@
+
 .PHONY: eda
-eda: $(EXTENSIONS)/.complete $(EDA_STAMP) | $(TREE)/ansible_collections/fleet/kexec ## rulebooks, AWX's objects and the execution environment
-	@$(IN_EXTENSIONS) tests/eda
+eda: $(EXTENSIONS)/.complete $(EDA_STAMP) $(AWX_COLLECTIONS) | $(TREE)/ansible_collections/fleet/kexec ## rulebooks, AWX's objects and the execution environment
+	@AWX_COLLECTIONS=$(AWX_COLLECTIONS) $(IN_EXTENSIONS) tests/eda
 
 # Pictures of the report's page, for people to look at.
 SCREENSHOTS := $(CACHE)/screenshots
