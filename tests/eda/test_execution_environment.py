@@ -41,9 +41,14 @@ def test_what_the_collection_needs_gets_into_the_image(installed: Path) -> None:
     found = yaml.safe_load(done.stdout)
     needed = {kind: {re.sub(r"\s*#.*", "", line) for line in found[kind]} for kind in found}
     assert needed == {
-        "python": set((ROOT / "meta/ee-requirements.txt").read_text().split("\n")) - {""},
-        "system": set((ROOT / "bindep.txt").read_text().split("\n")) - {""},
+        "python": entries(ROOT / "meta/ee-requirements.txt"),
+        "system": entries(ROOT / "bindep.txt"),
     }
+
+
+def entries(path: Path) -> set[str]:
+    """Lines of a list of requirements, without its comments."""
+    return {line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")}
 
 
 def test_a_build_context_is_made(tmp_path: Path) -> None:
