@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from .awx_server import AwxServer, serving
-from .rulebooks import ROOT
+from .rulebooks import ROOT, TIMEOUT_S
 
 AWX = ROOT / "extensions/awx"
 THERE = {
@@ -69,7 +69,7 @@ def set_up(server: AwxServer, directory: Path) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=TIMEOUT_S,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -19,7 +19,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import J
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.tests.unit.plugins.plugin_utils import stories
 
-from .rulebooks import ROOT
+from .rulebooks import ROOT, TIMEOUT_S
 
 SOURCE = ROOT / "extensions/eda/plugins/event_source/journal.py"
 
@@ -44,7 +44,7 @@ def events_of(args: dict[str, Any], count: int) -> list[dict[str, Any]]:
 
         source = asyncio.create_task(main(queue, {"interval_s": 0.01, "EDA_MODE": "real", **args}))
         taken = asyncio.create_task(take())
-        await asyncio.wait({source, taken}, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({source, taken}, timeout=TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
         if source.done():
             taken.cancel()
             source.result()

@@ -20,7 +20,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import J
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.tests.unit.plugins.plugin_utils import stories
 
-from .rulebooks import RULEBOOKS, Controller, make_controller, running
+from .rulebooks import RULEBOOKS, TIMEOUT_S, Controller, make_controller, running
 
 TOKEN = "a-secret"
 SCHEMA = json.loads((Path(ansible_rulebook.__file__).parent / "schema/ruleset_schema.json").read_text())
@@ -56,7 +56,7 @@ def post(port: int, body: dict[str, Any], token: str = TOKEN) -> int:
     headers = {"Authorization": "Bearer " + token, "Content-Type": "application/json"}
     request = urllib.request.Request("http://127.0.0.1:%d/endpoint" % port, json.dumps(body).encode(), headers)
     try:
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
             return int(response.status)
     except urllib.error.HTTPError as error:
         return error.code
