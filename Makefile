@@ -29,7 +29,7 @@ BENCH_RESULTS := $(CACHE)/bench
 
 # --- Python ------------------------------------------------------------------------------
 
-# Where the interpreter of a version is: pyenv's, uv's or the machine's; nothing, if there is none. "own" is $(PYTHON). Pyenv's
+# Interpreter of a version: pyenv's, uv's or the machine's; nothing, if there is none. "own" is $(PYTHON). Pyenv's
 # directories come before the path, where its shims may be.
 PYTHON_DIRECTORIES = $(HOME)/.pyenv/versions/$(1).*/bin $(HOME)/.local/share/uv/python/cpython-$(1).*/bin \
   $(filter-out $(CACHE)/%,$(subst :, ,$(PATH)))
@@ -71,8 +71,8 @@ export SOAK_REBOOTS SOAK_SEED SOAK_RESULT
 # The lab takes root: namespaces, taps, mmdebstrap. sudo drops the environment, so it is given.
 PASSED := PATH FLEET_KEXEC_CACHE LAB_NAME LAB_GUESTS LAB_RUN LAB_EXTRA_VARS LAB_MIRROR ANSIBLE_COLLECTIONS_PATH \
   ANSIBLE_CALLBACK_PLUGINS ANSIBLE_CALLBACKS_ENABLED ANSIBLE_CALLBACK_RESULT_FORMAT ANSIBLE_DISPLAY_OK_HOSTS \
-  ANSIBLE_DISPLAY_SKIPPED_HOSTS ANSIBLE_PIPELINING ANSIBLE_TIMEOUT \
-  ANSIBLE_SSH_CONTROL_PATH_DIR XDG_STATE_HOME MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED \
+  ANSIBLE_DISPLAY_SKIPPED_HOSTS ANSIBLE_PIPELINING ANSIBLE_TIMEOUT ANSIBLE_SSH_CONTROL_PATH_DIR XDG_STATE_HOME \
+  MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED \
   SOAK_REBOOTS SOAK_SEED SOAK_RESULT
 # Set but empty, it asks the benchmark for real time.
 PASSED += $(if $(filter-out undefined,$(origin BENCH_ICOUNT)),BENCH_ICOUNT)
@@ -191,9 +191,9 @@ lab-shell: setup ## a shell where ansible reaches the guests (-i $$LAB_RUN/inven
 
 PUBLISH_VENV := $(call environment,publish,own)
 PUBLISH := $(CACHE)/publish-$(notdir $(BUILD))
-# What is published: the collection, and its guides in the format that documentation sites take.
+# The collection to publish, with its guides in the format that documentation sites take.
 PUBLISHED := $(PUBLISH)/ansible_collections/fleet/kexec
-# Of the other tools only; and none of what the tests have plays say.
+# Environment for the tools that publish: without the callbacks that the lab adds.
 PUBLISHING := env --unset=ANSIBLE_CALLBACK_PLUGINS --unset=ANSIBLE_CALLBACKS_ENABLED PATH="$(PUBLISH_VENV)/bin:$$PATH" \
   ANSIBLE_COLLECTIONS_PATH=$(PUBLISH)
 
@@ -289,7 +289,7 @@ plays: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## playbooks 
 plays-oldest:
 	@PYTHONPATH=$(TREE) PLAYS_ANSIBLE=$(VENV)/bin/ansible-playbook python -m pytest --quiet tests/plays
 
-# What extensions/ are for: programs that the collection itself does not need.
+# Environment with the programs that extensions/ are for; the collection itself does not need them.
 EXTENSIONS := $(call environment,extensions,own)
 IN_EXTENSIONS := PATH=$(EXTENSIONS)/bin:$$PATH PYTHONPATH=$(TREE) $(EXTENSIONS)/bin/python -m pytest --quiet
 
@@ -343,14 +343,14 @@ sanity: $(VENV)/.complete ## ansible-test sanity
 
 # --- other versions ----------------------------------------------------------------------
 
-# Of ansible-core with the controller's Python, and Pythons of hosts; docs/support-matrix.md has them, too. Interpreters that are
-# not here are not installed (Debian has one, others are to be had by pyenv and uv only): what then was not run is said.
+# Supported versions of ansible-core with the controller's Python, and Pythons of hosts, as in docs/support-matrix.md. Interpreters
+# that are not here are not installed (Debian has one, others are to be had by pyenv and uv only): what then was not run is said.
 COMBINATIONS := 2.19-3.11 2.19-3.12 2.19-3.13 2.20-3.12 2.20-3.13 2.21-3.12 2.21-3.13 2.22-3.13
 HOST_PYTHONS := 3.8 3.9 3.10 3.11 3.12 3.13
 # The newest release of ansible-core, with the newest Python that is here.
 NEWEST := 2.21-$(or $(lastword $(foreach each,3.12 3.13,$(if $(call interpreter,$(each)),$(each)))),3.13)
 
-# Of a target's stem.
+# Parts of a target's stem, such as 2.21-3.13.
 core = $(firstword $(subst -, ,$*))
 python = $(lastword $(subst -, ,$*))
 

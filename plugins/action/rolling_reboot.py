@@ -16,13 +16,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.output import Output
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.screen import screen_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import request_of, rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.controller import Controller
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options import PER_HOST, PER_HOST_ALIASES, take_per_host
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.run import Rolling
@@ -79,14 +77,7 @@ class ActionModule(ActionBase):
                 names=selection.names,
                 left_out=selection.left_out,
                 unavailable=[name for name in task_vars["ansible_play_hosts_all"] if name not in left],
-                request=RebootRequest(
-                    method=options["method"],
-                    only=options["only"],
-                    reboot_timeout_s=options["reboot_timeout"],
-                    test_command="",
-                    message=options["msg"],
-                    image={name: options[name] for name in image_argument_spec() if name in given},
-                ),
+                request=request_of(options, given),
                 controller=_controller(output, task_vars),
                 variable_names=rolling_variables(task_vars, self._loader.load_from_file),
             )

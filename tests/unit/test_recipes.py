@@ -15,12 +15,10 @@ import yaml
 from ansible.errors import AnsibleValueOmittedError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.interrupt import Interrupt
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import lock_options
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import rolling_argument_spec
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.arguments import request_of, rolling_argument_spec
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.combinations import (
     options_without_effect,
     refuse_contradictions,
@@ -99,14 +97,7 @@ def planned(group: str, variables: Mapping[str, Any], looked_up: Mapping[str, An
     for option, hooks in run_hooks.by_option().items():
         check_places(inventory, option, hooks)
     options = {name: value for name, value in options.items() if name not in RUN_HOOKS}
-    request = RebootRequest(
-        method=options["method"],
-        only=options["only"],
-        reboot_timeout_s=options["reboot_timeout"],
-        test_command="",
-        message=options["msg"],
-        image={name: options[name] for name in image_argument_spec() if options[name] is not None},
-    )
+    request = request_of(options, {name for name, value in options.items() if value is not None})
     request.check()
     terms = terms_of(options, request, NOON)
     lock_options(options["lock"] or {})

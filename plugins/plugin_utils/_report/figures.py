@@ -13,6 +13,7 @@ from itertools import groupby
 from .._journal.run_state import HostState
 from .._schedule.hosts import AS_ASKED
 from .._schedule.percentiles import percentile
+from .._text import clean
 from .capacity import Breach
 from .outages import (
     OutageDistribution,
@@ -190,6 +191,15 @@ def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figure
         problems=problems_of(run.hosts),
         hooks=failed_hooks_of(run.hosts),
     )
+
+
+def outages_by_path(hosts: Iterable[HostReport]) -> dict[str, Spread]:
+    """Outages of hosts by the path that they took, in the order of its name."""
+    found: dict[str, list[float]] = {}
+    for host in hosts:
+        if host.state.outage_ms is not None and host.state.path:
+            found.setdefault(clean(host.state.path), []).append(host.state.outage_ms)
+    return {path: spread_of(outages_ms) for path, outages_ms in sorted(found.items())}
 
 
 def firmware_outages(hosts: Iterable[HostReport]) -> dict[str, list[float]]:

@@ -1,6 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""History of the runs in a store: one summary for each, newest first."""
+"""History of the runs in a store: one summary for each, newest first.
+
+Their journals are folded only. What a page of many runs shows (:mod:`runs`) has to be read in full, which takes two and a half
+times as long, and metrics may be written every minute.
+"""
 
 from __future__ import annotations
 

@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from .._schedule.hosts import AS_ASKED
 from .._text import clean
-from .figures import Figures
+from .figures import Figures, outages_by_path
 from .history import RunSummary
-from .outages import spread_of
 from .read import RunReport
 
 _PREFIX = "fleet_kexec_"
@@ -143,13 +142,8 @@ def _problems(figures: Figures) -> list[_Sample]:
 
 
 def _outages(run: RunReport) -> str:
-    by_path: dict[str, list[float]] = {}
-    for host in run.hosts:
-        if host.state.outage_ms is not None and host.state.path:
-            by_path.setdefault(clean(host.state.path), []).append(host.state.outage_ms)
     samples: list[tuple[str, dict[str, str], float]] = []
-    for path, values in sorted(by_path.items()):
-        spread = spread_of(values)
+    for path, spread in outages_by_path(run.hosts).items():
         for quantile, value_ms in (("0.5", spread.p50_ms), ("0.95", spread.p95_ms), ("1", spread.longest_ms)):
             samples.append(("", {"path": path, "quantile": quantile}, value_ms / 1000))
         samples.append(("_sum", {"path": path}, spread.total_ms / 1000))

@@ -53,12 +53,12 @@ def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
 
     :raises CodedError: there is no such run, its journal can't be used, or a file can't be written.
     """
-    if request.ways is not None:
-        return _ways_report(store, request, request.ways)
-    if request.runs is not None:
-        return _runs_report(store, request, request.runs)
-    run = store.open(request.run_id)
     redactor = Redactor() if request.redact else None
+    if request.ways is not None:
+        return _ways_report(store, request, request.ways, redactor)
+    if request.runs is not None:
+        return _runs_report(store, request, request.runs, redactor)
+    run = store.open(request.run_id)
     report = read_run(run.journal, redactor)
     other = store.open(request.compare) if request.compare else None
     figures = figures_of(report, _firmware_before(store, run.run_id, redactor))
@@ -86,10 +86,11 @@ def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
     }
 
 
-def _ways_report(store: RunStore, request: ReportRequest, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _ways_report(
+    store: RunStore, request: ReportRequest, names: Mapping[str, Sequence[str]], redactor: Redactor | None
+) -> dict[str, Any]:
     if "metrics" in request.paths or not request.paths:
         raise ReportError("REPORT_FAILED", "ways takes html or json: give the path of at least one")
-    redactor = Redactor() if request.redact else None
     groups = {name: [read_run(store.open(run_id).journal, redactor) for run_id in run_ids] for name, run_ids in names.items()}
     ways = ways_of(groups)
     runs = [run for group in groups.values() for run in group]
@@ -101,12 +102,11 @@ def _ways_report(store: RunStore, request: ReportRequest, names: Mapping[str, Se
     return {**written, "headline": ways_headline(ways), **paths}
 
 
-def _runs_report(store: RunStore, request: ReportRequest, runs: Sequence[str] | int) -> dict[str, Any]:
+def _runs_report(store: RunStore, request: ReportRequest, runs: Sequence[str] | int, redactor: Redactor | None) -> dict[str, Any]:
     if "metrics" in request.paths:
         raise ReportError("REPORT_FAILED", "runs takes html or json: metrics are those of one run")
     found = store.list()[:runs] if isinstance(runs, int) else [store.open(run_id) for run_id in runs]
     paths = request.paths or {"html": os.path.join(store.directory, _REDACTED_INDEX if request.redact else _INDEX)}
-    redactor = Redactor() if request.redact else None
     measured_runs, unreadable = [], []
     # Oldest first, one at a time: only the figures of each stay in memory.
     for run in reversed(found):

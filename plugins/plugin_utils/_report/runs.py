@@ -13,8 +13,8 @@ from typing import Any
 from .._journal.file import utc
 from .._text import counted
 from .caption import Caption, caption_of
-from .figures import figures_of
-from .outages import Spread, spread_of
+from .figures import figures_of, outages_by_path
+from .outages import Spread
 from .read import RunReport
 from .sentences import Standing, standing_of
 from .words import ms
@@ -87,10 +87,6 @@ class RunSeries:
 def measured(run: RunReport, page: str = "") -> MeasuredRun:
     """Figures of a run for the trend."""
     figures = figures_of(run, {})
-    by_path: dict[str, list[float]] = {}
-    for host in run.hosts:
-        if host.state.outage_ms is not None and host.state.path:
-            by_path.setdefault(host.state.path, []).append(host.state.outage_ms)
     codes: Counter[tuple[str, str]] = Counter()
     for problem in figures.problems:
         if problem.status != "owed":
@@ -104,7 +100,7 @@ def measured(run: RunReport, page: str = "") -> MeasuredRun:
         statuses=figures.statuses,
         paths=figures.paths,
         outage=figures.outage,
-        outages={path: spread_of(values) for path, values in sorted(by_path.items())},
+        outages=outages_by_path(run.hosts),
         codes=dict(codes),
         standing=standing_of(run, figures),
         page=page,
@@ -132,6 +128,7 @@ def headline(series: RunSeries) -> str:
 
 
 def values_of(series: RunSeries) -> dict[str, Any]:
+    """Build the values of a page of many runs; the format is in C(docs/report.md)."""
     return {
         "version": VERSION,
         "headline": headline(series),
@@ -163,4 +160,5 @@ def _day(time_s: float) -> str:
 
 
 def in_order(runs: Sequence[MeasuredRun]) -> list[MeasuredRun]:
+    """Runs, the oldest first."""
     return sorted(runs, key=lambda run: (run.started_s, run.run_id))

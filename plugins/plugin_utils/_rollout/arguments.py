@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec
 
 from .._lock.interface import lock_argument_spec
 from .._reboot.methods import AUTO, REQUESTS
-from .._reboot.request import ONLY, ONLY_ALL
+from .._reboot.request import ONLY, ONLY_ALL, RebootRequest
 from .._schedule.settings import ORDER_INVENTORY, ORDERS
 from .fallbacks import FALLBACK_NONE, FALLBACKS
 from .run_hooks import RUN_HOOKS
@@ -55,3 +56,19 @@ def rolling_argument_spec() -> dict[str, Any]:
         "resume": {"type": "str"},
         "retry_failed": {"type": "bool", "default": False},
     }
+
+
+def request_of(options: Mapping[str, Any], given: Container[str]) -> RebootRequest:
+    """Request for each host's reboot.
+
+    :param options: of the task, valid.
+    :param given: names of the options that the task has; of the others about images, the host's own defaults apply.
+    """
+    return RebootRequest(
+        method=options["method"],
+        only=options["only"],
+        reboot_timeout_s=options["reboot_timeout"],
+        test_command="",
+        message=options["msg"],
+        image={name: options[name] for name in image_argument_spec() if name in given},
+    )

@@ -245,8 +245,7 @@ class ActionSession:
 
     async def leave(self) -> None:
         if not self._is_ssh:
-            with contextlib.suppress(SessionError):
-                await self._call(self._connection.reset, LEAVE_TIMEOUT_S)
+            # Each script resets the connection before it runs.
             return
         left = False
         with contextlib.suppress(SessionError):
