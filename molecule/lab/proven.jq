@@ -3,12 +3,12 @@
 #
 # What `make demo` has proven, in five lines, from the report's JSON. Fails if a host was not proven rebooted by kexec.
 
-def seconds: . / 100 | round / 10 | tostring + " s";
+def seconds: if . then . / 100 | round / 10 | "\(.) s" else "a time that was not seen" end;
 def all_of(part): map(part) | unique | join(", ");
 
 .hosts as $hosts
 | [$hosts[] | select(.status == "done" and .path == "kexec" and .proof.proven)] as $proven
-| if $proven != $hosts then
+| if $hosts == [] or $proven != $hosts then
     "not proven: \($hosts - $proven | map(.host) | join(", "))\n" | halt_error(1)
   else
     "\($proven | length) hosts rebooted by kexec, each proven by its boot_id, its release and the token on its command line",

@@ -28,6 +28,11 @@ def test_it_says_what_was_proven_in_five_lines() -> None:
     assert proven.stdout.startswith("3 hosts rebooted by kexec") and "null" not in proven.stdout
 
 
+def test_nothing_is_proven_of_no_hosts() -> None:
+    none = said(Night(hosts=3, refusals=1))
+    assert none.returncode == 1 and not none.stdout
+
+
 def test_it_fails_if_a_host_took_another_path() -> None:
     other = said(Night(hosts=3, failures=0, refusals=0, firmware=1))
     assert other.returncode == 1 and not other.stdout
