@@ -247,10 +247,14 @@ class ActionSession:
         if not self._is_ssh:
             # Each script resets the connection before it runs.
             return
+        ssh_args = self._connection.get_option("ssh_args") or ""
+        if ssh_args.startswith(UNSHARED_SSH_ARGS):
+            # Nothing has been shared since.
+            return
         left = False
         with contextlib.suppress(SessionError):
             left = await self._call(self._stop_sharing, LEAVE_TIMEOUT_S)
-        ssh_args = self._own_options.get("ssh_args", self._connection.get_option("ssh_args")) or ""
+        ssh_args = self._own_options.get("ssh_args", ssh_args) or ""
         # ssh uses the first value of an option that is given twice.
         self._override("ssh_args", ("%s %s" % (WARY_SSH_ARGS if left else UNSHARED_SSH_ARGS, ssh_args)).strip())
 

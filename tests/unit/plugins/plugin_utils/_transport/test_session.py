@@ -185,6 +185,20 @@ def test_a_connection_that_can_t_be_left_is_not_shared_any_more() -> None:
     assert (options["ssh_args"], options["timeout"]) == ("-C", 10)
 
 
+def test_a_connection_that_could_not_be_left_is_never_shared_again(tmp_path: Path) -> None:
+    it = session()
+    connection: Any = it._connection
+    asyncio.run(it.leave())
+    # From here on ssh says where it would connect to, and that it shares nothing: as it has been told.
+    ssh = tmp_path / "ssh"
+    ssh.write_text("#!/bin/sh\necho hostname web1\necho port 22\n")
+    ssh.chmod(0o755)
+    connection.options.update(host="web1", ssh_executable=str(ssh))
+    connection._build_command = lambda *command: list(command[:1])
+    asyncio.run(it.leave())
+    assert connection.options["ssh_args"].startswith("-o ControlPath=none ")
+
+
 class OverSsh:
     """An action that is connected to an sshd of this machine by Ansible's own plugin."""
 
