@@ -18,7 +18,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.process impor
 from ..etcd_server import EtcdServer
 from .worker import OUTAGE_S, POLL_S, Worker, ending, most_at_once, outages, staged
 
-PATIENCE_S = 30.0
+# A process that shares its core with virtual machines begins late.
+PATIENCE_S = 120.0
 
 Start = Callable[..., Worker]
 
