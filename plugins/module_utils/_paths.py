@@ -14,6 +14,7 @@ CRASH_MARKER = RUN_DIRECTORY + "/crash-image"
 
 # Persistent. Each fast image has a directory in it.
 STATE_DIRECTORY = "/var/lib/fleet-kexec"
+MACHINE_FILE = STATE_DIRECTORY + "/machine.json"
 LAST_STOP_DIRECTORY = STATE_DIRECTORY + "/last-stop"
 
 

@@ -25,7 +25,7 @@ HOST = (
     "_image",
     "_arch",
     "_host",
-    "_bootloader",
+    "_bootloader _machine",
     "_kexec",
     "_prepare _timeline",
     "_cli _options",

@@ -21,6 +21,7 @@ DEVICE_DEFAULT_S = -1.0
 _CLASS = "/sys/class/watchdog"
 # A driver without a device behind it has no driver link.
 _DRIVERS_BY_IDENTITY = {"Software Watchdog": SOFTDOG}
+SOFTWARE_IDENTITIES = frozenset(_DRIVERS_BY_IDENTITY)
 _PROPERTIES = ("RuntimeWatchdogUSec", "KExecWatchdogUSec", "RebootWatchdogUSec")
 _TIMEOUT_S = 10.0
 

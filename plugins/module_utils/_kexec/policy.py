@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Effects of the risks of a kexec.
+"""Effects of the risks of a kexec, and of differences of the machine after a reboot.
 
 The defaults are the safe ones. C([policy]) of C(/etc/fleet-kexec.conf) overrides them on a host, and a task overrides both.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Sequence
 
 from .._host.files import HostFiles
+from .._machine.codes import DIFFERENCE_DEFAULTS, DIFFERENCE_EFFECTS
 from .._paths import CONFIG_FILE
 from .._reasons import Reason
 from .config import POLICY, read_section, with_section
@@ -45,16 +46,21 @@ DEFAULTS: Dict[str, str] = {
 RISK_CODES = frozenset(DEFAULTS)
 
 _HEADER = """\
-# What risks of a kexec lead to on this host, wherever a task does not say.
-# Values: CODE = block|warn|allow.
+# What risks of a kexec, and differences after a reboot, lead to on this host, wherever a task does not say.
+# Values: RISK = block|warn|allow, DIFFERENCE = fail|warn|ignore.
 """
+
+
+def _effects_of(code: str) -> Sequence[str]:
+    """Effects that a code can have; none if it has no effect."""
+    return EFFECTS if code in DEFAULTS else DIFFERENCE_EFFECTS if code in DIFFERENCE_DEFAULTS else ()
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Effect of each risk by code: C(block), C(warn) or C(allow)."""
+    """Effect of each risk by code, C(block), C(warn) or C(allow), and of each difference, C(fail), C(warn) or C(ignore)."""
 
-    effects: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULTS))
+    effects: Mapping[str, str] = field(default_factory=lambda: {**DEFAULTS, **DIFFERENCE_DEFAULTS})
 
     def override(self, wanted: Mapping[str, Any], origin: str) -> Policy:
         """Return this policy with some effects replaced.
@@ -63,11 +69,16 @@ class Policy:
         :raises KexecError: C(POLICY_INVALID).
         """
         for code, effect in wanted.items():
-            if code not in DEFAULTS:
-                known = ", ".join(sorted(DEFAULTS))
-                raise KexecError("POLICY_INVALID", "%s has %s, which is no risk; known risks are %s" % (origin, code, known))
-            if effect not in EFFECTS:
-                raise KexecError("POLICY_INVALID", "%s has %s: %s; it can be %s" % (origin, code, effect, ", ".join(EFFECTS)))
+            possible = _effects_of(code)
+            if not possible:
+                known = "known risks are %s; known differences are %s" % tuple(
+                    ", ".join(sorted(table)) for table in (DEFAULTS, DIFFERENCE_DEFAULTS)
+                )
+                raise KexecError("POLICY_INVALID", "%s has %s, which is no risk and no difference; %s" % (origin, code, known))
+            if effect not in possible:
+                kind = "a risk" if code in DEFAULTS else "a difference"
+                message = "%s has %s: %s; %s can be %s" % (origin, code, effect, kind, ", ".join(possible))
+                raise KexecError("POLICY_INVALID", message)
         return replace(self, effects={**self.effects, **wanted})
 
 

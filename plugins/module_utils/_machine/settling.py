@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Comparison of the machine with the remembered one, for as long as time can mend a difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+from .._host.files import HostFiles
+from .comparison import Difference, compare, judge_differences
+from .devices import read_model
+from .remembered import RememberedMachine, recall
+from .snapshot import MachineSnapshot
+
+_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True)
+class MachineComparison:
+    """Result of a comparison.
+
+    :ivar compared: whether there was a snapshot of an earlier boot.
+    :ivar before: the remembered machine, if that is readable.
+    :ivar settled_ms: time from the first snapshot to the last.
+    """
+
+    model: str
+    compared: bool
+    before: Optional[RememberedMachine]
+    differences: List[Difference]
+    settled_ms: int = 0
+
+    def as_dict(self) -> Dict[str, Any]:
+        return {
+            "model": self.model,
+            "compared": self.compared,
+            "before": self.before.summary() if self.before else None,
+            "settled_ms": self.settled_ms,
+            "differences": [each.as_dict() for each in self.differences],
+        }
+
+
+def compare_settled(
+    files: HostFiles,
+    effects: Mapping[str, str],
+    settle_s: float,
+    take: Callable[[], MachineSnapshot],
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> MachineComparison:
+    """Compare the machine with the remembered one until time can mend no difference any more.
+
+    :param effects: effect by code.
+    :param settle_s: longest time to wait; 0 for a single comparison.
+    :param take: takes a snapshot.
+    :param clock: monotonic seconds.
+    """
+    model = read_model(files)
+    before = recall(files)
+    if isinstance(before, str):
+        return MachineComparison(model, False, None, _unknown(before, effects))
+    if before.boot_id == files.read_text("/proc/sys/kernel/random/boot_id"):
+        why = "the snapshot is one of this boot, so there was no reboot since"
+        return MachineComparison(model, False, before, _unknown(why, effects))
+    began_s = now_s = clock()
+    while True:
+        differences = compare(before.snapshot, take(), effects)
+        left_s = began_s + settle_s - clock()
+        if left_s <= 0 or not any(each.settles for each in differences):
+            return MachineComparison(model, True, before, differences, round((now_s - began_s) * 1000))
+        sleep(min(_PAUSE_S, left_s))
+        now_s = clock()
+
+
+def _unknown(why: str, effects: Mapping[str, str]) -> List[Difference]:
+    message = "the machine can't be compared with the one before the reboot: %s" % why
+    return judge_differences([("MACHINE_UNKNOWN", "machine", None, None, message)], effects)
