@@ -474,11 +474,12 @@ BENCH_REPETITIONS ?= 3
 bench: bench-native bench-rollout bench-jump bench-ways ## measure (two hours; the parts are bench-native, -rollout, -jump and -ways)
 
 .PHONY: bench-native
-bench-native: $(VENV)/.complete $(KERNELS) | $(TREE)/ansible_collections/fleet/kexec ## time the stub's own code, building, staging and gathering facts on this CPU
+bench-native: $(VENV)/.complete $(KERNELS) | $(TREE)/ansible_collections/fleet/kexec ## time the stub's own code, building, staging, gathering facts and taking snapshots on this CPU
 	@mkdir -p $(BENCH_RESULTS)
 	@PYTHONPATH=$(TREE) python tests/bench/native.py --json $(BENCH_RESULTS)/native.json
 	@PYTHONPATH=$(TREE) python tests/bench/staging.py --kernels $(CACHE)/kernels --json $(BENCH_RESULTS)/staging.json
 	@PYTHONPATH=$(TREE) python tests/bench/facts.py --kernels $(CACHE)/kernels --json $(BENCH_RESULTS)/facts.json
+	@PYTHONPATH=$(TREE) python tests/bench/machine.py --json $(BENCH_RESULTS)/machine.json
 
 # Fewer hosts, other forks of ansible.builtin.reboot, for a quick look: BENCH_ROLLOUT="--hosts 100 --forks 50".
 BENCH_ROLLOUT ?=

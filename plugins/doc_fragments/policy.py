@@ -13,14 +13,22 @@ class ModuleDocFragment:
 options:
   policy:
     description:
-      - Effect of each risk of a kexec, by its code.
+      - Effect of each risk of a kexec, and of each difference of the machine after a reboot, by its code.
       - V(block) keeps the host from rebooting via kexec, V(warn) lists the risk among the warnings, V(allow) ignores it.
         C(KDUMP_LOADED) only keeps the image out of the memory reserved for a crash kernel.
       - Blocked by default are C(CLOUD_RISK), C(COLD_BOOT_PENDING), C(DRIVER_RISK), C(KDUMP_LOADED), C(ONE_SHOT_PENDING),
         C(SRIOV_IN_USE), C(SYSTEM_ELSEWHERE), C(TPM_BOUND_DISK), C(VFIO_IN_USE) and C(XEN_DOM0). Warned of by default are
         C(CONSOLE_SLOW), C(CONTAINERS_RUNNING), C(ENTRY_UNKNOWN), C(GUESTS_RUNNING), C(MANY_KEXECS), C(NO_WATCHDOG),
-        C(RESERVATION_NOT_MADE) and C(RESERVATION_PENDING). No other codes can be set. The collection's documentation says what
-        each means.
+        C(RESERVATION_NOT_MADE) and C(RESERVATION_PENDING).
+      - For differences, V(fail) makes the host fail and keeps it drained, V(warn) lists the difference, V(ignore) ignores it.
+      - Differences that fail by default are C(BLOCK_DEVICE_LOST), C(BLOCK_DEVICE_SHRUNK), C(BLOCK_PATH_LOST), C(CPU_LOST),
+        C(DRIVER_LOST), C(HUGE_PAGES_LOST), C(KERNEL_OOPS), C(MEMORY_LOST), C(MOUNT_LOST), C(MOUNT_READ_ONLY), C(NIC_DETACHED),
+        C(NIC_LOST), C(NIC_NO_CARRIER), C(NIC_SLOWER), C(NUMA_NODE_LOST), C(PCI_DEVICE_LOST), C(RAID_DEGRADED), C(RDMA_LOST),
+        C(SWAP_LOST), C(TPM_LOST), C(UNIT_FAILED) and C(VIRTUAL_FUNCTIONS_LOST). Those that warn by default are
+        C(CLOCKSOURCE_CHANGED), C(DRIVER_CHANGED), C(KERNEL_ERRORS), C(KERNEL_TAINTED), C(LINK_DEGRADED), C(MACHINE_UNKNOWN),
+        C(MEMORY_ERRORS), C(MICROCODE_OLDER), C(MODULE_LOST), C(NIC_RENAMED), C(PCI_DEVICE_MOVED), C(SYSTEM_STARTING),
+        C(VOLUME_LOST) and C(WATCHDOG_LOST).
+      - No other codes can be set. The collection's documentation says what each means.
       - Omitted codes follow the host's own policy (section C([policy]) of C(/etc/fleet-kexec.conf)), or else the default.
     type: dict
 """

@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
 
 from ._command import Runner, run_command
@@ -23,6 +24,8 @@ from ._kexec.requests import BASES, DEFAULT, ENTRY, StagingRequest
 from ._kexec.staging import Stager, StagingPlan, current_record, make_stager, plan, stage_planned
 from ._kexec.subsets import VERDICT
 from ._kexec.trigger import CALL_OFF, TRIGGER
+from ._machine.codes import FAIL, WARN
+from ._machine.remembered import MachineError, read_machine, remember
 from ._privileges import require_root
 from ._reasons import CodedError
 
@@ -43,7 +46,7 @@ class ConsoleCommand:
         self._out = out
 
     def status(self, args: argparse.Namespace) -> None:
-        """Show how the host booted, what is staged, how it should reboot, and why it needs to."""
+        """Show how the host booted, what came back different, what is staged, how it should reboot, and why it needs to."""
         presented = present(read(self._files, self._run))
         if args.json:
             self._say(json.dumps(presented, indent=1, sort_keys=True))
@@ -52,6 +55,9 @@ class ConsoleCommand:
         self._say("booted   %s %s" % (presented["kernel"]["release"], _PATHS[presented["boot"]["path"]]))
         self._say("default  %s" % _describe_entry(presented["entry"]))
         self._say("staged   %s" % (_describe(staged) if staged else "an unknown image" if presented["loaded"] else "nothing"))
+        self._say("machine  %s" % _describe_machine(presented["machine"]))
+        for each in presented["machine"]["differences"]:
+            self._say("%-8s %s: %s" % (_EFFECT_NAMES[each["effect"]], each["code"], each["message"]))
         self._say("verdict  %s" % (_describe_verdict(verdict)))
         for each in presented["blockers"] + verdict["notes"]:
             self._say("         %s: %s" % (each["code"], each["message"]))
@@ -86,7 +92,8 @@ class ConsoleCommand:
         self._heed_risks()
         facts = gather(self._files, self._run)
         record = current_record(self._files)
-        if record is None or _asks(args):
+        staged_here = record is None or _asks(args)
+        if staged_here:
             record = None
             planned = plan(_request(args), facts, self._files)
             if not args.dry_run:
@@ -96,6 +103,7 @@ class ConsoleCommand:
             return
         self._say("reboot   %sinto %s" % ("would be " if args.dry_run else "", _describe(record.image.summary())))
         if not args.dry_run:
+            self._remember(facts, staged_here)
             self._trigger(record)
 
     def _heed_risks(self) -> None:
@@ -106,6 +114,15 @@ class ConsoleCommand:
             raise KexecError(judged.blocked[0].code, "; ".join(risk.message for risk in judged.blocked))
         for risk in judged.warned:
             self._say("warning  %s: %s" % (risk.code, risk.message))
+
+    def _remember(self, facts: HostFacts, staged_here: bool) -> None:
+        """Leave a snapshot of the machine for the next boot; if that fails, unload what this command has staged."""
+        try:
+            remember(self._files, read_machine(self._files, self._run, time.time()))
+        except MachineError:
+            if staged_here:
+                self._stager(facts).unstage()
+            raise
 
     def _trigger(self, record: StagedRecord) -> None:
         """Have PID 1 reboot the host, by the same scripts as from the controller."""
@@ -135,6 +152,7 @@ class ConsoleCommand:
 
 
 _PATHS = {PATH_KEXEC: "via kexec", PATH_FIRMWARE: "through firmware", PATH_UNKNOWN: "by an unknown path"}
+_EFFECT_NAMES = {FAIL: "degraded", WARN: "warning"}
 _IMAGE_NAMES = {FAST: "fast image", BZIMAGE: "bzImage"}
 
 
@@ -150,6 +168,16 @@ def _describe_entry(entry: Dict[str, Any]) -> str:
     if entry["kernel"] is None:
         return "unknown: %s" % entry["unknown"]
     return "%s, %s (%s)" % (entry["title"], entry["kernel"], entry["source"])
+
+
+def _describe_machine(machine: Dict[str, Any]) -> str:
+    model = machine["model"] or "of an unknown model"
+    if not machine["compared"]:
+        return "%s, not compared: no snapshot of an earlier boot can be read" % model
+    number, taken_at = len(machine["differences"]), machine["before"]["taken_at"]
+    if not number:
+        return "%s, as it was at %s" % (model, taken_at)
+    return "%s, different from what it was at %s:" % (model, taken_at)
 
 
 def _describe_verdict(verdict: Dict[str, Any]) -> str:

@@ -38,8 +38,8 @@ options:
         A name with V(!) before it is excluded. V(!all) excludes everything but the minimum.
       - V(container), V(cpu) (with C(throughput)), V(defaults), V(entry), V(fast_images), V(history), V(kernels) (with
         C(newest_release)), V(kexec) (C(kexec_tools), C(loaders), C(loaded) and C(staged)), V(memory), V(reservations), V(virtio)
-        (C(virtio_reset)), V(console), V(firmware), V(guests), V(hypervisor), V(pci), V(pending), V(reboot_needed), V(tpm_disks)
-        and V(watchdog) are the facts of these names.
+        (C(virtio_reset)), V(console), V(firmware), V(guests), V(hypervisor), V(machine), V(pci), V(pending), V(reboot_needed),
+        V(tpm_disks) and V(watchdog) are the facts of these names.
       - V(reboot_needed) asks the package manager, which may take seconds.
       - V(verdict) is C(verdict), C(blockers), C(warnings) and C(policy). It considers all facts, even those not gathered.
     type: list
@@ -484,9 +484,71 @@ ansible_facts:
               hint: Move or stop the virtual machines, or allow this if they may stop with the host.
               message: "virtual machines run here: web"
         policy:
-          description: Effect of each risk on this host by code, V(block), V(warn) or V(allow).
+          description: Effect of each risk on this host by code, V(block), V(warn) or V(allow), and of each difference after a
+            reboot, V(fail), V(warn) or V(ignore).
           type: dict
-          sample: {DRIVER_RISK: block, NO_WATCHDOG: warn}
+          sample: {DRIVER_RISK: block, NIC_LOST: fail, NO_WATCHDOG: warn}
+        machine:
+          description: The machine now, and compared with the snapshot that M(fleet.kexec.machine) or a reboot left before this
+            boot.
+          type: dict
+          contains:
+            model:
+              description: Vendor and product, as firmware names them. Empty if unknown.
+              type: str
+              sample: Dell Inc. PowerEdge R650
+            pci_devices:
+              description: Number of PCI functions, without virtual ones.
+              type: int
+              sample: 97
+            network_interfaces:
+              description: Number of network interfaces of devices.
+              type: int
+              sample: 4
+            block_devices:
+              description: Number of physical block devices, however many paths lead to each.
+              type: int
+              sample: 12
+            cpus:
+              description: Number of processors online.
+              type: int
+              sample: 64
+            numa_nodes:
+              description: Number of NUMA nodes.
+              type: int
+              sample: 2
+            memory_bytes:
+              description: Size of the memory.
+              type: int
+              sample: 549755813888
+            clock_source:
+              description: The kernel's clock source. Null if unknown.
+              type: str
+              sample: tsc
+            system_state:
+              description: State of systemd, such as V(running), V(degraded) or V(starting). Null if it does not answer.
+              type: str
+              sample: running
+            failed_units:
+              description: Units of systemd that failed. Null if unknown.
+              type: list
+              elements: str
+              sample: []
+            compared:
+              description: Whether there was a snapshot of an earlier boot to compare with. Only root can read it.
+              type: bool
+              sample: true
+            before:
+              description: The remembered snapshot, with C(boot_id) and C(taken_at). Null if there is none.
+              type: dict
+              sample: {boot_id: 5b1b4c0e-6d2f-4f8b-9a39-0c7f2f3f0d11, taken_at: "2026-11-24T19:00:00Z"}
+            differences:
+              description:
+                - Differences that the policy does not ignore, as M(fleet.kexec.machine) returns them. They are of this moment.
+                  What comes late is missing for the first seconds of a boot.
+              type: list
+              elements: dict
+              sample: []
         history:
           description: Timelines of the host's latest boots, at most a hundred. Only root can read them.
           type: dict

@@ -169,9 +169,9 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
         files,
         policy.effects,
         module.params["settle"],
-        lambda: take_snapshot(files, run_command),
-        time.monotonic,
-        time.sleep,
+        take=lambda: take_snapshot(files, run_command),
+        clock=time.monotonic,
+        sleep=time.sleep,
     )
     return dict(comparison.as_dict(), changed=False)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Union
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple, Union
 
 from .._arch.architectures import architecture_of
 from .._arch.interface import StubStamps
@@ -22,6 +22,9 @@ from .._host.kernel import RunningKernel, read_running_kernel
 from .._host.stub_stamps import read_stub_stamps
 from .._host.surroundings import Surroundings, read_surroundings
 from .._host.watchdog import Watchdogs
+from .._machine.reading import take_snapshot
+from .._machine.settling import MachineComparison, compare_once
+from .._machine.snapshot import MachineSnapshot
 from .._one_boot_args import token_of
 from .._reasons import Reason
 from .._text import printable
@@ -36,7 +39,7 @@ from .record import StagedRecord
 from .reservation import ReservationFacts, read_reservation_facts
 from .risks import risks
 from .staging import StagingPlan, current_record, try_plan
-from .subsets import ENTRY, HISTORY, HOST_SUBSETS, REBOOT_NEEDED, SUBSETS, VERDICT, surroundings_of
+from .subsets import ENTRY, HISTORY, HOST_SUBSETS, MACHINE, REBOOT_NEEDED, SUBSETS, VERDICT, surroundings_of
 from .verdict import Choice, decide, loader_obstacle
 from .watchdog_jump import across_jump
 
@@ -81,6 +84,7 @@ class HostReading:
     :ivar policy: the host's own policy with the task's overrides.
     :ivar history: timelines of its boots, oldest first.
     :ivar reboot_reasons: why it needs a reboot; None if that was not read.
+    :ivar machine: the machine now, and compared with the remembered one; None if that was not read.
     """
 
     subsets: FrozenSet[str]
@@ -98,6 +102,7 @@ class HostReading:
     policy: Policy
     history: List[Timeline]
     reboot_reasons: Optional[List[Reason]]
+    machine: Optional[Tuple[MachineSnapshot, MachineComparison]]
 
     @property
     def evidence(self) -> Evidence:
@@ -126,7 +131,7 @@ def read(
     kernel = facts.kernel if facts else read_running_kernel(files, os.uname().machine)
     architecture = architecture_of(kernel.machine)
     judging = VERDICT in subsets
-    policy = (read_policy(files) if judging else Policy()).override(wanted_policy or {}, "policy")
+    policy = (read_policy(files) if subsets & {VERDICT, MACHINE} else Policy()).override(wanted_policy or {}, "policy")
     boot = read_default_entry(files) if facts and (judging or subsets & {ENTRY, REBOOT_NEEDED}) else None
     surroundings = read_surroundings(files, run, surroundings_of(subsets))
     return HostReading(
@@ -149,7 +154,13 @@ def read(
         reboot_reasons=reboot_reasons(read_evidence(files, run, facts, boot, surroundings.pending or []))
         if facts and boot and REBOOT_NEEDED in subsets
         else None,
+        machine=_read_machine(files, run, policy) if MACHINE in subsets else None,
     )
+
+
+def _read_machine(files: HostFiles, run: Runner, policy: Policy) -> Tuple[MachineSnapshot, MachineComparison]:
+    snapshot = take_snapshot(files, run)
+    return snapshot, compare_once(files, policy.effects, snapshot)
 
 
 def present(reading: HostReading) -> Dict[str, Any]:
@@ -165,6 +176,8 @@ def present(reading: HostReading) -> Dict[str, Any]:
         piece = getattr(reading.surroundings, name)
         if name in reading.subsets and piece is not None:
             presented[name] = present_piece(piece)
+    if reading.machine is not None:
+        presented[MACHINE] = _present_machine(*reading.machine)
     if HISTORY in reading.subsets:
         presented[HISTORY] = {"boots": len(reading.history), "last": reading.history[-1] if reading.history else None}
     return presented
@@ -288,6 +301,26 @@ def _present_verdict(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
 
 def _present_need(reasons: List[Reason]) -> Dict[str, Any]:
     return {"needed": bool(reasons), "reasons": [each.as_dict() for each in reasons]}
+
+
+def _present_machine(snapshot: MachineSnapshot, comparison: MachineComparison) -> Dict[str, Any]:
+    memory = snapshot.memory
+    return {
+        "model": comparison.model,
+        "pci_devices": len(snapshot.pci),
+        "network_interfaces": len(snapshot.interfaces),
+        "block_devices": len(snapshot.disks),
+        "cpus": snapshot.cpus,
+        "numa_nodes": snapshot.numa_nodes,
+        "memory_bytes": memory.usable_bytes if memory.physical_bytes is None else memory.physical_bytes,
+        "clock_source": snapshot.clock_source,
+        "system_state": snapshot.system_state,
+        "failed_units": snapshot.failed_units,
+        "compared": comparison.compared,
+        "before": comparison.before.summary() if comparison.before else None,
+        # Most hosts have nothing to be compared with, which is no difference here.
+        "differences": [each.as_dict() for each in comparison.differences] if comparison.compared else [],
+    }
 
 
 def _present_watchdogs(watchdogs: Watchdogs) -> Dict[str, Any]:

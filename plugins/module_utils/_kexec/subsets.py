@@ -14,6 +14,7 @@ MINIMUM = frozenset(("boot", "kernel"))
 VERDICT = "verdict"
 ENTRY = "entry"
 HISTORY = "history"
+MACHINE = "machine"
 REBOOT_NEEDED = "reboot_needed"
 # Subsets that need the host's facts as a whole.
 HOST_SUBSETS = frozenset(
@@ -32,7 +33,7 @@ HOST_SUBSETS = frozenset(
         VERDICT,
     )
 )
-SUBSETS: FrozenSet[str] = MINIMUM | HOST_SUBSETS | frozenset(READERS) | frozenset((HISTORY,))
+SUBSETS: FrozenSet[str] = MINIMUM | HOST_SUBSETS | frozenset(READERS) | frozenset((HISTORY, MACHINE))
 
 _ALL = "all"
 _MIN = "min"

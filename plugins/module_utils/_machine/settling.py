@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from .._host.files import HostFiles
@@ -45,6 +45,7 @@ def compare_settled(
     files: HostFiles,
     effects: Mapping[str, str],
     settle_s: float,
+    *,
     take: Callable[[], MachineSnapshot],
     clock: Callable[[], float],
     sleep: Callable[[float], None],
@@ -56,6 +57,21 @@ def compare_settled(
     :param take: takes a snapshot.
     :param clock: monotonic seconds.
     """
+    began_s = now_s = clock()
+    while True:
+        comparison = compare_once(files, effects, take())
+        left_s = began_s + settle_s - clock()
+        if left_s <= 0 or not any(each.settles for each in comparison.differences):
+            return replace(comparison, settled_ms=round((now_s - began_s) * 1000))
+        sleep(min(_PAUSE_S, left_s))
+        now_s = clock()
+
+
+def compare_once(files: HostFiles, effects: Mapping[str, str], now: MachineSnapshot) -> MachineComparison:
+    """Compare a snapshot of this boot with the remembered machine.
+
+    :param effects: effect by code.
+    """
     model = read_model(files)
     before = recall(files)
     if isinstance(before, str):
@@ -63,14 +79,7 @@ def compare_settled(
     if before.boot_id == files.read_text("/proc/sys/kernel/random/boot_id"):
         why = "the snapshot is one of this boot, so there was no reboot since"
         return MachineComparison(model, False, before, _unknown(why, effects))
-    began_s = now_s = clock()
-    while True:
-        differences = compare(before.snapshot, take(), effects)
-        left_s = began_s + settle_s - clock()
-        if left_s <= 0 or not any(each.settles for each in differences):
-            return MachineComparison(model, True, before, differences, round((now_s - began_s) * 1000))
-        sleep(min(_PAUSE_S, left_s))
-        now_s = clock()
+    return MachineComparison(model, True, before, compare(before.snapshot, now, effects))
 
 
 def _unknown(why: str, effects: Mapping[str, str]) -> List[Difference]:

@@ -81,7 +81,7 @@ class Disk:
 class MemorySize:
     """Size of the memory.
 
-    :ivar physical_bytes: total of the kernel's memory blocks, whatever is reserved in them; None if the kernel has no such blocks.
+    :ivar physical_bytes: total of the kernel's memory blocks, whatever is reserved in them; None if it has none.
     :ivar usable_bytes: C(MemTotal) and the reservation for a crash kernel.
     """
 
