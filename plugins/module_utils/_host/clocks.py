@@ -286,6 +286,8 @@ def read_kernel_log(files: HostFiles) -> Iterable[str]:
             except BrokenPipeError:
                 # Overwritten before it was read: the next read returns the oldest record left.
                 continue
+            except OSError:
+                return
             if not record:
                 return
             yield from record.decode("utf-8", "replace").splitlines()

@@ -9,10 +9,10 @@ to bring.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from .codes import DIFFERENCES, FAIL, IGNORE
-from .snapshot import MachineSnapshot, MemorySize, NetworkInterface, PciFunction, RdmaDevice
+from .snapshot import MachineSnapshot, MemorySize, NetworkInterface, PciFunction, Raid, RdmaDevice
 from .wording import clipped, size_words, taint_words
 
 _Item = TypeVar("_Item")
@@ -89,34 +89,27 @@ def pair(
 ) -> List[Tuple[_Item, Optional[_Item]]]:
     """Find each item's counterpart: by the first key, those left over by the next.
 
-    A key that is None, or that several items of one side share, identifies nothing.
+    A key that is None identifies nothing. Items that share all their keys are paired in their order.
     """
-    partners: Dict[int, _Item] = {}
-    left_before, left_after = list(enumerate(before)), list(enumerate(after))
-    for key in keys:
-        known_before, known_after = _by_key(left_before, key), _by_key(left_after, key)
-        taken = set()
-        for name, (index, _item) in known_before.items():
-            if name in known_after:
-                other, partner = known_after[name]
-                partners[index] = partner
-                taken.add(other)
-        left_before = [(index, item) for index, item in left_before if index not in partners]
-        left_after = [(index, item) for index, item in left_after if index not in taken]
-    return [(item, partners.get(index)) for index, item in enumerate(before)]
+    partners: Dict[int, int] = {}
+    for unique in (True, False):
+        for key in keys:
+            known = _by_key(after, key, frozenset(partners.values()))
+            for name, indices in _by_key(before, key, frozenset(partners)).items():
+                others = known.get(name, [])
+                if not unique or len(indices) == len(others) == 1:
+                    partners.update(zip(indices, others))
+    return [(item, after[partners[index]] if index in partners else None) for index, item in enumerate(before)]
 
 
-def _by_key(items: Sequence[Tuple[int, _Item]], key: Callable[[_Item], Optional[str]]) -> Dict[str, Tuple[int, _Item]]:
-    found: Dict[str, Tuple[int, _Item]] = {}
-    shared = set()
-    for index, item in items:
+def _by_key(items: Sequence[_Item], key: Callable[[_Item], Optional[str]], without: FrozenSet[int]) -> Dict[str, List[int]]:
+    """Indices of items by key."""
+    found: Dict[str, List[int]] = {}
+    for index, item in enumerate(items):
         name = key(item)
-        if name is None:
-            continue
-        if name in found:
-            shared.add(name)
-        found[name] = (index, item)
-    return {name: each for name, each in found.items() if name not in shared}
+        if name is not None and index not in without:
+            found.setdefault(name, []).append(index)
+    return found
 
 
 def _pci(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]:
@@ -292,10 +285,14 @@ def _storage(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found
             yield "RAID_DEGRADED", raid.name, "present", None, "%s is gone" % raid.name
         elif now.missing > raid.missing or (raid.healthy and not now.healthy):
             message = "%s is degraded%s" % (raid.name, ": %d of its devices are missing" % now.missing if now.missing else "")
-            yield "RAID_DEGRADED", raid.name, "%d missing" % raid.missing, "%d missing" % now.missing, message
+            yield "RAID_DEGRADED", raid.name, _health(raid), _health(now), message
     for identity, name in before.volumes.items():
         if identity not in after.volumes:
             yield "VOLUME_LOST", name, "active", None, "the volume %s is not active" % name
+
+
+def _health(raid: Raid) -> str:
+    return "%d missing" % raid.missing if raid.missing else "complete" if raid.healthy else "degraded"
 
 
 def _platform(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]:
