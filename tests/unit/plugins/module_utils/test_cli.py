@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -17,6 +18,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils import _cli
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import MACHINE_FILE
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.module_utils._zipapp import build_command
 
@@ -174,6 +176,41 @@ def test_a_reboot_that_cannot_begin_leaves_nothing_loaded(host: Host) -> None:
         host("reboot")
     assert caught.value.reason.code == "TRIGGER_FAILED"
     assert not host.loaded
+
+
+def new_boot(host: Host) -> None:
+    write_tree(Path(host.files.root), {"/proc/sys/kernel/random/boot_id": "another\n"})
+
+
+def test_a_reboot_remembers_the_machine_and_status_compares(host: Host) -> None:
+    write_tree(Path(host.files.root), {"/sys/devices/system/cpu/online": "0-3\n", "/sys/class/dmi/id/product_name": "R650\n"})
+    host("reboot", "--dry-run")
+    assert not host.files.exists(MACHINE_FILE)
+    host("reboot")
+    assert "machine  R650, not compared" in host("status"), "there was no reboot yet"
+    new_boot(host)
+    assert re.search(r"^machine  R650, as it was at 20\S+Z$", host("status"), re.MULTILINE)
+    write_tree(Path(host.files.root), {"/sys/devices/system/cpu/online": "0\n"})
+    lines = host("status").splitlines()
+    assert re.fullmatch(r"machine  R650, different from what it was at 20\S+Z:", lines[3])
+    assert lines[4] == "degraded CPU_LOST: 1 processors are online, and 4 were"
+    (difference,) = json.loads(host("status", "--json"))["machine"]["differences"]
+    assert (difference["before"], difference["after"], difference["effect"]) == ("4", "1", "fail")
+    write_tree(Path(host.files.root), {"/etc/fleet-kexec.conf": "[policy]\nCPU_LOST = ignore\n"})
+    assert "R650, as it was" in host("status")
+
+
+@pytest.mark.parametrize("staged", [False, True])
+def test_a_reboot_that_cannot_be_compared_is_refused(host: Host, staged: bool) -> None:
+    if staged:
+        host("stage")
+    write_tree(Path(host.files.root), {MACHINE_FILE + "/where/a/file/should/be": ""})
+    with pytest.raises(CodedError) as caught:
+        host("reboot")
+    assert caught.value.reason.code == "MACHINE_NOT_REMEMBERED"
+    assert not any(TRIGGER in command for command in host.commands)
+    # What was staged before stays so.
+    assert ("-u" in host.commands[-1]) is not staged
 
 
 def test_privileges_are_needed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
