@@ -159,7 +159,7 @@ def read(
 
 
 def _read_machine(files: HostFiles, run: Runner, policy: Policy) -> Tuple[MachineSnapshot, MachineComparison]:
-    snapshot = take_snapshot(files, run)
+    snapshot = take_snapshot(files, run, journal=False)
     return snapshot, compare_once(files, policy.effects, snapshot)
 
 

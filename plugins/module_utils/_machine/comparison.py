@@ -20,6 +20,8 @@ _Item = TypeVar("_Item")
 # satellite, encryption, accelerator, coprocessor (PCI Code and ID Assignment Specification). Drivers of the others, such as those
 # of performance counters, change from kernel to kernel.
 _WORKING_CLASSES = frozenset((0x01, 0x02, 0x03, 0x04, 0x0C, 0x0D, 0x0E, 0x0F, 0x10, 0x12, 0x40))
+# They hold devices for guests, from a guest's start to its end.
+_GUEST_DRIVERS = frozenset(("pci-stub", "vfio-pci", "xen-pciback"))
 # Kernels reserve some memory before they count it.
 _USABLE_TOLERANCE = 0.02
 _USABLE_TOLERANCE_BYTES = 64 << 20
@@ -113,7 +115,6 @@ def _by_key(items: Sequence[_Item], key: Callable[[_Item], Optional[str]], witho
 
 
 def _pci(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]:
-    has_interface = {interface.bus.partition("#")[0] for interface in before.interfaces}
     unmatched_after = {address for address, device in after.pci.items() if _id_at(before, address) != device.id}
     for address, device in sorted(before.pci.items()):
         partner = after.pci.get(address)
@@ -125,7 +126,7 @@ def _pci(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]:
             unmatched_after.discard(moved)
             partner = after.pci[moved]
             yield "PCI_DEVICE_MOVED", address, address, moved, "the PCI device %s is now at %s" % (_named(device), moved)
-        yield from _pci_function(device, partner, address in has_interface)
+        yield from _pci_function(device, partner)
 
 
 def _id_at(snapshot: MachineSnapshot, address: str) -> Optional[str]:
@@ -141,15 +142,13 @@ def _named(device: PciFunction) -> str:
     return "%s (%s)" % (device.address, ", ".join(filter(None, (device.id, device.driver))))
 
 
-def _pci_function(was: PciFunction, now: PciFunction, has_interface: bool) -> Iterator[_Found]:
+def _pci_function(was: PciFunction, now: PciFunction) -> Iterator[_Found]:
     name = _named(was)
     if was.driver and was.driver != now.driver:
         lost = now.driver is None and was.kind >> 16 in _WORKING_CLASSES
-        text = "has no driver" if now.driver is None else "has the driver %s" % now.driver
-        # An interface tells of another driver itself.
-        if lost or now.driver is None or not has_interface:
-            code = "DRIVER_LOST" if lost else "DRIVER_CHANGED"
-            yield code, was.address, was.driver, now.driver, "the PCI device %s %s" % (name, text)
+        text = "has the driver %s now" % now.driver if now.driver else "has no driver"
+        message = "the PCI device %s %s" % (name, text)
+        yield "DRIVER_LOST" if lost else "DRIVER_CHANGED", was.address, was.driver, now.driver, message
     for unit, old, new in (("MT/s", was.link_mts, now.link_mts), ("lanes", was.link_width, now.link_width)):
         if old is not None and new is not None and new < old:
             message = "the link of the PCI device %s has %d %s, and had %d" % (name, new, unit, old)
@@ -161,20 +160,24 @@ def _pci_function(was: PciFunction, now: PciFunction, has_interface: bool) -> It
 
 def _interfaces(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]:
     for was, now in pair(before.interfaces, after.interfaces, (lambda each: each.address, lambda each: each.bus)):
+        address = was.bus.partition("#")[0]
         if now is None:
-            message = "the network interface %s (%s) is gone" % (was.name, was.address or was.bus)
-            yield "NIC_LOST", was.name, was.address or was.bus, None, message
-        else:
-            yield from _interface(was, now)
+            device = after.pci.get(address)
+            # Lent to a guest, which the comparison of drivers tells.
+            if device is None or device.driver not in _GUEST_DRIVERS:
+                message = "the network interface %s (%s) is gone" % (was.name, was.address or was.bus)
+                yield "NIC_LOST", was.name, was.address or was.bus, None, message
+            continue
+        yield from _interface(was, now)
+        if address not in before.pci and was.driver and now.driver and now.driver != was.driver:
+            message = "the network interface %s has the driver %s, and had %s" % (was.name, now.driver, was.driver)
+            yield "DRIVER_CHANGED", was.name, was.driver, now.driver, message
 
 
 def _interface(was: NetworkInterface, now: NetworkInterface) -> Iterator[_Found]:
     if now.name != was.name:
         message = "the network interface %s (%s) is called %s now" % (was.name, was.address or was.bus, now.name)
         yield "NIC_RENAMED", was.name, was.name, now.name, message
-    if was.driver and now.driver and now.driver != was.driver:
-        message = "the network interface %s has the driver %s, and had %s" % (was.name, now.driver, was.driver)
-        yield "DRIVER_CHANGED", was.name, was.driver, now.driver, message
     if was.carrier and not now.carrier:
         yield "NIC_NO_CARRIER", was.name, "link up", "no link", "the network interface %s has no link" % was.name
     elif was.speed_mbps is not None and now.speed_mbps is not None and now.speed_mbps < was.speed_mbps:
@@ -221,7 +224,7 @@ def _disks(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]:
 
 def _processors(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]:
     if after.cpus < before.cpus:
-        message = "%d processors are online, and %d were" % (after.cpus, before.cpus)
+        message = "%d of %d processors are online" % (after.cpus, before.cpus)
         yield "CPU_LOST", "processors", str(before.cpus), str(after.cpus), message
     if before.microcode is not None and after.microcode is not None and after.microcode < before.microcode:
         was, now = "0x%x" % before.microcode, "0x%x" % after.microcode

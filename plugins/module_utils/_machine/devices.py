@@ -24,6 +24,9 @@ _CLASS_BRIDGE = 0x06
 # They lower the speed of their link while they are idle.
 _CLASS_DISPLAY = 0x03
 _PCI_ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+# C(virtio3), and C(2:0:1:0), which is host, channel, target and LUN.
+_IN_ORDER = re.compile(r"^(virtio)\d+$|^\d+:(\d+:\d+:\d+)$")
+_SCSI_PARENT = re.compile(r"host\d+|target\d+:\d+:\d+")
 _HEX = re.compile(r"[0-9a-f]+", re.IGNORECASE)
 _SPEED = re.compile(r"(\d+)(?:\.(\d+))? GT/s")
 _NO_ADDRESS = "00:00:00:00:00:00"
@@ -70,11 +73,12 @@ def _read_pci_function(files: HostFiles, address: str) -> Optional[PciFunction]:
 def bus_address(files: HostFiles, device: str) -> str:
     """Address of a device on its bus, from its path in C(/sys): the innermost PCI address, and what lies below it.
 
-    Virtio counts its devices in the order in which it finds them, so that number is left out.
+    Numbers that the kernel gives in the order in which it finds devices are left out: those of virtio and of SCSI hosts.
     """
     parts = files.real_path(device).split("/")[3:]
     innermost = max((index for index, part in enumerate(parts) if _PCI_ADDRESS.fullmatch(part)), default=0)
-    return legible("/".join("virtio" if re.fullmatch(r"virtio\d+", part) else part for part in parts[innermost:]))
+    kept = (_IN_ORDER.sub(r"\1\2", part) for part in parts[innermost:] if not _SCSI_PARENT.fullmatch(part))
+    return legible("/".join(kept))
 
 
 def read_interfaces(files: HostFiles) -> List[NetworkInterface]:

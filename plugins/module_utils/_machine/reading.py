@@ -25,8 +25,11 @@ from .system import (
 )
 
 
-def take_snapshot(files: HostFiles, run: Runner) -> MachineSnapshot:
-    """Read the machine; what can't be read counts as absent."""
+def take_snapshot(files: HostFiles, run: Runner, journal: bool = True) -> MachineSnapshot:
+    """Read the machine; what can't be read counts as absent.
+
+    :param journal: whether to search the journal for errors that the kernel's log has dropped.
+    """
     # First: units that are still being started may be what brings devices and mounts.
     system_state, failed_units = read_units(run)
     release = files.read_text("/proc/sys/kernel/osrelease") or ""
@@ -55,5 +58,5 @@ def take_snapshot(files: HostFiles, run: Runner) -> MachineSnapshot:
         modules=read_wanted_modules(files, release),
         system_state=system_state,
         failed_units=failed_units,
-        kernel_errors=read_kernel_errors(files, run),
+        kernel_errors=read_kernel_errors(files, run if journal else None),
     )

@@ -25,6 +25,8 @@ _HUGE_PAGES = "/sys/kernel/mm/hugepages"
 _EDAC = "/sys/devices/system/edac/mc"
 _CLOCK_SOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
 _MODULE_DIRECTORIES = ("/etc/modules-load.d", "/run/modules-load.d", "/usr/local/lib/modules-load.d", "/usr/lib/modules-load.d")
+# Units of users, who can let them fail as they like.
+_OF_USERS = re.compile(r"user@.*\.service|user-runtime-dir@.*\.service|session-.*\.scope|user-.*\.slice")
 _TIMEOUT_S = 10.0
 _MAX_UNITS = 200
 
@@ -115,7 +117,7 @@ def read_wanted_modules(files: HostFiles, release: str) -> List[str]:
 
 
 def read_units(run: Runner) -> Tuple[Optional[str], Optional[List[str]]]:
-    """Ask systemd for its state and its failed units; None for what it does not tell."""
+    """Ask systemd for its state and its failed units, without those of users; None for what it does not tell."""
     shown = run(["systemctl", "show", "--property=SystemState", "--property=NFailedUnits"], _TIMEOUT_S)
     said = dict(line.partition("=")[::2] for line in shown.stdout.splitlines()) if shown.rc == 0 else {}
     state = said.get("SystemState") or None
@@ -125,4 +127,5 @@ def read_units(run: Runner) -> Tuple[Optional[str], Optional[List[str]]]:
     listed = run(["systemctl", *listing], _TIMEOUT_S)
     if listed.rc != 0:
         return legible(state), None
-    return legible(state), sorted(legible(line.split()[0]) for line in listed.stdout.splitlines() if line.strip())[:_MAX_UNITS]
+    units = [line.split()[0] for line in listed.stdout.splitlines() if line.strip()]
+    return legible(state), sorted(legible(unit) for unit in units if not _OF_USERS.fullmatch(unit))[:_MAX_UNITS]

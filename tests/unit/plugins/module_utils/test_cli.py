@@ -193,7 +193,7 @@ def test_a_reboot_remembers_the_machine_and_status_compares(host: Host) -> None:
     write_tree(Path(host.files.root), {"/sys/devices/system/cpu/online": "0\n"})
     lines = host("status").splitlines()
     assert re.fullmatch(r"machine  R650, different from what it was at 20\S+Z:", lines[3])
-    assert lines[4] == "degraded CPU_LOST: 1 processors are online, and 4 were"
+    assert lines[4] == "degraded CPU_LOST: 1 of 4 processors are online"
     (difference,) = json.loads(host("status", "--json"))["machine"]["differences"]
     assert (difference["before"], difference["after"], difference["effect"]) == ("4", "1", "fail")
     write_tree(Path(host.files.root), {"/etc/fleet-kexec.conf": "[policy]\nCPU_LOST = ignore\n"})

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
@@ -17,7 +18,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._machine.comparison im
 from ansible_collections.fleet.kexec.plugins.module_utils._machine.reading import take_snapshot
 from ansible_collections.fleet.kexec.plugins.module_utils._machine.snapshot import MachineSnapshot, MemorySize, parse_snapshot
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
-from ansible_collections.fleet.kexec.tests.machine_tree import ETHERNET, MIB, SYSTEM, MachineTree
+from ansible_collections.fleet.kexec.tests.machine_tree import ETHERNET, MIB, SYSTEM, MachineTree, virtio_guest
 
 CARD = "/sys/devices/pci0000:00/0000:00:00.0/0000:3b:00.2"
 
@@ -233,6 +234,25 @@ def test_an_interface_without_a_permanent_address_is_known_by_its_bus(guest: Mac
 
     guest.write("/sys/class/net/ens3/addr_assign_type", 1)
     assert found(guest, readdress) == []
+
+
+def test_an_interface_that_a_guest_holds_is_not_lost(server: MachineTree) -> None:
+    def lend(machine: MachineTree) -> None:
+        machine.remove("/sys/class/net/eno2")
+        machine.write(CARD + "/uevent", "DRIVER=vfio-pci\nPCI_CLASS=20000\nPCI_ID=15B3:101D")
+
+    assert found(server, lend) == [("DRIVER_CHANGED", "0000:3b:00.2", "mlx5_core", "vfio-pci")]
+
+
+def test_the_driver_of_an_interface_is_told_once(server: MachineTree, tmp_path: Path) -> None:
+    assert found(server, write(CARD + "/uevent", "DRIVER=mlx6\nPCI_CLASS=20000\nPCI_ID=15B3:101D")) == [
+        ("DRIVER_CHANGED", "0000:3b:00.2", "mlx5_core", "mlx6")
+    ]
+    guest = virtio_guest(tmp_path / "guest")
+    device = guest.files.real_path("/sys/class/net/ens3/device")
+    assert found(guest, write(device + "/uevent", "DRIVER=virtio_net2")) == [
+        ("DRIVER_CHANGED", "ens3", "virtio_net", "virtio_net2")
+    ]
 
 
 def test_devices_may_change_places(server: MachineTree) -> None:

@@ -26,7 +26,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._machine.snapshot impo
     parse_snapshot,
 )
 from ansible_collections.fleet.kexec.plugins.module_utils._machine.system import count_listed
-from ansible_collections.fleet.kexec.tests.machine_tree import ETHERNET, MIB, MachineTree, physical_server
+from ansible_collections.fleet.kexec.tests.machine_tree import ETHERNET, MIB, SAS, MachineTree, add_common, physical_server
 
 
 def snapshot_of(machine: MachineTree) -> MachineSnapshot:
@@ -129,9 +129,27 @@ def test_memory_without_memory_blocks(guest: MachineTree) -> None:
 def test_failed_units_are_asked_for_only_if_there_are_some(guest: MachineTree) -> None:
     assert snapshot_of(guest).failed_units == []
     assert guest.ran == ["systemctl"]
-    guest.failed_units, guest.system_state = ["nginx.service", "srv-data.mount"], "degraded"
+    # Any user can let the first one fail.
+    guest.failed_units, guest.system_state = ["user@1000.service", "nginx.service", "srv-data.mount"], "degraded"
     found = snapshot_of(guest)
     assert (found.failed_units, found.system_state) == (["nginx.service", "srv-data.mount"], "degraded")
+
+
+@pytest.mark.parametrize("host", [0, 4])
+def test_numbers_of_scsi_hosts_identify_nothing(guest: MachineTree, host: int) -> None:
+    adapter = guest.pci("0000:03:00.0", "15ad:07c0", SAS, "vmw_pvscsi")
+    guest.disk("sda", "%s/host%d/target%d:0:1/%d:0:1:0" % (adapter, host, host, host), 1 << 40)
+    assert "0000:03:00.0/0:1:0" in snapshot_of(guest).disks
+
+
+def test_a_xen_guest_has_no_pci(tmp_path: Path) -> None:
+    machine = MachineTree(tmp_path)
+    add_common(machine, 1 << 30, 1)
+    machine.interface("eth0", "/sys/devices/vif-0", "00:16:3e:00:00:01")
+    machine.disk("xvda", "/sys/devices/vbd-51712", 10 << 30)
+    found = snapshot_of(machine)
+    assert (found.pci, list(found.disks)) == ({}, ["vbd-51712"])
+    assert [(each.address, each.bus) for each in found.interfaces] == [("00:16:3e:00:00:01", "vif-0#0")]
 
 
 def test_a_machine_without_anything(tmp_path: Path) -> None:
@@ -192,6 +210,7 @@ def test_a_log_that_has_dropped_the_boot_is_not_all(server: MachineTree) -> None
     assert snapshot_of(server).kernel_errors is None
     server.journal = ["old 1", "old 2", "new"]
     assert snapshot_of(server).kernel_errors == ["old #", "new"]
+    assert take_snapshot(server.files, server.run, journal=False).kernel_errors is None
     server.journal = ["error %s%s" % (first, second) for first in LETTERS for second in LETTERS]
     assert snapshot_of(server).kernel_errors is None
 
