@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 from .codes import DIFFERENCES, FAIL, IGNORE
+from .kernel_errors import normalised
 from .snapshot import MachineSnapshot, MemorySize, NetworkInterface, PciFunction, Raid, RdmaDevice
 from .wording import clipped, size_words, taint_words
 
@@ -209,17 +210,18 @@ def _rdma_device(was: RdmaDevice, now: RdmaDevice) -> Iterator[_Found]:
 def _disks(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]:
     for identity, was in before.disks.items():
         now = after.disks.get(identity)
-        names = ", ".join(was.names)
+        # Users know a device by its name, though the kernel may give it another one in each boot.
+        subject, called = min(was.names, default=identity), "the block device %s (%s)" % (", ".join(was.names), identity)
         if now is None:
-            message = "the block device %s (%s, %s) is gone" % (identity, names, size_words(was.size_bytes))
-            yield "BLOCK_DEVICE_LOST", identity, names, None, message
+            message = "%s of %s is gone" % (called, size_words(was.size_bytes))
+            yield "BLOCK_DEVICE_LOST", subject, identity, None, message
             continue
         if now.size_bytes < was.size_bytes:
-            message = "the block device %s has %d bytes, and had %d" % (identity, now.size_bytes, was.size_bytes)
-            yield "BLOCK_DEVICE_SHRUNK", identity, size_words(was.size_bytes), size_words(now.size_bytes), message
+            message = "%s has %d bytes, and had %d" % (called, now.size_bytes, was.size_bytes)
+            yield "BLOCK_DEVICE_SHRUNK", subject, size_words(was.size_bytes), size_words(now.size_bytes), message
         if now.paths < was.paths:
-            message = "%d paths lead to the block device %s, and %d did" % (now.paths, identity, was.paths)
-            yield "BLOCK_PATH_LOST", identity, str(was.paths), str(now.paths), message
+            message = "%d paths lead to %s, and %d did" % (now.paths, called, was.paths)
+            yield "BLOCK_PATH_LOST", subject, str(was.paths), str(now.paths), message
 
 
 def _processors(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]:
@@ -320,8 +322,8 @@ def _kernel(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]
             message = "the kernel is tainted, and was not: %s" % taint_words(new & mask)
             yield code, "taint", str(before.taint), str(after.taint), message
     if before.kernel_errors is not None and after.kernel_errors is not None:
-        known = frozenset(before.kernel_errors)
-        errors = [each for each in after.kernel_errors if each not in known]
+        known = frozenset(map(normalised, before.kernel_errors))
+        errors = [each for each in after.kernel_errors if normalised(each) not in known]
         if errors:
             shown = "; ".join(clipped(each) for each in errors[:_SHOWN_ERRORS])
             more = "; and %d more" % (len(errors) - _SHOWN_ERRORS) if len(errors) > _SHOWN_ERRORS else ""

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Messages of the kernel of level err and worse, without what differs from boot to boot."""
+"""Messages of the kernel of level err and worse, and how they are known again in another boot."""
 
 from __future__ import annotations
 
 import re
-from typing import Iterable, List, Optional
+from typing import Dict, Iterable, List, Optional
 
 from .._command import Runner
 from .._host.clocks import read_kernel_log
@@ -22,16 +22,15 @@ _VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\bsd[a-z]+\d*\b|\d+", re.I
 
 def normalised(message: str) -> str:
     """Replace what differs from boot to boot in a message, such as numbers, by C(#)."""
-    return _VARIABLE.sub("#", legible(message).strip())
+    return _VARIABLE.sub("#", message)
 
 
 def parse_errors(records: Iterable[str]) -> Optional[List[str]]:
-    """Extract normalised errors from records of C(/dev/kmsg), each once, in order.
+    """Extract the errors from records of C(/dev/kmsg), in order; of those that are alike, the first.
 
     :returns: None if the records do not begin with the boot: the log has dropped the first ones, or can't be read.
     """
     errors: List[str] = []
-    known = set()
     complete = False
     for record in records:
         prefix, separator, message = record.partition(";")
@@ -41,11 +40,18 @@ def parse_errors(records: Iterable[str]) -> Optional[List[str]]:
         complete = complete or fields[1] == "0"
         if not complete:
             return None
-        error = normalised(message) if int(fields[0]) <= _ERR else ""
-        if error and error not in known:
-            known.add(error)
-            errors.append(error)
-    return errors if complete else None
+        if int(fields[0]) <= _ERR:
+            errors.append(message)
+    return _different(errors) if complete else None
+
+
+def _different(messages: Iterable[str]) -> List[str]:
+    """Keep the first message of those that are alike."""
+    shown = filter(None, (legible(message).strip() for message in messages))
+    first: Dict[str, str] = {}
+    for message in shown:
+        first.setdefault(normalised(message), message)
+    return list(first.values())
 
 
 def read_kernel_errors(files: HostFiles, run: Optional[Runner]) -> Optional[List[str]]:
@@ -61,5 +67,5 @@ def read_kernel_errors(files: HostFiles, run: Optional[Runner]) -> Optional[List
         listed = run(["journalctl", "--dmesg", "--boot", "--priority=err", "--output=cat", "--no-pager", "--quiet"], _TIMEOUT_S)
         if listed.rc != 0:
             return None
-        errors = list(dict.fromkeys(filter(None, map(normalised, listed.stdout.splitlines()))))
+        errors = _different(listed.stdout.splitlines())
     return errors if len(errors) <= _MAX_ERRORS else None

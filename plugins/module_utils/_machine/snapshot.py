@@ -120,8 +120,7 @@ class MachineSnapshot:
     :ivar modules: those that the configuration asks for and that are loaded or built in.
     :ivar system_state: systemd's, such as C(running); None if it does not answer.
     :ivar failed_units: None if they can't be told.
-    :ivar kernel_errors: messages of this boot of level err and worse, without what differs from boot to boot; None if they can't
-        all be told.
+    :ivar kernel_errors: messages of this boot of level err and worse, each kind once; None if they can't all be told.
     """
 
     release: str = ""

@@ -88,11 +88,11 @@ LOSSES: list[tuple[Callable[[MachineTree], None], list[tuple[str, str, str | Non
         write("/sys/class/infiniband/mlx5_2/ports/1/state", "1: DOWN"),
         [("NIC_NO_CARRIER", "mlx5_2 port 1", "active", "not active")],
     ),
-    (remove("/sys/block/nvme1n1"), [("BLOCK_DEVICE_LOST", "eui.0025385000000001", "nvme1n1", None)]),
-    (remove("/sys/block/sdba"), [("BLOCK_PATH_LOST", "naa.5000cca200000000", "2", "1")]),
+    (remove("/sys/block/nvme1n1"), [("BLOCK_DEVICE_LOST", "nvme1n1", "eui.0025385000000001", None)]),
+    (remove("/sys/block/sdba"), [("BLOCK_PATH_LOST", "sdaa", "2", "1")]),
     (
         write("/sys/block/nvme1n1/size", 1 << 21),
-        [("BLOCK_DEVICE_SHRUNK", "eui.0025385000000001", "4.0 TiB", "1.0 GiB")],
+        [("BLOCK_DEVICE_SHRUNK", "nvme1n1", "4.0 TiB", "1.0 GiB")],
     ),
     (write("/sys/devices/system/cpu/online", "0"), [("CPU_LOST", "processors", "64", "1")]),
     (

@@ -175,7 +175,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def test_errors_of_the_kernel(server: MachineTree) -> None:
-    assert snapshot_of(server).kernel_errors == ["ACPI BIOS Error (bug): Could not resolve symbol [\\_SB.PCI#], #"]
+    assert snapshot_of(server).kernel_errors == ["ACPI BIOS Error (bug): Could not resolve symbol [\\_SB.PCI0], 0x0000abcd"]
     assert "journalctl" not in server.ran
 
 
@@ -209,7 +209,7 @@ def test_a_log_that_has_dropped_the_boot_is_not_all(server: MachineTree) -> None
     server.kernel_log((3, "new"), first=5000)
     assert snapshot_of(server).kernel_errors is None
     server.journal = ["old 1", "old 2", "new"]
-    assert snapshot_of(server).kernel_errors == ["old #", "new"]
+    assert snapshot_of(server).kernel_errors == ["old 1", "new"]
     assert take_snapshot(server.files, server.run, journal=False).kernel_errors is None
     server.journal = ["error %s%s" % (first, second) for first in LETTERS for second in LETTERS]
     assert snapshot_of(server).kernel_errors is None
