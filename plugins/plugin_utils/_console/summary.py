@@ -9,8 +9,9 @@ from textwrap import wrap
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
+from .._journal.host_state import HostState
 from .._journal.phases import Phase, Resume
-from .._journal.run_state import HostState, RunState
+from .._journal.run_state import RunState
 from .._schedule.forecast import Forecast
 from .._schedule.hosts import HostSpec, Phases, Prediction
 from .._schedule.percentiles import percentile

@@ -22,8 +22,9 @@ from .._reboot.result import (
 from .._schedule.hosts import AS_ASKED, ENDED, Status
 from .events import Record, RunResumed, RunSelected
 from .file import READ_BYTES, failed, open_regular
+from .host_state import HostState
 from .phases import PHASES, Phase
-from .run_state import HostState, RunState
+from .run_state import RunState
 
 
 def status_of(host: HostState) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from .._journal.run_state import HostState
+from .._journal.host_state import HostState
 from .._schedule.hosts import AS_ASKED
 from .._schedule.percentiles import percentile
 from .._text import clean

@@ -18,8 +18,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 from .._errors import RolloutError
 from .._journal import events
 from .._journal.file import utc
+from .._journal.host_state import HostState
 from .._journal.phases import Phase
-from .._journal.run_state import HostState
 from .._reboot.errors import NotRebooted, RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.methods import FIRMWARE, RebootMethod, method_named

@@ -22,8 +22,8 @@ from .._hooks.runner import HookRunner
 from .._journal import events
 from .._journal.events import Event
 from .._journal.file import time_of
+from .._journal.host_state import HostState
 from .._journal.phases import Phase
-from .._journal.run_state import HostState
 from .._reboot.errors import NotNeeded
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.request import ONLY_ALL, Intent, RebootRequest

@@ -11,7 +11,8 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import EVENTS, TEXT_MAX_CHARS, bounded
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import EVENTS
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.fields import TEXT_MAX_CHARS, bounded
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
 
 from ..stories import OF_PENDING, night

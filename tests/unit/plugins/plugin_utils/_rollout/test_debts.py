@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.host_state import HostState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import PHASES
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import HostState, RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.debts import Kind
