@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
+from .._reboot.difference import Difference
 from .._schedule.forecast import Forecast
 from .._schedule.limits import Limit
 from .._schedule.plan import Plan
@@ -299,6 +300,7 @@ class HostIntent(HostEvent):
     release: str
     reboot_timeout_s: float
     panic: Mapping[str, Any] | None = None
+    remembered: str = ""
 
 
 @_event
@@ -356,6 +358,18 @@ class HostVerified(HostEvent):
     release: str
     login_ms: int | None = None
     reasons: tuple[Reason, ...] = ()
+
+
+@_event
+class HostCompared(HostEvent):
+    """Machine of a host that came back was compared with what it was before."""
+
+    compared: bool
+    model: str
+    differences: tuple[Difference, ...]
+    more: int
+    settled_ms: int
+    duration_ms: int
 
 
 @_event

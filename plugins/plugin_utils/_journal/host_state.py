@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
+from .._reboot.difference import Difference
 from .._schedule.hosts import Status
 from . import events
 from .events import Event, HostEvent
@@ -31,6 +32,10 @@ class HostState:
     :ivar withheld: kinds of debt because of which the host counts as unavailable.
     :ivar maybe_staged: whether an image may be loaded that has to be unloaded if the host is not rebooted.
     :ivar maybe_drained: whether C(before) hooks may have started that C(after) hooks have not undone yet.
+    :ivar remembered: boot_id of the boot in which the machine was remembered; empty if it was not.
+    :ivar compared: whether the machine was compared with that; None if that was not tried.
+    :ivar model: vendor and product of the machine; empty if unknown.
+    :ivar more_differences: number of differences that the journal does not have.
     :ivar probe_seen_by: kind of service probe; empty if there is none, or if it has not ended.
     :ivar hooks: last run by (phase, name).
     :ivar timeline: None unless timelines are kept.
@@ -62,6 +67,11 @@ class HostState:
     proof: Mapping[str, Any] | None = None
     release_after: str = ""
     boot_id_after: str = ""
+    remembered: str = ""
+    compared: bool | None = None
+    model: str = ""
+    differences: tuple[Difference, ...] = ()
+    more_differences: int = 0
     detected_by: str = ""
     predicted_ms: Mapping[str, Any] | None = None
     prepare_ms: int | None = None
@@ -115,14 +125,16 @@ _KEPT: Mapping[type[Event], str] = {
     events.HostNeeded: "reasons:needed",
     events.HostDrained: "duration_ms:drain_ms",
     events.HostRefused: "reason",
-    events.HostIntent: "boot_id token method release reboot_timeout_s panic",
+    events.HostIntent: "boot_id token method release reboot_timeout_s panic remembered",
     events.HostBack: "outage_ms outage_error_ms detected_by",
     events.HostProbed: "probe_seen_by probe_outage_ms probe_outage_error_ms",
     events.HostUnproven: "path proof boot_id:boot_id_after release:release_after",
     events.HostVerified: "path proof boot_id:boot_id_after release:release_after login_ms",
+    events.HostCompared: "compared model differences more:more_differences",
     events.HostHealthy: "duration_ms:after_ms",
     events.HostReleased: "duration_ms:total_ms",
     events.HostFailed: "reason",
+    events.HostLeftOut: "reason:left_out",
 }
 _KEPT_AS = {
     event: [(name.partition(":")[0], name.partition(":")[2] or name) for name in names.split()] for event, names in _KEPT.items()
@@ -136,6 +148,8 @@ def anew(host: HostState) -> HostState:
         host.host,
         in_flight=host.in_flight,
         host_class=host.host_class,
+        # A host that has rebooted is still compared with what it was before.
+        remembered=host.remembered,
         maybe_staged=True,
         maybe_drained=host.maybe_drained,
         # What is staged anew replaces what was staged, and the boot that the settings are of is to end.
@@ -166,8 +180,6 @@ def fold(host: HostState, event: HostEvent, at: str) -> None:
             host.hooks[(event.phase, event.hook)] = event
         case events.HostUndrained():
             host.maybe_drained = not event.ok
-        case events.HostLeftOut():
-            host.left_out = event.reason
         case events.HostUnstaged():
             _unstaged(host, event)
         case events.HostRefused() | events.HostNotNeeded() | events.HostBack():
