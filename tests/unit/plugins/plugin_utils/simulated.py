@@ -15,6 +15,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.observation
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.sshd import SockAddr, Sshd
 
+from .machines import Machine
+
 TOKEN = "ab" * 8
 STAGED = {
     "kernel": "/boot/vmlinuz-2",
@@ -24,15 +26,6 @@ STAGED = {
     "loader": "kexec_load",
     "token": TOKEN,
 }
-
-
-MODEL = "Example Inc. Server 9"
-
-
-def difference(code: str, subject: str, effect: str = "fail", **others: Any) -> dict[str, Any]:
-    """A difference, as the module machine reports it."""
-    said = "%s is not what it was" % subject
-    return {"code": code, "subject": subject, "before": "up", "after": None, "effect": effect, "message": said, **others}
 
 
 # Calls of a session: a module by its name, a script by one of these, and what hooks and tests run by its last argument.
@@ -103,14 +96,7 @@ class Host:
         self.timeline: dict[str, Any] | None = {"phases": []}
         self.timeline_s = 0.0
         self.timelines_asked: list[dict[str, Any]] = []
-        # What it has come to differ in by its machine, by the number of the boot. A boot that is not there has no differences.
-        self.differs: dict[int, list[Any]] = {}
-        # What the module answers in place of that, by its state; and how often, and in which boot, it was asked what.
-        self.machine_answers: dict[str, dict[str, Any]] = {}
-        self.machine_asked: list[tuple[str, str]] = []
-        self.settles_asked: list[int] = []
-        # Boot of its snapshot.
-        self.remembered: str | None = None
+        self.machine = Machine()
         # How long modules and commands take.
         self.module_s, self.command_s = 1.0, 0.2
         # A service on it: whether it is up to begin with, and how long after a boot it is.
@@ -220,11 +206,14 @@ class Host:
                 }
             }
         if name == "fleet.kexec.machine":
-            return self._machine(args)
+            return self.machine.answer(args, self.boot_id, self.boots_so_far)
         if name == "fleet.kexec.timeline":
             self.timelines_asked.append(dict(args["seen"]))
             await asyncio.sleep(self.timeline_s)
             return {"changed": True, "timeline": self.timeline} if self.timeline else {"failed": True, "msg": "no memory"}
+        return self._stage(args)
+
+    def _stage(self, args: Mapping[str, Any]) -> dict[str, Any]:
         self.log.append("stage %s" % dict(args))
         if self.lost_while_staging:
             raise SessionLost("timeout")
@@ -235,24 +224,6 @@ class Host:
             return dict(self.stage_error, failed=True)
         self.staged = dict(STAGED)
         return {"changed": True, "staged": self.staged}
-
-    def _machine(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        self.machine_asked.append((args["state"], self.boot_id))
-        if args["state"] in self.machine_answers:
-            return self.machine_answers[args["state"]]
-        if args["state"] == "remembered":
-            self.remembered = self.boot_id
-            return {"changed": True, "machine": {"boot_id": self.boot_id, "taken_at": "2026-11-24T12:00:00Z", "model": MODEL}}
-        self.settles_asked.append(args["settle"])
-        known = self.remembered not in (None, self.boot_id)
-        return {
-            "changed": False,
-            "compared": known,
-            "model": MODEL,
-            "before": {"boot_id": self.remembered, "taken_at": "2026-11-24T12:00:00Z"} if known else None,
-            "settled_ms": 40,
-            "differences": self.differs.get(self.boots_so_far, []),
-        }
 
     async def run(self, script: str, args: Sequence[str], become: bool, timeout_s: float) -> CommandResult:
         if script == HOST_SCRIPT:

@@ -133,7 +133,7 @@ def test_a_setting_is_gone_with_the_boot_it_is_of() -> None:
         host.down_at, host.up_at, host.verb = host.now, host.now + 3.0, "reboot"
         host.panic = ("0", "0")
 
-    world.actions = [(12.0, reboot)]
+    world.actions = [(14.0, reboot)]
     world.conduct()
     assert world.statuses == {"a": Status.DONE, "b": Status.DONE}
     assert host.boots_so_far == 2
