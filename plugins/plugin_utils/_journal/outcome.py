@@ -68,7 +68,7 @@ def outcome_of(host: HostState) -> RebootResult:
         before=BootedKernel(host.boot_id, host.release_before) if host.boot_id else None,
         after=BootedKernel(host.boot_id_after, host.release_after) if host.boot_id_after else None,
         model=host.model or None,
-        differences=host.differences if host.compared is not None else None,
+        differences=host.differences if host.compared or host.differences else None,
         detected_by=host.detected_by or None,
         outage=_outage(host.outage_ms, host.outage_error_ms),
         probe=ProbedOutage(host.probe_seen_by, _outage(host.probe_outage_ms, host.probe_outage_error_ms))

@@ -301,7 +301,9 @@ class HostReboot:
             # Of whatever the host may have remembered, this reboot knows nothing.
             return Comparison(compared=False, model="", differences=(), more=0, settled_ms=0)
         comparison = await Comparing(self._session, request, self._progress).compare()
-        self.result.model, self.result.differences = comparison.model, comparison.differences
+        self.result.model = comparison.model
+        # None is not the same as that there are none.
+        self.result.differences = comparison.differences if comparison.compared or comparison.differences else None
         return comparison
 
     async def restore_panic(self, intent: Intent, answer: scripts.HostAnswer, timeout_s: float = COMMAND_TIMEOUT_S) -> None:

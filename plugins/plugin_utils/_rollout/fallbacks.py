@@ -7,13 +7,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
 from .._errors import RolloutError
 from .._reboot.errors import NotRebooted, RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.request import ONLY_ALL, Intent, RebootRequest
 from .._reboot.scripts import HostAnswer
+from .._transport.session import SessionLost
 from .desk import Desk
 from .flight import Flight, GivenUp
 from .host_hooks import HostHooks
@@ -111,7 +112,11 @@ class Fallbacks:
         method = intent.method.fallback
         if self._fallback == FALLBACK_NONE or method is None or method.accepts(intent, answer.evidence):
             raise GivenUp(why, down=False)
-        prepared = await self._reboot.prepare(replace(self._request, method=method.name, only=ONLY_ALL))
+        try:
+            prepared = await self._reboot.prepare(replace(self._request, method=method.name, only=ONLY_ALL))
+        except CodedError as error:
+            message = "%s; and it could not be prepared for another reboot: %s" % (why.message, error.reason.message)
+            raise GivenUp(replace(why, message=message), down=isinstance(error, SessionLost)) from error
         # The current panic settings are those of the unexpected boot; the original ones have to be restored. Likewise, what the
         # machine was at first is what it has to be.
         again = replace(prepared, boot_id=answer.evidence.boot_id, panic=intent.panic, remembered=intent.remembered)
