@@ -75,7 +75,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class MachineComparison:
     """Comparison of a machine with what it was before its reboot.
 
     :ivar compared: false if there was nothing to compare with.
@@ -100,7 +100,7 @@ class Comparison:
         return reason("DEGRADED", "the machine did not come back as it was: %s" % named(failing, self.more))
 
 
-def comparison_of(answer: Mapping[str, Any]) -> Comparison:
+def comparison_of(answer: Mapping[str, Any]) -> MachineComparison:
     """Read the result of M(fleet.kexec.machine).
 
     :raises KeyError, TypeError, ValueError: it is none.
@@ -116,7 +116,7 @@ def comparison_of(answer: Mapping[str, Any]) -> Comparison:
         raise TypeError("settled_ms is no time")
     if not isinstance(answer["compared"], bool):
         raise TypeError("compared is neither true nor false")
-    return Comparison(answer["compared"], model_of(answer), kept, len(found) - len(kept), int(settled_ms))
+    return MachineComparison(answer["compared"], model_of(answer), kept, len(found) - len(kept), int(settled_ms))
 
 
 def model_of(machine: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from .._schedule.hosts import AS_ASKED
 from .._schedule.percentiles import percentile
 from .._text import clean
 from .capacity import Breach
+from .machines import Machines, machines_of
 from .outages import (
     OutageDistribution,
     PhaseCost,
@@ -153,6 +154,7 @@ class Figures:
     forecast: list[ForecastCost]
     ratios: list[float]
     problems: list[Problem]
+    machines: Machines
 
     @property
     def as_asked(self) -> bool:
@@ -189,6 +191,7 @@ def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figure
         forecast=_forecast(run.hosts),
         ratios=_ratios(run.hosts),
         problems=problems_of(run.hosts),
+        machines=machines_of(run.hosts),
         hooks=failed_hooks_of(run.hosts),
     )
 
