@@ -31,7 +31,7 @@ def clock(_host: str) -> tuple[Difference, ...]:
 def run_of(*groups: tuple[int, str, Callable[[str], tuple[Difference, ...]]]) -> tuple[RunReport, Figures]:
     """A run over groups of hosts: how many, of which model, with which differences."""
     records: list[Record] = []
-    names = []
+    names: list[str] = []
     for number, model, found in groups:
         for _each in range(number):
             name = "web%03d" % len(names)

@@ -62,7 +62,7 @@ def test_whether_an_sshd_may_be_probed_is_each_hosts_own() -> None:
 
 
 def test_whether_a_machine_is_compared_and_how_long_it_may_settle_is_each_hosts_own() -> None:
-    variables = {"web1": {"slow": "yes"}, "web2": {"slow": False}}
+    variables: dict[str, dict[str, Any]] = {"web1": {"slow": "yes"}, "web2": {"slow": False}}
     found = fleet(variables, compare="{{ not slow | bool }}", settle="{{ 300 if slow | bool else omit }}")
     found.read(["web1", "web2"])
     requests = [found.request_of(name) for name in ("web1", "web2")]
