@@ -42,7 +42,9 @@ class Comparing:
         :raises RebootError: the module failed, with its code.
         :raises SessionError: the host could not be reached, or refuses.
         """
-        answer = await self._session.module(MODULE, {"state": "remembered"}, REMEMBER_TIMEOUT_S)
+        # A mistake in the policy is found now, rather than after the reboot.
+        args = {"state": "remembered", **self._request.policy_args}
+        answer = await self._session.module(MODULE, args, REMEMBER_TIMEOUT_S)
         if answer.get("failed"):
             code = answer.get("code")
             known = code if isinstance(code, str) and code in CATALOGUE else "FACTS_UNREADABLE"

@@ -69,7 +69,9 @@ def test_check_mode_remembers_nothing(host: Host) -> None:
 
 def test_options_are_passed_on(host: Host) -> None:
     reboot(host, settle_s=90, policy={"NIC_NO_CARRIER": "warn"})
-    assert host.machine.args[1] == {"state": "compared", "settle": 90, "policy": {"NIC_NO_CARRIER": "warn"}}
+    policy = {"NIC_NO_CARRIER": "warn"}
+    remembered = {"state": "remembered", "policy": policy}
+    assert host.machine.args == [remembered, {"state": "compared", "settle": 90, "policy": policy}]
     for wrong in (-1, SETTLE_MAX_S + 1):
         request = RebootRequest("kexec", 600, "true", "m", settle_s=wrong)
         with pytest.raises(RebootError) as caught:
