@@ -23,7 +23,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot im
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.methods import AUTO, REQUESTS
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.reboot_host import reboot_host
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import SETTLE_S, RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import RebootResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.controller import own_boot_id
@@ -45,6 +45,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "msg": {"type": "str", "default": "Reboot initiated by Ansible"},
     "pre_reboot_delay": {"type": "int", "default": 0, "aliases": ["pre_reboot_delay_sec"]},
     "post_reboot_delay": {"type": "int", "default": 0, "aliases": ["post_reboot_delay_sec"]},
+    "compare": {"type": "bool", "default": True},
+    "settle": {"type": "int", "default": SETTLE_S},
     "probe_ssh": {"type": "bool", "default": True},
     # Checked where it is parsed, so that its errors have a code and show none of its values.
     "probe": {"type": "raw", "no_log": True},
@@ -98,6 +100,8 @@ class ActionModule(ActionBase):
             pre_reboot_delay_s=max(0, args["pre_reboot_delay"]),
             post_reboot_delay_s=max(0, args["post_reboot_delay"]),
             policy=args["policy"] or {},
+            compare=args["compare"],
+            settle_s=args["settle"],
             image={name: args[name] for name in image_argument_spec() if name in self._task.args},
         )
         for sentence in request.check():

@@ -155,9 +155,11 @@ CATALOGUE: Dict[str, str] = {
     "LOCK_UNAVAILABLE": "Nothing is triggered without the lock. Correct what the message names, then resume the run.",
     # A reboot is refused, or failed.
     "CONTROL_NODE": "Run the playbook from another machine to reboot this one.",
+    "DEGRADED": "The host is up, and is not what it was. See differences in the result, and the kernel log of the host.",
     "FACTS_UNREADABLE": "Correct what the message of the failed module reports.",
     "LOGIN_FAILED": "The host is up. Remove what keeps the controller from logging in (see the message), then check the host.",
     "NOT_REBOOTED": "The boot_id never changed. The reboot was called off and the image unloaded; see the host's journal.",
+    "NOT_COMPARED": "The host rebooted as asked, but nobody knows whether its machine is whole: check it by hand.",
     "NOT_PROVEN": "The host rebooted, but not into what was staged; see proof in the result, and the host's console.",
     "OPTION_UNSUPPORTED": "Leave the option out, or give method in its place.",
     "PROBE_INVALID": "Correct the option probe; its documentation lists what it takes.",

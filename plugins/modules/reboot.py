@@ -12,6 +12,7 @@ author: [fleet.kexec contributors (@fleet-kexec)]
 description:
   - Reboots a host directly into its next kernel with kexec, bypassing firmware and bootloader. Waits for it and verifies that it
     booted the staged image.
+  - Compares the machine with what it was before, because a kexec skips what firmware does to devices.
   - Loads the image first, with M(fleet.kexec.stage), while everything can still be undone. An image that is already staged is
     used as it is, unless one of the options about the image is given.
   - The reboot is an orderly C(systemctl kexec) that stops all units. systemd performs it on the host, so losing the connection
@@ -25,6 +26,7 @@ extends_documentation_fragment:
   - fleet.kexec.attributes.action_group
   - fleet.kexec.image
   - fleet.kexec.policy
+  - fleet.kexec.compare
   - fleet.kexec.probe
 attributes:
   action_group:
@@ -72,7 +74,8 @@ options:
     default: 0
     aliases: [pre_reboot_delay_sec]
   post_reboot_delay:
-    description: Seconds to wait between the verified boot and O(test_command). Negative values mean 0.
+    description: Seconds to wait between the verified boot and the comparison of the machine, which O(test_command) follows.
+      Negative values mean 0.
     type: int
     default: 0
     aliases: [post_reboot_delay_sec]
@@ -94,6 +97,7 @@ requirements:
   - kexec-tools on the host, except for O(method=firmware)
 notes:
   - The keywords C(timeout) and C(async) are refused (C(KEYWORD_UNSUPPORTED)); O(reboot_timeout) limits the reboot.
+  - The time that O(compare) takes does not count towards O(reboot_timeout).
   - Needs root on the host, so usually C(become=true).
   - The machine that runs the playbook is never rebooted, whichever connection leads to it.
   - The host's return is detected by its SSH banner, which a plain socket tries to read several times a second. If the controller
@@ -112,6 +116,7 @@ notes:
 seealso:
   - module: fleet.kexec.stage
   - module: fleet.kexec.boot_facts
+  - module: fleet.kexec.machine
   - module: fleet.kexec.timeline
   - module: ansible.builtin.reboot
 """
@@ -266,6 +271,20 @@ probe_outage_error_ms:
   returned: after a trigger, if O(probe) is given
   type: int
   sample: 92
+model:
+  description: Vendor and product of the machine, as it says. Empty if unknown.
+  returned: after a reboot, if the machine was compared
+  type: str
+  sample: Example Inc. Server 9
+differences:
+  description:
+    - Differences of the machine from what it was before the reboot, at most 100. Those that fail the host come first. Empty if
+      there are none.
+    - Each has C(code), C(subject) (the part of the machine), C(before) and C(after) (null if it was not there), C(effect)
+      (V(fail) or V(warn)) and C(message), as M(fleet.kexec.machine) returns them.
+  returned: after a reboot, if the machine was compared
+  type: list
+  elements: dict
 detected_by:
   description: How the host's return was detected, V(banner) or V(connection).
   returned: after a reboot, however it ended

@@ -14,8 +14,8 @@ description:
     service the next one starts, so no host waits for the slowest of a batch.
   - Runs as one task, once, for all hosts that the play has at that moment, and does not need a fork for each host.
   - For each host, the image is staged while everything can still be undone. Then the O(before) hooks drain it, the limits are
-    checked again, the host is rebooted, the proof of its boot is checked, and the O(after) hooks check its health and return it
-    to service. Only then does it no longer count as unavailable.
+    checked again, the host is rebooted, the proof of its boot is checked, its machine is compared with what it was, and the
+    O(after) hooks check its health and return it to service. Only then does it no longer count as unavailable.
   - Everything is written to a journal on the controller before it is acted on. O(resume) continues a run whose controller was
     killed. It asks hosts in flight what happened to them, and reboots none twice.
   - When a failure limit is reached, at O(deadline), or when the playbook is interrupted, nothing new starts. Hosts in flight are
@@ -26,6 +26,7 @@ extends_documentation_fragment:
   - fleet.kexec.attributes.action_group
   - fleet.kexec.image
   - fleet.kexec.policy
+  - fleet.kexec.compare
   - fleet.kexec.hooks
   - fleet.kexec.probe
   - fleet.kexec.lock
@@ -60,7 +61,8 @@ options:
     description:
       - Recovery of a host that did not come back as it should.
       - V(none) leaves the host as it is. It has failed.
-      - V(firmware) reboots a host that came back via kexec, but not as staged, once more through firmware.
+      - V(firmware) reboots a host that came back via kexec, but not as staged, or not as the machine that it was (O(compare)),
+        once more through firmware.
       - V(power_hook) also calls O(power_hook) for a host that did not come back within O(reboot_timeout), and then waits that
         long once more. Without a hook for each host, the rollout is refused.
     type: str
@@ -225,8 +227,8 @@ notes:
     the role C(rolling_reboot) does not have this limit.
   - C(loop), C(until), C(retries), C(timeout), C(async) and C(delegate_to) are refused (C(KEYWORD_UNSUPPORTED)).
   - Options that are templated for each host (O(domains), O(host_class), O(before), O(after), O(on_failure), O(policy),
-    O(power_hook), O(probe), O(probe_ssh)) are templated before the rollout starts. If a variable is missing for one host, the
-    whole rollout is refused.
+    O(power_hook), O(probe), O(probe_ssh), O(compare), O(settle)) are templated before the rollout starts. If a variable is
+    missing for one host, the whole rollout is refused.
   - All other options hold for all hosts. If one of them is a template that has another value for another host, the whole rollout
     is refused.
   - The machine that runs the playbook is never rebooted.
@@ -376,6 +378,15 @@ hosts:
     proof:
       description: Signs that it booted the staged image, see M(fleet.kexec.reboot).
       type: dict
+    model:
+      description: As RV(fleet.kexec.reboot#module:model).
+      type: str
+      sample: Example Inc. Server 9
+    differences:
+      description: As RV(fleet.kexec.reboot#module:differences), from the last comparison. With O(fallback), C(reasons) has what
+        an earlier one found. Absent if the machine was not compared.
+      type: list
+      elements: dict
     outage_ms:
       description: As RV(fleet.kexec.reboot#module:outage_ms).
       type: int

@@ -78,7 +78,19 @@ class PretendedHost:
             **({"reboot_needed": {"needed": not current, "reasons": [] if current else [NEED]}} if need else {}),
         }
         timeline = {"boot_id": self._boot_id(), "path": "kexec", "start": "2026-11-24T15:00:00Z", "phases": []}
+        model = "Example Inc. Server 9"
+        machine = {"boot_id": self._boot_id(), "taken_at": "2026-11-24T15:00:00Z", "model": model}
         answers: dict[str, dict[str, Any]] = {
+            # Of both states: each is read for what it is asked for.
+            "machine": {
+                "changed": False,
+                "machine": machine,
+                "compared": True,
+                "model": model,
+                "before": machine,
+                "settled_ms": 40,
+                "differences": [],
+            },
             "boot_facts": {"ansible_facts": {"fleet_kexec": facts}},
             "stage": {"changed": True, "staged": STAGED, "notes": [], "predicted_ms": None},
             "timeline": {"changed": True, "timeline": timeline},

@@ -10,6 +10,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
 from .._journal import events
 from .._journal.run_state import Change, WaveState
+from .._reboot.difference import summed_up
 from .._schedule.hosts import Status
 from .._text import Glyphs, clean, clipped, counted, duration
 from .progress import ActiveHost, Progress
@@ -93,6 +94,13 @@ def not_rebooted(event: events.HostUnstaged) -> str:
 
 def owes(event: events.HostOwes) -> str:
     return "owes %s, %s" % (clean(event.debt), with_code(event.reason))
+
+
+def compared(event: events.HostCompared) -> str:
+    """Differences of a machine from what it was before."""
+    if not event.compared and not event.differences:
+        return "not compared: its machine was not remembered"
+    return clipped(summed_up(event.differences, event.more))
 
 
 def way(host: ActiveHost, glyphs: Glyphs) -> str:

@@ -112,6 +112,8 @@ class LiveView:
         event, glyphs = change.event, self._glyphs
         name = pad(host.name, min(_NAME_MAX_COLUMNS, self._progress.name_columns), glyphs.more)
         match event:
+            case events.HostCompared() if event.differences or not event.compared:
+                self._say("%s %s  %s" % (glyphs.alert, name, lines.compared(event)), "alert")
             case events.HostReleased():
                 self._say("%s %s  %s" % (glyphs.good, name, lines.way(host, glyphs)), "good")
             case events.HostFailed():

@@ -102,6 +102,8 @@ class PlainView:
                 text = "in flight" + (", predicted outage %s" % duration(host.predicted.p50.outage_s) if host.predicted else "")
             case events.HostBack():
                 text = "back" + (" after %s" % duration(event.outage_ms / 1000) if event.outage_ms is not None else "")
+            case events.HostCompared() if event.differences or not event.compared:
+                text = lines.compared(event)
             case events.HostReleased():
                 text = "done, %s" % lines.way(host, self._glyphs)
             case events.HostFailed():
@@ -134,5 +136,6 @@ _STEPS: Mapping[type[events.Event], Callable[[Any], str]] = {
     events.HostDown: lambda event: "down",
     events.HostUnproven: lambda event: "came %s, not as asked" % by_path(event.path),
     events.HostVerified: lambda event: "verified, came %s" % by_path(event.path),
+    events.HostCompared: lines.compared,
     events.HostHealthy: lambda event: "healthy" + _took(event.duration_ms),
 }

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .._journal.events import HostPrepared, HostReleased, HostTriggered, RunResumed
+from .._journal.host_state import HostState
 from .._journal.phases import PHASES, Phase, Resume
-from .._journal.run_state import Change, HostState, RunState, WaveState
+from .._journal.run_state import Change, RunState, WaveState
 from .._schedule.hosts import Prediction, Status
 from .._text import clean, columns_of, counted, duration
 

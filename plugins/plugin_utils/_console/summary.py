@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, Reason
 
+from .._journal.host_state import HostState
 from .._journal.phases import Phase, Resume
-from .._journal.run_state import HostState, RunState
+from .._journal.run_state import RunState
 from .._schedule.forecast import Forecast
 from .._schedule.hosts import HostSpec, Phases, Prediction
 from .._schedule.percentiles import percentile
@@ -62,6 +63,12 @@ def summary(
             lines += _wrapped("hook", "%s %s failed: %s" % (clean(hook.phase), clean(hook.hook), clipped(hook.message)), columns)
     lines += _by_reason("failed", ((host.host, host.reason, host.down) for host in failed), columns, glyphs, _NAMED)
     lines += _by_reason("refused", ((host.host, host.reason, False) for host in refused), columns, glyphs, _NAMED)
+    differ = (
+        (host.host, Reason(each.code, each.message, CATALOGUE.get(each.code, "")), False)
+        for host in state.hosts.values()
+        for each in host.differences
+    )
+    lines += _by_reason("different", differ, columns, glyphs, _NAMED)
     left_out = ((host.host, host.left_out, False) for host in state.hosts.values() if host.left_out is not None)
     lines += _by_reason("not rebooted", left_out, columns, glyphs, _NAMED)
     owed = [(host.host, why) for host in state.hosts.values() for why in host.owed.values()]

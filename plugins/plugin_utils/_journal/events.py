@@ -8,7 +8,6 @@ A record is an event as plain values; the journal adds version, number and time.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
@@ -16,26 +15,15 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
+from .._reboot.difference import Difference
 from .._schedule.forecast import Forecast
 from .._schedule.limits import Limit
 from .._schedule.plan import Plan
 from .._schedule.settings import Settings
+from .fields import READERS, bounded, plain
 from .phases import Phase
 
 Record = dict[str, Any]
-
-# Limits for text from outside, such as the output of a hook. The tail gets most of the room because it says most.
-TEXT_MAX_CHARS = 4096
-TEXT_HEAD_CHARS = 1024
-
-
-def bounded(text: str) -> str:
-    """Shorten a text to :data:`TEXT_MAX_CHARS` characters: its head, the number of characters left out, and its tail."""
-    if len(text) <= TEXT_MAX_CHARS:
-        return text
-    gap = "\n[%d characters left out]\n"
-    tail_chars = TEXT_MAX_CHARS - TEXT_HEAD_CHARS - len(gap % len(text))
-    return text[:TEXT_HEAD_CHARS] + gap % (len(text) - TEXT_HEAD_CHARS - tail_chars) + text[-tail_chars:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +34,7 @@ class Event:
     _fields: ClassVar[Mapping[str, Callable[[Any], Any]]]
 
     def as_record(self) -> Record:
-        return {"event": self.name, **{field: _plain(getattr(self, field)) for field in self._fields}}
+        return {"event": self.name, **{field: plain(getattr(self, field)) for field in self._fields}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +63,7 @@ _Class = TypeVar("_Class", bound=type[Event])
 def _event(cls: _Class) -> _Class:
     made: Any = dataclass(frozen=True, slots=True, kw_only=True)(cls)
     made.name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
-    made._fields = {field.name: _READERS[str(field.type)] for field in fields(made)}
+    made._fields = {field.name: READERS[str(field.type)] for field in fields(made)}
     EVENTS[made.name] = made
     return made  # type: ignore[no-any-return]  # dataclass() keeps the class's type
 
@@ -92,83 +80,6 @@ def event_of(record: Record) -> Event | None:
         if earlier in record:
             record = {**record, field: record[earlier]}
     return made(**{field: read(record[field]) for field, read in made._fields.items() if field in record})
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Reason):
-        return {"code": value.code, "message": bounded(value.message), "hint": value.hint}
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, tuple):
-        return [_plain_item(each) for each in value]
-    return value
-
-
-def _plain_item(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: bounded(each) if isinstance(each, str) else each for key, each in value.items()}
-    return _plain(value)
-
-
-def _text(value: Any) -> str:
-    return _of_type(value, str)
-
-
-def _flag(value: Any) -> bool:
-    return _of_type(value, bool)
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return _of_type(value, dict)
-
-
-def number(value: Any) -> Any:
-    """Require a finite number; raises TypeError for anything else."""
-    # JSON allows numbers that overflow to infinity.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise TypeError("%r is no number" % (value,))
-    return value
-
-
-def _reason(value: Any) -> Reason:
-    # The catalogue is not consulted: a later version may have codes that this one does not know.
-    return Reason(_text(value["code"]), _text(value["message"]), _text(value["hint"]))
-
-
-_Type = TypeVar("_Type")
-
-
-def _of_type(value: Any, wanted: type[_Type]) -> _Type:
-    if not isinstance(value, wanted):
-        raise TypeError("%r is no %s" % (value, wanted.__name__))
-    return value
-
-
-def _or_none(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None else read(value)
-
-
-def _each(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: tuple(map(read, _of_type(value, list)))
-
-
-# Annotation of a field → reader of its value.
-_READERS: Mapping[str, Callable[[Any], Any]] = {
-    "str": _text,
-    "str | None": _or_none(_text),
-    "bool": _flag,
-    "bool | None": _or_none(_flag),
-    "int": number,
-    "int | None": _or_none(number),
-    "float": number,
-    "Reason": _reason,
-    "Reason | None": _or_none(_reason),
-    "Mapping[str, Any]": _mapping,
-    "Mapping[str, Any] | None": _or_none(_mapping),
-    "tuple[str, ...]": _each(_text),
-    "tuple[Reason, ...]": _each(_reason),
-    "tuple[Mapping[str, Any], ...]": _each(_mapping),
-}
 
 
 @_event
@@ -389,6 +300,7 @@ class HostIntent(HostEvent):
     release: str
     reboot_timeout_s: float
     panic: Mapping[str, Any] | None = None
+    remembered: str = ""
 
 
 @_event
@@ -446,6 +358,18 @@ class HostVerified(HostEvent):
     release: str
     login_ms: int | None = None
     reasons: tuple[Reason, ...] = ()
+
+
+@_event
+class HostCompared(HostEvent):
+    """Machine of a host that came back was compared with what it was before."""
+
+    compared: bool
+    model: str
+    differences: tuple[Difference, ...]
+    more: int
+    settled_ms: int
+    duration_ms: int
 
 
 @_event

@@ -22,8 +22,9 @@ from .._reboot.result import (
 from .._schedule.hosts import AS_ASKED, ENDED, Status
 from .events import Record, RunResumed, RunSelected
 from .file import READ_BYTES, failed, open_regular
+from .host_state import HostState
 from .phases import PHASES, Phase
-from .run_state import HostState, RunState
+from .run_state import RunState
 
 
 def status_of(host: HostState) -> str:
@@ -66,6 +67,8 @@ def outcome_of(host: HostState) -> RebootResult:
         notes=host.notes or None,
         before=BootedKernel(host.boot_id, host.release_before) if host.boot_id else None,
         after=BootedKernel(host.boot_id_after, host.release_after) if host.boot_id_after else None,
+        model=host.model or None,
+        differences=host.differences if host.compared or host.differences else None,
         detected_by=host.detected_by or None,
         outage=_outage(host.outage_ms, host.outage_error_ms),
         probe=ProbedOutage(host.probe_seen_by, _outage(host.probe_outage_ms, host.probe_outage_error_ms))

@@ -15,6 +15,17 @@ class RebootError(CodedError):
     """Raised when a reboot was refused or did not end as it should; the code says which."""
 
 
+class NotCompared(RebootError):
+    """Raised when a host is back as asked, and could not be compared with what it was.
+
+    :ivar up: whether it was there when it was last heard of.
+    """
+
+    def __init__(self, said: str, *, up: bool = True) -> None:
+        super().__init__("NOT_COMPARED", "the machine could not be compared with what it was: %s" % said)
+        self.up = up
+
+
 class NotRebooted(RebootError):
     """Raised when a triggered host was not seen to reboot.
 

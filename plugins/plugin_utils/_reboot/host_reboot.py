@@ -13,6 +13,7 @@ import contextlib
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
@@ -23,6 +24,8 @@ from .._transport.prober import Prober
 from .._transport.session import Session
 from .._transport.sshd import Sshd
 from . import scripts
+from .comparing import Comparing
+from .difference import MachineComparison
 from .errors import NotRebooted, RebootError
 from .host_track import HostTrack
 from .host_watch import HostWatch
@@ -147,6 +150,16 @@ class HostReboot:
     async def call_off(self, *, patient: bool = False) -> None:
         """Stop the trigger, if any, and unload the image; see :meth:`HostShell.call_off`."""
         await self._shell.call_off(self._token, patient=patient)
+
+    async def remember(self, request: RebootRequest, intent: Intent) -> Intent:
+        """Have the host remember its machine, if it is to be compared; return the intent with that.
+
+        :raises RebootError, SessionError: see :meth:`Comparing.remember`.
+        """
+        if not request.compare:
+            return intent
+        boot_id, self.result.model = await Comparing(self._session, request, self._progress).remember()
+        return replace(intent, remembered=boot_id)
 
     async def locate(self) -> None:
         """Read the host's clock, and find its sshd, for the watch."""
@@ -276,6 +289,22 @@ class HostReboot:
         if not any(method.accepts(intent, answer.evidence) for method in others):
             raise RebootError(unproven.code, unproven.message)
         self.result.reasons = (*self.result.reasons, unproven)
+
+    async def compare(self, request: RebootRequest, intent: Intent) -> MachineComparison | None:
+        """Compare the machine with what it was; None if it is not to be compared.
+
+        :raises NotCompared: that was not possible in time.
+        """
+        if not request.compare:
+            return None
+        if not intent.remembered:
+            # Of whatever the host may have remembered, this reboot knows nothing.
+            return MachineComparison(compared=False, model="", differences=(), more=0, settled_ms=0)
+        comparison = await Comparing(self._session, request, self._progress).compare()
+        self.result.model = comparison.model
+        # None is not the same as that there are none.
+        self.result.differences = comparison.differences if comparison.compared or comparison.differences else None
+        return comparison
 
     async def restore_panic(self, intent: Intent, answer: scripts.HostAnswer, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
         """See :meth:`HostShell.restore_panic`."""

@@ -106,17 +106,12 @@ class Preparing:
             allowed=self._request.methods,
         )
 
-    @property
-    def _policy(self) -> dict[str, Any]:
-        """Option C(policy) of modules; the host's own applies without it."""
-        return {"policy": dict(self._request.policy)} if self._request.policy else {}
-
     async def require_need(self) -> None:
         """Find out whether the host needs a reboot, and nothing else; raises as :meth:`prepare`."""
         _require_need(await self._facts(["min", NEED]))
 
     async def _facts(self, subsets: list[str]) -> dict[str, Any]:
-        result = await self._module("fleet.kexec.boot_facts", {"gather_subset": subsets, **self._policy})
+        result = await self._module("fleet.kexec.boot_facts", {"gather_subset": subsets, **self._request.policy_args})
         if result.get("failed"):
             raise RebootError(result.get("code", "FACTS_UNREADABLE"), "boot_facts failed: %s" % _said(result))
         facts: dict[str, Any] = result["ansible_facts"]["fleet_kexec"]
@@ -163,7 +158,7 @@ class Preparing:
         else:
             began = self._clock.now()
             # Blockers of single loaders are left to stage, which knows the loader asked for.
-            result = await self._module("fleet.kexec.stage", {**self._request.image, **self._policy})
+            result = await self._module("fleet.kexec.stage", {**self._request.image, **self._request.policy_args})
             self._sights.stage = self._clock.since(began)
         if not result.get("failed"):
             staged: dict[str, Any] = result["staged"]

@@ -37,6 +37,7 @@ async def reboot_host(
         if check_mode:
             result.rebooted = False
             return result
+        intent = await _remember(host, request, intent)
         await host.locate()
         triggering = clock()
         delay_s = max(request.pre_reboot_delay_s, TRIGGER_GRACE_S)
@@ -55,6 +56,8 @@ async def reboot_host(
         host.verify(intent, answer)
         owed = await _panic_owed(host, intent, answer, deadline)
         await asyncio.sleep(max(0.0, min(request.post_reboot_delay_s, deadline - clock())))
+        # That has a limit of its own.
+        deadline += await _compare(host, request, intent)
         await host.test(request.test_command, deadline)
         if owed is not None:
             # sudo may have depended on services that are up by now.
@@ -85,6 +88,30 @@ async def reboot_host(
         host.restore()
     result.status, result.elapsed_ms = DONE, round((healthy_at - began) * 1000)
     return result
+
+
+async def _remember(host: HostReboot, request: RebootRequest, intent: Intent) -> Intent:
+    """Have the host remember its machine, or put the host back."""
+    try:
+        return await host.remember(request, intent)
+    except RebootError as error:
+        if host.touched:
+            await _put_back(host, error)
+        raise
+
+
+async def _compare(host: HostReboot, request: RebootRequest, intent: Intent) -> float:
+    """Compare the machine with what it was; return how many seconds that took.
+
+    :raises RebootError: C(DEGRADED) or C(NOT_COMPARED).
+    """
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    comparison = await host.compare(request, intent)
+    degraded = comparison.degraded if comparison is not None else None
+    if degraded is not None:
+        raise RebootError(degraded.code, degraded.message)
+    return clock() - began
 
 
 async def _panic_owed(host: HostReboot, intent: Intent, answer: HostAnswer, deadline: float) -> Reason | None:

@@ -21,6 +21,10 @@ ONLY_ALL = "all"
 ONLY_PENDING = "pending"
 ONLY = (ONLY_ALL, ONLY_PENDING)
 
+# Devices come late: links take seconds to negotiate, disks to spin up.
+SETTLE_S = 30
+SETTLE_MAX_S = 3600
+
 
 @dataclass(frozen=True)
 class RebootRequest:
@@ -29,7 +33,9 @@ class RebootRequest:
     :ivar method: one of :data:`methods.REQUESTS`.
     :ivar image: options of M(fleet.kexec.stage) that were given; empty if none were.
     :ivar only: one of :data:`ONLY`.
-    :ivar policy: what a risk leads to, by code; risks left out are up to the host.
+    :ivar policy: what a risk or a difference leads to, by code; those left out are up to the host.
+    :ivar compare: whether the machine is remembered before the reboot, and compared after.
+    :ivar settle_s: time that the machine has until then to become what it was.
     """
 
     method: str
@@ -41,6 +47,13 @@ class RebootRequest:
     only: str = ONLY_ALL
     image: Mapping[str, Any] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
+    compare: bool = True
+    settle_s: int = SETTLE_S
+
+    @property
+    def policy_args(self) -> dict[str, Any]:
+        """Option C(policy) of modules; the host's own applies without it."""
+        return {"policy": dict(self.policy)} if self.policy else {}
 
     @property
     def methods(self) -> tuple[RebootMethod, ...]:
@@ -52,6 +65,9 @@ class RebootRequest:
 
         :raises RebootError: C(SETTINGS_INVALID).
         """
+        if not 0 <= self.settle_s <= SETTLE_MAX_S:
+            message = "settle is %d, but has to be a number of seconds from 0 to %d"
+            raise RebootError("SETTINGS_INVALID", message % (self.settle_s, SETTLE_MAX_S))
         if self.only == ONLY_ALL and any(method.stages for method in self.methods):
             return []
         # Whoever names a kernel, an initrd or a command line expects it to be booted; the others only say how.
@@ -81,8 +97,11 @@ class Intent(Expectation):
 
     :ivar panic: C(kernel.panic) and C(kernel.panic_on_oops), to be restored.
     :ivar allowed: methods that the request allows; a boot as another one of them produces it is accepted, too.
+    :ivar remembered: boot_id of the boot in which the machine was remembered: the one that is to end, or an earlier one if the
+        host has rebooted since. Empty if it is not to be compared.
     """
 
     method: RebootMethod
     panic: tuple[int, int]
     allowed: tuple[RebootMethod, ...]
+    remembered: str = ""

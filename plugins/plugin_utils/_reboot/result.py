@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
+from .difference import Difference
 from .host_track import HostOutage
 from .service_track import ServiceOutage
 
@@ -61,6 +62,8 @@ class RebootResult:
     :ivar proof: sign by sign; None if the method has none.
     :ivar needed: why the host needs a reboot; empty if that was not asked.
     :ivar reasons: why the method is not the first one requested, and what it took to bring the host back.
+    :ivar model: vendor and product of the machine.
+    :ivar differences: of the machine from what it was; None if it was not compared.
     :ivar detected_by: C(banner) or C(connection), by which the host was noticed to be back.
     :ivar login_ms: from the first answer of sshd to the first command.
     :ivar elapsed_ms: from before the trigger, or in a rollout the drain, until the host was healthy.
@@ -82,6 +85,8 @@ class RebootResult:
     notes: tuple[Mapping[str, Any], ...] | None = None
     before: BootedKernel | None = None
     after: BootedKernel | None = None
+    model: str | None = None
+    differences: tuple[Difference, ...] | None = None
     detected_by: str | None = None
     outage: OutageMs | None = None
     probe: ProbedOutage | None = None
@@ -112,6 +117,8 @@ class RebootResult:
             )
         if self.probe is not None:
             result.update(probe_seen_by=self.probe.seen_by, **_named("probe_outage", self.probe.outage))
+        if self.differences is not None:
+            result.update(model=self.model, differences=self._differences())
         if self.elapsed_ms is not None:
             result["elapsed_ms"] = self.elapsed_ms
         if self.status == DONE:
@@ -135,6 +142,8 @@ class RebootResult:
             "probe_seen_by": self.probe.seen_by if self.probe else None,
             **_named("probe_outage", self.probe.outage if self.probe else None),
             "notes": None if self.notes is None else list(self.notes),
+            "model": self.model,
+            "differences": self._differences(),
             "detected_by": self.detected_by,
             "login_ms": self.login_ms,
             "elapsed_ms": self.elapsed_ms,
@@ -154,6 +163,9 @@ class RebootResult:
             return {}
         # Notes are about the staging, and in the result already.
         return with_last_boot({name: value for name, value in self.as_outcome().items() if name != "notes"}, task_vars)
+
+    def _differences(self) -> list[dict[str, str | None]] | None:
+        return None if self.differences is None else [each.as_dict() for each in self.differences]
 
     def _reasons(self) -> list[dict[str, str]]:
         return [each.as_dict() for each in self.reasons]

@@ -51,6 +51,11 @@ def compared(run: RunReport, now: Figures, other: RunReport, before: Figures) ->
             _count(words.capital(by_path(path)), before.paths.get(path, 0), now.paths.get(path, 0))
             for path in _union(before.paths, now.paths)
         ),
+        *(
+            [_count("Came back different", before.machines.different, now.machines.different)]
+            if before.machines.compared and now.machines.compared
+            else []
+        ),
         _time("Wall time", before.wall_ms, now.wall_ms),
         _count("Most in flight at a time", before.capacity.most_in_flight, now.capacity.most_in_flight),
         ComparisonRow("Outage", heading=True),

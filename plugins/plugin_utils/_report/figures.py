@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from .._journal.run_state import HostState
+from .._journal.host_state import HostState
 from .._schedule.hosts import AS_ASKED
 from .._schedule.percentiles import percentile
 from .._text import clean
 from .capacity import Breach
+from .machines import Machines, machines_of
 from .outages import (
     OutageDistribution,
     PhaseCost,
@@ -153,6 +154,7 @@ class Figures:
     forecast: list[ForecastCost]
     ratios: list[float]
     problems: list[Problem]
+    machines: Machines
 
     @property
     def as_asked(self) -> bool:
@@ -189,6 +191,7 @@ def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figure
         forecast=_forecast(run.hosts),
         ratios=_ratios(run.hosts),
         problems=problems_of(run.hosts),
+        machines=machines_of(run.hosts),
         hooks=failed_hooks_of(run.hosts),
     )
 

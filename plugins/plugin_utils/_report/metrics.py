@@ -41,6 +41,8 @@ def as_metrics(run: RunReport, figures: Figures, history: Sequence[RunSummary] =
         _gauge("run_hosts", "Hosts of the run, by how they ended.", _hosts(figures)),
         _gauge("run_reboots", "Hosts that were rebooted, by the path they took.", _paths(figures)),
         _gauge("run_problems", "Hosts that failed, were refused or still have something owed, by code.", _problems(figures)),
+        _gauge("run_hosts_compared", "Hosts compared with the machines that they were before.", _compared(figures)),
+        _gauge("run_differences", "Hosts that came back different, by the code of the difference.", _differences(figures)),
         _gauge("run_hosts_down", "Hosts that were given up while down and were not seen up since.", [({}, len(_down(run)))]),
         _gauge("run_hosts_unavailable", "Hosts unavailable at the last record.", [({}, run.levels[-1].unavailable)]),
         _gauge("run_hosts_pending", "Hosts found in need of a reboot that the run did not reboot.", _pending(run)),
@@ -139,6 +141,18 @@ def _problems(figures: Figures) -> list[_Sample]:
     for problem in figures.problems:
         counts[clean(problem.status), clean(problem.code)] += len(problem.hosts)
     return [({"status": status, "code": code}, number) for (status, code), number in sorted(counts.items())]
+
+
+def _compared(figures: Figures) -> list[_Sample]:
+    return [({}, figures.machines.compared)]
+
+
+def _differences(figures: Figures) -> list[_Sample]:
+    # Codes that clean to the same label are one series.
+    counts: Counter[tuple[str, str]] = Counter()
+    for each in figures.machines.codes:
+        counts[clean(each.code), clean(each.effect)] += each.hosts
+    return [({"code": code, "effect": effect}, number) for (code, effect), number in sorted(counts.items())]
 
 
 def _outages(run: RunReport) -> str:

@@ -38,11 +38,7 @@ class Problem:
     @property
     def folded(self) -> list[EqualMessages]:
         """Hosts by message, in descending order of hosts."""
-        groups: dict[str, list[AffectedHost]] = {}
-        for each in self.hosts:
-            groups.setdefault(without_name(each.message, each.host), []).append(each)
-        made = [EqualMessages(said if len(each) > 1 else each[0].message, each) for said, each in groups.items()]
-        return sorted(made, key=lambda each: -len(each.hosts))
+        return folded(self.hosts)
 
 
 @dataclass(frozen=True)
@@ -52,6 +48,15 @@ class FailedHook:
     phase: str
     attempts: int
     message: str
+
+
+def folded(hosts: Iterable[AffectedHost]) -> list[EqualMessages]:
+    """Hosts by message, in descending order of hosts."""
+    groups: dict[str, list[AffectedHost]] = {}
+    for each in hosts:
+        groups.setdefault(without_name(each.message, each.host), []).append(each)
+    made = [EqualMessages(said if len(each) > 1 else each[0].message, each) for said, each in groups.items()]
+    return sorted(made, key=lambda each: -len(each.hosts))
 
 
 def problems_of(hosts: Iterable[HostReport]) -> list[Problem]:

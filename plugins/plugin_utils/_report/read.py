@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from .._journal import events
 from .._journal.events import Record
 from .._journal.file import FIRST_EVENT, replay, time_of
+from .._journal.host_state import HostState
 from .._journal.outcome import status_of
 from .._journal.phases import Stage
-from .._journal.run_state import Change, HostState, RunState, damaged
+from .._journal.run_state import Change, RunState, damaged
 from .capacity import Breach, CapacityAudit, CapacityLevel, EffectiveTerms
 from .redact import Redactor
 from .timeline import RebootTimeline, timeline_of

@@ -33,9 +33,14 @@ _NAMES = {
     "boot_id": "id",
     "boot_id_before": "id",
     "token": "id",
+    "remembered": "id",
+    # Serial numbers, paths, names of units.
+    "subject": "part",
 }
 # Keys of words of the journal's own. Anything else found there is searched.
-_WORDS = frozenset(("event", "phase", "method", "path", "detected_by", "debt", "code", "within", "when", "source", "at", "start"))
+_WORDS = frozenset(
+    ("event", "phase", "method", "path", "detected_by", "debt", "code", "effect", "within", "when", "source", "at", "start")
+)
 _WORD = re.compile(r"[A-Za-z_]{1,40}|[0-9T:.-]{1,40}Z")
 # Keys of what may hold anything, such as the output of a hook, and is on no chart.
 _DROPPED = frozenset(("cmdline", "proof", "panic", "kernel", "initrd", "initrds"))
@@ -112,6 +117,12 @@ class Redactor:
 
     def _mapping(self, value: Mapping[str, Any]) -> dict[str, Any]:
         made = {key: self._value(key, each) for key, each in value.items()}
+        if "subject" in value:
+            # It has the subject in it.
+            made["message"] = LEFT_OUT
+        elif value.get("code") == "DEGRADED":
+            # So has this, many times.
+            made["message"] = ", ".join(code for code in re.findall(r"[A-Z_]+", str(value.get("message"))) if code in CATALOGUE)
         # Hints of the catalogue say the same to everybody.
         if value.get("hint") and value["hint"] == CATALOGUE.get(str(value.get("code"))):
             made["hint"] = value["hint"]

@@ -9,8 +9,9 @@ from enum import Enum
 
 from .._errors import RolloutError
 from .._journal.file import replay
+from .._journal.host_state import HostState
 from .._journal.phases import PHASES, Phase
-from .._journal.run_state import HostState, RunState
+from .._journal.run_state import RunState
 from .._journal.run_store import RunStore
 from .._lock.model import Holder
 from .._schedule.hosts import Status

@@ -7,14 +7,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
 from .._errors import RolloutError
 from .._reboot.errors import NotRebooted, RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
-from .._reboot.methods import RebootMethod
 from .._reboot.request import ONLY_ALL, Intent, RebootRequest
 from .._reboot.scripts import HostAnswer
+from .._transport.session import SessionLost
 from .desk import Desk
 from .flight import Flight, GivenUp
 from .host_hooks import HostHooks
@@ -69,12 +69,18 @@ class Fallbacks:
         try:
             self._flight.verify(intent, answer)
         except RebootError as error:
-            other = intent.method.fallback
-            if self._fallback == FALLBACK_NONE or other is None or other.accepts(intent, answer.evidence):
-                # A fallback is not allowed, or useless: it would bring the host back as it is now.
-                raise GivenUp(error.reason, down=False) from error
-            return await self._reboot_by(other, intent, answer, error)
+            return await self._by_another_method(intent, answer, error.reason)
         return intent, answer
+
+    async def from_degraded(self, intent: Intent, answer: HostAnswer, why: Reason) -> tuple[Intent, HostAnswer]:
+        """Reboot a host that is proven and degraded once more; return as :meth:`until_back`. The reason stays in its result.
+
+        :raises GivenUp: no other method is allowed, or none would help.
+        """
+        came_by = await self._by_another_method(intent, answer, why)
+        result = self._reboot.result
+        result.reasons = (*result.reasons, why)
+        return came_by
 
     def _may_cycle_power(self, error: RebootError) -> bool:
         """Whether a host gave no answer to a login either, and the user allows this.
@@ -98,19 +104,28 @@ class Fallbacks:
         result.reasons = (*result.reasons, reason("POWER_CYCLED", error.reason.message))
         return answer
 
-    async def _reboot_by(
-        self, method: RebootMethod, intent: Intent, answer: HostAnswer, error: RebootError
-    ) -> tuple[Intent, HostAnswer]:
-        """Reboot a host that came back with an unexpected system once more, by another method."""
-        prepared = await self._reboot.prepare(replace(self._request, method=method.name, only=ONLY_ALL))
-        # The current panic settings are those of the unexpected boot; the original ones have to be restored.
-        again = replace(prepared, boot_id=answer.evidence.boot_id, panic=intent.panic)
+    async def _by_another_method(self, intent: Intent, answer: HostAnswer, why: Reason) -> tuple[Intent, HostAnswer]:
+        """Reboot a host that came back otherwise than it should once more, by the fallback of its method.
+
+        :raises GivenUp: that is not allowed, or is useless: it would bring the host back as it is now.
+        """
+        method = intent.method.fallback
+        if self._fallback == FALLBACK_NONE or method is None or method.accepts(intent, answer.evidence):
+            raise GivenUp(why, down=False)
+        try:
+            prepared = await self._reboot.prepare(replace(self._request, method=method.name, only=ONLY_ALL))
+        except CodedError as error:
+            message = "%s; and it could not be prepared for another reboot: %s" % (why.message, error.reason.message)
+            raise GivenUp(replace(why, message=message), down=isinstance(error, SessionLost)) from error
+        # The current panic settings are those of the unexpected boot; the original ones have to be restored. Likewise, what the
+        # machine was at first is what it has to be.
+        again = replace(prepared, boot_id=answer.evidence.boot_id, panic=intent.panic, remembered=intent.remembered)
         await self._reboot.locate()
         await self._flight.declare(again)
         try:
             await self._desk.confirm_slot(self._name)
         except RolloutError as lost:
-            raise GivenUp(error.reason, down=False) from lost
+            raise GivenUp(why, down=False) from lost
         await self._flight.trigger(again)
         try:
             answer = await self._flight.watch(again, self._now() + TRIGGER_GRACE_S)

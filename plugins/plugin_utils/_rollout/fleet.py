@@ -139,7 +139,8 @@ class PlayFleet:
 
     def request_of(self, name: str) -> RebootRequest:
         """Request of the user for one host."""
-        return replace(self._request, policy=self._options[name].policy)
+        options = self._options[name]
+        return replace(self._request, policy=options.policy, compare=options.compare, settle_s=options.settle_s)
 
     def hook_runner(self, session: Session | None) -> HookRunner:
         """Runner of the hooks of a host, or of those of the run if C(session) is None."""

@@ -18,9 +18,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 from .._errors import RolloutError
 from .._journal import events
 from .._journal.file import utc
+from .._journal.host_state import HostState
 from .._journal.phases import Phase
-from .._journal.run_state import HostState
-from .._reboot.errors import NotRebooted, RebootError
+from .._reboot.errors import NotCompared, NotRebooted, RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.methods import FIRMWARE, RebootMethod, method_named
 from .._reboot.request import Intent, RebootRequest
@@ -82,6 +82,7 @@ class Flight:
                 release=intent.release,
                 reboot_timeout_s=self._request.reboot_timeout_s,
                 panic={"panic_s": intent.panic[0], "panic_on_oops": intent.panic[1]},
+                remembered=intent.remembered,
             )
         )
         await self._desk.durable()
@@ -196,6 +197,31 @@ class Flight:
             events.HostVerified(host=self._name, **self._came_back_as(answer), login_ms=result.login_ms, reasons=result.reasons)
         )
 
+    async def compare(self, intent: Intent) -> Reason | None:
+        """Compare the machine with what it was, and journal it; return why the host is degraded, or None.
+
+        :raises GivenUp: C(NOT_COMPARED): nobody knows whether it is.
+        """
+        began = self._now()
+        try:
+            comparison = await self._reboot.compare(self._request, intent)
+        except NotCompared as error:
+            raise GivenUp(error.reason, down=not error.up) from error
+        if comparison is None:
+            return None
+        self._desk.record(
+            events.HostCompared(
+                host=self._name,
+                compared=comparison.compared,
+                model=comparison.model,
+                differences=comparison.differences,
+                more=comparison.more,
+                settled_ms=comparison.settled_ms,
+                duration_ms=round((self._now() - began) * 1000),
+            )
+        )
+        return comparison.degraded
+
     def _came_back_as(self, answer: HostAnswer) -> dict[str, Any]:
         evidence = answer.evidence
         return {
@@ -216,4 +242,5 @@ def intent_of(host: HostState, allowed: tuple[RebootMethod, ...]) -> Intent:
         method=method_named(host.method or FIRMWARE.name),
         panic=(panic["panic_s"], panic["panic_on_oops"]),
         allowed=allowed,
+        remembered=host.remembered,
     )

@@ -10,7 +10,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
 from .._errors import RolloutError
 from .._journal import events
-from .._journal.run_state import HostState
+from .._journal.host_state import HostState
 from .._reboot.host_reboot import HostReboot
 from .._reboot.request import Intent
 from .._reboot.scripts import HostAnswer

@@ -22,6 +22,7 @@ from .._hooks.hook import PHASES, Hook
 from .._hooks.parse import parse_hooks
 from .._reboot.errors import RebootError
 from .._reboot.probe_options import parse_probe
+from .._reboot.request import SETTLE_MAX_S, SETTLE_S
 from .._reboot.service_watch import Service
 from .._text import clean
 from .._transport.play_hosts import PlayHosts
@@ -32,14 +33,14 @@ from .host_hooks import Hooks
 from .jump_hosts import SSH_ARGUMENTS, jump_hosts
 
 # Options that are templated for each host. Until then their values may have any type.
-PER_HOST = ("domains", "host_class", *PHASES, "policy", "power_hook", "probe", "probe_ssh")
+PER_HOST = ("compare", "domains", "host_class", *PHASES, "policy", "power_hook", "probe", "probe_ssh", "settle")
 PER_HOST_ALIASES = {"combination": "host_class"}
 
 _CONNECTION = ("ansible_connection", "ansible_host", *SSH_ARGUMENTS)
 # Option → field of Hooks.
 _HOOKS = {**{phase: phase for phase in PHASES}, "power_hook": "power"}
 # Options that mean nothing for a host that is not rebooted.
-_OF_REBOOTS = (*_HOOKS, "policy", "probe")
+_OF_REBOOTS = (*_HOOKS, "compare", "policy", "probe", "settle")
 
 Value = TypeVar("Value")
 
@@ -71,6 +72,8 @@ class HostOptions:
     :ivar local: whether the connection is local, so the host is the controller.
     :ivar through: machines that it is reached through.
     :ivar probe_ssh: whether its sshd may be probed.
+    :ivar compare: whether its machine is compared with what it was before.
+    :ivar settle_s: time that it has until then.
     """
 
     domains: Mapping[str, str]
@@ -82,6 +85,8 @@ class HostOptions:
     service: Service | None = None
     policy: Mapping[str, str] = field(default_factory=dict)
     probe_ssh: bool = True
+    compare: bool = True
+    settle_s: int = SETTLE_S
 
 
 class OptionsReader:
@@ -152,7 +157,9 @@ class OptionsReader:
                 through=self._jump_hosts(connection),
                 service=self._parse("probe", given, parse_probe),
                 policy=self._parse("policy", given, _policy),
-                probe_ssh=self._parse("probe_ssh", given, _probe_ssh),
+                probe_ssh=self._parse("probe_ssh", given, partial(_true_or_false, "probe_ssh")),
+                compare=self._parse("compare", given, partial(_true_or_false, "compare")),
+                settle_s=self._parse("settle", given, _settle),
             )
 
     def _parse(self, option: str, given: Mapping[str, Any], parse: Callable[[Any], Value]) -> Value:
@@ -230,8 +237,12 @@ def _policy(value: Any) -> dict[str, str]:
     return given
 
 
-def _probe_ssh(value: Any) -> bool:
-    return True if value is None else setting(value, "probe_ssh").boolean()
+def _true_or_false(option: str, value: Any) -> bool:
+    return True if value is None else setting(value, option).boolean()
+
+
+def _settle(value: Any) -> int:
+    return SETTLE_S if value is None else setting(value, "settle").count(0, SETTLE_MAX_S)
 
 
 def _host_class(value: Any, variables: Mapping[str, Any]) -> str:

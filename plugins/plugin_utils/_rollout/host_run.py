@@ -22,8 +22,8 @@ from .._hooks.runner import HookRunner
 from .._journal import events
 from .._journal.events import Event
 from .._journal.file import time_of
+from .._journal.host_state import HostState
 from .._journal.phases import Phase
-from .._journal.run_state import HostState
 from .._reboot.errors import NotNeeded
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.request import ONLY_ALL, Intent, RebootRequest
@@ -89,6 +89,8 @@ class HostRun:
         )
         self._debts = HostDebts(host.name, reboot, self._hooks, desk)
         self.returns = False
+        # Boot in which an earlier process had the host remember its machine; empty if none had.
+        self._remembered = ""
         # For the timeline.
         self._draining: Interval | None = None
         self._healthy_at: float | None = None
@@ -101,11 +103,13 @@ class HostRun:
         """Take the host from its facts to its release; C(state) is what earlier processes left of it, if any."""
         if state is not None:
             self._debts.adopt_image(state)
+            self._remembered = state.remembered
         await self._guarded(self._from_the_start())
         await attempt(self._end_probe)
 
     async def resume(self, left: Left) -> None:
         """Continue with a host that another process had drained or triggered, or put it back."""
+        self._remembered = left.state.remembered
         if left.reason is not None:
             self._flight.forbid(left.reason)
             self._fallbacks.forbid()
@@ -242,6 +246,7 @@ class HostRun:
         went = self._now()
         await self._take_slot()
         await self._drain()
+        intent = await self._remember(intent)
         # This takes a while, so it comes before the gate, after which the trigger has to follow soon.
         await self._reboot.locate()
         await self._pass_the_gate()
@@ -271,6 +276,12 @@ class HostRun:
             raise GivenUp(failed, down=False)
         self._draining = self._reboot.since(began)
         self._record(events.HostDrained(host=self._name, duration_ms=self._ms_since(began)))
+
+    async def _remember(self, intent: Intent) -> Intent:
+        """Have the host remember its machine, unless it has rebooted since that was done: what it is now may be the damage."""
+        if self._remembered and self._remembered != intent.boot_id:
+            return replace(intent, remembered=self._remembered)
+        return await self._reboot.remember(self._request, intent)
 
     async def _take_slot(self) -> None:
         """Wait for a slot of the lock shared with other controllers, before anything that users of the host would notice."""
@@ -319,8 +330,14 @@ class HostRun:
 
     async def _see_through(self, intent: Intent, went: float, due: float, ask_at: float | None = None) -> None:
         intent, answer = await self._fallbacks.until_back(intent, due, ask_at)
-        await self._debts.restore_panic(intent, answer)
-        self._flight.verified(answer)
+        while True:
+            await self._debts.restore_panic(intent, answer)
+            self._flight.verified(answer)
+            degraded = await self._flight.compare(intent)
+            if degraded is None:
+                break
+            # Ends: no method is the fallback of the last one.
+            intent, answer = await self._fallbacks.from_degraded(intent, answer, degraded)
         began = self._now()
         failed = await self._hooks.after()
         if failed is not None:

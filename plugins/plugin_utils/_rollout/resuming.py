@@ -12,8 +12,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
 from .._errors import RolloutError
 from .._journal.file import time_of
+from .._journal.host_state import HostState
 from .._journal.phases import PHASES, Phase, Resume
-from .._journal.run_state import HostState, RunState
+from .._journal.run_state import RunState
 from .._schedule.hosts import HostSpec
 from .._schedule.plan import Wave
 from .._schedule.scheduler import Past

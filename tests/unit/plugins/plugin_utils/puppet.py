@@ -93,6 +93,10 @@ class Connection(ConnectionBase):
         if b"fleet.kexec.plugins.modules.stage" in payload:
             staged = {"kernel": "/boot/vmlinuz-2", "initrd": None, "release": "2", "cmdline": "ro", "loader": "kexec_load"}
             return {"changed": True, "staged": dict(staged, token=TOKEN)}
+        if b"fleet.kexec.plugins.modules.machine" in payload:
+            machine = {"boot_id": self._boot_id(False), "taken_at": "2026-11-24T15:00:00Z", "model": "made up"}
+            comparison = {"compared": True, "before": machine, "settled_ms": 0, "differences": []}
+            return {"changed": False, "machine": machine, "model": "made up", **comparison}
         return {"changed": False, "failed": True, "msg": "no"}
 
     def _boot_id(self, rebooted: bool) -> str:

@@ -15,6 +15,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.observation
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.sshd import SockAddr, Sshd
 
+from .machines import Machine
+
 TOKEN = "ab" * 8
 STAGED = {
     "kernel": "/boot/vmlinuz-2",
@@ -94,6 +96,7 @@ class Host:
         self.timeline: dict[str, Any] | None = {"phases": []}
         self.timeline_s = 0.0
         self.timelines_asked: list[dict[str, Any]] = []
+        self.machine = Machine()
         # How long modules and commands take.
         self.module_s, self.command_s = 1.0, 0.2
         # A service on it: whether it is up to begin with, and how long after a boot it is.
@@ -202,10 +205,15 @@ class Host:
                     }
                 }
             }
+        if name == "fleet.kexec.machine":
+            return self.machine.answer(args, self.boot_id, self.boots_so_far)
         if name == "fleet.kexec.timeline":
             self.timelines_asked.append(dict(args["seen"]))
             await asyncio.sleep(self.timeline_s)
             return {"changed": True, "timeline": self.timeline} if self.timeline else {"failed": True, "msg": "no memory"}
+        return self._stage(args)
+
+    def _stage(self, args: Mapping[str, Any]) -> dict[str, Any]:
         self.log.append("stage %s" % dict(args))
         if self.lost_while_staging:
             raise SessionLost("timeout")

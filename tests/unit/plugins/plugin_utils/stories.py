@@ -6,6 +6,7 @@ from __future__ import annotations
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.difference import Difference
 
 OLD, NEW = "0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55", "3c1f5a52-54c7-4bd7-9a3c-0f4dd1c0f0aa"
 RELEASE = "6.12.117+deb13-amd64"
@@ -15,6 +16,11 @@ PANIC = reason("PANIC_OWED", "kernel.panic stays at 10: sudo: LDAP is away")
 DRAINED = reason("DRAIN_OWED", "it is still drained: after hook lb: exit code 1")
 NOT_SELECTED = reason("HOST_NOT_SELECTED", "web6 is not rebooted: the play does not have it (see --limit)")
 LOST = reason("REBOOT_TIMEOUT", "web2 did not come back within 300 s")
+
+
+SLOWER = Difference(
+    "COIN_CELL_LOW", "nvme-SN0815", "16 GT/s", "8 GT/s", "warn", "the link of nvme-SN0815 fell from 16 GT/s to 8 GT/s"
+)
 
 
 def started(hosts: list[str], bystanders: tuple[str, ...] = ()) -> Record:
@@ -131,6 +137,18 @@ OF_PENDING = [
 ]
 
 
+def compared(host: str) -> Record:
+    return events.HostCompared(
+        host=host,
+        compared=True,
+        model="Example Inc. Server 9",
+        differences=(SLOWER,),
+        more=0,
+        settled_ms=40,
+        duration_ms=900,
+    ).as_record()
+
+
 def night() -> list[Record]:
     """A run that stops.
 
@@ -147,6 +165,7 @@ def night() -> list[Record]:
         *way("web1")[10:11],
         events.HostPaid(host="web1", debt="panic").as_record(),
         probed("web1"),
+        compared("web1"),
         *way("web1")[11:],
         events.HostTimeline(host="web1", timeline=TIMELINE).as_record(),
         events.HostRefused(host="web5", reason=BLOCKED).as_record(),

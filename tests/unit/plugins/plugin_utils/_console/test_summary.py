@@ -59,6 +59,9 @@ hook      run_after silence failed: alerts silenced
   method=firmware.
   web5  the kernel is locked down
 
+1 different, COIN_CELL_LOW
+  web1  the link of nvme-SN0815 fell from 16 GT/s to 8 GT/s
+
 1 owed, DRAIN_OWED
   Put the host back into service by hand, or resume the run, which runs the
   after hooks again.

@@ -22,7 +22,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII
 
 from ..courses import Timed, begun, rollout, terms
 from ..fleets import PREDICTION, host
-from ..stories import BLOCKED, LOST, UNPROVEN, hook, night, unproven, way
+from ..stories import BLOCKED, LOST, UNPROVEN, compared, hook, night, unproven, way
 from .shown import Shown, live, plain
 from .terminal import Terminal
 
@@ -410,6 +410,22 @@ def test_a_log_with_every_step() -> None:
         "ended: 1 of 1 done, 0 failed",
         "web1: hook lb (on_failure) failed in 0.3 s after 2 attempts: out of the pool",
     ]
+
+
+def test_a_machine_that_came_back_different_is_told_of_in_any_log() -> None:
+    gone = dict(compared("web1")["differences"][0], code="NIC_\x1b[31mGONE", subject="eth1")
+    different = dict(compared("web1"), differences=[gone, *compared("web1")["differences"]], more=3)
+    for verbosity in (0, 1):
+        log: list[str] = []
+        view = plain(log.append, verbosity=verbosity)
+        for record in (begun([("wave 1", ["web1"], 0.0)]), *way("web1")[:10], different):
+            view.record(record, 61.0)
+        said = "web1: 5 differences: NIC_GONE eth1, COIN_CELL_LOW nvme-SN0815 and 3 more"
+        assert log[-1][9:-1] == said
+        view.record(dict(different, differences=[], more=0), 61.0)
+        assert log[-1][9:-1] == ("web1: no difference" if verbosity else said)
+        view.record(dict(different, differences=[], more=0, compared=False), 61.0)
+        assert log[-1][9:-1] == "web1: not compared: its machine was not remembered"
 
 
 def test_a_log_of_a_host_that_came_back_as_something_else() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import EVENTS, TEXT_MAX_CHARS, bounded
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import EVENTS
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.fields import TEXT_MAX_CHARS, bounded
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal
 
 from ..stories import OF_PENDING, night
@@ -60,6 +61,7 @@ PRINTED = [
     "web7 host_failed",
     "web3",
     "web5 host_refused LOCKDOWN|web7 host_failed NOT_PROVEN|web2 host_failed REBOOT_TIMEOUT",
+    "web1 Example Inc. Server 9 warn COIN_CELL_LOW nvme-SN0815 16 GT/s 8 GT/s",
     r'{"host":"web4","phase":"after","hook":"lb","attempts":2,"message":"out of the\n\tpool\u0000"}'
     r'|{"host":null,"phase":"run_after","hook":"silence","attempts":1,"message":"alerts\tsilenced\u0000"}',
     "8400 web1|8400 web7",

@@ -26,6 +26,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.fields import TEXT_MAX_CHARS
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import (
     Journal,
     lock_holder,
@@ -132,7 +133,7 @@ def test_hostile_names_and_output_stay_one_line(path: str) -> None:
     write(path, [started([host]), hook])
     found, _torn = read(path)
     assert found[1]["host"] == found[0]["hosts"][0] == host
-    assert len(found[1]["message"]) <= events.TEXT_MAX_CHARS
+    assert len(found[1]["message"]) <= TEXT_MAX_CHARS
     assert Path(path).read_bytes().count(b"\n") == 2
 
 

@@ -15,8 +15,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import EVENTS, Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal, replay
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.host_state import HostState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import Phase, Resume
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import HostState, RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Status
 
 from ....outcomes import code_of

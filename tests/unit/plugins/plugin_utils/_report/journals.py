@@ -14,6 +14,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import time_of, utc
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.difference import Difference
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.forecast import Forecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import HostSpec, Phases, Prediction, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
@@ -172,8 +173,21 @@ def hostile_run() -> list[Timed]:
             timeline["units"]["stop"].append({"unit": text, "duration_ms": 99_000})
             timeline["initcalls"].append({"name": text, "duration_ms": 99_000})
         timed[number] = (at_s, record)
+    compared = [
+        (at_s, _hostile_comparison(record["host"], HOSTILE[number % len(HOSTILE)]))
+        for number, (at_s, record) in enumerate(timed)
+        if record["event"] == "host_verified"
+    ]
+    timed += [(timed[-1][0], record) for _at_s, record in compared]
     stop = events.RunStopping(reason=Reason(HOSTILE[0], HOSTILE[1], HOSTILE[4])).as_record()
     return [*timed, (timed[-1][0], stop)]
+
+
+def _hostile_comparison(host: str, text: str) -> Record:
+    found = Difference(text, text, text, None, text, text)
+    return events.HostCompared(
+        host=host, compared=True, model=text, differences=(found,), more=10**15, settled_ms=-1, duration_ms=-1
+    ).as_record()
 
 
 def stamped(timed: Sequence[Timed], started: str = STARTED) -> list[Record]:

@@ -78,6 +78,8 @@ def test_the_values_of_metrics() -> None:
         'fleet_kexec_run_hosts{status="failed"} 2',
         'fleet_kexec_run_hosts{status="skipped"} 1',
         'fleet_kexec_run_reboots{path="kexec"} 1',
+        "fleet_kexec_run_hosts_compared 1",
+        'fleet_kexec_run_differences{code="COIN_CELL_LOW",effect="warn"} 1',
         'fleet_kexec_run_reboots{path="firmware"} 1',
         'fleet_kexec_run_problems{status="failed",code="NOT_PROVEN"} 1',
         'fleet_kexec_run_problems{status="refused",code="LOCKDOWN"} 1',

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.options import ReportRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.redact import LEFT_OUT, Redactor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.report import make_report
 
-from ..stories import OF_PENDING, night, started
+from ..stories import OF_PENDING, compared, night, started
 from .journals import HOSTILE, Night, Timed, hostile_run, records_of, write_journal
 
 NAMES = ["web1.dc.example.com", "web2", "böse host"]
@@ -68,8 +69,19 @@ def test_every_event_can_still_be_read_and_has_no_name_in_it() -> None:
         assert redacted["event"] == record["event"]
         events.event_of(redacted)
         assert not re.search(r"\b(?:web\d|db1|admin\d|night|t-web\d)\b", json.dumps(redacted)), redacted
+        assert "SN0815" not in json.dumps(redacted)
         if record["event"] == "hook_ended":
             assert redacted["message"] == LEFT_OUT
+
+
+def test_parts_of_machines_are_not_named_where_they_failed_a_host() -> None:
+    redactor = Redactor()
+    why = reason("DEGRADED", "the machine did not come back as it was: NOT_ROOT nvme-SN0815, UNHEARD_OF SN4711 and 2 more")
+    redacted = redactor.record(events.HostFailed(host="web1", reason=why, down=False, phase="verified").as_record())
+    assert redacted["reason"] == {"code": "DEGRADED", "message": "NOT_ROOT", "hint": why.hint}
+    (found,) = redactor.record(compared("web1"))["differences"]
+    assert (found["code"], found["effect"], found["subject"]) == ("COIN_CELL_LOW", "warn", "part-1")
+    assert redactor.record(compared("web2"))["differences"][0]["subject"] == "part-1", "as everywhere"
 
 
 def written(tmp_path: Path, timed: list[Timed]) -> dict[str, str]:

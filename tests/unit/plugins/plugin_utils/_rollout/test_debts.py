@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.host_state import HostState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import PHASES
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import HostState, RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import LockError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.conductor import Conductor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.debts import Kind
@@ -132,7 +133,7 @@ def test_a_setting_is_gone_with_the_boot_it_is_of() -> None:
         host.down_at, host.up_at, host.verb = host.now, host.now + 3.0, "reboot"
         host.panic = ("0", "0")
 
-    world.actions = [(12.0, reboot)]
+    world.actions = [(14.0, reboot)]
     world.conduct()
     assert world.statuses == {"a": Status.DONE, "b": Status.DONE}
     assert host.boots_so_far == 2

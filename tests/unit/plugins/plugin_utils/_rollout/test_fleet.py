@@ -61,6 +61,20 @@ def test_whether_an_sshd_may_be_probed_is_each_hosts_own() -> None:
     assert "probe_ssh" in refusal(fleet({"web1": {}}, probe_ssh="perhaps"), "web1")
 
 
+def test_whether_a_machine_is_compared_and_how_long_it_may_settle_is_each_hosts_own() -> None:
+    variables: dict[str, dict[str, Any]] = {"web1": {"slow": "yes"}, "web2": {"slow": False}}
+    found = fleet(variables, compare="{{ not slow | bool }}", settle="{{ 300 if slow | bool else omit }}")
+    found.read(["web1", "web2"])
+    requests = [found.request_of(name) for name in ("web1", "web2")]
+    assert [(each.compare, each.settle_s) for each in requests] == [(False, 300), (True, 30)]
+    found = fleet({"web1": {}})
+    found.read(["web1"])
+    assert (found.request_of("web1").compare, found.request_of("web1").settle_s) == (True, 30)
+    assert "compare" in refusal(fleet({"web1": {}}, compare="perhaps"), "web1")
+    for wrong in (-1, 3601, "soon", [30]):
+        assert "settle" in refusal(fleet({"web1": {}}, settle=wrong), "web1")
+
+
 @pytest.mark.parametrize("probe", [{"port": 0}, {"port": 1, "url": "http://geheim/"}, {}, "{{ geheim }}", {"url": "geheim://a"}])
 def test_a_probe_that_makes_no_sense_is_refused_for_its_host(probe: Any) -> None:
     found = fleet({"web1": {"geheim": "geheim"}}, probe=probe)

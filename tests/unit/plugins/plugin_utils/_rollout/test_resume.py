@@ -10,9 +10,10 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import time_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.host_state import HostState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import status_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import Resume
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import HostState, RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Status
 
 from ..simulated import STAGED, Host

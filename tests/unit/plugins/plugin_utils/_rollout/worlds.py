@@ -149,6 +149,7 @@ class World:
         self.fallback = fallback
         self.options = options
         self.method, self.only = "kexec", "all"
+        self.compare = True
         self.budget = Budget()
         # Directory with runs of this controller.
         self.earlier_runs = "/nonexistent"
@@ -226,7 +227,7 @@ class World:
         return {name: str(value) if name == "deadline" else value for name, value in self.options.items()}
 
     def request(self) -> RebootRequest:
-        return RebootRequest(self.method, self.reboot_timeout_s, "true", "m", only=self.only)
+        return RebootRequest(self.method, self.reboot_timeout_s, "true", "m", only=self.only, compare=self.compare)
 
     async def answers(self, name: str) -> bool:
         if name in self.no_way_to:

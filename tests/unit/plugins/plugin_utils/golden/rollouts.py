@@ -22,6 +22,7 @@ from .. import stories
 from .._reboot.reboots import BLOCKED, LOCKED
 from .._rollout.worlds import HOOKS, World, command, lose_after
 from ..fleets import PREDICTION
+from ..machines import difference
 from ..simulated import Host
 from .screens import Screens
 from .subject import (
@@ -52,6 +53,9 @@ NOON_S = 1_795_521_600.0
 EPOCH_S = NOON_S - 1000.0
 
 _SHORT_TIMELINE = {"path": "kexec", "start": "2026-11-24T12:00:02.000Z", "phases": []}
+
+LOST_LINK = difference("NIC_NO_CARRIER", "eth1")
+SLOWER_CLOCK = difference("CLOCKSOURCE_CHANGED", "clocksource0", "warn", before="tsc", after="hpet")
 
 # No two hosts do anything at the same moment, so that nothing hangs on the order in which the loop wakes them.
 _APART_S = 0.012
@@ -442,6 +446,26 @@ def not_proven_then_firmware(directory: Path) -> Golden:
     world.hosts["helped"].boots = "foreign"
     world.hosts["not_helped"].boots = "somebody's kexec"
     world.hosts["fell_through"].boots = "firmware"
+    return world.roll()
+
+
+@_story
+def degraded(directory: Path) -> Golden:
+    world = Golden(directory, "a", "b", "warned", "never_seen", hooks=HOOKS, failure_budget=2, window=2)
+    for name in ("a", "b"):
+        world.hosts[name].machine.differs = {1: [LOST_LINK, difference("PCI_DEVICE_LOST", "0000:3b:00.0"), SLOWER_CLOCK]}
+    world.hosts["warned"].machine.differs = {1: [SLOWER_CLOCK]}
+    unknown = difference("MACHINE_UNKNOWN", "", "warn")
+    answer = {"compared": False, "model": "", "before": None, "settled_ms": 0, "differences": [unknown]}
+    world.hosts["never_seen"].machine.answers["compared"] = answer
+    return world.roll()
+
+
+@_story
+def degraded_then_firmware(directory: Path) -> Golden:
+    world = Golden(directory, "helped", "not_helped", fallback="firmware", hooks=HOOKS, failure_budget=2, window=2)
+    world.hosts["helped"].machine.differs = {1: [LOST_LINK]}
+    world.hosts["not_helped"].machine.differs = {1: [LOST_LINK], 2: [LOST_LINK]}
     return world.roll()
 
 

@@ -20,9 +20,10 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._console.summary impor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Event, Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import Journal, read, replay, utc
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.host_state import HostState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of, outcome_result, read_host
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import Resume
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import Change, HostState, RunState
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import Change, RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import samples_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
@@ -98,6 +99,10 @@ _HOST_FIELDS = (
     "proof",
     "release_after",
     "boot_id_after",
+    "remembered",
+    "compared",
+    "model",
+    "differences",
     "detected_by",
     "predicted_ms",
     "prepare_ms",
