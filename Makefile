@@ -423,7 +423,7 @@ side-by-side = printf '%s\n' $(1) | xargs --max-procs=2 --replace=target $(SHELL
   'began=$$SECONDS; $(MAKE) --no-print-directory target 2>&1 | sed --unbuffered "s/^/target: /"; \
   echo "  target $$((SECONDS - began)) s" >> $(TOOK)'
 
-# The longest first, and the three that build an image. What they share, the collection and the keys of all labs, is there before.
+# The longest first, and those that build an image. What they share, the collection and the keys of all labs, is there before.
 .PHONY: test-pairs
 test-pairs: install
 	@$(MAKE) lab-image LAB_GUESTS=0
