@@ -423,16 +423,18 @@ side-by-side = printf '%s\n' $(1) | xargs --max-procs=2 --replace=target $(SHELL
   'began=$$SECONDS; $(MAKE) --no-print-directory target 2>&1 | sed --unbuffered "s/^/target: /"; \
   echo "  target $$((SECONDS - began)) s" >> $(TOOK)'
 
-# The longest first, and the two that build an image. What they share, the collection and the keys of all labs, is there before.
+# The longest first, and those that build an image. What they share, the collection and the keys of all labs, is there before.
 .PHONY: test-pairs
 test-pairs: install
 	@$(MAKE) lab-image LAB_GUESTS=0
-	@$(call side-by-side,test-prepare test-image test-reboot sanity plays-oldest plays-newest publishable sanity-newest lint browser monitoring eda)
+	@$(call side-by-side,test-prepare test-machine test-image test-reboot sanity plays-oldest plays-newest publishable sanity-newest lint browser monitoring eda)
 
 # One guest each, in a lab of its own.
-.PHONY: test-prepare test-image test-reboot
+.PHONY: test-prepare test-machine test-image test-reboot
 test-prepare:
 	@$(MAKE) lab-image scenarios LAB_NAME=$(LAB_NAME)-prepare LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepared reservation"
+test-machine:
+	@$(MAKE) lab-image scenarios LAB_NAME=$(LAB_NAME)-machine LAB_VARS=molecule/lab/machine.yml SCENARIO="machine"
 test-image:
 	@$(MAKE) lab-image scenarios LAB_NAME=$(LAB_NAME)-image LAB_GUESTS=1 SCENARIO="fast_image reserved"
 test-reboot:
@@ -448,6 +450,7 @@ test-matrix: test test-versions ## test, and all that is too long for it: other 
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix.yml SCENARIO="default stage reboot fast_image reserved"
 	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="default rolling_reboot_failures recovery_more"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/watching.yml SCENARIO="watching"
+	@$(MAKE) molecule LAB_VARS=molecule/lab/machine.yml SCENARIO="machine_clean machine_more"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-memory.yml SCENARIO="default fast_image reserved"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepare reservation_refused"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-bare.yml SCENARIO="default prepare reservation_refused prepared reservation"

@@ -232,22 +232,46 @@ def wait_ssh(args: argparse.Namespace) -> str:
     raise LabError(f"{guest.name}: no SSH banner within {args.timeout_s:g} s\n{console_tail(guest)}")
 
 
-def qmp(args: argparse.Namespace) -> str:
-    """Sends one QMP command (`system_reset`, `stop`, `cont`, …); its return value as JSON."""
-    request: dict[str, Any] = {"execute": args.execute, "arguments": json.loads(args.arguments)}
+def execute(guest: Path, commands: Sequence[dict[str, Any]]) -> list[Any]:
+    """Sends QMP commands, each with `execute` and perhaps `arguments`, one after the other; their return values."""
+    returned = []
     with socket.socket(socket.AF_UNIX) as link:
         link.settimeout(QMP_TIMEOUT_S)
-        link.connect(str(args.dir / "qmp.sock"))
+        link.connect(str(guest / "qmp.sock"))
         with link.makefile("rw", encoding="utf-8") as stream:
             stream.readline()
-            for message in ({"execute": "qmp_capabilities"}, request):
+            for message in ({"execute": "qmp_capabilities"}, *commands):
                 stream.write(json.dumps(message) + "\n")
                 stream.flush()
                 # Events may come before the answer.
                 answer = next(a for a in map(json.loads, stream) if "return" in a or "error" in a)
                 if "error" in answer:
                     raise LabError(f"{message['execute']}: {answer['error']['desc']}")
-    return json.dumps(answer["return"])
+                returned.append(answer["return"])
+    return returned[1:]
+
+
+def qmp(args: argparse.Namespace) -> str:
+    """Sends one QMP command (`system_reset`, `stop`, `cont`, …); its return value as JSON."""
+    return json.dumps(execute(args.dir, [{"execute": args.execute, "arguments": json.loads(args.arguments)}])[0])
+
+
+def wait_console(guest: Path, pattern: str, timeout_s: float) -> None:
+    """Waits until a guest's console says something that matches a regular expression, from now on."""
+    with (guest / "console.log").open("rb") as log:
+        log.seek(0, os.SEEK_END)
+        said = b""
+        for _waited in poll(timeout_s):
+            said += log.read()
+            if re.search(pattern.encode(), said):
+                return
+    raise LabError(f"{guest.name}: no {pattern!r} within {timeout_s:g} s\n{console_tail(guest)}")
+
+
+def qmp_after(args: argparse.Namespace) -> str:
+    """Sends QMP commands once the console says something; their return values as JSON."""
+    wait_console(args.dir, args.console, args.timeout_s)
+    return json.dumps(execute(args.dir, json.loads(args.commands)))
 
 
 # --- the host ----------------------------------------------------------------------------
@@ -365,6 +389,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     sub = command(qmp, parents=[guest])
     sub.add_argument("execute")
     sub.add_argument("arguments", nargs="?", default="{}", help="a JSON object")
+
+    sub = command(qmp_after, parents=[guest])
+    sub.add_argument("console", help="a regular expression, for what the console says from now on")
+    sub.add_argument("commands", help="a JSON list of commands, each with `execute` and perhaps `arguments`")
+    sub.add_argument("--timeout-s", type=float, required=True)
 
     sub = command(accel)
     sub.add_argument("--cache", type=Path, required=True)

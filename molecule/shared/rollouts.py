@@ -120,3 +120,13 @@ def workers_of(process: subprocess.Popen[str]) -> set[int]:
             if int(fields[1]) == process.pid:
                 found.add(int(status.parent.name))
     return found
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """Kill a playbook and the processes that it has begun, none of which can do anything about it."""
+    workers = workers_of(process)
+    assert workers
+    for pid in (process.pid, *workers):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()

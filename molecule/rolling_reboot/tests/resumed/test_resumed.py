@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
-import signal
 import socket
 import threading
 import time
@@ -23,7 +21,7 @@ import pytest
 from testinfra.host import Host
 
 from shared.guests import guests
-from shared.rollouts import HOOK_LOG, Rollout, workers_of
+from shared.rollouts import HOOK_LOG, Rollout, kill
 
 WEB_PORT = 8000
 # A guest that is only busy answers within that time.
@@ -122,12 +120,7 @@ def resumed() -> Watch:
         "guest that is down and guest that is drained",
         process,
     )
-    workers = workers_of(process)
-    assert workers
-    for pid in (process.pid, *workers):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.wait()
+    kill(process)
     assert not KILLED.hosts_with("host_intent") & RACK
     # The hook outlives who called it.
     hold.unlink()
