@@ -324,8 +324,10 @@ ansible_facts:
           description:
             - Guests that run on the host. C(vms) lists virtual machines by name, or by process if they have none. C(containers)
               lists containers by name, or by the start of their ID.
+            - These are the guests that only root can have started. C(of_users) lists those that other users run for themselves,
+              such as rootless containers, at most fifty. As any user can make up such names, no risk depends on them.
           type: dict
-          sample: {containers: [0f3a5c9e8b71], vms: [qemu-1-web]}
+          sample: {containers: [0f3a5c9e8b71], of_users: [], vms: [qemu-1-web]}
         pending:
           description:
             - Changes that wait for a reboot, each with C(kind), C(cold) and C(message). C(kind) is V(reboot_required),

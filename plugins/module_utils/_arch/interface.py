@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Callable, Generic, Mapping, Optional, Sequence
 from .._image.elf import Content, Vmlinux
 from .._image.kernel_file import KernelFile
 from .._reasons import Reason
+from .._text import shown_name
 
 #: Loader names that other code compares with; all others are only shown to users.
 LOADER_EXTLINUX = "extlinux"
@@ -43,7 +44,8 @@ class Cpu:
 def _parse_cpu_name(cpuinfo: str, _exists: Callable[[str], bool]) -> Cpu:
     """Parse only the model name in C(/proc/cpuinfo)."""
     names = (line.partition(":") for line in cpuinfo.split("\n\n", maxsplit=1)[0].splitlines())
-    return Cpu(next((value.strip() for name, _colon, value in names if name.strip() == "model name"), ""), own_code=False)
+    model = next((value for name, _colon, value in names if name.strip() == "model name"), "")
+    return Cpu(shown_name(model), own_code=False)
 
 
 @dataclass(frozen=True)

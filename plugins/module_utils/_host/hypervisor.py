@@ -49,7 +49,7 @@ def read_hypervisor(files: HostFiles, run: Runner) -> Hypervisor:
     said = run(["systemd-detect-virt", "--vm"], _TIMEOUT_S).stdout.strip()
     vm = said if re.fullmatch(r"[a-z][a-z0-9_-]*", said) and said != "none" else None
     vendor, product, asset_tag = (
-        files.read_text("%s/%s" % (_DMI, name)) for name in ("sys_vendor", "product_name", "chassis_asset_tag")
+        files.read_name("%s/%s" % (_DMI, name)) for name in ("sys_vendor", "product_name", "chassis_asset_tag")
     )
     return Hypervisor(
         vm=vm,

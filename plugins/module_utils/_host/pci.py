@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from dataclasses import dataclass
 from typing import List, Optional
 
+from .._text import shown_name
 from .files import HostFiles
 
 VFIO = "vfio-pci"
@@ -39,15 +41,15 @@ class PciDevice:
 
 def _read_device(files: HostFiles, address: str) -> Optional[PciDevice]:
     base = os.path.join(_DEVICES, address)
-    kind = files.read_text(base + "/class") or ""
+    kind = re.match(r"0x([0-9a-f]{1,8})$", files.read_name(base + "/class") or "")
     driver = files.link_name(base + "/driver")
-    if driver is None or (kind.startswith("0x") and int(kind, 16) >> 16 == _CLASS_BRIDGE):
+    if driver is None or (kind and int(kind.group(1), 16) >> 16 == _CLASS_BRIDGE):
         return None
     config = files.read_bytes(base + "/config", _COMMAND_OFFSET + 2) or b""
     command = struct.unpack_from("<H", config, _COMMAND_OFFSET)[0] if len(config) >= _COMMAND_OFFSET + 2 else 0
-    numbers = [(files.read_text("%s/%s" % (base, name)) or "").replace("0x", "") for name in ("vendor", "device")]
+    numbers = [(files.read_name("%s/%s" % (base, name)) or "").replace("0x", "") for name in ("vendor", "device")]
     return PciDevice(
-        address=address,
+        address=shown_name(address),
         id=":".join(numbers),
         driver=driver,
         bus_master=bool(command & _BUS_MASTER),

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import struct
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional
 
+from .._json import parse_json
 from .files import HostFiles
 
 _UDEV = "/run/udev/data"
@@ -42,7 +42,7 @@ def _decode(part: Any) -> Dict[str, Any]:
     """Decode a part of a JSON Web Encryption; empty if it is invalid."""
     text = str(part)
     try:
-        value = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        value = parse_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, binascii.Error):
         return {}
     return value if isinstance(value, dict) else {}
@@ -81,7 +81,7 @@ def bound_to_tpm(header: bytes) -> Optional[bool]:
         # LUKS1 has no tokens.
         return False
     try:
-        tokens = json.loads(header[_JSON_OFFSET:size_bytes].split(b"\0")[0]).get("tokens", {}).values()
+        tokens = parse_json(header[_JSON_OFFSET:size_bytes].split(b"\0")[0]).get("tokens", {}).values()
     except (ValueError, AttributeError):
         return None
     return any(_needs_measurements(token) for token in tokens)

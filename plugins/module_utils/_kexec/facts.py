@@ -27,7 +27,7 @@ from .._machine.settling import MachineComparison, compare_once
 from .._machine.snapshot import MachineSnapshot
 from .._one_boot_args import token_of
 from .._reasons import Reason
-from .._text import printable
+from .._text import printable, printable_values
 from .boot_source import entry_risks
 from .candidate import payload_format
 from .cmdline import line_changes
@@ -164,7 +164,7 @@ def _read_machine(files: HostFiles, run: Runner, policy: Policy) -> Tuple[Machin
 
 
 def present(reading: HostReading) -> Dict[str, Any]:
-    """Present the requested facts as plain values."""
+    """Present the requested facts as plain values, in which every text is printable."""
     presented: Dict[str, Any] = {}
     if "boot" in reading.subsets:
         presented["boot"] = _present_boot(reading)
@@ -180,7 +180,7 @@ def present(reading: HostReading) -> Dict[str, Any]:
         presented[MACHINE] = _present_machine(*reading.machine)
     if HISTORY in reading.subsets:
         presented[HISTORY] = {"boots": len(reading.history), "last": reading.history[-1] if reading.history else None}
-    return presented
+    return dict(printable_values(presented))
 
 
 def _present_boot(reading: HostReading) -> Dict[str, Any]:

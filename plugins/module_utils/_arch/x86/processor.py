@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Callable, Dict
 
 from ..._native import NativeCode
+from ..._text import shown_name
 from ..interface import Cpu
 
 # CPU flags of a guest whose memory is hidden from its host. Hosts of such guests show some of them too, but without "hypervisor".
@@ -31,7 +32,7 @@ def parse_cpuinfo(text: str) -> Cpu:
     flags = values.get("flags", "").split()
     guest = "hypervisor" in flags
     return Cpu(
-        model=values.get("model name", ""),
+        model=shown_name(values.get("model name", "")),
         sse42="sse4_2" in flags,
         five_level_paging="la57" in flags,
         confidential=next((flag for flag in _CONFIDENTIAL_FLAGS if guest and flag in flags), None),

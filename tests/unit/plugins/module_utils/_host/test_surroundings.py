@@ -296,10 +296,14 @@ def test_guests(tree: Tree) -> None:
         {
             "/proc/1/comm": "systemd\n",
             "/proc/100/comm": "qemu-system-x86\n",
+            "/proc/100/status": "Name:\tqemu-system-x86\nUid:\t64055\t64055\t64055\t64055\n",
             "/proc/101/comm": "renamed\n",
+            "/proc/101/status": "Uid:\t0\t0\t0\t0\n",
             "/proc/102/comm": "qemu-ga\n",
             "/proc/103/comm": "kvm-nx-lpage-re\n",
             "/proc/104/comm": "cloud-hypervis\n",
+            "/proc/104/status": "Uid:\t5000\t5000\t5000\t5000\n",
+            "/proc/104/cgroup": "0::/firecracker/7/x\n",
             "/proc/self/comm": "kvm\n",
             "/run/systemd/machines/qemu-1-web": "# private\nNAME=qemu-1-web\nCLASS=vm\n",
             "/run/systemd/machines/build": "NAME=build\nCLASS=container\n",
@@ -323,6 +327,91 @@ def test_guests(tree: Tree) -> None:
     assert found.vms[0] == "qemu-1-web"
     assert len(found.vms) == 3, "three processes, one of which has a name"
     assert found.containers == ["0123456789ab", "a0123456789a", "b0123456789a", "build", "f0123456789a", "mine", "old"]
+    assert found.of_users == []
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        ("lxc/101/ns/init.scope", "101"),
+        ("lxc.payload/web", "web"),
+        ("docker/%s" % ("a" * 64), "aaaaaaaaaaaa"),
+        ("machine.slice/libpod-%s/container" % ("b" * 64), "bbbbbbbbbbbb"),
+        ("lxc.monitor/101", None),
+        ("lxc.pivot/101", None),
+    ],
+)
+@pytest.mark.parametrize("hierarchy", ["", "unified/", "systemd/", "memory/", "devices/"])
+def test_containers_in_every_hierarchy(tree: Tree, group: str, name: str | None, hierarchy: str) -> None:
+    tree.write({"/sys/fs/cgroup/%s%s/cgroup.procs" % (hierarchy, group): ""})
+    if hierarchy:
+        # Hybrid: systemd's own groups are in two others.
+        tree.write({"/sys/fs/cgroup/%s/system.slice/x" % each: "" for each in ("unified", "systemd")})
+    else:
+        tree.write({"/sys/fs/cgroup/cgroup.controllers": "cpu\n"})
+    assert read_guests(tree.files).containers == ([name] if name else [])
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o777])
+def test_a_container_counts_if_only_root_could_make_its_group(tree: Tree, mode: int) -> None:
+    groups = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/"
+    tree.write({"/sys/fs/cgroup/cgroup.controllers": "cpu\n", groups + "app.slice/lxc.payload.mine/x": ""})
+    tree.write({"/sys/fs/cgroup/lxc/101/ns/lxc.payload.nested/x": ""})
+    # Delegated, as an owner would be; the group of a container without privileges is its own.
+    for path in (groups, "/sys/fs/cgroup/lxc/101"):
+        (tree.root / path.lstrip("/")).chmod(mode)
+    found = read_guests(tree.files)
+    expected = (["101"], ["mine"]) if mode == 0o777 else (["101", "mine"], [])
+    assert (found.containers, found.of_users) == expected
+
+
+def test_users_cannot_hide_containers_behind_groups_of_theirs(tree: Tree) -> None:
+    tree.write({"/sys/fs/cgroup/cgroup.controllers": "cpu\n", "/sys/fs/cgroup/aaa/lxc.payload.web/x": ""})
+    (tree.root / "sys/fs/cgroup/user.slice").mkdir(mode=0o777)
+    (tree.root / "sys/fs/cgroup/user.slice").chmod(0o777)
+    for number in range(1200):
+        (tree.root / ("sys/fs/cgroup/user.slice/%d/lxc.payload.%d" % (number, number))).mkdir(parents=True)
+    found = read_guests(tree.files)
+    assert found.containers == ["web"]
+    assert len(found.of_users) == 50
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "counts"),
+    [
+        (0, "0::/user.slice/user-0.slice/session-1.scope", True),
+        (64055, "0::/machine.slice/machine-qemu.scope", True),
+        (107, "0::/system.slice/vm.service", True),
+        (1000, "1:name=systemd:/qemu.slice/101.scope\n0::/", True),
+        (1000, "0::/user.slice/user-1000.slice/session-2.scope", False),
+        (1000, "0::/system.slice/cron.service", False),
+        (100000, "0::/user.slice", False),
+        (1000, "0::/", False),
+    ],
+)
+def test_a_process_counts_if_only_root_could_start_it(tree: Tree, user: int, group: str, counts: bool) -> None:
+    status = "Name:\tkvm\nUid:\t%d\t%d\t%d\t%d\n" % ((user,) * 4)
+    files = tree.write({"/proc/9/comm": "kvm\n", "/proc/9/status": status, "/proc/9/cgroup": group + "\n"})
+    assert read_guests(files) == (Guests(["kvm"], [], []) if counts else Guests([], [], ["kvm"]))
+
+
+def test_a_machine_that_a_user_registered(tree: Tree) -> None:
+    text = "NAME=%s\nCLASS=container\nUID=%d\n"
+    machines = {"/run/systemd/machines/" + name: text % (name, uid) for name, uid in (("a", 0), ("b", 1000))}
+    assert read_guests(tree.write(machines)) == Guests([], ["a"], ["b"])
+
+
+def test_a_program_that_was_upgraded_meanwhile(tree: Tree) -> None:
+    tree.write({"/proc/9/comm": "renamed\n", "/proc/9/status": "Uid:\t0\t0\t0\t0\n"})
+    tree.link("/proc/9/exe", "/usr/bin/qemu-system-x86_64 (deleted)")
+    assert read_guests(tree.files).vms == ["qemu-system-x86_64"]
+
+
+def test_a_name_that_is_no_text_can_be_shown(tree: Tree) -> None:
+    tree.write({"/sys/fs/cgroup/cgroup.controllers": "cpu\n"})
+    for name in (b"lxc.payload.\xff", b"lxc.payload.\x1b[2Jx", b"lxc.payload." + b"n" * 200):
+        os.mkdir(os.fsencode(tree.root / "sys/fs/cgroup") + b"/" + name)
+    assert read_guests(tree.files).containers == ["\\x1b[2Jx", "\\xff", "n" * 117 + "..."]
 
 
 # --- pending -----------------------------------------------------------------------------
