@@ -83,7 +83,8 @@ CATALOGUE: Dict[str, str] = {
     "SRIOV_IN_USE": "Remove the virtual functions (set sriov_numvfs to 0), or reboot through firmware.",
     "SYSTEM_ELSEWHERE": "Reboot through firmware: a kexec would not end in the system that is to come next.",
     "TPM_BOUND_DISK": "Reboot through firmware, or allow this where the disk has unlocked after a kexec before.",
-    "VFIO_IN_USE": "Stop whatever uses the devices and unbind them from vfio-pci, or reboot through firmware.",
+    "UIO_IN_USE": "Stop whatever drives the devices (DPDK, SPDK) and unbind them from uio, or reboot through firmware.",
+    "VFIO_IN_USE": "Stop whatever uses the devices and unbind them from vfio, or reboot through firmware.",
     "XEN_DOM0": "Reboot through firmware.",
     # The machine came back different; see docs/proof.md.
     "BLOCK_DEVICE_LOST": "Look for the device in the kernel log; reboot through firmware, which resets its controller.",

@@ -316,10 +316,17 @@ ansible_facts:
         pci:
           description:
             - PCI devices with a driver, except bridges. C(bus_master) is whether the device may write into memory.
-              C(virtual_functions) is the number of its SR-IOV functions in use.
+              C(virtual_functions) is the number of its SR-IOV functions in use. C(held_by) is V(vfio) or V(uio) for a device that
+              a guest or a process may drive, else null.
           type: list
           elements: dict
-          sample: [{address: "0000:3b:00.0", bus_master: true, driver: mlx5_core, id: "15b3:1013", virtual_functions: 0}]
+          sample:
+            - address: "0000:3b:00.0"
+              bus_master: true
+              driver: mlx5_core
+              held_by: null
+              id: "15b3:1013"
+              virtual_functions: 0
         guests:
           description:
             - Guests that run on the host. C(vms) lists virtual machines by name, or by process if they have none. C(containers)

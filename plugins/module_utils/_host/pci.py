@@ -13,9 +13,12 @@ from typing import List, Optional
 from .._text import shown_name
 from .files import HostFiles
 
-VFIO = "vfio-pci"
+#: What hands a device to a process or a guest.
+VFIO = "vfio"
+UIO = "uio"
 
 _DEVICES = "/sys/bus/pci/devices"
+_UIO_DRIVERS = ("uio_pci_generic", "igb_uio")
 # PCI Local Bus Specification, 6.2.2: the command register.
 _COMMAND_OFFSET = 4
 _BUS_MASTER = 1 << 2
@@ -30,6 +33,7 @@ class PciDevice:
     :ivar id: vendor and device, C(15b3:1013).
     :ivar bus_master: whether it may write into memory.
     :ivar virtual_functions: number of SR-IOV functions in use.
+    :ivar held_by: C(vfio) or C(uio) for a device that a process or a guest may drive; None for one that the kernel drives.
     """
 
     address: str
@@ -37,6 +41,18 @@ class PciDevice:
     driver: str
     bus_master: bool
     virtual_functions: int
+    held_by: Optional[str] = None
+
+
+def _holder(files: HostFiles, base: str, driver: str) -> Optional[str]:
+    """Interface by which a process may drive a device; None if there is none.
+
+    Drivers of vfio for a vendor's devices, such as C(mlx5_vfio_pci), do not tell by their names alone: their devices have a
+    directory C(vfio-dev) (Documentation/ABI/testing/sysfs-devices-vfio-dev). Those of uio have C(uio).
+    """
+    if "vfio" in driver or files.exists(base + "/vfio-dev"):
+        return VFIO
+    return UIO if driver in _UIO_DRIVERS or files.exists(base + "/uio") else None
 
 
 def _read_device(files: HostFiles, address: str) -> Optional[PciDevice]:
@@ -54,6 +70,7 @@ def _read_device(files: HostFiles, address: str) -> Optional[PciDevice]:
         driver=driver,
         bus_master=bool(command & _BUS_MASTER),
         virtual_functions=files.read_int(base + "/sriov_numvfs") or 0,
+        held_by=_holder(files, base, driver),
     )
 
 

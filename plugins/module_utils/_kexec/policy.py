@@ -39,6 +39,7 @@ DEFAULTS: Dict[str, str] = {
     "SRIOV_IN_USE": BLOCK,
     "SYSTEM_ELSEWHERE": BLOCK,
     "TPM_BOUND_DISK": BLOCK,
+    "UIO_IN_USE": BLOCK,
     "VFIO_IN_USE": BLOCK,
     "XEN_DOM0": BLOCK,
 }

@@ -9,7 +9,7 @@ from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 from .._host.console import Console
 from .._host.guests import Guests
 from .._host.hypervisor import AZURE, GOOGLE, Hypervisor
-from .._host.pci import VFIO, PciDevice
+from .._host.pci import UIO, VFIO, PciDevice
 from .._host.pending import PendingReason
 from .._host.surroundings import Surroundings
 from .._host.tpm_disks import TpmDisks
@@ -49,9 +49,10 @@ def _of_devices(devices: List[PciDevice]) -> Iterable[Reason]:
     shared = ["%s (%d)" % (device.address, device.virtual_functions) for device in devices if device.virtual_functions]
     if shared:
         yield reason("SRIOV_IN_USE", "devices have virtual functions in use: %s" % _named(shared))
-    lent = [device.address for device in devices if device.driver == VFIO]
-    if lent:
-        yield reason("VFIO_IN_USE", "devices are bound to vfio-pci: %s" % _named(lent))
+    for code, holder in (("VFIO_IN_USE", VFIO), ("UIO_IN_USE", UIO)):
+        held = ["%s (%s)" % (device.address, device.driver) for device in devices if device.held_by == holder]
+        if held:
+            yield reason(code, "devices are bound to %s: %s" % (holder, _named(held)))
 
 
 def _of_guests(guests: Guests) -> Iterable[Reason]:

@@ -283,8 +283,26 @@ def test_pci_devices(tree: Tree) -> None:
     pci(tree, "0000:00:01.0", "pcieport", kind="0x060400")
     assert read_pci_devices(tree.files) == [
         PciDevice("0000:3b:00.0", "15b3:1013", "mlx5_core", True, 4),
-        PciDevice("0000:3b:00.1", "15b3:1013", "vfio-pci", False, 0),
+        PciDevice("0000:3b:00.1", "15b3:1013", "vfio-pci", False, 0, "vfio"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("driver", "directory", "held_by"),
+    [
+        ("mlx5_core", None, None),
+        ("mlx5_vfio_pci", None, "vfio"),
+        ("nvgrace_gpu", "vfio-dev/vfio0", "vfio"),
+        ("uio_pci_generic", None, "uio"),
+        ("igb_uio", None, "uio"),
+        ("my_card", "uio/uio0", "uio"),
+    ],
+)
+def test_devices_that_a_process_may_drive(tree: Tree, driver: str, directory: str | None, held_by: str | None) -> None:
+    pci(tree, "0000:3b:00.0", driver)
+    if directory:
+        tree.write({"/sys/bus/pci/devices/0000:3b:00.0/%s/dev" % directory: "511:0\n"})
+    assert [device.held_by for device in read_pci_devices(tree.files)] == [held_by]
 
 
 # --- guests ------------------------------------------------------------------------------

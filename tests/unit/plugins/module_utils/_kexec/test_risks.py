@@ -69,7 +69,9 @@ def pci(driver: str, **values: Any) -> dict[str, list[PciDevice]]:
         (pci("mlx5_core", id="15b3:1017"), None),
         (pci("nvidia", bus_master=False), None),
         (pci("ixgbe", virtual_functions=2), "SRIOV_IN_USE"),
-        (pci("vfio-pci", bus_master=False), "VFIO_IN_USE"),
+        (pci("vfio-pci", bus_master=False, held_by="vfio"), "VFIO_IN_USE"),
+        (pci("mlx5_vfio_pci", held_by="vfio"), "VFIO_IN_USE"),
+        (pci("uio_pci_generic", held_by="uio"), "UIO_IN_USE"),
         ({"guests": Guests(["web"], [])}, "GUESTS_RUNNING"),
         ({"guests": Guests([], ["db"])}, "CONTAINERS_RUNNING"),
         ({"tpm_disks": TpmDisks(["/dev/sda1"], [])}, "TPM_BOUND_DISK"),
@@ -96,7 +98,12 @@ def test_many_kexecs() -> None:
 def test_every_code_can_be_found() -> None:
     everything = replace(
         CALM,
-        pci=[*pci("nvidia")["pci"], *pci("vfio-pci")["pci"], *pci("ixgbe", virtual_functions=1)["pci"]],
+        pci=[
+            *pci("nvidia")["pci"],
+            *pci("vfio-pci", held_by="vfio")["pci"],
+            *pci("igb_uio", held_by="uio")["pci"],
+            *pci("ixgbe", virtual_functions=1)["pci"],
+        ],
         guests=Guests(["a"], ["b"]),
         tpm_disks=TpmDisks(["/dev/sda1"], []),
         pending=[PendingReason("efi_capsule", True, "an EFI capsule")],
