@@ -74,6 +74,7 @@ CATALOGUE: Dict[str, str] = {
     "COLD_BOOT_PENDING": "Reboot once through firmware (method=firmware): nothing else applies the update.",
     "CONSOLE_SLOW": "Append quiet or loglevel=4 to the command line, or raise the console's baud rate (console=ttyS0,115200).",
     "CONTAINERS_RUNNING": "Drain the host, or allow this if the containers may stop with it.",
+    "DISK_UNREADABLE": "Run this as root. If it is, find out how the volume is unlocked, and allow this if not by a TPM.",
     "DRIVER_RISK": "Read the report; allow this once this hardware has come back from a kexec with its current drivers.",
     "ENTRY_UNKNOWN": "Compare the kernel and command line in the result with what the bootloader boots, or name them.",
     "GUESTS_RUNNING": "Move or stop the virtual machines, or allow this if they may stop with the host.",

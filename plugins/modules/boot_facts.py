@@ -310,7 +310,8 @@ ansible_facts:
         tpm_disks:
           description:
             - Encrypted disks. C(bound) lists those that a TPM unlocks depending on boot measurements, by a LUKS2 token (systemd
-              or clevis) or C(/etc/crypttab). C(unreadable) lists those whose header can't be read without privileges.
+              or clevis), clevis's metadata in a LUKS1 volume, C(/etc/crypttab), or C(rd.luks.options) or C(luks.options) on the
+              command line. C(unreadable) lists those whose header can't be read, for example without privileges.
           type: dict
           sample: {bound: [/dev/nvme0n1p3], unreadable: []}
         pci:

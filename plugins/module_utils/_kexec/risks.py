@@ -65,6 +65,9 @@ def _of_guests(guests: Guests) -> Iterable[Reason]:
 def _of_disks(disks: TpmDisks) -> Iterable[Reason]:
     if disks.bound:
         yield reason("TPM_BOUND_DISK", "a TPM unlocks %s by what was measured at boot" % _named(disks.bound))
+    if disks.unreadable:
+        unknown = "the header of %s can't be read, so it is unknown whether a TPM unlocks it" % _named(disks.unreadable)
+        yield reason("DISK_UNREADABLE", unknown)
 
 
 def _of_pending(pending: List[PendingReason]) -> Iterable[Reason]:

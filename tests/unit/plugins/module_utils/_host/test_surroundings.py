@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -27,11 +28,12 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._host.firmware import Firmware, read_firmware
 from ansible_collections.fleet.kexec.plugins.module_utils._host.guests import Guests, read_guests
 from ansible_collections.fleet.kexec.plugins.module_utils._host.hypervisor import Hypervisor, cloud_of, read_hypervisor
+from ansible_collections.fleet.kexec.plugins.module_utils._host.luks import bound_to_tpm
 from ansible_collections.fleet.kexec.plugins.module_utils._host.pci import PciDevice, read_pci_devices
 from ansible_collections.fleet.kexec.plugins.module_utils._host.pending import PendingReason, read_pending
 from ansible_collections.fleet.kexec.plugins.module_utils._host.surroundings import READERS, read_surroundings
 from ansible_collections.fleet.kexec.plugins.module_utils._host.timespans import INFINITY_S, parse_timespan
-from ansible_collections.fleet.kexec.plugins.module_utils._host.tpm_disks import TpmDisks, bound_to_tpm, read_tpm_disks
+from ansible_collections.fleet.kexec.plugins.module_utils._host.tpm_disks import TpmDisks, read_tpm_disks
 from ansible_collections.fleet.kexec.plugins.module_utils._host.watchdog import Watchdog, Watchdogs, read_watchdogs
 
 from ....conftest import RELEASE, write_tree
@@ -207,6 +209,21 @@ def luks(tokens: Any, version: int = 2, magic: bytes = b"LUKS\xba\xbe") -> bytes
     return struct.pack(">6sHQ", magic, version, 16384).ljust(4096, b"\0") + area.ljust(16384 - 4096, b"\0")
 
 
+def luks1(jwe: str = "", owner: str = "cb6e8904-81ff-40da-a84a-07ab9ab5715e", key_bytes: int = 32) -> bytes:
+    """A header of version 1 as cryptsetup writes it, with clevis's metadata between key slots and data."""
+    payload = 4096
+    header = struct.pack(">6sH96xII", b"LUKS\xba\xbe", 1, payload, key_bytes).ljust(208, b"\0")
+    # 4000 stripes of 32 bytes are 250 sectors, and each slot begins at a multiple of 256.
+    header += b"".join(struct.pack(">II32xII", 0xDEAD, 0, 8 + 256 * number, 4000) for number in range(8))
+    hole = (8 + 256 * 7 + 250) * 512
+    hole += -hole % 4096
+    slots = [bytes(32)] * 8
+    if jwe:
+        slots[1] = struct.pack(">16sIIII", UUID(owner).bytes, 4096, len(jwe), 0, 0)
+    metadata = (struct.pack(">8sII", b"LUKSMETA", 1, 0) + b"".join(slots)).ljust(4096, b"\0") + jwe.encode()
+    return (header.ljust(hole, b"\0") + metadata).ljust(payload * 512, b"\0")
+
+
 def jwe_header(config: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps({"alg": "dir", "clevis": config}).encode()).decode().rstrip("=")
 
@@ -234,7 +251,14 @@ TPM = {"pin": "tpm2", "tpm2": {"pcr_ids": "7"}}
         (luks(clevis({"pin": "sss", "sss": {"t": 2, "jwe": [jwe_header(TANG) + ".a.b", jwe_header(TPM) + "..c"]}})), True),
         (luks(clevis({"pin": "sss", "sss": {"t": 1, "jwe": [jwe_header(TANG) + ".a.b"]}})), False),
         (luks({"0": {"type": "clevis", "jwe": {"protected": "%%%"}}, "1": 5}), False),
-        (luks({}, version=1), False),
+        (luks1(), False),
+        (luks1(jwe_header(TPM) + ".a.b.c.d"), True),
+        (luks1(jwe_header(TANG) + ".a.b.c.d"), False),
+        (luks1("no.jwe"), False),
+        (luks1(jwe_header(TPM) + ".a", owner="00000000-0000-0000-0000-000000000001"), False),
+        # More than is on the disk.
+        (luks1(jwe_header(TPM) + ".a", key_bytes=1 << 31), False),
+        (luks1(jwe_header(TPM) + ".a")[:600], False),
         (luks(b"no json"), None),
         (luks(b"[1]"), None),
         (luks({}, magic=b"SKUL\xba\xbe"), None),
@@ -262,6 +286,37 @@ def test_disks_are_found_by_udev(tree: Tree) -> None:
     )
     tree.write_bytes("/dev/sda1", luks({"0": SYSTEMD}))
     assert read_tpm_disks(files) == TpmDisks(["/dev/sda1", "root"], ["/dev/sda3"])
+    tree.write_bytes("/dev/sda1", luks1(jwe_header(TPM) + ".a.b"))
+    assert read_tpm_disks(files).bound == ["/dev/sda1", "root"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "bound"),
+    [
+        ("rd.luks.options=tpm2-device=auto", True),
+        ("luks.options=discard,tpm2-device=/dev/tpmrm0", True),
+        ("rd.luks.options=6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee=tpm2-device=auto", True),
+        ("rd.luks.options=discard", False),
+        ("rd.luks.name=tpm2-device=auto", False),
+    ],
+)
+def test_disks_that_the_command_line_has_unlocked(tree: Tree, argument: str, bound: bool) -> None:
+    files = tree.write({"/proc/cmdline": "root=/dev/mapper/root %s quiet\n" % argument})
+    assert read_tpm_disks(files).bound == ([argument] if bound else [])
+
+
+@pytest.mark.parametrize(("mode", "counts"), [(0o600, True), (0o666, False)])
+@pytest.mark.parametrize("device", ["loop0", "loop0p1"])
+def test_a_volume_in_a_users_file(tree: Tree, mode: int, counts: bool, device: str) -> None:
+    disk = "/sys/devices/virtual/block/loop0"
+    files = tree.write({disk + "/loop/backing_file": "/home/u/x.img\n", "/home/u/x.img": ""})
+    tree.write({"/run/udev/data/b259:7": "E:ID_FS_TYPE=crypto_LUKS\n"})
+    own = disk if device == "loop0" else disk + "/loop0p1"
+    tree.write({own + "/uevent": "DEVNAME=%s\n" % device})
+    tree.link("/sys/dev/block/259:7", "../.." + own[len("/sys") :])
+    (tree.root / "home/u/x.img").chmod(mode)
+    tree.write_bytes("/dev/" + device, luks({"0": SYSTEMD}))
+    assert read_tpm_disks(files).bound == (["/dev/" + device] if counts else [])
 
 
 # --- PCI ---------------------------------------------------------------------------------
