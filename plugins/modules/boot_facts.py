@@ -212,13 +212,15 @@ ansible_facts:
         cpu:
           description:
             - C(model), C(sse42) and C(five_level_paging). C(confidential) names the technology that encrypts a guest's memory.
-              C(own_code) is whether a process may run code that it generates.
+              C(own_code) is whether a process may run code that it generates. C(snp_host) is whether the host is set up to run
+              guests with AMD's SEV-SNP.
           type: dict
           sample:
             confidential: null
             five_level_paging: false
             model: AMD EPYC 7763 64-Core Processor
             own_code: true
+            snp_host: false
             sse42: true
         virtio_reset:
           description: Whether virtio devices are reset before a kexec. Null if the host has none.
@@ -297,6 +299,14 @@ ansible_facts:
               sample: m6i.large
             xen_dom0:
               description: Whether this is the control domain of a Xen host.
+              type: bool
+              sample: false
+            xen_guest:
+              description: Type of a guest of Xen, V(PV), V(PVH), V(HVM) or V(unknown). Null if it is none.
+              type: str
+              sample: null
+            hyperv_parent:
+              description: Whether the host runs guests on Microsoft's hypervisor, as its root partition or within a guest of it.
               type: bool
               sample: false
         reservations:

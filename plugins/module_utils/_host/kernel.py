@@ -7,7 +7,7 @@ from __future__ import annotations
 import gzip
 import re
 from dataclasses import dataclass
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 from .._cmdline import values_of
 from .built_in_args import built_in_line, own_part_removed
@@ -55,6 +55,12 @@ class RunningKernel:
     kho: bool
     panic_s: int
     panic_on_oops: int
+
+    @property
+    def series(self) -> Tuple[int, int]:
+        """First two numbers of its release, (0, 0) if it has none."""
+        found = re.match(r"(\d{1,4})\.(\d{1,4})", self.release)
+        return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
 
     @property
     def signed_images_only(self) -> bool:

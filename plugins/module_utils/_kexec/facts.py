@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple, Union
 
 from .._arch.architectures import architecture_of
-from .._arch.interface import StubStamps
+from .._arch.interface import Cpu, StubStamps
 from .._bootloader.boot_entry import BootChoice
 from .._bootloader.default_entry import read_default_entry
 from .._command import Runner
@@ -109,12 +109,16 @@ class HostReading:
         kernel = self.kernel
         return Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type)
 
+    def _cpu_risks(self, cpu: Cpu) -> List[Reason]:
+        return list(architecture_of(self.kernel.machine).cpu_risks(cpu, self.kernel.series))
+
     @property
     def risks(self) -> List[Reason]:
         """Reasons why a kexec is risky, from the subsets that were read."""
         return [
             *(entry_risks(self.boot) if self.boot else []),
-            *risks(self.surroundings, self.evidence.kexecs),
+            *(self._cpu_risks(self.facts.cpu) if self.facts else []),
+            *risks(self.surroundings, self.evidence.kexecs, self.kernel.series),
             *(self.reservations.notes if self.reservations else []),
         ]
 

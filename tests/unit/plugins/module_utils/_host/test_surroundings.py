@@ -200,6 +200,28 @@ def test_xen(tree: Tree, capabilities: str, dom0: bool) -> None:
     assert read_hypervisor(tree.write({"/proc/xen/capabilities": capabilities}), nothing).xen_dom0 is dom0
 
 
+@pytest.mark.parametrize(
+    ("files", "said", "guest"),
+    [
+        ({"/sys/hypervisor/type": "xen\n", "/sys/hypervisor/guest_type": "HVM\n"}, "", "HVM"),
+        ({"/sys/hypervisor/type": "xen\n", "/sys/hypervisor/guest_type": "PV\n"}, "xen", "PV"),
+        ({"/sys/hypervisor/type": "xen\n", "/sys/hypervisor/guest_type": "PVH\n"}, "xen", "PVH"),
+        # Before Linux 4.13.
+        ({"/sys/hypervisor/type": "xen\n"}, "", "unknown"),
+        ({}, "xen", "unknown"),
+        ({}, "kvm", None),
+        ({"/sys/hypervisor/type": "xen\n", "/proc/xen/capabilities": "control_d\n"}, "xen", None),
+    ],
+)
+def test_guests_of_xen(tree: Tree, files: dict[str, str], said: str, guest: str | None) -> None:
+    assert read_hypervisor(tree.write(files), says(said)).xen_guest == guest
+
+
+def test_a_parent_on_microsofts_hypervisor(tree: Tree) -> None:
+    assert not read_hypervisor(tree.files, says("microsoft")).hyperv_parent
+    assert read_hypervisor(tree.write({"/dev/mshv": ""}), says("microsoft")).hyperv_parent
+
+
 # --- disks -------------------------------------------------------------------------------
 
 
