@@ -44,6 +44,10 @@ _BELOW_MACHINE_SLICE = re.compile(r"machine-(?P<name>.+)\.scope", re.DOTALL)
 _MACHINE_VM = ("qemu", "libvirt", "ch\\x2d", "xen")
 # Every control group in these is a container's: Proxmox VE, and LXC before 4.0.
 _OF_LXC = ("lxc", "lxc.payload")
+# Nomad names a task's group by its allocation: https://github.com/hashicorp/nomad/pull/12274 and
+# https://github.com/Roblox/nomad-driver-containerd/pull/133. Slices are below nomad.slice since Nomad 1.7.
+_OF_NOMAD = ("nomad", "nomad.slice", "share.slice", "reserve.slice")
+_ALLOCATION = re.compile(r"(?P<id>[0-9a-f]{8})(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?P<task>[.-].+?)?(?:\.scope)?", re.DOTALL)
 
 _CGROUPS = "/sys/fs/cgroup"
 # Hierarchies in which container engines make their groups where there are several.
@@ -114,6 +118,9 @@ def _container_of(name: str, parent: str) -> Optional[str]:
         return (match.group("id") or match.group("bare") or "")[:_ID_DIGITS] or match.group("lxc") or match.group("nspawn")
     if parent in _OF_LXC:
         return name
+    task = _ALLOCATION.fullmatch(name) if parent in _OF_NOMAD else None
+    if task:
+        return task.group("id") + (task.group("task") or "")
     machine = _BELOW_MACHINE_SLICE.fullmatch(name)
     return machine.group("name") if machine and not machine.group("name").startswith(_MACHINE_VM) else None
 
