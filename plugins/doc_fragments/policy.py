@@ -16,9 +16,10 @@ options:
       - Effect of each risk of a kexec, and of each difference of the machine after a reboot, by its code.
       - V(block) keeps the host from rebooting via kexec, V(warn) lists the risk among the warnings, V(allow) ignores it.
         C(KDUMP_LOADED) only keeps the image out of the memory reserved for a crash kernel.
-      - Blocked by default are C(CLOUD_RISK), C(COLD_BOOT_PENDING), C(DRIVER_RISK), C(KDUMP_LOADED), C(ONE_SHOT_PENDING),
-        C(SRIOV_IN_USE), C(SYSTEM_ELSEWHERE), C(TPM_BOUND_DISK), C(VFIO_IN_USE) and C(XEN_DOM0). Warned of by default are
-        C(CONSOLE_SLOW), C(CONTAINERS_RUNNING), C(ENTRY_UNKNOWN), C(GUESTS_RUNNING), C(MANY_KEXECS), C(NO_WATCHDOG),
+      - Blocked by default are C(CLOUD_RISK), C(COLD_BOOT_PENDING), C(CONFIDENTIAL_RISK), C(DRIVER_RISK), C(HYPERV_PARENT),
+        C(KDUMP_LOADED), C(ONE_SHOT_PENDING), C(SNP_HOST), C(SRIOV_IN_USE), C(SYSTEM_ELSEWHERE), C(TPM_BOUND_DISK),
+        C(UIO_IN_USE), C(VFIO_IN_USE), C(XEN_DOM0) and C(XEN_GUEST). Warned of by default are C(CONSOLE_SLOW),
+        C(CONTAINERS_RUNNING), C(DISK_UNREADABLE), C(ENTRY_UNKNOWN), C(GUESTS_RUNNING), C(MANY_KEXECS), C(NO_WATCHDOG),
         C(RESERVATION_NOT_MADE) and C(RESERVATION_PENDING).
       - For differences, V(fail) makes the host fail and keeps it drained, V(warn) lists the difference, V(ignore) ignores it.
       - Differences that fail by default are C(BLOCK_DEVICE_LOST), C(BLOCK_DEVICE_SHRUNK), C(BLOCK_PATH_LOST), C(CPU_LOST),

@@ -28,6 +28,7 @@ from ._machine.codes import FAIL, WARN
 from ._machine.remembered import MachineError, read_machine, remember
 from ._privileges import require_root
 from ._reasons import CodedError
+from ._text import printable
 
 # argparse itself exits with 2.
 EXIT_OK = 0
@@ -49,7 +50,7 @@ class ConsoleCommand:
         """Show how the host booted, what came back different, what is staged, how it should reboot, and why it needs to."""
         presented = present(read(self._files, self._run))
         if args.json:
-            self._say(json.dumps(presented, indent=1, sort_keys=True))
+            self._out.write(json.dumps(presented, indent=1, sort_keys=True) + "\n")
             return
         verdict, staged = presented["verdict"], presented["staged"]
         self._say("booted   %s %s" % (presented["kernel"]["release"], _PATHS[presented["boot"]["path"]]))
@@ -148,7 +149,8 @@ class ConsoleCommand:
             self._say("         %s: %s" % (note.code, note.message))
 
     def _say(self, line: str) -> None:
-        self._out.write(line + "\n")
+        """Write a line, on which a name from the host can't act on the terminal."""
+        self._out.write(printable(line) + "\n")
 
 
 _PATHS = {PATH_KEXEC: "via kexec", PATH_FIRMWARE: "through firmware", PATH_UNKNOWN: "by an unknown path"}

@@ -9,12 +9,16 @@ from typing import Any, Callable, Dict
 from ansible.module_utils.basic import AnsibleModule
 
 from ._reasons import CodedError
+from ._text import printable_values
+
+# Characters that lay out longer texts, such as files in a diff.
+_LAYOUT = "\n\t"
 
 
 def run_module(module: AnsibleModule, work: Callable[[], Dict[str, Any]]) -> None:
-    """Run a module's work and exit with its result."""
+    """Run a module's work and exit with its result, in which every text is printable: ansible-core refuses surrogates."""
     try:
         result = work()
     except CodedError as error:
-        module.fail_json(**error.as_result())
-    module.exit_json(**result)
+        module.fail_json(**printable_values(error.as_result(), _LAYOUT))
+    module.exit_json(**printable_values(result, _LAYOUT))

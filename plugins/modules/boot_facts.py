@@ -212,13 +212,15 @@ ansible_facts:
         cpu:
           description:
             - C(model), C(sse42) and C(five_level_paging). C(confidential) names the technology that encrypts a guest's memory.
-              C(own_code) is whether a process may run code that it generates.
+              C(own_code) is whether a process may run code that it generates. C(snp_host) is whether the host is set up to run
+              guests with AMD's SEV-SNP.
           type: dict
           sample:
             confidential: null
             five_level_paging: false
             model: AMD EPYC 7763 64-Core Processor
             own_code: true
+            snp_host: false
             sse42: true
         virtio_reset:
           description: Whether virtio devices are reset before a kexec. Null if the host has none.
@@ -299,6 +301,14 @@ ansible_facts:
               description: Whether this is the control domain of a Xen host.
               type: bool
               sample: false
+            xen_guest:
+              description: Type of a guest of Xen, V(PV), V(PVH), V(HVM) or V(unknown). Null if it is none.
+              type: str
+              sample: null
+            hyperv_parent:
+              description: Whether the host runs guests on Microsoft's hypervisor, as its root partition or within a guest of it.
+              type: bool
+              sample: false
         reservations:
           description:
             - The bootloader, and C(crashkernel) and C(cma) as M(fleet.kexec.reservation) returns them.
@@ -310,22 +320,32 @@ ansible_facts:
         tpm_disks:
           description:
             - Encrypted disks. C(bound) lists those that a TPM unlocks depending on boot measurements, by a LUKS2 token (systemd
-              or clevis) or C(/etc/crypttab). C(unreadable) lists those whose header can't be read without privileges.
+              or clevis), clevis's metadata in a LUKS1 volume, C(/etc/crypttab), or C(rd.luks.options) or C(luks.options) on the
+              command line. C(unreadable) lists those whose header can't be read, for example without privileges.
           type: dict
           sample: {bound: [/dev/nvme0n1p3], unreadable: []}
         pci:
           description:
             - PCI devices with a driver, except bridges. C(bus_master) is whether the device may write into memory.
-              C(virtual_functions) is the number of its SR-IOV functions in use.
+              C(virtual_functions) is the number of its SR-IOV functions in use. C(held_by) is V(vfio) or V(uio) for a device that
+              a guest or a process may drive, else null.
           type: list
           elements: dict
-          sample: [{address: "0000:3b:00.0", bus_master: true, driver: mlx5_core, id: "15b3:1013", virtual_functions: 0}]
+          sample:
+            - address: "0000:3b:00.0"
+              bus_master: true
+              driver: mlx5_core
+              held_by: null
+              id: "15b3:1013"
+              virtual_functions: 0
         guests:
           description:
             - Guests that run on the host. C(vms) lists virtual machines by name, or by process if they have none. C(containers)
               lists containers by name, or by the start of their ID.
+            - These are the guests that only root can have started. C(of_users) lists those that other users run for themselves,
+              such as rootless containers, at most fifty. As any user can make up such names, no risk depends on them.
           type: dict
-          sample: {containers: [0f3a5c9e8b71], vms: [qemu-1-web]}
+          sample: {containers: [0f3a5c9e8b71], of_users: [], vms: [qemu-1-web]}
         pending:
           description:
             - Changes that wait for a reboot, each with C(kind), C(cold) and C(message). C(kind) is V(reboot_required),

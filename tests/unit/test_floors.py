@@ -18,7 +18,7 @@ PACKAGE = "ansible_collections.fleet.kexec.plugins"
 
 # From the ground up.
 HOST = (
-    "_text",
+    "_json _text",
     "_command _native _paths _reasons",
     "_cmdline _module _privileges",
     "_one_boot_args",

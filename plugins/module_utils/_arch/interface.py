@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Callable, Generic, Mapping, Optional, Sequence, Tuple, TypeVar, Union
+from typing import Any, BinaryIO, Callable, Generic, Iterable, Mapping, Optional, Sequence, Tuple, TypeVar, Union
 
 from .._image.elf import Content, Vmlinux
 from .._image.kernel_file import KernelFile
 from .._reasons import Reason
+from .._text import shown_name
 
 #: Loader names that other code compares with; all others are only shown to users.
 LOADER_EXTLINUX = "extlinux"
@@ -31,6 +32,7 @@ class Cpu:
     :ivar five_level_paging: whether it may be using x86 five-level page tables.
     :ivar confidential: technology that encrypts this guest's memory; None without one.
     :ivar own_code: whether processes may run code they generate, which checksums need.
+    :ivar snp_host: whether it is set up to run guests with AMD's SEV-SNP.
     """
 
     model: str
@@ -38,12 +40,14 @@ class Cpu:
     five_level_paging: bool = False
     confidential: Optional[str] = None
     own_code: bool = True
+    snp_host: bool = False
 
 
 def _parse_cpu_name(cpuinfo: str, _exists: Callable[[str], bool]) -> Cpu:
     """Parse only the model name in C(/proc/cpuinfo)."""
     names = (line.partition(":") for line in cpuinfo.split("\n\n", maxsplit=1)[0].splitlines())
-    return Cpu(next((value.strip() for name, _colon, value in names if name.strip() == "model name"), ""), own_code=False)
+    model = next((value for name, _colon, value in names if name.strip() == "model name"), "")
+    return Cpu(shown_name(model), own_code=False)
 
 
 @dataclass(frozen=True)
@@ -244,6 +248,10 @@ class FastFormat(ABC, Generic[Kernel]):
         """Parse the content of :attr:`stamps_path`; None if this boot did not pass through a stub."""
 
 
+def _no_risks(_cpu: Cpu, _series: Tuple[int, int]) -> Iterable[Reason]:
+    return ()
+
+
 def _no_args(_line: str) -> Tuple[str, ...]:
     return ()
 
@@ -255,6 +263,7 @@ class Architecture:
     :ivar read_kernel: parses the header of an open kernel file; takes the file's name for messages and raises ImageError.
     :ivar supported: whether its hosts can be rebooted by kexec.
     :ivar parse_cpu: takes the content of C(/proc/cpuinfo), and a function that tells whether a file exists on the host.
+    :ivar cpu_risks: finds the risks of a kexec that come with a processor, given the series of the running kernel.
     :ivar cmdline_max_bytes: longest command line that kernels accept, without the final zero.
     :ivar load_reserve_bytes: part of a kernel's limit that kexec-tools keeps free with C(kexec_load), the final zero included.
     :ivar file_load_reserve_bytes: part that the running kernel keeps free with C(kexec_file_load), the final zero included.
@@ -272,6 +281,7 @@ class Architecture:
     read_kernel: Callable[[BinaryIO, str], KernelFile]
     supported: bool = True
     parse_cpu: Callable[[str, Callable[[str], bool]], Cpu] = _parse_cpu_name
+    cpu_risks: Callable[[Cpu, Tuple[int, int]], Iterable[Reason]] = _no_risks
     cmdline_max_bytes: int = 0
     load_reserve_bytes: int = 0
     file_load_reserve_bytes: int = 0

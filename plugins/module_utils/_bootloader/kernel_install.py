@@ -9,7 +9,6 @@ not boot.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import replace
@@ -17,6 +16,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._cmdline import values_of, with_values, without
 from .._command import find_executable
+from .._json import parse_json
 from .._one_boot_args import lasting_arguments
 from .bls import BlsEntry, parse_bls
 from .changes import FileChange
@@ -89,7 +89,7 @@ class KernelInstall(RecordedBootloader):
         """
         done = self._run([self._bootctl(), "list", "--json=short"], self.COMMAND_TIMEOUT_S)
         try:
-            listed: List[Dict[str, Any]] = json.loads(done.stdout)
+            listed: List[Dict[str, Any]] = parse_json(done.stdout)
             chosen = next((entry for entry in listed if entry.get("isDefault")), {})
         except (ValueError, AttributeError, TypeError):
             return ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 from .._host.files import HostFiles
+from .._json import parse_json
 from .._paths import STATE_DIRECTORY
 from .changes import FileChange
 from .interface import Setting
@@ -53,7 +54,7 @@ class SettingsRecord:
 def parse_record(text: str) -> SettingsRecord:
     """Parse the record; an invalid one counts as empty, so that everything counts as set by others."""
     try:
-        values = json.loads(text)
+        values = parse_json(text)
         if values["format"] != _FORMAT:
             return SettingsRecord()
         return SettingsRecord(

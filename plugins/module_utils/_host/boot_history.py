@@ -8,6 +8,7 @@ import json
 import os
 from typing import Any, Dict, List, Optional, Tuple
 
+from .._json import parse_json
 from .._paths import STATE_DIRECTORY
 from .atomic import write_atomically
 from .files import HostFiles
@@ -26,7 +27,7 @@ def parse_history(text: str) -> List[Timeline]:
     found = []
     for line in text.splitlines():
         try:
-            timeline = json.loads(line)
+            timeline = parse_json(line)
         except ValueError:
             continue
         if isinstance(timeline, dict) and isinstance(timeline.get("boot_id"), str) and isinstance(timeline.get("phases"), list):

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Iterable, List, NamedTuple, Optional
 
+from .._text import shown_name
+
 # init/main.c, run_init_process(), and do_initcall_level() with initcall_debug.
 _INIT = re.compile(r"Run (\S+) as init process")
 _INITCALL = re.compile(r"initcall (\S+?)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])? returned -?\d+ after (\d+) usecs")
@@ -40,10 +42,10 @@ def parse_boot_log(records: Iterable[str]) -> BootLog:
         prefix, _separator, message = record.partition(";")
         found = _INITCALL.match(message)
         if found:
-            initcalls.append(Initcall(found.group(1), int(found.group(2))))
+            initcalls.append(Initcall(shown_name(found.group(1)), int(found.group(2))))
             continue
         found = _INIT.match(message) if init is None else None
         # Only from the kernel itself: root can write to its log too.
         if found and prefix.split(",")[0].isdigit() and int(prefix.split(",")[0]) < 8:
-            init, init_ns = found.group(1), int(prefix.split(",")[2]) * 1000
+            init, init_ns = shown_name(found.group(1)), int(prefix.split(",")[2]) * 1000
     return BootLog(init, init_ns, initcalls)

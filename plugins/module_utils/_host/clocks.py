@@ -290,7 +290,7 @@ def read_kernel_log(files: HostFiles) -> Iterable[str]:
                 return
             if not record:
                 return
-            yield from record.decode("utf-8", "replace").splitlines()
+            yield from record.decode("utf-8", "replace").rstrip("\n").split("\n")
     finally:
         os.close(descriptor)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional
 
 from .._cmdline import parse_cmdline, values_of
+from .._text import shown_name
 from .clocks import read_kernel_log
 from .files import HostFiles
 
@@ -117,7 +118,7 @@ def read_console(files: HostFiles) -> Console:
     """
     cmdline = files.read_line("/proc/cmdline") or ""
     rates = rates_of(cmdline)
-    listed = [line.split()[0] for line in (files.read_text("/proc/consoles") or "").splitlines() if line.split()]
+    listed = [shown_name(line.split()[0]) for line in (files.read_text("/proc/consoles") or "").split("\n") if line.split()]
     names = list(dict.fromkeys(listed or rates))
     consoles = [ConsoleLine(name, bool(_SERIAL.fullmatch(name)), rates.get(name)) for name in names]
     levels = (files.read_text("/proc/sys/kernel/printk") or "").split()

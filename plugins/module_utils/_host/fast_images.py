@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import List, Optional
 
 from .._arch.interface import FastLayout
+from .._json import parse_json
 from .._paths import STATE_DIRECTORY
 from .files import HostFiles
 
@@ -101,7 +102,7 @@ def read_fast_image(files: HostFiles, release: str) -> Optional[FastImage]:
     """Read the manifest of a release's fast image; None if there is none or it can't be parsed."""
     text = files.read_text(os.path.join(directory_of(release), MANIFEST))
     try:
-        values = json.loads(text or "")
+        values = parse_json(text or "")
         if values.pop("format") != FORMAT or values["release"] != release:
             return None
         for name in ("source", "image", "relocations", "initrd", "initrd_source"):

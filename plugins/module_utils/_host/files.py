@@ -6,11 +6,16 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from io import BufferedReader
 from typing import List, Optional
 
+from .._text import shown_name
+
 # ValueError: no file can have that name, because of a zero byte or a character that the locale can't encode.
 _UNREADABLE = (OSError, ValueError)
+# Names are cut when shown.
+_NAME_MAX_BYTES = 4096
 
 
 class HostFiles:
@@ -48,6 +53,11 @@ class HostFiles:
         content = self.read_bytes(path)
         return content.decode("utf-8", "replace").strip() if content is not None else None
 
+    def read_name(self, path: str) -> Optional[str]:
+        """Read a name, or a short word, so that it can be shown (:func:`_text.shown_name`); None if it can't be read."""
+        content = self.read_bytes(path, _NAME_MAX_BYTES)
+        return shown_name(content) if content is not None else None
+
     def read_line(self, path: str) -> Optional[str]:
         """Read a command line without surrounding white space, every byte of it kept; None if it can't be read.
 
@@ -65,9 +75,9 @@ class HostFiles:
             return None
 
     def link_name(self, path: str) -> Optional[str]:
-        """Last component of a symbolic link's target; None if there is no link."""
+        """Last component of a symbolic link's target, so that it can be shown; None if there is no link."""
         try:
-            return os.path.basename(os.readlink(self.path(path))) or None
+            return shown_name(os.path.basename(os.readlink(self.path(path)))) or None
         except _UNREADABLE:
             return None
 
@@ -75,6 +85,18 @@ class HostFiles:
         """Path of the host without symbolic links; as it is if they lead out of the root directory."""
         inside = os.path.relpath(os.path.realpath(self.path(path)), os.path.realpath(self.root))
         return path if inside.startswith("..") else "/" + inside
+
+    def is_roots_alone(self, path: str) -> bool:
+        """Whether nobody but root can write to a file, or create anything in a directory, by its owner and mode.
+
+        Root is whoever owns the root directory: a fixture tree belongs to the user who runs the tests.
+        """
+        try:
+            top, status = os.stat(self.root), os.lstat(self.path(path))
+        except _UNREADABLE:
+            return False
+        by_group = status.st_mode & stat.S_IWGRP and status.st_gid != top.st_gid
+        return status.st_uid == top.st_uid and not by_group and not status.st_mode & stat.S_IWOTH
 
     def exists(self, path: str) -> bool:
         return os.path.exists(self.path(path))
@@ -87,7 +109,10 @@ class HostFiles:
             return None
 
     def listdir(self, path: str) -> List[str]:
-        """Names in a directory, sorted; empty if it can't be read."""
+        """Names in a directory, sorted; empty if it can't be read.
+
+        They are as they are, for paths. To show them takes :func:`_text.shown_name`.
+        """
         try:
             return sorted(os.listdir(self.path(path)))
         except _UNREADABLE:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The platform under the machine: hypervisor, cloud, Xen."""
+"""The platform under the machine: hypervisor, cloud, and the part that the machine itself has in running a hypervisor."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class Hypervisor:
 
     :ivar vm: as named by C(systemd-detect-virt --vm) (C(kvm), C(qemu), C(microsoft), ...); None on hardware or if unknown.
     :ivar cloud: C(azure), C(google), C(amazon), or None.
+    :ivar xen_guest: type of a guest of Xen, C(PV), C(PVH), C(HVM) or C(unknown); None for none.
+    :ivar hyperv_parent: whether it runs guests on Microsoft's hypervisor, as its root partition or within a guest of it.
     """
 
     vm: Optional[str]
@@ -34,6 +36,8 @@ class Hypervisor:
     vendor: Optional[str]
     product: Optional[str]
     xen_dom0: bool
+    xen_guest: Optional[str] = None
+    hyperv_parent: bool = False
 
 
 def cloud_of(vendor: Optional[str], product: Optional[str], asset_tag: Optional[str]) -> Optional[str]:
@@ -45,16 +49,27 @@ def cloud_of(vendor: Optional[str], product: Optional[str], asset_tag: Optional[
     return AMAZON if vendor == "Amazon EC2" else None
 
 
+def _xen_guest(files: HostFiles, vm: Optional[str]) -> Optional[str]:
+    """Type of a guest of Xen; None for none (Documentation/ABI/stable/sysfs-hypervisor-xen of the kernel)."""
+    if vm != "xen" and files.read_name("/sys/hypervisor/type") != "xen":
+        return None
+    return files.read_name("/sys/hypervisor/guest_type") or "unknown"
+
+
 def read_hypervisor(files: HostFiles, run: Runner) -> Hypervisor:
     said = run(["systemd-detect-virt", "--vm"], _TIMEOUT_S).stdout.strip()
     vm = said if re.fullmatch(r"[a-z][a-z0-9_-]*", said) and said != "none" else None
     vendor, product, asset_tag = (
-        files.read_text("%s/%s" % (_DMI, name)) for name in ("sys_vendor", "product_name", "chassis_asset_tag")
+        files.read_name("%s/%s" % (_DMI, name)) for name in ("sys_vendor", "product_name", "chassis_asset_tag")
     )
+    xen_dom0 = "control_d" in (files.read_text("/proc/xen/capabilities") or "")
     return Hypervisor(
         vm=vm,
         cloud=cloud_of(vendor, product, asset_tag),
         vendor=vendor,
         product=product,
-        xen_dom0="control_d" in (files.read_text("/proc/xen/capabilities") or ""),
+        xen_dom0=xen_dom0,
+        xen_guest=None if xen_dom0 else _xen_guest(files, vm),
+        # The device of drivers/hv/mshv_root_main.c, which there is in parent partitions alone.
+        hyperv_parent=files.exists("/dev/mshv"),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import gzip
 import re
 from dataclasses import dataclass
-from typing import Dict, Optional
+from typing import Dict, Optional, Tuple
 
 from .._cmdline import values_of
 from .built_in_args import built_in_line, own_part_removed
@@ -55,6 +55,12 @@ class RunningKernel:
     kho: bool
     panic_s: int
     panic_on_oops: int
+
+    @property
+    def series(self) -> Tuple[int, int]:
+        """First two numbers of its release, (0, 0) if it has none."""
+        found = re.match(r"(\d{1,4})\.(\d{1,4})", self.release)
+        return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
 
     @property
     def signed_images_only(self) -> bool:
@@ -107,16 +113,16 @@ def _handover(cmdline: str, config: Dict[str, str]) -> bool:
 
 def read_running_kernel(files: HostFiles, machine: str) -> RunningKernel:
     """Read the running kernel from C(/proc) and C(/sys); only C(machine), from uname(2), is in no file."""
-    release = files.read_text("/proc/sys/kernel/osrelease") or ""
+    release = files.read_name("/proc/sys/kernel/osrelease") or ""
     cmdline = files.read_line("/proc/cmdline") or ""
     config_text = _read_config_text(files, release)
     config = parse_config(config_text) if config_text else {}
     loaded = files.read_int("/sys/kernel/kexec_loaded")
     return RunningKernel(
         release=release,
-        build=files.read_text("/proc/sys/kernel/version") or "",
+        build=files.read_name("/proc/sys/kernel/version") or "",
         machine=machine,
-        boot_id=files.read_text("/proc/sys/kernel/random/boot_id") or "",
+        boot_id=files.read_name("/proc/sys/kernel/random/boot_id") or "",
         cmdline=cmdline,
         passed_cmdline=own_part_removed(cmdline, built_in_line(config_text), files.read_line("/proc/bootconfig") or ""),
         bootloader_type=files.read_int("/proc/sys/kernel/bootloader_type"),

@@ -35,7 +35,8 @@ def list_mounts(files: HostFiles) -> List[Mount]:
     """Mounts in the order in which they were made."""
     text = (files.read_bytes("/proc/self/mountinfo") or b"").decode("utf-8", "surrogateescape")
     mounts = []
-    for line in text.splitlines():
+    # Not splitlines(): users choose names of mount points, in which the kernel escapes this one line break only.
+    for line in text.split("\n"):
         fields = line.split(" ")
         if "-" in fields[6:-2]:
             kind, source, *options = fields[fields.index("-", 6) + 1 :][:3]

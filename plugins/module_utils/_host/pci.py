@@ -5,15 +5,20 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 from dataclasses import dataclass
 from typing import List, Optional
 
+from .._text import shown_name
 from .files import HostFiles
 
-VFIO = "vfio-pci"
+#: What hands a device to a process or a guest.
+VFIO = "vfio"
+UIO = "uio"
 
 _DEVICES = "/sys/bus/pci/devices"
+_UIO_DRIVERS = ("uio_pci_generic", "igb_uio")
 # PCI Local Bus Specification, 6.2.2: the command register.
 _COMMAND_OFFSET = 4
 _BUS_MASTER = 1 << 2
@@ -28,6 +33,7 @@ class PciDevice:
     :ivar id: vendor and device, C(15b3:1013).
     :ivar bus_master: whether it may write into memory.
     :ivar virtual_functions: number of SR-IOV functions in use.
+    :ivar held_by: C(vfio) or C(uio) for a device that a process or a guest may drive; None for one that the kernel drives.
     """
 
     address: str
@@ -35,23 +41,36 @@ class PciDevice:
     driver: str
     bus_master: bool
     virtual_functions: int
+    held_by: Optional[str] = None
+
+
+def _holder(files: HostFiles, base: str, driver: str) -> Optional[str]:
+    """Interface by which a process may drive a device; None if there is none.
+
+    Drivers of vfio for a vendor's devices, such as C(mlx5_vfio_pci), do not tell by their names alone: their devices have a
+    directory C(vfio-dev) (Documentation/ABI/testing/sysfs-devices-vfio-dev). Those of uio have C(uio).
+    """
+    if "vfio" in driver or files.exists(base + "/vfio-dev"):
+        return VFIO
+    return UIO if driver in _UIO_DRIVERS or files.exists(base + "/uio") else None
 
 
 def _read_device(files: HostFiles, address: str) -> Optional[PciDevice]:
     base = os.path.join(_DEVICES, address)
-    kind = files.read_text(base + "/class") or ""
+    kind = re.match(r"0x([0-9a-f]{1,8})$", files.read_name(base + "/class") or "")
     driver = files.link_name(base + "/driver")
-    if driver is None or (kind.startswith("0x") and int(kind, 16) >> 16 == _CLASS_BRIDGE):
+    if driver is None or (kind and int(kind.group(1), 16) >> 16 == _CLASS_BRIDGE):
         return None
     config = files.read_bytes(base + "/config", _COMMAND_OFFSET + 2) or b""
     command = struct.unpack_from("<H", config, _COMMAND_OFFSET)[0] if len(config) >= _COMMAND_OFFSET + 2 else 0
-    numbers = [(files.read_text("%s/%s" % (base, name)) or "").replace("0x", "") for name in ("vendor", "device")]
+    numbers = [(files.read_name("%s/%s" % (base, name)) or "").replace("0x", "") for name in ("vendor", "device")]
     return PciDevice(
-        address=address,
+        address=shown_name(address),
         id=":".join(numbers),
         driver=driver,
         bus_master=bool(command & _BUS_MASTER),
         virtual_functions=files.read_int(base + "/sriov_numvfs") or 0,
+        held_by=_holder(files, base, driver),
     )
 
 

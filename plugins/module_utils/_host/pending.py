@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, List
 from urllib.parse import quote
 
+from .._text import shown_name
 from .efi_variables import read_efi_variable
 from .files import HostFiles
 from .installed import list_installed, newest, split_release, version_key
@@ -49,13 +50,13 @@ _FLAGS = ("/run/reboot-required", "/var/run/reboot-required", "/run/reboot-neede
 def _reboot_required(files: HostFiles) -> List[PendingReason]:
     if not any(map(files.exists, _FLAGS)):
         return []
-    packages = sorted(set((files.read_text("/run/reboot-required.pkgs") or "").split()))
+    packages = sorted({shown_name(word) for word in (files.read_text("/run/reboot-required.pkgs") or "").split()})
     message = "packages ask for a reboot" + (": " + ", ".join(packages) if packages else "")
     return [PendingReason(REBOOT_REQUIRED, False, message)]
 
 
 def _newer_kernel(files: HostFiles) -> List[PendingReason]:
-    running = files.read_text("/proc/sys/kernel/osrelease") or ""
+    running = files.read_name("/proc/sys/kernel/osrelease") or ""
     latest = newest(list_installed(files), running)
     if latest is None:
         return []
@@ -81,7 +82,11 @@ def _firmware_updates(files: HostFiles) -> List[PendingReason]:
     except sqlite.Error:
         return []
     return [
-        PendingReason(FIRMWARE_UPDATE, True, "fwupd has %s %s waiting" % (name or "a device's firmware", version or ""))
+        PendingReason(
+            FIRMWARE_UPDATE,
+            True,
+            "fwupd has %s %s waiting" % (shown_name(str(name or "a device's firmware")), shown_name(str(version or ""))),
+        )
         for name, version in rows
     ]
 

@@ -8,11 +8,12 @@ Times of this boot are microseconds of CLOCK_MONOTONIC, as in systemd's own prop
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import dataclass
 from typing import Dict, Iterator, List, Optional, Tuple
 
 from .._command import Runner
+from .._json import parse_json
+from .._text import shown_name
 
 _TIMEOUT_S = 30.0
 
@@ -86,7 +87,7 @@ def parse_units(text: str) -> List[UnitTimes]:
         active, inactive = (
             end if end is not None and end >= starting else None for end in (_time(values, name) for name in _UNIT[1:])
         )
-        units.append(UnitTimes(values["Id"], starting, active, inactive))
+        units.append(UnitTimes(shown_name(values["Id"]), starting, active, inactive))
     return units
 
 
@@ -96,8 +97,8 @@ def parse_stops(lines: Iterator[str]) -> List[UnitStop]:
     stops = []
     for line in lines:
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            entry = json.loads(line)
-            unit, at_us = str(entry["UNIT"]), int(entry["__MONOTONIC_TIMESTAMP"])
+            entry = parse_json(line)
+            unit, at_us = shown_name(str(entry["UNIT"])), int(entry["__MONOTONIC_TIMESTAMP"])
             if entry["MESSAGE_ID"] == _STOPPING:
                 began[unit] = at_us
             elif entry["MESSAGE_ID"] == _STOPPED and unit in began:

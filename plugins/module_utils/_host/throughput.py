@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Dict
 
 from .._arch.interface import Cpu
+from .._json import parse_json
 from .._paths import STATE_DIRECTORY
 from .files import HostFiles
 
@@ -55,7 +56,7 @@ class Throughput:
 def read_throughput(files: HostFiles, cpu: Cpu) -> Throughput:
     """Read the speeds measured on this processor, or return typical ones."""
     try:
-        values = json.loads(files.read_text(PATH) or "")
+        values = parse_json(files.read_text(PATH) or "")
         if values.pop("format") == _FORMAT and values["cpu_model"] == cpu.model:
             return Throughput(**values)
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Optional
 
 from .._command import Runner
+from .._text import shown_name
 from .files import HostFiles
 from .timespans import INFINITY_S, parse_timespan
 
@@ -71,15 +72,15 @@ def parse_systemd_watchdogs(text: str) -> Dict[str, Optional[float]]:
 
 def _read_watchdog(files: HostFiles, name: str) -> Watchdog:
     base = "%s/%s" % (_CLASS, name)
-    identity = files.read_text(base + "/identity") or ""
+    identity = files.read_name(base + "/identity") or ""
     driver = files.link_name(base + "/device/driver/module") or files.link_name(base + "/device/driver")
     return Watchdog(
-        device="/dev/" + name,
+        device="/dev/" + shown_name(name),
         identity=identity,
         driver=driver or _DRIVERS_BY_IDENTITY.get(identity),
         timeout_s=files.read_int(base + "/timeout"),
         max_timeout_s=files.read_int(base + "/max_timeout"),
-        active=files.read_text(base + "/state") == "active",
+        active=files.read_name(base + "/state") == "active",
         nowayout=files.read_int(base + "/nowayout") == 1,
     )
 

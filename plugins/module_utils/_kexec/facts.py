@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple, Union
 
 from .._arch.architectures import architecture_of
-from .._arch.interface import StubStamps
+from .._arch.interface import Cpu, StubStamps
 from .._bootloader.boot_entry import BootChoice
 from .._bootloader.default_entry import read_default_entry
 from .._command import Runner
@@ -27,7 +27,7 @@ from .._machine.settling import MachineComparison, compare_once
 from .._machine.snapshot import MachineSnapshot
 from .._one_boot_args import token_of
 from .._reasons import Reason
-from .._text import printable
+from .._text import printable, printable_values
 from .boot_source import entry_risks
 from .candidate import payload_format
 from .cmdline import line_changes
@@ -109,12 +109,16 @@ class HostReading:
         kernel = self.kernel
         return Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type)
 
+    def _cpu_risks(self, cpu: Cpu) -> List[Reason]:
+        return list(architecture_of(self.kernel.machine).cpu_risks(cpu, self.kernel.series))
+
     @property
     def risks(self) -> List[Reason]:
         """Reasons why a kexec is risky, from the subsets that were read."""
         return [
             *(entry_risks(self.boot) if self.boot else []),
-            *risks(self.surroundings, self.evidence.kexecs),
+            *(self._cpu_risks(self.facts.cpu) if self.facts else []),
+            *risks(self.surroundings, self.evidence.kexecs, self.kernel.series),
             *(self.reservations.notes if self.reservations else []),
         ]
 
@@ -164,7 +168,7 @@ def _read_machine(files: HostFiles, run: Runner, policy: Policy) -> Tuple[Machin
 
 
 def present(reading: HostReading) -> Dict[str, Any]:
-    """Present the requested facts as plain values."""
+    """Present the requested facts as plain values, in which every text is printable."""
     presented: Dict[str, Any] = {}
     if "boot" in reading.subsets:
         presented["boot"] = _present_boot(reading)
@@ -180,7 +184,7 @@ def present(reading: HostReading) -> Dict[str, Any]:
         presented[MACHINE] = _present_machine(*reading.machine)
     if HISTORY in reading.subsets:
         presented[HISTORY] = {"boots": len(reading.history), "last": reading.history[-1] if reading.history else None}
-    return presented
+    return dict(printable_values(presented))
 
 
 def _present_boot(reading: HostReading) -> Dict[str, Any]:

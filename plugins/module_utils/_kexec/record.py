@@ -16,6 +16,7 @@ from typing import Any, Dict, Optional, Tuple
 from .._host.atomic import write_atomically
 from .._host.clocks import CycleClock
 from .._host.files import HostFiles
+from .._json import parse_json
 from .._paths import STAGED_RECORD
 from .._text import printable
 
@@ -98,7 +99,7 @@ def read_record(files: HostFiles) -> Optional[StagedRecord]:
 def parse_record(text: str) -> Optional[StagedRecord]:
     """Parse a record of any boot; None if it is invalid."""
     try:
-        values = json.loads(text)
+        values = parse_json(text)
         if values.pop("format") != _FORMAT:
             return None
         image, clock = values["image"], values.get("clock")

@@ -9,7 +9,7 @@ from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 from .._host.console import Console
 from .._host.guests import Guests
 from .._host.hypervisor import AZURE, GOOGLE, Hypervisor
-from .._host.pci import VFIO, PciDevice
+from .._host.pci import UIO, VFIO, PciDevice
 from .._host.pending import PendingReason
 from .._host.surroundings import Surroundings
 from .._host.tpm_disks import TpmDisks
@@ -26,6 +26,8 @@ _CLOUDS = {
     AZURE: ("an Azure VM", "https://github.com/nix-community/nixos-anywhere/issues/400"),
     GOOGLE: ("a Google Compute Engine VM", "https://github.com/siderolabs/talos/pull/8838"),
 }
+_XEN_SOFT_RESET = "https://git.kernel.org/torvalds/c/0b34a166f291d255755be46e43ed5497cdd194f2"
+_HYPERV = "https://lore.kernel.org/linux-hyperv/20260403190613.47026-6-jloeser@linux.microsoft.com/"
 # Names that a message lists before it counts the rest.
 _NAMED_MAX = 5
 
@@ -38,10 +40,10 @@ def _named(names: Sequence[str]) -> str:
     return ", ".join(different[:_NAMED_MAX]) + (" and %d more" % more if more > 0 else "")
 
 
-def _of_devices(devices: List[PciDevice]) -> Iterable[Reason]:
+def _of_devices(devices: List[PciDevice], series: Tuple[int, int]) -> Iterable[Reason]:
     doubts: Dict[str, Tuple[Doubt, List[str]]] = {}
     for device in devices:
-        doubt = doubt_of(device)
+        doubt = doubt_of(device, series)
         if doubt is not None:
             doubts.setdefault(device.driver, (doubt, []))[1].append(device.address)
     for driver, (doubt, addresses) in sorted(doubts.items()):
@@ -49,9 +51,10 @@ def _of_devices(devices: List[PciDevice]) -> Iterable[Reason]:
     shared = ["%s (%d)" % (device.address, device.virtual_functions) for device in devices if device.virtual_functions]
     if shared:
         yield reason("SRIOV_IN_USE", "devices have virtual functions in use: %s" % _named(shared))
-    lent = [device.address for device in devices if device.driver == VFIO]
-    if lent:
-        yield reason("VFIO_IN_USE", "devices are bound to vfio-pci: %s" % _named(lent))
+    for code, holder in (("VFIO_IN_USE", VFIO), ("UIO_IN_USE", UIO)):
+        held = ["%s (%s)" % (device.address, device.driver) for device in devices if device.held_by == holder]
+        if held:
+            yield reason(code, "devices are bound to %s: %s" % (holder, _named(held)))
 
 
 def _of_guests(guests: Guests) -> Iterable[Reason]:
@@ -64,6 +67,9 @@ def _of_guests(guests: Guests) -> Iterable[Reason]:
 def _of_disks(disks: TpmDisks) -> Iterable[Reason]:
     if disks.bound:
         yield reason("TPM_BOUND_DISK", "a TPM unlocks %s by what was measured at boot" % _named(disks.bound))
+    if disks.unreadable:
+        unknown = "the header of %s can't be read, so it is unknown whether a TPM unlocks it" % _named(disks.unreadable)
+        yield reason("DISK_UNREADABLE", unknown)
 
 
 def _of_pending(pending: List[PendingReason]) -> Iterable[Reason]:
@@ -75,6 +81,12 @@ def _of_pending(pending: List[PendingReason]) -> Iterable[Reason]:
 def _of_hypervisor(hypervisor: Hypervisor) -> Iterable[Reason]:
     if hypervisor.xen_dom0:
         yield reason("XEN_DOM0", "this is the control domain of a Xen host, and kexec would replace Xen")
+    if hypervisor.xen_guest:
+        message = "this is a guest of Xen (%s): where its toolstack knows no soft reset, a kexec destroys it (%s)"
+        yield reason("XEN_GUEST", message % (hypervisor.xen_guest, _XEN_SOFT_RESET))
+    if hypervisor.hyperv_parent:
+        message = "this runs guests on Microsoft's hypervisor, which may go on signalling into the next kernel's memory (%s)"
+        yield reason("HYPERV_PARENT", message % _HYPERV)
     cloud = _CLOUDS.get(hypervisor.cloud or "")
     if cloud is not None:
         yield reason("CLOUD_RISK", "this is %s, where guests have got stuck after a kexec (%s)" % cloud)
@@ -95,14 +107,17 @@ def _of_console(console: Console) -> Iterable[Reason]:
         )
 
 
-def _some(found: Callable[..., Iterable[Reason]], facts: Optional[object]) -> List[Reason]:
-    return list(found(facts)) if facts is not None else []
+def _some(found: Callable[..., Iterable[Reason]], facts: Optional[object], *more: object) -> List[Reason]:
+    return list(found(facts, *more)) if facts is not None else []
 
 
-def risks(surroundings: Surroundings, kexecs: Optional[int]) -> List[Reason]:
-    """Find all risks of a kexec; surroundings that were not read add none."""
+def risks(surroundings: Surroundings, kexecs: Optional[int], series: Tuple[int, int]) -> List[Reason]:
+    """Find all risks of a kexec but those of the processor; surroundings that were not read add none.
+
+    :param series: series of the running kernel.
+    """
     found = [
-        *_some(_of_devices, surroundings.pci),
+        *_some(_of_devices, surroundings.pci, series),
         *_some(_of_disks, surroundings.tpm_disks),
         *_some(_of_pending, surroundings.pending),
         *_some(_of_hypervisor, surroundings.hypervisor),

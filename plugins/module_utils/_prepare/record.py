@@ -16,6 +16,7 @@ from typing import Any, Dict, Optional, Tuple
 
 from .._host.atomic import sync_directory, write_atomically
 from .._host.files import HostFiles
+from .._json import parse_json
 from .._paths import STATE_DIRECTORY
 from .errors import PrepareError
 
@@ -96,7 +97,7 @@ def parse_record(text: str) -> PreparationRecord:
     """
     try:
         # An older version made no changes that its record has no field for.
-        values: Dict[str, Any] = {**PreparationRecord().as_dict(), **json.loads(text)}
+        values: Dict[str, Any] = {**PreparationRecord().as_dict(), **parse_json(text)}
         return PreparationRecord(
             packages=tuple(map(str, values["packages"])),
             masked=tuple(map(str, values["masked"])),

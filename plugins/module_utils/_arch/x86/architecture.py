@@ -7,6 +7,7 @@ from __future__ import annotations
 from ..interface import LOADER_EXTLINUX, LOADER_GRUB, LOADER_KEXEC, Architecture
 from .bzimage import read_bzimage
 from .decompressor import decompressor_args
+from .encryption import encryption_risks
 from .fast import FastBzImages
 from .processor import read_processor
 from .tsc import TSC
@@ -30,6 +31,7 @@ X86_64 = Architecture(
     machine="x86_64",
     read_kernel=read_bzimage,
     parse_cpu=read_processor,
+    cpu_risks=encryption_risks,
     # COMMAND_LINE_SIZE in arch/x86/include/asm/setup.h is 2048.
     cmdline_max_bytes=2047,
     # do_bzImage64_load in kexec-tools compares the header's limit, which leaves out the final zero, with a length that counts it.

@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import Callable, Dict
 
 from ..._native import NativeCode
+from ..._text import shown_name
 from ..interface import Cpu
 
 # CPU flags of a guest whose memory is hidden from its host. Hosts of such guests show some of them too, but without "hypervisor".
 _CONFIDENTIAL_FLAGS = ("sev_snp", "sev_es", "sev", "tdx_guest")
-_SEV_DEVICE = "/dev/sev-guest"
+# The device for requests to the firmware, which guests with SEV-SNP alone have.
+_SNP_DEVICE = "/dev/sev-guest"
 
 # push %rbx; mov %edi,%eax; xor %ecx,%ecx; cpuid; pop %rbx; ret
 _CPUID_EAX = bytes.fromhex("5389f831c90fa25bc3")
@@ -31,10 +33,12 @@ def parse_cpuinfo(text: str) -> Cpu:
     flags = values.get("flags", "").split()
     guest = "hypervisor" in flags
     return Cpu(
-        model=values.get("model name", ""),
+        model=shown_name(values.get("model name", "")),
         sse42="sse4_2" in flags,
         five_level_paging="la57" in flags,
         confidential=next((flag for flag in _CONFIDENTIAL_FLAGS if guest and flag in flags), None),
+        # Without a table of reverse mappings, the kernel clears the flag.
+        snp_host=not guest and "sev_snp" in flags,
     )
 
 
@@ -54,8 +58,10 @@ def read_processor(cpuinfo: str, exists: Callable[[str], bool], cpuid: Callable[
         highest = cpuid(_LEAF_HIGHEST)
     except OSError:
         cpu, highest = replace(cpu, own_code=False), 0
-    if cpu.confidential is None and "hypervisor" in cpuinfo.split():
-        by_leaf = highest >= _LEAF_ENCRYPTION and cpuid(_LEAF_ENCRYPTION) & _SEV
-        if by_leaf or exists(_SEV_DEVICE):
-            return replace(cpu, confidential="sev")
+    if "hypervisor" not in cpuinfo.split():
+        return cpu
+    if exists(_SNP_DEVICE):
+        return replace(cpu, confidential="sev_snp")
+    if cpu.confidential is None and highest >= _LEAF_ENCRYPTION and cpuid(_LEAF_ENCRYPTION) & _SEV:
+        return replace(cpu, confidential="sev")
     return cpu

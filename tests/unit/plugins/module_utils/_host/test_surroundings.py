@@ -11,6 +11,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -27,11 +28,12 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.files import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._host.firmware import Firmware, read_firmware
 from ansible_collections.fleet.kexec.plugins.module_utils._host.guests import Guests, read_guests
 from ansible_collections.fleet.kexec.plugins.module_utils._host.hypervisor import Hypervisor, cloud_of, read_hypervisor
+from ansible_collections.fleet.kexec.plugins.module_utils._host.luks import bound_to_tpm
 from ansible_collections.fleet.kexec.plugins.module_utils._host.pci import PciDevice, read_pci_devices
 from ansible_collections.fleet.kexec.plugins.module_utils._host.pending import PendingReason, read_pending
 from ansible_collections.fleet.kexec.plugins.module_utils._host.surroundings import READERS, read_surroundings
 from ansible_collections.fleet.kexec.plugins.module_utils._host.timespans import INFINITY_S, parse_timespan
-from ansible_collections.fleet.kexec.plugins.module_utils._host.tpm_disks import TpmDisks, bound_to_tpm, read_tpm_disks
+from ansible_collections.fleet.kexec.plugins.module_utils._host.tpm_disks import TpmDisks, read_tpm_disks
 from ansible_collections.fleet.kexec.plugins.module_utils._host.watchdog import Watchdog, Watchdogs, read_watchdogs
 
 from ....conftest import RELEASE, write_tree
@@ -198,6 +200,28 @@ def test_xen(tree: Tree, capabilities: str, dom0: bool) -> None:
     assert read_hypervisor(tree.write({"/proc/xen/capabilities": capabilities}), nothing).xen_dom0 is dom0
 
 
+@pytest.mark.parametrize(
+    ("files", "said", "guest"),
+    [
+        ({"/sys/hypervisor/type": "xen\n", "/sys/hypervisor/guest_type": "HVM\n"}, "", "HVM"),
+        ({"/sys/hypervisor/type": "xen\n", "/sys/hypervisor/guest_type": "PV\n"}, "xen", "PV"),
+        ({"/sys/hypervisor/type": "xen\n", "/sys/hypervisor/guest_type": "PVH\n"}, "xen", "PVH"),
+        # Before Linux 4.13.
+        ({"/sys/hypervisor/type": "xen\n"}, "", "unknown"),
+        ({}, "xen", "unknown"),
+        ({}, "kvm", None),
+        ({"/sys/hypervisor/type": "xen\n", "/proc/xen/capabilities": "control_d\n"}, "xen", None),
+    ],
+)
+def test_guests_of_xen(tree: Tree, files: dict[str, str], said: str, guest: str | None) -> None:
+    assert read_hypervisor(tree.write(files), says(said)).xen_guest == guest
+
+
+def test_a_parent_on_microsofts_hypervisor(tree: Tree) -> None:
+    assert not read_hypervisor(tree.files, says("microsoft")).hyperv_parent
+    assert read_hypervisor(tree.write({"/dev/mshv": ""}), says("microsoft")).hyperv_parent
+
+
 # --- disks -------------------------------------------------------------------------------
 
 
@@ -205,6 +229,21 @@ def luks(tokens: Any, version: int = 2, magic: bytes = b"LUKS\xba\xbe") -> bytes
     """A header as cryptsetup writes it."""
     area = json.dumps({"keyslots": {}, "tokens": tokens}).encode() if not isinstance(tokens, bytes) else tokens
     return struct.pack(">6sHQ", magic, version, 16384).ljust(4096, b"\0") + area.ljust(16384 - 4096, b"\0")
+
+
+def luks1(jwe: str = "", owner: str = "cb6e8904-81ff-40da-a84a-07ab9ab5715e", key_bytes: int = 32) -> bytes:
+    """A header of version 1 as cryptsetup writes it, with clevis's metadata between key slots and data."""
+    payload = 4096
+    header = struct.pack(">6sH96xII", b"LUKS\xba\xbe", 1, payload, key_bytes).ljust(208, b"\0")
+    # 4000 stripes of 32 bytes are 250 sectors, and each slot begins at a multiple of 256.
+    header += b"".join(struct.pack(">II32xII", 0xDEAD, 0, 8 + 256 * number, 4000) for number in range(8))
+    hole = (8 + 256 * 7 + 250) * 512
+    hole += -hole % 4096
+    slots = [bytes(32)] * 8
+    if jwe:
+        slots[1] = struct.pack(">16sIIII", UUID(owner).bytes, 4096, len(jwe), 0, 0)
+    metadata = (struct.pack(">8sII", b"LUKSMETA", 1, 0) + b"".join(slots)).ljust(4096, b"\0") + jwe.encode()
+    return (header.ljust(hole, b"\0") + metadata).ljust(payload * 512, b"\0")
 
 
 def jwe_header(config: Mapping[str, Any]) -> str:
@@ -234,7 +273,14 @@ TPM = {"pin": "tpm2", "tpm2": {"pcr_ids": "7"}}
         (luks(clevis({"pin": "sss", "sss": {"t": 2, "jwe": [jwe_header(TANG) + ".a.b", jwe_header(TPM) + "..c"]}})), True),
         (luks(clevis({"pin": "sss", "sss": {"t": 1, "jwe": [jwe_header(TANG) + ".a.b"]}})), False),
         (luks({"0": {"type": "clevis", "jwe": {"protected": "%%%"}}, "1": 5}), False),
-        (luks({}, version=1), False),
+        (luks1(), False),
+        (luks1(jwe_header(TPM) + ".a.b.c.d"), True),
+        (luks1(jwe_header(TANG) + ".a.b.c.d"), False),
+        (luks1("no.jwe"), False),
+        (luks1(jwe_header(TPM) + ".a", owner="00000000-0000-0000-0000-000000000001"), False),
+        # More than is on the disk.
+        (luks1(jwe_header(TPM) + ".a", key_bytes=1 << 31), False),
+        (luks1(jwe_header(TPM) + ".a")[:600], False),
         (luks(b"no json"), None),
         (luks(b"[1]"), None),
         (luks({}, magic=b"SKUL\xba\xbe"), None),
@@ -262,6 +308,37 @@ def test_disks_are_found_by_udev(tree: Tree) -> None:
     )
     tree.write_bytes("/dev/sda1", luks({"0": SYSTEMD}))
     assert read_tpm_disks(files) == TpmDisks(["/dev/sda1", "root"], ["/dev/sda3"])
+    tree.write_bytes("/dev/sda1", luks1(jwe_header(TPM) + ".a.b"))
+    assert read_tpm_disks(files).bound == ["/dev/sda1", "root"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "bound"),
+    [
+        ("rd.luks.options=tpm2-device=auto", True),
+        ("luks.options=discard,tpm2-device=/dev/tpmrm0", True),
+        ("rd.luks.options=6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee=tpm2-device=auto", True),
+        ("rd.luks.options=discard", False),
+        ("rd.luks.name=tpm2-device=auto", False),
+    ],
+)
+def test_disks_that_the_command_line_has_unlocked(tree: Tree, argument: str, bound: bool) -> None:
+    files = tree.write({"/proc/cmdline": "root=/dev/mapper/root %s quiet\n" % argument})
+    assert read_tpm_disks(files).bound == ([argument] if bound else [])
+
+
+@pytest.mark.parametrize(("mode", "counts"), [(0o600, True), (0o666, False)])
+@pytest.mark.parametrize("device", ["loop0", "loop0p1"])
+def test_a_volume_in_a_users_file(tree: Tree, mode: int, counts: bool, device: str) -> None:
+    disk = "/sys/devices/virtual/block/loop0"
+    files = tree.write({disk + "/loop/backing_file": "/home/u/x.img\n", "/home/u/x.img": ""})
+    tree.write({"/run/udev/data/b259:7": "E:ID_FS_TYPE=crypto_LUKS\n"})
+    own = disk if device == "loop0" else disk + "/loop0p1"
+    tree.write({own + "/uevent": "DEVNAME=%s\n" % device})
+    tree.link("/sys/dev/block/259:7", "../.." + own[len("/sys") :])
+    (tree.root / "home/u/x.img").chmod(mode)
+    tree.write_bytes("/dev/" + device, luks({"0": SYSTEMD}))
+    assert read_tpm_disks(files).bound == (["/dev/" + device] if counts else [])
 
 
 # --- PCI ---------------------------------------------------------------------------------
@@ -283,8 +360,26 @@ def test_pci_devices(tree: Tree) -> None:
     pci(tree, "0000:00:01.0", "pcieport", kind="0x060400")
     assert read_pci_devices(tree.files) == [
         PciDevice("0000:3b:00.0", "15b3:1013", "mlx5_core", True, 4),
-        PciDevice("0000:3b:00.1", "15b3:1013", "vfio-pci", False, 0),
+        PciDevice("0000:3b:00.1", "15b3:1013", "vfio-pci", False, 0, "vfio"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("driver", "directory", "held_by"),
+    [
+        ("mlx5_core", None, None),
+        ("mlx5_vfio_pci", None, "vfio"),
+        ("nvgrace_gpu", "vfio-dev/vfio0", "vfio"),
+        ("uio_pci_generic", None, "uio"),
+        ("igb_uio", None, "uio"),
+        ("my_card", "uio/uio0", "uio"),
+    ],
+)
+def test_devices_that_a_process_may_drive(tree: Tree, driver: str, directory: str | None, held_by: str | None) -> None:
+    pci(tree, "0000:3b:00.0", driver)
+    if directory:
+        tree.write({"/sys/bus/pci/devices/0000:3b:00.0/%s/dev" % directory: "511:0\n"})
+    assert [device.held_by for device in read_pci_devices(tree.files)] == [held_by]
 
 
 # --- guests ------------------------------------------------------------------------------
@@ -296,10 +391,14 @@ def test_guests(tree: Tree) -> None:
         {
             "/proc/1/comm": "systemd\n",
             "/proc/100/comm": "qemu-system-x86\n",
+            "/proc/100/status": "Name:\tqemu-system-x86\nUid:\t64055\t64055\t64055\t64055\n",
             "/proc/101/comm": "renamed\n",
+            "/proc/101/status": "Uid:\t0\t0\t0\t0\n",
             "/proc/102/comm": "qemu-ga\n",
             "/proc/103/comm": "kvm-nx-lpage-re\n",
             "/proc/104/comm": "cloud-hypervis\n",
+            "/proc/104/status": "Uid:\t5000\t5000\t5000\t5000\n",
+            "/proc/104/cgroup": "0::/firecracker/7/x\n",
             "/proc/self/comm": "kvm\n",
             "/run/systemd/machines/qemu-1-web": "# private\nNAME=qemu-1-web\nCLASS=vm\n",
             "/run/systemd/machines/build": "NAME=build\nCLASS=container\n",
@@ -323,6 +422,97 @@ def test_guests(tree: Tree) -> None:
     assert found.vms[0] == "qemu-1-web"
     assert len(found.vms) == 3, "three processes, one of which has a name"
     assert found.containers == ["0123456789ab", "a0123456789a", "b0123456789a", "build", "f0123456789a", "mine", "old"]
+    assert found.of_users == []
+
+
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        ("lxc/101/ns/init.scope", "101"),
+        ("lxc.payload/web", "web"),
+        ("docker/%s" % ("a" * 64), "aaaaaaaaaaaa"),
+        ("machine.slice/libpod-%s/container" % ("b" * 64), "bbbbbbbbbbbb"),
+        ("nomad.slice/6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee.web.scope", "6db3bd38.web"),
+        ("nomad.slice/share.slice/6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee.web.scope", "6db3bd38.web"),
+        ("nomad.slice/reserve.slice/6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee-web.scope", "6db3bd38-web"),
+        ("nomad/6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee", "6db3bd38"),
+        ("nomad/shared", None),
+        ("system.slice/6db3bd38-60f0-4e0e-9dbf-ba4f3fc3e6ee.web.scope", None),
+        ("lxc.monitor/101", None),
+        ("lxc.pivot/101", None),
+    ],
+)
+@pytest.mark.parametrize("hierarchy", ["", "unified/", "systemd/", "memory/", "devices/"])
+def test_containers_in_every_hierarchy(tree: Tree, group: str, name: str | None, hierarchy: str) -> None:
+    tree.write({"/sys/fs/cgroup/%s%s/cgroup.procs" % (hierarchy, group): ""})
+    if hierarchy:
+        # Hybrid: systemd's own groups are in two others.
+        tree.write({"/sys/fs/cgroup/%s/system.slice/x" % each: "" for each in ("unified", "systemd")})
+    else:
+        tree.write({"/sys/fs/cgroup/cgroup.controllers": "cpu\n"})
+    assert read_guests(tree.files).containers == ([name] if name else [])
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o777])
+def test_a_container_counts_if_only_root_could_make_its_group(tree: Tree, mode: int) -> None:
+    groups = "/sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/"
+    tree.write({"/sys/fs/cgroup/cgroup.controllers": "cpu\n", groups + "app.slice/lxc.payload.mine/x": ""})
+    tree.write({"/sys/fs/cgroup/lxc/101/ns/lxc.payload.nested/x": ""})
+    # Delegated, as an owner would be; the group of a container without privileges is its own.
+    for path in (groups, "/sys/fs/cgroup/lxc/101"):
+        (tree.root / path.lstrip("/")).chmod(mode)
+    found = read_guests(tree.files)
+    expected = (["101"], ["mine"]) if mode == 0o777 else (["101", "mine"], [])
+    assert (found.containers, found.of_users) == expected
+
+
+def test_users_cannot_hide_containers_behind_groups_of_theirs(tree: Tree) -> None:
+    tree.write({"/sys/fs/cgroup/cgroup.controllers": "cpu\n", "/sys/fs/cgroup/aaa/lxc.payload.web/x": ""})
+    (tree.root / "sys/fs/cgroup/user.slice").mkdir(mode=0o777)
+    (tree.root / "sys/fs/cgroup/user.slice").chmod(0o777)
+    for number in range(1200):
+        (tree.root / ("sys/fs/cgroup/user.slice/%d/lxc.payload.%d" % (number, number))).mkdir(parents=True)
+    found = read_guests(tree.files)
+    assert found.containers == ["web"]
+    assert len(found.of_users) == 50
+
+
+@pytest.mark.parametrize(
+    ("user", "group", "counts"),
+    [
+        (0, "0::/user.slice/user-0.slice/session-1.scope", True),
+        (64055, "0::/machine.slice/machine-qemu.scope", True),
+        (107, "0::/system.slice/vm.service", True),
+        (1000, "1:name=systemd:/qemu.slice/101.scope\n0::/", True),
+        (1000, "0::/user.slice/user-1000.slice/session-2.scope", False),
+        (1000, "0::/system.slice/cron.service", False),
+        (100000, "0::/user.slice", False),
+        (1000, "0::/", False),
+    ],
+)
+def test_a_process_counts_if_only_root_could_start_it(tree: Tree, user: int, group: str, counts: bool) -> None:
+    status = "Name:\tkvm\nUid:\t%d\t%d\t%d\t%d\n" % ((user,) * 4)
+    files = tree.write({"/proc/9/comm": "kvm\n", "/proc/9/status": status, "/proc/9/cgroup": group + "\n"})
+    assert read_guests(files) == (Guests(["kvm"], [], []) if counts else Guests([], [], ["kvm"]))
+
+
+def test_a_machine_that_a_user_registered(tree: Tree) -> None:
+    text = "NAME=%s\nCLASS=container\nUID=%d\n"
+    machines = {"/run/systemd/machines/" + name: text % (name, uid) for name, uid in (("a", 0), ("b", 1000))}
+    assert read_guests(tree.write(machines)) == Guests([], ["a"], ["b"])
+
+
+def test_a_program_that_was_upgraded_meanwhile(tree: Tree) -> None:
+    tree.write({"/proc/9/comm": "renamed\n", "/proc/9/status": "Uid:\t0\t0\t0\t0\n"})
+    tree.link("/proc/9/exe", "/usr/bin/qemu-system-x86_64 (deleted)")
+    assert read_guests(tree.files).vms == ["qemu-system-x86_64"]
+
+
+def test_a_name_that_is_no_text_can_be_shown(tree: Tree) -> None:
+    tree.write({"/sys/fs/cgroup/cgroup.controllers": "cpu\n"})
+    for name in (b"lxc.payload.\xff", b"lxc.payload.\x1b[2Jx", b"lxc.payload." + b"n" * 200):
+        os.mkdir(os.fsencode(tree.root / "sys/fs/cgroup") + b"/" + name)
+    assert read_guests(tree.files).containers == ["\\x1b[2Jx", "\\xff", "n" * 117 + "..."]
 
 
 # --- pending -----------------------------------------------------------------------------

@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.interface import Cpu
+from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.encryption import encryption_risks
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.console import Console, ConsoleLine
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._host.guests import Guests
 from ansible_collections.fleet.kexec.plugins.module_utils._host.hypervisor import Hypervisor
+from ansible_collections.fleet.kexec.plugins.module_utils._host.kernel import read_running_kernel
 from ansible_collections.fleet.kexec.plugins.module_utils._host.pci import PciDevice
 from ansible_collections.fleet.kexec.plugins.module_utils._host.pending import PendingReason
 from ansible_collections.fleet.kexec.plugins.module_utils._host.surroundings import Surroundings
@@ -39,7 +42,7 @@ CONSOLE = Console([ConsoleLine("ttyS0", True, 115200)], 4, 11000, 954)
 CALM = Surroundings(
     watchdog=ARMED,
     hypervisor=Hypervisor("kvm", None, "QEMU", "Standard PC", False),
-    tpm_disks=TpmDisks([], ["/dev/sda1"]),
+    tpm_disks=TpmDisks([], []),
     pci=[PciDevice("0000:00:03.0", "1af4:1000", "virtio-pci", True, 0)],
     guests=Guests([], []),
     pending=[PendingReason("newer_kernel", False, "6.13 is installed")],
@@ -48,7 +51,7 @@ CALM = Surroundings(
 
 
 def codes(surroundings: Surroundings, kexecs: int | None = 0) -> list[str]:
-    return [risk.code for risk in risks(surroundings, kexecs)]
+    return [risk.code for risk in risks(surroundings, kexecs, (6, 12))]
 
 
 def test_a_host_without_risks() -> None:
@@ -69,12 +72,21 @@ def pci(driver: str, **values: Any) -> dict[str, list[PciDevice]]:
         (pci("mlx5_core", id="15b3:1017"), None),
         (pci("nvidia", bus_master=False), None),
         (pci("ixgbe", virtual_functions=2), "SRIOV_IN_USE"),
-        (pci("vfio-pci", bus_master=False), "VFIO_IN_USE"),
+        (pci("vfio-pci", bus_master=False, held_by="vfio"), "VFIO_IN_USE"),
+        (pci("mlx5_vfio_pci", held_by="vfio"), "VFIO_IN_USE"),
+        (pci("uio_pci_generic", held_by="uio"), "UIO_IN_USE"),
         ({"guests": Guests(["web"], [])}, "GUESTS_RUNNING"),
         ({"guests": Guests([], ["db"])}, "CONTAINERS_RUNNING"),
         ({"tpm_disks": TpmDisks(["/dev/sda1"], [])}, "TPM_BOUND_DISK"),
+        ({"tpm_disks": TpmDisks([], ["/dev/sda1"])}, "DISK_UNREADABLE"),
         ({"pending": [PendingReason("efi_capsule", True, "an EFI capsule")]}, "COLD_BOOT_PENDING"),
         ({"hypervisor": Hypervisor("xen", None, None, None, True)}, "XEN_DOM0"),
+        ({"hypervisor": Hypervisor("xen", "amazon", None, None, False, xen_guest="HVM")}, "XEN_GUEST"),
+        ({"hypervisor": Hypervisor("microsoft", None, None, None, False, hyperv_parent=True)}, "HYPERV_PARENT"),
+        (pci("e1000e", id="8086:15bb"), "DRIVER_RISK"),
+        # QEMU's, and cards of servers.
+        (pci("e1000e", id="8086:10d3"), None),
+        (pci("iwlwifi"), "DRIVER_RISK"),
         ({"hypervisor": Hypervisor("microsoft", "azure", None, None, False)}, "CLOUD_RISK"),
         ({"hypervisor": Hypervisor("google", "google", None, None, False)}, "CLOUD_RISK"),
         ({"hypervisor": Hypervisor("amazon", "amazon", None, None, False)}, None),
@@ -88,6 +100,35 @@ def test_each_risk(changes: dict[str, Any], code: str | None) -> None:
     assert codes(replace(CALM, **changes)) == ([code] if code else [])
 
 
+@pytest.mark.parametrize(("series", "found"), [((0, 0), True), ((6, 12), True), ((7, 0), True), ((7, 1), False), ((8, 0), False)])
+def test_a_newer_kernel_lifts_a_doubt(series: tuple[int, int], found: bool) -> None:
+    surroundings = replace(CALM, pci=pci("nouveau")["pci"])
+    assert [risk.code for risk in risks(surroundings, 0, series)] == (["DRIVER_RISK"] if found else [])
+
+
+@pytest.mark.parametrize(
+    ("release", "series"),
+    [("6.12.117+deb13-cloud-amd64", (6, 12)), ("7.3~rc2", (7, 3)), ("5.14.0-503.el9", (5, 14)), ("", (0, 0)), ("x", (0, 0))],
+)
+def test_the_series_of_a_kernel(host_tree: HostTree, release: str, series: tuple[int, int]) -> None:
+    assert read_running_kernel(host_tree({"/proc/sys/kernel/osrelease": release}), "x86_64").series == series
+
+
+def test_facts_of_an_encrypted_guest(host_tree: HostTree) -> None:
+    # Linux 6.12 mended it for one technology, not for the other.
+    cpuinfo = "model name\t: A CPU\nflags\t\t: hypervisor %s\n\n"
+    calm = {"/proc/xen/capabilities": ""}
+    assert named(judged(host_tree, {**calm, "/proc/cpuinfo": cpuinfo % "tdx_guest"})["blockers"]) == []
+    assert named(judged(host_tree, {**calm, "/proc/cpuinfo": cpuinfo % "sev_snp"})["blockers"]) == ["CONFIDENTIAL_RISK"]
+
+
+def test_facts_of_a_guest_of_xen(host_tree: HostTree) -> None:
+    tree = {"/sys/hypervisor/type": "xen\n", "/sys/hypervisor/guest_type": "PVH\n", "/proc/xen/capabilities": ""}
+    facts = judged(host_tree, tree)
+    assert facts["hypervisor"]["xen_guest"] == "PVH"
+    assert named(facts["blockers"]) == ["XEN_GUEST"]
+
+
 def test_many_kexecs() -> None:
     assert codes(CALM, 51) == ["MANY_KEXECS"]
     assert codes(CALM, None) == []
@@ -96,15 +137,21 @@ def test_many_kexecs() -> None:
 def test_every_code_can_be_found() -> None:
     everything = replace(
         CALM,
-        pci=[*pci("nvidia")["pci"], *pci("vfio-pci")["pci"], *pci("ixgbe", virtual_functions=1)["pci"]],
+        pci=[
+            *pci("nvidia")["pci"],
+            *pci("vfio-pci", held_by="vfio")["pci"],
+            *pci("igb_uio", held_by="uio")["pci"],
+            *pci("ixgbe", virtual_functions=1)["pci"],
+        ],
         guests=Guests(["a"], ["b"]),
-        tpm_disks=TpmDisks(["/dev/sda1"], []),
+        tpm_disks=TpmDisks(["/dev/sda1"], ["/dev/sda2"]),
         pending=[PendingReason("efi_capsule", True, "an EFI capsule")],
-        hypervisor=Hypervisor("microsoft", "azure", None, None, True),
+        hypervisor=Hypervisor("microsoft", "azure", None, None, True, "HVM", True),
         watchdog=Watchdogs(),
         console=replace(CONSOLE, cost_ms=5000),
     )
-    found = codes(everything, 51)
+    encrypted = encryption_risks(Cpu("", confidential="sev_snp", snp_host=True), (6, 1))
+    found = [risk.code for risk in (*encrypted, *risks(everything, 51, (6, 1)))]
     # Those of reservations, of the default entry and of placements are found where these are.
     elsewhere = [
         "KDUMP_LOADED",
@@ -118,11 +165,11 @@ def test_every_code_can_be_found() -> None:
 
 
 def test_a_message_names_a_few_and_counts_the_rest() -> None:
-    (risk,) = risks(replace(CALM, guests=Guests(["vm%d" % number for number in range(7)], [])), 0)
+    (risk,) = risks(replace(CALM, guests=Guests(["vm%d" % number for number in range(7)], [])), 0, (6, 12))
     assert risk.message == "virtual machines run here: vm0, vm1, vm2, vm3, vm4 and 2 more"
-    (risk,) = risks(replace(CALM, guests=Guests(["web", "qemu-kvm", "qemu-kvm"], [])), 0)
+    (risk,) = risks(replace(CALM, guests=Guests(["web", "qemu-kvm", "qemu-kvm"], [])), 0, (6, 12))
     assert risk.message == "virtual machines run here: web, qemu-kvm (2 times)"
-    (risk,) = risks(replace(CALM, pci=[*pci("nvidia")["pci"], *pci("nvidia", address="0000:3c:00.0")["pci"]]), 0)
+    (risk,) = risks(replace(CALM, pci=[*pci("nvidia")["pci"], *pci("nvidia", address="0000:3c:00.0")["pci"]]), 0, (6, 12))
     assert risk.message.startswith("nvidia drives 0000:3b:00.0, 0000:3c:00.0: ")
     assert DOUBTS["nvidia"].source in risk.message
 

@@ -20,6 +20,8 @@ ONE = "processor\t: 0\nmodel name\t: A CPU @ 2.60GHz\nflags\t\t: fpu %s\nbugs\t\
         ("hypervisor tdx_guest", Cpu("A CPU @ 2.60GHz", False, False, "tdx_guest")),
         # A host that offers encryption to its guests is not encrypted itself.
         ("sev sev_es sme", Cpu("A CPU @ 2.60GHz", False, False, None)),
+        ("sev_snp", Cpu("A CPU @ 2.60GHz", snp_host=True)),
+        ("hypervisor sev_snp", Cpu("A CPU @ 2.60GHz", confidential="sev_snp")),
     ],
 )
 def test_flags(flags: str, expected: Cpu) -> None:
@@ -45,7 +47,8 @@ def refuse(leaf: int) -> int:
         # The kernel of a guest may have dropped the flag; the processor still tells.
         ("hypervisor", 1 << 1, set(), "sev"),
         ("hypervisor", 1 << 0, set(), None),
-        ("hypervisor", 0, {"/dev/sev-guest"}, "sev"),
+        ("hypervisor", 0, {"/dev/sev-guest"}, "sev_snp"),
+        ("hypervisor sev", 0, {"/dev/sev-guest"}, "sev_snp"),
         ("hypervisor tdx_guest", 0, set(), "tdx_guest"),
         ("sev", 1 << 1, set(), None),
     ],
