@@ -147,6 +147,7 @@ CATALOGUE: Dict[str, str] = {
     "LOAD_UNVERIFIED": "kexec reported success, but the kernel holds no image: look at the kernel log of the host.",
     "NOT_ROOT": "Set become: true.",
     "STAGE_BUSY": "Another process is staging on this host: try again when it has finished.",
+    "UNLOAD_DISABLED": "Reboot with method=firmware. SYSTEMCTL_SKIP_AUTO_KEXEC=1 keeps systemctl reboot from running the image.",
     "UNLOAD_FAILED": "Run kexec -u on the host: a loaded image turns its next reboot into a kexec.",
     # The lock that several runs share.
     "LOCK_INVALID": "Correct the option lock; its documentation lists what each backend takes.",
