@@ -9,7 +9,6 @@ that was asked for may never come. Its words go into a file, so that a process t
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
@@ -41,9 +40,6 @@ _CHANGED_CONFFILE = re.compile(r"^\S*5\S* c (/.*)$", re.MULTILINE)
 _CONFFILE = re.compile(r"^ (/\S+) ", re.MULTILINE)
 _CONFIG_PATH = re.compile(r"/etc/[A-Za-z0-9_.+/-]*[A-Za-z0-9_+-]")
 
-# Everything else that tools of the host get is the same everywhere.
-_PASSED_ON = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
-
 
 def _statuses(run: Runner) -> Dict[str, str]:
     pairs = (line.partition(" ")[::2] for line in run_tool(run, _QUERY).splitlines())
@@ -63,8 +59,7 @@ def list_packages(run: Runner) -> Tuple[str, ...]:
 
 
 def _command(*argv: str) -> Tuple[str, ...]:
-    passed = ["%s=%s" % (name, os.environ[name]) for name in _PASSED_ON if name in os.environ]
-    return ("env", "DEBIAN_FRONTEND=noninteractive", *passed, *argv)
+    return ("env", "DEBIAN_FRONTEND=noninteractive", *argv)
 
 
 def parse_log(text: str) -> Dict[str, bool]:
