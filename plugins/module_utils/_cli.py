@@ -23,7 +23,7 @@ from ._kexec.record import StagedRecord
 from ._kexec.requests import BASES, DEFAULT, ENTRY, StagingRequest
 from ._kexec.staging import Stager, StagingPlan, current_record, make_stager, plan, stage_planned
 from ._kexec.subsets import VERDICT
-from ._kexec.trigger import CALL_OFF, TRIGGER
+from ._kexec.trigger import CALL_OFF, IMAGE_STAYS_RC, TRIGGER
 from ._machine.codes import FAIL, WARN
 from ._machine.remembered import MachineError, read_machine, remember
 from ._privileges import require_root
@@ -132,12 +132,13 @@ class ConsoleCommand:
         result = self._run(["/bin/sh", "-c", TRIGGER, "fleet-kexec", *arguments], _TRIGGER_TIMEOUT_S)
         if result.rc == 0:
             return
-        undone = self._run(["/bin/sh", "-c", CALL_OFF, "fleet-kexec", record.token], _TRIGGER_TIMEOUT_S).rc == 0
-        raise CodedError(
-            "TRIGGER_FAILED",
-            "the reboot could not be triggered: %s%s"
-            % (result.last_words(), "" if undone else "; it could not be called off either, so an image may be loaded"),
-        )
+        undone = self._run(["/bin/sh", "-c", CALL_OFF, "fleet-kexec", record.token], _TRIGGER_TIMEOUT_S)
+        said = "the reboot could not be triggered: %s" % result.last_words()
+        if undone.rc == IMAGE_STAYS_RC:
+            raise CodedError("UNLOAD_DISABLED", "%s; %s" % (said, undone.last_words()))
+        if undone.rc != 0:
+            said += "; it could not be called off either, so an image may be loaded: %s" % undone.last_words()
+        raise CodedError("TRIGGER_FAILED", said)
 
     def _stager(self, facts: HostFacts) -> Stager:
         return make_stager(self._files, facts, self._run)

@@ -31,8 +31,14 @@ class CommandResult:
 Runner = Callable[[Sequence[str], float], CommandResult]
 
 
+# Variables that a user's C(environment) gives to whatever fetches packages. They may hold passwords, so no command names them.
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
+
+
 def tool_environment() -> Dict[str, str]:
-    return {"PATH": SEARCH_PATH, "LC_ALL": "C", "LANG": "C"}
+    """Environment of tools: the same everywhere, but for proxies."""
+    proxies = {name: os.environ[name] for name in _PROXIES if name in os.environ}
+    return {**proxies, "PATH": SEARCH_PATH, "LC_ALL": "C", "LANG": "C"}
 
 
 def run_command(argv: Sequence[str], timeout_s: float) -> CommandResult:

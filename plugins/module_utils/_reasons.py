@@ -138,9 +138,13 @@ CATALOGUE: Dict[str, str] = {
     "PENDING_SYSTEM": "Reboot the host through firmware: a kexec would not end in the system that is to come next.",
     "PENDING_UNKNOWN": "Correct what the message names; until then, the host counts as in need of a reboot.",
     # A host can't be prepared, or put back.
+    "CHANGED_SINCE": "Nothing to do if the change is to stay. If not, remove what fleet.kexec wrote there by hand.",
+    "PACKAGE_STAYS": "Nothing to do if the package or its configuration is to stay. If not, remove it by hand.",
     "PREPARE_FAILED": "All changes are recorded. Correct the error at the end of the message and repeat, or use state=absent.",
-    "PREPARE_RECORD_INVALID": "Restore prepared.json from a backup; without it, earlier changes count as the host's own.",
+    "PREPARE_RECORD_INVALID": "Restore the file from a backup; without it, earlier changes count as the host's own.",
     "TIMESPAN_INVALID": "Give a time span in systemd's notation, such as 60s or 5min.",
+    "WATCHDOG_OWNED": "Nothing to do if it is to stay so. With watchdog=true (prepare_watchdog), systemd feeds it regardless.",
+    "WATCHDOG_STAYS": "Remove fleet-kexec.conf in /etc/systemd/system.conf.d and /etc/modprobe.d, and reboot at once.",
     # Notes on what was loaded and how, and on a probe.
     "ENTRY_CHANGES": "Nothing to do: a reboot through firmware would bring the same changes.",
     "SLOWER_THAN_AUTO": "Leave image, loader and integrity at auto for the fastest combination that has a check.",
@@ -153,6 +157,7 @@ CATALOGUE: Dict[str, str] = {
     "LOAD_UNVERIFIED": "kexec reported success, but the kernel holds no image: look at the kernel log of the host.",
     "NOT_ROOT": "Set become: true.",
     "STAGE_BUSY": "Another process is staging on this host: try again when it has finished.",
+    "UNLOAD_DISABLED": "Reboot with method=firmware. SYSTEMCTL_SKIP_AUTO_KEXEC=1 keeps systemctl reboot from running the image.",
     "UNLOAD_FAILED": "Run kexec -u on the host: a loaded image turns its next reboot into a kexec.",
     # The lock that several runs share.
     "LOCK_INVALID": "Correct the option lock; its documentation lists what each backend takes.",

@@ -12,11 +12,12 @@ author: [fleet.kexec contributors (@fleet-kexec)]
 description:
   - Performs the parts of the role P(fleet.kexec.prepare#role) that depend on the state of the host, in as few runs as possible.
     It can be used without the role.
-  - Makes some changes itself. It masks the init scripts of old kexec-tools, configures systemd to feed a hardware watchdog, and
-    keeps kernel-install from copying arguments that were meant for one boot.
-  - For packages, C(/etc/fleet-kexec.conf) and reserved memory, which other tasks change, it records the previous state first.
-  - Each change is recorded in C(/var/lib/fleet-kexec/prepared.json) before it is made, and undone with O(state=absent). An
-    interrupted run can be repeated or undone.
+  - It masks the init scripts of old kexec-tools, installs packages, configures systemd to feed a hardware watchdog, and keeps
+    kernel-install from copying arguments that were meant for one boot. Of reserved memory, which another module reserves, it
+    keeps the record.
+  - Each change is recorded in C(/var/lib/fleet-kexec), in C(prepared.json) and C(changes.json), before it is made, and undone
+    with O(state=absent). An interrupted run can be repeated or undone.
+  - What somebody else has changed since is theirs. It is left as it is, and RV(notes) says so.
   - In check mode it reports the state of the host and the parts to change (RV(due)); the role begins with this.
 extends_documentation_fragment: [fleet.kexec.attributes]
 attributes:
@@ -28,8 +29,8 @@ options:
   state:
     description:
       - V(present) prepares the host.
-      - V(absent) restores it. Undo the changes of other tasks, V(packages) and V(reservation) in O(parts), beforehand; this
-        module only drops their records.
+      - V(absent) restores it. Release the memory, V(reservation) in O(parts), beforehand; this module only drops the record.
+        Unload any image before kexec-tools is removed, M(fleet.kexec.stage) with O(fleet.kexec.stage#module:state=unstaged).
     type: str
     choices: [present, absent]
     default: present
@@ -39,8 +40,9 @@ options:
       - V(init_scripts) masks C(kexec.service) and C(kexec-load.service) where Debian's kexec-tools has them as init scripts
         (before 1:2.0.27), or may bring them when it is installed. One runs C(kexec -e) in the middle of a shutdown, the other
         loads a kernel before every reboot. Other units of these names are left alone.
-      - V(packages) records which of O(packages) are not installed, and which packages were installed with them
-        (O(installed_before)). Only on Debian and derivatives.
+      - V(packages) installs those of O(packages) that are missing, and records which packages dpkg unpacked for that. Only on
+        Debian and derivatives. With O(state=absent) they are purged, except those that other packages have come to need or that
+        somebody has marked as manually installed. Configuration that somebody has changed stays.
       - V(kernel_cmdline) writes C(/etc/kernel/cmdline) on hosts that boot by systemd-boot with kernel-install and have no such
         file. Otherwise, kernels installed later would get the running kernel's command line, which after a kexec contains
         arguments that were meant for one boot. The file gets the arguments of the default boot entry.
@@ -48,22 +50,17 @@ options:
         C(/etc/systemd/system.conf.d/fleet-kexec.conf) takes effect immediately. C(/etc/modprobe.d/fleet-kexec.conf) keeps the
         kernel from stopping the watchdog at a reboot, and takes effect when the module is next loaded; it is added to every
         initramfs of initramfs-tools that contains the watchdog's module.
-      - V(config_file) records C(/etc/fleet-kexec.conf), and restores it.
+      - V(config_file) restores C(/etc/fleet-kexec.conf), which M(fleet.kexec.fast_image) writes and records.
       - V(reservation) records which of O(reservations) are made.
     type: list
     elements: str
     choices: [init_scripts, packages, kernel_cmdline, watchdog, config_file, reservation]
     default: [init_scripts, packages, kernel_cmdline, watchdog, config_file, reservation]
   packages:
-    description: Packages that another task installs where they are missing.
+    description: Packages to install where they are missing.
     type: list
     elements: str
     default: []
-  installed_before:
-    description: Packages that were installed before that task (RV(installed_packages)). All packages installed since are
-      recorded.
-    type: list
-    elements: str
   reservations:
     description: Memory that another task reserves.
     type: list
@@ -73,7 +70,9 @@ options:
   watchdog:
     description:
       - Whether systemd feeds the hardware watchdog.
-      - V(auto) means V(true) on hosts that have a watchdog which nothing else feeds.
+      - V(auto) means V(true) on hosts that have a watchdog which nothing else feeds. One that is idle only because its owner is
+        is left alone, and RV(notes) says who that is. Owners are sbd, a watchdog daemon that is enabled, an administrator who set
+        C(RuntimeWatchdogSec), and a kernel that lets nobody stop the watchdog once it runs (C(nowayout)).
       - V(false) undoes what this module configured.
     type: str
     choices: [auto, "true", "false"]
@@ -131,18 +130,22 @@ missing_packages:
   type: list
   elements: str
   sample: [kexec-tools]
-installed_packages:
-  description: All installed packages. Empty if unknown, or if none of O(parts) concerns packages.
+notes:
+  description: What is left alone or stays, and why, each with C(code), C(message) and C(hint).
   returned: success
   type: list
-  elements: str
+  elements: dict
+  sample:
+    - code: CHANGED_SINCE
+      message: /etc/fleet-kexec.conf was changed since it was prepared, and is left as it is
+      hint: Nothing to do if the change is to stay. If not, remove what fleet.kexec wrote there by hand.
 remembered:
   description: Changes that had been made to prepare the host before this task.
   returned: success
   type: dict
   contains:
     packages:
-      description: Packages that were missing, and those installed with them.
+      description: Packages that were installed, those that they need included.
       type: list
       elements: str
     masked:
@@ -156,7 +159,7 @@ remembered:
       description: Whether C(/etc/kernel/cmdline) was written.
       type: bool
     config_file:
-      description: Whether C(/etc/fleet-kexec.conf) may have been written.
+      description: Whether C(/etc/fleet-kexec.conf) was written.
       type: bool
     crashkernel:
       description: Whether memory was reserved for a crash kernel.
@@ -179,25 +182,25 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.changes import as_diff
+from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.kernel_install import CMDLINE
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
+from ansible_collections.fleet.kexec.plugins.module_utils._host.changes import as_diff
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.preparation import PARTS, Preparation, WantedPreparation
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.record import RESERVATIONS, PreparationRecord
-from ansible_collections.fleet.kexec.plugins.module_utils._prepare.watchdog import WatchdogWish
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.watchdog import WatchdogWish, is_configured
 from ansible_collections.fleet.kexec.plugins.module_utils._privileges import require_root
 
 WATCHDOG = {"auto": None, "true": True, "false": False}
 
 
 def wanted_of(params: Dict[str, Any]) -> WantedPreparation:
-    before = params["installed_before"]
     return WantedPreparation(
         present=params["state"] == "present",
         parts=tuple(params["parts"]),
         packages=tuple(params["packages"]),
-        installed_before=tuple(before) if before is not None else None,
         reservations=tuple(params["reservations"]),
         watchdog=WatchdogWish(WATCHDOG[params["watchdog"]], params["watchdog_runtime"], params["watchdog_kexec"]),
     )
@@ -205,11 +208,11 @@ def wanted_of(params: Dict[str, Any]) -> WantedPreparation:
 
 def told(record: PreparationRecord) -> Dict[str, Any]:
     return {
-        "packages": list(record.packages),
+        "packages": [package.name for package in record.packages],
         "masked": list(record.masked),
-        "watchdog": record.watchdog,
-        "kernel_cmdline": bool(record.cmdline_sha256),
-        "config_file": record.config_file is not None,
+        "watchdog": is_configured(record),
+        "kernel_cmdline": CMDLINE in record.changes,
+        "config_file": CONFIG_FILE in record.changes,
         "crashkernel": record.crashkernel,
         "cma": record.cma,
     }
@@ -220,18 +223,19 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     wanted = wanted_of(module.params)
     preparation = Preparation(HostFiles(), run_command)
     found = preparation.look(wanted.parts)
-    steps = preparation.plan(wanted, found)
+    plan = preparation.plan(wanted, found)
     if not module.check_mode:
-        preparation.apply(steps)
+        preparation.apply(plan.steps)
     return {
-        "changed": bool(steps),
-        "due": [step.part for step in steps],
+        "changed": bool(plan.steps),
+        "due": [step.part for step in plan.steps],
+        "notes": [note.as_dict() for note in plan.notes],
         "debian_like": found.distribution.is_debian_like,
         "missing_packages": found.missing(wanted.packages),
-        "installed_packages": list(found.installed or ()),
         "remembered": told(found.record),
         "diff": as_diff(
-            [change for step in steps for change in step.changes], [command for step in steps for command in step.commands]
+            [change for step in plan.steps for change in step.changes],
+            [command for step in plan.steps for command in step.commands],
         ),
     }
 
@@ -241,7 +245,6 @@ def main() -> None:
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "parts": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
         "packages": {"type": "list", "elements": "str", "default": []},
-        "installed_before": {"type": "list", "elements": "str"},
         "reservations": {"type": "list", "elements": "str", "choices": list(RESERVATIONS), "default": []},
         "watchdog": {"type": "str", "choices": list(WATCHDOG), "default": "auto"},
         "watchdog_runtime": {"type": "str", "default": "60s"},

@@ -185,10 +185,10 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.changes import as_diff
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.detection import detect
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.interface import ALL
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
+from ansible_collections.fleet.kexec.plugins.module_utils._host.changes import as_diff
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._host.reservations import shrink_crash_reservation
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.reservation import (

@@ -20,7 +20,10 @@ def outline(path):
     elif stat.S_ISREG(status.st_mode):
         with open(path, "rb") as stream:
             content = hashlib.sha256(stream.read()).hexdigest()
-    return [oct(status.st_mode), status.st_uid, status.st_gid, content]
+    attributes = {
+        name: os.getxattr(path, name, follow_symlinks=False).hex() for name in os.listxattr(path, follow_symlinks=False)
+    }
+    return [oct(status.st_mode), status.st_uid, status.st_gid, content, attributes]
 
 
 def paths():

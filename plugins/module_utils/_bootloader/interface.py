@@ -15,9 +15,10 @@ from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, 
 
 from .._cmdline import values_of
 from .._command import Runner
+from .._host.changes import FileChange, make_change
 from .._host.files import HostFiles
-from .changes import FileChange, Snapshot, make_change
 from .errors import BootloaderError
+from .snapshot import Snapshot
 
 ALL = "all"
 DEFAULT = "default"

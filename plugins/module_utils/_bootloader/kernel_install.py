@@ -16,13 +16,13 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._cmdline import values_of, with_values, without
 from .._command import find_executable
+from .._host.changes import FileChange, HostChange, digest, read_state
 from .._json import parse_json
 from .._one_boot_args import lasting_arguments
 from .bls import BlsEntry, parse_bls
-from .changes import FileChange
 from .errors import BootloaderError
 from .interface import ALL, BootloaderPlan, Entry, Setter, Setting
-from .record import Origin, SettingsRecord, digest, read_record, record_change
+from .record import SettingsRecord, encoded, read_record, record_change
 from .recorded import RecordedBootloader, foreign, updated, values_after
 
 CMDLINE = "/etc/kernel/cmdline"
@@ -159,7 +159,7 @@ class KernelInstall(RecordedBootloader):
         self.check_writable([*(path for path, _old, _new in changes), CMDLINE])
         kept = record_change(self._files, replace(after, origins=origins))
         files = [
-            FileChange(path, _encoded(old), _encoded(new), with_directory=not self._files.exists(os.path.dirname(path)))
+            FileChange(path, encoded(old), encoded(new), with_directory=not self._files.exists(os.path.dirname(path)))
             for path, old, new in changes
         ]
         # The record is written before the changes it describes, and kept until they are undone.
@@ -170,8 +170,8 @@ class KernelInstall(RecordedBootloader):
     ) -> str:
         """Text of an entry file once settings are applied."""
         original = _original(path, entry.text, record, after)
-        if original is not None and original.text is not None:
-            return original.text
+        if original is not None:
+            return original
         cmdline = _with_settings(entry.cmdline, settings, record)
         return entry.text if cmdline == entry.cmdline else entry.with_cmdline(cmdline)
 
@@ -180,8 +180,8 @@ class KernelInstall(RecordedBootloader):
     ) -> Dict[str, Tuple[str, ...]]:
         """Values of an entry once settings are applied; a restored entry need not agree with the others."""
         original = _original(path, entry.text, record, after)
-        if original is not None and original.text is not None:
-            cmdline = parse_bls(original.text).cmdline
+        if original is not None:
+            cmdline = parse_bls(original).cmdline
             return {name: values_of(cmdline, name) for name in settings}
         return {name: values_after(name, setting, values_of(entry.cmdline, name), record) for name, setting in settings.items()}
 
@@ -191,9 +191,8 @@ class KernelInstall(RecordedBootloader):
         """C(/etc/kernel/cmdline), which kernels installed later get: its path, and its text before and after."""
         there = self._files.read_bytes(CMDLINE)
         text = there.decode("utf-8", "surrogateescape") if there is not None else None
-        original = _original(CMDLINE, text, record, after)
-        if original is not None:
-            return CMDLINE, text, original.text
+        if _is_restored(CMDLINE, text, record, after):
+            return CMDLINE, text, _original(CMDLINE, text, record, after)
         if text is not None:
             return CMDLINE, text, _with_settings(text, settings, record)
         if not after.settings:
@@ -205,14 +204,15 @@ class KernelInstall(RecordedBootloader):
 
     def _origins(
         self, record: SettingsRecord, after: SettingsRecord, changes: Sequence[Tuple[str, Optional[str], Optional[str]]]
-    ) -> Dict[str, Origin]:
+    ) -> Dict[str, HostChange]:
         origins = dict(record.origins)
         for path, old, new in changes:
             known = origins.pop(path, None)
+            left_sha256 = digest(encoded(new or ""))
             if known is None and not _has(old, record.settings):
-                origins[path] = Origin(old, digest(new or ""))
-            elif known is not None and old is not None and digest(old) == known.left_sha256:
-                origins[path] = Origin(known.text, digest(new or ""))
+                origins[path] = HostChange(path, read_state(self._files, path), left_sha256)
+            elif known is not None and old is not None and digest(encoded(old)) == known.left_sha256:
+                origins[path] = replace(known, left_sha256=left_sha256)
             # Otherwise others have changed it since, and its original content is obsolete.
         return origins if after.settings else {}
 
@@ -230,16 +230,17 @@ def _id_of(path: str) -> str:
     return _TRIES.sub("", os.path.basename(path))
 
 
-def _original(path: str, text: Optional[str], record: SettingsRecord, after: SettingsRecord) -> Optional[Origin]:
-    """Original content to restore, if all settings are withdrawn and nobody has touched the file since."""
+def _is_restored(path: str, text: Optional[str], record: SettingsRecord, after: SettingsRecord) -> bool:
+    """Whether a file gets its original content back: all settings are withdrawn, and nobody has touched it since."""
     origin = record.origins.get(path)
-    return (
-        origin if origin is not None and not after.settings and text is not None and digest(text) == origin.left_sha256 else None
-    )
+    untouched = origin is not None and text is not None and digest(encoded(text)) == origin.left_sha256
+    return untouched and not after.settings
 
 
-def _encoded(text: Optional[str]) -> Optional[bytes]:
-    return text.encode("utf-8", "surrogateescape") if text is not None else None
+def _original(path: str, text: Optional[str], record: SettingsRecord, after: SettingsRecord) -> Optional[str]:
+    """Original content to restore; None if there was no file, or it is not restored."""
+    content = record.origins[path].before.content if _is_restored(path, text, record, after) else None
+    return content.decode("utf-8", "surrogateescape") if content is not None else None
 
 
 def _has(line: Optional[str], settings: Mapping[str, Setting]) -> bool:

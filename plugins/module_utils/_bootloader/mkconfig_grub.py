@@ -16,8 +16,8 @@ from typing import Dict, List, Mapping, Sequence, Tuple
 
 from .._cmdline import values_of
 from .._command import find_executable
+from .._host.changes import FileChange
 from .boot_partitions import ESP_MOUNT_POINTS
-from .changes import FileChange
 from .errors import BootloaderError
 from .grub_default import read_grub_menu
 from .grub_menu import MenuEntry, MenuUnknown

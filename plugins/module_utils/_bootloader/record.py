@@ -7,37 +7,30 @@ A file that nobody has changed since gets its original content back, byte for by
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, Mapping, Optional, Tuple
 
+from .._host.changes import FileChange, FileState, HostChange, parse_change
 from .._host.files import HostFiles
 from .._json import parse_json
 from .._paths import STATE_DIRECTORY
-from .changes import FileChange
 from .interface import Setting
 
 PATH = STATE_DIRECTORY + "/reservations.json"
-_FORMAT = 1
+_FORMAT = 2
+# Its origins have the text and the digest only.
+_EARLIER_FORMAT = 1
 _MODE = 0o600
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Content of a file before our first change, None if there was no file; and digest of what we left it with."""
-
-    text: Optional[str]
-    left_sha256: str
-
-
-@dataclass(frozen=True)
 class SettingsRecord:
-    """Settings made and overruled values of others, both by argument, and original files by path."""
+    """Settings made and overruled values of others, both by argument, and changed files by path."""
 
     settings: Mapping[str, Setting] = field(default_factory=dict)
     before: Mapping[str, Tuple[str, ...]] = field(default_factory=dict)
-    origins: Mapping[str, Origin] = field(default_factory=dict)
+    origins: Mapping[str, HostChange] = field(default_factory=dict)
 
     def to_json(self) -> str:
         values: Dict[str, Any] = {
@@ -46,7 +39,7 @@ class SettingsRecord:
                 name: {"values": list(setting.values), "overrule": setting.overrule} for name, setting in self.settings.items()
             },
             "before": {name: list(values) for name, values in self.before.items()},
-            "origins": {path: {"text": origin.text, "left_sha256": origin.left_sha256} for path, origin in self.origins.items()},
+            "origins": [origin.as_dict() for _path, origin in sorted(self.origins.items())],
         }
         return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
@@ -55,12 +48,16 @@ def parse_record(text: str) -> SettingsRecord:
     """Parse the record; an invalid one counts as empty, so that everything counts as set by others."""
     try:
         values = parse_json(text)
-        if values["format"] != _FORMAT:
+        if values["format"] == _EARLIER_FORMAT:
+            origins = [_earlier(path, each) for path, each in values["origins"].items()]
+        elif values["format"] == _FORMAT:
+            origins = [parse_change(each) for each in values["origins"]]
+        else:
             return SettingsRecord()
         return SettingsRecord(
             {name: Setting(tuple(each["values"]), bool(each["overrule"])) for name, each in values["settings"].items()},
             {name: tuple(each) for name, each in values["before"].items()},
-            {path: Origin(each["text"], each["left_sha256"]) for path, each in values["origins"].items()},
+            {origin.path: origin for origin in origins},
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return SettingsRecord()
@@ -76,6 +73,9 @@ def record_change(files: HostFiles, record: SettingsRecord) -> FileChange:
     return FileChange(PATH, files.read_bytes(PATH), after, _MODE, with_directory=True)
 
 
-def digest(text: str) -> str:
-    """Digest by which to recognize a file that nobody has changed."""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+def encoded(text: Optional[str]) -> Optional[bytes]:
+    return text.encode("utf-8", "surrogateescape") if text is not None else None
+
+
+def _earlier(path: str, values: Mapping[str, Any]) -> HostChange:
+    return HostChange(path, FileState(encoded(values["text"])), str(values["left_sha256"]))

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
-from .._host.atomic import sync_directory, write_atomically
+from .._host.change_record import read_changes, write_changes
+from .._host.changes import FileChange, make_change, read_state, remember
 from .._host.files import HostFiles
 from .._paths import STAGED_RECORD, STATE_DIRECTORY
 from .kdump import PUT_BACK
@@ -44,11 +44,15 @@ exit 0
 
 @dataclass(frozen=True)
 class WantedFile:
-    """Desired state of a file; content is None if it should be absent."""
+    """Desired state of a file; content is None if it should be absent.
+
+    :ivar owned: whether it is ours alone, because root runs it; if not, it is written through a link, and keeps mode and owner.
+    """
 
     path: str
     content: Optional[bytes]
     mode: int
+    owned: bool = True
 
 
 def hook_files(wanted: bool) -> Tuple[WantedFile, ...]:
@@ -56,28 +60,28 @@ def hook_files(wanted: bool) -> Tuple[WantedFile, ...]:
 
 
 def differs(files: HostFiles, wanted: WantedFile) -> bool:
-    path = files.path(wanted.path)
     try:
-        with open(path, "rb") as stream:
-            status = os.fstat(stream.fileno())
-            as_wanted = (wanted.content, wanted.mode, os.geteuid())
-            return (stream.read(), status.st_mode & 0o7777, status.st_uid) != as_wanted
+        now = read_state(files, wanted.path)
     except OSError:
         return wanted.content is not None
+    if not wanted.owned or wanted.content is None or now.content is None:
+        return now.content != wanted.content
+    there = (now.content, now.access.mode, now.access.uid, now.link)
+    return there != (wanted.content, wanted.mode, os.geteuid(), None)
 
 
 def ensure(files: HostFiles, wanted: WantedFile) -> None:
-    """Bring a file to its desired state, owned by whoever runs this: root, who will run it, or the test."""
-    path = files.path(wanted.path)
-    if wanted.content is None:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-            sync_directory(os.path.dirname(path))
+    """Bring a file to its desired state, and remember how it was if it is not ours alone.
+
+    :raises HostError: C(PREPARE_RECORD_INVALID).
+    """
+    if wanted.owned:
+        make_change(files, FileChange(wanted.path, None, wanted.content, wanted.mode, owned=True))
         return
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    # write_atomically would keep the owner of a file that another user put there.
-    with contextlib.suppress(FileNotFoundError):
-        if os.stat(path).st_uid != os.geteuid():
-            os.unlink(path)
-    write_atomically(path, wanted.content, wanted.mode)
-    os.chmod(path, wanted.mode)
+    now, changes = read_state(files, wanted.path), read_changes(files)
+    change = FileChange(wanted.path, now.content, wanted.content, wanted.mode)
+    remembered = remember(changes.get(wanted.path), now, change)
+    write_changes(files, {**changes, wanted.path: remembered})
+    make_change(files, change)
+    if remembered.is_undone(read_state(files, wanted.path)):
+        write_changes(files, {path: each for path, each in changes.items() if path != wanted.path})

@@ -173,7 +173,7 @@ class Installation:
             text = render_preferences(wanted.defaults, text)
         if wanted.policy is not None:
             text = render_policy(wanted.policy, text)
-        return [WantedFile(CONFIG_FILE, text.encode("utf-8") if text else None, 0o644)]
+        return [WantedFile(CONFIG_FILE, text.encode("utf-8") if text else None, 0o644, owned=False)]
 
     def _plan_absence(self, wanted: WantedInstallation) -> InstallationPlan:
         there = self._store.releases()

@@ -16,6 +16,10 @@ from .preferences import KEXEC_FILE_LOAD
 # Loading only reads and copies kernel and initrd; it takes minutes only on a host in trouble.
 LOAD_TIMEOUT_S = 120.0
 
+# Values of kernel.* that keep an image from being unloaded as well as from being loaded; see kexec_load_permitted() in
+# kernel/kexec_core.c.
+_UNLOAD_DISABLED = {"kexec_load_disabled": 1, "kexec_load_limit_reboot": 0}
+
 
 class Kexec:
     """The C(kexec) program of a host, checked against what the kernel reports."""
@@ -71,7 +75,7 @@ class Kexec:
     def unload(self) -> None:
         """Unload whatever is loaded.
 
-        :raises KexecError: C(UNLOAD_FAILED).
+        :raises KexecError: C(UNLOAD_DISABLED), C(UNLOAD_FAILED).
         """
         if not self.loaded():
             return
@@ -79,4 +83,9 @@ class Kexec:
             result = self._run([self._path, system_call, "-u"], LOAD_TIMEOUT_S)
             if not self.loaded():
                 return
+        for name, value in _UNLOAD_DISABLED.items():
+            if self._files.read_int("/proc/sys/kernel/" + name) == value:
+                raise KexecError(
+                    "UNLOAD_DISABLED", "the image stays loaded until the next boot, because kernel.%s=%d" % (name, value)
+                )
         raise KexecError("UNLOAD_FAILED", "kexec -u left an image loaded (exit code %d): %s" % (result.rc, result.last_words()))

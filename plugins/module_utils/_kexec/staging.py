@@ -242,7 +242,7 @@ class Stager:
         """Unload whatever is loaded, no matter who loaded it.
 
         :return: whether anything was loaded.
-        :raises KexecError: C(UNLOAD_FAILED), C(STAGE_BUSY).
+        :raises KexecError: C(UNLOAD_DISABLED), C(UNLOAD_FAILED), C(STAGE_BUSY).
         """
         owed = self._crash_images is not None and self._crash_images.owed()
         if self._files.read_int("/sys/kernel/kexec_loaded") != 1 and not owed:

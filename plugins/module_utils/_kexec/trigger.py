@@ -143,6 +143,9 @@ reboot_after "$@" || { [ -n "$began" ] && began= && reboot_after "$@"; } || {
     % GOING_DOWN_RC
 )
 
+# Exit code of CALL_OFF where the reboot is called off, but the kernel lets nobody unload the image any more.
+IMAGE_STAYS_RC = 4
+
 # Argument: token, empty before there is one. Cancels what TRIGGER began, and unloads; fails without unloading if the host is
 # already going down.
 CALL_OFF = (
@@ -169,10 +172,16 @@ if loaded; then
     kexec -s -u || kexec -c -u
 fi
 if loaded; then
+    for setting in kexec_load_disabled=1 kexec_load_limit_reboot=0; do
+        if [ "$(cat "/proc/sys/kernel/${setting%%=*}" 2>/dev/null)" = "${setting#*=}" ]; then
+            echo "the image stays loaded until the next boot, because kernel.$setting" >&2
+            exit IMAGE_STAYS_RC
+        fi
+    done
     exit 1
 fi
 rm -f "$staged_record"
 set -- kexec
-"""
+""".replace("IMAGE_STAYS_RC", str(IMAGE_STAYS_RC))
     + PUT_BACK
 )

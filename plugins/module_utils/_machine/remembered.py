@@ -13,6 +13,7 @@ from typing import Any, Dict, Union
 from .._command import Runner
 from .._host.atomic import write_atomically
 from .._host.files import HostFiles
+from .._json import parse_json
 from .._paths import MACHINE_FILE
 from .._reasons import CodedError
 from .devices import read_model
@@ -80,9 +81,8 @@ def recall(files: HostFiles) -> Union[RememberedMachine, str]:
     if content is None:
         return "no snapshot of an earlier boot is there"
     try:
-        return _parse_remembered(json.loads(content.decode("utf-8")))
-    # RecursionError: JSON may be nested as deeply as its writer likes.
-    except (ValueError, RecursionError) as error:
+        return _parse_remembered(parse_json(content.decode("utf-8")))
+    except ValueError as error:
         return "%s can't be used: %s" % (MACHINE_FILE, error)
 
 

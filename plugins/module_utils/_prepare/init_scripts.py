@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import List, Sequence
 
 from .._host.files import HostFiles
-from .packages import LinuxDistribution
+from .distribution import LinuxDistribution
 from .record import PreparationRecord
 from .steps import Step
 

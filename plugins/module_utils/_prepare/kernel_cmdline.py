@@ -9,19 +9,18 @@ C(90-loaderentry.install) of systemd.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import replace
 from typing import Optional
 
-from .._bootloader.changes import FileChange
 from .._bootloader.detection import detect
 from .._bootloader.errors import BootloaderError
 from .._bootloader.kernel_install import CMDLINE, VENDOR_CMDLINE, KernelInstall
 from .._command import Runner, find_executable
+from .._host.changes import NO_FILE, FileChange, remember
 from .._host.files import HostFiles
 from .record import PreparationRecord
-from .steps import Step
+from .steps import Step, step_giving_back
 
 PART = "kernel_cmdline"
 
@@ -34,14 +33,9 @@ def plan_writing(files: HostFiles, run: Runner, record: PreparationRecord) -> St
     content = _missing(files, run)
     if content is None:
         return Step(PART, record, record, record)
-    made = _with_directory(files)
-    directories = (*record.directories, os.path.dirname(CMDLINE)) if made else record.directories
-    after = replace(record, cmdline_sha256=hashlib.sha256(content).hexdigest(), directories=directories)
-    return Step(PART, record, after, after, (FileChange(CMDLINE, None, content, with_directory=made),))
-
-
-def _with_directory(files: HostFiles) -> bool:
-    return not files.exists(os.path.dirname(CMDLINE))
+    change = FileChange(CMDLINE, None, content, with_directory=not files.exists(os.path.dirname(CMDLINE)))
+    after = replace(record, changes={**record.changes, CMDLINE: remember(None, NO_FILE, change)})
+    return Step(PART, record, after, after, (change,))
 
 
 def _missing(files: HostFiles, run: Runner) -> Optional[bytes]:
@@ -61,10 +55,4 @@ def _missing(files: HostFiles, run: Runner) -> Optional[bytes]:
 
 def plan_removing(files: HostFiles, record: PreparationRecord) -> Step:
     """Remove the file unless somebody has changed it since."""
-    directory = os.path.dirname(CMDLINE)
-    after = replace(record, cmdline_sha256="", directories=tuple(path for path in record.directories if path != directory))
-    content = files.read_bytes(CMDLINE)
-    if not record.cmdline_sha256 or content is None or hashlib.sha256(content).hexdigest() != record.cmdline_sha256:
-        return Step(PART, record, record, after)
-    change = FileChange(CMDLINE, content, None, with_directory=directory in record.directories)
-    return Step(PART, record, record, after, (change,))
+    return step_giving_back(PART, files, record, (CMDLINE,))

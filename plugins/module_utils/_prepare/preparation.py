@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .._command import Runner
 from .._host.files import HostFiles
+from .._reasons import Reason
 from . import config_file, init_scripts, kernel_cmdline, packages, watchdog
-from .record import RESERVATIONS, PreparationRecord, read_record
+from .distribution import LinuxDistribution, read_distribution
+from .record import RESERVATIONS, InstalledPackage, PreparationRecord, read_record
 from .steps import Step, carry_out
 
 RESERVATION = "reservation"
@@ -23,15 +26,13 @@ class WantedPreparation:
     """Desired preparation.
 
     :ivar present: whether to prepare the host, or to restore it.
-    :ivar packages: required packages, which somebody else installs.
-    :ivar installed_before: packages installed before that; None if it is not done yet.
+    :ivar packages: required packages.
     :ivar reservations: C(crashkernel), C(cma), which somebody else makes.
     """
 
     present: bool
     parts: Tuple[str, ...] = PARTS
     packages: Tuple[str, ...] = ()
-    installed_before: Optional[Tuple[str, ...]] = None
     reservations: Tuple[str, ...] = ()
     watchdog: watchdog.WatchdogWish = field(default_factory=watchdog.WatchdogWish)
 
@@ -41,7 +42,7 @@ class PreparationState:
     """Present state of a host; C(installed) is sorted, or None where there is no dpkg, or it was not asked."""
 
     record: PreparationRecord
-    distribution: packages.LinuxDistribution
+    distribution: LinuxDistribution
     installed: Optional[Tuple[str, ...]]
 
     def missing(self, names: Sequence[str]) -> List[str]:
@@ -49,25 +50,34 @@ class PreparationState:
         return [name for name in names if self.installed is not None and name not in self.installed]
 
 
-class Preparation:
-    """Prepare or restore a host."""
+@dataclass(frozen=True)
+class PreparationPlan:
+    """Steps that are needed, in order, and notes on what is left alone."""
 
-    def __init__(self, files: HostFiles, run: Runner) -> None:
+    steps: Tuple[Step, ...]
+    notes: Tuple[Reason, ...]
+
+
+class Preparation:
+    """Prepare or restore a host; C(sleep) waits for so many seconds."""
+
+    def __init__(self, files: HostFiles, run: Runner, sleep: Callable[[float], None] = time.sleep) -> None:
         self._files = files
         self._run = run
+        self._sleep = sleep
 
     def look(self, parts: Sequence[str] = PARTS) -> PreparationState:
         """Read the state of the host that some parts need.
 
         :raises PrepareError: C(PREPARE_RECORD_INVALID), C(PREPARE_FAILED).
         """
-        distribution = packages.read_distribution(self._files)
+        distribution = read_distribution(self._files)
         asked = distribution.is_debian_like and {packages.PART, init_scripts.PART}.intersection(parts)
         installed = packages.list_packages(self._run) if asked else None
         return PreparationState(read_record(self._files), distribution, installed)
 
-    def plan(self, wanted: WantedPreparation, found: PreparationState) -> List[Step]:
-        """Plan the steps, in order; changes nothing.
+    def plan(self, wanted: WantedPreparation, found: PreparationState) -> PreparationPlan:
+        """Plan the steps; changes nothing.
 
         :raises CodedError: a step is impossible.
         """
@@ -75,31 +85,36 @@ class Preparation:
         record = found.record
         for part in PARTS if wanted.present else reversed(PARTS):
             if part in wanted.parts:
-                step = (self._preparing(wanted, found) if wanted.present else self._putting_back())[part](record)
+                step = (self._preparing(wanted, found) if wanted.present else self._putting_back(wanted, found))[part](record)
                 record = step.after
                 steps.append(step)
-        return [step for step in steps if step.needed]
+        notes = tuple(note for step in steps for note in step.notes)
+        return PreparationPlan(tuple(step for step in steps if step.needed), notes)
 
     def _preparing(self, wanted: WantedPreparation, found: PreparationState) -> Dict[str, Callable[[PreparationRecord], Step]]:
         files, run = self._files, self._run
         installed = found.installed or ()
         missing = found.missing(wanted.packages)
-        # Includes dependencies once they are installed.
-        came = [name for name in installed if wanted.installed_before is not None and name not in wanted.installed_before]
         return {
             init_scripts.PART: lambda record: init_scripts.plan_masking(files, record, found.distribution, installed),
-            packages.PART: lambda record: packages.plan_remembering(record, [*missing, *came]),
+            packages.PART: lambda record: packages.plan_installing(files, run, record, wanted.packages, missing),
             kernel_cmdline.PART: lambda record: kernel_cmdline.plan_writing(files, run, record),
             watchdog.PART: lambda record: watchdog.plan_configuring(files, run, record, wanted.watchdog),
-            config_file.PART: lambda record: config_file.plan_remembering(files, record),
+            # The module fast_image writes it, and remembers how it was.
+            config_file.PART: lambda record: Step(config_file.PART, record, record, record),
             RESERVATION: lambda record: _plan_reservations(record, wanted.reservations, True),
         }
 
-    def _putting_back(self) -> Dict[str, Callable[[PreparationRecord], Step]]:
+    def _putting_back(self, wanted: WantedPreparation, found: PreparationState) -> Dict[str, Callable[[PreparationRecord], Step]]:
         files, run = self._files, self._run
+        asked = found.installed is not None
         return {
             init_scripts.PART: lambda record: init_scripts.plan_unmasking(files, record),
-            packages.PART: packages.plan_forgetting,
+            packages.PART: lambda record: (
+                packages.plan_removing(files, run, record, wanted.packages)
+                if asked
+                else Step(packages.PART, record, record, record)
+            ),
             kernel_cmdline.PART: lambda record: kernel_cmdline.plan_removing(files, record),
             watchdog.PART: lambda record: watchdog.plan_removing(files, run, record),
             config_file.PART: lambda record: config_file.plan_restoring(files, record),
@@ -111,8 +126,10 @@ class Preparation:
 
         :raises PrepareError: C(PREPARE_FAILED).
         """
+        came: Optional[Tuple[InstalledPackage, ...]] = None
         for step in steps:
-            carry_out(step, self._files, self._run)
+            done = carry_out(step if came is None else step.after_installing(came), self._files, self._run, self._sleep)
+            came = done.packages if step.finish is not None else came
 
 
 def _plan_reservations(record: PreparationRecord, names: Sequence[str], made: bool) -> Step:

@@ -4,18 +4,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from dataclasses import dataclass, field
-from typing import Mapping, Sequence, Tuple
+import re
+import time
+from dataclasses import dataclass, replace
+from typing import Callable, List, Optional, Sequence, Tuple
 
-from .._bootloader.changes import FileChange, make_change
 from .._command import Runner
+from .._host.change_record import drop_directory
+from .._host.changes import FileChange, FileState, give_back, make_change, read_state
 from .._host.files import HostFiles
+from .._reasons import Reason
 from .errors import PrepareError
-from .record import FileBefore, PreparationRecord, write_record
+from .record import InstalledPackage, PreparationRecord, write_record
 
 # update-initramfs takes minutes on an emulated machine.
-_COMMAND_TIMEOUT_S = 900.0
+COMMAND_TIMEOUT_S = 900.0
+
+# Another process may be at the packages for minutes.
+LOCK_TIMEOUT_S = 300
+_LOCK_PAUSE_S = 5.0
+_LOCKED = re.compile(r"locked by another process|[Cc]ould not get lock|Unable to (?:lock|acquire)")
 
 
 @dataclass(frozen=True)
@@ -26,8 +36,10 @@ class Step:
     :ivar remembered: record to write before anything is changed.
     :ivar after: record once everything is done.
     :ivar changes: file changes, in this order.
-    :ivar restored: mode and owner, by path, of changed files that are not ours.
     :ivar commands: commands to run afterwards.
+    :ivar notes: what is left alone, and why.
+    :ivar finish: makes the final record of C(after), which depends on what the commands did.
+    :ivar obsolete: files of ours to remove once the final record is stored.
     """
 
     part: str
@@ -35,27 +47,40 @@ class Step:
     remembered: PreparationRecord
     after: PreparationRecord
     changes: Tuple[FileChange, ...] = ()
-    restored: Mapping[str, FileBefore] = field(default_factory=dict)
     commands: Tuple[Tuple[str, ...], ...] = ()
+    notes: Tuple[Reason, ...] = ()
+    finish: Optional[Callable[[PreparationRecord], PreparationRecord]] = None
+    obsolete: Tuple[str, ...] = ()
 
     @property
     def needed(self) -> bool:
         return bool(self.changes or self.commands) or not self.before == self.remembered == self.after
 
+    def after_installing(self, packages: Tuple[InstalledPackage, ...]) -> Step:
+        """Take in which packages an earlier step has installed, which could not be planned."""
+        before, remembered, after = (replace(each, packages=packages) for each in (self.before, self.remembered, self.after))
+        return replace(self, before=before, remembered=remembered, after=after)
 
-def run_tool(run: Runner, command: Sequence[str]) -> str:
-    """Run one of the host's tools and return the output.
+
+def run_tool(run: Runner, command: Sequence[str], sleep: Callable[[float], None] = time.sleep) -> str:
+    """Run one of the host's tools and return the output. If another process is at the packages, wait until it has finished.
 
     :raises PrepareError: C(PREPARE_FAILED).
     """
-    done = run(command, _COMMAND_TIMEOUT_S)
+    done = run(command, COMMAND_TIMEOUT_S)
+    left_s = float(LOCK_TIMEOUT_S)
+    while done.rc != 0 and left_s > 0 and _LOCKED.search(done.stderr):
+        sleep(_LOCK_PAUSE_S)
+        left_s -= _LOCK_PAUSE_S
+        done = run(command, COMMAND_TIMEOUT_S)
     if done.rc != 0:
-        raise PrepareError("PREPARE_FAILED", "%s failed: %s" % (" ".join(command), done.last_words()))
+        words = [word for word in command if word != "env" and "=" not in word and not word.startswith("--")]
+        raise PrepareError("PREPARE_FAILED", "%s failed: %s" % (" ".join(words), done.last_words()))
     return done.stdout
 
 
-def carry_out(step: Step, files: HostFiles, run: Runner) -> None:
-    """Carry out a step.
+def carry_out(step: Step, files: HostFiles, run: Runner, sleep: Callable[[float], None] = time.sleep) -> PreparationRecord:
+    """Carry out a step; return the final record.
 
     :raises PrepareError: C(PREPARE_FAILED); what was done by then is remembered.
     """
@@ -64,21 +89,43 @@ def carry_out(step: Step, files: HostFiles, run: Runner) -> None:
             write_record(files, step.remembered)
         for change in step.changes:
             make_change(files, change)
-            if change.path in step.restored:
-                _restore_attributes(files.path(change.path), step.restored[change.path])
         for command in step.commands:
-            run_tool(run, command)
-        if step.after != step.remembered:
-            write_record(files, step.after)
+            run_tool(run, command, sleep)
+        after = step.finish(step.after) if step.finish is not None else step.after
+        if after != step.remembered:
+            write_record(files, after)
+        for path in step.obsolete:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(files.path(path))
+        if step.obsolete:
+            drop_directory(files)
+        return after
     except OSError as error:
         raise PrepareError("PREPARE_FAILED", "%s can't be written: %s" % (error.filename, error.strerror)) from error
 
 
-def _restore_attributes(path: str, wanted: FileBefore) -> None:
-    if wanted.content is None:
-        return
-    now = os.stat(path)
-    if (now.st_uid, now.st_gid) != (wanted.uid, wanted.gid):
-        os.chown(path, wanted.uid, wanted.gid)
-    if now.st_mode & 0o7777 != wanted.mode:
-        os.chmod(path, wanted.mode)
+def state_of(files: HostFiles, path: str) -> FileState:
+    """Read the state of a file that is about to be changed.
+
+    :raises PrepareError: C(PREPARE_FAILED).
+    """
+    try:
+        return read_state(files, path)
+    except OSError as error:
+        raise PrepareError("PREPARE_FAILED", "%s can't be read, so it is not changed" % path) from error
+
+
+def step_giving_back(part: str, files: HostFiles, record: PreparationRecord, paths: Sequence[str]) -> Step:
+    """Give files back as they were; what somebody has changed since is theirs, and forgotten.
+
+    :raises PrepareError: C(PREPARE_FAILED): one can't be read.
+    """
+    changes: List[FileChange] = []
+    notes: List[Reason] = []
+    for path in paths:
+        if path in record.changes:
+            undo, note = give_back(record.changes[path], state_of(files, path))
+            changes.extend([undo] if undo is not None else [])
+            notes.extend([note] if note is not None else [])
+    kept = {path: change for path, change in record.changes.items() if path not in paths}
+    return Step(part, record, record, replace(record, changes=kept), tuple(changes), notes=tuple(notes))

@@ -1,9 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Configure the hardware watchdog: fed by systemd, and kept running from one kernel to the next.
-
-Source: systemd-system.conf(5), modprobe.d(5), and drivers/watchdog/watchdog_core.c of the kernel for C(stop_on_reboot).
-"""
+"""Configure the hardware watchdog: fed by systemd, and kept running from one kernel to the next."""
 
 from __future__ import annotations
 
@@ -12,30 +9,20 @@ import re
 from dataclasses import dataclass, replace
 from typing import Iterator, List, Optional, Tuple
 
-from .._bootloader.changes import FileChange
 from .._command import Runner, find_executable
+from .._host.changes import FileChange, remember
 from .._host.files import HostFiles
 from .._host.installed import list_installed
+from .._reasons import Reason, reason
 from .errors import PrepareError
 from .record import PreparationRecord
-from .steps import Step, run_tool
+from .steps import Step, run_tool, state_of, step_giving_back
+from .watchdog_files import MODPROBE_CONF, MODPROBE_TEXT, SYSTEM_CONF, SYSTEM_TEXT
+from .watchdog_owner import find_owner, is_unstoppable
 
 PART = "watchdog"
 
-SYSTEM_CONF = "/etc/systemd/system.conf.d/fleet-kexec.conf"
-MODPROBE_CONF = "/etc/modprobe.d/fleet-kexec.conf"
-_DIRECTORIES = tuple(map(os.path.dirname, (SYSTEM_CONF, MODPROBE_CONF)))
-
-_SYSTEM_TEXT = """\
-# Installed by fleet.kexec. A host that hangs is reset, and so is one that does not come up again after a kexec.
-[Manager]
-RuntimeWatchdogSec=%s
-KExecWatchdogSec=%s
-"""
-_MODPROBE_TEXT = """\
-# Installed by fleet.kexec. The watchdog goes on while one kernel hands over to the next.
-options watchdog stop_on_reboot=0
-"""
+_FILES = (SYSTEM_CONF, MODPROBE_CONF)
 
 _STATE = "/sys/class/watchdog/watchdog0/state"
 _RELOAD = ("systemctl", "daemon-reload")
@@ -77,23 +64,47 @@ def plan_configuring(files: HostFiles, run: Runner, record: PreparationRecord, w
             raise PrepareError("TIMESPAN_INVALID", "%r is not a systemd time span" % span)
     if wish.enabled is False:
         return plan_removing(files, run, record)
+    nothing = Step(PART, record, record, record)
+    ours = is_configured(record)
     state = files.read_text(_STATE)
-    if not wish.enabled and (state is None or (state == "active" and not record.watchdog)):
-        return Step(PART, record, record, record)
-    missing = tuple(path for path in _DIRECTORIES if not files.exists(path) and path not in record.directories)
-    changes = tuple(_changes(files, wish))
+    if not wish.enabled and (state is None or (state == "active" and not ours)):
+        return nothing
+    owner = find_owner(files, run) if not wish.enabled and not ours else None
+    if owner is not None:
+        note = reason("WATCHDOG_OWNED", "the hardware watchdog is idle, and is left alone: %s" % owner)
+        return replace(nothing, notes=(note,))
+    changes, notes = _changes(files, record, wish)
+    kept = dict(record.changes)
+    for change in changes:
+        kept[change.path] = remember(record.changes.get(change.path), state_of(files, change.path), change)
     reload = bool(changes) or record.reload_pending
-    after = replace(record, watchdog=True, reload_pending=False, directories=record.directories + missing)
+    after = replace(record, changes=kept, reload_pending=False)
     updates = tuple(_update(release) for release in _without_option(files, run, changes))
     commands = ((_RELOAD,) if reload else ()) + updates
-    return Step(PART, record, replace(after, reload_pending=reload), after, changes, commands=commands)
+    return Step(PART, record, replace(after, reload_pending=reload), after, changes, commands=commands, notes=notes)
 
 
-def _changes(files: HostFiles, wish: WatchdogWish) -> Iterator[FileChange]:
-    for path, text in ((SYSTEM_CONF, _SYSTEM_TEXT % (wish.runtime, wish.kexec)), (MODPROBE_CONF, _MODPROBE_TEXT)):
-        before, after = files.read_bytes(path), text.encode("ascii")
-        if before != after:
-            yield FileChange(path, before, after, with_directory=True)
+def is_configured(record: PreparationRecord) -> bool:
+    """Whether the watchdog was configured here."""
+    return any(path in record.changes for path in _FILES)
+
+
+def _changes(
+    files: HostFiles, record: PreparationRecord, wish: WatchdogWish
+) -> Tuple[Tuple[FileChange, ...], Tuple[Reason, ...]]:
+    """Changes to make, and notes on files that somebody has changed, which are left as they are."""
+    changes: List[FileChange] = []
+    notes: List[Reason] = []
+    for path, text in ((SYSTEM_CONF, SYSTEM_TEXT % (wish.runtime, wish.kexec)), (MODPROBE_CONF, MODPROBE_TEXT)):
+        now, after, known = state_of(files, path), text.encode("ascii"), record.changes.get(path)
+        if now.content == after:
+            continue
+        if known is not None and now.content is not None and not known.is_as_left(now) and not known.is_undone(now):
+            notes.append(reason("CHANGED_SINCE", "%s was changed since it was prepared, and is left as it is" % path))
+            continue
+        made = known.made_directory if known is not None else not files.exists(os.path.dirname(path))
+        changes.append(FileChange(path, now.content, after, with_directory=made))
+    return tuple(changes), tuple(notes)
 
 
 def plan_removing(files: HostFiles, run: Runner, record: PreparationRecord) -> Step:
@@ -101,18 +112,19 @@ def plan_removing(files: HostFiles, run: Runner, record: PreparationRecord) -> S
 
     :raises PrepareError: C(PREPARE_FAILED) if an initramfs can't be read.
     """
-    if not record.watchdog:
+    if not is_configured(record) and not record.reload_pending:
         return Step(PART, record, record, record)
-    changes = tuple(
-        FileChange(path, files.read_bytes(path), None, with_directory=os.path.dirname(path) in record.directories)
-        for path in (SYSTEM_CONF, MODPROBE_CONF)
-        if files.exists(path)
-    )
-    updates = tuple(_update(release) for release, names in _initramfs(files, run) if MODPROBE_CONF.lstrip("/") in names)
-    directories = tuple(path for path in record.directories if path not in _DIRECTORIES)
-    after = replace(record, watchdog=False, reload_pending=False, directories=directories)
+    if is_unstoppable(files) and files.read_text(_STATE) == "active":
+        # Nobody would feed it any more, as soon as anything has systemd read its configuration again.
+        note = reason("WATCHDOG_STAYS", "the hardware watchdog can't be stopped (nowayout), so systemd has to go on feeding it")
+        return Step(PART, record, record, record, notes=(note,))
+    step = step_giving_back(PART, files, record, _FILES)
+    gone = any(change.path == MODPROBE_CONF and change.after is None for change in step.changes)
+    there = gone or not files.exists(MODPROBE_CONF)
+    updates = tuple(_update(release) for release, names in _initramfs(files, run) if there and MODPROBE_CONF.lstrip("/") in names)
     # On the reload, systemd releases the watchdog at once.
-    return Step(PART, record, record, after, changes, commands=(_RELOAD, *updates))
+    reload = bool(step.changes) or not step.notes or record.reload_pending
+    return replace(step, after=replace(step.after, reload_pending=False), commands=((_RELOAD,) if reload else ()) + updates)
 
 
 def _without_option(files: HostFiles, run: Runner, changes: Tuple[FileChange, ...]) -> List[str]:

@@ -104,6 +104,11 @@ class HostReboot:
         """Whether something may have to be called off on the host: an image, or a trigger."""
         return self._shell.touched or self._shell.maybe_triggered
 
+    @property
+    def maybe_triggered(self) -> bool:
+        """Whether a trigger may have reached the host, and was not called off since."""
+        return self._shell.maybe_triggered
+
     # Before the trigger.
 
     async def prepare(self, request: RebootRequest) -> Intent:

@@ -24,6 +24,10 @@ FACTS = ["min", "container", "kexec", "verdict"]
 # Whether the host needs a reboot, which its tools may take seconds to tell.
 NEED = "reboot_needed"
 
+# What unstaging leaves behind, that is no reason to stay in this boot: the next one loads the crash kernel, and the trigger keeps
+# systemd from running an image that nobody can unload.
+_MENDED_BY_REBOOT = ("KDUMP_NOT_RESTORED", "UNLOAD_DISABLED")
+
 # Before the trigger the host is up, and slow at worst.
 MODULE_TIMEOUT_S = 300.0
 
@@ -141,9 +145,13 @@ class Preparing:
         if method.stages:
             return await self._stage(facts, blockers)
         unstaged = await self._module("fleet.kexec.stage", {"state": "unstaged"})
-        # A crash kernel that did not come back is loaded by the next boot, and is no reason to stay in this one.
-        if unstaged.get("failed") and unstaged.get("code") != "KDUMP_NOT_RESTORED":
+        if not unstaged.get("failed"):
+            return None
+        if unstaged.get("code") not in _MENDED_BY_REBOOT:
             raise RebootError(unstaged.get("code", "UNLOAD_FAILED"), "unstaging failed: %s" % _said(unstaged))
+        left = reason(unstaged["code"], _said(unstaged))
+        self._result.notes = (*(self._result.notes or ()), left.as_dict())
+        self._progress(left.message)
         return None
 
     async def _stage(self, facts: dict[str, Any], blockers: list[Reason]) -> dict[str, Any]:

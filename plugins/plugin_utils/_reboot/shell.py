@@ -9,7 +9,7 @@ import itertools
 import math
 from collections.abc import Callable
 
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, TRIGGER
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, IMAGE_STAYS_RC, TRIGGER
 from ansible_collections.fleet.kexec.plugins.module_utils._one_boot_args import PANIC_S, has_one_boot_args
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Offset
 
@@ -76,7 +76,8 @@ class HostShell:
 
         :param patient: whether a host that can't be reached is asked until :data:`CALL_OFF_TIMEOUT_S`, as seldom as limits on new
             connections forgive; for callers that do not ask again later.
-        :raises RebootError: C(IMAGE_OWED): it is not certain that both are done.
+        :raises RebootError: C(IMAGE_OWED): it is not certain that both are done; C(UNLOAD_DISABLED): the trigger is stopped for
+            certain, but nobody can unload the image.
         """
         deadline = self._now() + CALL_OFF_TIMEOUT_S
         pauses_s = itertools.chain(RETRY_CONNECTION_S[:1], itertools.repeat(RETRY_CONNECTION_S[-1] if patient else math.inf))
@@ -89,6 +90,9 @@ class HostShell:
                 if not isinstance(error, SessionLost) or self._now() + pause_s >= deadline:
                     raise _image_owed(error.reason.message) from error
             await asyncio.sleep(pause_s)
+        if answer.rc == IMAGE_STAYS_RC:
+            self.maybe_triggered, self.touched = False, True
+            raise RebootError("UNLOAD_DISABLED", answer.last_words())
         if answer.rc != 0:
             raise _image_owed(answer.last_words())
         self.maybe_triggered = self.touched = False

@@ -41,6 +41,9 @@ class Kind(StrEnum):
     LOCK = "lock"
 
 
+# Codes that say by themselves what is owed, and what to do.
+_PLAIN = ("UNLOAD_DISABLED",)
+
 _OWED: Mapping[Kind, tuple[str, str]] = {
     Kind.IMAGE: ("IMAGE_OWED", "an image may be loaded: %s"),
     Kind.DRAIN: ("DRAIN_OWED", "it is still drained: %s"),
@@ -56,7 +59,7 @@ Pay = Callable[[], Awaitable[None]]
 def owed(kind: Kind, why: Reason) -> Reason:
     """Reason of a debt, from that for which it could not be paid."""
     code, words = _OWED[kind]
-    return why if why.code == code else reason(code, words % why.message)
+    return why if why.code in (code, *_PLAIN) else reason(code, words % why.message)
 
 
 async def attempt(pay: Pay) -> Reason | None:

@@ -113,7 +113,8 @@ class Flight:
             self.may_begin = True
             with contextlib.suppress(RebootError):
                 await self._reboot.call_off()
-                self.triggered = self.may_begin = False
+            # The image may stay where nobody can unload it.
+            self.triggered = self.may_begin = self._reboot.maybe_triggered
             raise
         await self._tell(intent, timeout_s)
 

@@ -11,6 +11,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 from .._errors import RolloutError
 from .._journal import events
 from .._journal.host_state import HostState
+from .._reboot.errors import RebootError
 from .._reboot.host_reboot import HostReboot
 from .._reboot.request import Intent
 from .._reboot.scripts import HostAnswer
@@ -119,8 +120,15 @@ class HostDebts:
 
     async def _late_call_off(self) -> None:
         if await self._runs_on():
-            await self._reboot.call_off()
-            self._desk.record(events.HostUnstaged(host=self._name, ok=True, told=True))
+            unloaded = True
+            try:
+                await self._reboot.call_off()
+            except RebootError:
+                if self._reboot.maybe_triggered:
+                    raise
+                # Nobody can unload the image, but nothing will reboot the host.
+                unloaded = False
+            self._desk.record(events.HostUnstaged(host=self._name, ok=unloaded, told=True))
             await self._undrain_and_free()
         else:
             # It came back after all, too late to be verified. It stays drained, as any that failed after its reboot.

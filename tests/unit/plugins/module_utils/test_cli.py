@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.fleet.kexec.plugins.module_utils import _cli
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, IMAGE_STAYS_RC, TRIGGER
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import MACHINE_FILE
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.module_utils._zipapp import build_command
@@ -31,7 +31,7 @@ class Host:
     def __init__(self, files: HostFiles) -> None:
         self.files = files
         self.commands: list[list[str]] = []
-        self.trigger_fails = False
+        self.trigger_fails = self.load_disabled = False
 
     def run(self, argv: Sequence[str], timeout_s: float) -> CommandResult:
         if "--version" in argv:
@@ -46,6 +46,8 @@ class Host:
             Path(self.files.path("/sys/kernel/kexec_loaded")).write_text("1\n" if "-l" in argv else "0\n")
         if TRIGGER in argv and self.trigger_fails:
             return CommandResult(1, "", "Failed to start transient timer unit\n")
+        if CALL_OFF in argv and self.load_disabled:
+            return CommandResult(IMAGE_STAYS_RC, "", "the image stays loaded until the next boot\n")
         if CALL_OFF in argv:
             Path(self.files.path("/sys/kernel/kexec_loaded")).write_text("0\n")
         return CommandResult(0, "", "")
@@ -211,6 +213,14 @@ def test_a_reboot_that_cannot_be_compared_is_refused(host: Host, staged: bool) -
     assert not any(TRIGGER in command for command in host.commands)
     # What was staged before stays so.
     assert ("-u" in host.commands[-1]) is not staged
+
+
+def test_a_reboot_that_cannot_begin_tells_of_an_image_that_nobody_can_unload(host: Host) -> None:
+    host.trigger_fails = host.load_disabled = True
+    with pytest.raises(CodedError) as caught:
+        host("reboot")
+    assert caught.value.reason.code == "UNLOAD_DISABLED"
+    assert "timer unit; the image stays loaded" in caught.value.reason.message
 
 
 def test_privileges_are_needed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

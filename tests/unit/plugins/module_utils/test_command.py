@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import time
 
+import pytest
+
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
 
 
@@ -20,3 +22,11 @@ def test_timeout_is_kept() -> None:
     result = run_command(["sleep", "30"], 0.1)
     assert result.rc == 124
     assert time.monotonic() - began < 5
+
+
+def test_tools_get_the_proxies_of_the_task_and_nothing_else_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "http://user:secret@proxy.example.org")
+    monkeypatch.setenv("LD_PRELOAD_OF_A_TEST", "1")
+    said = run_command(["env"], 30.0).stdout.splitlines()
+    assert "https_proxy=http://user:secret@proxy.example.org" in said
+    assert not any(line.startswith("LD_PRELOAD_OF_A_TEST") for line in said)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, TRIGGER
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, IMAGE_STAYS_RC, TRIGGER
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import HOST_SCRIPT
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.observation import Observation
@@ -68,13 +68,14 @@ class Host:
         self.probes_reach = True
         # After how many such questions its sshd hears the controller no more, as sshd's PerSourcePenalties have it.
         self.patience = float("inf")
-        self.lost_triggers = 0
-        self.trigger_rc = 0
+        self.lost_triggers, self.trigger_rc = 0, 0
         self.trigger_fails_later = False
         self.test_failures = 0
         self.down_at = self.up_at = float("inf")
         self.inhibited_s = 0.0
         self.call_off_rc = 0
+        # Whether kernel.kexec_load_disabled is set, so that nobody unloads an image either.
+        self.load_disabled = False
         self.lost_call_offs = 0
         # From when to when after going down some other sshd answers.
         self.glimpse = (0.0, 0.0)
@@ -182,7 +183,7 @@ class Host:
         self.raises[call] = (error, times - 1)
         raise error
 
-    async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+    async def module(self, name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:  # one answer a module
         await asyncio.sleep(self.module_s)
         self._raise(name.rpartition(".")[2])
         await self._over_a_connection(timeout_s)
@@ -218,6 +219,8 @@ class Host:
         if self.lost_while_staging:
             raise SessionLost("timeout")
         if args.get("state") == "unstaged":
+            if self.staged and self.load_disabled:
+                return {"failed": True, "code": "UNLOAD_DISABLED", "msg": "the image stays loaded"}
             self.staged = None
             return {"changed": True, "staged": None}
         if self.stage_error:
@@ -294,6 +297,9 @@ class Host:
                 self.lost_call_offs -= 1
                 return None
             self.log.append("call off")
+            if self.call_off_rc == 0 and self.staged and self.load_disabled:
+                self.down_at, self.up_at = float("inf"), float("inf")
+                return CommandResult(IMAGE_STAYS_RC, "", "the image stays loaded")
             if self.call_off_rc == 0:
                 self.staged, self.down_at, self.up_at = None, float("inf"), float("inf")
             return CommandResult(self.call_off_rc, "", "")

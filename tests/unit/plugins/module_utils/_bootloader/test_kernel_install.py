@@ -338,6 +338,20 @@ def test_a_record_that_is_none_counts_as_empty(text: str) -> None:
     assert parse_record(text) == parse_record("")
 
 
+def test_a_record_of_an_earlier_version_gives_back_all_the_same(host: SystemdBootHost, listing: Callable[[], Listing]) -> None:
+    before = listing()
+    host.put(CMA)
+    record = parse_record(host.files.read_text(PATH) or "")
+    origins = {}
+    for path, origin in record.origins.items():
+        content = origin.before.content
+        origins[path] = {"text": content.decode() if content is not None else None, "left_sha256": origin.left_sha256}
+    earlier = dict(json.loads(record.to_json()), format=1, origins=origins)
+    write_tree(host.root, {PATH: json.dumps(earlier)})
+    host.put({"cma": Setting(())})
+    assert listing() == before
+
+
 def test_a_record_reads_back(host: SystemdBootHost) -> None:
     host.put({**CMA, **OVERRULED})
     record = parse_record(host.files.read_text(PATH) or "")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from pathlib import Path
@@ -11,7 +12,7 @@ from random import Random
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
-from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import write_atomically
+from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import read_access, write_atomically
 from ansible_collections.fleet.kexec.plugins.module_utils._host.container import read_container
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
@@ -234,7 +235,7 @@ def test_atomic_write_keeps_mode_and_leaves_nothing_behind(tmp_path: Path) -> No
     assert sorted(os.listdir(tmp_path)) == ["directory", "file"]
 
 
-def test_atomic_write_keeps_the_access_control_list(tmp_path: Path) -> None:
+def test_atomic_write_keeps_the_access_control_list_and_other_attributes(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one")
     entries = [(0x01, 6, -1), (0x02, 4, 1000), (0x04, 4, -1), (0x10, 4, -1), (0x20, 0, -1)]
@@ -243,7 +244,30 @@ def test_atomic_write_keeps_the_access_control_list(tmp_path: Path) -> None:
         os.setxattr(path, "system.posix_acl_access", acl)
     except OSError:
         pytest.skip("this file system has no access control lists")
+    os.setxattr(path, "user.note", b"mine")
     mode = path.stat().st_mode
     write_atomically(str(path), b"two")
+    assert os.getxattr(path, "user.note") == b"mine"
     assert os.getxattr(path, "system.posix_acl_access") == acl
     assert path.stat().st_mode == mode
+
+
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.EPERM])
+def test_atomic_write_needs_no_attributes(tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object) -> list[str]:
+        raise OSError(number, "no")
+
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    monkeypatch.setattr(os, "listxattr", refuse)
+    write_atomically(str(path), b"two")
+    assert path.read_bytes() == b"two"
+
+
+def test_a_digest_of_the_content_does_not_stay_with_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    attributes = {"security.ima": b"digest", "security.capability": b"all", "user.note": b"mine"}
+    monkeypatch.setattr(os, "listxattr", lambda path: list(attributes))
+    monkeypatch.setattr(os, "getxattr", lambda path, name: attributes[name])
+    path = tmp_path / "file"
+    path.write_bytes(b"one")
+    assert read_access(str(path)).attributes == {"user.note": b"mine"}

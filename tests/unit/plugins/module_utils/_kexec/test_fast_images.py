@@ -17,6 +17,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.architecture
 from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub import ENTRY_OFFSET, StubChecksummer
 from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub_code import CODE, CONFIG_OFFSET
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.change_record import read_changes
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts, gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import directory_of, list_fast_images, read_fast_image
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
@@ -24,7 +25,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput impor
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, payload_format, read_candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.file_part import FilePart
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import COMMAND_PATH, HOOK_PATHS
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import COMMAND_PATH, HOOK_PATHS, WantedFile, ensure
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, UNCOMPRESSED, ImageStore
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import (
     ALL,
@@ -353,7 +354,9 @@ def test_installing_is_idempotent_and_can_be_taken_back(host: Host) -> None:
     absent = WantedInstallation(present=False, kernel=ALL)
     assert install(host, absent)
     assert not install(host, absent)
-    os.unlink(host.files.path(CONFIG_FILE))
+    # The file that it has written stays, and with it what tells how it was.
+    assert set(read_changes(host.files)) == {CONFIG_FILE}
+    ensure(host.files, WantedFile(CONFIG_FILE, None, 0o644, owned=False))
     assert host.tree() == before
 
 
@@ -457,17 +460,32 @@ def test_only_one_at_a_time(host: Host) -> None:
 
 def test_a_command_that_somebody_else_put_there_is_replaced(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     install(host, PRESENT)
-    removed: list[str] = []
-    unlink = os.unlink
-
-    def note_and_unlink(path: str) -> None:
-        removed.append(path)
-        unlink(path)
-
-    monkeypatch.setattr(os, "unlink", note_and_unlink)
+    owners: list[int] = []
+    monkeypatch.setattr(os, "fchown", lambda descriptor, uid, gid: owners.append(uid))
     monkeypatch.setattr(os, "geteuid", lambda: 4321)
     assert install(host, PRESENT)
-    assert host.files.path(COMMAND_PATH) in removed
+    assert 4321 in owners
+
+
+def test_a_command_that_somebody_has_linked_is_replaced(host: Host, tmp_path: Path) -> None:
+    install(host, PRESENT)
+    command = Path(host.files.path(COMMAND_PATH))
+    command.rename(tmp_path / "elsewhere")
+    command.symlink_to(tmp_path / "elsewhere")
+    assert install(host, PRESENT)
+    assert not command.is_symlink() and command.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_linked_configuration_is_written_and_stays_a_link(host: Host, tmp_path: Path) -> None:
+    (tmp_path / "mine.conf").write_text("[policy]\nDRIVER_RISK = allow\n")
+    (tmp_path / "mine.conf").chmod(0o640)
+    config = Path(host.files.path(CONFIG_FILE))
+    config.parent.mkdir(exist_ok=True)
+    config.symlink_to(tmp_path / "mine.conf")
+    assert install(host, PRESENT)
+    assert config.is_symlink() and (tmp_path / "mine.conf").stat().st_mode & 0o777 == 0o640
+    assert read_preferences(host.files) == Preferences(image="fast")
+    assert not install(host, PRESENT)
 
 
 def test_a_release_that_is_not_installed(host: Host) -> None:
@@ -721,4 +739,4 @@ def test_a_link_is_no_image(host: Host, tmp_path: Path) -> None:
     install(host, PRESENT)
     install(host, WantedInstallation(present=False, kernel=ALL))
     assert (elsewhere / "image").read_bytes() == b"somebody's"
-    assert sorted(os.listdir(state)) == ["5.10.0-dangling", "5.10.0-file", "5.10.0-linked", "5.10.0-nested"]
+    assert sorted(os.listdir(state)) == ["5.10.0-dangling", "5.10.0-file", "5.10.0-linked", "5.10.0-nested", "changes.json"]

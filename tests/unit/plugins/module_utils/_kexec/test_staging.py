@@ -220,6 +220,18 @@ def test_an_image_that_will_not_go(host: Host) -> None:
     assert host.commands == [["-s", "-u"], ["-c", "-u"]]
 
 
+@pytest.mark.parametrize(("name", "value"), [("kexec_load_disabled", "1\n"), ("kexec_load_limit_reboot", "0\n")])
+def test_an_image_that_the_kernel_lets_nobody_unload(host: Host, name: str, value: str) -> None:
+    host.stage(StagingRequest())
+    host.stuck = True
+    Path(host.files.path("/proc/sys/kernel/" + name)).write_text(value)
+    with pytest.raises(CodedError) as caught:
+        host.stager().unstage()
+    assert caught.value.reason.code == "UNLOAD_DISABLED"
+    assert "kernel.%s=%s" % (name, value.strip()) in caught.value.reason.message
+    assert current_record(host.files) is not None, "it is still what is loaded"
+
+
 def test_a_failed_load_leaves_nothing_loaded_not_even_the_old_image(host: Host) -> None:
     host.stage(StagingRequest())
     host.fails = True

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Sequence
@@ -14,21 +15,27 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.kernel_install import CMDLINE
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import FileAccess
+from ansible_collections.fleet.kexec.plugins.module_utils._host.change_record import PATH as CHANGES
+from ansible_collections.fleet.kexec.plugins.module_utils._host.changes import FileState, HostChange, digest
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import WantedFile, ensure
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import render_policy
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare import config_file, init_scripts, kernel_cmdline, watchdog
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.distribution import LinuxDistribution, parse_distribution
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.packages import LOG
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.packages import PART as PACKAGES
-from ansible_collections.fleet.kexec.plugins.module_utils._prepare.packages import LinuxDistribution, parse_distribution
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.preparation import RESERVATION, Preparation, WantedPreparation
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.record import (
     PATH,
-    FileBefore,
+    InstalledPackage,
     PreparationRecord,
-    parse_record,
     read_record,
     write_record,
 )
-from ansible_collections.fleet.kexec.plugins.module_utils._prepare.watchdog import MODPROBE_CONF, SYSTEM_CONF, WatchdogWish
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.watchdog import WatchdogWish
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.watchdog_files import MODPROBE_CONF, SYSTEM_CONF
 
 from ....conftest import write_tree
 from ....outcomes import code_of
@@ -59,6 +66,9 @@ class Host:
         self.installed = ["base-files", "zstd"]
         self.commands: list[str] = []
         self.fails = ""
+        self.notes: list[str] = []
+        # What systemctl show tells of units that feed a watchdog.
+        self.units = ""
         write_tree(
             root,
             {
@@ -97,20 +107,44 @@ class Host:
         command = " ".join([os.path.basename(name), *arguments])
         if self.fails and self.fails in command:
             return CommandResult(1, "", "no such luck\n")
-        if name == "dpkg-query":
-            lines = ["installed %s\n" % package for package in self.installed]
-            return CommandResult(0, "".join([*lines, "config-files kexec-tools\n"]), "")
-        if os.path.basename(name) == "lsinitramfs":
-            return CommandResult(0, Path(arguments[0]).read_text(), "")
-        if os.path.basename(name) == "bootctl":
-            listed = [{"type": "type1", "id": os.path.basename(ENTRY), "isDefault": True}]
-            return CommandResult(0, "/boot/efi\n" if "--print-boot-path" in arguments else json.dumps(listed), "")
+        answer = self._answer(os.path.basename(name), arguments)
+        if answer is not None:
+            return CommandResult(0, answer, "")
+        if name == "env":
+            self._packages([each for each in arguments if "=" not in each])
+            return CommandResult(0, "", "")
         self.commands.append(command)
         if name == "update-initramfs":
             self._update_initramfs(arguments[-1])
         if name == "systemctl" and arguments[0] in ("mask", "unmask"):
             self._mask(arguments[0] == "mask", arguments[1:])
         return CommandResult(0, "", "")
+
+    def _answer(self, name: str, arguments: Sequence[str]) -> str | None:
+        """Answer of a command that changes nothing; None if it may change something."""
+        if name == "dpkg-query":
+            lines = ["installed %s\n" % package for package in self.installed]
+            return "".join([*lines, "config-files kexec-tools\n"]) if "Status" in arguments[2] else ""
+        if name == "lsinitramfs":
+            return Path(arguments[0]).read_text()
+        if name == "bootctl":
+            listed = [{"type": "type1", "id": os.path.basename(ENTRY), "isDefault": True}]
+            return "/boot/efi\n" if "--print-boot-path" in arguments else json.dumps(listed)
+        if name == "systemctl" and arguments[0] == "show":
+            return self.units
+        return ("amd64\n" if "--print-architecture" in arguments else "") if name in ("dpkg", "apt-mark") else None
+
+    def _packages(self, argv: Sequence[str]) -> None:
+        """Install kexec-tools and what it needs, or remove, as dpkg does; see test_packages.py for the real one."""
+        if "install" in argv:
+            said = ""
+            for package in ("kexec-tools", "libkexec"):
+                self.installed.append(package)
+                said += "processing: install: %s\nstatus: %s: installed\n" % (package, package)
+            write_tree(self.root, {LOG: said})
+        elif argv[0] == "dpkg":
+            self.installed = [each for each in self.installed if each not in argv]
+        self.commands.append(" ".join(each for each in argv if not each.startswith(("--quiet", "--yes", "--no-i", "-o"))))
 
     def _update_initramfs(self, release: str) -> None:
         path = self.root / "boot" / ("initrd.img-" + release)
@@ -132,9 +166,10 @@ class Host:
 
     def put(self, wanted: WantedPreparation) -> list[str]:
         """Plan and apply: the parts that had to be seen to."""
-        steps = self.preparation.plan(wanted, self.preparation.look(wanted.parts))
-        self.preparation.apply(steps)
-        return [step.part for step in steps]
+        plan = self.preparation.plan(wanted, self.preparation.look(wanted.parts))
+        self.preparation.apply(plan.steps)
+        self.notes = [note.code for note in plan.notes]
+        return [step.part for step in plan.steps]
 
     @property
     def record(self) -> PreparationRecord:
@@ -159,28 +194,36 @@ def host(tmp_path: Path) -> Host:
 def test_all_of_it_is_idempotent_and_can_be_taken_back(tmp_path: Path) -> None:
     host = Host(tmp_path, "bookworm")
     before = host.listing()
-    everything = [init_scripts.PART, PACKAGES, kernel_cmdline.PART, watchdog.PART, config_file.PART, RESERVATION]
+    everything = [init_scripts.PART, PACKAGES, kernel_cmdline.PART, watchdog.PART, RESERVATION]
     assert host.put(ALL) == everything
     assert host.put(ALL) == []
     assert host.commands == [
         "systemctl mask kexec.service kexec-load.service",
+        "apt-get update",
+        "apt-get install kexec-tools",
         "systemctl daemon-reload",
         "update-initramfs -u -k " + RELEASE,
     ]
-    assert host.record == PreparationRecord(
-        packages=("kexec-tools",),
+    record = host.record
+    assert record == PreparationRecord(
+        packages=(InstalledPackage("kexec-tools", had_config=True), InstalledPackage("libkexec", requested=False)),
         masked=("kexec.service", "kexec-load.service"),
-        directories=(os.path.dirname(SYSTEM_CONF),),
-        watchdog=True,
-        cmdline_sha256=host.record.cmdline_sha256,
         cma=True,
-        config_file=FileBefore(None),
+        changes=record.changes,
     )
+    assert {path: change.made_directory for path, change in record.changes.items()} == {
+        CMDLINE: False,
+        SYSTEM_CONF: True,
+        MODPROBE_CONF: False,
+    }
     host.commands.clear()
     assert host.put(NOTHING) == everything[::-1]
+    assert host.notes == ["PACKAGE_STAYS"], "of kexec-tools there was configuration before"
     assert host.commands == [
         "systemctl daemon-reload",
         "update-initramfs -u -k " + RELEASE,
+        "dpkg --remove kexec-tools libkexec",
+        "dpkg --purge libkexec",
         "systemctl unmask kexec.service kexec-load.service",
     ]
     assert host.put(NOTHING) == []
@@ -198,10 +241,10 @@ def test_planning_changes_nothing(host: Host) -> None:
 
 
 def test_only_the_parts_that_are_asked_for(host: Host) -> None:
-    assert host.put(replace(ALL, parts=(config_file.PART,))) == [config_file.PART]
-    assert host.record == PreparationRecord(config_file=FileBefore(None))
+    assert host.put(replace(ALL, parts=(RESERVATION,))) == [RESERVATION]
+    assert host.record == PreparationRecord(cma=True)
     assert host.put(replace(NOTHING, parts=(watchdog.PART,))) == []
-    assert host.put(NOTHING) == [config_file.PART]
+    assert host.put(NOTHING) == [RESERVATION]
     assert not host.files.exists(os.path.dirname(PATH))
 
 
@@ -233,18 +276,6 @@ def test_a_file_that_cannot_be_written(host: Host) -> None:
 
 
 # --- packages -------------------------------------------------------------------------------------
-
-
-def test_what_was_missing_and_what_came_with_it_is_remembered(host: Host) -> None:
-    found = host.preparation.look()
-    assert found.installed == ("base-files", "zstd")
-    assert found.missing(ALL.packages) == ["kexec-tools"]
-    only = replace(ALL, parts=(PACKAGES,))
-    assert host.put(only) == [PACKAGES]
-    host.installed += ["kexec-tools", "python3-apt"]
-    assert host.put(replace(only, installed_before=found.installed)) == [PACKAGES]
-    assert host.record.packages == ("kexec-tools", "python3-apt")
-    assert host.put(only) == []
 
 
 def test_packages_of_others_are_not_known(tmp_path: Path) -> None:
@@ -425,7 +456,7 @@ def test_a_directory_that_was_not_there(host: Host) -> None:
     (host.root / "etc/kernel").rmdir()
     before = host.listing()
     host.put(ONLY_CMDLINE)
-    assert host.record.directories == ("/etc/kernel",)
+    assert host.record.changes[CMDLINE].made_directory
     host.put(NOTHING)
     assert host.listing() == before
 
@@ -439,50 +470,24 @@ def test_hosts_that_boot_otherwise(host: Host, missing: str) -> None:
     assert host.put(ONLY_CMDLINE) == []
 
 
-# --- /etc/fleet-kexec.conf ------------------------------------------------------------------------
-
-
-def test_the_hosts_own_defaults_come_back_with_mode_and_owner(host: Host) -> None:
-    write_tree(host.root, {CONFIG_FILE: "[stage]\nimage = fast\n"})
-    path = Path(host.files.path(CONFIG_FILE))
-    path.chmod(0o640)
-    before = host.listing()
-    only = WantedPreparation(present=True, parts=(config_file.PART,))
-    host.put(only)
-    path.write_text("[stage]\nimage = auto\n")
-    path.chmod(0o644)
-    assert host.put(only) == []
-    host.put(NOTHING)
-    assert host.listing() == before
-
-
-def test_defaults_that_were_not_there_go(host: Host) -> None:
-    before = host.listing()
-    host.put(WantedPreparation(present=True, parts=(config_file.PART,)))
-    write_tree(host.root, {CONFIG_FILE: "[stage]\nimage = auto\n"})
-    host.put(NOTHING)
-    assert host.listing() == before
-
-
 # --- the record -----------------------------------------------------------------------------------
 
 
 def test_a_record_is_read_as_it_was_written(host: Host) -> None:
+    before = FileState(b"\xff\0", FileAccess(0o600, 1, 2, {"user.note": b"\xff"}), "../conf")
     record = PreparationRecord(
-        packages=("kexec-tools",),
+        packages=(InstalledPackage("kexec-tools", None, {"/etc/default/kexec": "ab"}, had_config=True),),
         masked=("kexec.service",),
-        directories=("/etc/kernel",),
-        watchdog=True,
         reload_pending=True,
-        cmdline_sha256="ab",
         crashkernel=True,
         cma=True,
-        config_file=FileBefore(b"\xff\0", 0o600, 1, 2),
+        changes={CONFIG_FILE: HostChange(CONFIG_FILE, before, "cd", FileAccess(0o644, 0, 0), made_directory=True)},
     )
     write_record(host.files, record)
     assert host.record == record
-    assert os.stat(host.files.path(PATH)).st_mode & 0o7777 == 0o600
-    assert parse_record("{}") == PreparationRecord()
+    assert [os.stat(host.files.path(path)).st_mode & 0o7777 for path in (PATH, CHANGES)] == [0o600, 0o600]
+    write_tree(host.root, {PATH: "{}", CHANGES: '{"changes": []}'})
+    assert host.record == PreparationRecord()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"packages": 1}', '{"config_file": {"content": "!"}}', '{"config_file": {}}'])
@@ -490,6 +495,12 @@ def test_a_damaged_record_is_not_taken_for_none(host: Host, text: str) -> None:
     write_tree(host.root, {PATH: text})
     assert code_of(host.put, NOTHING) == "PREPARE_RECORD_INVALID"
     assert code_of(host.put, ALL) == "PREPARE_RECORD_INVALID"
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"changes": [{}]}', '{"changes": [{"path": "/etc/x", "content": "!"}]}'])
+def test_damaged_changes_are_not_taken_for_none(host: Host, text: str) -> None:
+    write_tree(host.root, {CHANGES: text})
+    assert code_of(host.put, NOTHING) == "PREPARE_RECORD_INVALID"
 
 
 def test_reservations_are_remembered_and_forgotten(host: Host) -> None:
@@ -500,3 +511,182 @@ def test_reservations_are_remembered_and_forgotten(host: Host) -> None:
     assert (host.record.crashkernel, host.record.cma) == (True, True)
     assert host.put(replace(only, present=False)) == [RESERVATION]
     assert host.record == PreparationRecord()
+
+
+# --- what somebody has changed since --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [SYSTEM_CONF, MODPROBE_CONF])
+def test_what_was_added_to_a_drop_in_stays(host: Host, path: str) -> None:
+    host.put(only_watchdog())
+    added = (host.files.read_bytes(path) or b"") + b"# mine\n"
+    Path(host.files.path(path)).write_bytes(added)
+    assert host.put(only_watchdog(runtime="30s")) == ([watchdog.PART] if path == MODPROBE_CONF else [])
+    assert (host.files.read_bytes(path), host.notes) == (added, ["CHANGED_SINCE"])
+    assert host.put(NOTHING) == [watchdog.PART]
+    assert (host.files.read_bytes(path), host.notes) == (added, ["CHANGED_SINCE"])
+    assert not host.files.exists(SYSTEM_CONF if path == MODPROBE_CONF else MODPROBE_CONF)
+    assert (host.put(NOTHING), host.notes) == ([], []), "it is theirs by now"
+
+
+def write_config(host: Host, text: str) -> None:
+    """Write the host's own defaults as fast_image does."""
+    ensure(host.files, WantedFile(CONFIG_FILE, text.encode(), 0o644, owned=False))
+
+
+def test_the_hosts_own_defaults_come_back_and_keep_mode_and_attributes(host: Host) -> None:
+    write_tree(host.root, {CONFIG_FILE: "[stage]\nimage = fast\n"})
+    path = Path(host.files.path(CONFIG_FILE))
+    path.chmod(0o640)
+    os.setxattr(path, "user.note", b"mine")
+    before = host.listing()
+    write_config(host, "[stage]\nimage = auto\n")
+    write_config(host, "[stage]\nimage = auto\n\n[policy]\n")
+    assert (path.stat().st_mode & 0o7777, os.getxattr(path, "user.note")) == (0o640, b"mine")
+    host.put(NOTHING)
+    assert host.listing() == before
+    assert os.getxattr(path, "user.note") == b"mine"
+
+
+def test_defaults_that_were_not_there_go(host: Host) -> None:
+    before = host.listing()
+    write_config(host, "[stage]\nimage = auto\n")
+    host.put(NOTHING)
+    assert host.listing() == before
+
+
+def test_a_linked_configuration_stays_a_link(host: Host) -> None:
+    write_tree(host.root, {"/srv/conf": "[stage]\nimage = fast\n"})
+    path = Path(host.files.path(CONFIG_FILE))
+    path.symlink_to("../srv/conf")
+    before = host.listing()
+    write_config(host, "[stage]\nimage = auto\n")
+    assert path.is_symlink() and host.files.read_text("/srv/conf") == "[stage]\nimage = auto"
+    host.put(NOTHING)
+    assert host.listing() == before
+
+
+def test_what_was_added_to_the_defaults_stays(host: Host) -> None:
+    write_config(host, "[stage]\nimage = auto\n")
+    added = "[stage]\nimage = auto\n\n[policy]\nNO_WATCHDOG = allow\n"
+    write_tree(host.root, {CONFIG_FILE: added})
+    # Another round of the role does not make it ours.
+    write_config(host, added.replace("auto", "fast"))
+    assert host.put(NOTHING) == [config_file.PART]
+    assert (host.files.read_text(CONFIG_FILE), host.notes) == (added.replace("auto", "fast").strip(), ["CHANGED_SINCE"])
+    assert host.record == PreparationRecord()
+
+
+def test_a_configuration_that_somebody_has_linked_since_is_theirs(host: Host) -> None:
+    write_config(host, "[stage]\nimage = auto\n")
+    path = Path(host.files.path(CONFIG_FILE))
+    path.rename(host.root / "etc/mine.conf")
+    path.symlink_to("mine.conf")
+    host.put(NOTHING)
+    assert path.is_symlink() and path.exists() and host.notes == ["CHANGED_SINCE"]
+
+
+# --- watchdogs of others --------------------------------------------------------------------------
+
+UNIT = "Id=%s\nLoadState=loaded\nUnitFileState=%s\nActiveState=%s\n"
+
+
+@pytest.mark.parametrize(
+    ("unit", "owned"),
+    [
+        (UNIT % ("sbd.service", "enabled", "inactive"), True),
+        (UNIT % ("watchdog.service", "enabled", "failed"), True),
+        (UNIT % ("watchdog-mux.service", "static", "inactive"), True),
+        (UNIT % ("watchdog.service", "disabled", "active"), True),
+        (UNIT % ("watchdog.service", "disabled", "inactive"), False),
+        (UNIT % ("watchdog.service", "masked", "inactive"), False),
+        ("Id=sbd.service\nLoadState=not-found\nUnitFileState=\nActiveState=inactive\n", False),
+    ],
+)
+def test_a_watchdog_that_a_daemon_is_set_up_to_feed_is_left_to_it(host: Host, unit: str, owned: bool) -> None:
+    host.units = unit + "\n" + UNIT % ("other.service", "enabled", "active")
+    assert host.put(only_watchdog()) == ([] if owned else [watchdog.PART])
+    assert host.notes == (["WATCHDOG_OWNED"] if owned else [])
+    assert host.put(only_watchdog(True)) == ([watchdog.PART] if owned else []), "whoever asks for it gets it"
+
+
+@pytest.mark.parametrize(
+    ("files", "owned"),
+    [
+        ({"/etc/systemd/system.conf": "[Manager]\nRuntimeWatchdogSec=off\n"}, True),
+        ({"/etc/systemd/system.conf.d/10-mine.conf": "[Manager]\nRuntimeWatchdogSec = 0\n"}, True),
+        ({"/proc/cmdline": "ro systemd.watchdog_sec=0\n"}, True),
+        ({"/sys/class/watchdog/watchdog0/nowayout": "1\n"}, True),
+        ({"/sys/class/watchdog/watchdog0/nowayout": "0\n"}, False),
+        ({"/etc/systemd/system.conf": "[Manager]\n#RuntimeWatchdogSec=off\nRuntimeWatchdogSec=\n"}, False),
+        ({"/usr/lib/systemd/system.conf.d/vendor.conf": "[Manager]\nRuntimeWatchdogSec=off\n"}, False),
+    ],
+)
+def test_a_watchdog_that_the_administrator_has_decided_on_is_left_alone(host: Host, files: Dict[str, str], owned: bool) -> None:
+    write_tree(host.root, files)
+    assert host.put(only_watchdog()) == ([] if owned else [watchdog.PART])
+    assert host.notes == (["WATCHDOG_OWNED"] if owned else [])
+    assert host.put(only_watchdog()) == []
+
+
+def test_a_watchdog_that_nobody_can_stop_goes_on_being_fed(host: Host) -> None:
+    host.put(only_watchdog(True))
+    write_tree(host.root, {STATE: "active\n", "/sys/class/watchdog/watchdog0/nowayout": "1\n"})
+    host.commands.clear()
+    assert host.put(NOTHING) == []
+    assert (host.notes, host.commands) == (["WATCHDOG_STAYS"], [])
+    assert host.files.exists(SYSTEM_CONF) and SYSTEM_CONF in host.record.changes
+
+
+# --- records of version 0.1.0 ---------------------------------------------------------------------
+
+
+def earlier(host: Host, **values: object) -> None:
+    write_tree(host.root, {PATH: json.dumps(values)})
+
+
+def test_a_watchdog_that_an_earlier_version_configured_is_given_back(host: Host) -> None:
+    before = host.listing()
+    host.put(only_watchdog(runtime="2min"))
+    Path(host.files.path(CHANGES)).unlink()
+    earlier(host, watchdog=True, directories=[os.path.dirname(SYSTEM_CONF)])
+    assert host.put(NOTHING) == [watchdog.PART]
+    assert host.listing() == before
+
+
+def test_a_drop_in_that_was_changed_after_an_earlier_version_stays(host: Host) -> None:
+    write_tree(host.root, {SYSTEM_CONF: "[Manager]\nRuntimeWatchdogSec=60s\n# mine\n"})
+    earlier(host, watchdog=True)
+    host.put(NOTHING)
+    assert host.files.exists(SYSTEM_CONF) and host.notes == ["CHANGED_SINCE"]
+
+
+def test_a_command_line_of_an_earlier_version_is_given_back(host: Host) -> None:
+    write_tree(host.root, {CMDLINE: "ro\n"})
+    earlier(host, cmdline_sha256=digest(b"ro\n"))
+    assert host.put(NOTHING) == [kernel_cmdline.PART]
+    assert not host.files.exists(CMDLINE) and not host.files.exists(PATH)
+
+
+def test_defaults_that_an_earlier_version_has_replaced_come_back_with_their_mode(host: Host) -> None:
+    write_tree(host.root, {CONFIG_FILE: render_policy({"NO_WATCHDOG": "allow"})})
+    before = b"[policy]\nNO_WATCHDOG = block\n"
+    values = {"content": base64.b64encode(before).decode(), "mode": "0640", "uid": os.geteuid(), "gid": os.getegid()}
+    earlier(host, config_file=values)
+    assert host.put(NOTHING) == [config_file.PART]
+    assert (host.files.read_bytes(CONFIG_FILE), host.notes) == (before, [])
+    assert os.stat(host.files.path(CONFIG_FILE)).st_mode & 0o7777 == 0o640
+
+
+def test_defaults_that_were_edited_after_an_earlier_version_stay(host: Host) -> None:
+    write_tree(host.root, {CONFIG_FILE: render_policy({"NO_WATCHDOG": "allow"}) + "# mine\n"})
+    earlier(host, config_file={"content": None})
+    host.put(NOTHING)
+    assert "# mine" in (host.files.read_text(CONFIG_FILE) or "") and host.notes == ["CHANGED_SINCE"]
+
+
+def test_packages_of_an_earlier_version_are_purged(host: Host) -> None:
+    host.installed.append("kexec-tools")
+    earlier(host, packages=["kexec-tools", "gone"])
+    assert host.put(NOTHING) == [PACKAGES]
+    assert "kexec-tools" not in host.installed and host.record == PreparationRecord()

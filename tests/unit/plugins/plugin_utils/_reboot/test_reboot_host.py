@@ -107,6 +107,13 @@ def test_firmware_unstages_first(host: Host) -> None:
     assert host.log[:2] == ["stage {'state': 'unstaged'}", "trigger reboot 0.500"]
 
 
+def test_an_image_that_nobody_can_unload_does_not_keep_a_host_from_firmware(host: Host) -> None:
+    host.staged, host.load_disabled = dict(STAGED), True
+    result = reboot(host, "firmware")
+    assert (result["path"], host.log[1]) == ("firmware", "trigger reboot 0.500")
+    assert [note["code"] for note in result["notes"]] == ["UNLOAD_DISABLED"]
+
+
 def test_check_mode_triggers_nothing(host: Host) -> None:
     result = reboot(host, check_mode=True)
     assert (result["changed"], result["rebooted"], result["method"]) == (True, False, "kexec")
@@ -358,6 +365,16 @@ def test_a_call_off_that_fails_is_told(host: Host) -> None:
         reboot(host, reboot_timeout_s=60)
     result = caught.value.as_result()
     assert (result["code"], result["rebooted"]) == ("REBOOT_TIMEOUT", None)
+
+
+def test_an_image_that_nobody_can_unload_is_no_reboot_that_may_still_come(host: Host) -> None:
+    host.load_disabled, host.trigger_rc = True, 1
+    with pytest.raises(RebootError) as caught:
+        reboot(host)
+    result = caught.value.as_result()
+    assert (result["code"], result["rebooted"], host.staged) == ("TRIGGER_FAILED", False, STAGED)
+    assert "may still happen" not in result["msg"]
+    assert [note["code"] for note in result["notes"]] == ["UNLOAD_DISABLED"]
 
 
 @pytest.mark.parametrize("lost", range(4))

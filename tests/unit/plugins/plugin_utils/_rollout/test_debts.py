@@ -218,6 +218,33 @@ def test_a_reboot_that_can_be_called_off_at_last_puts_the_host_back() -> None:
     assert not host_of(world).down
 
 
+def test_an_image_that_nobody_can_unload_is_owed_and_holds_up_nobody() -> None:
+    world = World("a", "b", hooks=HOOKS, failure_budget=1, max_unavailable={"all": 1})
+    host = world.hosts["a"]
+    host.load_disabled, host.trigger_rc = True, 1
+    world.conduct()
+    assert world.code("a") == "TRIGGER_FAILED"
+    assert owed(world) == {"image": "UNLOAD_DISABLED"}
+    assert host.log.count("run lb undrain") == 1 and not host_of(world).down
+    assert world.statuses["b"] is Status.DONE and not world.budget.held
+
+
+def test_a_reboot_that_is_called_off_late_ends_though_its_image_stays() -> None:
+    world = World("a", "b", hooks=HOOKS, failure_budget=1, max_unavailable={"all": 1})
+    world.reboot_timeout_s = 40.0
+    host = world.hosts["a"]
+    host.inhibited_s, host.call_off_rc, host.load_disabled = 1e6, 1, True
+
+    def call_off_works(conductor: Conductor) -> None:
+        host.call_off_rc = 0
+
+    world.actions = [(100.0, call_off_works)]
+    world.conduct()
+    assert host.log.count("run lb undrain") == 1 and host.staged is not None and host.boots_so_far == 0
+    assert [record["ok"] for record in world.disk if record["event"] == "host_unstaged"] == [False]
+    assert world.statuses["b"] is Status.DONE and not world.budget.held
+
+
 # Slots.
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.changes import FileChange, Snapshot, as_diff, make_change
+from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.snapshot import Snapshot
+from ansible_collections.fleet.kexec.plugins.module_utils._host.changes import FileChange, as_diff, make_change
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 
 from ....conftest import write_tree
@@ -116,3 +117,17 @@ def test_changes_and_commands_are_shown_as_a_diff() -> None:
         ("commands", "", "update-grub\na b\n"),
     ]
     assert as_diff([], []) == []
+
+
+def test_links_and_attributes_come_back(files: HostFiles, tmp_path: Path) -> None:
+    (tmp_path / "etc/link").symlink_to("one")
+    os.setxattr(tmp_path / "etc/two", "user.note", b"mine")
+    snapshot = Snapshot(files, ["/etc/link", "/etc/one", "/etc/two"])
+    # As tools do: a file takes the place of a link, and of a file with a label; a link that of a file.
+    for name in ("link", "one", "two"):
+        (tmp_path / "etc/new").write_text("new\n")
+        (tmp_path / "etc/new").rename(tmp_path / "etc" / name)
+    assert snapshot.restore() == []
+    assert os.readlink(tmp_path / "etc/link") == "one"
+    assert [(tmp_path / "etc" / name).read_text() for name in ("one", "two")] == ["one\n", "two\n"]
+    assert os.getxattr(tmp_path / "etc/two", "user.note") == b"mine"
