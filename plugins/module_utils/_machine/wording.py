@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from .._text import printable
+from .._text import shown_name
 
 _NAME_CHARS = 200
 _SHOWN_CHARS = 120
@@ -24,8 +24,8 @@ _TAINTS = {
 
 
 def legible(text: str) -> str:
-    """Show a name from the host without anything that a terminal would act on, cut to a reasonable length."""
-    return "".join(char if char.isprintable() else "?" for char in printable(text[:_NAME_CHARS]))
+    """Show a name, or a message of the kernel, from the host."""
+    return shown_name(text, _NAME_CHARS)
 
 
 def clipped(text: str) -> str:
