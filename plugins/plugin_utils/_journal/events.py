@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
-from .._reboot.difference import Difference
+from .._reboot.difference import ReportedDifference
 from .._schedule.forecast import Forecast
 from .._schedule.limits import Limit
 from .._schedule.plan import Plan
@@ -366,7 +366,7 @@ class HostCompared(HostEvent):
 
     compared: bool
     model: str
-    differences: tuple[Difference, ...]
+    differences: tuple[ReportedDifference, ...]
     more: int
     settled_ms: int
     duration_ms: int

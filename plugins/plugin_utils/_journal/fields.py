@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
-from .._reboot.difference import Difference
+from .._reboot.difference import ReportedDifference
 
 # Limits for text from outside, such as the output of a hook. The tail gets most of the room because it says most.
 TEXT_MAX_CHARS = 4096
@@ -30,7 +30,7 @@ def plain(value: Any) -> Any:
     """Convert the value of a field to plain values, with texts bounded."""
     if isinstance(value, Reason):
         return {"code": value.code, "message": bounded(value.message), "hint": value.hint}
-    if isinstance(value, Difference):
+    if isinstance(value, ReportedDifference):
         return value.as_dict()
     if isinstance(value, Mapping):
         return dict(value)
@@ -102,6 +102,6 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "Mapping[str, Any] | None": _or_none(_mapping),
     "tuple[str, ...]": _each(_text),
     "tuple[Reason, ...]": _each(_reason),
-    "tuple[Difference, ...]": _each(Difference.read),
+    "tuple[ReportedDifference, ...]": _each(ReportedDifference.read),
     "tuple[Mapping[str, Any], ...]": _each(_mapping),
 }

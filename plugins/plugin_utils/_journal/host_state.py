@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
-from .._reboot.difference import Difference
+from .._reboot.difference import ReportedDifference
 from .._schedule.hosts import Status
 from . import events
 from .events import Event, HostEvent
@@ -70,7 +70,7 @@ class HostState:
     remembered: str = ""
     compared: bool | None = None
     model: str = ""
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[ReportedDifference, ...] = ()
     more_differences: int = 0
     detected_by: str = ""
     predicted_ms: Mapping[str, Any] | None = None

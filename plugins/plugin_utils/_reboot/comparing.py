@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
 
 from .._transport.session import Session, SessionError, SessionLost
-from .difference import MachineComparison, comparison_of, model_of, shown, summed_up
+from .difference import ReportedComparison, comparison_of, model_of, shown, summed_up
 from .errors import NotCompared, RebootError
 from .host_track import RETRY_CONNECTION_S
 from .request import RebootRequest
@@ -58,7 +58,7 @@ class Comparing:
         except (KeyError, TypeError, ValueError) as error:
             raise RebootError("FACTS_UNREADABLE", "machine gave an answer that is none: %r" % error) from error
 
-    async def compare(self) -> MachineComparison:
+    async def compare(self) -> ReportedComparison:
         """Compare the machine with what it was, once it has settled.
 
         :raises NotCompared: that was not possible in time.

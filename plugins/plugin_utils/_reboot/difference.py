@@ -30,7 +30,7 @@ MESSAGE_MAX_CHARS = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ReportedDifference:
     """Difference of a machine from what it was before its reboot.
 
     :ivar code: in the catalogue, unless the host has a later version of the collection.
@@ -47,7 +47,7 @@ class Difference:
     message: str
 
     @classmethod
-    def read(cls, values: Mapping[str, Any]) -> Difference:
+    def read(cls, values: Mapping[str, Any]) -> ReportedDifference:
         """Read a difference of plain values, its texts as they are.
 
         :raises KeyError, TypeError, ValueError: a value is missing, or is not of its type.
@@ -75,7 +75,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class MachineComparison:
+class ReportedComparison:
     """Comparison of a machine with what it was before its reboot.
 
     :ivar compared: false if there was nothing to compare with.
@@ -87,7 +87,7 @@ class MachineComparison:
 
     compared: bool
     model: str
-    differences: tuple[Difference, ...]
+    differences: tuple[ReportedDifference, ...]
     more: int
     settled_ms: int
 
@@ -100,7 +100,7 @@ class MachineComparison:
         return reason("DEGRADED", "the machine did not come back as it was: %s" % named(failing, self.more))
 
 
-def comparison_of(answer: Mapping[str, Any]) -> MachineComparison:
+def comparison_of(answer: Mapping[str, Any]) -> ReportedComparison:
     """Read the result of M(fleet.kexec.machine).
 
     :raises KeyError, TypeError, ValueError: it is none.
@@ -116,7 +116,7 @@ def comparison_of(answer: Mapping[str, Any]) -> MachineComparison:
         raise TypeError("settled_ms is no time")
     if not isinstance(answer["compared"], bool):
         raise TypeError("compared is neither true nor false")
-    return MachineComparison(answer["compared"], model_of(answer), kept, len(found) - len(kept), int(settled_ms))
+    return ReportedComparison(answer["compared"], model_of(answer), kept, len(found) - len(kept), int(settled_ms))
 
 
 def model_of(machine: Mapping[str, Any]) -> str:
@@ -124,14 +124,14 @@ def model_of(machine: Mapping[str, Any]) -> str:
     return shown(_text(machine["model"]), SUBJECT_MAX_CHARS)
 
 
-def named(differences: Sequence[Difference], more: int = 0) -> str:
+def named(differences: Sequence[ReportedDifference], more: int = 0) -> str:
     """Name the first few differences in a line: C(NIC_NO_CARRIER eth1, CPU_LOST cpu3 and 2 more)."""
     said = ", ".join(each.name for each in differences[:NAMED])
     left = len(differences[NAMED:]) + more
     return "%s and %d more" % (said, left) if left else said
 
 
-def summed_up(differences: Sequence[Difference], more: int = 0) -> str:
+def summed_up(differences: Sequence[ReportedDifference], more: int = 0) -> str:
     """Sum up differences in a line: C(2 differences: NIC_NO_CARRIER eth1, CPU_LOST cpu3)."""
     if not differences:
         return "no difference"
@@ -144,15 +144,15 @@ def shown(text: str, chars: int) -> str:
     return clipped(text[: 4 * chars], chars)
 
 
-def _cleaned(values: Any) -> Difference:
+def _cleaned(values: Any) -> ReportedDifference:
     if not isinstance(values, dict):
         raise TypeError("a difference is no dictionary")
-    read = Difference.read(values)
+    read = ReportedDifference.read(values)
     code = shown(read.code, CODE_MAX_CHARS)
     if not code or read.effect not in (FAIL, WARN):
         raise ValueError("a difference has no code, or another effect than %s and %s" % (FAIL, WARN))
     before, after = (None if each is None else shown(each, SUBJECT_MAX_CHARS) for each in (read.before, read.after))
-    return Difference(
+    return ReportedDifference(
         code=code,
         subject=shown(read.subject, SUBJECT_MAX_CHARS),
         before=before,

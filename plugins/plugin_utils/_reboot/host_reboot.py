@@ -25,7 +25,7 @@ from .._transport.session import Session
 from .._transport.sshd import Sshd
 from . import scripts
 from .comparing import Comparing
-from .difference import MachineComparison
+from .difference import ReportedComparison
 from .errors import NotRebooted, RebootError
 from .host_track import HostTrack
 from .host_watch import HostWatch
@@ -295,7 +295,7 @@ class HostReboot:
             raise RebootError(unproven.code, unproven.message)
         self.result.reasons = (*self.result.reasons, unproven)
 
-    async def compare(self, request: RebootRequest, intent: Intent) -> MachineComparison | None:
+    async def compare(self, request: RebootRequest, intent: Intent) -> ReportedComparison | None:
         """Compare the machine with what it was; None if it is not to be compared.
 
         :raises NotCompared: that was not possible in time.
@@ -304,7 +304,7 @@ class HostReboot:
             return None
         if not intent.remembered:
             # Of whatever the host may have remembered, this reboot knows nothing.
-            return MachineComparison(compared=False, model="", differences=(), more=0, settled_ms=0)
+            return ReportedComparison(compared=False, model="", differences=(), more=0, settled_ms=0)
         comparison = await Comparing(self._session, request, self._progress).compare()
         self.result.model = comparison.model
         # None is not the same as that there are none.

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
-from .difference import Difference
+from .difference import ReportedDifference
 from .host_track import HostOutage
 from .service_track import ServiceOutage
 
@@ -86,7 +86,7 @@ class RebootResult:
     before: BootedKernel | None = None
     after: BootedKernel | None = None
     model: str | None = None
-    differences: tuple[Difference, ...] | None = None
+    differences: tuple[ReportedDifference, ...] | None = None
     detected_by: str | None = None
     outage: OutageMs | None = None
     probe: ProbedOutage | None = None

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.difference import Difference
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.difference import ReportedDifference
 
 OLD, NEW = "0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55", "3c1f5a52-54c7-4bd7-9a3c-0f4dd1c0f0aa"
 RELEASE = "6.12.117+deb13-amd64"
@@ -18,7 +18,7 @@ NOT_SELECTED = reason("HOST_NOT_SELECTED", "web6 is not rebooted: the play does 
 LOST = reason("REBOOT_TIMEOUT", "web2 did not come back within 300 s")
 
 
-SLOWER = Difference(
+SLOWER = ReportedDifference(
     "COIN_CELL_LOW", "nvme-SN0815", "16 GT/s", "8 GT/s", "warn", "the link of nvme-SN0815 fell from 16 GT/s to 8 GT/s"
 )
 

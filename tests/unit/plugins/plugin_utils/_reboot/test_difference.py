@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.difference import (
     DIFFERENCES_MAX,
-    Difference,
+    ReportedDifference,
     comparison_of,
     named,
     summed_up,
@@ -98,5 +98,5 @@ def test_nothing_may_be_missing(name: str) -> None:
 
 
 def test_a_difference_is_read_as_it_was_written() -> None:
-    found = Difference("A", "b", None, "c", "fail", "d")
-    assert Difference.read(found.as_dict()) == found
+    found = ReportedDifference("A", "b", None, "c", "fail", "d")
+    assert ReportedDifference.read(found.as_dict()) == found

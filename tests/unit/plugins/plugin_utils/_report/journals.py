@@ -14,7 +14,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import time_of, utc
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.difference import Difference
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.difference import ReportedDifference
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.forecast import Forecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import HostSpec, Phases, Prediction, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import make_plan
@@ -184,7 +184,7 @@ def hostile_run() -> list[Timed]:
 
 
 def _hostile_comparison(host: str, text: str) -> Record:
-    found = Difference(text, text, text, None, text, text)
+    found = ReportedDifference(text, text, text, None, text, text)
     return events.HostCompared(
         host=host, compared=True, model=text, differences=(found,), more=10**15, settled_ms=-1, duration_ms=-1
     ).as_record()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
-from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.difference import Difference
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.difference import ReportedDifference
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.compare import compared
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.figures import Figures, figures_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.page import render
@@ -19,16 +19,16 @@ from .. import stories
 from .journals import stamped
 
 
-def lost(host: str) -> tuple[Difference, ...]:
+def lost(host: str) -> tuple[ReportedDifference, ...]:
     message = "eth1 of %s has no carrier" % host
-    return (Difference("NIC_NO_CARRIER", "eth1", "up", "down", "fail", message),)
+    return (ReportedDifference("NIC_NO_CARRIER", "eth1", "up", "down", "fail", message),)
 
 
-def clock(_host: str) -> tuple[Difference, ...]:
-    return (Difference("CLOCKSOURCE_CHANGED", "", "tsc", "hpet", "warn", "the clock source was tsc and is hpet"),)
+def clock(_host: str) -> tuple[ReportedDifference, ...]:
+    return (ReportedDifference("CLOCKSOURCE_CHANGED", "", "tsc", "hpet", "warn", "the clock source was tsc and is hpet"),)
 
 
-def run_of(*groups: tuple[int, str, Callable[[str], tuple[Difference, ...]]]) -> tuple[RunReport, Figures]:
+def run_of(*groups: tuple[int, str, Callable[[str], tuple[ReportedDifference, ...]]]) -> tuple[RunReport, Figures]:
     """A run over groups of hosts: how many, of which model, with which differences."""
     records: list[Record] = []
     names: list[str] = []
@@ -44,7 +44,7 @@ def run_of(*groups: tuple[int, str, Callable[[str], tuple[Difference, ...]]]) ->
     return run, figures_of(run, {})
 
 
-def nothing(_host: str) -> tuple[Difference, ...]:
+def nothing(_host: str) -> tuple[ReportedDifference, ...]:
     return ()
 
 

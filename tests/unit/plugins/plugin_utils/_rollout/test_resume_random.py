@@ -18,6 +18,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionError, SessionLost
 
+from ..machines import difference
 from .worlds import HOOKS, World
 
 RACKS = ("r0", "r1")
@@ -110,6 +111,8 @@ def fleet(random: Random) -> Watched:
             host.boots = "foreign"
         elif fate < 0.3:
             host.lost_triggers = 1
+        elif fate < 0.4 and "canaries" not in options:
+            host.machine.differs = {boot: [difference("CPU_LOST", "3")] for boot in range(1, random.randint(2, 3))}
     return world
 
 
@@ -147,6 +150,16 @@ def require_tidy(world: Watched) -> None:
         assert host.staged is None or "image" in owed or (failed and host.down_at <= world.now), "an image is loaded on %s" % name
         assert not world.drained(name) or "drain" in owed or failed, "%s is drained" % name
         assert name not in world.budget.held or "slot" in owed, "%s holds a slot" % name
+        require_whole(world, name)
+
+
+def require_whole(world: Watched, name: str) -> None:
+    """Require that a host which is done was compared with what it was at first, and is that."""
+    host = world.hosts[name]
+    assert host.machine.remembered in (None, "old-" + name), "%s was remembered anew" % name
+    if world.statuses[name] is Status.DONE:
+        assert host.machine.asked[-1] == ("compared", host.boot_id), "%s was not compared" % name
+        assert not host.machine.differs.get(host.boots_so_far), "%s is degraded" % name
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -168,7 +181,7 @@ def test_no_resume_exceeds_its_limits_or_leaves_anything_behind(seed: int) -> No
             assert host.boots_so_far == (world.statuses[name] in (Status.DONE, Status.FAILED)), "%s: %s" % (message, name)
 
 
-CALLS = ("boot_facts", "stage", "trigger", "call off", "state", "restore panic", "drain", "undrain", "someone")
+CALLS = ("boot_facts", "stage", "machine", "trigger", "call off", "state", "restore panic", "drain", "undrain", "someone")
 ERRORS = (SessionLost("no answer"), SessionError("BECOME_FAILED", "sudo: LDAP is away"), SessionError("MODULE_FAILED", "noise"))
 LOCK_CALLS = ("acquire", "confirm", "release", "holders")
 
