@@ -83,6 +83,8 @@ ALLOWED = {
     ("_cmdline.py", "x86"): "the source of a rule that leaves nothing to an architecture: white space parts words",
     ("_host/addresses.py", "x86"): "rates of the timer, which are tried one after the other",
     ("_host/installed.py", "x86"): "a release of a distribution, as an example",
+    ("_machine/comparison.py", "tsc"): "the name of a clock source, which the kernel changes by itself",
+    ("_reasons.py", "tsc"): "hints to users",
     ("_reasons.py", "x86"): "hints to users",
     ("_reasons.py", "bzimage"): "hints to users",
 }

@@ -56,7 +56,9 @@ def test_what_others_say_is_data_and_never_code(kind: str) -> None:
     variables = found(kind, ON_FAILURE, subject)
     assert variables["FLEET_KEXEC_HOST"] == "-- web $(id)"
     assert variables["FLEET_KEXEC_CODE"] == "NOT_PROVEN"
-    assert variables["FLEET_KEXEC_MESSAGE"] == "$(touch /tmp/x) `id` '\"; \\ -- FLEET_KEXEC_HOST=other red end"
+    assert variables["FLEET_KEXEC_MESSAGE"] == (
+        "$(touch /tmp/x) `id` '\"; \\ --\\nFLEET_KEXEC_HOST=other\\n\\x1b[31mred\\x00 end"
+    )
     long = found(kind, ON_FAILURE, replace(SUBJECT, failure=reason("NOT_PROVEN", "x" * 200_000)))
     assert len(long["FLEET_KEXEC_MESSAGE"]) < 500
 
