@@ -97,7 +97,12 @@ def qemu_command(args: argparse.Namespace) -> list[str]:
             "-drive", f"if=pflash,unit=1,format=raw,file={guest / 'efivars.fd'}",
         ]  # fmt: skip
     # Instructions can only be counted on one thread.
-    accel = [f"{args.accel},thread=single", "-icount", args.icount] if args.icount else [args.accel]
+    accel = [args.accel]
+    # In threads of their own, emulated processors now and then run code that another one is patching, and oops (int3).
+    if args.accel == "tcg" and (args.icount or args.cpus > 1):
+        accel = ["tcg,thread=single"]
+    if args.icount:
+        accel += ["-icount", args.icount]
     return [
         "ip", "netns", "exec", args.netns,
         QEMU, "-name", args.name, "-nodefaults", "-no-user-config", "-display", "none",

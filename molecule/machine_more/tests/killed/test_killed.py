@@ -55,7 +55,7 @@ def test_it_is_compared_once_by_who_goes_on(resumed: int) -> None:
 
 def test_it_fails(resumed: int) -> None:
     (failed,) = (record for record in KILLED.journal() if record["event"] == "host_failed")
-    assert failed["code"] == "DEGRADED"
+    assert failed["reason"]["code"] == "DEGRADED"
     assert resumed == TASK_FAILED
 
 
