@@ -189,6 +189,9 @@ from typing import Any, Dict, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
+from ansible_collections.fleet.kexec.plugins.module_utils._finding_kinds import explained
+from ansible_collections.fleet.kexec.plugins.module_utils._findings.analysis import analyse
+from ansible_collections.fleet.kexec.plugins.module_utils._findings.gathering import gather_evidence
 from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_history import read_history, with_timeline, write_history
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._host.last_stop import drop_last_stop
@@ -241,7 +244,9 @@ def seen_by_controller(params: Dict[str, Any]) -> Seen:
 def work(module: AnsibleModule) -> Dict[str, Any]:
     require_root()
     files = HostFiles()
-    timeline = assemble(gather(files, run_command), seen_by_controller(module.params["seen"]))
+    reading = gather(files, run_command)
+    timeline = assemble(reading, seen_by_controller(module.params["seen"]))
+    timeline.update(analyse(reading, gather_evidence(files, run_command, reading.release), timeline))
     before = read_history(files)
     history, timeline = with_timeline(before, timeline)
     changed = history != before
@@ -252,7 +257,7 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
         except OSError as error:
             changed = False
             module.warn("the timeline could not be kept: %s" % error)
-    return {"changed": changed, "timeline": timeline}
+    return {"changed": changed, "timeline": timeline, "findings": explained(timeline.get("findings"))}
 
 
 def main() -> None:
