@@ -169,8 +169,8 @@ def explained(findings: Any) -> List[Dict[str, Any]]:
     """
     if not isinstance(findings, list):
         return []
-    known = [each for each in findings if isinstance(each, Mapping) and each.get("code") in KINDS]
-    return [dict(each, **_sentences(KINDS[each["code"]])) for each in known]
+    known = [each for each in findings if isinstance(each, Mapping) and str(each.get("code")) in KINDS]
+    return [dict(each, **_sentences(KINDS[str(each["code"])])) for each in known]
 
 
 def _sentences(kind: FindingKind) -> Dict[str, Any]:

@@ -178,10 +178,73 @@ timeline:
         C(initcall_debug).
       type: list
       elements: dict
+    findings:
+      description: As RV(findings), without C(title), C(hint), C(risk) and C(prepare_boot), which follow from the code.
+      type: list
+      elements: dict
+    gain_ms:
+      description: Time that all findings together would save. Time that several of them would save counts once, so this is less
+        than their sum.
+      type: float
+      sample: 2031.5
+    chains:
+      description: Critical chains to the unit that sets up the C(network), and to sshd, C(ssh). Each is a list of units that had
+        to wait for the one before, with C(unit), C(start_ms) and C(duration_ms). Empty if the unit is not known.
+      type: dict
     notes:
       description: Explanations of what was left out because it contradicts the rest.
       type: list
       elements: str
+findings:
+  description: What would have shortened the outage, the largest gain first. The guide to shorter outages in the collection's
+    documentation says how each gain is calculated.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: Kind of the finding.
+      type: str
+      sample: STOP_TIMEOUT
+    title:
+      description: The kind in words.
+      type: str
+      sample: Units killed at their stop timeout
+    time_ms:
+      description: Time of the outage that was measured for it.
+      type: float
+      sample: 7500.0
+    gain_ms:
+      description: Time that the outage would have been shorter. Null if that can't be told from this host.
+      type: float
+      sample: 2500.0
+    basis:
+      description: Meaning of C(gain_ms), V(measured), V(modelled) under an assumption that the documentation names, or V(at_most)
+        if it is up to the unit how much of it can be saved. Null without a gain.
+      type: str
+      sample: measured
+    phases:
+      description: The gain by phase.
+      type: dict
+      sample: {stop_units: 2500.0}
+    evidence:
+      description: What it is based on, at most five pieces, the longest time first. Each has C(ms), one of C(unit), C(device),
+        C(interface), C(initcall), C(file) and C(message), and possibly a C(note).
+      type: list
+      elements: dict
+      sample: [{unit: db.service, ms: 7500.0, note: its stop timeout passed}]
+    hint:
+      description: What to do about it.
+      type: str
+      sample: Find out why they do not stop, or set TimeoutStopSec=5s for them.
+    risk:
+      description: What that risks.
+      type: str
+      sample: A unit that is killed earlier may lose what it had not written yet.
+    prepare_boot:
+      description: Part of the boot's preparation that would do it. Null if nothing there can.
+      type: str
+      sample: stop_timeout
 """
 
 from typing import Any, Dict, Optional
