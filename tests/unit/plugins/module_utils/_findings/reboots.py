@@ -7,7 +7,7 @@ at 15 s, the network is set up at 17 s, has an address at 19 s, and sshd answers
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,9 +37,9 @@ PHASES = {
 
 
 def timeline(
-    phases: dict[str, tuple[float, float]] | None = None, shutdown_ms: float = 0.0, outage: Any = None
+    phases: Mapping[str, tuple[float, float]] | None = None, shutdown_ms: float = 0.0, outage: Any = None
 ) -> dict[str, Any]:
-    entries = [
+    entries: list[dict[str, Any]] = [
         {"name": name, "start_ms": float(start), "duration_ms": float(end - start), "error_ms": 0.0, "within": None}
         for name, (start, end) in (PHASES if phases is None else phases).items()
     ]
