@@ -56,7 +56,7 @@ KINDS: Dict[str, FindingKind] = {
     ),
     "SMP_BRINGUP": FindingKind(
         "CPUs brought up one after another",
-        "Use Linux 6.5 or later, which brings up CPUs of x86_64 in parallel.",
+        "Use Linux 6.5 or later, which brings up CPUs in parallel where the architecture can.",
         "That of any newer kernel.",
         None,
     ),
