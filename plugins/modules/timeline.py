@@ -92,6 +92,9 @@ options:
         description: The same for a probed service.
         type: dict
         suboptions: *span_suboptions
+      probe_port:
+        description: TCP port of the probed service.
+        type: int
       healthy_ns:
         description: Time at which the host was found to be healthy.
         type: int
@@ -188,8 +191,9 @@ timeline:
       type: float
       sample: 2031.5
     chains:
-      description: Critical chains to the unit that sets up the C(network), and to sshd, C(ssh). Each is a list of units that had
-        to wait for the one before, with C(unit), C(start_ms) and C(duration_ms). Empty if the unit is not known.
+      description: Critical chains to the unit that sets up the C(network), to sshd, C(ssh), and to the unit of the probed
+        service, C(probe). Each is a list of units that had to wait for the one before, with C(unit), C(start_ms) and
+        C(duration_ms). Empty if the unit is not known.
       type: dict
     notes:
       description: Explanations of what was left out because it contradicts the rest.
@@ -281,7 +285,7 @@ def seen_spec() -> Dict[str, Any]:
         "host_class": {"type": "str", "aliases": ["combination"]},
         **{name: {"type": "dict", "options": _OFFSET} for name in ("clock_before", "clock_after")},
         **{name: {"type": "dict", "options": _SPAN} for name in ("drain", "stage", "outage", "probe_outage")},
-        "healthy_ns": {"type": "int"},
+        **{name: {"type": "int"} for name in ("healthy_ns", "probe_port")},
     }
 
 
@@ -301,6 +305,7 @@ def seen_by_controller(params: Dict[str, Any]) -> Seen:
         outage=interval("outage"),
         probe_outage=interval("probe_outage"),
         healthy_ns=params.get("healthy_ns"),
+        probe_port=params.get("probe_port"),
     )
 
 
@@ -308,8 +313,10 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     require_root()
     files = HostFiles()
     reading = gather(files, run_command)
-    timeline = assemble(reading, seen_by_controller(module.params["seen"]))
-    timeline.update(analyse(reading, gather_evidence(files, run_command, reading.release), timeline))
+    seen = seen_by_controller(module.params["seen"])
+    timeline = assemble(reading, seen)
+    evidence = gather_evidence(files, run_command, reading.release, seen.probe_port)
+    timeline.update(analyse(reading, evidence, timeline))
     before = read_history(files)
     history, timeline = with_timeline(before, timeline)
     changed = history != before

@@ -20,11 +20,13 @@ from .spans import Span
 class BootEvidence:
     """Readings that only findings need.
 
+    :ivar probe_unit: unit of the probed service; empty if there is none, or it can't be told.
     :ivar starts: starts of units according to this boot's journal.
     """
 
     setup: BootSetup = field(default_factory=BootSetup)
     starts: List[StartJob] = field(default_factory=list)
+    probe_unit: str = ""
 
 
 class Case:

@@ -86,8 +86,9 @@ def code_of(unit: str) -> str:
 
 
 def chains_of(case: Case) -> Dict[str, List[Dict[str, Any]]]:
-    """Present the critical chains to the network and to sshd, from the first unit on."""
-    paths = _paths(case)
+    """Present the critical chains to the network, to sshd and to the probed service, from the first unit on."""
+    paths, since_us = _paths(case), case.reading.manager.userspace_us or 0
+    probed = chain_to(case.evidence.probe_unit, by_name(case.reading.units), since_us)
 
     def shown(links: List[ChainLink]) -> List[Dict[str, Any]]:
         return [
@@ -99,7 +100,7 @@ def chains_of(case: Case) -> Dict[str, List[Dict[str, Any]]]:
             for link in links
         ]
 
-    return {"network": shown(paths.network), "ssh": shown(paths.ssh)}
+    return {"network": shown(paths.network), "ssh": shown(paths.ssh), "probe": shown(probed)}
 
 
 def slow_starts(case: Case) -> Iterator[Finding]:

@@ -94,6 +94,7 @@ class Seen:
 
     :ivar before: clock offset before the reboot.
     :ivar after: clock offset in this boot.
+    :ivar probe_port: TCP port of the probed service.
     :ivar healthy_ns: time of the last successful health check, by the controller's clock.
     :ivar host_class: name for its hardware and kernel.
     """
@@ -109,6 +110,7 @@ class Seen:
     outage: Optional[Interval] = None
     probe_outage: Optional[Interval] = None
     healthy_ns: Optional[int] = None
+    probe_port: Optional[int] = None
 
 
 @dataclass(frozen=True)

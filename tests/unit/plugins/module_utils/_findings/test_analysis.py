@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._findings.analysis import analyse
+from ansible_collections.fleet.kexec.plugins.module_utils._findings.case import BootEvidence
 from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_log import BootLog, Initcall, KernelMessage
 from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_setup import BootSetup, InitrdFile
 from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import Throughput
 
-from .reboots import PHASES, address, codes, found, job, message, stop, timeline, unit
+from .reboots import PHASES, READING, address, codes, found, job, message, stop, timeline, unit
 
 
 def test_a_reboot_without_evidence_has_no_findings() -> None:
@@ -268,6 +270,14 @@ def test_a_slow_unit_on_the_way_to_sshd_counts_from_the_first_address_on() -> No
         "ssh.service",
     ]
     assert result["chains"]["network"][-1] == {"unit": "systemd-networkd.service", "start_ms": 17000.0, "duration_ms": 50.0}
+
+
+def test_the_chain_to_the_probed_service() -> None:
+    units = [*BASE, unit("db.service", 16000, 19000, "basic.target"), unit("web.service", 19100, 19400, "db.service")]
+    result = analyse(replace(READING, units=units), BootEvidence(probe_unit="web.service"), timeline())
+    assert [each["unit"] for each in result["chains"]["probe"]][-2:] == ["db.service", "web.service"]
+    assert result["findings"] == [], "they kept nobody from sshd"
+    assert found()["chains"] == {"network": [], "ssh": [], "probe": []}
 
 
 def test_a_device_that_appears_late() -> None:
