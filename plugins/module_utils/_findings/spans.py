@@ -27,7 +27,7 @@ def union(spans: Iterable[Span]) -> List[Span]:
 
 def length_ms(spans: Iterable[Span]) -> float:
     """Time that spans cover; what several of them cover counts once."""
-    return sum(end_ms - start_ms for start_ms, end_ms in union(spans))
+    return sum((end_ms - start_ms for start_ms, end_ms in union(spans)), 0.0)
 
 
 def inside(spans: Iterable[Span], windows: Iterable[Span]) -> List[Span]:
