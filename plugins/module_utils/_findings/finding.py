@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from .._finding_kinds import MEASURED
-from .._text import printable
+from .._text import shown_name
 from .spans import Span, inside, length_ms, union
 
 #: Findings below this are noise.
@@ -38,9 +38,7 @@ class Clue:
     note: str = ""
 
     def value(self) -> Dict[str, Any]:
-        # Nothing that a terminal would act upon: names and messages may be anybody's.
-        name = "".join(each if each.isprintable() else "?" for each in printable(self.name))[:_MOST_CHARACTERS]
-        shown: Dict[str, Any] = {self.kind: name, "ms": round(self.ms, 1)}
+        shown: Dict[str, Any] = {self.kind: shown_name(self.name, _MOST_CHARACTERS), "ms": round(self.ms, 1)}
         return dict(shown, note=self.note) if self.note else shown
 
 
