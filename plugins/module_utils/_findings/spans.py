@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, NamedTuple
+from typing import Iterable, List, NamedTuple, Sequence, Set
 
 
 class Span(NamedTuple):
@@ -51,6 +51,25 @@ def without(spans: Iterable[Span], others: Iterable[Span]) -> List[Span]:
                 at_ms = high
         left.append(Span(at_ms, end_ms))
     return union(left)
+
+
+def alone(spans: Sequence[Span]) -> List[List[Span]]:
+    """Parts of each span that no other covers, in the order of the spans."""
+    found: List[List[Span]] = [[] for _span in spans]
+    edges = sorted(
+        edge
+        for number, (start_ms, end_ms) in enumerate(spans)
+        if end_ms > start_ms
+        for edge in ((start_ms, number), (end_ms, number))
+    )
+    running: Set[int] = set()
+    at_ms = 0.0
+    for edge_ms, number in edges:
+        if len(running) == 1 and edge_ms > at_ms:
+            found[next(iter(running))].append(Span(at_ms, edge_ms))
+        running ^= {number}
+        at_ms = edge_ms
+    return found
 
 
 def last_part(span: Span, at_most_ms: float) -> Span:

@@ -13,7 +13,7 @@ from .._timeline.timeline import NETWORK_UNITS, SSH_UNITS
 from .case import Case
 from .chains import ChainLink, by_name, chain_to, first_started
 from .finding import LEAST_MS, Clue, Finding
-from .spans import Span, inside, last_part, length_ms, without
+from .spans import Span, alone, inside, last_part, length_ms, without
 
 # Units on a chain by what is to be done about them; others are START_SLOW.
 _CODES: Tuple[Tuple[str, str], ...] = (
@@ -148,15 +148,16 @@ def initrd_units(case: Case) -> Iterator[Finding]:
         for each in case.evidence.starts
         if each.began_us is not None and case.monotonic_ms(each.began_us) < initrd.end_ms
     ]
-    slow = []
-    for at, (_unit, span) in enumerate(placed):
-        rest = [other for number, (_name, other) in enumerate(placed) if number != at]
-        if length_ms(inside(without([span], rest), [initrd])) >= LEAST_MS:
-            slow.append(placed[at])
+    slow, quick = [], []
+    for each, parts in zip(placed, alone([span for _unit, span in placed])):
+        (slow if length_ms(inside(parts, [initrd])) >= LEAST_MS else quick).append(each)
     spans = inside((span for _unit, span in slow), [initrd])
-    quick = [each[1] for each in placed if each not in slow]
     yield Finding(
-        "INITRD_UNIT", spans, without(spans, quick), AT_MOST, [Clue("unit", unit, length_ms([span])) for unit, span in slow]
+        "INITRD_UNIT",
+        spans,
+        without(spans, (span for _unit, span in quick)),
+        AT_MOST,
+        [Clue("unit", unit, length_ms([span])) for unit, span in slow],
     )
 
 

@@ -11,7 +11,7 @@ from .._finding_kinds import AT_MOST, MEASURED, MODELLED
 from .._host.systemd_times import UnitStop
 from .case import Case
 from .finding import LEAST_MS, Clue, Finding
-from .spans import Span, last_part, length_ms, without
+from .spans import Span, alone, last_part, length_ms, without
 
 # Time that a unit keeps with the stop timeout that is proposed for it.
 _PROPOSED_TIMEOUT_MS = 5000.0
@@ -35,15 +35,15 @@ def slow_stops(case: Case) -> Iterator[Finding]:
         return
     late = [each for each in placed if each[0].timed_out]
     others = [each for each in placed if not each[0].timed_out]
-    alone = without((span for _stop, span in late), (span for _stop, span in others))
+    by_themselves = without(_spans(late), _spans(others))
     kept = [Span(span.start_ms, span.start_ms + _PROPOSED_TIMEOUT_MS) for _stop, span in late]
-    yield Finding("STOP_TIMEOUT", _spans(late), without(alone, kept), MEASURED, list(map(_clue, late)))
-    slow = []
-    for each in others:
-        rest = [span for stop, span in placed if stop is not each[0]]
-        if not each[0].unit.startswith(_OWN) and length_ms(without([each[1]], rest)) >= LEAST_MS:
+    yield Finding("STOP_TIMEOUT", _spans(late), without(by_themselves, kept), MEASURED, list(map(_clue, late)))
+    slow, quick = [], []
+    for each, parts in zip(placed, alone([span for _stop, span in placed])):
+        if each[0].timed_out or each[0].unit.startswith(_OWN) or length_ms(parts) < LEAST_MS:
+            quick.append(each[1])
+        else:
             slow.append(each)
-    quick = [span for stop, span in placed if all(stop is not known for known, _span in slow)]
     yield Finding("STOP_SLOW", _spans(slow), without(_spans(slow), quick), AT_MOST, list(map(_clue, slow)))
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleet.kexec.plugins.module_utils._findings.spans import (
     Span,
+    alone,
     inside,
     last_part,
     length_ms,
@@ -38,6 +40,22 @@ def test_spans_are_sets(some: list[Span], others: list[Span]) -> None:
     for made in (union(some), inside(some, others), without(some, others)):
         assert length_ms(made) == len(points(made))
         assert all(first.end_ms < last.start_ms for first, last in zip(made, made[1:], strict=False))
+
+
+@given(SPANS)
+def test_parts_of_spans_that_no_other_covers(spans: list[Span]) -> None:
+    for number, made in enumerate(alone(spans)):
+        assert union(made) == without([spans[number]], spans[:number] + spans[number + 1 :])
+
+
+def test_thousands_of_units_take_no_longer_than_a_reboot_may() -> None:
+    """As on a server with thousands of mounts: the work grows with the number of units, not with its square."""
+    stops = [stop("srv-%d.mount" % number, number % 7000, 7000 + number % 900) for number in range(5000)]
+    jobs = [job("u%d.service" % number, 12000 + number % 2000, 14000 + number % 900) for number in range(5000)]
+    began_s = time.process_time()
+    found(stops=stops, starts=jobs)
+    # Quadratic, it takes half a minute; so, a tenth of a second.
+    assert time.process_time() - began_s < 5
 
 
 def test_the_last_part_of_a_span() -> None:
