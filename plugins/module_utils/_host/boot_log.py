@@ -12,7 +12,7 @@ from .._text import shown_name
 
 # init/main.c, run_init_process(), and do_initcall_level() with initcall_debug.
 _INIT = re.compile(r"Run (\S+) as init process")
-_INITCALL = re.compile(r"initcall (\S+?)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])? returned -?\d+ after (\d+) usecs")
+_INITCALL = re.compile(r"initcall (\S+?)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])? returned -?\d+ after (\d{1,18}) usecs")
 
 
 # Facility of the kernel itself, and its levels (RFC 5424).
@@ -55,7 +55,7 @@ def parse_message(record: str) -> Optional[KernelMessage]:
     prefix, separator, text = record.partition(";")
     fields = prefix.split(",")
     # Continuation lines begin with a space.
-    if not separator or record.startswith(" ") or len(fields) < 3 or not all(field.isdigit() for field in fields[:3]):
+    if not separator or record.startswith(" ") or len(fields) < 3 or not all(field.isdecimal() for field in fields[:3]):
         return None
     priority, sequence, at_us = (int(field) for field in fields[:3])
     return KernelMessage(sequence, priority & 7, at_us, text) if priority >> 3 == _KERNEL else None

@@ -139,7 +139,7 @@ def parse_stops(lines: Iterable[str]) -> List[UnitStop]:
     stops: Dict[str, UnitStop] = {}
     timed_out, signals = set(), {}
     for entry in _entries(lines):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
+        with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
             unit, kind = shown_name(str(entry["UNIT"])), entry["MESSAGE_ID"]
             if kind == _STOPPING:
                 began[unit] = int(entry["__MONOTONIC_TIMESTAMP"]), int(entry["__REALTIME_TIMESTAMP"])
@@ -158,7 +158,7 @@ def parse_starts(lines: Iterable[str]) -> List[StartJob]:
     began: Dict[str, int] = {}
     starts: Dict[str, StartJob] = {}
     for entry in _entries(lines):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
+        with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
             unit, kind = shown_name(str(entry["UNIT"])), entry["MESSAGE_ID"]
             at_us = int(entry["__MONOTONIC_TIMESTAMP"])
             if kind == _STARTING:
@@ -233,4 +233,4 @@ def _properties(text: str) -> Dict[str, str]:
 
 def _time(values: Dict[str, str], name: str) -> Optional[int]:
     value = values.get(name + "TimestampMonotonic", "")
-    return int(value) if value.isdigit() and int(value) else None
+    return int(value) if value.isdecimal() and int(value) else None

@@ -139,6 +139,11 @@ def test_starts_of_this_boot() -> None:
 
 def test_lines_that_are_none() -> None:
     assert parse_stops(iter(["", "{", "[]", "7", "{}", '{"UNIT":"a","MESSAGE_ID":"x","__MONOTONIC_TIMESTAMP":null}'])) == []
+    endless = '{"UNIT":"a","MESSAGE_ID":"%s","__MONOTONIC_TIMESTAMP":Infinity,"__REALTIME_TIMESTAMP":1}'
+    stopping, started = "de5b426a63be47a7b6ac3eaac82e2f6f", "39f53479d3a045ac8e11786248231fbf"
+    assert parse_stops([endless % stopping, "[" * 100_000]) == []
+    assert parse_starts([endless % started]) == []
+    assert parse_units("Id=a.service\nInactiveExitTimestampMonotonic=²") == []
 
 
 def test_the_boots_that_the_journal_knows() -> None:
