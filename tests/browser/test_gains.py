@@ -36,10 +36,10 @@ def test_they_are_ranked(browser: Browser, found: Path) -> None:
           [e.querySelector('th .faint').textContent, width(e.querySelector('.p-gain')), width(e.querySelector('td.wide'))])
         """
     )
-    assert [code for code, _bar, _cell in rows] == ["STOP_TIMEOUT", "DHCP", "CONSOLE_SERIAL", "START_SLOW", "SMP_BRINGUP"]
-    bars = [bar for _code, bar, _cell in rows]
-    assert bars == sorted(bars, reverse=True) and bars[3] > 0 and bars[4] == 0, "whose gain is unknown"
-    assert all(bar <= cell for _code, bar, cell in rows)
+    assert [code for code, _width, _room in rows] == ["STOP_TIMEOUT", "DHCP", "CONSOLE_SERIAL", "START_SLOW", "SMP_BRINGUP"]
+    widths = [width for _code, width, _room in rows]
+    assert widths == sorted(widths, reverse=True) and widths[3] > 0 and widths[4] == 0, "whose gain is unknown"
+    assert all(width <= room for _code, width, room in rows)
 
 
 @pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
