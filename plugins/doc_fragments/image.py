@@ -118,4 +118,12 @@ options:
       - V(false) adds C(nokaslr) to the command line. An existing C(nokaslr) is respected.
       - If omitted, the host's own default, or else V(true).
     type: bool
+  profile:
+    description:
+      - Whether the next kernel logs the time of each initcall, so that the timeline of that boot, and what would shorten its
+        outage, have them. Takes 16 MiB for its log.
+      - Adds C(initcall_debug) and C(log_buf_len=16M) to the command line of that boot only. A reboot through firmware does not
+        have them, and neither does the boot after it.
+      - If omitted, V(false).
+    type: bool
 """

@@ -22,6 +22,9 @@ ONE_BOOT_ARGS = ("panic=%d" % PANIC_S, "oops=panic")
 # The kernel's own switch, and the only one there is: it is obeyed whoever set it.
 NO_KASLR = "nokaslr"
 
+# Have the kernel log the time of each initcall, in a log that holds all of it.
+PROFILE_ARGS = ("initcall_debug", "log_buf_len=16M")
+
 # Arguments that boot loaders added for themselves.
 _LOADER_NAMES = ("BOOT_IMAGE", "initrd")
 
@@ -54,7 +57,7 @@ def _without_own(arguments: Sequence[Argument]) -> List[Argument]:
     for argument in arguments:
         if argument.name in (TOKEN_NAME, KEXECS_NAME):
             in_tail = True
-        elif not (in_tail and argument.text in (*ONE_BOOT_ARGS, NO_KASLR)):
+        elif not (in_tail and argument.text in (*ONE_BOOT_ARGS, NO_KASLR, *PROFILE_ARGS)):
             in_tail = False
             kept.append(argument)
     return kept

@@ -26,6 +26,7 @@ def image_argument_spec() -> Dict[str, Any]:
             },
         },
         **preferences_argument_spec(),
+        "profile": {"type": "bool"},
     }
 
 
@@ -53,5 +54,6 @@ def image_request(params: Mapping[str, Any]) -> StagingRequest:
         initrd=params.get("initrd"),
         edits=Edits(edits.get("replace"), tuple(edits.get("remove") or ()), tuple(edits.get("append") or ())),
         base=edits.get("base") or ENTRY,
+        profile=bool(params.get("profile")),
         preferences={name: params.get(name) for name in preferences_argument_spec()},
     )

@@ -36,10 +36,10 @@ options:
       - Facts to gather. Other facts are absent from the result.
       - V(min) stands for V(boot) and V(kernel), which are always gathered unless V(!min) is given. V(all) stands for all facts.
         A name with V(!) before it is excluded. V(!all) excludes everything but the minimum.
-      - V(container), V(cpu) (with C(throughput)), V(defaults), V(entry), V(fast_images), V(history), V(kernels) (with
-        C(newest_release)), V(kexec) (C(kexec_tools), C(loaders), C(loaded) and C(staged)), V(memory), V(reservations), V(virtio)
-        (C(virtio_reset)), V(console), V(firmware), V(guests), V(hypervisor), V(machine), V(pci), V(pending), V(reboot_needed),
-        V(tpm_disks) and V(watchdog) are the facts of these names.
+      - V(container), V(cpu) (with C(throughput)), V(defaults), V(entry), V(fast_images), V(findings), V(history), V(kernels)
+        (with C(newest_release)), V(kexec) (C(kexec_tools), C(loaders), C(loaded) and C(staged)), V(memory), V(reservations),
+        V(virtio) (C(virtio_reset)), V(console), V(firmware), V(guests), V(hypervisor), V(machine), V(pci), V(pending),
+        V(reboot_needed), V(tpm_disks) and V(watchdog) are the facts of these names.
       - V(reboot_needed) asks the package manager, which may take seconds.
       - V(verdict) is C(verdict), C(blockers), C(warnings) and C(policy). It considers all facts, even those not gathered.
     type: list
@@ -566,6 +566,26 @@ ansible_facts:
               description:
                 - Differences that the policy does not ignore, as M(fleet.kexec.machine) returns them. They are of this moment.
                   What comes late is missing for the first seconds of a boot.
+              type: list
+              elements: dict
+              sample: []
+        findings:
+          description:
+            - What would have shortened the outage of the latest boot in RV(ansible_facts.fleet_kexec.history). Only root can read
+              it.
+          type: dict
+          contains:
+            boot_id:
+              description: The boot_id of that boot. Null if there is none.
+              type: str
+              sample: 0c9a6f8e-2d6f-4c0e-9d53-1f4a6c1f7a42
+            gain_ms:
+              description: Time that all findings together would save, as RV(fleet.kexec.timeline#module:timeline.gain_ms).
+                Null if unknown.
+              type: float
+              sample: 2031.5
+            findings:
+              description: As RV(fleet.kexec.timeline#module:findings).
               type: list
               elements: dict
               sample: []

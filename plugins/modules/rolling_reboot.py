@@ -202,8 +202,8 @@ options:
     description:
       - Name of the run to continue, or V(latest).
       - Its hosts, waves, canaries and O(deadline) come from the journal, and so do O(method), O(only), O(kernel), O(initrd),
-        O(cmdline), O(image), O(integrity), O(loader), O(kaslr), O(canaries), O(waves), O(wave_soak) and O(order). They need
-        not be given again; a value that is neither that of the journal nor the default is refused.
+        O(cmdline), O(image), O(integrity), O(loader), O(kaslr), O(profile), O(canaries), O(waves), O(wave_soak) and O(order).
+        They need not be given again; a value that is neither that of the journal nor the default is refused.
       - Limits, hooks and all other options are those that are given. If omitted, O(max_unavailable), O(min_available) and
         O(stop_on_regression) stay as they were. O(lock) has to be given again if the run had one.
       - Only hosts that the play has are rebooted. Other hosts of the run stay undecided and count for limits; if they are in

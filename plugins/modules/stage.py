@@ -127,6 +127,9 @@ staged:
     kaslr:
       description: Whether the kernel is placed at a random address.
       type: bool
+    profile:
+      description: Whether that boot logs the time of each initcall.
+      type: bool
     token:
       description: Token on the command line. Null in check mode, which does not draw one.
       type: str

@@ -92,6 +92,9 @@ options:
         description: The same for a probed service.
         type: dict
         suboptions: *span_suboptions
+      probe_port:
+        description: TCP port of the probed service.
+        type: int
       healthy_ns:
         description: Time at which the host was found to be healthy.
         type: int
@@ -178,10 +181,74 @@ timeline:
         C(initcall_debug).
       type: list
       elements: dict
+    findings:
+      description: As RV(findings), without C(title), C(hint), C(risk) and C(prepare_boot), which follow from the code.
+      type: list
+      elements: dict
+    gain_ms:
+      description: Time that all findings together would save. Time that several of them would save counts once, so this is less
+        than their sum.
+      type: float
+      sample: 2031.5
+    chains:
+      description: Critical chains to the unit that sets up the C(network), to sshd, C(ssh), and to the unit of the probed
+        service, C(probe). Each is a list of units that had to wait for the one before, with C(unit), C(start_ms) and
+        C(duration_ms). Empty if the unit is not known.
+      type: dict
     notes:
       description: Explanations of what was left out because it contradicts the rest.
       type: list
       elements: str
+findings:
+  description: What would have shortened the outage, the largest gain first. The guide to shorter outages in the collection's
+    documentation says how each gain is calculated.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: Kind of the finding.
+      type: str
+      sample: STOP_TIMEOUT
+    title:
+      description: The kind in words.
+      type: str
+      sample: Units killed at their stop timeout
+    time_ms:
+      description: Time of the outage that was measured for it.
+      type: float
+      sample: 7500.0
+    gain_ms:
+      description: Time that the outage would have been shorter. Null if that can't be told from this host.
+      type: float
+      sample: 2500.0
+    basis:
+      description: Meaning of C(gain_ms), V(measured), V(modelled) under an assumption that the documentation names, or V(at_most)
+        if it is up to the unit how much of it can be saved. Null without a gain.
+      type: str
+      sample: measured
+    phases:
+      description: The gain by phase.
+      type: dict
+      sample: {stop_units: 2500.0}
+    evidence:
+      description: What it is based on, at most five pieces, the longest time first. Each has C(ms), one of C(unit), C(device),
+        C(interface), C(initcall), C(file) and C(message), and possibly a C(note).
+      type: list
+      elements: dict
+      sample: [{unit: db.service, ms: 7500.0, note: its stop timeout passed}]
+    hint:
+      description: What to do about it.
+      type: str
+      sample: Find out why they do not stop, or set TimeoutStopSec=5s for them.
+    risk:
+      description: What that risks.
+      type: str
+      sample: A unit that is killed earlier may lose what it had not written yet.
+    prepare_boot:
+      description: Part of the boot's preparation that would do it. Null if nothing there can.
+      type: str
+      sample: stop_timeout
 """
 
 from typing import Any, Dict, Optional
@@ -189,6 +256,9 @@ from typing import Any, Dict, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
+from ansible_collections.fleet.kexec.plugins.module_utils._finding_kinds import explained
+from ansible_collections.fleet.kexec.plugins.module_utils._findings.analysis import analyse
+from ansible_collections.fleet.kexec.plugins.module_utils._findings.gathering import gather_evidence
 from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_history import read_history, with_timeline, write_history
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._host.last_stop import drop_last_stop
@@ -215,7 +285,7 @@ def seen_spec() -> Dict[str, Any]:
         "host_class": {"type": "str", "aliases": ["combination"]},
         **{name: {"type": "dict", "options": _OFFSET} for name in ("clock_before", "clock_after")},
         **{name: {"type": "dict", "options": _SPAN} for name in ("drain", "stage", "outage", "probe_outage")},
-        "healthy_ns": {"type": "int"},
+        **{name: {"type": "int"} for name in ("healthy_ns", "probe_port")},
     }
 
 
@@ -235,13 +305,18 @@ def seen_by_controller(params: Dict[str, Any]) -> Seen:
         outage=interval("outage"),
         probe_outage=interval("probe_outage"),
         healthy_ns=params.get("healthy_ns"),
+        probe_port=params.get("probe_port"),
     )
 
 
 def work(module: AnsibleModule) -> Dict[str, Any]:
     require_root()
     files = HostFiles()
-    timeline = assemble(gather(files, run_command), seen_by_controller(module.params["seen"]))
+    reading = gather(files, run_command)
+    seen = seen_by_controller(module.params["seen"])
+    timeline = assemble(reading, seen)
+    evidence = gather_evidence(files, run_command, reading.release, seen.probe_port)
+    timeline.update(analyse(reading, evidence, timeline))
     before = read_history(files)
     history, timeline = with_timeline(before, timeline)
     changed = history != before
@@ -252,7 +327,7 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
         except OSError as error:
             changed = False
             module.warn("the timeline could not be kept: %s" % error)
-    return {"changed": changed, "timeline": timeline}
+    return {"changed": changed, "timeline": timeline, "findings": explained(timeline.get("findings"))}
 
 
 def main() -> None:

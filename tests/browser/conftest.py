@@ -44,14 +44,14 @@ def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
     """Makes pages."""
 
-    def make(timed: list[Timed], before: list[Timed] | None = None) -> Path:
+    def make(timed: list[Timed], before: list[Timed] | None = None, *, redact: bool = False) -> Path:
         runs = tmp_path_factory.mktemp("runs")
         run_id = timed[0][1]["run_id"]
         write_journal(runs, timed)
         if before is not None:
             write_journal(runs, before, started="2026-11-17T01:58:30.000Z")
         other = before[0][1]["run_id"] if before is not None else None
-        return Path(make_report(RunStore(str(runs)), ReportRequest(run_id, other, {}))["html"])
+        return Path(make_report(RunStore(str(runs)), ReportRequest(run_id, other, {}, redact=redact))["html"])
 
     return make
 

@@ -127,8 +127,10 @@ def test_no_label_covers_another(browser: Browser, pages: dict[str, Path], size:
         assert overlapping(browser, selector) == [], selector
 
 
-def test_texts_stay_inside_of_the_page(browser: Browser, pages: dict[str, Path]) -> None:
-    browser.open(pages["forty"], PHONE)
+@pytest.mark.parametrize("size", ["three", "forty", "thousand"])
+@pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_texts_stay_inside_of_the_page(browser: Browser, pages: dict[str, Path], size: str, screen: tuple[int, int]) -> None:
+    browser.open(pages[size], screen)
     outside = browser.ask(
         """
         return [...document.querySelectorAll('svg text')].filter(e => {
@@ -138,6 +140,21 @@ def test_texts_stay_inside_of_the_page(browser: Browser, pages: dict[str, Path])
         """
     )
     assert outside == []
+
+
+@pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_the_line_of_a_wave_ends_clear_of_its_text(browser: Browser, pages: dict[str, Path], screen: tuple[int, int]) -> None:
+    browser.open(pages["three"], screen)
+    ends = browser.ask(
+        """
+        const all = [...document.querySelectorAll('#fleet line.wave')];
+        const lines = all.filter(e => e.getAttribute('x1') != e.getAttribute('x2'));
+        return [...document.querySelectorAll('#fleet .wave-time')].map((e, at) =>
+          lines[at].getBoundingClientRect().right - e.getBoundingClientRect().right)
+        """
+    )
+    # The first text lies behind its line, the last one on it.
+    assert len(ends) == 2 and ends[0] < 0 and ends[1] > 15, ends
 
 
 def test_hostile_names_are_only_text(browser: Browser, pages: dict[str, Path]) -> None:

@@ -19,7 +19,7 @@ PACKAGE = "ansible_collections.fleet.kexec.plugins"
 # From the ground up.
 HOST = (
     "_json _text",
-    "_command _native _paths _reasons",
+    "_command _finding_kinds _native _paths _reasons",
     "_cmdline _module _privileges",
     "_one_boot_args",
     "_image",
@@ -28,6 +28,7 @@ HOST = (
     "_bootloader _machine",
     "_kexec",
     "_prepare _timeline",
+    "_findings",
     "_cli _options",
     "_zipapp",
 )

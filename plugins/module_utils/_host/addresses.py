@@ -12,7 +12,7 @@ import re
 import socket
 import struct
 from dataclasses import dataclass
-from typing import Callable, List, Optional
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from .files import HostFiles
 
@@ -35,12 +35,30 @@ _HZ = (100, 250, 300, 1000)
 _AGREE_NS = 2 * 10**9
 
 
+# INFINITY_LIFE_TIME, net/addrconf.h.
+_FOREVER = 0xFFFFFFFF
+
+
+class AddressRecord(NamedTuple):
+    """A global address: its creation in hundredths of a second of jiffies, whether it was leased, and the interface's index."""
+
+    made_cs: int
+    leased: bool
+    interface_index: int
+
+
 @dataclass(frozen=True)
 class FirstAddress:
-    """The first address of global scope, on CLOCK_MONOTONIC."""
+    """The first address of global scope, on CLOCK_MONOTONIC.
+
+    :ivar leased: whether its lifetime is limited, as that of an address by DHCP or router advertisement is.
+    :ivar interface: name of the interface; empty if unknown.
+    """
 
     monotonic_ns: int
     error_ns: int
+    leased: bool = False
+    interface: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,8 +89,8 @@ def parse_jiffies(timer_list: str) -> Optional[Jiffies]:
     return found[0] if len(found) == 1 else None
 
 
-def parse_addresses(data: bytes) -> List[int]:
-    """Creation times of the global addresses in RTM_GETADDR answers, in hundredths of a second of jiffies."""
+def parse_addresses(data: bytes) -> List[AddressRecord]:
+    """Parse the global addresses in RTM_GETADDR answers."""
     made = []
     offset = 0
     while offset + _HEADER.size <= len(data):
@@ -80,31 +98,43 @@ def parse_addresses(data: bytes) -> List[int]:
         if length < _HEADER.size:
             break
         if kind == _RTM_NEWADDR and offset + _HEADER.size + _MESSAGE.size <= len(data):
-            scope = _MESSAGE.unpack_from(data, offset + _HEADER.size)[3]
-            stamp = _created(data, offset + _HEADER.size + _MESSAGE.size, min(offset + length, len(data)))
-            if scope == _SCOPE_GLOBAL and stamp is not None:
-                made.append(stamp)
+            _family, _prefix, _flags, scope, index = _MESSAGE.unpack_from(data, offset + _HEADER.size)
+            life = _life(data, offset + _HEADER.size + _MESSAGE.size, min(offset + length, len(data)))
+            if scope == _SCOPE_GLOBAL and life is not None:
+                made.append(AddressRecord(life[1], life[0] != _FOREVER, index))
         offset += (length + 3) & ~3
     return made
 
 
-def _created(data: bytes, offset: int, end: int) -> Optional[int]:
+def _life(data: bytes, offset: int, end: int) -> Optional[Tuple[int, int]]:
+    """Valid lifetime and creation time of an address, from its attributes."""
     while offset + _ATTRIBUTE.size <= end:
         length, kind = _ATTRIBUTE.unpack_from(data, offset)
         if length < _ATTRIBUTE.size:
             return None
         if kind == _IFA_CACHEINFO and offset + _ATTRIBUTE.size + _CACHEINFO.size <= end:
-            return int(_CACHEINFO.unpack_from(data, offset + _ATTRIBUTE.size)[2])
+            _preferred, valid, created, _updated = map(int, _CACHEINFO.unpack_from(data, offset + _ATTRIBUTE.size))
+            return valid, created
         offset += (length + 3) & ~3
     return None
 
 
-def first_address(made_cs: List[int], jiffies: Jiffies) -> Optional[FirstAddress]:
-    if not made_cs:
+def first_address(made: List[AddressRecord], jiffies: Jiffies, name_of: Callable[[int], str]) -> Optional[FirstAddress]:
+    """Find the oldest address; C(name_of) gives the name of an interface by its index."""
+    if not made:
         return None
-    age_ns = jiffies.elapsed * 10**9 // jiffies.hz - min(made_cs) * 10**7
+    first = min(made)
+    age_ns = jiffies.elapsed * 10**9 // jiffies.hz - first.made_cs * 10**7
     # Hundredths and jiffies are both truncated, at both ends.
-    return FirstAddress(jiffies.monotonic_ns - age_ns, 10**7 + 2 * 10**9 // jiffies.hz)
+    error_ns = 10**7 + 2 * 10**9 // jiffies.hz
+    return FirstAddress(jiffies.monotonic_ns - age_ns, error_ns, first.leased, name_of(first.interface_index))
+
+
+def interface_name(index: int) -> str:
+    try:
+        return socket.if_indextoname(index)
+    except OSError:
+        return ""
 
 
 def dump_addresses() -> bytes:
@@ -134,7 +164,9 @@ def _ends(part: bytes) -> bool:
     return False
 
 
-def read_first_address(files: HostFiles, dump: Callable[[], bytes] = dump_addresses) -> Optional[FirstAddress]:
+def read_first_address(
+    files: HostFiles, dump: Callable[[], bytes] = dump_addresses, name_of: Callable[[int], str] = interface_name
+) -> Optional[FirstAddress]:
     """Read the first address; None if there is none, or its age is unknown (without privileges, for example)."""
     jiffies = parse_jiffies(files.read_text("/proc/timer_list") or "")
-    return first_address(parse_addresses(dump()), jiffies) if jiffies else None
+    return first_address(parse_addresses(dump()), jiffies, name_of) if jiffies else None

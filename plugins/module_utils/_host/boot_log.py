@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel log's lines about initcalls and the start of userspace."""
+"""The kernel log of this boot: its messages, and those about initcalls and the start of userspace."""
 
 from __future__ import annotations
 
@@ -12,12 +12,28 @@ from .._text import shown_name
 
 # init/main.c, run_init_process(), and do_initcall_level() with initcall_debug.
 _INIT = re.compile(r"Run (\S+) as init process")
-_INITCALL = re.compile(r"initcall (\S+?)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])? returned -?\d+ after (\d+) usecs")
+_INITCALL = re.compile(r"initcall (\S+?)\+0x[0-9a-f]+/0x[0-9a-f]+(?: \[\w+\])? returned -?\d+ after (\d{1,18}) usecs")
+
+
+# Facility of the kernel itself, and its levels (RFC 5424).
+_KERNEL = 0
+
+
+class KernelMessage(NamedTuple):
+    """A message of the kernel itself, in microseconds of the log's clock; C(level) is 0 (emergency) to 7 (debug)."""
+
+    sequence: int
+    level: int
+    at_us: int
+    text: str
 
 
 class Initcall(NamedTuple):
+    """An initcall; C(ended_us) is the end on the log's clock, None if unknown."""
+
     name: str
     duration_us: int
+    ended_us: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -34,18 +50,27 @@ class BootLog:
     initcalls: List[Initcall] = field(default_factory=list)
 
 
-def parse_boot_log(records: Iterable[str]) -> BootLog:
-    """Parse records of C(/dev/kmsg) (Documentation/ABI/testing/dev-kmsg)."""
+def parse_message(record: str) -> Optional[KernelMessage]:
+    """Parse a record of C(/dev/kmsg) (Documentation/ABI/testing/dev-kmsg); None for other facilities and continuation lines."""
+    prefix, separator, text = record.partition(";")
+    fields = prefix.split(",")
+    # Continuation lines begin with a space.
+    if not separator or record.startswith(" ") or len(fields) < 3 or not all(field.isdecimal() for field in fields[:3]):
+        return None
+    priority, sequence, at_us = (int(field) for field in fields[:3])
+    return KernelMessage(sequence, priority & 7, at_us, text) if priority >> 3 == _KERNEL else None
+
+
+def parse_boot_log(messages: Iterable[KernelMessage]) -> BootLog:
+    """Find the boot events in the kernel's own messages: root can write to its log, too."""
     init, init_ns = None, None
     initcalls = []
-    for record in records:
-        prefix, _separator, message = record.partition(";")
-        found = _INITCALL.match(message)
+    for message in messages:
+        found = _INITCALL.match(message.text)
         if found:
-            initcalls.append(Initcall(shown_name(found.group(1)), int(found.group(2))))
+            initcalls.append(Initcall(shown_name(found.group(1)), int(found.group(2)), message.at_us))
             continue
-        found = _INIT.match(message) if init is None else None
-        # Only from the kernel itself: root can write to its log too.
-        if found and prefix.split(",")[0].isdigit() and int(prefix.split(",")[0]) < 8:
-            init, init_ns = shown_name(found.group(1)), int(prefix.split(",")[2]) * 1000
+        found = _INIT.match(message.text) if init is None else None
+        if found:
+            init, init_ns = shown_name(found.group(1)), message.at_us * 1000
     return BootLog(init, init_ns, initcalls)

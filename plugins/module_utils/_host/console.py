@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, Iterable, List, Optional
+from typing import Dict, Iterable, List, Optional, Tuple
 
 from .._cmdline import parse_cmdline, values_of
 from .._text import shown_name
+from .boot_log import parse_message
 from .clocks import read_kernel_log
 from .files import HostFiles
 
@@ -83,21 +84,19 @@ def loglevel_of(cmdline: str, default: int) -> int:
 def printed_bytes(records: Iterable[str], loglevel: int) -> Optional[int]:
     """Bytes of kernel messages from C(/dev/kmsg) that a boot prints; None if the log has lost its beginning."""
     total_bytes = None
-    for record in records:
-        prefix, separator, message = record.partition(";")
-        fields = prefix.split(",")
-        # Continuation lines begin with a space.
-        if not separator or record.startswith(" ") or len(fields) < 3 or not all(field.isdigit() for field in fields[:3]):
-            continue
-        priority, sequence, at_us = (int(field) for field in fields[:3])
+    for message in filter(None, map(parse_message, records)):
         if total_bytes is None:
-            if sequence != 0:
+            if message.sequence != 0:
                 return None
             total_bytes = 0
-        facility, level = priority >> 3, priority & 7
-        if facility == 0 and level < loglevel and at_us < _BOOT_US:
-            total_bytes += len(message.encode("utf-8")) + _AROUND_BYTES
+        if message.level < loglevel and message.at_us < _BOOT_US:
+            total_bytes += printed_length(message.text)
     return total_bytes
+
+
+def printed_length(text: str) -> int:
+    """Bytes that a message takes on a serial line."""
+    return len(text.encode("utf-8")) + _AROUND_BYTES
 
 
 def cost_of(consoles: List[ConsoleLine], message_bytes: Optional[int]) -> Optional[int]:
@@ -111,10 +110,10 @@ def cost_of(consoles: List[ConsoleLine], message_bytes: Optional[int]) -> Option
     return message_bytes * _BITS_A_CHARACTER * 1000 // min(rates)
 
 
-def read_console(files: HostFiles) -> Console:
-    """Read the running kernel's consoles and the cost of its messages.
+def read_lines(files: HostFiles) -> Tuple[List[ConsoleLine], int]:
+    """Read the running kernel's consoles, and the level below which a boot with its command line prints messages.
 
-    The level is the next boot's: the last field of C(/proc/sys/kernel/printk) is the configured one, whatever was set since.
+    The last field of C(/proc/sys/kernel/printk) is the configured level, whatever was set since.
     """
     cmdline = files.read_line("/proc/cmdline") or ""
     rates = rates_of(cmdline)
@@ -122,6 +121,12 @@ def read_console(files: HostFiles) -> Console:
     names = list(dict.fromkeys(listed or rates))
     consoles = [ConsoleLine(name, bool(_SERIAL.fullmatch(name)), rates.get(name)) for name in names]
     levels = (files.read_text("/proc/sys/kernel/printk") or "").split()
-    loglevel = loglevel_of(cmdline, int(levels[3]) if len(levels) == 4 and levels[3].isdigit() else _LOGLEVEL_DEFAULT)
+    default = int(levels[3]) if len(levels) == 4 and levels[3].isdigit() else _LOGLEVEL_DEFAULT
+    return consoles, loglevel_of(cmdline, default)
+
+
+def read_console(files: HostFiles) -> Console:
+    """Read the running kernel's consoles and the cost of its messages."""
+    consoles, loglevel = read_lines(files)
     message_bytes = printed_bytes(read_kernel_log(files), loglevel)
     return Console(consoles, loglevel, message_bytes, cost_of(consoles, message_bytes))

@@ -8,8 +8,8 @@ Times of this boot are microseconds of CLOCK_MONOTONIC, as in systemd's own prop
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from typing import Dict, Iterator, List, Optional, Tuple
+from dataclasses import dataclass, replace
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 from .._command import Runner
 from .._json import parse_json
@@ -20,9 +20,20 @@ _TIMEOUT_S = 30.0
 _MANAGER = ("InitRD", "Userspace", "Finish", "Firmware", "Loader")
 _UNIT = ("InactiveExit", "ActiveEnter", "InactiveEnter")
 
-# sd-messages.h: SD_MESSAGE_UNIT_STOPPING and SD_MESSAGE_UNIT_STOPPED.
+# Units that can hold up others; slices, paths, timers and scopes take no time.
+_TYPES = ("service", "socket", "target", "mount", "swap", "device")
+
+# sd-messages.h: SD_MESSAGE_UNIT_STOPPING, _STOPPED, _STARTING, _STARTED, _FAILED, _FAILURE_RESULT and _PROCESS_EXIT.
 _STOPPING = "de5b426a63be47a7b6ac3eaac82e2f6f"
 _STOPPED = "9d1aaa27d60140bd96365438aad20286"
+_STARTING = "7d4958e842da4a758f6c1cdc7b36dcc5"
+_STARTED = "39f53479d3a045ac8e11786248231fbf"
+_FAILED = "be02cf6855d2428ba40df7e9d022f03d"
+_RESULT = "d9b373ed55a64feb8242e02dbe79a49c"
+_EXITED = "98e322203f7a4ed290d09fe03c09fe15"
+
+_STOP_FIELDS = "--output-fields=UNIT,MESSAGE_ID,UNIT_RESULT,EXIT_CODE,EXIT_STATUS"
+_START_FIELDS = "--output-fields=UNIT,MESSAGE_ID,JOB_TYPE,JOB_RESULT"
 
 
 @dataclass(frozen=True)
@@ -50,24 +61,54 @@ class UnitTimes:
     :ivar starting_us: it left the state inactive.
     :ivar active_us: it became active; None if it has not since.
     :ivar inactive_us: it became inactive again, as a one-shot unit does; None if it has not since.
+    :ivar after: units that it starts after, if they start at all.
     """
 
     unit: str
     starting_us: int
     active_us: Optional[int]
     inactive_us: Optional[int]
+    after: Tuple[str, ...] = ()
+
+    @property
+    def started_us(self) -> Optional[int]:
+        """End of its activation; None if it did not end."""
+        return min((end for end in (self.active_us, self.inactive_us) if end is not None), default=None)
 
     @property
     def duration_us(self) -> Optional[int]:
         """Time from the start of activation to its end; None if it did not end."""
-        ends = [end for end in (self.active_us, self.inactive_us) if end is not None]
-        return min(ends) - self.starting_us if ends else None
+        end = self.started_us
+        return end - self.starting_us if end is not None else None
 
 
 @dataclass(frozen=True)
 class UnitStop:
+    """A unit's stop in an earlier boot.
+
+    :ivar began_us: its beginning on that host's real-time clock, microseconds since 1970; None if unknown.
+    :ivar timed_out: whether it was killed because its stop timeout had passed.
+    :ivar signal: number of the signal that ended its main process; None if that ended by itself, or is unknown.
+    """
+
     unit: str
     duration_us: int
+    began_us: Optional[int] = None
+    timed_out: bool = False
+    signal: Optional[int] = None
+
+
+class StartJob(NamedTuple):
+    """A start of a unit according to this boot's journal, in microseconds of CLOCK_MONOTONIC.
+
+    :ivar began_us: None if the start was only waited for, as that of a device is.
+    :ivar result: C(done), C(timeout), C(dependency), C(failed) or what else systemd calls it.
+    """
+
+    unit: str
+    began_us: Optional[int]
+    ended_us: int
+    result: str
 
 
 def parse_manager(text: str) -> ManagerTimes:
@@ -87,23 +128,52 @@ def parse_units(text: str) -> List[UnitTimes]:
         active, inactive = (
             end if end is not None and end >= starting else None for end in (_time(values, name) for name in _UNIT[1:])
         )
-        units.append(UnitTimes(shown_name(values["Id"]), starting, active, inactive))
+        after = tuple(shown_name(unit) for unit in values.get("After", "").split())
+        units.append(UnitTimes(shown_name(values["Id"]), starting, active, inactive, after))
     return units
 
 
-def parse_stops(lines: Iterator[str]) -> List[UnitStop]:
+def parse_stops(lines: Iterable[str]) -> List[UnitStop]:
     """Parse stop times from the journal's JSON lines (journalctl(1), C(--output=json)); incomplete stops are left out."""
+    began: Dict[str, Tuple[int, int]] = {}
+    stops: Dict[str, UnitStop] = {}
+    timed_out, signals = set(), {}
+    for entry in _entries(lines):
+        with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
+            unit, kind = shown_name(str(entry["UNIT"])), entry["MESSAGE_ID"]
+            if kind == _STOPPING:
+                began[unit] = int(entry["__MONOTONIC_TIMESTAMP"]), int(entry["__REALTIME_TIMESTAMP"])
+            elif kind == _STOPPED and unit in began:
+                monotonic_us, realtime_us = began.pop(unit)
+                stops[unit] = UnitStop(unit, int(entry["__MONOTONIC_TIMESTAMP"]) - monotonic_us, realtime_us)
+            elif kind == _RESULT and entry["UNIT_RESULT"] == "timeout":
+                timed_out.add(unit)
+            elif kind == _EXITED and entry["EXIT_CODE"] in ("killed", "dumped"):
+                signals[unit] = int(entry["EXIT_STATUS"])
+    return [replace(stop, timed_out=stop.unit in timed_out, signal=signals.get(stop.unit)) for stop in stops.values()]
+
+
+def parse_starts(lines: Iterable[str]) -> List[StartJob]:
+    """Parse starts from the journal's JSON lines; of a unit that started twice, the first counts."""
     began: Dict[str, int] = {}
-    stops = []
+    starts: Dict[str, StartJob] = {}
+    for entry in _entries(lines):
+        with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
+            unit, kind = shown_name(str(entry["UNIT"])), entry["MESSAGE_ID"]
+            at_us = int(entry["__MONOTONIC_TIMESTAMP"])
+            if kind == _STARTING:
+                began.setdefault(unit, at_us)
+            elif kind in (_STARTED, _FAILED) and entry.get("JOB_TYPE", "start") == "start":
+                starts.setdefault(unit, StartJob(unit, began.get(unit), at_us, shown_name(str(entry.get("JOB_RESULT", "done")))))
+    return list(starts.values())
+
+
+def _entries(lines: Iterable[str]) -> Iterator[Dict[str, Any]]:
     for line in lines:
-        with contextlib.suppress(ValueError, KeyError, TypeError):
+        with contextlib.suppress(ValueError):
             entry = parse_json(line)
-            unit, at_us = shown_name(str(entry["UNIT"])), int(entry["__MONOTONIC_TIMESTAMP"])
-            if entry["MESSAGE_ID"] == _STOPPING:
-                began[unit] = at_us
-            elif entry["MESSAGE_ID"] == _STOPPED and unit in began:
-                stops.append(UnitStop(unit, at_us - began.pop(unit)))
-    return stops
+            if isinstance(entry, dict):
+                yield entry
 
 
 def read_manager(run: Runner) -> ManagerTimes:
@@ -114,9 +184,9 @@ def read_manager(run: Runner) -> ManagerTimes:
 
 
 def read_units(run: Runner) -> List[UnitTimes]:
-    """Read this boot's services and sockets; empty if systemd can't be asked."""
-    names = ",".join(["Id", *("%sTimestampMonotonic" % name for name in _UNIT)])
-    answer = run(["systemctl", "show", "--property=" + names, "*.service", "*.socket"], _TIMEOUT_S)
+    """Read when this boot's units started, and in which order; empty if systemd can't be asked."""
+    names = ",".join(["Id", "After", *("%sTimestampMonotonic" % name for name in _UNIT)])
+    answer = run(["systemctl", "show", "--property=" + names, *("*." + kind for kind in _TYPES)], _TIMEOUT_S)
     return parse_units(answer.stdout if answer.rc == 0 else "")
 
 
@@ -124,10 +194,20 @@ def read_stops(run: Runner, boot_id: str, since_ns: int) -> List[UnitStop]:
     """Read an earlier boot's unit stops from a Unix time of its own clock on; empty if the journal is not persistent."""
     # Rounded down to a second, to miss nothing that began with the stop.
     since = "--since=@%d" % (since_ns // 10**9)
-    argv = ["journalctl", "--quiet", "--no-pager", "--output=json", "--boot=" + boot_id.replace("-", ""), since]
-    fields = "--output-fields=UNIT,MESSAGE_ID"
-    answer = run([*argv, fields, "_PID=1", "MESSAGE_ID=" + _STOPPING, "MESSAGE_ID=" + _STOPPED], _TIMEOUT_S)
-    return parse_stops(iter(answer.stdout.splitlines())) if answer.rc == 0 else []
+    boot = "--boot=" + boot_id.replace("-", "")
+    lines = _read_journal(run, [boot, since, _STOP_FIELDS], (_STOPPING, _STOPPED, _RESULT, _EXITED))
+    return parse_stops(lines)
+
+
+def read_starts(run: Runner) -> List[StartJob]:
+    """Read the starts of this boot's units, the initrd's included; empty if the journal can't be read."""
+    return parse_starts(_read_journal(run, ["--boot", _START_FIELDS], (_STARTING, _STARTED, _FAILED)))
+
+
+def _read_journal(run: Runner, options: Iterable[str], message_ids: Iterable[str]) -> List[str]:
+    argv = ["journalctl", "--quiet", "--no-pager", "--output=json", *options, "_PID=1"]
+    answer = run([*argv, *("MESSAGE_ID=" + each for each in message_ids)], _TIMEOUT_S)
+    return answer.stdout.splitlines() if answer.rc == 0 else []
 
 
 def parse_boots(text: str) -> List[Tuple[int, str]]:
@@ -153,4 +233,4 @@ def _properties(text: str) -> Dict[str, str]:
 
 def _time(values: Dict[str, str], name: str) -> Optional[int]:
     value = values.get(name + "TimestampMonotonic", "")
-    return int(value) if value.isdigit() and int(value) else None
+    return int(value) if value.isdecimal() and int(value) else None

@@ -13,6 +13,7 @@ from .._arch.interface import Cpu, StubStamps
 from .._bootloader.boot_entry import BootChoice
 from .._bootloader.default_entry import read_default_entry
 from .._command import Runner
+from .._finding_kinds import explained
 from .._host.boot_history import Timeline, read_history
 from .._host.facts import HostFacts, gather
 from .._host.fast_images import FastImage, list_fast_images
@@ -39,7 +40,7 @@ from .record import StagedRecord
 from .reservation import ReservationFacts, read_reservation_facts
 from .risks import risks
 from .staging import StagingPlan, current_record, try_plan
-from .subsets import ENTRY, HISTORY, HOST_SUBSETS, MACHINE, REBOOT_NEEDED, SUBSETS, VERDICT, surroundings_of
+from .subsets import ENTRY, FINDINGS, HISTORY, HOST_SUBSETS, MACHINE, REBOOT_NEEDED, SUBSETS, VERDICT, surroundings_of
 from .verdict import Choice, decide, loader_obstacle
 from .watchdog_jump import across_jump
 
@@ -154,7 +155,7 @@ def read(
         surroundings=surroundings,
         reservations=read_reservation_facts(files, run) if facts and (judging or "reservations" in subsets) else None,
         policy=policy,
-        history=read_history(files) if HISTORY in subsets else [],
+        history=read_history(files) if subsets & {FINDINGS, HISTORY} else [],
         reboot_reasons=reboot_reasons(read_evidence(files, run, facts, boot, surroundings.pending or []))
         if facts and boot and REBOOT_NEEDED in subsets
         else None,
@@ -184,7 +185,17 @@ def present(reading: HostReading) -> Dict[str, Any]:
         presented[MACHINE] = _present_machine(*reading.machine)
     if HISTORY in reading.subsets:
         presented[HISTORY] = {"boots": len(reading.history), "last": reading.history[-1] if reading.history else None}
+    if FINDINGS in reading.subsets:
+        presented[FINDINGS] = _present_findings(reading.history[-1] if reading.history else {})
     return dict(printable_values(presented))
+
+
+def _present_findings(timeline: Timeline) -> Dict[str, Any]:
+    return {
+        "boot_id": timeline.get("boot_id"),
+        "gain_ms": timeline.get("gain_ms"),
+        "findings": explained(timeline.get("findings")),
+    }
 
 
 def _present_boot(reading: HostReading) -> Dict[str, Any]:

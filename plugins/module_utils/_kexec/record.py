@@ -45,6 +45,7 @@ class StagedImage:
 
     :ivar release: C(uname -r) after the jump.
     :ivar cmdline: line without token and one-boot arguments.
+    :ivar profile: whether its boot logs the time of each initcall.
     :ivar fast: file of the fast image; None if that was not loaded.
     """
 
@@ -58,6 +59,7 @@ class StagedImage:
     kaslr: bool
     placement: str
     fast: Optional[FileIdentity] = None
+    profile: bool = False
 
     def summary(self) -> Dict[str, Any]:
         return {
@@ -71,6 +73,7 @@ class StagedImage:
             "integrity": self.integrity,
             "placement": self.placement,
             "kaslr": self.kaslr,
+            "profile": self.profile,
         }
 
 

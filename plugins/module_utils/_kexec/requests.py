@@ -27,6 +27,7 @@ class StagingRequest:
     :ivar kernel: C(default) for the bootloader's default entry, C(newest), C(running), a release, or an absolute path.
     :ivar initrd: an absolute path, C(none), or None for those that belong to the kernel.
     :ivar base: command line to start from, C(entry) for the default entry's or C(running).
+    :ivar profile: whether the boot is to log the time of each initcall.
     :ivar preferences: fields of C(preferences.Preferences) by name; the host's own apply where one is absent or None.
     """
 
@@ -34,6 +35,7 @@ class StagingRequest:
     initrd: Optional[str] = None
     edits: Edits = field(default_factory=Edits)
     base: str = ENTRY
+    profile: bool = False
     preferences: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -85,7 +85,7 @@ def plan_image(
     so_far = Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type).kexecs
     kexecs = so_far + 1 if so_far is not None else None
     # All tokens have the same length.
-    line = with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs)
+    line = with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs, request.profile)
     candidate = read_candidate(files, architecture, source.kernel, source.initrds, line)
     choice = choose_loadable(facts, candidate, preferences, policy or read_policy(files))
     image = StagedImage(
@@ -97,6 +97,7 @@ def plan_image(
         release=candidate.header.release,
         cmdline=cmdline,
         kaslr=kaslr,
+        profile=request.profile,
         fast=identify(files, candidate.fast.image.path) if choice.way.image == FAST and candidate.fast else None,
         **choice.way._asdict(),
     )
@@ -164,7 +165,7 @@ class Stager:
                 self._kexec.load(
                     kernel,
                     initrd,
-                    with_token(image.cmdline, token, image.kaslr, planned.kexecs),
+                    with_token(image.cmdline, token, image.kaslr, planned.kexecs, image.profile),
                     image.loader,
                     # kexec_load can skip the purgatory's check if another check, or none, is wanted.
                     purgatory_check=image.loader == KEXEC_FILE_LOAD or image.integrity == SHA256,

@@ -13,6 +13,7 @@ PENDING = "pending"
 MINIMUM = frozenset(("boot", "kernel"))
 VERDICT = "verdict"
 ENTRY = "entry"
+FINDINGS = "findings"
 HISTORY = "history"
 MACHINE = "machine"
 REBOOT_NEEDED = "reboot_needed"
@@ -33,7 +34,7 @@ HOST_SUBSETS = frozenset(
         VERDICT,
     )
 )
-SUBSETS: FrozenSet[str] = MINIMUM | HOST_SUBSETS | frozenset(READERS) | frozenset((HISTORY, MACHINE))
+SUBSETS: FrozenSet[str] = MINIMUM | HOST_SUBSETS | frozenset(READERS) | frozenset((FINDINGS, HISTORY, MACHINE))
 
 _ALL = "all"
 _MIN = "min"

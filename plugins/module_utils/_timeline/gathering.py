@@ -10,7 +10,7 @@ import time
 from .._arch.architectures import own_architecture
 from .._command import Runner
 from .._host.addresses import read_first_address
-from .._host.boot_log import parse_boot_log
+from .._host.boot_log import parse_boot_log, parse_message
 from .._host.clocks import CounterReader, find_cycle_clock, parse_clock_log, read_kernel_log
 from .._host.files import HostFiles
 from .._host.kernel import read_running_kernel
@@ -41,6 +41,7 @@ def gather(files: HostFiles, run: Runner) -> BootReading:
     now, clock, counter = read_now(), find_cycle_clock(), own_architecture().counter
     kernel = read_running_kernel(files, os.uname().machine)
     log = list(read_kernel_log(files))
+    messages = list(filter(None, map(parse_message, log)))
     stop = read_last_stop(files)
     record = parse_record(stop.staged) if stop and stop.staged else None
     ours = record if record and stop and record.token == stop.token else None
@@ -54,7 +55,8 @@ def gather(files: HostFiles, run: Runner) -> BootReading:
         counter=counter.name if counter else "",
         clock=clock,
         clock_log=parse_clock_log(log, counter),
-        boot_log=parse_boot_log(log),
+        boot_log=parse_boot_log(messages),
+        messages=messages,
         manager=read_manager(run),
         units=read_units(run),
         address=read_first_address(files),

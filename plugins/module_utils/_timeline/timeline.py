@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from .._arch.interface import StubStamps
 from .._host.addresses import FirstAddress
-from .._host.boot_log import BootLog
+from .._host.boot_log import BootLog, KernelMessage
 from .._host.clocks import ClockLog, CycleClock
 from .._host.last_stop import BEGAN, STOPPED, LastStop, StopStamp
 from .._host.systemd_times import ManagerTimes, UnitStop, UnitTimes
@@ -27,10 +27,10 @@ _Entry = Dict[str, Any]
 # Length of each list of units or initcalls.
 SLOWEST = 10
 
-_NETWORK_UNITS = ("systemd-networkd.service", "NetworkManager.service", "networking.service", "wicked.service", "connman.service")
-_SSH_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
+NETWORK_UNITS = ("systemd-networkd.service", "NetworkManager.service", "networking.service", "wicked.service", "connman.service")
+SSH_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 # Init programs of an initrd; anything else belongs to the real root.
-_INITRD_INITS = ("/init", "/linuxrc")
+INITRD_INITS = ("/init", "/linuxrc")
 
 # Ways to place a stamp of the old system.
 _BY_CYCLES = "kernel log, by %s"
@@ -46,6 +46,7 @@ class BootReading:
     :ivar path: C(kexec), C(firmware) or C(unknown).
     :ivar counter: name of the cycle counter; empty if there is none.
     :ivar clock: None if the kernel's clock does not run by the counter.
+    :ivar messages: of the kernel, in the order of its log.
     :ivar last_stop: as found on disk; possibly of a boot before the previous one.
     :ivar old_clock: cycle clock of the kernel that left C(last_stop).
     :ivar copy_ms: predicted time that the jump spent on copying the image; None if unknown.
@@ -61,6 +62,7 @@ class BootReading:
     clock: Optional[CycleClock]
     clock_log: ClockLog
     boot_log: BootLog = field(default_factory=BootLog)
+    messages: List[KernelMessage] = field(default_factory=list)
     manager: ManagerTimes = field(default_factory=ManagerTimes)
     units: List[UnitTimes] = field(default_factory=list)
     address: Optional[FirstAddress] = None
@@ -92,6 +94,7 @@ class Seen:
 
     :ivar before: clock offset before the reboot.
     :ivar after: clock offset in this boot.
+    :ivar probe_port: TCP port of the probed service.
     :ivar healthy_ns: time of the last successful health check, by the controller's clock.
     :ivar host_class: name for its hardware and kernel.
     """
@@ -107,6 +110,7 @@ class Seen:
     outage: Optional[Interval] = None
     probe_outage: Optional[Interval] = None
     healthy_ns: Optional[int] = None
+    probe_port: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -244,7 +248,7 @@ class _Assembly:
         marks = [_Mark("kernel", axis.zero(), "clock zero by " + by)]
         log, manager = reading.boot_log, reading.manager
         if log.init_ns is not None:
-            begins = "initrd" if log.init in _INITRD_INITS else "userspace"
+            begins = "initrd" if log.init in INITRD_INITS else "userspace"
             marks.append(_Mark(begins, axis.log(log.init_ns), "kernel log"))
         elif manager.initrd_us:
             marks.append(_Mark("initrd", axis.monotonic(manager.initrd_us * 1000, _US_NS), "systemd"))
@@ -256,7 +260,7 @@ class _Assembly:
         if back:
             marks.append(_Mark("healthy", back, "first banner, seen by the controller"))
         else:
-            ssh = self._first_active(_SSH_UNITS)
+            ssh = self._first_active(SSH_UNITS)
             if ssh:
                 marks.append(_Mark("healthy", axis.monotonic(ssh * 1000, _US_NS), "systemd, unit active"))
         healthy = axis.controller(seen.healthy_ns) if seen.healthy_ns is not None else None
@@ -271,7 +275,7 @@ class _Assembly:
             return []
         first = _Mark("ssh", self._axis.monotonic(address.monotonic_ns, address.error_ns), "netlink")
         starting = [
-            unit.starting_us for unit in self._reading.units if unit.unit in _NETWORK_UNITS and unit.starting_us > began_us
+            unit.starting_us for unit in self._reading.units if unit.unit in NETWORK_UNITS and unit.starting_us > began_us
         ]
         if not starting or min(starting) * 1000 > address.monotonic_ns + address.error_ns:
             return [first]

@@ -94,7 +94,7 @@ class HostReboot:
         self._answered_at = -math.inf
         # That of a watch that timed out, for the next one to continue.
         self._last_track: HostTrack | None = None
-        self._sights = Sights()
+        self._sights = Sights(probe_port=service.port if service is not None else None)
         self.result = RebootResult(notes=())
         self.probed: Callable[[Probed], None] = lambda probed: None
         self.deadline = 0.0

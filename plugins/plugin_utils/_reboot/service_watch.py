@@ -76,6 +76,11 @@ class ServiceWatch:
         self._looking: asyncio.Task[None] | None = None
         self._said = ""
 
+    @property
+    def port(self) -> int:
+        """TCP port of the service."""
+        return self._service.port
+
     def begin(self, sshd: SockAddr | None) -> None:
         """Start watching, unless begun already, before the trigger. C(sshd) is None if it can't be reached from here."""
         if self._track is not None:

@@ -57,11 +57,12 @@ class Sights:
     drain: Interval | None = None
     probe_outage: Interval | None = None
     healthy_ns: int | None = None
+    probe_port: int | None = None
     words: dict[str, str] = field(default_factory=dict)
 
     def as_args(self, after: Offset | None) -> dict[str, Any]:
         """Value of the option C(seen) of M(fleet.kexec.timeline)."""
-        known: dict[str, Any] = {**self.words, "healthy_ns": self.healthy_ns}
+        known: dict[str, Any] = {**self.words, "healthy_ns": self.healthy_ns, "probe_port": self.probe_port}
         pieces = {
             "clock_before": self.before,
             "clock_after": after,

@@ -15,6 +15,7 @@ from .._schedule.hosts import AS_ASKED
 from .._schedule.percentiles import percentile
 from .._text import clean
 from .capacity import Breach
+from .gains import FleetGains, gains_of
 from .machines import Machines, machines_of
 from .outages import (
     OutageDistribution,
@@ -134,6 +135,7 @@ class Figures:
     :ivar kernels: in descending order of hosts.
     :ivar saved: None if there is no baseline.
     :ivar wall_ms: time from the first record to the last, times without a controller included.
+    :ivar gains: what would shorten the outages; None if no host says.
     :ivar run_forecast: None if the journal has no forecast.
     :ivar ratios: outage of each host as a multiple of its forecast (p50), in ascending order.
     """
@@ -150,6 +152,7 @@ class Figures:
     distributions: list[OutageDistribution]
     phases: list[PhaseCost]
     units: list[UnitCost]
+    gains: FleetGains | None
     run_forecast: RunForecast | None
     forecast: list[ForecastCost]
     ratios: list[float]
@@ -187,6 +190,7 @@ def figures_of(run: RunReport, earlier: Mapping[str, Sequence[float]]) -> Figure
         distributions=distributions_of(run.hosts),
         phases=phases_of(run.hosts),
         units=units_of(run.hosts),
+        gains=gains_of(run.hosts),
         run_forecast=_run_forecast(run),
         forecast=_forecast(run.hosts),
         ratios=_ratios(run.hosts),

@@ -19,6 +19,7 @@ from .charts.strips import strip_plots
 from .charts.waterfalls import waterfalls
 from .compare import compared
 from .figures import Figures
+from .gains import KindGain
 from .outages import PhaseCost, UnitCost
 from .read import HostReport, RunReport
 from .template import template
@@ -52,6 +53,13 @@ class _UnitRow:
     drawn: Markup
 
 
+@dataclass(frozen=True)
+class _GainRow:
+    gain: KindGain
+    drawn: Markup | None
+    basis: str
+
+
 def render(
     run: RunReport, figures: Figures, before: tuple[RunReport, Figures] | None = None, caption: Caption | None = None
 ) -> str:
@@ -80,6 +88,8 @@ def render(
         saved_text=sentences.saved_text(figures.saved),
         phases=_phase_rows(figures),
         units=_unit_rows(figures),
+        gains=_gain_rows(figures),
+        gains_text=sentences.gains_text(figures.gains) if figures.gains else "",
         timed=counted(len(with_outage), "host"),
         untimed=sum(host.timeline is None for host in with_outage),
         compositions=compositions(run),
@@ -148,6 +158,15 @@ def _unit_rows(figures: Figures) -> list[_UnitRow]:
     return [
         _UnitRow(unit, words.WHEN.get(unit.when, unit.when), share_bar(unit.total_ms / most_ms, css.get(unit.when, "p-other")))
         for unit in figures.units
+    ]
+
+
+def _gain_rows(figures: Figures) -> list[_GainRow]:
+    kinds = figures.gains.kinds if figures.gains else []
+    most_ms = max((kind.rank_ms for kind in kinds), default=1.0) or 1.0
+    return [
+        _GainRow(kind, share_bar(kind.rank_ms / most_ms, "p-gain") if kind.told else None, words.BASES.get(kind.basis, ""))
+        for kind in kinds
     ]
 
 

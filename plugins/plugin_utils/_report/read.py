@@ -56,6 +56,12 @@ class HostReport:
         return status_of(self.state)
 
     @property
+    def gain_ms(self) -> float | None:
+        """What findings would save of the outage that the controller saw; None without one, or if the host does not say."""
+        claimed_ms, outage_ms = self.timeline.gain_ms if self.timeline else None, self.state.outage_ms
+        return None if claimed_ms is None or outage_ms is None else min(claimed_ms, outage_ms)
+
+    @property
     def host_class(self) -> str:
         """Host class of hardware and kernel, or only the kernel if the hardware is unknown; empty if both are."""
         return self.state.host_class or self.state.release_after or self.state.release or self.state.release_before

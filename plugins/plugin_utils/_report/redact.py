@@ -30,6 +30,8 @@ _NAMES = {
     "operator": "user",
     "run_id": "run",
     "hook": "hook",
+    "device": "device",
+    "interface": "interface",
     "boot_id": "id",
     "boot_id_before": "id",
     "token": "id",
@@ -39,7 +41,22 @@ _NAMES = {
 }
 # Keys of words of the journal's own. Anything else found there is searched.
 _WORDS = frozenset(
-    ("event", "phase", "method", "path", "detected_by", "debt", "code", "effect", "within", "when", "source", "at", "start")
+    (
+        "event",
+        "phase",
+        "method",
+        "path",
+        "detected_by",
+        "debt",
+        "code",
+        "effect",
+        "basis",
+        "within",
+        "when",
+        "source",
+        "at",
+        "start",
+    )
 )
 _WORD = re.compile(r"[A-Za-z_]{1,40}|[0-9T:.-]{1,40}Z")
 # Keys of what may hold anything, such as the output of a hook, and is on no chart.

@@ -7,10 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .._text import by_path, clean, counted, duration
+from ansible_collections.fleet.kexec.plugins.module_utils._finding_kinds import KINDS
+
+from .._text import by_path, clean, clipped, counted, duration
 from . import words
 from .figures import CapacityUse, Figures, KernelChange, Savings
+from .gains import FleetGains
 from .read import RunReport
+from .timeline import BootFinding
 
 _BREACHES_NAMED = 5
 _KERNELS_NAMED = 3
@@ -172,6 +176,45 @@ def notices(run: RunReport) -> list[str]:
             % (counted(run.state.resumes, "time"), duration(sum(end_s - start_s for start_s, end_s in run.absences)))
         )
     return said
+
+
+def gains_text(gains: FleetGains) -> str:
+    """Say what all findings together would save."""
+    text = "All of it together would save up to %s of %s of outage" % (words.ms(gains.total_ms), words.ms(gains.outage_ms))
+    if gains.outage_ms:
+        text += " (%s)" % words.share(gains.total_ms / gains.outage_ms)
+    return text + " over %s. Time that several findings share counts once, so this is no sum of the rows." % counted(
+        gains.hosts, "host"
+    )
+
+
+def finding_title(finding: BootFinding) -> str:
+    """Name a finding in words; by its code if this version does not know it."""
+    known = KINDS.get(finding.code)
+    return known.title if known else clean(finding.code)
+
+
+def finding_hint(finding: BootFinding) -> str:
+    known = KINDS.get(finding.code)
+    return known.hint if known else ""
+
+
+def gain_text(finding: BootFinding) -> str:
+    """Format a gain with its basis."""
+    if finding.gain_ms is None:
+        return "gain unknown, took %s" % words.ms(finding.time_ms)
+    basis = words.BASES.get(finding.basis, "")
+    return "%s%s" % ("at most " if finding.basis == "at_most" else "", words.ms(finding.gain_ms)) + (
+        ", modelled" if basis == "modelled" else ""
+    )
+
+
+def evidence_text(finding: BootFinding) -> str:
+    """List the evidence of a finding."""
+    return "; ".join(
+        "%s %s%s" % (clipped(each.name, 100), words.ms(each.ms), " (%s)" % clean(each.note) if each.note else "")
+        for each in finding.evidence
+    )
 
 
 def forecast_texts(figures: Figures) -> list[str]:

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup, escape
 
 from .._text import by_path, clean, clipped, counted
-from . import words
+from . import sentences, words
 from .charts import svg
 
 # Maximum number of messages shown for one problem, and of hosts named for one message.
@@ -45,6 +45,10 @@ def template(name: str) -> Template:
         by_path=by_path,
         capital=words.capital,
         path_css=words.path_css,
+        finding_title=sentences.finding_title,
+        finding_hint=sentences.finding_hint,
+        gain_text=sentences.gain_text,
+        evidence_text=sentences.evidence_text,
     )
     with open(os.path.join(directory, "page.css"), encoding="utf-8") as stream:
         style = stream.read()

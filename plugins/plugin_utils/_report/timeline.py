@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ BEGINNING = ("stop_units", "jump", "firmware")
 
 #: Phases before and after the outage.
 OUTSIDE_OUTAGE = frozenset(("stage", "drain", "healthy"))
+
+
+# More than this collection reports of one host.
+_MOST_FINDINGS = 40
+_MOST_EVIDENCE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,31 @@ class UnitDuration:
 
 
 @dataclass(frozen=True, slots=True)
+class FindingEvidence:
+    """Piece of evidence: C(kind) of what is named, such as C(unit), its C(name), the time measured for it, and a remark."""
+
+    kind: str
+    name: str
+    ms: float
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BootFinding:
+    """What would have shortened the outage of one host.
+
+    :ivar gain_ms: None if the host can't tell.
+    :ivar basis: as in C(_finding_kinds.BASES); empty without a gain.
+    """
+
+    code: str
+    time_ms: float
+    gain_ms: float | None
+    basis: str
+    evidence: tuple[FindingEvidence, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RebootTimeline:
     """Phases of one reboot, from the old system into the new one.
 
@@ -65,6 +96,8 @@ class RebootTimeline:
     :ivar start: zero of :attr:`PhaseSpan.start_ms`, UTC.
     :ivar stop: slowest units of the old system to stop.
     :ivar started: slowest units of the new system to start.
+    :ivar findings: in descending order of gain; empty in journals of earlier versions.
+    :ivar gain_ms: what they would save together; None in journals of earlier versions.
     """
 
     path: str
@@ -74,6 +107,8 @@ class RebootTimeline:
     stop: tuple[UnitDuration, ...]
     started: tuple[UnitDuration, ...]
     initcalls: tuple[UnitDuration, ...]
+    findings: tuple[BootFinding, ...] = ()
+    gain_ms: float | None = None
 
 
 def timeline_of(value: Mapping[str, Any]) -> RebootTimeline:
@@ -91,6 +126,8 @@ def timeline_of(value: Mapping[str, Any]) -> RebootTimeline:
         stop=_durations(units.get("stop") or (), "unit"),
         started=_durations(units.get("start") or (), "unit"),
         initcalls=_durations(value.get("initcalls") or (), "name"),
+        findings=_findings(value.get("findings")),
+        gain_ms=_gain(value),
     )
 
 
@@ -120,6 +157,43 @@ def _outage(outage: Mapping[str, Any]) -> ObservedOutage:
     return ObservedOutage(
         finite(outage["start_ms"]), finite(outage["duration_ms"]), finite(outage.get("error_ms") or 0.0), str(outage["seen_by"])
     )
+
+
+def _gain(value: Mapping[str, Any]) -> float | None:
+    try:
+        return _length(value.get("gain_ms"))
+    except (TypeError, ValueError):
+        return None
+
+
+def _findings(value: Any) -> tuple[BootFinding, ...]:
+    """Parse findings, which nothing else depends on: those that are malformed are left out."""
+    found: dict[str, BootFinding] = {}
+    for each in value if isinstance(value, list) else ():
+        with contextlib.suppress(AttributeError, KeyError, TypeError, ValueError):
+            finding = _finding(each)
+            found.setdefault(finding.code, finding)
+    return tuple(found.values())[:_MOST_FINDINGS]
+
+
+def _length(value: Any) -> float | None:
+    """Require a time that is not negative, or None."""
+    return None if value is None else max(0.0, finite(value))
+
+
+def _finding(finding: Mapping[str, Any]) -> BootFinding:
+    return BootFinding(
+        code=str(finding["code"]),
+        time_ms=_length(finding.get("time_ms")) or 0.0,
+        gain_ms=_length(finding.get("gain_ms")),
+        basis=str(finding.get("basis") or ""),
+        evidence=tuple(map(_evidence, (finding.get("evidence") or ())[:_MOST_EVIDENCE])),
+    )
+
+
+def _evidence(piece: Mapping[str, Any]) -> FindingEvidence:
+    kind, name = next(((key, each) for key, each in piece.items() if key not in ("ms", "note")), ("", ""))
+    return FindingEvidence(str(kind), str(name), _length(piece.get("ms")) or 0.0, str(piece.get("note") or ""))
 
 
 def _durations(durations: Sequence[Mapping[str, Any]], name: str) -> tuple[UnitDuration, ...]:

@@ -52,6 +52,9 @@ STAGES: dict[Stage, Term] = {
     Stage.GIVEN_UP: Term("Given up", "down, needs attention", "s-given_up"),
 }
 
+#: Meaning of a gain.
+BASES = {"measured": "measured", "modelled": "modelled", "at_most": "at most"}
+
 #: When a unit was slow.
 WHEN = {"stop": "stopping", "start": "starting", "initcall": "initcall"}
 

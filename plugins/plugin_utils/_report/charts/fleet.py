@@ -25,6 +25,8 @@ _TEXT_SHARE = 0.5
 # Pixels.
 _WAVE_NAMES_WIDTH = 76
 _LINE_HEIGHT = 13
+# End of a wave's line that stays to be seen behind its text; less looks like a clipped letter.
+_LINE_END = 24
 # Characters.
 _MARK_LENGTH = 24
 _WAVE_NAME_LENGTH = 12
@@ -175,7 +177,7 @@ def _wave_line(wave: WaveReport, scale: Scale, y: float) -> Markup:
             svg.horizontal("wave", scale, wave.start_s, wave.end_s, y),
             svg.vertical("wave", scale, wave.start_s, y - 4, y + 4),
             svg.vertical("wave", scale, wave.end_s, y - 4, y + 4),
-            svg.text("wave-time", scale, wave.end_s, y + 4, said, shift=6),
+            svg.text("wave-time", scale, wave.end_s, y + 4, said, shift=6 if svg.room_behind(scale, wave.end_s) else _LINE_END),
         )
     )
 

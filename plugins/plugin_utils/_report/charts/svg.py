@@ -176,13 +176,18 @@ def step_line(css: str, scale: Scale, points: Sequence[tuple[float, float]], hig
     return element("path", {"class": css, "d": "".join(parts)})
 
 
+def room_behind(scale: Scale, value: float) -> bool:
+    """Whether there is room for a short text to the right of a value."""
+    return scale.fraction(value) <= 0.6
+
+
 def text(css: str, scale: Scale, value: float, y: float, words: str, *, before: bool | None = None, shift: float = 0.0) -> Markup:
     """Draw text at a value.
 
     :param before: whether it ends at the value instead of beginning there; None to decide by the available room.
     :param shift: pixels between the value and the text.
     """
-    ends = scale.fraction(value) > 0.6 if before is None else before
+    ends = not room_behind(scale, value) if before is None else before
     attributes = {
         "class": css,
         "x": _percent(scale, value),

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.addresses import (
+    AddressRecord,
     FirstAddress,
     Jiffies,
     dump_addresses,
@@ -45,12 +46,12 @@ JIFFIES = Jiffies(47590876048, 11842, 250)
 
 def test_addresses_of_the_host_alone_and_of_links_do_not_count() -> None:
     """fd77::11 was made 30 ms after 10.77.0.11."""
-    assert parse_addresses(DUMP) == [2592, 2595]
+    assert parse_addresses(DUMP) == [AddressRecord(2592, False, 2), AddressRecord(2595, False, 2)]
 
 
 @pytest.mark.parametrize("length", range(0, len(DUMP), 7))
 def test_an_answer_that_is_cut_off(length: int) -> None:
-    assert set(parse_addresses(DUMP[:length])) <= {2592, 2595}
+    assert {each.made_cs for each in parse_addresses(DUMP[:length])} <= {2592, 2595}
 
 
 def test_how_many_jiffies_there_are_in_a_second() -> None:
@@ -76,8 +77,15 @@ def test_a_list_that_does_not_tell(text: str) -> None:
 
 def test_the_first_address_on_the_other_clock() -> None:
     """It is 21.448 s old by jiffies, which lag 0.22 s behind here."""
-    assert first_address([2595, 2592], JIFFIES) == FirstAddress(47590876048 - 21448 * 10**6, 18 * 10**6)
-    assert first_address([], JIFFIES) is None
+    made = [AddressRecord(2595, False, 2), AddressRecord(2592, True, 3)]
+    found = first_address(made, JIFFIES, "eth{}".format)
+    assert found == FirstAddress(47590876048 - 21448 * 10**6, 18 * 10**6, True, "eth3")
+    assert first_address([], JIFFIES, str) is None
+
+
+def test_an_address_with_a_limited_lifetime_was_leased() -> None:
+    leased = DUMP.replace(bytes.fromhex("14000600ffffffffffffffff200a0000"), bytes.fromhex("14000600100e0000100e0000200a0000"))
+    assert parse_addresses(leased)[0] == AddressRecord(2592, True, 2)
 
 
 def test_a_tree(tmp_path: Path) -> None:

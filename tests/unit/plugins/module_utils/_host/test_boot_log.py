@@ -5,7 +5,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_log import BootLog, Initcall, parse_boot_log
+from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_log import (
+    BootLog,
+    Initcall,
+    KernelMessage,
+    parse_boot_log,
+    parse_message,
+)
 
 # Of a Debian 13 guest; the initcalls as init/main.c writes them, with initcall_debug.
 LOG = """\
@@ -18,16 +24,27 @@ LOG = """\
 """
 
 
+def messages(log: str) -> list[KernelMessage]:
+    return [message for message in map(parse_message, log.splitlines()) if message]
+
+
+def test_messages_of_the_kernel_itself() -> None:
+    assert parse_message("4,7,12,-;hello; world") == KernelMessage(7, 4, 12, "hello; world")
+    assert [
+        parse_message(each) for each in (" SUBSYSTEM=pci", "", "x,7,12,-;hello", "²,7,12,-;hello", "12,7,12,-;of syslog")
+    ] == [None] * 5
+
+
 def test_the_first_program_and_initcalls() -> None:
-    assert parse_boot_log(LOG.splitlines()) == BootLog(
-        "/init", 6917397000, [Initcall("init_tis", 1203), Initcall("virtio_net_driver_init", 87)]
+    assert parse_boot_log(messages(LOG)) == BootLog(
+        "/init", 6917397000, [Initcall("init_tis", 1203, 2691379), Initcall("virtio_net_driver_init", 87, 2692379)]
     )
 
 
 def test_a_log_that_begins_too_late() -> None:
-    assert parse_boot_log(["6,900,9000000,-;systemd[1]: Hello."]) == BootLog()
+    assert parse_boot_log(messages("6,900,9000000,-;systemd[1]: Hello.")) == BootLog()
 
 
 @pytest.mark.parametrize("priority", [12, 30])
 def test_what_others_write_into_the_log_does_not_count(priority: int) -> None:
-    assert parse_boot_log(["%d,9,5000,-;Run /init as init process" % priority]) == BootLog()
+    assert parse_boot_log(messages("%d,9,5000,-;Run /init as init process" % priority)) == BootLog()

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.systemd_times import (
     ManagerTimes,
+    StartJob,
     UnitStop,
     UnitTimes,
     parse_boots,
     parse_manager,
+    parse_starts,
     parse_stops,
     parse_units,
     read_manager,
@@ -36,6 +38,7 @@ ActiveEnterTimestampMonotonic=35694519
 InactiveEnterTimestampMonotonic=0
 
 Id=ssh.service
+After=sysinit.target network.target
 InactiveExitTimestampMonotonic=36366791
 ActiveEnterTimestampMonotonic=39429501
 InactiveEnterTimestampMonotonic=12
@@ -58,7 +61,7 @@ IDX BOOT ID                          FIRST ENTRY                 LAST ENTRY
 STOPPING, STOPPED = "de5b426a63be47a7b6ac3eaac82e2f6f", "9d1aaa27d60140bd96365438aad20286"
 
 
-def entry(message_id: str, unit: str, at_us: int) -> str:
+def entry(message_id: str, unit: str, at_us: int, **fields: str) -> str:
     return json.dumps(
         {
             "MESSAGE_ID": message_id,
@@ -67,6 +70,7 @@ def entry(message_id: str, unit: str, at_us: int) -> str:
             "_BOOT_ID": "5cf62992371f4b70820f710376c903c4",
             "__REALTIME_TIMESTAMP": "1795550012136743",
             "UNIT": unit,
+            **fields,
         }
     )
 
@@ -90,16 +94,56 @@ def test_of_units_that_were_started() -> None:
     assert networkd == UnitTimes("systemd-networkd.service", 27499340, 35694519, None)
     assert networkd.duration_us == 8195179
     assert ssh.inactive_us is None, "of a start before"
+    assert ssh.after == ("sysinit.target", "network.target")
     assert modprobe.duration_us == 12999, "one that runs once"
 
 
 def test_how_long_units_took_to_stop() -> None:
     """What has nothing to stop is only said to have stopped, and what hung never is."""
-    assert parse_stops(iter(JOURNAL)) == [UnitStop("dbus.service", 199000), UnitStop("ssh.service", 410000)]
+    assert parse_stops(iter(JOURNAL)) == [
+        UnitStop("dbus.service", 199000, 1795550012136743),
+        UnitStop("ssh.service", 410000, 1795550012136743),
+    ]
+
+
+def test_who_was_killed_and_why() -> None:
+    result, exited = "d9b373ed55a64feb8242e02dbe79a49c", "98e322203f7a4ed290d09fe03c09fe15"
+    lines = [
+        entry(STOPPING, "db.service", 1_000_000),
+        entry(exited, "db.service", 91_000_000, EXIT_CODE="killed", EXIT_STATUS="9"),
+        entry(result, "db.service", 91_000_000, UNIT_RESULT="timeout"),
+        entry(STOPPED, "db.service", 91_100_000),
+        entry(result, "other.service", 91_000_000, UNIT_RESULT="exit-code"),
+    ]
+    assert parse_stops(lines) == [UnitStop("db.service", 90_100_000, 1795550012136743, True, 9)]
+
+
+def test_starts_of_this_boot() -> None:
+    starting, started, failed = (
+        "7d4958e842da4a758f6c1cdc7b36dcc5",
+        "39f53479d3a045ac8e11786248231fbf",
+        "be02cf6855d2428ba40df7e9d022f03d",
+    )
+    lines = [
+        entry(starting, "dracut-initqueue.service", 2_000_000),
+        entry(started, "dracut-initqueue.service", 5_000_000, JOB_TYPE="start", JOB_RESULT="done"),
+        entry(failed, "dev-sdz.device", 95_000_000, JOB_TYPE="start", JOB_RESULT="timeout"),
+        entry(started, "dracut-initqueue.service", 99_000_000),
+        "7",
+    ]
+    assert parse_starts(lines) == [
+        StartJob("dracut-initqueue.service", 2_000_000, 5_000_000, "done"),
+        StartJob("dev-sdz.device", None, 95_000_000, "timeout"),
+    ]
 
 
 def test_lines_that_are_none() -> None:
     assert parse_stops(iter(["", "{", "[]", "7", "{}", '{"UNIT":"a","MESSAGE_ID":"x","__MONOTONIC_TIMESTAMP":null}'])) == []
+    endless = '{"UNIT":"a","MESSAGE_ID":"%s","__MONOTONIC_TIMESTAMP":Infinity,"__REALTIME_TIMESTAMP":1}'
+    stopping, started = "de5b426a63be47a7b6ac3eaac82e2f6f", "39f53479d3a045ac8e11786248231fbf"
+    assert parse_stops([endless % stopping, "[" * 100_000]) == []
+    assert parse_starts([endless % started]) == []
+    assert parse_units("Id=a.service\nInactiveExitTimestampMonotonic=²") == []
 
 
 def test_the_boots_that_the_journal_knows() -> None:

@@ -140,3 +140,14 @@ def test_an_argument_within_quotes_of_another_is_not_ours() -> None:
 )
 def test_the_longest_line(loader: str, kernel_max_bytes: int, max_bytes: int) -> None:
     assert max_line_bytes(X86_64, loader, kernel_max_bytes) == max_bytes
+
+
+def test_a_profile_is_for_one_boot_only() -> None:
+    line = with_token("ro -- single", "ab", kaslr=False, kexecs=3, profile=True)
+    assert (
+        line
+        == "ro fleet_kexec.token=ab fleet_kexec.kexecs=3 panic=10 oops=panic nokaslr initcall_debug log_buf_len=16M -- single"
+    )
+    assert base_line(line, Edits()) == "ro -- single"
+    own = with_token("ro initcall_debug", "ab", profile=True)
+    assert own.endswith("oops=panic log_buf_len=16M") and base_line(own, Edits()) == "ro initcall_debug", "the host's own stays"

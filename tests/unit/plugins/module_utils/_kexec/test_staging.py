@@ -179,6 +179,19 @@ def test_the_same_image_is_recognised_until_something_changes(host: Host) -> Non
     assert not staged_is(StagingRequest())
 
 
+def test_a_profile_is_of_the_staged_image_and_not_of_the_next(host: Host) -> None:
+    host.stage(StagingRequest(profile=True))
+    record = current_record(host.files)
+    assert record is not None and record.image.profile and "initcall_debug" not in record.image.cmdline
+    line = next(each for each in host.commands[0] if each.startswith("--command-line="))
+    assert line.endswith(" initcall_debug log_buf_len=16M")
+    assert record.image != plan(StagingRequest(), host.facts(), host.files).image
+    # As one was written before there were profiles.
+    values = json.loads(Path(host.files.path(STAGED_RECORD)).read_text())
+    del values["image"]["profile"]
+    assert parse_record(json.dumps(values)) == replace(record, image=replace(record.image, profile=False))
+
+
 def test_a_record_counts_only_while_its_image_is_loaded_in_its_boot(host: Host) -> None:
     host.stage(StagingRequest())
     host.set_loaded(0)

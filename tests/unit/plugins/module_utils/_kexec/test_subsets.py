@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,3 +93,21 @@ def test_documentation_has_every_fact_and_subset(host_tree: HostTree) -> None:
     assert set(documented["kernels"]["contains"]) == set(facts["kernels"][0])
     option = "".join(yaml.safe_load(boot_facts.DOCUMENTATION)["options"]["gather_subset"]["description"])
     assert all("V(%s)" % name in option for name in SUBSETS)
+
+
+def test_findings_are_those_of_the_latest_boot(host_tree: HostTree) -> None:
+    boots = [
+        {"boot_id": "a", "phases": [], "gain_ms": 9.0, "findings": [{"code": "FSCK", "gain_ms": 9.0}]},
+        {"boot_id": "b", "phases": [], "gain_ms": 7.0, "findings": [{"code": "DHCP", "gain_ms": 7.0}, {"code": "LATER"}]},
+    ]
+    kept = "".join(json.dumps(each) + "\n" for each in boots)
+    files = host_tree({"/var/lib/fleet-kexec/history.jsonl": kept})
+    found = present(read(files, lambda argv, timeout_s: CommandResult(0, "", ""), frozenset(("findings",))))
+    assert set(found) == {"findings"}
+    assert (found["findings"]["boot_id"], found["findings"]["gain_ms"]) == ("b", 7.0)
+    assert [(each["code"], each["prepare_boot"]) for each in found["findings"]["findings"]] == [("DHCP", None)]
+
+
+def test_a_host_without_history_has_no_findings(host_tree: HostTree) -> None:
+    found = present(read(host_tree({}), lambda argv, timeout_s: CommandResult(0, "", ""), frozenset(("findings",))))
+    assert found == {"findings": {"boot_id": None, "gain_ms": None, "findings": []}}

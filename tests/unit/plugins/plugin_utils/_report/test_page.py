@@ -142,6 +142,10 @@ def test_what_is_on_the_page() -> None:
         "Compared with before",
         "Times are UTC",
         "beyond their p95",
+        "What would shorten the outage most",
+        "Units killed at their stop timeout STOP_TIMEOUT",
+        "What would have shortened it",
+        "vlan-berlin",
     ):
         assert expected in text, expected
     for number in range(1, 41):

@@ -62,6 +62,30 @@ def test_units_keep_their_names_but_not_what_they_are_named_after(redactor: Reda
     assert units == ["nginx.service", "unit-1.mount", "vpn@instance-1.service"] and record["host"] == "host-2"
 
 
+def test_evidence_of_findings_names_no_device(redactor: Redactor) -> None:
+    evidence = [
+        {"unit": "srv-berlin.mount", "ms": 1.0},
+        {"device": "/dev/disk/by-uuid/0e0a6d8e-9a0f", "ms": 1.0, "note": "9600 bytes/s of 9600 baud"},
+        {"interface": "vlan-berlin", "ms": 1.0},
+        {"file": "/boot/initrd.img-6.1", "ms": 1.0, "note": "60.0 MB, gzip"},
+        {"message": "web2 eth0: Link up from 10.0.0.7", "ms": 1.0},
+    ]
+    finding = {"code": "DHCP", "basis": "at_most", "phases": {"network": 1.0}, "evidence": evidence}
+    timeline = {"findings": [finding], "chains": {"ssh": [{"unit": "srv-berlin.mount"}]}}
+    redacted = redactor.record(events.HostTimeline(host="web2", timeline=timeline).as_record())["timeline"]
+    shown = redacted["findings"][0]
+    assert (shown["code"], shown["basis"], shown["phases"]) == ("DHCP", "at_most", {"network": 1.0})
+    assert [next(iter(each.items())) for each in shown["evidence"]] == [
+        ("unit", "unit-1.mount"),
+        ("device", "device-1"),
+        ("interface", "interface-1"),
+        ("file", "path-1"),
+        ("message", "host-2 eth0: Link up from address-1"),
+    ]
+    assert shown["evidence"][1]["note"] == "9600 bytes/s of 9600 baud"
+    assert redacted["chains"]["ssh"] == [{"unit": "unit-1.mount"}]
+
+
 def test_every_event_can_still_be_read_and_has_no_name_in_it() -> None:
     redactor = Redactor()
     for record in [*night(), *OF_PENDING]:
@@ -96,7 +120,7 @@ def test_page_json_and_metrics_agree_and_name_nobody(tmp_path: Path) -> None:
     timed[0][1].update(operator="alice")
     files = written(tmp_path, timed)
     for text in files.values():
-        assert not re.search(r"web\d|admin1|alice|20261124T015830Z|0e0a6d8e", text)
+        assert not re.search(r"web\d|admin1|alice|berlin|ttyS0|20261124T015830Z|0e0a6d8e", text)
     assert "For the boss" in files["html"]
     made = json.loads(files["json"])
     hosts = [each["host"] for each in made["hosts"]]

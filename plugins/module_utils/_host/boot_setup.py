@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Equipment and configuration of a host that its boots depend on."""
+
+from __future__ import annotations
+
+import mmap
+import re
+from dataclasses import dataclass, field
+from typing import List, Optional
+
+from .._image.errors import ImageError
+from .._image.initrd import split_initrd
+from .console import read_lines
+from .cpu import read_cpu
+from .files import HostFiles
+from .installed import find_initrd
+from .throughput import Throughput, read_throughput
+
+# Module parameter of kernels that shut down devices side by side.
+_ASYNC_SHUTDOWN = "/sys/module/core/parameters/async_shutdown"
+_NVME = "/sys/class/nvme"
+_RESUME = "/etc/initramfs-tools/conf.d/resume"
+_RESUME_LINE = re.compile(r"^\s*RESUME=[\"']?(?:(UUID|LABEL|PARTUUID)=)?([^\"'\s#]+)", re.MULTILINE)
+_BY = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid"}
+# Words with which initramfs-tools is told to look for no device, or to find one itself.
+_NO_DEVICE = frozenset(("none", "auto"))
+
+
+@dataclass(frozen=True)
+class InitrdFile:
+    """An initrd on disk; C(format) is the compression of its last archive, None if nothing in it is compressed."""
+
+    path: str
+    size_bytes: int
+    format: Optional[str]
+
+
+@dataclass(frozen=True)
+class BootSetup:
+    """What a boot of this host depends on.
+
+    :ivar console: name of the slowest serial console, with its C(baud); empty without one whose rate is known.
+    :ivar loglevel: messages below this level are printed.
+    :ivar initrd: of the running kernel's release; None if it can't be found or read.
+    :ivar resume_missing: resume device that initramfs-tools waits for and that does not exist; empty if there is none.
+    :ivar nvme: names of the NVMe controllers.
+    :ivar async_shutdown: whether the kernel shuts down devices side by side.
+    """
+
+    cpus: int = 1
+    console: str = ""
+    baud: int = 0
+    loglevel: int = 7
+    initrd: Optional[InitrdFile] = None
+    resume_missing: str = ""
+    nvme: List[str] = field(default_factory=list)
+    async_shutdown: bool = False
+    throughput: Throughput = field(default_factory=Throughput)
+
+
+def read_boot_setup(files: HostFiles, release: str) -> BootSetup:
+    """Read the setup; what can't be read counts as absent."""
+    consoles, loglevel = read_lines(files)
+    slowest = min((each for each in consoles if each.serial and each.baud), key=lambda each: each.baud or 0, default=None)
+    return BootSetup(
+        cpus=max(1, len(re.findall(r"^processor\s*:", files.read_text("/proc/cpuinfo") or "", re.MULTILINE))),
+        console=slowest.name if slowest else "",
+        baud=slowest.baud or 0 if slowest else 0,
+        loglevel=loglevel,
+        initrd=_read_initrd(files, release),
+        resume_missing=missing_resume_device(files),
+        nvme=files.listdir(_NVME),
+        async_shutdown=(files.read_text(_ASYNC_SHUTDOWN) or "N").upper() in ("Y", "1"),
+        throughput=read_throughput(files, read_cpu(files)),
+    )
+
+
+def missing_resume_device(files: HostFiles) -> str:
+    """Find the resume device of initramfs-tools (C(RESUME), initramfs.conf(5)); empty if it exists, or none is named."""
+    named = _RESUME_LINE.findall(files.read_text(_RESUME) or "")
+    if not named:
+        return ""
+    kind, value = named[-1]
+    if not kind and (value.lower() in _NO_DEVICE or not value.startswith("/dev/")):
+        return ""
+    path = "/dev/disk/%s/%s" % (_BY[kind], value) if kind else value
+    return "" if files.exists(path) else path
+
+
+def _read_initrd(files: HostFiles, release: str) -> Optional[InitrdFile]:
+    path = find_initrd(files, "/boot/vmlinuz-" + release)
+    size_bytes = files.size_bytes(path) if path else None
+    if not path or not size_bytes:
+        return None
+    try:
+        # Not read as a whole: only the headers in front of the compressed archive are looked at.
+        with files.open(path) as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+            view = memoryview(mapped)
+            try:
+                return InitrdFile(path, size_bytes, split_initrd(view, path)[1])
+            finally:
+                view.release()
+    except (OSError, ValueError, ImageError, BufferError):
+        return None
