@@ -29,7 +29,7 @@ h1 h2 h3 h4 b bdi span ul li table caption thead tbody tr th td details summary 
 """
 _ATTRIBUTES = """
 lang charset name content http-equiv rel href class id width height title viewbox preserveaspectratio role aria-label
-aria-hidden x y x1 x2 y1 y2 dx cx cy r rx d text-anchor patternunits scope open
+aria-hidden x y x1 x2 y1 y2 dx cx cy r rx d text-anchor patternunits scope open data-name
 """
 
 
