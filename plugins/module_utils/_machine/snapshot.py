@@ -173,6 +173,6 @@ def _parse(kind: Any, value: Any, path: str) -> Any:
     if origin is dict and isinstance(value, dict):
         return {name: _parse(arguments[1], each, path) for name, each in value.items()}
     # A bool is an int to Python.
-    if origin is None and type(value) is kind:
+    if origin is None and isinstance(value, kind) and isinstance(value, bool) == (kind is bool):
         return value
     raise ValueError("%s has an unexpected value" % path)
