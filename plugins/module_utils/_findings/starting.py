@@ -148,7 +148,8 @@ def initrd_units(case: Case) -> Iterator[Finding]:
         for each in case.evidence.starts
         if each.began_us is not None and case.monotonic_ms(each.began_us) < initrd.end_ms
     ]
-    slow, quick = [], []
+    slow: List[Tuple[str, Span]] = []
+    quick: List[Tuple[str, Span]] = []
     for each, parts in zip(placed, alone([span for _unit, span in placed])):
         (slow if length_ms(inside(parts, [initrd])) >= LEAST_MS else quick).append(each)
     spans = inside((span for _unit, span in slow), [initrd])
