@@ -11,7 +11,7 @@ import re
 from typing import Dict, List, Set, Tuple
 
 from .._host.files import HostFiles
-from .._host.mounts import read_mounts
+from .._host.mounts import Mount, list_mounts
 from .devices import bus_address
 from .snapshot import Disk, Raid
 from .wording import legible
@@ -27,6 +27,8 @@ _VOLUME = re.compile(r"LVM-[0-9A-Za-z]{64}|CRYPT-LUKS\d?-.*")
 _ZFS = "/proc/spl/kstat/zfs"
 _UNIT_DIRECTORIES = ("/etc/systemd/system", "/run/systemd/generator", "/run/systemd/generator.late")
 _WANTED_BY = re.compile(r".*\.target\.(wants|requires)")
+# Option of FUSE: the user who mounted it, which root's own have as well.
+_BY_USER = re.compile(r"user_id=0*[1-9]\d*")
 _UNIT_ESCAPE = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 
@@ -99,12 +101,17 @@ def read_wanted_mounts(files: HostFiles) -> Dict[str, bool]:
     """Read the mount points that the configuration asks for and that are mounted, with whether they are writable.
 
     Asked for are the units that a target wants: those of C(/etc/fstab) without C(noauto) and automounts, and those of the
-    administrator. Whatever else is mounted comes and goes with its user.
+    administrator. Whatever else is mounted comes and goes with its user, also if that is on one of these mount points.
     """
-    mounts = read_mounts(files)
+    mounts = {mount.point: mount for mount in list_mounts(files) if not _is_users(mount)}
     return {
         legible(point): "ro" not in mounts[point].options.split(",") for point in sorted(_wanted_points(files)) if point in mounts
     }
+
+
+def _is_users(mount: Mount) -> bool:
+    """Whether a user mounted a file system by FUSE, which takes no more than a directory of one's own."""
+    return mount.kind.split(".")[0] in ("fuse", "fuseblk") and any(map(_BY_USER.fullmatch, mount.options.split(",")))
 
 
 def _wanted_points(files: HostFiles) -> Set[str]:

@@ -120,6 +120,19 @@ def test_only_mounts_that_the_configuration_asks_for(server: MachineTree) -> Non
     assert snapshot_of(server).mounts == {"/": False, "/mnt/nfs": True}
 
 
+def test_what_a_user_mounts_over_a_mount_point_of_the_configuration_is_not_compared(server: MachineTree) -> None:
+    # A home directory is a mount point here, and its owner has mounted over it, read-only.
+    server.write("/etc/systemd/system/multi-user.target.wants/home-alice.mount", "")
+    lines = [
+        "22 1 8:1 / / rw - ext4 /dev/sda1 rw",
+        "25 22 8:2 / /home/alice rw - xfs /dev/sda2 rw",
+        "26 25 0:60 / /home/alice ro - fuse.sshfs somewhere ro,user_id=1000,group_id=1000",
+        "27 22 0:61 / /srv/my\\040data rw - fuse.glusterfs srv:/x rw,user_id=0,group_id=0",
+    ]
+    server.write("/proc/self/mountinfo", "\n".join(lines))
+    assert snapshot_of(server).mounts == {"/": True, "/home/alice": True, "/srv/my data": True}
+
+
 def test_memory_without_memory_blocks(guest: MachineTree) -> None:
     guest.remove("/sys/devices/system/memory")
     guest.write("/sys/kernel/kexec_crash_size", 64 * MIB)
