@@ -148,6 +148,26 @@ def test_failed_units_are_asked_for_only_if_there_are_some(guest: MachineTree) -
     assert (found.failed_units, found.system_state) == (["nginx.service", "srv-data.mount"], "degraded")
 
 
+def test_units_of_connections_are_not_compared(guest: MachineTree) -> None:
+    """Each connection or crash has a unit of its own (C(Accept=yes)), so that whoever connects can let one fail."""
+    for name in ("systemd-coredump", "mine", "check-mk-agent", "sshd"):
+        guest.write("/usr/lib/systemd/system/%s.socket" % name, "[Socket]\nAccept=yes")
+    guest.failed_units = [
+        "systemd-coredump@3-1234-1000.service",
+        "systemd-coredump@4-77-1235_98765-1000.service",
+        "batch@2026-11-30.service",
+        "systemd-coredump@4-1235_98765-1000.service",
+        "mine@5-unknown.service",
+        "check-mk-agent@7-10.0.0.1:6556-10.0.0.2:5000.service",
+        "sshd@8-2001:db8::1:22-2001:db8::2:5000.service",
+        "ceph-osd@12.service",
+        "ifup@eth0-1.service",
+        "postgresql@15-main.service",
+    ]
+    expected = ["batch@2026-11-30.service", "ceph-osd@12.service", "ifup@eth0-1.service", "postgresql@15-main.service"]
+    assert snapshot_of(guest).failed_units == expected
+
+
 @pytest.mark.parametrize("host", [0, 4])
 def test_numbers_of_scsi_hosts_identify_nothing(guest: MachineTree, host: int) -> None:
     adapter = guest.pci("0000:03:00.0", "15ad:07c0", SAS, "vmw_pvscsi")
