@@ -133,6 +133,12 @@ def test_what_a_user_mounts_over_a_mount_point_of_the_configuration_is_not_compa
     assert snapshot_of(server).mounts == {"/": True, "/home/alice": True, "/srv/my data": True}
 
 
+def test_only_tpms_with_a_device_count(server: MachineTree) -> None:
+    """Containers and guests get proxies of TPMs (C(/dev/vtpmx)) while they run."""
+    server.write("/sys/class/tpm/tpm1/tpm_version_major", 2)
+    assert snapshot_of(server).tpms == 1
+
+
 def test_memory_without_memory_blocks(guest: MachineTree) -> None:
     guest.remove("/sys/devices/system/memory")
     guest.write("/sys/kernel/kexec_crash_size", 64 * MIB)
