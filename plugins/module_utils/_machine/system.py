@@ -102,7 +102,13 @@ def read_watchdog_identities(files: HostFiles) -> List[str]:
 
 
 def _wanted_modules(files: HostFiles) -> Set[str]:
-    paths = ["/etc/modules", *("%s/%s" % (path, name) for path in _MODULE_DIRECTORIES for name in files.listdir(path))]
+    # A file takes the place of those of the same name in later directories.
+    named: Dict[str, str] = {}
+    for directory in _MODULE_DIRECTORIES:
+        for name in files.listdir(directory):
+            if name.endswith(".conf"):
+                named.setdefault(name, "%s/%s" % (directory, name))
+    paths = ["/etc/modules", *named.values()]
     lines = [line.strip() for path in paths for line in (files.read_text(path) or "").splitlines()]
     # /etc/modules may have parameters after the name.
     return {line.split()[0].replace("-", "_") for line in lines if line and line[0] not in "#;"}

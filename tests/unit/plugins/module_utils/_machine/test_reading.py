@@ -139,6 +139,18 @@ def test_only_tpms_with_a_device_count(server: MachineTree) -> None:
     assert snapshot_of(server).tpms == 1
 
 
+def test_modules_are_configured_as_systemd_reads_it(server: MachineTree) -> None:
+    configured = snapshot_of(server).modules
+    for name in ("drbd", "sg", "br_netfilter"):
+        server.write("/sys/module/%s/refcnt" % name, 0)
+    server.write("/etc/modules-load.d/README", "drbd is in no file that counts")
+    server.write("/usr/lib/modules-load.d/scsi.conf", "sg")
+    server.write("/etc/modules-load.d/scsi.conf", "# Not here.")
+    assert snapshot_of(server).modules == configured
+    server.write("/etc/modules-load.d/scsi.conf", "br_netfilter")
+    assert snapshot_of(server).modules == ["br_netfilter", *configured]
+
+
 def test_memory_without_memory_blocks(guest: MachineTree) -> None:
     guest.remove("/sys/devices/system/memory")
     guest.write("/sys/kernel/kexec_crash_size", 64 * MIB)
