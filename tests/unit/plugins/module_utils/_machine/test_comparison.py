@@ -263,6 +263,13 @@ def test_devices_may_change_places(server: MachineTree) -> None:
     assert found(server, move) == [("PCI_DEVICE_MOVED", "0000:65:00.0", "0000:65:00.0", "0000:66:00.0")]
 
 
+def test_a_gpu_saves_power_with_its_other_functions(server: MachineTree) -> None:
+    """Sound and USB-C of a graphics card share its link."""
+    sound = server.pci("0000:65:00.1", "10de:1aef", 0x040300, "snd_hda_intel", "16.0 GT/s PCIe x16")
+    assert found(server, write(sound + "/current_link_speed", "2.5 GT/s PCIe")) == []
+    assert found(server, write(sound + "/current_link_width", 4)) == [("LINK_DEGRADED", "0000:65:00.1", "16 lanes", "4 lanes")]
+
+
 def test_disks_may_change_names(server: MachineTree) -> None:
     def rename(machine: MachineTree) -> None:
         for old, new in (("nvme1n1", "nvme70n1"), ("sdba", "sdzz")):
