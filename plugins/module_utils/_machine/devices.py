@@ -89,6 +89,12 @@ def bus_address(files: HostFiles, device: str) -> str:
     return legible("/".join(kept))
 
 
+def pci_address(files: HostFiles, device: str) -> Optional[str]:
+    """Innermost PCI address on the way to a device; None if there is none."""
+    parts = reversed(files.real_path(device).split("/"))
+    return next((part for part in parts if _PCI_ADDRESS.fullmatch(part)), None)
+
+
 def read_interfaces(files: HostFiles) -> List[NetworkInterface]:
     """Read the interfaces of devices. Those of software, such as of containers, have none, and virtual functions come and go."""
     found = []

@@ -69,12 +69,14 @@ class Disk:
 
     :ivar names: of each path, or of the device.
     :ivar paths: number of paths that work.
+    :ivar functions: addresses of the PCI functions that lead to it.
     """
 
     id: str
     names: List[str]
     size_bytes: int
     paths: int = 1
+    functions: List[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

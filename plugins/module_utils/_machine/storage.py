@@ -8,11 +8,11 @@ Source: Documentation/ABI/testing/sysfs-block and Documentation/admin-guide/md.r
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Set, Tuple
+from typing import Dict, Set
 
 from .._host.files import HostFiles
 from .._host.mounts import Mount, list_mounts
-from .devices import bus_address
+from .devices import bus_address, pci_address
 from .snapshot import Disk, Raid
 from .wording import legible
 
@@ -34,7 +34,7 @@ _UNIT_ESCAPE = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 def read_disks(files: HostFiles) -> Dict[str, Disk]:
     """Read the physical block devices by their stable identity; removable media are left out."""
-    found: Dict[str, Tuple[List[str], int, int]] = {}
+    found: Dict[str, Disk] = {}
     names = files.listdir(_BLOCK)
     by_paths = {"%s%s" % match.groups() for match in map(_NVME_PATH.fullmatch, names) if match}
     for name in names:
@@ -45,11 +45,18 @@ def read_disks(files: HostFiles) -> Dict[str, Disk]:
         if files.read_int(base + "/removable") == 1:
             continue
         identity = _identity(files, base)
-        known, known_bytes, paths = found.get(identity, ([], 0, 0))
+        known = found.get(identity, Disk(identity, [], 0, 0))
         # Native multipath of NVMe: the device itself is no path if it has any.
         working = name not in by_paths and (files.read_text(base + "/device/state") or "") in _WORKING_STATES
-        found[identity] = ([*known, legible(name)], max(known_bytes, size_bytes), paths + working)
-    return {identity: Disk(identity, known, size, paths) for identity, (known, size, paths) in found.items()}
+        function = pci_address(files, base + "/device")
+        found[identity] = Disk(
+            identity,
+            [*known.names, legible(name)],
+            max(known.size_bytes, size_bytes),
+            known.paths + working,
+            sorted({*known.functions, *([function] if function else [])}),
+        )
+    return found
 
 
 def _identity(files: HostFiles, base: str) -> str:

@@ -236,12 +236,39 @@ def test_an_interface_without_a_permanent_address_is_known_by_its_bus(guest: Mac
     assert found(guest, readdress) == []
 
 
-def test_an_interface_that_a_guest_holds_is_not_lost(server: MachineTree) -> None:
+@pytest.mark.parametrize("driver", ["vfio-pci", "mlx5_vfio_pci", "xen-pciback", "uio_pci_generic"])
+def test_a_card_that_a_guest_holds_is_not_lost(server: MachineTree, driver: str) -> None:
     def lend(machine: MachineTree) -> None:
         machine.remove("/sys/class/net/eno2")
-        machine.write(CARD + "/uevent", "DRIVER=vfio-pci\nPCI_CLASS=20000\nPCI_ID=15B3:101D")
+        machine.remove("/sys/class/infiniband/mlx5_2")
+        machine.write(CARD + "/uevent", "DRIVER=%s\nPCI_CLASS=20000\nPCI_ID=15B3:101D" % driver)
 
-    assert found(server, lend) == [("DRIVER_CHANGED", "0000:3b:00.2", "mlx5_core", "vfio-pci")]
+    assert found(server, lend) == [("DRIVER_CHANGED", "0000:3b:00.2", "mlx5_core", driver)]
+
+
+def test_a_disk_that_a_guest_holds_is_not_lost(server: MachineTree) -> None:
+    drive = server.files.real_path("/sys/bus/pci/devices/0000:80:00.0")
+    # Native multipath of NVMe: only the path leads to the controller.
+    server.link("/sys/block/nvme0n1/device", "/sys/devices/virtual/nvme-subsystem/nvme-subsys0")
+    path = server.disk("nvme0c0n1", drive + "/nvme/nvme0", 4 << 40, state="live")
+    server.write(path + "/wwid", "eui.0025385000000000")
+
+    def lend(machine: MachineTree) -> None:
+        machine.remove("/sys/block/nvme0n1")
+        machine.remove("/sys/block/nvme0c0n1")
+        machine.write(drive + "/uevent", "DRIVER=vfio-pci\nPCI_CLASS=10802\nPCI_ID=144D:A80A")
+
+    assert found(server, lend) == [("DRIVER_CHANGED", "0000:80:00.0", "nvme", "vfio-pci")]
+
+
+def test_a_disk_is_lost_while_a_guest_holds_another(server: MachineTree) -> None:
+    def lend(machine: MachineTree) -> None:
+        machine.remove("/sys/block/nvme1n1")
+        drive = machine.files.real_path("/sys/bus/pci/devices/0000:80:00.0")
+        machine.write(drive + "/uevent", "DRIVER=vfio-pci\nPCI_CLASS=10802\nPCI_ID=144D:A80A")
+
+    codes = [code for code, *_rest in found(server, lend)]
+    assert codes == ["BLOCK_DEVICE_LOST", "DRIVER_CHANGED"]
 
 
 def test_the_driver_of_an_interface_is_told_once(server: MachineTree, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_an_address_that_was_set_is_not_the_permanent_one(guest: MachineTree) ->
 
 def test_paths_to_one_disk_are_one_disk(server: MachineTree) -> None:
     disks = snapshot_of(server).disks
-    assert disks["naa.5000cca200000000"] == Disk("naa.5000cca200000000", ["sdaa", "sdba"], 16 << 40, 2)
+    assert disks["naa.5000cca200000000"] == Disk("naa.5000cca200000000", ["sdaa", "sdba"], 16 << 40, 2, ["0000:17:00.0"])
     server.write("/sys/block/sdba/device/state", "offline")
     assert snapshot_of(server).disks["naa.5000cca200000000"].paths == 1
 
