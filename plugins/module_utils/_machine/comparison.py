@@ -277,7 +277,9 @@ def _memory(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]
 
 
 def _lost_memory(was: MemorySize, now: MemorySize) -> Optional[Tuple[int, int]]:
-    if was.physical_bytes is not None and now.physical_bytes is not None:
+    # A kernel that divides memory into smaller blocks counts less of it.
+    comparable = was.block_bytes == now.block_bytes
+    if comparable and was.physical_bytes is not None and now.physical_bytes is not None:
         return (was.physical_bytes, now.physical_bytes) if now.physical_bytes < was.physical_bytes else None
     tolerated = max(_USABLE_TOLERANCE_BYTES, was.usable_bytes * _USABLE_TOLERANCE)
     return (was.usable_bytes, now.usable_bytes) if was.usable_bytes - now.usable_bytes > tolerated else None

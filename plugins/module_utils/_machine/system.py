@@ -57,7 +57,8 @@ def read_memory_size(files: HostFiles) -> MemorySize:
     block = files.read_text(_MEMORY + "/block_size_bytes") or ""
     blocks = sum(re.fullmatch(r"memory\d+", name) is not None for name in files.listdir(_MEMORY))
     known = blocks and re.fullmatch(r"[0-9a-f]+", block)
-    return MemorySize(blocks * int(block, 16) if known else None, usable_bytes)
+    block_bytes = int(block, 16) if known else None
+    return MemorySize(blocks * block_bytes if block_bytes is not None else None, usable_bytes, block_bytes)
 
 
 def read_numa_nodes(files: HostFiles) -> int:

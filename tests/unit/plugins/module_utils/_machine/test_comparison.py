@@ -206,6 +206,24 @@ def test_memory(was: MemorySize, now: MemorySize, differs: bool) -> None:
     assert found_codes == (["MEMORY_LOST"] if differs else [])
 
 
+def test_blocks_of_memory_of_another_size(server: MachineTree) -> None:
+    """Kernels choose the size of blocks, and count a block wholly that has memory in a part of it."""
+
+    def blocks(number: int, size_bytes: int) -> Callable[[MachineTree], None]:
+        def change(machine: MachineTree) -> None:
+            machine.remove("/sys/devices/system/memory")
+            machine.write("/sys/devices/system/memory/block_size_bytes", "%x" % size_bytes)
+            for index in range(number):
+                (machine.root / ("sys/devices/system/memory/memory%d" % index)).mkdir()
+
+        return change
+
+    blocks(33, 2 << 30)(server)
+    assert found(server, blocks(512, 128 * MIB)) == []
+    lost = found(server, blocks(16, 2 << 30), write("/proc/meminfo", "MemTotal: %d kB" % (31 << 20)))
+    assert lost == [("MEMORY_LOST", "memory", "62.0 GiB", "31.0 GiB")]
+
+
 # --- identity ----------------------------------------------------------------------------
 
 

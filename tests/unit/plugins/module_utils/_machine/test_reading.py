@@ -40,7 +40,7 @@ def test_a_physical_server(tmp_path: Path) -> None:
     assert found.pci["0000:3b:00.0"] == PciFunction("0000:3b:00.0", "15b3:101d", ETHERNET, "mlx5_core", 16000, 8, 2)
     assert found.pci["0000:00:00.0"].driver is None, "that of a bridge is no matter"
     assert found.pci["0000:65:00.0"].link_mts is None, "display controllers save power"
-    assert found.memory == MemorySize(64 << 30, (64 << 30) * 97 // 100 // 1024 * 1024)
+    assert found.memory == MemorySize(64 << 30, (64 << 30) * 97 // 100 // 1024 * 1024, 2 << 30)
     assert (found.huge_pages, found.swap_bytes) == ({"1048576": 8}, 8388604 * 1024)
     assert (found.clock_source, found.microcode, found.tpms) == ("tsc", 0xD000404, 1)
     assert (found.watchdogs, found.modules) == (["iTCO_wdt"], ["ipmi_si", "msr"])
