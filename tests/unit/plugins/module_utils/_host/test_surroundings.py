@@ -328,12 +328,15 @@ def test_disks_that_the_command_line_has_unlocked(tree: Tree, argument: str, bou
 
 
 @pytest.mark.parametrize(("mode", "counts"), [(0o600, True), (0o666, False)])
-@pytest.mark.parametrize("device", ["loop0", "loop0p1"])
+@pytest.mark.parametrize("device", ["loop0", "loop0p1", "dm-3"])
 def test_a_volume_in_a_users_file(tree: Tree, mode: int, counts: bool, device: str) -> None:
     disk = "/sys/devices/virtual/block/loop0"
     files = tree.write({disk + "/loop/backing_file": "/home/u/x.img\n", "/home/u/x.img": ""})
     tree.write({"/run/udev/data/b259:7": "E:ID_FS_TYPE=crypto_LUKS\n"})
-    own = disk if device == "loop0" else disk + "/loop0p1"
+    own = {"loop0": disk, "loop0p1": disk + "/loop0p1", "dm-3": "/sys/devices/virtual/block/dm-3"}[device]
+    # Unlocked by its user, with a volume in the volume.
+    tree.write({disk + "/loop0p1/partition": "1\n", "/sys/devices/virtual/block/dm-3/size": "8\n"})
+    tree.link("/sys/devices/virtual/block/dm-3/slaves/loop0p1", "../../loop0/loop0p1")
     tree.write({own + "/uevent": "DEVNAME=%s\n" % device})
     tree.link("/sys/dev/block/259:7", "../.." + own[len("/sys") :])
     (tree.root / "home/u/x.img").chmod(mode)
