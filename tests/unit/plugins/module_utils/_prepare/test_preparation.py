@@ -618,6 +618,7 @@ def test_a_watchdog_that_a_daemon_is_set_up_to_feed_is_left_to_it(host: Host, un
         ({"/proc/cmdline": "ro systemd.watchdog_sec=0\n"}, True),
         ({"/sys/class/watchdog/watchdog0/nowayout": "1\n"}, True),
         ({"/sys/class/watchdog/watchdog0/nowayout": "0\n"}, False),
+        ({"/usr/local/lib/systemd/system.conf.d/site.conf": "[Manager]\nRuntimeWatchdogSec=off\n"}, True),
         ({"/etc/systemd/system.conf": "[Manager]\n#RuntimeWatchdogSec=off\nRuntimeWatchdogSec=\n"}, False),
         ({"/usr/lib/systemd/system.conf.d/vendor.conf": "[Manager]\nRuntimeWatchdogSec=off\n"}, False),
     ],
