@@ -206,6 +206,7 @@ def physical_server(root: Path, size: int = 29) -> MachineTree:
     machine.write("/sys/devices/system/edac/mc/mc0/ce_count", 0)
     machine.write("/sys/devices/system/edac/mc/mc0/ue_count", 0)
     machine.write("/sys/class/tpm/tpm0/tpm_version_major", 2)
+    machine.link("/sys/class/tpm/tpm0/device", "/sys/devices/platform/MSFT0101:00")
     machine.write("/sys/class/watchdog/watchdog0/identity", "iTCO_wdt")
     machine.write("/sys/class/watchdog/watchdog1/identity", "Software Watchdog")
     machine.write("/etc/modules-load.d/ours.conf", "# for the monitoring\nipmi-si\nmsr\n")

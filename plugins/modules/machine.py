@@ -43,6 +43,12 @@ options:
       - The comparison is repeated until no difference is left that time can mend, so a host that came back as it was takes one.
     type: int
     default: 30
+  boot_id:
+    description:
+      - ID of the boot in which the machine has to have been remembered, as V(remembered) returned it.
+      - A snapshot of another boot is not compared with (C(MACHINE_UNKNOWN)). C(/var) may have been rolled back to an old one.
+      - Any earlier boot will do by default.
+    type: str
 notes:
   - Needs root, so usually C(become=true).
   - Differences never fail this module, whatever their effect.
@@ -169,6 +175,7 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
         files,
         policy.effects,
         module.params["settle"],
+        boot_id=module.params["boot_id"],
         take=lambda: take_snapshot(files, run_command),
         clock=time.monotonic,
         sleep=time.sleep,
@@ -181,6 +188,7 @@ def main() -> None:
         policy_argument_spec(),
         state={"type": "str", "choices": ["compared", "remembered"], "default": "compared"},
         settle={"type": "int", "default": 30},
+        boot_id={"type": "str"},
     )
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
     run_module(module, lambda: work(module))

@@ -27,8 +27,9 @@ _VM_PROCESS = re.compile(
 _DELETED = " (deleted)"
 # Users' processes run in sessions, or in services that act for users, such as cron.
 _WITH_USERS = ("user.slice", "system.slice")
-# Regular users, by the defaults of login.defs(5), and all from nobody up, where users' own subordinate IDs are.
-_USER_IDS = (range(1000, 60001), range(65534, 1 << 32))
+# Regular users, by the defaults of login.defs(5) and those of systemd-homed, and all from nobody up, where users' own subordinate
+# IDs are.
+_USER_IDS = (range(1000, 60514), range(65534, 1 << 32))
 
 # Names of container engines' control groups; the first digits of an ID are enough.
 _ID_DIGITS = 12
@@ -89,13 +90,22 @@ def _registered(files: HostFiles) -> Dict[str, List[_Found]]:
     return guests
 
 
-def _is_users(files: HostFiles, pid: str) -> bool:
-    """Whether a process runs for a regular user, or has ended."""
+def _is_users(files: HostFiles, pid: str, known_by_program: bool) -> bool:
+    """Whether a process runs for a regular user, or has ended.
+
+    :param known_by_program: whether its program is one for virtual machines. The name alone may be that of a user's link to a
+        program that runs as root, such as sudo.
+    """
     status = re.search(r"^Uid:\s+(\d{1,10})\s", files.read_text("/proc/%s/status" % pid) or "", re.MULTILINE)
     if status is None:
         return True
-    group = re.search(r"^(?:0:|\d+:name=systemd):/([^/\n]*)", files.read_text("/proc/%s/cgroup" % pid) or "", re.MULTILINE)
-    elsewhere = group is not None and group.group(1) not in ("", *_WITH_USERS)
+    group = re.search(
+        r"^(?:0:|\d+:name=systemd):/([^/\n]*)/?([^/\n]*)", files.read_text("/proc/%s/cgroup" % pid) or "", re.MULTILINE
+    )
+    top, below = group.groups() if group is not None else ("", "")
+    if not known_by_program and top == "user.slice" and below != "user-0.slice":
+        return True
+    elsewhere = top not in ("", *_WITH_USERS)
     return any(int(status.group(1)) in ids for ids in _USER_IDS) and not elsewhere
 
 
@@ -104,11 +114,13 @@ def _vm_processes(files: HostFiles) -> Iterator[_Found]:
         if not pid.isdecimal():
             continue
         name = files.read_name("/proc/%s/comm" % pid) or ""
-        if not _VM_PROCESS.fullmatch(name):
-            name = files.link_name("/proc/%s/exe" % pid) or ""
-            name = name[: -len(_DELETED)] if name.endswith(_DELETED) else name
-        if _VM_PROCESS.fullmatch(name):
-            yield _Found(name, _is_users(files, pid))
+        program = files.link_name("/proc/%s/exe" % pid) or ""
+        program = program[: -len(_DELETED)] if program.endswith(_DELETED) else program
+        known_by_program = _VM_PROCESS.fullmatch(program) is not None
+        if known_by_program or _VM_PROCESS.fullmatch(name):
+            # Their names are what administrators look for in a list of processes.
+            shown = name if _VM_PROCESS.fullmatch(name) else program
+            yield _Found(shown, _is_users(files, pid, known_by_program))
 
 
 def _container_of(name: str, parent: str) -> Optional[str]:

@@ -19,6 +19,8 @@ UIO = "uio"
 
 _DEVICES = "/sys/bus/pci/devices"
 _UIO_DRIVERS = ("uio_pci_generic", "igb_uio")
+# They keep a device for a guest, or for nobody.
+_KEEPERS = ("pci-stub", "xen-pciback")
 # PCI Local Bus Specification, 6.2.2: the command register.
 _COMMAND_OFFSET = 4
 _BUS_MASTER = 1 << 2
@@ -42,6 +44,11 @@ class PciDevice:
     bus_master: bool
     virtual_functions: int
     held_by: Optional[str] = None
+
+
+def lends_device(driver: str) -> bool:
+    """Whether a driver, by its name alone, is one that hands devices to guests or processes."""
+    return "vfio" in driver or driver in _UIO_DRIVERS or driver in _KEEPERS
 
 
 def _holder(files: HostFiles, base: str, driver: str) -> Optional[str]:

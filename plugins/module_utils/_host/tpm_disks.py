@@ -23,6 +23,8 @@ _CRYPTTAB = "/etc/crypttab"
 _ARGUMENTS = ("rd.luks.options", "luks.options")
 _FOR_UUID = re.compile(r"[0-9a-fA-F-]+=(.+)", re.DOTALL)
 _BY_TPM = "tpm2-device="
+# More block devices than anybody puts upon one another.
+_STACKED = 8
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,15 @@ class TpmDisks:
     unreadable: List[str]
 
 
-def _is_in_users_file(files: HostFiles, sysfs: str) -> bool:
-    """Whether a block device, or the disk that it is a partition of, is a loop device on a file that is not root's alone."""
-    paths = (files.read_line(sysfs + place + "/loop/backing_file") for place in ("", "/.."))
-    return any(path and not files.is_roots_alone(path) for path in paths)
+def _is_in_users_file(files: HostFiles, sysfs: str, depth: int = _STACKED) -> bool:
+    """Whether a block device is a loop device on a file that is not root's alone, or is a part of one or lies on one."""
+    places = (sysfs, sysfs + "/..")
+    paths = (files.read_line(place + "/loop/backing_file") for place in places)
+    if any(path and not files.is_roots_alone(path) for path in paths):
+        return True
+    # A user who unlocks such a volume may have put another one into it.
+    below = ("%s/slaves/%s" % (sysfs, name) for name in files.listdir(sysfs + "/slaves"))
+    return depth > 0 and any(_is_in_users_file(files, device, depth - 1) for device in below)
 
 
 def _encrypted_devices(files: HostFiles) -> Iterator[str]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
+from .._host.pci import lends_device
 from .codes import DIFFERENCES, FAIL, IGNORE
 from .kernel_errors import normalised
 from .snapshot import MachineSnapshot, MemorySize, NetworkInterface, PciFunction, Raid, RdmaDevice
@@ -21,8 +22,6 @@ _Item = TypeVar("_Item")
 # satellite, encryption, accelerator, coprocessor (PCI Code and ID Assignment Specification). Drivers of the others, such as those
 # of performance counters, change from kernel to kernel.
 _WORKING_CLASSES = frozenset((0x01, 0x02, 0x03, 0x04, 0x0C, 0x0D, 0x0E, 0x0F, 0x10, 0x12, 0x40))
-# They hold devices for guests, from a guest's start to its end.
-_GUEST_DRIVERS = frozenset(("pci-stub", "vfio-pci", "xen-pciback"))
 # Kernels reserve some memory before they count it.
 _USABLE_TOLERANCE = 0.02
 _USABLE_TOLERANCE_BYTES = 64 << 20
@@ -163,9 +162,7 @@ def _interfaces(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Fo
     for was, now in pair(before.interfaces, after.interfaces, (lambda each: each.address, lambda each: each.bus)):
         address = was.bus.partition("#")[0]
         if now is None:
-            device = after.pci.get(address)
-            # Lent to a guest, which the comparison of drivers tells.
-            if device is None or device.driver not in _GUEST_DRIVERS:
+            if not _is_lent(after, address):
                 message = "the network interface %s (%s) is gone" % (was.name, was.address or was.bus)
                 yield "NIC_LOST", was.name, was.address or was.bus, None, message
             continue
@@ -173,6 +170,12 @@ def _interfaces(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Fo
         if address not in before.pci and was.driver and now.driver and now.driver != was.driver:
             message = "the network interface %s has the driver %s, and had %s" % (was.name, now.driver, was.driver)
             yield "DRIVER_CHANGED", was.name, was.driver, now.driver, message
+
+
+def _is_lent(after: MachineSnapshot, address: str) -> bool:
+    """Whether a guest or a process holds a PCI function, from its start to its end; the comparison of drivers tells of it."""
+    device = after.pci.get(address)
+    return device is not None and device.driver is not None and lends_device(device.driver)
 
 
 def _interface(was: NetworkInterface, now: NetworkInterface) -> Iterator[_Found]:
@@ -192,7 +195,8 @@ def _interface(was: NetworkInterface, now: NetworkInterface) -> Iterator[_Found]
 def _rdma(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]:
     for was, now in pair(before.rdma, after.rdma, (lambda each: each.bus, lambda each: each.name)):
         if now is None:
-            yield "RDMA_LOST", was.name, was.bus, None, "the RDMA device %s is gone" % was.name
+            if not _is_lent(after, was.bus):
+                yield "RDMA_LOST", was.name, was.bus, None, "the RDMA device %s is gone" % was.name
         else:
             yield from _rdma_device(was, now)
 
@@ -213,8 +217,9 @@ def _disks(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]:
         # Users know a device by its name, though the kernel may give it another one in each boot.
         subject, called = min(was.names, default=identity), "the block device %s (%s)" % (", ".join(was.names), identity)
         if now is None:
-            message = "%s of %s is gone" % (called, size_words(was.size_bytes))
-            yield "BLOCK_DEVICE_LOST", subject, identity, None, message
+            if not was.functions or not all(_is_lent(after, address) for address in was.functions):
+                message = "%s of %s is gone" % (called, size_words(was.size_bytes))
+                yield "BLOCK_DEVICE_LOST", subject, identity, None, message
             continue
         if now.size_bytes < was.size_bytes:
             message = "%s has %d bytes, and had %d" % (called, now.size_bytes, was.size_bytes)
@@ -272,7 +277,9 @@ def _memory(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]
 
 
 def _lost_memory(was: MemorySize, now: MemorySize) -> Optional[Tuple[int, int]]:
-    if was.physical_bytes is not None and now.physical_bytes is not None:
+    # A kernel that divides memory into smaller blocks counts less of it.
+    comparable = was.block_bytes == now.block_bytes
+    if comparable and was.physical_bytes is not None and now.physical_bytes is not None:
         return (was.physical_bytes, now.physical_bytes) if now.physical_bytes < was.physical_bytes else None
     tolerated = max(_USABLE_TOLERANCE_BYTES, was.usable_bytes * _USABLE_TOLERANCE)
     return (was.usable_bytes, now.usable_bytes) if was.usable_bytes - now.usable_bytes > tolerated else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from typing import Dict, List, Optional
 
 from .._host.files import HostFiles
@@ -46,8 +47,15 @@ def parse_link_mts(text: Optional[str]) -> Optional[int]:
 
 
 def read_pci(files: HostFiles) -> Dict[str, PciFunction]:
-    found = (_read_pci_function(files, address) for address in files.listdir(_PCI))
-    return {device.address: device for device in found if device is not None}
+    found = [device for device in (_read_pci_function(files, address) for address in files.listdir(_PCI)) if device is not None]
+    displays = {_slot(device) for device in found if device.kind >> 16 == _CLASS_DISPLAY}
+    # The other functions of a graphics card, such as sound, share its link.
+    return {device.address: replace(device, link_mts=None) if _slot(device) in displays else device for device in found}
+
+
+def _slot(device: PciFunction) -> str:
+    """Address of a device without the number of its function."""
+    return device.address.rpartition(".")[0]
 
 
 def _read_pci_function(files: HostFiles, address: str) -> Optional[PciFunction]:
@@ -57,13 +65,13 @@ def _read_pci_function(files: HostFiles, address: str) -> Optional[PciFunction]:
         return None
     kind = int(said["PCI_CLASS"], 16) if _HEX.fullmatch(said.get("PCI_CLASS", "")) else 0
     # A bridge has no driver of its own worth comparing, and its link is that of the device behind it.
-    bridge, display = kind >> 16 == _CLASS_BRIDGE, kind >> 16 == _CLASS_DISPLAY
+    bridge = kind >> 16 == _CLASS_BRIDGE
     return PciFunction(
         address=legible(address),
         id=legible(said["PCI_ID"].lower()),
         kind=kind,
         driver=None if bridge or not said.get("DRIVER") else legible(said["DRIVER"]),
-        link_mts=None if bridge or display else parse_link_mts(files.read_text(base + "/current_link_speed")),
+        link_mts=None if bridge else parse_link_mts(files.read_text(base + "/current_link_speed")),
         # 0 while the link is down to save power.
         link_width=None if bridge else files.read_int(base + "/current_link_width") or None,
         virtual_functions=0 if bridge else files.read_int(base + "/sriov_numvfs") or 0,
@@ -79,6 +87,12 @@ def bus_address(files: HostFiles, device: str) -> str:
     innermost = max((index for index, part in enumerate(parts) if _PCI_ADDRESS.fullmatch(part)), default=0)
     kept = (_IN_ORDER.sub(r"\1\2", part) for part in parts[innermost:] if not _SCSI_PARENT.fullmatch(part))
     return legible("/".join(kept))
+
+
+def pci_address(files: HostFiles, device: str) -> Optional[str]:
+    """Innermost PCI address on the way to a device; None if there is none."""
+    parts = reversed(files.real_path(device).split("/"))
+    return next((part for part in parts if _PCI_ADDRESS.fullmatch(part)), None)
 
 
 def read_interfaces(files: HostFiles) -> List[NetworkInterface]:

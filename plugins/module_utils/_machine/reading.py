@@ -31,7 +31,7 @@ def take_snapshot(files: HostFiles, run: Runner, journal: bool = True) -> Machin
     :param journal: whether to search the journal for errors that the kernel's log has dropped.
     """
     # First: units that are still being started may be what brings devices and mounts.
-    system_state, failed_units = read_units(run)
+    system_state, failed_units = read_units(files, run)
     release = files.read_text("/proc/sys/kernel/osrelease") or ""
     corrected, uncorrected = read_memory_errors(files)
     return MachineSnapshot(

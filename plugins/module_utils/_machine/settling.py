@@ -46,6 +46,7 @@ def compare_settled(
     effects: Mapping[str, str],
     settle_s: float,
     *,
+    boot_id: Optional[str] = None,
     take: Callable[[], MachineSnapshot],
     clock: Callable[[], float],
     sleep: Callable[[float], None],
@@ -54,12 +55,13 @@ def compare_settled(
 
     :param effects: effect by code.
     :param settle_s: longest time to wait; 0 for a single comparison.
+    :param boot_id: boot in which the machine has to have been remembered; None for any.
     :param take: takes a snapshot.
     :param clock: monotonic seconds.
     """
     began_s = now_s = clock()
     while True:
-        comparison = compare_once(files, effects, take())
+        comparison = compare_once(files, effects, take(), boot_id)
         left_s = began_s + settle_s - clock()
         if left_s <= 0 or not any(each.settles for each in comparison.differences):
             return replace(comparison, settled_ms=round((now_s - began_s) * 1000))
@@ -67,10 +69,13 @@ def compare_settled(
         now_s = clock()
 
 
-def compare_once(files: HostFiles, effects: Mapping[str, str], now: MachineSnapshot) -> MachineComparison:
+def compare_once(
+    files: HostFiles, effects: Mapping[str, str], now: MachineSnapshot, boot_id: Optional[str] = None
+) -> MachineComparison:
     """Compare a snapshot of this boot with the remembered machine.
 
     :param effects: effect by code.
+    :param boot_id: boot in which the machine has to have been remembered; None for any.
     """
     model = read_model(files)
     before = recall(files)
@@ -78,6 +83,9 @@ def compare_once(files: HostFiles, effects: Mapping[str, str], now: MachineSnaps
         return MachineComparison(model, False, None, _unknown(before, effects))
     if before.boot_id == files.read_text("/proc/sys/kernel/random/boot_id"):
         why = "the snapshot is one of this boot, so there was no reboot since"
+        return MachineComparison(model, False, before, _unknown(why, effects))
+    if boot_id is not None and before.boot_id != boot_id:
+        why = "the snapshot that is there, of %s, is not the one that was taken before this reboot" % before.taken_at
         return MachineComparison(model, False, before, _unknown(why, effects))
     return MachineComparison(model, True, before, compare(before.snapshot, now, effects))
 

@@ -69,12 +69,14 @@ class Disk:
 
     :ivar names: of each path, or of the device.
     :ivar paths: number of paths that work.
+    :ivar functions: addresses of the PCI functions that lead to it.
     """
 
     id: str
     names: List[str]
     size_bytes: int
     paths: int = 1
+    functions: List[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,12 @@ class MemorySize:
 
     :ivar physical_bytes: total of the kernel's memory blocks, whatever is reserved in them; None if it has none.
     :ivar usable_bytes: C(MemTotal) and the reservation for a crash kernel.
+    :ivar block_bytes: size of a memory block, by which the total is rounded up; None if there are none.
     """
 
     physical_bytes: Optional[int]
     usable_bytes: int
+    block_bytes: Optional[int] = None
 
 
 @dataclass(frozen=True)

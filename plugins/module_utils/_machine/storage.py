@@ -8,11 +8,11 @@ Source: Documentation/ABI/testing/sysfs-block and Documentation/admin-guide/md.r
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Set, Tuple
+from typing import Dict, Set
 
 from .._host.files import HostFiles
-from .._host.mounts import read_mounts
-from .devices import bus_address
+from .._host.mounts import Mount, list_mounts
+from .devices import bus_address, pci_address
 from .snapshot import Disk, Raid
 from .wording import legible
 
@@ -27,12 +27,14 @@ _VOLUME = re.compile(r"LVM-[0-9A-Za-z]{64}|CRYPT-LUKS\d?-.*")
 _ZFS = "/proc/spl/kstat/zfs"
 _UNIT_DIRECTORIES = ("/etc/systemd/system", "/run/systemd/generator", "/run/systemd/generator.late")
 _WANTED_BY = re.compile(r".*\.target\.(wants|requires)")
+# Option of FUSE: the user who mounted it, which root's own have as well.
+_BY_USER = re.compile(r"user_id=0*[1-9]\d*")
 _UNIT_ESCAPE = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 
 def read_disks(files: HostFiles) -> Dict[str, Disk]:
     """Read the physical block devices by their stable identity; removable media are left out."""
-    found: Dict[str, Tuple[List[str], int, int]] = {}
+    found: Dict[str, Disk] = {}
     names = files.listdir(_BLOCK)
     by_paths = {"%s%s" % match.groups() for match in map(_NVME_PATH.fullmatch, names) if match}
     for name in names:
@@ -43,11 +45,18 @@ def read_disks(files: HostFiles) -> Dict[str, Disk]:
         if files.read_int(base + "/removable") == 1:
             continue
         identity = _identity(files, base)
-        known, known_bytes, paths = found.get(identity, ([], 0, 0))
+        known = found.get(identity, Disk(identity, [], 0, 0))
         # Native multipath of NVMe: the device itself is no path if it has any.
         working = name not in by_paths and (files.read_text(base + "/device/state") or "") in _WORKING_STATES
-        found[identity] = ([*known, legible(name)], max(known_bytes, size_bytes), paths + working)
-    return {identity: Disk(identity, known, size, paths) for identity, (known, size, paths) in found.items()}
+        function = pci_address(files, base + "/device")
+        found[identity] = Disk(
+            identity,
+            [*known.names, legible(name)],
+            max(known.size_bytes, size_bytes),
+            known.paths + working,
+            sorted({*known.functions, *([function] if function else [])}),
+        )
+    return found
 
 
 def _identity(files: HostFiles, base: str) -> str:
@@ -99,12 +108,17 @@ def read_wanted_mounts(files: HostFiles) -> Dict[str, bool]:
     """Read the mount points that the configuration asks for and that are mounted, with whether they are writable.
 
     Asked for are the units that a target wants: those of C(/etc/fstab) without C(noauto) and automounts, and those of the
-    administrator. Whatever else is mounted comes and goes with its user.
+    administrator. Whatever else is mounted comes and goes with its user, also if that is on one of these mount points.
     """
-    mounts = read_mounts(files)
+    mounts = {mount.point: mount for mount in list_mounts(files) if not _is_users(mount)}
     return {
         legible(point): "ro" not in mounts[point].options.split(",") for point in sorted(_wanted_points(files)) if point in mounts
     }
+
+
+def _is_users(mount: Mount) -> bool:
+    """Whether a user mounted a file system by FUSE, which takes no more than a directory of one's own."""
+    return mount.kind.split(".")[0] in ("fuse", "fuseblk") and any(map(_BY_USER.fullmatch, mount.options.split(",")))
 
 
 def _wanted_points(files: HostFiles) -> Set[str]:

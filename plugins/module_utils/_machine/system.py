@@ -27,6 +27,10 @@ _CLOCK_SOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksourc
 _MODULE_DIRECTORIES = ("/etc/modules-load.d", "/run/modules-load.d", "/usr/local/lib/modules-load.d", "/usr/lib/modules-load.d")
 # Units of users, who can let them fail as they like.
 _OF_USERS = re.compile(r"user@.*\.service|user-runtime-dir@.*\.service|session-.*\.scope|user-.*\.slice")
+# Units of single connections to a socket unit with C(Accept=yes): whoever connects, or lets a process crash, has one. Source:
+# instance_from_socket() in src/core/socket.c of systemd; 258 adds a cookie and a number of the process's descriptor.
+_OF_CONNECTIONS = re.compile(r"(.+)@\d+-(?:(?:\d+-)?(?:unknown|\d+(?:_\d+)?-\d+)|\S+:\d+-\S+:\d+)\.service")
+_UNIT_DIRECTORIES = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
 _TIMEOUT_S = 10.0
 _MAX_UNITS = 200
 
@@ -53,7 +57,8 @@ def read_memory_size(files: HostFiles) -> MemorySize:
     block = files.read_text(_MEMORY + "/block_size_bytes") or ""
     blocks = sum(re.fullmatch(r"memory\d+", name) is not None for name in files.listdir(_MEMORY))
     known = blocks and re.fullmatch(r"[0-9a-f]+", block)
-    return MemorySize(blocks * int(block, 16) if known else None, usable_bytes)
+    block_bytes = int(block, 16) if known else None
+    return MemorySize(blocks * block_bytes if block_bytes is not None else None, usable_bytes, block_bytes)
 
 
 def read_numa_nodes(files: HostFiles) -> int:
@@ -85,7 +90,9 @@ def read_memory_errors(files: HostFiles) -> Tuple[int, int]:
 
 
 def read_tpms(files: HostFiles) -> int:
-    return sum(re.fullmatch(r"tpm\d+", name) is not None for name in files.listdir("/sys/class/tpm"))
+    """Count the TPMs. Proxies (C(/dev/vtpmx)), which containers get while they run, have no device."""
+    names = (name for name in files.listdir("/sys/class/tpm") if re.fullmatch(r"tpm\d+", name))
+    return sum(files.exists("/sys/class/tpm/%s/device" % name) for name in names)
 
 
 def read_watchdog_identities(files: HostFiles) -> List[str]:
@@ -96,7 +103,13 @@ def read_watchdog_identities(files: HostFiles) -> List[str]:
 
 
 def _wanted_modules(files: HostFiles) -> Set[str]:
-    paths = ["/etc/modules", *("%s/%s" % (path, name) for path in _MODULE_DIRECTORIES for name in files.listdir(path))]
+    # A file takes the place of those of the same name in later directories.
+    named: Dict[str, str] = {}
+    for directory in _MODULE_DIRECTORIES:
+        for name in files.listdir(directory):
+            if name.endswith(".conf"):
+                named.setdefault(name, "%s/%s" % (directory, name))
+    paths = ["/etc/modules", *named.values()]
     lines = [line.strip() for path in paths for line in (files.read_text(path) or "").splitlines()]
     # /etc/modules may have parameters after the name.
     return {line.split()[0].replace("-", "_") for line in lines if line and line[0] not in "#;"}
@@ -116,8 +129,17 @@ def read_wanted_modules(files: HostFiles, release: str) -> List[str]:
     return sorted(legible(name) for name in found)
 
 
-def read_units(run: Runner) -> Tuple[Optional[str], Optional[List[str]]]:
-    """Ask systemd for its state and its failed units, without those of users; None for what it does not tell."""
+def _is_lasting(files: HostFiles, unit: str) -> bool:
+    """Whether a unit is neither a user's nor a connection's."""
+    connection = _OF_CONNECTIONS.fullmatch(unit)
+    of_connection = connection is not None and any(
+        files.exists("%s/%s.socket" % (directory, connection.group(1))) for directory in _UNIT_DIRECTORIES
+    )
+    return not of_connection and not _OF_USERS.fullmatch(unit)
+
+
+def read_units(files: HostFiles, run: Runner) -> Tuple[Optional[str], Optional[List[str]]]:
+    """Ask systemd for its state and its failed units, without those of users and connections; None for what it does not tell."""
     shown = run(["systemctl", "show", "--property=SystemState", "--property=NFailedUnits"], _TIMEOUT_S)
     said = dict(line.partition("=")[::2] for line in shown.stdout.splitlines()) if shown.rc == 0 else {}
     state = said.get("SystemState") or None
@@ -128,4 +150,4 @@ def read_units(run: Runner) -> Tuple[Optional[str], Optional[List[str]]]:
     if listed.rc != 0:
         return legible(state), None
     units = [line.split()[0] for line in listed.stdout.splitlines() if line.strip()]
-    return legible(state), sorted(legible(unit) for unit in units if not _OF_USERS.fullmatch(unit))[:_MAX_UNITS]
+    return legible(state), sorted(legible(unit) for unit in units if _is_lasting(files, unit))[:_MAX_UNITS]

@@ -101,7 +101,9 @@ def carry_out(step: Step, files: HostFiles, run: Runner, sleep: Callable[[float]
             drop_directory(files)
         return after
     except OSError as error:
-        raise PrepareError("PREPARE_FAILED", "%s can't be written: %s" % (error.filename, error.strerror)) from error
+        # The first name is that of a temporary file where there are two.
+        path = error.filename2 or error.filename
+        raise PrepareError("PREPARE_FAILED", "%s can't be written: %s" % (path, error.strerror)) from error
 
 
 def state_of(files: HostFiles, path: str) -> FileState:

@@ -27,8 +27,8 @@ _TIMEOUT_S = 30.0
 
 _SETTING = "RuntimeWatchdogSec"
 _MAIN_FILE = "/etc/systemd/system.conf"
-# Of the administrator; files of the distribution lie below /usr.
-_DROP_INS = ("/etc/systemd/system.conf.d", "/run/systemd/system.conf.d")
+# Of the administrator; files of the distribution lie below /usr/lib.
+_DROP_INS = ("/etc/systemd/system.conf.d", "/run/systemd/system.conf.d", "/usr/local/lib/systemd/system.conf.d")
 # The same setting on the kernel's command line.
 _ARGUMENT = "systemd.watchdog_sec"
 

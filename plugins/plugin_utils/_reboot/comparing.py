@@ -58,9 +58,10 @@ class Comparing:
         except (KeyError, TypeError, ValueError) as error:
             raise RebootError("FACTS_UNREADABLE", "machine gave an answer that is none: %r" % error) from error
 
-    async def compare(self) -> ReportedComparison:
+    async def compare(self, remembered: str) -> ReportedComparison:
         """Compare the machine with what it was, once it has settled.
 
+        :param remembered: boot_id of the boot in which it was remembered.
         :raises NotCompared: that was not possible in time.
         """
         began = self._now()
@@ -68,7 +69,7 @@ class Comparing:
         pauses_s = itertools.chain(RETRY_CONNECTION_S[:1], itertools.repeat(RETRY_CONNECTION_S[-1]))
         while True:
             settle_s = max(0, self._request.settle_s - round(self._now() - began))
-            args = {"state": "compared", "settle": settle_s, **self._request.policy_args}
+            args = {"state": "compared", "settle": settle_s, "boot_id": remembered, **self._request.policy_args}
             try:
                 answer = await self._session.module(MODULE, args, deadline - self._now())
                 break

@@ -305,7 +305,7 @@ class HostReboot:
         if not intent.remembered:
             # Of whatever the host may have remembered, this reboot knows nothing.
             return ReportedComparison(compared=False, model="", differences=(), more=0, settled_ms=0)
-        comparison = await Comparing(self._session, request, self._progress).compare()
+        comparison = await Comparing(self._session, request, self._progress).compare(intent.remembered)
         self.result.model = comparison.model
         # None is not the same as that there are none.
         self.result.differences = comparison.differences if comparison.compared or comparison.differences else None

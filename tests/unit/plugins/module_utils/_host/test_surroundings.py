@@ -328,12 +328,15 @@ def test_disks_that_the_command_line_has_unlocked(tree: Tree, argument: str, bou
 
 
 @pytest.mark.parametrize(("mode", "counts"), [(0o600, True), (0o666, False)])
-@pytest.mark.parametrize("device", ["loop0", "loop0p1"])
+@pytest.mark.parametrize("device", ["loop0", "loop0p1", "dm-3"])
 def test_a_volume_in_a_users_file(tree: Tree, mode: int, counts: bool, device: str) -> None:
     disk = "/sys/devices/virtual/block/loop0"
     files = tree.write({disk + "/loop/backing_file": "/home/u/x.img\n", "/home/u/x.img": ""})
     tree.write({"/run/udev/data/b259:7": "E:ID_FS_TYPE=crypto_LUKS\n"})
-    own = disk if device == "loop0" else disk + "/loop0p1"
+    own = {"loop0": disk, "loop0p1": disk + "/loop0p1", "dm-3": "/sys/devices/virtual/block/dm-3"}[device]
+    # Unlocked by its user, with a volume in the volume.
+    tree.write({disk + "/loop0p1/partition": "1\n", "/sys/devices/virtual/block/dm-3/size": "8\n"})
+    tree.link("/sys/devices/virtual/block/dm-3/slaves/loop0p1", "../../loop0/loop0p1")
     tree.write({own + "/uevent": "DEVNAME=%s\n" % device})
     tree.link("/sys/dev/block/259:7", "../.." + own[len("/sys") :])
     (tree.root / "home/u/x.img").chmod(mode)
@@ -487,6 +490,8 @@ def test_users_cannot_hide_containers_behind_groups_of_theirs(tree: Tree) -> Non
         (1000, "0::/user.slice/user-1000.slice/session-2.scope", False),
         (1000, "0::/system.slice/cron.service", False),
         (100000, "0::/user.slice", False),
+        # A user of systemd-homed.
+        (60123, "0::/user.slice/user-60123.slice/session-2.scope", False),
         (1000, "0::/", False),
     ],
 )
@@ -494,6 +499,23 @@ def test_a_process_counts_if_only_root_could_start_it(tree: Tree, user: int, gro
     status = "Name:\tkvm\nUid:\t%d\t%d\t%d\t%d\n" % ((user,) * 4)
     files = tree.write({"/proc/9/comm": "kvm\n", "/proc/9/status": status, "/proc/9/cgroup": group + "\n"})
     assert read_guests(files) == (Guests(["kvm"], [], []) if counts else Guests([], [], ["kvm"]))
+
+
+@pytest.mark.parametrize(
+    ("group", "program", "counts"),
+    [
+        ("user.slice/user-1000.slice/session-2.scope", "/usr/bin/sudo", False),
+        ("user.slice/user-1000.slice/session-2.scope", "/usr/bin/firecracker", True),
+        ("user.slice/user-0.slice/session-1.scope", "/opt/firecracker-v1.12.1-x86_64", True),
+        ("system.slice/vm.service", "/opt/firecracker-v1.12.1-x86_64", True),
+    ],
+)
+def test_a_program_of_root_that_a_user_calls_by_another_name(tree: Tree, group: str, program: str, counts: bool) -> None:
+    """A process is named after the link by which it was started, and sudo runs as root while it asks for a password."""
+    tree.write({"/proc/9/comm": "firecracker\n", "/proc/9/status": "Uid:\t0\t0\t0\t0\n", "/proc/9/cgroup": "0::/%s\n" % group})
+    tree.link("/proc/9/exe", program)
+    found = read_guests(tree.files)
+    assert (found.vms, found.of_users) == ((["firecracker"], []) if counts else ([], ["firecracker"]))
 
 
 def test_a_machine_that_a_user_registered(tree: Tree) -> None:

@@ -206,6 +206,24 @@ def test_memory(was: MemorySize, now: MemorySize, differs: bool) -> None:
     assert found_codes == (["MEMORY_LOST"] if differs else [])
 
 
+def test_blocks_of_memory_of_another_size(server: MachineTree) -> None:
+    """Kernels choose the size of blocks, and count a block wholly that has memory in a part of it."""
+
+    def blocks(number: int, size_bytes: int) -> Callable[[MachineTree], None]:
+        def change(machine: MachineTree) -> None:
+            machine.remove("/sys/devices/system/memory")
+            machine.write("/sys/devices/system/memory/block_size_bytes", "%x" % size_bytes)
+            for index in range(number):
+                (machine.root / ("sys/devices/system/memory/memory%d" % index)).mkdir()
+
+        return change
+
+    blocks(33, 2 << 30)(server)
+    assert found(server, blocks(512, 128 * MIB)) == []
+    lost = found(server, blocks(16, 2 << 30), write("/proc/meminfo", "MemTotal: %d kB" % (31 << 20)))
+    assert lost == [("MEMORY_LOST", "memory", "62.0 GiB", "31.0 GiB")]
+
+
 # --- identity ----------------------------------------------------------------------------
 
 
@@ -236,12 +254,39 @@ def test_an_interface_without_a_permanent_address_is_known_by_its_bus(guest: Mac
     assert found(guest, readdress) == []
 
 
-def test_an_interface_that_a_guest_holds_is_not_lost(server: MachineTree) -> None:
+@pytest.mark.parametrize("driver", ["vfio-pci", "mlx5_vfio_pci", "xen-pciback", "uio_pci_generic"])
+def test_a_card_that_a_guest_holds_is_not_lost(server: MachineTree, driver: str) -> None:
     def lend(machine: MachineTree) -> None:
         machine.remove("/sys/class/net/eno2")
-        machine.write(CARD + "/uevent", "DRIVER=vfio-pci\nPCI_CLASS=20000\nPCI_ID=15B3:101D")
+        machine.remove("/sys/class/infiniband/mlx5_2")
+        machine.write(CARD + "/uevent", "DRIVER=%s\nPCI_CLASS=20000\nPCI_ID=15B3:101D" % driver)
 
-    assert found(server, lend) == [("DRIVER_CHANGED", "0000:3b:00.2", "mlx5_core", "vfio-pci")]
+    assert found(server, lend) == [("DRIVER_CHANGED", "0000:3b:00.2", "mlx5_core", driver)]
+
+
+def test_a_disk_that_a_guest_holds_is_not_lost(server: MachineTree) -> None:
+    drive = server.files.real_path("/sys/bus/pci/devices/0000:80:00.0")
+    # Native multipath of NVMe: only the path leads to the controller.
+    server.link("/sys/block/nvme0n1/device", "/sys/devices/virtual/nvme-subsystem/nvme-subsys0")
+    path = server.disk("nvme0c0n1", drive + "/nvme/nvme0", 4 << 40, state="live")
+    server.write(path + "/wwid", "eui.0025385000000000")
+
+    def lend(machine: MachineTree) -> None:
+        machine.remove("/sys/block/nvme0n1")
+        machine.remove("/sys/block/nvme0c0n1")
+        machine.write(drive + "/uevent", "DRIVER=vfio-pci\nPCI_CLASS=10802\nPCI_ID=144D:A80A")
+
+    assert found(server, lend) == [("DRIVER_CHANGED", "0000:80:00.0", "nvme", "vfio-pci")]
+
+
+def test_a_disk_is_lost_while_a_guest_holds_another(server: MachineTree) -> None:
+    def lend(machine: MachineTree) -> None:
+        machine.remove("/sys/block/nvme1n1")
+        drive = machine.files.real_path("/sys/bus/pci/devices/0000:80:00.0")
+        machine.write(drive + "/uevent", "DRIVER=vfio-pci\nPCI_CLASS=10802\nPCI_ID=144D:A80A")
+
+    codes = [code for code, *_rest in found(server, lend)]
+    assert codes == ["BLOCK_DEVICE_LOST", "DRIVER_CHANGED"]
 
 
 def test_the_driver_of_an_interface_is_told_once(server: MachineTree, tmp_path: Path) -> None:
@@ -261,6 +306,13 @@ def test_devices_may_change_places(server: MachineTree) -> None:
         machine.pci("0000:66:00.0", "10de:2235", 0x030200, "nvidia", "2.5 GT/s PCIe x16")
 
     assert found(server, move) == [("PCI_DEVICE_MOVED", "0000:65:00.0", "0000:65:00.0", "0000:66:00.0")]
+
+
+def test_a_gpu_saves_power_with_its_other_functions(server: MachineTree) -> None:
+    """Sound and USB-C of a graphics card share its link."""
+    sound = server.pci("0000:65:00.1", "10de:1aef", 0x040300, "snd_hda_intel", "16.0 GT/s PCIe x16")
+    assert found(server, write(sound + "/current_link_speed", "2.5 GT/s PCIe")) == []
+    assert found(server, write(sound + "/current_link_width", 4)) == [("LINK_DEGRADED", "0000:65:00.1", "16 lanes", "4 lanes")]
 
 
 def test_disks_may_change_names(server: MachineTree) -> None:

@@ -40,7 +40,7 @@ def test_a_physical_server(tmp_path: Path) -> None:
     assert found.pci["0000:3b:00.0"] == PciFunction("0000:3b:00.0", "15b3:101d", ETHERNET, "mlx5_core", 16000, 8, 2)
     assert found.pci["0000:00:00.0"].driver is None, "that of a bridge is no matter"
     assert found.pci["0000:65:00.0"].link_mts is None, "display controllers save power"
-    assert found.memory == MemorySize(64 << 30, (64 << 30) * 97 // 100 // 1024 * 1024)
+    assert found.memory == MemorySize(64 << 30, (64 << 30) * 97 // 100 // 1024 * 1024, 2 << 30)
     assert (found.huge_pages, found.swap_bytes) == ({"1048576": 8}, 8388604 * 1024)
     assert (found.clock_source, found.microcode, found.tpms) == ("tsc", 0xD000404, 1)
     assert (found.watchdogs, found.modules) == (["iTCO_wdt"], ["ipmi_si", "msr"])
@@ -66,7 +66,7 @@ def test_an_address_that_was_set_is_not_the_permanent_one(guest: MachineTree) ->
 
 def test_paths_to_one_disk_are_one_disk(server: MachineTree) -> None:
     disks = snapshot_of(server).disks
-    assert disks["naa.5000cca200000000"] == Disk("naa.5000cca200000000", ["sdaa", "sdba"], 16 << 40, 2)
+    assert disks["naa.5000cca200000000"] == Disk("naa.5000cca200000000", ["sdaa", "sdba"], 16 << 40, 2, ["0000:17:00.0"])
     server.write("/sys/block/sdba/device/state", "offline")
     assert snapshot_of(server).disks["naa.5000cca200000000"].paths == 1
 
@@ -120,6 +120,37 @@ def test_only_mounts_that_the_configuration_asks_for(server: MachineTree) -> Non
     assert snapshot_of(server).mounts == {"/": False, "/mnt/nfs": True}
 
 
+def test_what_a_user_mounts_over_a_mount_point_of_the_configuration_is_not_compared(server: MachineTree) -> None:
+    # A home directory is a mount point here, and its owner has mounted over it, read-only.
+    server.write("/etc/systemd/system/multi-user.target.wants/home-alice.mount", "")
+    lines = [
+        "22 1 8:1 / / rw - ext4 /dev/sda1 rw",
+        "25 22 8:2 / /home/alice rw - xfs /dev/sda2 rw",
+        "26 25 0:60 / /home/alice ro - fuse.sshfs somewhere ro,user_id=1000,group_id=1000",
+        "27 22 0:61 / /srv/my\\040data rw - fuse.glusterfs srv:/x rw,user_id=0,group_id=0",
+    ]
+    server.write("/proc/self/mountinfo", "\n".join(lines))
+    assert snapshot_of(server).mounts == {"/": True, "/home/alice": True, "/srv/my data": True}
+
+
+def test_only_tpms_with_a_device_count(server: MachineTree) -> None:
+    """Containers and guests get proxies of TPMs (C(/dev/vtpmx)) while they run."""
+    server.write("/sys/class/tpm/tpm1/tpm_version_major", 2)
+    assert snapshot_of(server).tpms == 1
+
+
+def test_modules_are_configured_as_systemd_reads_it(server: MachineTree) -> None:
+    configured = snapshot_of(server).modules
+    for name in ("drbd", "sg", "br_netfilter"):
+        server.write("/sys/module/%s/refcnt" % name, 0)
+    server.write("/etc/modules-load.d/README", "drbd is in no file that counts")
+    server.write("/usr/lib/modules-load.d/scsi.conf", "sg")
+    server.write("/etc/modules-load.d/scsi.conf", "# Not here.")
+    assert snapshot_of(server).modules == configured
+    server.write("/etc/modules-load.d/scsi.conf", "br_netfilter")
+    assert snapshot_of(server).modules == ["br_netfilter", *configured]
+
+
 def test_memory_without_memory_blocks(guest: MachineTree) -> None:
     guest.remove("/sys/devices/system/memory")
     guest.write("/sys/kernel/kexec_crash_size", 64 * MIB)
@@ -133,6 +164,26 @@ def test_failed_units_are_asked_for_only_if_there_are_some(guest: MachineTree) -
     guest.failed_units, guest.system_state = ["user@1000.service", "nginx.service", "srv-data.mount"], "degraded"
     found = snapshot_of(guest)
     assert (found.failed_units, found.system_state) == (["nginx.service", "srv-data.mount"], "degraded")
+
+
+def test_units_of_connections_are_not_compared(guest: MachineTree) -> None:
+    """Each connection or crash has a unit of its own (C(Accept=yes)), so that whoever connects can let one fail."""
+    for name in ("systemd-coredump", "mine", "check-mk-agent", "sshd"):
+        guest.write("/usr/lib/systemd/system/%s.socket" % name, "[Socket]\nAccept=yes")
+    guest.failed_units = [
+        "systemd-coredump@3-1234-1000.service",
+        "systemd-coredump@4-77-1235_98765-1000.service",
+        "batch@2026-11-30.service",
+        "systemd-coredump@4-1235_98765-1000.service",
+        "mine@5-unknown.service",
+        "check-mk-agent@7-10.0.0.1:6556-10.0.0.2:5000.service",
+        "sshd@8-2001:db8::1:22-2001:db8::2:5000.service",
+        "ceph-osd@12.service",
+        "ifup@eth0-1.service",
+        "postgresql@15-main.service",
+    ]
+    expected = ["batch@2026-11-30.service", "ceph-osd@12.service", "ifup@eth0-1.service", "postgresql@15-main.service"]
+    assert snapshot_of(guest).failed_units == expected
 
 
 @pytest.mark.parametrize("host", [0, 4])

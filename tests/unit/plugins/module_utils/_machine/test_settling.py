@@ -35,7 +35,11 @@ class Boot:
         self.now_s += seconds
 
     def compare(
-        self, machine: Callable[[float], MachineSnapshot], settle_s: float = 30, effects: Mapping[str, str] = DIFFERENCE_DEFAULTS
+        self,
+        machine: Callable[[float], MachineSnapshot],
+        settle_s: float = 30,
+        effects: Mapping[str, str] = DIFFERENCE_DEFAULTS,
+        boot_id: str | None = None,
     ) -> MachineComparison:
         """Compare a machine that is a function of the seconds since the comparison began."""
 
@@ -44,7 +48,9 @@ class Boot:
             self.now_s += SNAPSHOT_S
             return machine(self.now_s - 1000)
 
-        return compare_settled(self.files, effects, settle_s, take=take, clock=lambda: self.now_s, sleep=self.sleep)
+        return compare_settled(
+            self.files, effects, settle_s, boot_id=boot_id, take=take, clock=lambda: self.now_s, sleep=self.sleep
+        )
 
 
 def codes(comparison: MachineComparison) -> list[str]:
@@ -129,6 +135,15 @@ def test_there_was_no_reboot(tmp_path: Path) -> None:
     assert (comparison.compared, codes(comparison)) == (False, ["MACHINE_UNKNOWN"])
     assert comparison.before is not None
     assert comparison.before.boot_id == BOOT_ID
+
+
+def test_a_snapshot_of_another_boot_than_the_one_asked_for(tmp_path: Path) -> None:
+    """A file system that was rolled back, or that does not keep what is written, has an old one."""
+    boot = Boot(tmp_path, boot_id="months-ago")
+    comparison = boot.compare(lambda _s: replace(BEFORE, cpus=1), boot_id="the-last-one")
+    assert (comparison.compared, codes(comparison), boot.snapshots) == (False, ["MACHINE_UNKNOWN"], 1)
+    assert "2026-11-30T00:00:00Z" in comparison.differences[0].message
+    assert codes(boot.compare(lambda _s: replace(BEFORE, cpus=1), 0, boot_id="months-ago")) == ["CPU_LOST"]
 
 
 def test_a_second_reboot_is_compared_with_the_same_snapshot(tmp_path: Path) -> None:

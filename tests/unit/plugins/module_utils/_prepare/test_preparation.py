@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,13 +18,14 @@ from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.kernel_ins
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import FileAccess
 from ansible_collections.fleet.kexec.plugins.module_utils._host.change_record import PATH as CHANGES
-from ansible_collections.fleet.kexec.plugins.module_utils._host.changes import FileState, HostChange, digest
+from ansible_collections.fleet.kexec.plugins.module_utils._host.changes import FileChange, FileState, HostChange, digest
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import WantedFile, ensure
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import render_policy
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare import config_file, init_scripts, kernel_cmdline, watchdog
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.distribution import LinuxDistribution, parse_distribution
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.errors import PrepareError
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.packages import LOG
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.packages import PART as PACKAGES
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.preparation import RESERVATION, Preparation, WantedPreparation
@@ -34,6 +36,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._prepare.record import
     read_record,
     write_record,
 )
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.steps import Step, carry_out
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.watchdog import WatchdogWish
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.watchdog_files import MODPROBE_CONF, SYSTEM_CONF
 
@@ -273,6 +276,15 @@ def test_a_file_that_cannot_be_written(host: Host) -> None:
     write_tree(host.root, {"/var/lib/fleet-kexec": "no directory"})
     assert code_of(host.put, ALL) == "PREPARE_FAILED"
     assert not host.files.exists(SYSTEM_CONF)
+
+
+def test_a_file_that_cannot_be_replaced_is_named(tmp_path: Path) -> None:
+    """Not the temporary file that was to replace it; such as an immutable one (chattr +i)."""
+    (tmp_path / "etc/ours.conf/inside").mkdir(parents=True)
+    nothing = PreparationRecord()
+    step = Step("files", nothing, nothing, nothing, (FileChange("/etc/ours.conf", None, b"text"),))
+    with pytest.raises(PrepareError, match=r"^%s/etc/ours\.conf can't be written" % re.escape(str(tmp_path))):
+        carry_out(step, HostFiles(str(tmp_path)), lambda argv, timeout_s: CommandResult(0, "", ""))
 
 
 # --- packages -------------------------------------------------------------------------------------
@@ -618,6 +630,7 @@ def test_a_watchdog_that_a_daemon_is_set_up_to_feed_is_left_to_it(host: Host, un
         ({"/proc/cmdline": "ro systemd.watchdog_sec=0\n"}, True),
         ({"/sys/class/watchdog/watchdog0/nowayout": "1\n"}, True),
         ({"/sys/class/watchdog/watchdog0/nowayout": "0\n"}, False),
+        ({"/usr/local/lib/systemd/system.conf.d/site.conf": "[Manager]\nRuntimeWatchdogSec=off\n"}, True),
         ({"/etc/systemd/system.conf": "[Manager]\n#RuntimeWatchdogSec=off\nRuntimeWatchdogSec=\n"}, False),
         ({"/usr/lib/systemd/system.conf.d/vendor.conf": "[Manager]\nRuntimeWatchdogSec=off\n"}, False),
     ],
