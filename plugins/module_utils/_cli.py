@@ -104,7 +104,8 @@ class ConsoleCommand:
             return
         self._say("reboot   %sinto %s" % ("would be " if args.dry_run else "", _describe(record.image.summary())))
         if not args.dry_run:
-            self._remember(facts, staged_here)
+            if not args.no_compare:
+                self._remember(facts, staged_here)
             self._trigger(record)
 
     def _heed_risks(self) -> None:
@@ -233,8 +234,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     commands.add_parser("stage", parents=[image], help="load a kernel for the next kexec")
     unstage = commands.add_parser("unstage", help="unload whatever is loaded")
     unstage.add_argument("--dry-run", action="store_true", help="say what would be done")
-    commands.add_parser(
+    reboot = commands.add_parser(
         "reboot", parents=[image], help="reboot via kexec, into what is staged unless something else is asked for"
+    )
+    reboot.add_argument(
+        "--no-compare", action="store_true", help="leave no snapshot of the machine to compare the next boot with"
     )
     return parser.parse_args(arguments)
 

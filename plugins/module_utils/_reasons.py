@@ -103,7 +103,7 @@ CATALOGUE: Dict[str, str] = {
     "KERNEL_OOPS": "Read the kernel log, and reboot through firmware: the kernel may have corrupted its memory.",
     "KERNEL_TAINTED": "Read the kernel log for the warning, or find out what overrides the firmware.",
     "LINK_DEGRADED": "Reboot through firmware, which trains the link anew; if it stays so, reseat the device.",
-    "MACHINE_NOT_REMEMBERED": "Free space in /var/lib, or make it writable, then repeat; compare=false does without.",
+    "MACHINE_NOT_REMEMBERED": "Free space in /var/lib, or make it writable; compare=false, or --no-compare, does without.",
     "MACHINE_UNKNOWN": "Nothing to do if nothing was remembered before the reboot; the next one leaves a snapshot.",
     "MEMORY_ERRORS": "Read the event log of the baseboard management controller, and replace the module that it names.",
     "MEMORY_LOST": "Compare mem= and memmap= on the command line, and read the event log of the firmware for a failed module.",

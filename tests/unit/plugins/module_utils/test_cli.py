@@ -213,6 +213,8 @@ def test_a_reboot_that_cannot_be_compared_is_refused(host: Host, staged: bool) -
     assert not any(TRIGGER in command for command in host.commands)
     # What was staged before stays so.
     assert ("-u" in host.commands[-1]) is not staged
+    host("reboot", "--no-compare")
+    assert any(TRIGGER in command for command in host.commands)
 
 
 def test_a_reboot_that_cannot_begin_tells_of_an_image_that_nobody_can_unload(host: Host) -> None:
