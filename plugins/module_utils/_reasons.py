@@ -186,6 +186,11 @@ CATALOGUE: Dict[str, str] = {
     "RUN_ID_INVALID": "Choose a plain name, or omit run_id: the name is then made from the time.",
     "RUN_LOCKED": "Wait until that process has finished with the run, or end it: nothing is lost.",
     "RUN_NOT_FOUND": "Run this on the controller that began the run, and as the same user.",
+    # The ledger. It stops nothing: during a run these are warnings.
+    "LEDGER_CLASS_UNKNOWN": "Give host_class, before and after as state=shown has them.",
+    "LEDGER_DAMAGED": "Restore it from a backup, or let it be made anew from the journals; then clear failed classes again.",
+    "LEDGER_FAILED": "Give another path as ledger, or grant access to this one, and run fleet.kexec.ledger once to catch up.",
+    "LEDGER_MISSING": "Restore it from a backup, or let it be made anew from the journals; then clear failed classes again.",
     # A report or a query failed.
     "QUERY_INVALID": "Correct the expression at the position in the message; https://jmespath.org documents the language.",
     "QUERY_LIBRARY_MISSING": "Install the Python package jmespath for the Python that runs Ansible on the controller.",

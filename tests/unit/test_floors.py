@@ -40,6 +40,8 @@ CONTROLLER = (
     "_reboot",
     "_schedule",
     "_journal",
+    "_ledger",
+    "_ledger",
     "_console _report",
     "_rollout",
 )

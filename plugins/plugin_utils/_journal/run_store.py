@@ -67,7 +67,7 @@ class RunStore:
             if run_id == LATEST:
                 raise RolloutError("RUN_ID_INVALID", "run_id can't be %s, which stands for the newest run" % LATEST)
         try:
-            _make_directories(self._directory)
+            make_directories(self._directory)
             with self._opened(own=True) as store_fd:
                 if run_id is None:
                     run_id = self._make_unnamed(now, random, store_fd)
@@ -148,12 +148,12 @@ def _check_name(run_id: str) -> None:
         )
 
 
-def _make_directories(path: str) -> None:
+def make_directories(path: str) -> None:
     """Create a directory and its parents with mode 0700, and sync each to disk."""
     parent = os.path.dirname(path)
     if os.path.isdir(path):
         return
-    _make_directories(parent)
+    make_directories(parent)
     with contextlib.suppress(FileExistsError):
         os.mkdir(path, 0o700)
     parent_fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
