@@ -70,6 +70,7 @@ CATALOGUE: Dict[str, str] = {
     "SUBSET_INVALID": "Name subsets that the documentation of boot_facts lists; put ! in front of one to leave it out.",
     "WRONG_ARCH": "Name a kernel built for x86_64.",
     # A kexec is possible but risky; see docs/policy.md.
+    "CLASS_FAILED": "Find out why; then clear the class (fleet.kexec.ledger, state=cleared), or allow this by policy.",
     "CLOUD_RISK": "Reboot through firmware, or allow this once a VM of this kind has come back from a kexec.",
     "COLD_BOOT_PENDING": "Reboot once through firmware (method=firmware): nothing else applies the update.",
     "CONFIDENTIAL_RISK": "Reboot through firmware, or allow this once such a guest has come back from a kexec of this kernel.",
@@ -88,6 +89,7 @@ CATALOGUE: Dict[str, str] = {
     "SYSTEM_ELSEWHERE": "Reboot through firmware: a kexec would not end in the system that is to come next.",
     "TPM_BOUND_DISK": "Reboot through firmware, or allow this where the disk has unlocked after a kexec before.",
     "UIO_IN_USE": "Stop whatever drives the devices (DPDK, SPDK) and unbind them from uio, or reboot through firmware.",
+    "UNPROVEN": "Send one host of the class ahead (canaries: {unproven: 1, soak: 600}), or allow this by policy.",
     "VFIO_IN_USE": "Stop whatever uses the devices and unbind them from vfio, or reboot through firmware.",
     "XEN_DOM0": "Reboot through firmware.",
     # The machine came back different; see docs/proof.md.

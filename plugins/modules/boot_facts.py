@@ -38,8 +38,8 @@ options:
         A name with V(!) before it is excluded. V(!all) excludes everything but the minimum.
       - V(container), V(cpu) (with C(throughput)), V(defaults), V(entry), V(fast_images), V(findings), V(history), V(kernels)
         (with C(newest_release)), V(kexec) (C(kexec_tools), C(loaders), C(loaded) and C(staged)), V(memory), V(reservations),
-        V(virtio) (C(virtio_reset)), V(console), V(firmware), V(guests), V(hypervisor), V(machine), V(pci), V(pending),
-        V(reboot_needed), V(tpm_disks) and V(watchdog) are the facts of these names.
+        V(virtio) (C(virtio_reset)), V(console), V(firmware), V(guests), V(hardware), V(hypervisor), V(machine), V(pci),
+        V(pending), V(reboot_needed), V(tpm_disks) and V(watchdog) are the facts of these names.
       - V(reboot_needed) asks the package manager, which may take seconds.
       - V(verdict) is C(verdict), C(blockers), C(warnings) and C(policy). It considers all facts, even those not gathered.
     type: list
@@ -399,6 +399,32 @@ ansible_facts:
                   serial console, null if unknown.
               type: int
               sample: 3048
+        hardware:
+          description: Hardware as far as it decides how a kexec goes, from which the controller makes the host class. Texts are
+            one line of ASCII, and empty if unknown.
+          type: dict
+          contains:
+            vendor:
+              description: Vendor of the machine.
+              type: str
+              sample: Dell Inc.
+            product:
+              description: Model of the machine.
+              type: str
+              sample: PowerEdge R650
+            board:
+              description: Model of the mainboard.
+              type: str
+              sample: 0F2X5K
+            firmware_version:
+              description: Version of the BIOS or UEFI.
+              type: str
+              sample: 2.14.1
+            drivers:
+              description: PCI drivers of C(network), C(storage) and C(display) devices (accelerators included), with the
+                version of those that did not come with the kernel.
+              type: dict
+              sample: {display: [nvidia 550.54.14], network: [ixgbe], storage: [nvme]}
         throughput:
           description:
             - Speed of the work that a reboot does, in bytes per second on one core, for C(copy), C(crc32c) and C(sha256), and

@@ -40,9 +40,12 @@ options:
         description: Release of its kernel.
         type: str
       host_class:
-        description: Name for the hardware and kernel of the host, for comparisons.
+        description: Name for the hardware of the host, for comparisons.
         type: str
         aliases: [combination]
+      run_id:
+        description: Name of the run of M(fleet.kexec.rolling_reboot) that rebooted the host.
+        type: str
       clock_before:
         description: The host's clock minus the controller's, before the reboot.
         type: dict
@@ -145,7 +148,10 @@ timeline:
       description: Release of the previous kernel. Null if unknown.
       type: str
     host_class:
-      description: Name for the hardware and kernel of the host, as given.
+      description: Name for the hardware of the host, as given.
+      type: str
+    run_id:
+      description: Name of the run of M(fleet.kexec.rolling_reboot) that rebooted the host. Null if none did.
       type: str
     start:
       description: Time at which the first phase began, in UTC, by the controller's clock if known, otherwise by the host's.
@@ -275,7 +281,7 @@ _SPAN = {
     "error_ns": {"type": "int", "default": 0},
     "seen_by": {"type": "str", "default": ""},
 }
-_WORDS = ("token", "boot_id_before", "release_before", "host_class")
+_WORDS = ("token", "boot_id_before", "release_before", "host_class", "run_id")
 
 
 def seen_spec() -> Dict[str, Any]:
@@ -283,6 +289,7 @@ def seen_spec() -> Dict[str, Any]:
         # The token is on a kernel command line, so it is no secret.
         **{name: {"type": "str", "no_log": False} for name in ("token", "boot_id_before", "release_before")},
         "host_class": {"type": "str", "aliases": ["combination"]},
+        "run_id": {"type": "str"},
         **{name: {"type": "dict", "options": _OFFSET} for name in ("clock_before", "clock_after")},
         **{name: {"type": "dict", "options": _SPAN} for name in ("drain", "stage", "outage", "probe_outage")},
         **{name: {"type": "int"} for name in ("healthy_ns", "probe_port")},

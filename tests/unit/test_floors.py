@@ -34,7 +34,7 @@ HOST = (
 )
 CONTROLLER = (
     "_errors _text",
-    "_preflight _values _variables",
+    "_host_class _preflight _values _variables",
     "_transport",
     "_hooks _lock",
     "_reboot",

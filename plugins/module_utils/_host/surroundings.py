@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kernel's surroundings: firmware, devices, guests, consoles; each part is only read on request."""
+"""The kernel's surroundings: hardware, firmware, devices, guests, consoles; each part is only read on request."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from .console import Console, read_console
 from .files import HostFiles
 from .firmware import Firmware, read_firmware
 from .guests import Guests, read_guests
+from .hardware import Hardware, read_hardware
 from .hypervisor import Hypervisor, read_hypervisor
 from .pci import PciDevice, read_pci_devices
 from .pending import PendingReason, read_pending
@@ -31,6 +32,7 @@ class Surroundings:
     guests: Optional[Guests] = None
     pending: Optional[List[PendingReason]] = None
     console: Optional[Console] = None
+    hardware: Optional[Hardware] = None
 
 
 READERS: Dict[str, Callable[[HostFiles, Runner], Any]] = {
@@ -42,6 +44,7 @@ READERS: Dict[str, Callable[[HostFiles, Runner], Any]] = {
     "guests": lambda files, run: read_guests(files),
     "pending": lambda files, run: read_pending(files),
     "console": lambda files, run: read_console(files),
+    "hardware": lambda files, run: read_hardware(files),
 }
 
 

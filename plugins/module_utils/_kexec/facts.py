@@ -352,4 +352,5 @@ _PIECES: Dict[str, Callable[[Any], Any]] = {
     "guests": asdict,
     "pending": lambda pending: [asdict(each) for each in pending],
     "console": asdict,
+    "hardware": asdict,
 }

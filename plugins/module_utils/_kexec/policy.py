@@ -22,7 +22,9 @@ WARN = "warn"
 ALLOW = "allow"
 EFFECTS = (BLOCK, WARN, ALLOW)
 
+# CLASS_FAILED and UNPROVEN are found on the controller, which has the ledger.
 DEFAULTS: Dict[str, str] = {
+    "CLASS_FAILED": BLOCK,
     "CLOUD_RISK": BLOCK,
     "COLD_BOOT_PENDING": BLOCK,
     "CONFIDENTIAL_RISK": BLOCK,
@@ -44,6 +46,7 @@ DEFAULTS: Dict[str, str] = {
     "SYSTEM_ELSEWHERE": BLOCK,
     "TPM_BOUND_DISK": BLOCK,
     "UIO_IN_USE": BLOCK,
+    "UNPROVEN": WARN,
     "VFIO_IN_USE": BLOCK,
     "XEN_DOM0": BLOCK,
     "XEN_GUEST": BLOCK,

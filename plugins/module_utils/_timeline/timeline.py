@@ -96,13 +96,15 @@ class Seen:
     :ivar after: clock offset in this boot.
     :ivar probe_port: TCP port of the probed service.
     :ivar healthy_ns: time of the last successful health check, by the controller's clock.
-    :ivar host_class: name for its hardware and kernel.
+    :ivar host_class: name for its hardware.
+    :ivar run_id: name of the run that rebooted it.
     """
 
     token: Optional[str] = None
     boot_id_before: Optional[str] = None
     release_before: Optional[str] = None
     host_class: Optional[str] = None
+    run_id: Optional[str] = None
     before: Optional[Offset] = None
     after: Optional[Offset] = None
     drain: Optional[Interval] = None
@@ -164,6 +166,7 @@ class _Assembly:
             "release": reading.release,
             "release_before": seen.release_before or (stop.release or None if stop else None),
             "host_class": seen.host_class,
+            "run_id": seen.run_id or None,
             "start": _utc(start_ns),
             "clock": {"offset_ms": _ms(seen.after.offset_ns), "error_ms": _ms(seen.after.error_ns)} if seen.after else None,
             "agreement": self._agreement,

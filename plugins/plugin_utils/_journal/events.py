@@ -197,6 +197,7 @@ class HostPrepared(HostEvent):
     notes: tuple[Mapping[str, Any], ...] = ()
     duration_ms: int | None = None
     host_class: str | None = None
+    hardware: Mapping[str, Any] | None = None
 
 
 @_event

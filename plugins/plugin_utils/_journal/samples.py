@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Durations of hosts in earlier runs."""
+"""Durations and classes of hosts in earlier runs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from .._errors import RolloutError
 from .._schedule.hosts import Phases
@@ -18,9 +19,17 @@ RUNS_REMEMBERED = 20
 HOSTS_REMEMBERED = 10_000
 
 
-def samples_of(store: RunStore, but: str | None = None) -> dict[str, list[Phases]]:
-    """Durations of hosts that were done, by host class, except for the run C(but). Unreadable journals are skipped."""
+class Remembered(NamedTuple):
+    """Memory of earlier runs: durations of hosts that were done, by host class, and the latest class of each host by its name."""
+
+    samples: dict[str, list[Phases]]
+    host_classes: dict[str, str]
+
+
+def remembered(store: RunStore, but: str | None = None) -> Remembered:
+    """Read the newest journals, except for that of the run C(but). Unreadable ones are skipped."""
     samples: dict[str, list[Phases]] = {}
+    host_classes: dict[str, str] = {}
     for run in store.list()[:RUNS_REMEMBERED]:
         if sum(map(len, samples.values())) >= HOSTS_REMEMBERED:
             break
@@ -31,10 +40,18 @@ def samples_of(store: RunStore, but: str | None = None) -> dict[str, list[Phases
         except RolloutError:
             continue
         for host in state.hosts.values():
+            # The newest run comes first.
+            if host.host_class:
+                host_classes.setdefault(host.host, host.host_class)
             if host.phase is Phase.RELEASED and host.outage_ms is not None:
                 times_ms = (host.prepare_ms or 0, host.drain_ms or 0, host.outage_ms, host.after_ms or 0)
                 samples.setdefault(host.host_class or "", []).append(Phases(*(each / 1000 for each in times_ms)))
-    return samples
+    return Remembered(samples, host_classes)
+
+
+def samples_of(store: RunStore, but: str | None = None) -> dict[str, list[Phases]]:
+    """Durations of hosts that were done, by host class; see :func:`remembered`."""
+    return remembered(store, but).samples
 
 
 def outages_of(samples: Mapping[str, Sequence[Phases]]) -> dict[str, list[float]]:

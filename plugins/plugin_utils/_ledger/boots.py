@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._journal.events import number
+from .._journal.fields import number
 from .fold import class_text, source_id
 from .format import TIME
 from .histogram import DurationHistogram

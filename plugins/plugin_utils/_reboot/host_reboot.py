@@ -19,6 +19,7 @@ from typing import Any
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
+from .._host_class import host_class_of
 from .._text import by_path
 from .._transport.prober import Prober
 from .._transport.session import Session
@@ -29,7 +30,7 @@ from .difference import ReportedComparison
 from .errors import NotRebooted, RebootError
 from .host_track import HostTrack
 from .host_watch import HostWatch
-from .preparing import Preparing
+from .preparing import Judge, Preparing, no_judge
 from .request import Intent, RebootRequest
 from .result import BootedKernel, OutageMs, ProbedOutage, RebootResult
 from .service_watch import Probed, ServiceWatch
@@ -56,6 +57,7 @@ class HostReboot:
     :param service: the user's, watched beside the host's sshd.
     :param probe_ssh: whether the host's sshd is probed; otherwise the host is only asked.
     :param claim: called with each boot_id of the host; raises :class:`RebootError` if another host has it.
+    :param judge: finds risks of a kexec beside those that the host finds.
     :ivar result: what is known of the reboot so far, also after a failure.
     :ivar probed: called with the outcome of watching the service, once it is known.
     :ivar deadline: monotonic seconds by which the reboot should be over; set by :meth:`watch`.
@@ -73,6 +75,7 @@ class HostReboot:
         service: ServiceWatch | None = None,
         probe_ssh: bool = True,
         claim: Callable[[str], None] = lambda boot_id: None,
+        judge: Judge = no_judge,
     ) -> None:
         self._session = session
         self._prober = prober
@@ -85,9 +88,11 @@ class HostReboot:
         self._service = service
         self._probe_ssh = probe_ssh
         self._claim = claim
+        self._judge = judge
         if service is not None:
             service.ended = self._probed
         self._token = ""
+        self._prepared: Preparing | None = None
         # None if it can't be probed from here; set by locate.
         self._sshd: Sshd | None = None
         # When the shared connection last answered.
@@ -114,13 +119,18 @@ class HostReboot:
     async def prepare(self, request: RebootRequest) -> Intent:
         """Choose the method, and load the right image for it, or none; see :meth:`Preparing.prepare`."""
         self._sights = Sights()
-        preparing = self._preparing(request)
+        preparing = self._prepared = self._preparing(request)
         try:
             intent = await preparing.prepare()
         finally:
             self._shell.touched = self._shell.touched or preparing.touched
         self._token = intent.token
         return intent
+
+    def require_calm(self) -> None:
+        """Judge the kexec that was prepared once more; see :meth:`Preparing.require_calm`."""
+        if self._prepared is not None:
+            self._prepared.require_calm()
 
     def owes_image(self, token: str) -> None:
         """Take over a host on which another process may have staged an image, and not triggered a reboot."""
@@ -130,6 +140,10 @@ class HostReboot:
     async def require_need(self, request: RebootRequest) -> None:
         """Find out whether the host needs a reboot; see :meth:`Preparing.require_need`."""
         await self._preparing(request).require_need()
+
+    async def facts(self, request: RebootRequest) -> dict[str, Any]:
+        """Read the facts that the choice of method depends on; see :meth:`Preparing.facts`."""
+        return await self._preparing(request).facts()
 
     def _preparing(self, request: RebootRequest) -> Preparing:
         return Preparing(
@@ -142,6 +156,7 @@ class HostReboot:
             result=self.result,
             sights=self._sights,
             clock=self._clock,
+            judge=self._judge,
         )
 
     def adopt(self, intent: Intent, release_before: str, staged: Mapping[str, Any] | None) -> None:
@@ -330,11 +345,19 @@ class HostReboot:
         return self._clock.since(began)
 
     async def timeline(
-        self, intent: Intent, *, healthy_at: float | None = None, drain: Interval | None = None, host_class: str | None = None
+        self,
+        intent: Intent,
+        *,
+        healthy_at: float | None = None,
+        drain: Interval | None = None,
+        host_class: str | None = None,
+        run_id: str = "",
     ) -> dict[str, Any] | None:
         """Timeline of the reboot, as M(fleet.kexec.timeline) returns it; None if it can't be made, which is no failure.
 
         :param healthy_at: when the host was found healthy.
+        :param host_class: None for that of its hardware.
+        :param run_id: name of the run that rebooted it; empty if none did.
         """
         sights, before = self._sights, self.result.before
         sights.drain = drain
@@ -343,7 +366,8 @@ class HostReboot:
             "token": intent.token,
             "boot_id_before": intent.boot_id,
             "release_before": before.release if before else "",
-            "host_class": host_class or "",
+            "host_class": host_class_of(self.result.hardware) if host_class is None else host_class,
+            "run_id": run_id,
         }
         try:
             after = await self._shell.clock_offset(self._clock.utc_ns)

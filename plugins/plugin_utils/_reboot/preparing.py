@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES, Judgement
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import DEFAULT, is_fault_of_host
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_request
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 
+from .._host_class import hardware_of
 from .._transport.session import Session
 from .errors import NotNeeded, RebootError
 from .methods import RebootMethod
@@ -20,7 +21,7 @@ from .result import BootedKernel, RebootResult
 from .sights import Sights, WallClock
 
 # Subsets of M(fleet.kexec.boot_facts) that the choice of method depends on.
-FACTS = ["min", "container", "kexec", "verdict"]
+FACTS = ["min", "container", "hardware", "kexec", "verdict"]
 # Whether the host needs a reboot, which its tools may take seconds to tell.
 NEED = "reboot_needed"
 
@@ -30,6 +31,15 @@ _MENDED_BY_REBOOT = ("KDUMP_NOT_RESTORED", "UNLOAD_DISABLED")
 
 # Before the trigger the host is up, and slow at worst.
 MODULE_TIMEOUT_S = 300.0
+
+
+#: Judges the risks that only the controller knows of, from the facts of a host and the release that it would boot by kexec.
+Judge = Callable[[Mapping[str, Any], str], Judgement]
+
+
+def no_judge(_facts: Mapping[str, Any], _release: str) -> Judgement:
+    """Judge no risks."""
+    return Judgement()
 
 
 class _HostRefuses(Exception):
@@ -53,6 +63,7 @@ class Preparing:
     :param new_token: makes a token for reboots that stage nothing.
     :param result: updated with what becomes known, also on failure.
     :param sights: updated with the time that staging took.
+    :param judge: finds risks of a kexec beside those that the host finds.
     :ivar touched: whether an image may be staged on the host.
     """
 
@@ -68,6 +79,7 @@ class Preparing:
         result: RebootResult,
         sights: Sights,
         clock: WallClock,
+        judge: Judge = no_judge,
     ) -> None:
         self._session = session
         self._request = request
@@ -78,7 +90,9 @@ class Preparing:
         self._result = result
         self._sights = sights
         self._clock = clock
+        self._judge = judge
         self.touched = False
+        self._judged: tuple[Mapping[str, Any], str] | None = None
 
     async def prepare(self) -> Intent:
         """Choose the method, and load the right image for it, or none. In check mode, only say what the intent would be.
@@ -92,6 +106,7 @@ class Preparing:
         if boot_id == self._own_boot_id:
             raise RebootError("CONTROL_NODE", "this host is the machine that runs the playbook")
         self._result.before = BootedKernel(boot_id, kernel["release"])
+        self._result.hardware = hardware_of(facts.get("hardware"))
         blockers = [Reason(**blocker) for blocker in facts["blockers"]]
         if facts["container"]:
             raise RebootError(blockers[0].code, blockers[0].message)
@@ -113,6 +128,10 @@ class Preparing:
     async def require_need(self) -> None:
         """Find out whether the host needs a reboot, and nothing else; raises as :meth:`prepare`."""
         _require_need(await self._facts(["min", NEED]))
+
+    async def facts(self) -> dict[str, Any]:
+        """Read what the choice of method depends on, and nothing else; raises as :meth:`prepare`."""
+        return await self._facts(FACTS)
 
     async def _facts(self, subsets: list[str]) -> dict[str, Any]:
         result = await self._module("fleet.kexec.boot_facts", {"gather_subset": subsets, **self._request.policy_args})
@@ -142,6 +161,7 @@ class Preparing:
             raise refused.error from None
 
     async def _loaded(self, method: RebootMethod, facts: dict[str, Any], blockers: list[Reason]) -> dict[str, Any] | None:
+        self._judged = None
         if method.stages:
             return await self._stage(facts, blockers)
         unstaged = await self._module("fleet.kexec.stage", {"state": "unstaged"})
@@ -158,6 +178,9 @@ class Preparing:
         risks = [blocker for blocker in blockers if blocker.code in RISK_CODES]
         if risks:
             raise _HostRefuses(blockers, RebootError(risks[0].code, "; ".join(risk.message for risk in risks)))
+        # Which kernel a task names is known for sure once it is staged.
+        known = "kernel" not in self._request.image and (facts.get("verdict") or {}).get("release")
+        warned = self._require_calm(facts, known) if known else []
         for warning in facts.get("warnings", []):
             self._progress("warning: %s" % warning["message"])
         self.touched = True
@@ -170,7 +193,10 @@ class Preparing:
             self._sights.stage = self._clock.since(began)
         if not result.get("failed"):
             staged: dict[str, Any] = result["staged"]
-            self._result.notes, self._result.predicted_ms = tuple(result.get("notes", ())), result.get("predicted_ms")
+            if not known:
+                warned = self._require_calm(facts, staged["release"])
+            notes = (*result.get("notes", ()), *(each.as_dict() for each in warned))
+            self._result.notes, self._result.predicted_ms = notes, result.get("predicted_ms")
             self._progress("staged %s via %s" % (staged["release"], staged["loader"]))
             return staged
         if "code" not in result:
@@ -179,6 +205,26 @@ class Preparing:
         if not is_fault_of_host(result["code"], image_request({"kernel": DEFAULT, **self._request.image})):
             raise error
         raise _HostRefuses(blockers or [reason(result["code"], result["msg"])], error)
+
+    def require_calm(self) -> None:
+        """Judge the kexec that was prepared once more, by what the controller knows now.
+
+        :raises RebootError: it is blocked by now.
+        """
+        found = self._judge(*self._judged) if self._judged is not None else Judgement()
+        if found.blocked:
+            raise RebootError(found.blocked[0].code, found.blocked[0].message)
+
+    def _require_calm(self, facts: Mapping[str, Any], release: str) -> list[Reason]:
+        """Risks that only the controller knows of, and that are no more than warned of; raises :class:`_HostRefuses`."""
+        found = self._judge(facts, release)
+        self._judged = (facts, release)
+        if found.blocked:
+            first = found.blocked[0]
+            raise _HostRefuses(found.blocked, RebootError(first.code, "; ".join(risk.message for risk in found.blocked)))
+        for risk in found.warned:
+            self._progress("warning: %s" % risk.message)
+        return found.warned
 
 
 def _said(result: Mapping[str, Any]) -> str:

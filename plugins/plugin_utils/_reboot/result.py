@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.fleet.kexec.plugins.module_utils._host.hardware import Hardware
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
 from .difference import ReportedDifference
@@ -69,6 +70,7 @@ class RebootResult:
     :ivar elapsed_ms: from before the trigger, or in a rollout the drain, until the host was healthy.
     :ivar down: whether a host that a rollout gave up has to be assumed down.
     :ivar failure: why the reboot is not done.
+    :ivar hardware: as the host tells it; None if unknown.
     :ivar owed: what could not be given back on the host, by kind of debt.
     :ivar timeline: as M(fleet.kexec.timeline) returns it.
     """
@@ -96,6 +98,7 @@ class RebootResult:
     failure: Reason | None = None
     owed: Mapping[str, Reason] = field(default_factory=dict)
     timeline: Mapping[str, Any] | None = None
+    hardware: Hardware | None = None
 
     def as_result(self) -> dict[str, Any]:
         """Result of M(fleet.kexec.reboot), as far as the steps have come; null means unknown."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_argument_spec
 
+from .._ledger.standing import PROVEN_AFTER
 from .._lock.interface import lock_argument_spec
 from .._reboot.methods import AUTO, REQUESTS
 from .._reboot.request import ONLY, ONLY_ALL, RebootRequest
@@ -50,6 +51,8 @@ def rolling_argument_spec() -> dict[str, Any]:
         # Read later, because Ansible's messages about suboptions would show secrets.
         **{option: {"type": "raw"} for option in RUN_HOOKS},
         "stall_timeout": {"type": "float", "default": 600},
+        "ledger": {"type": "path"},
+        "proven_after": {"type": "int", "default": PROVEN_AFTER},
         "failures": {"type": "str", "choices": [FAILURES_FAIL, FAILURES_REPORT], "default": FAILURES_FAIL},
         "run_id": {"type": "str"},
         "run_directory": {"type": "path"},

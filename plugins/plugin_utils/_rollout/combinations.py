@@ -26,7 +26,7 @@ def refuse_contradictions(options: Mapping[str, Any]) -> None:
     :param options: validated parameters of M(fleet.kexec.rolling_reboot).
     :raises RolloutError: C(SETTINGS_INVALID).
     """
-    for option in ("connections", "reboot_timeout", "connect_timeout"):
+    for option in ("connections", "reboot_timeout", "connect_timeout", "proven_after"):
         if options[option] is not None:
             setting(options[option], option).count(1)
     if options["retry_failed"] and not options["resume"]:

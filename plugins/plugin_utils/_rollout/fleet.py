@@ -11,12 +11,16 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 
+from ansible_collections.fleet.kexec.plugins.module_utils._host.hardware import Hardware
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Judgement
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import TOKEN_BYTES
 
 from .._errors import RolloutError
 from .._hooks.hook import Hook, HookSessions, HookSubject
 from .._hooks.interrupt import Interrupt
 from .._hooks.runner import HookRunner
+from .._host_class import hardware_of, host_class_of
+from .._ledger.judge import ClassJudge
 from .._reboot.errors import RebootError
 from .._reboot.host_reboot import HostReboot
 from .._reboot.request import RebootRequest
@@ -46,6 +50,9 @@ class PlayFleet:
     :param connections: maximum number of connections, modules and hooks in use at once.
     :param random: draws this number of bytes, as hexadecimal digits.
     :param names: variables that users may set for the hosts; None if they are not checked.
+    :ivar judge: judges classes by the ledger; None to judge none.
+    :ivar host_classes: classes of hosts in earlier runs, by their names.
+    :ivar to_prove: what a kexec of a host would prove, by its name; see :class:`HostSpec`.
     """
 
     def __init__(
@@ -78,6 +85,9 @@ class PlayFleet:
         self._own_boot_id = own_boot_id
         self._random = random
         self._progress = progress
+        self.judge: ClassJudge | None = None
+        self.host_classes: Mapping[str, str] = {}
+        self.to_prove: Mapping[str, str] = {}
         self._options: dict[str, HostOptions] = {}
         # Names and addresses of hosts through which others are reached, or on which hooks of others run.
         self._needed: set[str] = set()
@@ -108,12 +118,27 @@ class PlayFleet:
                 name=name,
                 domains=self._options[name].domains,
                 groups=self._hosts.groups(name),
-                host_class=self._options[name].host_class,
+                host_class=self.host_class(name),
                 last=self.goes_last(name, lock_machines),
-                predicted=history.prediction(self._options[name].host_class),
+                predicted=history.prediction(self.host_class(name)),
+                to_prove=self.to_prove.get(name, ""),
             )
             for name in names
         ]
+
+    def host_class(self, name: str, hardware: Hardware | None = None) -> str:
+        """Class of a host: the user's name for it, or that of its hardware as it is, was gathered, or was in an earlier run, or a
+        guess from other facts; empty if nothing is known.
+        """
+        options = self._options[name]
+        known = (host_class_of(hardware), options.gathered_class, self.host_classes.get(name), options.guessed_class)
+        return options.host_class or next(filter(None, known), "")
+
+    def _judge_class(self, name: str, facts: Mapping[str, Any], release: str) -> Judgement:
+        """Judge a kexec of a host by the ledger; see :data:`_reboot.preparing.Judge`."""
+        if self.judge is None or name not in self._options:
+            return Judgement()
+        return self.judge.judge_facts(name, self.host_class(name, hardware_of(facts.get("hardware"))), facts, release)
 
     def bystanders(self, names: Iterable[str]) -> list[Bystander]:
         """Hosts that count for limits and are not rebooted, for the plan."""
@@ -135,6 +160,7 @@ class PlayFleet:
             request=self.request_of(host.name),
             fallback=self._fallback,
             desk=desk,
+            classify=functools.partial(self.host_class, host.name),
         )
 
     def request_of(self, name: str) -> RebootRequest:
@@ -161,6 +187,7 @@ class PlayFleet:
             service=ServiceWatch(service, self._service_prober) if service is not None else None,
             probe_ssh=options is None or options.probe_ssh,
             claim=lambda boot_id: self._identities.claim(name, boot_id),
+            judge=functools.partial(self._judge_class, name),
         )
 
     def session(self, name: str, *, urgent: bool = True) -> Session:

@@ -20,6 +20,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import P
 from .._errors import RolloutError
 from .._hooks.hook import PHASES, Hook
 from .._hooks.parse import parse_hooks
+from .._host_class import hardware_of, hardware_of_setup, host_class_of
 from .._reboot.errors import RebootError
 from .._reboot.probe_options import parse_probe
 from .._reboot.request import SETTLE_MAX_S, SETTLE_S
@@ -69,6 +70,9 @@ class HostOptions:
     """Templated options of one host.
 
     :ivar domains: domain by dimension.
+    :ivar host_class: the user's name for its class; empty for that of its hardware.
+    :ivar gathered_class: class of the hardware that M(fleet.kexec.boot_facts) has gathered; empty if it has not.
+    :ivar guessed_class: class by the facts of M(ansible.builtin.setup), which have no drivers; empty without any.
     :ivar local: whether the connection is local, so the host is the controller.
     :ivar through: machines that it is reached through.
     :ivar probe_ssh: whether its sshd may be probed.
@@ -87,6 +91,8 @@ class HostOptions:
     probe_ssh: bool = True
     compare: bool = True
     settle_s: int = SETTLE_S
+    gathered_class: str = ""
+    guessed_class: str = ""
 
 
 class OptionsReader:
@@ -148,9 +154,10 @@ class OptionsReader:
             }
             for option, field in _HOOKS.items():
                 check_places(self._hosts, option, hooks.get(field, ()))
+            facts = variables["ansible_facts"]
             return HostOptions(
                 domains=self._parse("domains", given, _domains),
-                host_class=_host_class(given.get("host_class"), variables),
+                host_class=str(given.get("host_class") or ""),
                 hooks=Hooks(**hooks),
                 address=connection.get("ansible_host") or name,
                 local=connection.get("ansible_connection") == "local",
@@ -160,6 +167,8 @@ class OptionsReader:
                 probe_ssh=self._parse("probe_ssh", given, partial(_true_or_false, "probe_ssh")),
                 compare=self._parse("compare", given, partial(_true_or_false, "compare")),
                 settle_s=self._parse("settle", given, _settle),
+                gathered_class=_gathered_class(facts),
+                guessed_class=host_class_of(hardware_of_setup(facts)),
             )
 
     def _parse(self, option: str, given: Mapping[str, Any], parse: Callable[[Any], Value]) -> Value:
@@ -245,9 +254,6 @@ def _settle(value: Any) -> int:
     return SETTLE_S if value is None else setting(value, "settle").count(0, SETTLE_MAX_S)
 
 
-def _host_class(value: Any, variables: Mapping[str, Any]) -> str:
-    """The user's value, or else the product and kernel from facts that were gathered."""
-    if value:
-        return str(value)
-    facts = variables["ansible_facts"]
-    return " ".join(str(facts[fact]) for fact in ("product_name", "kernel") if facts.get(fact))
+def _gathered_class(facts: Mapping[str, Any]) -> str:
+    own = facts.get("fleet_kexec")
+    return host_class_of(hardware_of(own.get("hardware"))) if isinstance(own, Mapping) else ""

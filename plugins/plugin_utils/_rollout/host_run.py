@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
+from ansible_collections.fleet.kexec.plugins.module_utils._host.hardware import Hardware
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
@@ -24,7 +25,7 @@ from .._journal.events import Event
 from .._journal.file import time_of
 from .._journal.host_state import HostState
 from .._journal.phases import Phase
-from .._reboot.errors import NotNeeded
+from .._reboot.errors import NotNeeded, RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.request import ONLY_ALL, Intent, RebootRequest
 from .._reboot.result import RebootResult
@@ -52,6 +53,7 @@ class HostRun:
 
     :param subject: the host and its run, for its hooks.
     :param now_utc: returns seconds since 1970.
+    :param classify: host class of a host with this hardware; None for that of the plan.
     :ivar returns: whether an earlier process had begun with the host, and all of that was undone because there is no room for it
         now. Its turn comes later.
     """
@@ -68,6 +70,7 @@ class HostRun:
         fallback: str,
         desk: Desk,
         now_utc: Callable[[], float] = time.time,
+        classify: Callable[[Hardware | None], str] | None = None,
     ) -> None:
         self._host = host
         self._name = host.name
@@ -88,6 +91,10 @@ class HostRun:
             desk=desk,
         )
         self._debts = HostDebts(host.name, reboot, self._hooks, desk)
+        self._run_id = subject.run_id
+        self._classify = classify or (lambda _hardware: host.host_class)
+        # As planned, until the hardware is known.
+        self._host_class = host.host_class
         self.returns = False
         # Boot in which an earlier process had the host remember its machine; empty if none had.
         self._remembered = ""
@@ -222,6 +229,7 @@ class HostRun:
         # A host that is in flight is rebooted even if it no longer needs it.
         intent = await self._reboot.prepare(replace(self._request, only=ONLY_ALL) if out else self._request)
         result = self._reboot.result
+        self._host_class = self._classify(result.hardware)
         self._record(
             events.HostPrepared(
                 host=self._name,
@@ -235,7 +243,8 @@ class HostRun:
                 reasons=result.reasons,
                 notes=result.notes or (),
                 duration_ms=self._ms_since(began),
-                host_class=self._host.host_class,
+                host_class=self._host_class,
+                hardware=asdict(result.hardware) if result.hardware else None,
             )
         )
         if result.needed:
@@ -244,6 +253,7 @@ class HostRun:
         if not out and await self._desk.go(self._name) is not None:
             raise _Discarded
         went = self._now()
+        self._require_calm()
         await self._take_slot()
         await self._drain()
         intent = await self._remember(intent)
@@ -258,6 +268,14 @@ class HostRun:
             raise _Discarded
         await self._flight.trigger(intent)
         await self._see_through(intent, went, due=self._now() + TRIGGER_GRACE_S)
+
+    def _require_calm(self) -> None:
+        """Refuse a host whose class has failed since it was prepared; nothing on it has changed for its users."""
+        try:
+            self._reboot.require_calm()
+        except RebootError:
+            self._flight.phase = Phase.PREPARING
+            raise
 
     async def _drain(self) -> None:
         began = self._now()
@@ -312,6 +330,7 @@ class HostRun:
         self._debts.drained = state.maybe_drained
         self._flight.triggered = self._flight.told = True
         self._flight.phase = state.phase
+        self._host_class = state.host_class or self._host_class
         intent = intent_of(state, self._request.methods)
         self._reboot.adopt(intent, state.release_before, state.staged)
         # It is watched even without a slot.
@@ -358,7 +377,11 @@ class HostRun:
         if self._flight.came_back_from is None:
             return
         timeline = await self._reboot.timeline(
-            self._flight.came_back_from, healthy_at=self._healthy_at, drain=self._draining, host_class=self._host.host_class
+            self._flight.came_back_from,
+            healthy_at=self._healthy_at,
+            drain=self._draining,
+            host_class=self._host_class,
+            run_id=self._run_id,
         )
         if timeline is not None:
             self._record(events.HostTimeline(host=self._name, timeline=timeline))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -32,6 +33,7 @@ class Preview(NamedTuple):
     needed: tuple[Reason, ...] = ()
     method: str | None = None
     reasons: tuple[Reason, ...] = ()
+    notes: tuple[Mapping[str, Any], ...] = ()
     predicted_ms: Mapping[str, Any] | None = None
 
 
@@ -67,6 +69,22 @@ async def not_in_need(
     return [name for name in names if not needed[name]]
 
 
+async def facts_of(
+    names: Iterable[str], reboot_of: Callable[[str], HostReboot], request_of: Callable[[str], RebootRequest], *, at_once: int
+) -> dict[str, dict[str, Any]]:
+    """Facts of hosts that the choice of method depends on; a host that can't be asked has none.
+
+    :param at_once: as for :func:`look_at`.
+    """
+
+    async def ask(name: str) -> dict[str, Any]:
+        with contextlib.suppress(CodedError):
+            return await reboot_of(name).facts(request_of(name))
+        return {}
+
+    return await _of_each(names, ask, at_once)
+
+
 async def _of_each(names: Iterable[str], ask: Callable[[str], Awaitable[Answer]], at_once: int) -> dict[str, Answer]:
     """Ask every host, C(at_once) of them at a time. Answers are in the order of the hosts."""
     names = list(names)
@@ -92,7 +110,13 @@ async def _look(name: str, reboot_of: Callable[[str], HostReboot], request: Rebo
     except CodedError as error:
         return Preview(error.reason)
     result = host.result
-    return Preview(needed=result.needed, method=result.method, reasons=result.reasons, predicted_ms=result.predicted_ms)
+    return Preview(
+        needed=result.needed,
+        method=result.method,
+        reasons=result.reasons,
+        notes=tuple(result.notes or ()),
+        predicted_ms=result.predicted_ms,
+    )
 
 
 def previews(hosts: Sequence[HostSpec], looked: Mapping[str, Preview]) -> dict[str, dict[str, Any]]:
@@ -112,6 +136,7 @@ def previews(hosts: Sequence[HostSpec], looked: Mapping[str, Preview]) -> dict[s
                 "method": result.method,
                 "needed": [each.as_dict() for each in result.needed],
                 "reasons": [each.as_dict() for each in result.reasons],
+                "notes": [dict(note) for note in result.notes],
                 "predicted_ms": host.predicted.as_ms(),
                 "predicted_jump_ms": result.predicted_ms,
             }

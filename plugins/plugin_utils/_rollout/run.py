@@ -14,19 +14,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, reason
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
 from .._console.summary import plan_text, summary
 from .._errors import RolloutError
 from .._hooks.hook import GRACE_S, HookSubject
 from .._hooks.interrupt import Interrupt
 from .._journal import events
-from .._journal.events import Event, RunTerms
+from .._journal.events import Event, Record, RunTerms
 from .._journal.file import Journal, replay, utc
 from .._journal.outcome import outcomes_not_selected, status_of
 from .._journal.run_state import Change, RunState
 from .._journal.run_store import Run, RunStore, default_directory
-from .._journal.samples import outages_of, samples_of
+from .._journal.samples import outages_of, remembered
+from .._ledger.judge import ClassJudge
+from .._ledger.samples import samples_of_ledger
 from .._lock.interface import lock_options, make_lock
 from .._lock.model import SlotLock
 from .._reboot.request import ONLY_PENDING, RebootRequest
@@ -54,6 +56,7 @@ from .opening import resumed, started
 from .planning import Planner
 from .preview import look_at, not_in_need, previews, told_of_rest
 from .process import Orphaned, allow_all_descriptors, short_collections, while_parent_lives
+from .proving import RunLedger, canaries_of, hosts_to_prove
 from .results import counts_of, final_statuses, result_of, waves_of
 from .resuming import AT_ONCE, GOING, TO_PREPARE, Rest, Selection
 from .run_hooks import RUN_HOOKS, RunHookLists, RunHooks
@@ -82,6 +85,7 @@ class _Planned:
     fleet: PlayFleet
     history: History
     rest: Rest | None
+    judge: ClassJudge
 
 
 class Rolling:
@@ -125,6 +129,7 @@ class Rolling:
         self._controller = controller
         self._variable_names = variable_names
         self._store = RunStore(options["run_directory"] or default_directory(os.environ))
+        self._ledger = RunLedger(self._store, options["ledger"], controller.warn)
         # Of a resume, the journal has a say in them.
         self._terms = None if options["resume"] else terms_of(options, request, _now())
         settings_from({**options, "deadline": None})
@@ -159,8 +164,11 @@ class Rolling:
             before = None
             if self._options["resume"]:
                 before = RunState()
-                replay(self._store.open(self._options["resume"]).journal, before.read)
-            planned = self._planned(probers, before)
+                run = self._store.open(self._options["resume"])
+                replay(run.journal, self._reader(before))
+                planned = self._planned(probers, before, but=run.run_id)
+            else:
+                planned = await self._with_canaries(self._planned(probers, None), [])
             rest, fleet = planned.rest, planned.fleet
             # One in flight may be down, and tells what became of it once it is asked.
             left = [host for host in planned.plan.hosts if rest is None or rest.hosts[host.name].treatment in TO_PREPARE]
@@ -173,7 +181,8 @@ class Rolling:
             plan = self._left(planned, [*refused, *spared])
             foreseen = self._foresee(planned, plan)
             unasked = {**(rest.reasons() if rest is not None else {}), **refused}
-            self._say(plan_text(plan, foreseen, unasked, spared, needed, **self._layout()))
+            noted = {name: result.notes for name, result in looked.items() if result.notes}
+            self._say(plan_text(plan, foreseen, unasked, spared, needed, noted=noted, **self._layout()))
             told = previews(left, looked)
             told.update(told_of_rest(rest) if rest is not None else {})
             told.update(self._beside(told, rest))
@@ -202,7 +211,7 @@ class Rolling:
             spared: list[str] = []
             if self._options["resume"]:
                 run = self._store.open(self._options["resume"])
-                journal = opened.enter_context(Journal(run.journal, replay=state.read))
+                journal = opened.enter_context(Journal(run.journal, replay=self._reader(state)))
                 rest = self._rest(copy.deepcopy(state))
                 if rest.nothing_to_do:
                     return self._nothing(run, state, rest)
@@ -211,7 +220,7 @@ class Rolling:
             else:
                 planned = self._planned(probers, None)
                 spared = await self._not_in_need(planned)
-                planned = replace(planned, plan=self._left(planned, spared))
+                planned = await self._with_canaries(replace(planned, plan=self._left(planned, spared)), spared)
                 run = self._store.new(self._options["run_id"], time.time(), self._controller.random)
                 journal = opened.enter_context(Journal(run.journal))
                 # A run that its lock refuses, for example, leaves no trace.
@@ -235,7 +244,7 @@ class Rolling:
             opening = [first, *selected, RunTerms.of(planned.plan, planned.terms.settings, foreseen)]
             opening += [events.HostNotNeeded(host=name) for name in spared]
             await commit(opening)
-            changes = [state.apply(event, utc(time.time())) for event in opening]
+            changes = [self._apply(state, event) for event in opening]
             return await self._conduct(
                 run=run,
                 changes=changes,
@@ -274,7 +283,7 @@ class Rolling:
             view.show(change, began)
 
         def shown(event: Event) -> None:
-            view.show(state.apply(event, utc(time.time())), now())
+            view.show(self._apply(state, event), now())
 
         conductor = Conductor(
             plan=plan,
@@ -299,6 +308,7 @@ class Rolling:
             if scheduler.stopped is None and self._controller.unread():
                 interrupted(UNREAD)
 
+        owed_to_ledger: list[Reason] = []
         try:
             with Interrupts(interrupted):
                 await while_parent_lives(_course(conductor, run_hooks, state), lambda: scheduler.stopped is not None, look)
@@ -314,7 +324,9 @@ class Rolling:
                     await commit([ended])
                 shown(ended)
         finally:
+            owed_to_ledger = await self._ledger.keep(run)
             view.close()
+        self._ledger.say(owed_to_ledger)
         self._say(summary(state, journal=run.journal, forecast=foreseen, **self._layout()))
         return {
             "changed": any(each.path is not None for each in conductor.results.values()),
@@ -360,6 +372,20 @@ class Rolling:
     def _layout(self) -> dict[str, Any]:
         return {"columns": self._controller.columns, "glyphs": self._controller.glyphs}
 
+    def _reader(self, state: RunState) -> Callable[[Record], None]:
+        """Function that takes in a record of the journal of a run that is resumed."""
+
+        def read(record: Record) -> None:
+            state.read(record)
+            self._ledger.fold.read(record)
+
+        return read
+
+    def _apply(self, state: RunState, event: Event) -> Change:
+        at = utc(time.time())
+        self._ledger.fold.apply(event, at)
+        return state.apply(event, at)
+
     def fleet(self, probers: Probers, request: RebootRequest, before: RunState | None = None) -> PlayFleet:
         return PlayFleet(
             self._hosts,
@@ -379,23 +405,47 @@ class Rolling:
         )
 
     def _planned(self, probers: Probers, before: RunState | None, but: str | None = None, rest: Rest | None = None) -> _Planned:
-        history = History(samples_of(self._store, but))
+        memory = remembered(self._store, but)
+        self._ledger.read(but)
+        # Journals know more of a host's phases than the ledger does.
+        history = History({**samples_of_ledger(self._ledger.ledger), **memory.samples})
         for option, hooks in self._run_hooks.by_option().items():
             check_places(self._hosts, option, hooks)
         if before is None:
             if self._terms is None:
                 raise ValueError("a resume needs the state of its run")
+            judge = self._ledger.judge(self._options)
             fleet = self.fleet(probers, self._terms.request)
+            fleet.judge, fleet.host_classes = judge, memory.host_classes
             plan = self._planner.new(fleet, history, self._terms.settings)
             of_hosts = [fleet.options(name).hooks for name in self._names]
             for sentence in options_without_effect(self._options, self._terms.settings, plan, of_hosts):
                 self._controller.warn(sentence)
-            return _Planned(plan, self._terms, fleet, history, None)
+            return self._judged(_Planned(plan, self._terms, fleet, history, None, judge))
         rest = rest or self._rest(before)
         terms = terms_again(self._options, self._request, before, _now())
         self._say(told_at_resume(terms, rest))
+        judge = self._ledger.judge(terms.options)
         fleet = self.fleet(probers, terms.request, before)
-        return _Planned(self._planner.again(fleet, history, terms.settings, rest), terms, fleet, history, rest)
+        fleet.judge, fleet.host_classes = judge, memory.host_classes
+        plan = self._planner.again(fleet, history, terms.settings, rest)
+        return self._judged(_Planned(plan, terms, fleet, history, rest, judge))
+
+    def _judged(self, planned: _Planned) -> _Planned:
+        """Tell the judge which hosts go ahead."""
+        planned.judge.canaries = canaries_of(planned.plan)
+        return planned
+
+    async def _with_canaries(self, planned: _Planned, spared: Collection[str]) -> _Planned:
+        """Plan once more, with hosts ahead that prove the unproven classes, if they are asked for."""
+        if not planned.terms.settings.canaries.unproven:
+            return self._judged(planned)
+        names = [host.name for host in planned.plan.hosts]
+        self._controller.say("asking %s for their hardware and kernels" % counted(len(names), "host"))
+        fleet = planned.fleet
+        fleet.to_prove = await hosts_to_prove(names, fleet, planned.judge, at_once=self._options["connections"])
+        plan = self._planner.without(spared, fleet, planned.history, planned.terms.settings)
+        return self._judged(replace(planned, plan=plan))
 
     async def _not_in_need(self, planned: _Planned) -> list[str]:
         """Names of the hosts that are left out because they need no reboot.

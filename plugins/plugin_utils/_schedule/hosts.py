@@ -105,10 +105,12 @@ class Bystander(Member):
 class HostSpec(Member):
     """Host to reboot.
 
-    :ivar host_class: of hardware and kernel; hosts with the same one are expected to behave alike.
+    :ivar host_class: of hardware; hosts with the same one are expected to behave alike.
+    :ivar to_prove: what a kexec of it would prove, its class with its kernels; empty if nothing.
     :ivar last: whether it goes after all others, because they are reached through it or it holds the lock.
     """
 
     host_class: str
     last: bool
     predicted: Prediction
+    to_prove: str = ""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
@@ -130,11 +131,14 @@ def _wave_tuple(waves: Sequence[tuple[str, Sequence[HostSpec], float]]) -> tuple
 
 def _canaries(hosts: Sequence[HostSpec], canaries: Canaries) -> list[HostSpec]:
     seen: set[str] = set()
+    proving: Counter[str] = Counter()
     found = []
     for position, host in enumerate(hosts):
-        if position < canaries.count or (canaries.each_host_class and host.host_class not in seen):
+        proves = bool(host.to_prove) and proving[host.to_prove] < canaries.unproven
+        if position < canaries.count or (canaries.each_host_class and host.host_class not in seen) or proves:
             found.append(host)
             seen.add(host.host_class)
+            proving[host.to_prove] += 1
     return found
 
 

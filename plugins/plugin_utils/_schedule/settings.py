@@ -31,11 +31,15 @@ EVERYTHING = "all"
 
 @dataclass(frozen=True)
 class Canaries:
-    """Canaries: the first C(count) hosts, with C(each_host_class) also the first host of each, and the pause after them."""
+    """Canaries: the first C(count) hosts, with C(each_host_class) also the first host of each, and the pause after them.
+
+    C(unproven): number of hosts of each class that the ledger has not proven.
+    """
 
     count: int = 0
     each_host_class: bool = False
     soak_s: float = 0.0
+    unproven: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,14 +118,15 @@ def _max_unavailable(value: Value) -> dict[str, Amount]:
 
 
 def _canaries(value: Value) -> Canaries:
-    given = value.options(("count", "each_host_class", "soak"), aliases={"each_combination": "each_host_class"})
+    given = value.options(("count", "each_host_class", "unproven", "soak"), aliases={"each_combination": "each_host_class"})
     canaries = Canaries(
         count=given.get("count", 0).count(),
         each_host_class=given.get("each_host_class", False).boolean(),
+        unproven=given.get("unproven", 0).count(),
         soak_s=given.get("soak", 0).seconds(),
     )
-    if "soak" in given and "count" not in given and "each_host_class" not in given:
-        raise value.error("canaries has soak, but neither count nor each_host_class, so there would be no canaries")
+    if "soak" in given and not any(name in given for name in ("count", "each_host_class", "unproven")):
+        raise value.error("canaries has soak, but none of count, each_host_class and unproven, so there would be no canaries")
     return canaries
 
 

@@ -52,6 +52,8 @@ class Host:
         self.refuses = False
         # Why it needs a reboot.
         self.needs: list[dict[str, str]] = []
+        # Other facts that it has.
+        self.facts: dict[str, Any] = {}
         self.facts_error: dict[str, Any] | None = None
         self.asked: list[dict[str, Any]] = []
         self.environments: list[dict[str, str]] = []
@@ -72,8 +74,7 @@ class Host:
         self.trigger_fails_later = False
         self.test_failures = 0
         self.down_at = self.up_at = float("inf")
-        self.inhibited_s = 0.0
-        self.call_off_rc = 0
+        self.inhibited_s, self.call_off_rc = 0.0, 0
         # Whether kernel.kexec_load_disabled is set, so that nobody unloads an image either.
         self.load_disabled = False
         self.lost_call_offs = 0
@@ -197,6 +198,7 @@ class Host:
             return {
                 "ansible_facts": {
                     "fleet_kexec": {
+                        **self.facts,
                         **(need if "reboot_needed" in args["gather_subset"] else {}),
                         "boot": {"boot_id": self.boot_id},
                         "kernel": {"release": self.release, "panic_s": 0, "panic_on_oops": 0},

@@ -183,7 +183,7 @@ def test_what_is_not_possible_is_left_to_staging(host: Host) -> None:
 
 def test_the_policy_is_the_hosts_unless_one_is_given(host: Host) -> None:
     reboot(host)
-    assert host.asked == [{"gather_subset": ["min", "container", "kexec", "verdict"]}]
+    assert host.asked == [{"gather_subset": ["min", "container", "hardware", "kexec", "verdict"]}]
     host = Host()
     reboot(host, policy={"DRIVER_RISK": "allow"})
     assert host.asked[0]["policy"] == {"DRIVER_RISK": "allow"}

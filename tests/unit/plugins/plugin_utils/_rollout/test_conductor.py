@@ -231,7 +231,7 @@ def test_a_host_that_needs_no_reboot_is_left_as_it_is() -> None:
     world.conduct()
     assert world.statuses == {"a": Status.NOT_NEEDED, "b": Status.DONE}
     assert world.events("a") == ["host_preparing", "host_not_needed"]
-    assert world.hosts["a"].asked == [{"gather_subset": ["min", "container", "kexec", "verdict", "reboot_needed"]}]
+    assert world.hosts["a"].asked == [{"gather_subset": ["min", "container", "hardware", "kexec", "verdict", "reboot_needed"]}]
     assert world.triggers("a") == 0 and not any("stage" in line or "drain" in line for line in world.hosts["a"].log)
     state = RunState.from_records(world.disk)
     assert [each.code for each in state.hosts["b"].needed] == ["PENDING_KERNEL"]

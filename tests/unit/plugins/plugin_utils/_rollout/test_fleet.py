@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import CommandOnHost
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.interrupt import Interrupt
+from ansible_collections.fleet.kexec.plugins.plugin_utils._host_class import hardware_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import HostDraining, HostFailed, HostOwes
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
@@ -160,10 +161,29 @@ def test_options_are_each_host_s_own() -> None:
     assert len(found.options("a").hooks.after) == 1
 
 
-def test_without_being_told_hosts_are_alike_by_product_and_kernel() -> None:
-    found = fleet({"a": {"ansible_facts": {"product_name": "R640", "kernel": "6.12"}}, "b": {}})
-    found.read(["a", "b"])
-    assert [found.options(name).host_class for name in "ab"] == ["R640 6.12", ""]
+def test_the_class_of_a_host_is_the_user_s_or_that_of_its_hardware_or_as_near_as_is_known() -> None:
+    setup = {"system_vendor": "Dell Inc.", "product_name": "R640", "bios_version": "2.1", "kernel": "6.12"}
+    drivers = {"network": ["ixgbe"], "storage": ["nvme"], "display": []}
+    hardware = {"vendor": "Dell Inc.", "product": "R640", "board": "", "firmware_version": "2.1", "drivers": drivers}
+    gathered = {**setup, "fleet_kexec": {"hardware": hardware}}
+    broken = {"fleet_kexec": {"hardware": {"vendor": 7}}}
+    variables: dict[str, Any] = {
+        "a": {"ansible_facts": setup},
+        "b": {},
+        "c": {"ansible_facts": gathered},
+        "d": {"ansible_facts": broken},
+    }
+    found = fleet(variables, host_class="{{ model | default(omit) }}")
+    found.host_classes = {"a": "seen before", "c": "seen before"}
+    found.read(list("abcd"))
+    of_hardware = "Dell Inc. R640, firmware 2.1, drivers ixgbe nvme"
+    assert [found.host_class(name) for name in "abcd"] == ["seen before", "", of_hardware, ""]
+    assert found.host_class("b", hardware_of(hardware)) == of_hardware, "once the host is prepared"
+    found.host_classes = {}
+    assert found.host_class("a") == "Dell Inc. R640, firmware 2.1"
+    told = fleet({"a": {"model": "mine", "ansible_facts": gathered}}, host_class="{{ model }}")
+    told.read(["a"])
+    assert told.host_class("a", hardware_of(hardware)) == "mine"
 
 
 @pytest.mark.parametrize("option", ["domains", "host_class", "before", "after", "on_failure", "power_hook"])

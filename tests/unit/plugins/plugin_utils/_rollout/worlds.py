@@ -9,17 +9,23 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from ansible_collections.fleet.kexec.plugins.module_utils._host.hardware import Hardware
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Judgement
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hook import HookSessions, HookSubject
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.interrupt import Interrupt
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
+from ansible_collections.fleet.kexec.plugins.plugin_utils._host_class import hardware_of, host_class_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Event, Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.fold import RunFold
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.judge import ClassJudge
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.model import Ledger
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import Holder, LockError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
@@ -34,6 +40,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.earlier_runs 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_hooks import Hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_run import HostRun
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.identities import Identities
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.proving import canaries_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.results import waves_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.resuming import GOING, Rest, Selection
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.terms import Terms, terms_again, terms_of
@@ -41,7 +48,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history impo
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Bystander, HostSpec, Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.plan import Plan, make_plan, plan_again
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.scheduler import Scheduler
-from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import Settings, settings_from
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.at_once import AtOnce
 
 from ...virtual_time import run
@@ -139,6 +146,12 @@ class World:
         self.hosts = {name: Host(name) for name in names}
         self.domains: dict[str, dict[str, str]] = {}
         self.host_class = ""
+        # What the ledger has, if there is one, and what a kexec of each host would prove.
+        self.ledger: Ledger | None = None
+        self.proven_after = 1
+        self.to_prove: dict[str, str] = {}
+        self.fold = RunFold()
+        self.judge: ClassJudge | None = None
         # Machines that are not rebooted, and hosts that there is no way to.
         self.bystanders: dict[str, Host] = {}
         self.down_at_start: list[str] = []
@@ -211,7 +224,13 @@ class World:
                 utc_ns=lambda: round(self.hosts_now() * 1e9),
                 service=ServiceWatch(service, network) if service else None,
                 claim=lambda boot_id: self.identities.claim(host.name, boot_id),
+                judge=lambda facts, release: (
+                    self.judge.judge_facts(host.name, self.classify(hardware_of(facts.get("hardware"))), facts, release)
+                    if self.judge
+                    else Judgement()
+                ),
             ),
+            classify=self.classify,
             runner=HookRunner(HookSessions(session, session, self.hosts.__getitem__, AtOnce(64).urgent), self.interrupt),
             subject=HookSubject(run_id="r", journal="journal.jsonl", host=host.name),
             hooks=Hooks(**{phase: parse_hooks(value, phase) for phase, value in self.hooks.items()}),
@@ -220,6 +239,9 @@ class World:
             desk=desk,
             now_utc=self.hosts_now,
         )
+
+    def classify(self, hardware: Hardware | None) -> str:
+        return self.host_class or host_class_of(hardware)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -293,7 +315,11 @@ class World:
         request = self.request()
         terms = terms_again(options, request, rest.before, now) if rest is not None else terms_of(options, request, now)
         plan = self._plan(terms.settings, rest)
-        await self.commit(self.first_events(plan, terms, rest))
+        self.begin_ledger(plan, terms)
+        first = self.first_events(plan, terms, rest)
+        await self.commit(first)
+        for event in first:
+            self.show(event)
         self.scheduler = Scheduler(
             plan,
             terms.settings_at(datetime.fromtimestamp(self.hosts_now(), UTC)),
@@ -354,8 +380,20 @@ class World:
             )
         ]
 
+    def begin_ledger(self, plan: Plan, terms: Terms) -> None:
+        """Have classes judged, by what is on the disk too."""
+        if self.ledger is None:
+            return
+        self.fold = RunFold()
+        for record in self.disk:
+            self.fold.read(record)
+        canaries = settings_from({"canaries": terms.options.get("canaries")}).canaries
+        self.judge = ClassJudge(self.ledger, self.fold, proven_after=self.proven_after, unproven_canaries=canaries.unproven)
+        self.judge.canaries = canaries_of(plan)
+
     def show(self, event: Event) -> None:
         """Take in an event before it is on the disk."""
+        self.fold.apply(event, utc(self.hosts_now()))
 
     def tick(self, now: float) -> None:
         """Look at the hosts, twice a second."""
@@ -379,6 +417,7 @@ class World:
                 host_class=self.host_class,
                 last=False,
                 predicted=DEFAULT,
+                to_prove=self.to_prove.get(name, ""),
             )
             for name in self.hosts
         }

@@ -1,0 +1,31 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Durations of hosts from the ledger, for forecasts when journals are gone."""
+
+from __future__ import annotations
+
+from .._schedule.hosts import Phases
+from .histogram import DurationHistogram
+from .model import PHASES, Ledger
+
+# Samples made of one class, which show its percentiles.
+SAMPLES_MAX = 20
+
+
+def samples_of_ledger(ledger: Ledger) -> dict[str, list[Phases]]:
+    """Durations by host class, over all kernels and paths.
+
+    The ledger has each phase for itself. A sample takes all phases at the same rank: a slow machine is slow at everything.
+    """
+    found: dict[str, dict[str, DurationHistogram]] = {}
+    for key, tally in ledger.tallies().items():
+        of_class = found.setdefault(key.host_class, {})
+        for (_path, phase), durations in tally.times.items():
+            of_class[phase] = of_class[phase].plus(durations) if phase in of_class else durations
+    return {host_class: _samples(by_phase) for host_class, by_phase in found.items() if "outage" in by_phase}
+
+
+def _samples(by_phase: dict[str, DurationHistogram]) -> list[Phases]:
+    number = min(SAMPLES_MAX, by_phase["outage"].total)
+    columns = [list(by_phase[phase].spread(number)) if phase in by_phase else [0.0] * number for phase in PHASES]
+    return [Phases(*(ms / 1000 for ms in row)) for row in zip(*columns, strict=True)]

@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ledger of a run: what it begins with, and what it adds at the end. Never a reason for a run to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
+
+from .._host_class import hardware_of
+from .._journal.run_store import Run, RunStore
+from .._journal.samples import RUNS_REMEMBERED
+from .._ledger.file import change_ledger, default_path
+from .._ledger.fold import RunFold
+from .._ledger.judge import ClassJudge, class_of_facts
+from .._ledger.model import Ledger, LedgerClass
+from .._ledger.update import LedgerReading, journal_bytes, read_with_journals
+from .._ledger.words import kernels, warning_text
+from .._preflight import KEXEC
+from .._schedule.plan import CANARY, Plan
+from .._schedule.settings import settings_from
+from .._transport.bounded import CallAbandoned, bounded_call
+from .fleet import PlayFleet
+from .preview import facts_of
+
+# Longer than it takes to get the lock, and to write the largest ledger to a slow disk.
+KEEP_TIMEOUT_S = 60.0
+
+
+class RunLedger:
+    """Ledger of one run.
+
+    :param path: path of the file; None for the one beside the journals.
+    :param warn: called with sentences for the user.
+    :ivar fold: what the run adds, fed with every event.
+    """
+
+    def __init__(self, store: RunStore, path: str | None, warn: Callable[[str], None]) -> None:
+        self._store = store
+        self._path = path or default_path(store.directory)
+        self._warn = warn
+        self._reading = LedgerReading()
+        self.fold = RunFold()
+
+    @property
+    def ledger(self) -> Ledger:
+        """Ledger as the run began with it."""
+        return self._reading.ledger
+
+    def read(self, but: str | None) -> None:
+        """Read the ledger, and what the newest journals add, except for that of the run C(but)."""
+        self._reading = read_with_journals(self._path, self._store, RUNS_REMEMBERED, but)
+        self.say(self._reading.warnings)
+
+    def judge(self, options: Mapping[str, Any]) -> ClassJudge:
+        """Judge of the run's hosts.
+
+        :param options: validated parameters; those of a resume as they apply.
+        """
+        canaries = settings_from({"canaries": options.get("canaries")}).canaries
+        return ClassJudge(self.ledger, self.fold, proven_after=options["proven_after"], unproven_canaries=canaries.unproven)
+
+    async def keep(self, run: Run) -> list[Reason]:
+        """Write what the run adds; returns what went wrong."""
+
+        def change(known: Ledger) -> Ledger:
+            return known.merged(self.ledger).with_sources([self.fold.source(journal_bytes(run.journal))])
+
+        try:
+            kept = await bounded_call(lambda: change_ledger(self._path, change), KEEP_TIMEOUT_S)
+        except CodedError as error:
+            return [error.reason]
+        except CallAbandoned as error:
+            return [reason("LEDGER_FAILED", "%s: %s" % (self._path, error))]
+        # Damage that was there when the run began has been said.
+        return [kept.damage.reason] if kept.damage is not None and not self._reading.warnings else []
+
+    def say(self, warnings: Sequence[Reason]) -> None:
+        for why in warnings:
+            self._warn(warning_text(why))
+
+
+def canaries_of(plan: Plan) -> frozenset[str]:
+    """Names of the hosts that go ahead."""
+    return frozenset(host.name for wave in plan.waves if wave.name == CANARY for host in wave.hosts)
+
+
+async def hosts_to_prove(names: Sequence[str], fleet: PlayFleet, judge: ClassJudge, *, at_once: int) -> dict[str, str]:
+    """Ask hosts for their classes, and find those by which an unproven class would be proven; their classes, in words.
+
+    The hosts are asked, because the kernel that they would boot is in no other place.
+
+    :param at_once: number of hosts to ask concurrently.
+    """
+    facts = await facts_of(names, fleet.reboot_of, fleet.request_of, at_once=at_once)
+    found = {}
+    for name in names:
+        key = _class_of(name, facts[name], fleet)
+        if key is not None and not judge.is_proven(key) and not judge.failed_at(key):
+            found[name] = "%s, %s" % (key.host_class, kernels(key))
+    return found
+
+
+def _class_of(name: str, facts: Mapping[str, Any], fleet: PlayFleet) -> LedgerClass | None:
+    """Class of a host that would go by kexec; None for others."""
+    verdict = facts.get("verdict")
+    if not isinstance(verdict, Mapping) or verdict.get("method") != KEXEC:
+        return None
+    release = fleet.request_of(name).image.get("kernel", verdict.get("release"))
+    return class_of_facts(facts, fleet.host_class(name, hardware_of(facts.get("hardware"))), release)
