@@ -54,7 +54,8 @@ options:
     description:
       - Whether the latest boot of each host of the play is taken in, from the fact C(history) that M(fleet.kexec.boot_facts) has
         gathered, unless a run made it. It is that of M(fleet.kexec.reboot), of C(fleet-kexec) on the console, or of others.
-      - A history does not say what a reboot was meant to be, so it adds no failures.
+      - A history does not say what a reboot was meant to be, so it adds no failures. Reboots from the console count only with the
+        fact C(hardware), and a machine that is not what it was before, by the fact C(machine), does not count.
     type: bool
     default: false
   dest:

@@ -210,6 +210,27 @@ def test_boots_of_which_too_little_is_known_are_not_counted(last: dict[str, Any]
     assert boot_source(facts(**last)) is None
 
 
+R650_HARDWARE = {
+    "vendor": "Dell Inc.",
+    "product": "PowerEdge R650",
+    "board": "",
+    "firmware_version": "2.14.1",
+    "drivers": {"network": ["ixgbe"], "storage": ["nvme"], "display": []},
+}
+
+
+@pytest.mark.parametrize(("boot_id", "counts"), [(LAST["boot_id"], True), ("2" * 32, False)])
+def test_a_reboot_from_the_console_is_of_the_class_of_the_hardware(boot_id: str, counts: bool) -> None:
+    made = boot_source({**facts(host_class=None), "boot": {"boot_id": boot_id}, "hardware": R650_HARDWARE})
+    assert (made is not None and set(made.tallies) == {R650}) is counts
+
+
+@pytest.mark.parametrize(("effect", "counts"), [("warn", True), ("fail", False)])
+def test_a_machine_that_lacks_something_proves_nothing(effect: str, counts: bool) -> None:
+    machine = {"compared": True, "differences": [{"code": "NIC_LOST", "effect": effect}]}
+    assert (boot_source({**facts(), "machine": machine}) is not None) is counts
+
+
 def test_what_a_host_says_is_cleaned() -> None:
     made = boot_source(facts(host_class="\x1b[2J" + R650.host_class))
     assert made is not None
