@@ -128,13 +128,19 @@ options:
         O(failure_budget).
       - C(count) is the number of hosts to take from the start of the order. C(each_host_class) (alias C(each_combination)) adds
         the first host of each O(host_class). C(soak) is the number of seconds to wait before the others begin; it needs one of
-        the other two.
+        the others.
+      - C(unproven) adds so many hosts of each class that O(ledger) has not proven, a class being a host class with the kernels
+        before and after the reboot. The hosts are asked for these before the rollout begins. The others of such a class go by
+        kexec only if enough of these came back by kexec to prove it, or all of them; otherwise as if O(policy) had
+        C(UNPROVEN=block).
     type: dict
   host_class:
     description:
-      - Name for the hardware and kernel of a host, templated for each host. Hosts of the same class are expected to behave alike,
-        which matters to forecasts, O(canaries) and O(stop_on_regression).
-      - If omitted, product name and kernel release if facts have been gathered; otherwise all hosts are in one class.
+      - Name for the hardware of a host, templated for each host. Hosts of the same class are expected to behave alike, which
+        matters to forecasts, O(canaries), O(stop_on_regression) and O(ledger).
+      - If omitted, machine, mainboard, firmware and drivers as the host tells them when it is prepared. Until then, they are
+        those of the fact C(hardware) if M(fleet.kexec.boot_facts) has gathered it, those in the newest journal that has the host,
+        or what M(ansible.builtin.setup) has gathered of them; otherwise all hosts are in one class.
     type: str
     aliases: [combination]
   waves:
@@ -183,6 +189,19 @@ options:
       of O(lock) and none changes hands.
     type: float
     default: 600
+  ledger:
+    description:
+      - Path of the ledger, which has what was proven on which machines (M(fleet.kexec.ledger)). If omitted, C(ledger.json) in
+        O(run_directory).
+      - A host of a class that failed or came back degraded after a kexec goes by kexec only once someone has cleared the class
+        (C(CLASS_FAILED)), and one of an unproven class is warned of (C(UNPROVEN)), unless O(policy) says otherwise.
+      - The run adds to the ledger at its end. A ledger that is missing, damaged or not writable is warned of, and no reason for
+        the run to fail.
+    type: path
+  proven_after:
+    description: Number of reboots by kexec that went well after which a class of O(ledger) is proven.
+    type: int
+    default: 1
   failures:
     description:
       - Whether the task fails if a host was not rebooted as requested, or something that was begun could not be given back
