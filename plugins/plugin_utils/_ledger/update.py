@@ -70,8 +70,18 @@ def grown_sources(store: RunStore, ledger: Ledger, most: int, but: str | None = 
     return sources, unreadable
 
 
+def with_run(ledger: Ledger, run: Run) -> tuple[Ledger, LedgerSource]:
+    """Take in a run if the ledger has less of it than there is; returns its source, too.
+
+    :raises RolloutError: as :func:`replay`.
+    """
+    source = _grown(run, ledger)
+    return (ledger, ledger.sources[_id_of(run)]) if source is None else (ledger.with_sources([source]), source)
+
+
 def _grown(run: Run, ledger: Ledger) -> LedgerSource | None:
-    size_bytes = journal_bytes(run.journal)
+    """Source for a journal; None if the ledger has all of it."""
+    size_bytes = _journal_bytes(run.journal)
     known = ledger.sources.get(_id_of(run))
     if known is not None and known.version >= size_bytes:
         return None
@@ -80,11 +90,7 @@ def _grown(run: Run, ledger: Ledger) -> LedgerSource | None:
     return fold.source(size_bytes)
 
 
-def journal_bytes(path: str) -> int:
-    """Size of a journal, the version of its source.
-
-    :raises RolloutError: C(JOURNAL_FAILED).
-    """
+def _journal_bytes(path: str) -> int:
     try:
         return os.stat(path, follow_symlinks=False).st_size
     except OSError as error:

@@ -16,7 +16,7 @@ from .._ledger.file import change_ledger, default_path
 from .._ledger.fold import RunFold
 from .._ledger.judge import ClassJudge, class_of_facts
 from .._ledger.model import Ledger, LedgerClass
-from .._ledger.update import LedgerReading, journal_bytes, read_with_journals
+from .._ledger.update import LedgerReading, read_with_journals, with_run
 from .._ledger.words import kernels, warning_text
 from .._preflight import KEXEC
 from .._schedule.plan import CANARY, Plan
@@ -25,7 +25,7 @@ from .._transport.bounded import CallAbandoned, bounded_call
 from .fleet import PlayFleet
 from .preview import facts_of
 
-# Longer than it takes to get the lock, and to write the largest ledger to a slow disk.
+# Longer than it takes to get the lock, to read the journal of 10,000 hosts, and to write the largest ledger to a slow disk.
 KEEP_TIMEOUT_S = 60.0
 
 
@@ -66,7 +66,8 @@ class RunLedger:
         """Write what the run adds; returns what went wrong."""
 
         def change(known: Ledger) -> Ledger:
-            return known.merged(self.ledger).with_sources([self.fold.source(journal_bytes(run.journal))])
+            # From the journal, so that it is the same source as when the journal is taken in once more.
+            return with_run(known.merged(self.ledger), run)[0]
 
         try:
             kept = await bounded_call(lambda: change_ledger(self._path, change), KEEP_TIMEOUT_S)
