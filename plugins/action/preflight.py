@@ -15,6 +15,15 @@ from ansible.utils.display import Display
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.output import Output
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.preflight import preflight_text
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.screen import screen_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore, default_directory
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.facts import with_risks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.file import default_path
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.fold import RunFold
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.judge import ClassJudge
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.standing import PROVEN_AFTER
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.update import read_with_journals
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.words import warning_text
 from ansible_collections.fleet.kexec.plugins.plugin_utils._preflight import preflight_of, totals_of
 
 display = Display()
@@ -30,12 +39,22 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
-        self.validate_argument_spec({})
+        _validation, args = self.validate_argument_spec(
+            {
+                **{name: {"type": "path"} for name in ("ledger", "run_directory")},
+                "proven_after": {"type": "int", "default": PROVEN_AFTER},
+            }
+        )
         variables = task_vars or {}
+        store = RunStore(args["run_directory"] or default_directory(os.environ))
+        reading = read_with_journals(args["ledger"] or default_path(store.directory), store, RUNS_REMEMBERED)
+        for why in reading.warnings:
+            display.warning(warning_text(why))
+        judge = ClassJudge(reading.ledger, RunFold(), proven_after=args["proven_after"])
         hosts = {}
         for name in variables["ansible_play_hosts_all"]:
             facts = variables["hostvars"][name].get("ansible_facts") or {}
-            hosts[name] = preflight_of(name, facts.get("fleet_kexec"))
+            hosts[name] = preflight_of(name, with_risks(name, facts.get("fleet_kexec"), judge))
         totals = totals_of(list(hosts.values()))
         screen = screen_of(os.getppid(), os.environ)
         columns = screen.size()[0] if screen.terminal is not None else None

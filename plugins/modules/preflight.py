@@ -16,15 +16,32 @@ description:
   - The table is shown as text, whatever callback plugin is used, except for those that write JSON. It fits the terminal, by
     leaving out columns; in a log it has all of them.
   - Runs once, on the controller, for all hosts. Connects to no host.
-extends_documentation_fragment: [fleet.kexec.attributes, fleet.kexec.attributes.action]
+extends_documentation_fragment: [fleet.kexec.attributes, fleet.kexec.attributes.action, fleet.kexec.attributes.action_group]
 attributes:
+  action_group:
+    membership: [fleet.kexec.journal]
   bypass_host_loop:
     support: full
   check_mode:
     support: full
   diff_mode:
     support: none
-options: {}
+options:
+  ledger:
+    description:
+      - Path of the ledger (M(fleet.kexec.ledger)), by which hosts of classes that failed before go through firmware, and those of
+        unproven classes are warned of, as the policy of each host says. If omitted, C(ledger.json) in O(run_directory).
+      - Classes are those of the fact C(hardware). A rolling reboot that names its O(fleet.kexec.rolling_reboot#module:host_class)
+        shows its own in check mode.
+      - One that is missing or damaged is warned of, and replaced by what the newest journals have. Nothing is written.
+    type: path
+  run_directory:
+    description: Directory of the journals, as O(fleet.kexec.rolling_reboot#module:run_directory).
+    type: path
+  proven_after:
+    description: Number of reboots by kexec that went well after which a class is proven.
+    type: int
+    default: 1
 seealso:
   - module: fleet.kexec.boot_facts
   - module: fleet.kexec.rolling_reboot
@@ -52,10 +69,11 @@ EXAMPLES = r"""
 RETURN = r"""
 totals:
   description: Numbers of hosts in total (C(hosts)), by method (C(kexec), C(firmware), C(refused)), without valid facts
-    (C(unread)), with a fast image (C(fast_image)) and in need of a reboot (C(reboot_needed)).
+    (C(unread)), with a fast image (C(fast_image)), in need of a reboot (C(reboot_needed)), and by O(ledger) of a class that is
+    not proven (C(unproven)) or that failed (C(class_failed)), unless the policy allows it.
   returned: always
   type: dict
-  sample: {hosts: 3, kexec: 1, fast_image: 1, firmware: 1, refused: 1, unread: 0, reboot_needed: 2}
+  sample: {hosts: 3, kexec: 1, fast_image: 1, firmware: 1, refused: 1, unread: 0, reboot_needed: 2, unproven: 1, class_failed: 1}
 hosts:
   description: For each host, by its name, C(method), C(image), C(integrity), C(loader), C(predicted_ms), C(notes) and
     C(release) of its verdict, C(running_release), C(last_boot), and the facts C(entry), C(reboot_needed), C(blockers),

@@ -18,6 +18,10 @@ CLASS_MAX_CHARS = 200
 _DIGEST_CHARS = 8
 _KINDS = ("network", "storage", "display")
 
+# Codes of the risks that a class is known for, by the ledger.
+CLASS_FAILED = "CLASS_FAILED"
+UNPROVEN = "UNPROVEN"
+
 
 def hardware_of(fact: Any) -> Hardware | None:
     """Hardware from the fact C(fleet_kexec.hardware), or from a journal; None if it is not as it should be."""

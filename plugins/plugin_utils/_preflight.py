@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ._host_class import CLASS_FAILED, UNPROVEN
+
 KEXEC = "kexec"
 FIRMWARE = "firmware"
 REFUSE = "refuse"
@@ -74,7 +76,14 @@ def totals_of(hosts: Sequence[Preflight | None]) -> dict[str, int]:
         "refused": methods.count(REFUSE),
         "unread": len(hosts) - len(read),
         "reboot_needed": sum(each.needed for each in read),
+        "unproven": sum(UNPROVEN in _risks(each) for each in read),
+        "class_failed": sum(CLASS_FAILED in _risks(each) for each in read),
     }
+
+
+def _risks(found: Preflight) -> set[str]:
+    """Codes of the risks of a host, whatever the policy makes of them."""
+    return {str(each["code"]) for each in (*found.values["blockers"], *found.values["warnings"])}
 
 
 def _preflight(host: str, facts: Mapping[str, Any]) -> Preflight:

@@ -235,6 +235,8 @@ def test_preflight_counts_and_its_exit_code_tells(play: Play, tmp_path: Path) ->
         "refused": 1,
         "unread": 0,
         "reboot_needed": 2,
+        "unproven": 0,
+        "class_failed": 0,
     }
     assert {name: host["method"] for name, host in written["hosts"].items()} == {
         "web1": "firmware",
@@ -263,3 +265,49 @@ def test_preflight_writes_metrics(play: Play, tmp_path: Path) -> None:
     assert values['fleet_kexec_host_reboot_needed{host="db_1____7___"}'] == "1"
     assert values['fleet_kexec_preflight_hosts{method="kexec"}'] == "4"
     assert abs(float(values["fleet_kexec_preflight_timestamp_seconds"]) - time.time()) < 600
+
+
+FAILED = {
+    "format": "fleet.kexec ledger",
+    "version": 1,
+    "classes": [["R650", "1", "2"]],
+    "failed": [{"class": 0, "at": "2026-11-24T15:00:00.000Z"}],
+    "cleared": [],
+    "sources": [],
+}
+
+
+def test_what_is_proven_is_kept_and_a_failed_class_is_blocked_until_it_is_cleared(play: Play, tmp_path: Path) -> None:
+    hosts = {"web1": {"puppet_product": "R650"}, "web2": {"puppet_product": "R650"}}
+
+    def at_work(playbook: str, **variables: Any) -> str:
+        ended = play("fleet.kexec.%s" % playbook, "-e", json.dumps(variables), hosts=hosts)
+        assert ended.returncode == 0, output(ended)
+        return output(ended)
+
+    preflight = {"fleet_kexec_hosts": "web", "preflight_run_directory": str(tmp_path / "runs")}
+    ledger = {"ledger_run_directory": str(tmp_path / "runs")}
+    assert "by the ledger, 2 of a class that is not proven, 0 of a class that failed" in at_work("preflight", **preflight)
+    at_work("rolling_reboot", fleet_kexec_hosts="web1")
+    assert "by the ledger" not in at_work("preflight", **preflight)
+    said = at_work("ledger", **ledger, ledger_export=str(tmp_path / "export.json"))
+    assert "proven: R650, 1 -> 2: 1 by kexec" in said and "1 class: 1 proven, 0 unproven, 0 blocked" in said
+    assert (tmp_path / "export.json").read_text() == (tmp_path / "runs/ledger.json").read_text()
+
+    (tmp_path / "other.json").write_text(json.dumps(FAILED))
+    assert "1 class: 0 proven, 0 unproven, 1 blocked" in at_work("ledger", **ledger, ledger_merge=[str(tmp_path / "other.json")])
+    said = at_work("preflight", **preflight)
+    assert "0 of a class that is not proven, 2 of a class that failed" in said and "CLASS_FAILED: a kexec of this class" in said
+    assert "2 hosts: 0 via kexec (0 with a fast image), 2 through firmware" in said
+    at_work("ledger", **ledger, ledger_clear={"host_class": "R650", "reason": "a cable"})
+    assert "2 hosts: 2 via kexec" in at_work("preflight", **preflight)
+
+
+def test_a_damaged_ledger_is_said_and_stops_nothing(play: Play, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir(mode=0o700)
+    (tmp_path / "runs/ledger.json").write_text("{")
+    ended = play("fleet.kexec.rolling_reboot", "-e", "fleet_kexec_hosts=web1", hosts={"web1": {"puppet_product": "R650"}})
+    assert ended.returncode == 0, output(ended)
+    assert "[WARNING]: LEDGER_DAMAGED: " in output(ended) and "1 of 1 host done" in output(ended)
+    assert (tmp_path / "runs/ledger.json.damaged").read_text() == "{"
+    assert "R650" in (tmp_path / "runs/ledger.json").read_text()

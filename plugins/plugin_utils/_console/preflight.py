@@ -66,7 +66,11 @@ def preflight_text(
         "",
         columns,
     )
-    return [*lines, "%d in need of a reboot" % totals["reboot_needed"]]
+    lines.append("%d in need of a reboot" % totals["reboot_needed"])
+    if totals["unproven"] or totals["class_failed"]:
+        said = "by the ledger, %d of a class that is not proven, %d of a class that failed"
+        lines += _wrapped(said % (totals["unproven"], totals["class_failed"]), "", columns)
+    return lines
 
 
 def _folded(hosts: Mapping[str, Preflight | None]) -> list[_Row]:

@@ -15,10 +15,11 @@ from .judge import ClassJudge
 _OF_KEXEC = ("image", "loader", "integrity", "placement", "predicted_ms", "release")
 
 
-def with_risks(host: str, facts: Any, judge: ClassJudge, host_class: str = "") -> Any:
+def with_risks(host: str, facts: Any, judge: ClassJudge) -> Any:
     """Add the risks that the ledger has to the facts C(fleet_kexec) of a host, as if the host had found them.
 
-    :param host_class: the user's name for its class; empty for that of its hardware.
+    The class is that of its hardware.
+
     :return: the facts as they are if they can't be judged.
     """
     if not isinstance(facts, Mapping) or not isinstance(facts.get("verdict"), Mapping):
@@ -26,8 +27,7 @@ def with_risks(host: str, facts: Any, judge: ClassJudge, host_class: str = "") -
     verdict = facts["verdict"]
     if verdict.get("method") != KEXEC:
         return facts
-    host_class = host_class or host_class_of(hardware_of(facts.get("hardware")))
-    found = judge.judge_facts(host, host_class, facts, verdict.get("release"))
+    found = judge.judge_facts(host, host_class_of(hardware_of(facts.get("hardware"))), facts, verdict.get("release"))
     made = dict(facts)
     if found.warned and isinstance(facts.get("warnings"), list):
         made["warnings"] = [*facts["warnings"], *(each.as_dict() for each in found.warned)]

@@ -10,16 +10,15 @@ from typing import Any
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import ALLOW, BLOCK, DEFAULTS, EFFECTS, WARN, Judgement
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 
+from .._host_class import CLASS_FAILED, UNPROVEN
 from .._text import clean, counted
 from .fold import RunFold, class_text
 from .model import Ledger, LedgerClass, LedgerResult, Tally
 from .standing import PROVEN_AFTER
 from .words import kernels
 
-FAILED = "CLASS_FAILED"
-UNPROVEN = "UNPROVEN"
 #: Codes of the risks that the ledger has.
-LEDGER_CODES = (FAILED, UNPROVEN)
+LEDGER_CODES = (CLASS_FAILED, UNPROVEN)
 
 
 class ClassJudge:
@@ -57,7 +56,7 @@ class ClassJudge:
         tally = self._tally(key)
         failed_at = self.failed_at(key)
         if failed_at:
-            return _judgement(_effect(effects, FAILED), failed_reason(key, tally, failed_at))
+            return _judgement(_effect(effects, CLASS_FAILED), failed_reason(key, tally, failed_at))
         if self.is_proven(key):
             return Judgement()
         return _judgement(self._effect_of_unproven(host, tally, effects), unproven_reason(key, tally, self._proven_after))
@@ -100,7 +99,7 @@ def class_of_facts(facts: Mapping[str, Any], host_class: str, release: Any) -> L
 def failed_reason(key: LedgerClass, tally: Tally, failed_at: str) -> Reason:
     seen = " (%d of %s)" % (tally.bad, counted(tally.trials, "reboot")) if tally.bad else ""
     return reason(
-        FAILED,
+        CLASS_FAILED,
         "a kexec of this class failed or ended degraded%s, the last one at %s, and nobody has cleared the class since: %s, %s"
         % (seen, failed_at, clean(key.host_class), kernels(key)),
     )

@@ -30,6 +30,10 @@ options:
     default: kexec
     vars:
       - name: puppet_method
+  product:
+    description: Name of the machine. If omitted, nothing is known of it.
+    vars:
+      - name: puppet_product
   host:
     description: Name of the host.
     vars:
@@ -80,16 +84,19 @@ class Connection(ConnectionBase):
                 "container": None,
                 # What else preflight shows.
                 "verdict": {
-                    **dict.fromkeys(("image", "integrity", "loader", "placement", "predicted_ms", "release")),
+                    **dict.fromkeys(("image", "integrity", "loader", "placement", "predicted_ms")),
                     "method": self.get_option("method"),
                     "notes": [],
+                    "release": "2",
                 },
                 "entry": {"added": [], "removed": []},
                 "warnings": [],
                 "loaded": False,
                 "reboot_needed": {"needed": not current, "reasons": [] if current else [NEED]},
             }
-            return {"ansible_facts": {"fleet_kexec": facts}}
+            product = self.get_option("product")
+            hardware = {**dict.fromkeys(("vendor", "board", "firmware_version"), ""), "product": product, "drivers": {}}
+            return {"ansible_facts": {"fleet_kexec": {**facts, "hardware": hardware} if product else facts}}
         if b"fleet.kexec.plugins.modules.stage" in payload:
             staged = {"kernel": "/boot/vmlinuz-2", "initrd": None, "release": "2", "cmdline": "ro", "loader": "kexec_load"}
             return {"changed": True, "staged": dict(staged, token=TOKEN)}

@@ -51,6 +51,19 @@ def test_a_row_for_each_host_and_what_there_is_to_say() -> None:
     ]
 
 
+def test_classes_that_are_not_proven_or_failed_are_counted() -> None:
+    unproven = {
+        "code": "UNPROVEN",
+        "message": "no host of this class has come back from a kexec yet: X",
+        "hint": "Send one ahead.",
+    }
+    failed = {"code": "CLASS_FAILED", "message": "a kexec of this class failed: Y", "hint": "Find out why."}
+    hosts = {"web1": facts(warnings=[unproven]), "web2": facts("firmware", blockers=[failed]), "web3": facts()}
+    lines = text(hosts)
+    assert "    warnings: UNPROVEN" in lines and "    CLASS_FAILED: a kexec of this class failed: Y. Find out why." in lines
+    assert lines[-1] == "by the ledger, 1 of a class that is not proven, 1 of a class that failed"
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80, 100, 132, 250])
 def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
     hosts = {"web%d" % number: facts("refuse", blockers=[LOCKED]) for number in range(30)}
