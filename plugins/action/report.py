@@ -12,6 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import LATEST, RunStore, default_directory
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.standing import PROVEN_AFTER
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.options import (
     FORMATS,
     ReportRequest,
@@ -44,6 +45,8 @@ class ActionModule(ActionBase):
                 "ticket": {"type": "str"},
                 "redact": {"type": "bool", "default": False},
                 "run_directory": {"type": "path"},
+                "ledger": {"type": "path"},
+                "proven_after": {"type": "int", "default": PROVEN_AFTER},
                 "mode": {"type": "raw"},
                 **{name: {"type": "path"} for name in FORMATS},
             },
@@ -60,6 +63,8 @@ class ActionModule(ActionBase):
                 reason=args["reason"],
                 ticket=args["ticket"],
                 redact=args["redact"],
+                ledger=args["ledger"],
+                proven_after=args["proven_after"],
                 mode=parse_mode(args["mode"]),
                 check=self._task.check_mode,
             )

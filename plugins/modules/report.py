@@ -70,6 +70,14 @@ options:
   run_directory:
     description: Directory of the journals, as O(fleet.kexec.rolling_reboot#module:run_directory).
     type: path
+  ledger:
+    description: Path of the ledger (M(fleet.kexec.ledger)), which says what is proven on which machines. If omitted,
+      C(ledger.json) in O(run_directory). One that is missing or damaged is no error.
+    type: path
+  proven_after:
+    description: Number of reboots by kexec that went well after which a class of the ledger is proven.
+    type: int
+    default: 1
   html:
     description: Path of the page. If O(html), O(json) and O(metrics) are all omitted, the page is written next to the journal, as
       C(report.html).

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from .._ledger.standing import PROVEN_AFTER
 from .._values import Value
 from .errors import ReportError
 
@@ -30,6 +31,8 @@ class ReportRequest:
     :ivar title: title of the page; None for the name of the run.
     :ivar reason: purpose of the run; None for that of its journal. C(ticket) likewise.
     :ivar redact: take names, addresses and paths out of what is written.
+    :ivar ledger: path of the ledger; None for that of the runs.
+    :ivar proven_after: number of good reboots by kexec after which a class is proven.
     :ivar mode: permissions of the files; None to keep existing ones.
     :ivar check: write nothing.
     """
@@ -43,6 +46,8 @@ class ReportRequest:
     reason: str | None = None
     ticket: str | None = None
     redact: bool = False
+    ledger: str | None = None
+    proven_after: int = PROVEN_AFTER
     mode: int | None = None
     check: bool = False
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from .._text import clipped, counted, duration
 from . import sentences, words
 from .caption import Caption, caption_of
+from .certification import Certification
 from .charts.compositions import compositions
 from .charts.fleet import fleet_chart
 from .charts.histogram import histogram
@@ -61,7 +62,11 @@ class _GainRow:
 
 
 def render(
-    run: RunReport, figures: Figures, before: tuple[RunReport, Figures] | None = None, caption: Caption | None = None
+    run: RunReport,
+    figures: Figures,
+    before: tuple[RunReport, Figures] | None = None,
+    caption: Caption | None = None,
+    certification: Certification | None = None,
 ) -> str:
     """Render the page of a run, compared with another one if C(before) is given.
 
@@ -75,6 +80,7 @@ def render(
         run=run,
         figures=figures,
         caption=caption or caption_of(run),
+        certification=certification or Certification(),
         shorter=sentences.shorter(figures.saved),
         kernels_text=sentences.kernels_text(figures.kernels),
         state=sentences.standing_of(run, figures),

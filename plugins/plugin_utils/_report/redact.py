@@ -121,6 +121,10 @@ class Redactor:
             self._pattern = re.compile(first + _SEARCHED, re.VERBOSE | re.IGNORECASE)
         return self._pattern.sub(self._found, text)
 
+    def user(self, name: str) -> str:
+        """Stand-in for the name of a user."""
+        return self._name("user", name) if name else name
+
     def _value(self, key: str, value: Any) -> Any:
         if key in _NAMES:
             return self._names(_NAMES[key], value)

@@ -13,7 +13,9 @@ from .._errors import RolloutError
 from .._journal.file import open_regular, replay
 from .._journal.run_state import RunState
 from .._journal.run_store import Run, RunStore
+from .._ledger.file import default_path
 from .caption import caption_of
+from .certification import Certification, certification_of
 from .errors import ReportError
 from .figures import Figures, figures_of, firmware_outages
 from .files import write_file
@@ -67,9 +69,10 @@ def make_report(store: RunStore, request: ReportRequest) -> dict[str, Any]:
         compared = read_run(other.journal, redactor)
         before = (compared, figures_of(compared, _firmware_before(store, other.run_id, redactor)))
     caption = caption_of(report, request.title, request.reason, request.ticket)
+    certification = _certification(store, request, [run], redactor)
     made: dict[str, Callable[[], str]] = {
-        "html": lambda: render(report, figures, before, caption),
-        "json": lambda: as_json(values_of(report, figures, before, caption)),
+        "html": lambda: render(report, figures, before, caption, certification),
+        "json": lambda: as_json(values_of(report, figures, before, caption, certification)),
         # The history names other runs.
         "metrics": lambda: as_metrics(report, figures, [] if request.redact else history_of(store)),
     }
@@ -117,12 +120,18 @@ def _runs_report(store: RunStore, request: ReportRequest, runs: Sequence[str] | 
             message, run_id = error.reason.message, run.run_id
             unreadable.append(UnreadableRun(run_id, message) if redactor is None else UnreadableRun("a run", error.reason.code))
     series = RunSeries(in_order(measured_runs), unreadable)
+    certification = _certification(store, request, found, redactor)
     made: dict[str, Callable[[], str]] = {
-        "html": lambda: render_runs(series, request.title),
-        "json": lambda: as_json(runs_values(series)),
+        "html": lambda: render_runs(series, request.title, certification),
+        "json": lambda: as_json({**runs_values(series), "certification": certification.as_values()}),
     }
     written_paths, written = _write_all(paths, made, request)
     return {**written, "headline": runs_headline(series), **written_paths}
+
+
+def _certification(store: RunStore, request: ReportRequest, runs: Sequence[Run], redactor: Redactor | None) -> Certification:
+    path = request.ledger or default_path(store.directory)
+    return certification_of(path, runs, request.proven_after, redactor)
 
 
 def _page_of(run: Run, index: str) -> str:

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
+from .certification import Certification
 from .charts.trend import failure_trend, outage_trends
 from .runs import RunSeries, headline
 from .template import template
 
 
-def render_runs(series: RunSeries, title: str | None = None) -> str:
+def render_runs(series: RunSeries, title: str | None = None, certification: Certification | None = None) -> str:
     """Render the page of many runs."""
     return template("runs.html.j2").render(
         title=title or "Rolling reboots",
@@ -19,4 +20,5 @@ def render_runs(series: RunSeries, title: str | None = None) -> str:
         outages=outage_trends(series.runs),
         failures=failure_trend(series.runs),
         codes=series.codes,
+        certification=certification or Certification(),
     )

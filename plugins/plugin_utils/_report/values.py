@@ -11,6 +11,7 @@ from typing import Any
 from .._journal.file import utc
 from .._journal.outcome import outcome_of
 from .caption import Caption, caption_of
+from .certification import Certification
 from .figures import Figures
 from .read import HostReport, RunReport
 from .sentences import headline
@@ -22,7 +23,11 @@ _KEYS = {"capacity": "budget", "most_in_flight": "most_out", "unavailable": "mis
 
 
 def values_of(
-    run: RunReport, figures: Figures, before: tuple[RunReport, Figures] | None = None, caption: Caption | None = None
+    run: RunReport,
+    figures: Figures,
+    before: tuple[RunReport, Figures] | None = None,
+    caption: Caption | None = None,
+    certification: Certification | None = None,
 ) -> dict[str, Any]:
     """Build the values of a report, compared with another run if C(before) is given.
 
@@ -38,6 +43,7 @@ def values_of(
             {"at_s": round(each.at_s, 3), "out": each.in_flight, "unavailable": each.unavailable} for each in run.levels
         ],
         "hosts": [_host(run, host) for host in run.hosts],
+        "certification": (certification or Certification()).as_values(),
     }
     if before is not None:
         made["compared_with"] = {"run": _run(before[0]), "figures": _figures(before[1])}
