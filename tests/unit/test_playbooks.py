@@ -303,6 +303,24 @@ def test_what_is_proven_is_kept_and_a_failed_class_is_blocked_until_it_is_cleare
     assert "2 hosts: 2 via kexec" in at_work("preflight", **preflight)
 
 
+def test_hosts_of_unproven_classes_go_ahead_and_forecasts_draw_from_the_ledger(play: Play, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir(mode=0o700)
+    # A class that takes an hour and a half, with another kernel.
+    line = {"class": 0, "last_at": "2026-11-24T15:00:00.000Z", "kexec": 1, "durations": {"kexec": {"outage": {"179": 1}}}}
+    known = {"id": "0" * 20, "kind": "run", "at": "2026-11-24T15:00:00.000Z", "version": 1, "failed": [], "lines": [line]}
+    ledger = {**FAILED, "classes": [["R650", "0", "1"]], "failed": [], "sources": [known]}
+    (tmp_path / "runs/ledger.json").write_text(json.dumps(ledger))
+    options = json.dumps({"fleet_kexec_hosts": "web:db", "rolling_reboot_canaries": {"unproven": 1, "soak": 60}})
+    hosts = {name: {"puppet_product": "X9" if name == "db1" else "R650"} for name in ("web1", "web2", "db1")}
+    ended = play("fleet.kexec.rolling_reboot", "-e", options, "--check", hosts=hosts)
+    assert ended.returncode == 0, output(ended)
+    said = output(ended)
+    assert "asking 3 hosts for their hardware and kernels" in said
+    assert "canary: 2 hosts, then a pause of 60 s web1 db1 wave 1: 1 host web2" in said, said
+    assert "3 at risk by the ledger, UNPROVEN" in said
+    assert "web2 - - 1h34m" in said and "db1 5.0 s - 30 s" in said, said
+
+
 def test_a_damaged_ledger_is_said_and_stops_nothing(play: Play, tmp_path: Path) -> None:
     (tmp_path / "runs").mkdir(mode=0o700)
     (tmp_path / "runs/ledger.json").write_text("{")

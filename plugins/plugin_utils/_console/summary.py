@@ -6,14 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
-from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE, Reason
 
 from .._journal.host_state import HostState
 from .._journal.phases import Phase, Resume
 from .._journal.run_state import RunState
-from .._ledger.judge import LEDGER_CODES
 from .._schedule.forecast import Forecast
 from .._schedule.hosts import HostSpec, Phases, Prediction
 from .._schedule.percentiles import percentile
@@ -93,7 +91,7 @@ def plan_text(
     spared: Sequence[str] = (),
     needed: Mapping[str, Sequence[Reason]] | None = None,
     *,
-    noted: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    risks: Mapping[str, Sequence[Reason]] | None = None,
     columns: int = 80,
     glyphs: Glyphs = UNICODE,
 ) -> list[str]:
@@ -102,7 +100,7 @@ def plan_text(
 
     :param spared: hosts that are left out because they need no reboot.
     :param needed: host → why it needs a reboot; empty if that was not asked.
-    :param noted: host → notes on its staging. Only those by the ledger are shown.
+    :param risks: host → risks of a kexec of its class, by the ledger.
     """
     lines = ["no host will be rebooted"]
     if plan is not None and plan.hosts:
@@ -117,13 +115,8 @@ def plan_text(
     lines = [fit(line, columns, glyphs.more) for line in lines]
     why = [(host, reason, False) for host, reasons in (needed or {}).items() for reason in reasons]
     lines += _by_reason("in need of a reboot", why, columns, glyphs, _NAMED_IN_PLAN, elsewhere="the task's result")
-    unproven = [
-        (host, Reason(note["code"], note["message"], note["hint"]), False)
-        for host, notes in (noted or {}).items()
-        for note in notes
-        if note["code"] in LEDGER_CODES
-    ]
-    lines += _by_reason("warned of", unproven, columns, glyphs, _NAMED_IN_PLAN, elsewhere="the task's result")
+    at_risk = [(host, reason, False) for host, reasons in (risks or {}).items() for reason in reasons]
+    lines += _by_reason("at risk by the ledger", at_risk, columns, glyphs, _NAMED_IN_PLAN, elsewhere="the task's result")
     left_out = ((host, reason, False) for host, reason in refused.items())
     lines += _by_reason("not rebooted", left_out, columns, glyphs, _NAMED_IN_PLAN, elsewhere="the task's result")
     if spared:

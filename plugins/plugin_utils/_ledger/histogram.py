@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""DurationHistogram of durations with fixed buckets.
+"""Histogram of durations with fixed buckets.
 
 A histogram and not a sample: those of two sources add up to the same one in whatever order they come, nothing is drawn at random,
 and the size has a bound. The price is accuracy: a percentile is within 4.5 % of a duration that occurred.

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
@@ -14,7 +14,7 @@ from .._journal.run_store import Run, RunStore
 from .._journal.samples import RUNS_REMEMBERED
 from .._ledger.file import change_ledger, default_path
 from .._ledger.fold import RunFold
-from .._ledger.judge import ClassJudge, class_of_facts
+from .._ledger.judge import LEDGER_CODES, ClassJudge, class_of_facts
 from .._ledger.model import Ledger, LedgerClass
 from .._ledger.update import LedgerReading, read_with_journals, with_run
 from .._ledger.words import kernels, warning_text
@@ -23,7 +23,7 @@ from .._schedule.plan import CANARY, Plan
 from .._schedule.settings import settings_from
 from .._transport.bounded import CallAbandoned, bounded_call
 from .fleet import PlayFleet
-from .preview import facts_of
+from .preview import Preview, facts_of
 
 # Longer than it takes to get the lock, to read the journal of 10,000 hosts, and to write the largest ledger to a slow disk.
 KEEP_TIMEOUT_S = 60.0
@@ -88,20 +88,39 @@ def canaries_of(plan: Plan) -> frozenset[str]:
     return frozenset(host.name for wave in plan.waves if wave.name == CANARY for host in wave.hosts)
 
 
-async def hosts_to_prove(names: Sequence[str], fleet: PlayFleet, judge: ClassJudge, *, at_once: int) -> dict[str, str]:
-    """Ask hosts for their classes, and find those by which an unproven class would be proven; their classes, in words.
+class AskedClasses(NamedTuple):
+    """Classes of hosts that were asked.
 
-    The hosts are asked, because the kernel that they would boot is in no other place.
+    :ivar host_classes: host classes of all, by their names.
+    :ivar to_prove: classes of those by which an unproven class would be proven, in words.
+    """
+
+    host_classes: dict[str, str]
+    to_prove: dict[str, str]
+
+
+async def ask_for_classes(names: Sequence[str], fleet: PlayFleet, judge: ClassJudge, *, at_once: int) -> AskedClasses:
+    """Ask hosts for their classes, because the kernel that they would boot is in no other place.
 
     :param at_once: number of hosts to ask concurrently.
     """
     facts = await facts_of(names, fleet.reboot_of, fleet.request_of, at_once=at_once)
-    found = {}
+    found = AskedClasses({}, {})
     for name in names:
+        found.host_classes[name] = fleet.host_class(name, hardware_of(facts[name].get("hardware")))
         key = _class_of(name, facts[name], fleet)
         if key is not None and not judge.is_proven(key) and not judge.failed_at(key):
-            found[name] = "%s, %s" % (key.host_class, kernels(key))
+            found.to_prove[name] = "%s, %s" % (key.host_class, kernels(key))
     return found
+
+
+def risks_by_ledger(looked: Mapping[str, Preview]) -> dict[str, list[Reason]]:
+    """Risks that the ledger has of hosts, whether they are warned of or rule out a kexec; hosts without any are left out."""
+    found = {}
+    for name, result in looked.items():
+        warned = [Reason(note["code"], note["message"], note["hint"]) for note in result.notes if note["code"] in LEDGER_CODES]
+        found[name] = [*warned, *(each for each in result.reasons if each.code in LEDGER_CODES)]
+    return {name: risks for name, risks in found.items() if risks}
 
 
 def _class_of(name: str, facts: Mapping[str, Any], fleet: PlayFleet) -> LedgerClass | None:

@@ -56,7 +56,7 @@ from .opening import resumed, started
 from .planning import Planner
 from .preview import look_at, not_in_need, previews, told_of_rest
 from .process import Orphaned, allow_all_descriptors, short_collections, while_parent_lives
-from .proving import RunLedger, canaries_of, hosts_to_prove
+from .proving import RunLedger, ask_for_classes, canaries_of, risks_by_ledger
 from .results import counts_of, final_statuses, result_of, waves_of
 from .resuming import AT_ONCE, GOING, TO_PREPARE, Rest, Selection
 from .run_hooks import RUN_HOOKS, RunHookLists, RunHooks
@@ -181,8 +181,7 @@ class Rolling:
             plan = self._left(planned, [*refused, *spared])
             foreseen = self._foresee(planned, plan)
             unasked = {**(rest.reasons() if rest is not None else {}), **refused}
-            noted = {name: result.notes for name, result in looked.items() if result.notes}
-            self._say(plan_text(plan, foreseen, unasked, spared, needed, noted=noted, **self._layout()))
+            self._say(plan_text(plan, foreseen, unasked, spared, needed, risks=risks_by_ledger(looked), **self._layout()))
             told = previews(left, looked)
             told.update(told_of_rest(rest) if rest is not None else {})
             told.update(self._beside(told, rest))
@@ -443,7 +442,8 @@ class Rolling:
         names = [host.name for host in planned.plan.hosts]
         self._controller.say("asking %s for their hardware and kernels" % counted(len(names), "host"))
         fleet = planned.fleet
-        fleet.to_prove = await hosts_to_prove(names, fleet, planned.judge, at_once=self._options["connections"])
+        asked = await ask_for_classes(names, fleet, planned.judge, at_once=self._options["connections"])
+        fleet.to_prove, fleet.host_classes = asked.to_prove, {**fleet.host_classes, **asked.host_classes}
         plan = self._planner.without(spared, fleet, planned.history, planned.terms.settings)
         return self._judged(replace(planned, plan=plan))
 
