@@ -124,7 +124,8 @@ totals:
   type: dict
   sample: {classes: 3, proven: 2, unproven: 0, blocked: 1}
 lines:
-  description: The ledger in words, a line for each class and one for the totals.
+  description: The ledger in words, a line for each class, with O(names=true) one for each host that failed below it, and one for
+    the totals.
   returned: success
   type: list
   elements: str

@@ -33,14 +33,13 @@ HOST = (
     "_zipapp",
 )
 CONTROLLER = (
-    "_errors _text",
-    "_host_class _preflight _values _variables",
+    "_errors _host_class _text",
+    "_preflight _values _variables",
     "_transport",
     "_hooks _lock",
     "_reboot",
     "_schedule",
     "_journal",
-    "_ledger",
     "_ledger",
     "_console _report",
     "_rollout",

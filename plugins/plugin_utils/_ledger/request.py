@@ -90,9 +90,9 @@ def carry_out(store: RunStore, request: LedgerRequest) -> tuple[dict[str, Any], 
         if changed.damage is not None:
             warnings.append(changed.damage.reason)
     rows = rows_of(ledger, request.proven_after)
-    result.update(ledger=request.path, classes=values_of(rows), totals=totals_of(rows), lines=ledger_text(rows))
+    named = bad_hosts_of(store, RUNS_MAX) if request.names else {}
+    result.update(ledger=request.path, classes=values_of(rows), totals=totals_of(rows), lines=ledger_text(rows, named))
     if request.names:
-        named = bad_hosts_of(store, RUNS_MAX)
         for row, values in zip(rows, result["classes"], strict=True):
             values["bad_hosts"] = named.get(row.key, [])
     return result, warnings

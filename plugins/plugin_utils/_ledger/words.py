@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
@@ -57,15 +57,22 @@ def row_text(row: LedgerRow) -> str:
     return "%s: %s, %s: %s" % (row.standing.value, clean(row.key.host_class), kernels(row.key), said)
 
 
-def ledger_text(rows: Sequence[LedgerRow]) -> list[str]:
-    """Lines about all classes, and their totals."""
+def ledger_text(rows: Sequence[LedgerRow], named: Mapping[LedgerClass, Sequence[str]] | None = None) -> list[str]:
+    """Lines about all classes, and their totals.
+
+    :param named: names of hosts that failed or were degraded, which follow the line of their class.
+    """
     standings = totals_of(rows)
     classes = "1 class" if len(rows) == 1 else "%d classes" % len(rows)
     said = ", ".join(
         "%d %s" % (standings[each.value], each.value)
         for each in (ClassStanding.PROVEN, ClassStanding.UNPROVEN, ClassStanding.BLOCKED)
     )
-    return [*map(row_text, rows), "%s: %s" % (classes, said)]
+    lines = []
+    for row in rows:
+        lines.append(row_text(row))
+        lines += ["  " + clean(name) for name in (named or {}).get(row.key, ())]
+    return [*lines, "%s: %s" % (classes, said)]
 
 
 def warning_text(why: Reason) -> str:

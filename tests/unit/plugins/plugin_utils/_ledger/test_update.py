@@ -148,7 +148,9 @@ def test_export_and_show(store: RunStore, path: str, tmp_path: Path) -> None:
 def test_hosts_are_named_only_if_asked_for(store: RunStore) -> None:
     write_run(store, "monday", bad("db1", X9), good("web1"))
     assert "db1" not in json.dumps(asked(store))
-    assert [row["bad_hosts"] for row in asked(store, names=True)["classes"]] == [["db1"], []]
+    named = asked(store, names=True)
+    assert [row["bad_hosts"] for row in named["classes"]] == [["db1"], []]
+    assert named["lines"][0].startswith("blocked: ") and named["lines"][1] == "  db1"
 
 
 def test_a_run_begins_with_what_the_journals_add(store: RunStore, path: str) -> None:
