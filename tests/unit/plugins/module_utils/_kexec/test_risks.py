@@ -152,7 +152,7 @@ def test_every_code_can_be_found() -> None:
     )
     encrypted = encryption_risks(Cpu("", confidential="sev_snp", snp_host=True), (6, 1))
     found = [risk.code for risk in (*encrypted, *risks(everything, 51, (6, 1)))]
-    # Those of reservations, of the default entry and of placements are found where these are.
+    # Those of reservations, of the default entry, of placements and of the ledger are found where these are.
     elsewhere = [
         "KDUMP_LOADED",
         "RESERVATION_NOT_MADE",
@@ -160,6 +160,8 @@ def test_every_code_can_be_found() -> None:
         "ENTRY_UNKNOWN",
         "ONE_SHOT_PENDING",
         "SYSTEM_ELSEWHERE",
+        "CLASS_FAILED",
+        "UNPROVEN",
     ]
     assert sorted([*found, *elsewhere]) == sorted(RISK_CODES)
 
