@@ -304,7 +304,8 @@ def _storage(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found
 
 
 def _health(raid: Raid) -> str:
-    return "%d missing" % raid.missing if raid.missing else "complete" if raid.healthy else "degraded"
+    state = "healthy" if raid.healthy else "degraded"
+    return "%s, %d missing" % (state, raid.missing) if raid.missing else state
 
 
 def _platform(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]:

@@ -39,7 +39,7 @@ def test_spans_are_sets(some: list[Span], others: list[Span]) -> None:
     assert points(without(some, others)) == points(some) - points(others)
     for made in (union(some), inside(some, others), without(some, others)):
         assert length_ms(made) == len(points(made))
-        assert all(first.end_ms < last.start_ms for first, last in zip(made, made[1:], strict=False))
+        assert all(first.end_ms < last.start_ms for first, last in zip(made, made[1:]))
 
 
 @given(SPANS)
@@ -99,7 +99,7 @@ ORDER = ("stop_units", "jump", "kernel", "initrd", "userspace", "network", "ssh"
 def cases(draw: st.DrawFn) -> dict[str, Any]:
     edges = sorted(draw(st.lists(st.integers(0, 25000), min_size=len(ORDER) + 1, max_size=len(ORDER) + 1)))
     kept = draw(st.sets(st.sampled_from(ORDER)))
-    phases = {name: ends for name, ends in zip(ORDER, zip(edges, edges[1:], strict=False), strict=False) if name in kept}
+    phases = {name: ends for name, ends in zip(ORDER, zip(edges, edges[1:])) if name in kept}
     outage = draw(st.none() | st.tuples(st.integers(-1000, 26000), st.integers(0, 26000)))
     stops: list[UnitStop] = []
     for name in draw(st.lists(NAMES, max_size=5, unique=True)):
