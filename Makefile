@@ -451,6 +451,7 @@ test-matrix: test test-versions ## test, and all that is too long for it: other 
 	@$(MAKE) molecule LAB_GUESTS=3 SCENARIO="default rolling_reboot_failures recovery_more"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/watching.yml SCENARIO="watching"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/machine.yml SCENARIO="machine_clean machine_more"
+	@$(MAKE) molecule LAB_VARS=molecule/lab/soft.yml SCENARIO="soft"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-memory.yml SCENARIO="default fast_image reserved"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepare reservation_refused"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-bare.yml SCENARIO="default prepare reservation_refused prepared reservation"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
@@ -13,16 +14,16 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
 from ._command import Runner, run_command
 from ._host.facts import HostFacts, gather
 from ._host.files import HostFiles
+from ._host.running_system import SystemId, read_system_id
 from ._kexec.cmdline import Edits
 from ._kexec.errors import KexecError
 from ._kexec.facts import present, read
 from ._kexec.policy import judge
 from ._kexec.preferences import BZIMAGE, CHOICES, FAST
-from ._kexec.proof import PATH_FIRMWARE, PATH_KEXEC, PATH_UNKNOWN
-from ._kexec.record import StagedRecord
+from ._kexec.proof import PATH_FIRMWARE, PATH_KEXEC, PATH_SOFT, PATH_UNKNOWN
 from ._kexec.requests import BASES, DEFAULT, ENTRY, StagingRequest
-from ._kexec.staging import Stager, StagingPlan, current_record, make_stager, plan, stage_planned
-from ._kexec.subsets import VERDICT
+from ._kexec.staging import TOKEN_BYTES, Stager, StagingPlan, current_record, make_stager, plan, stage_planned
+from ._kexec.subsets import BOOT, SOFT, VERDICT
 from ._kexec.trigger import CALL_OFF, IMAGE_STAYS_RC, TRIGGER
 from ._machine.codes import FAIL, WARN
 from ._machine.remembered import MachineError, read_machine, remember
@@ -62,6 +63,9 @@ class ConsoleCommand:
         self._say("verdict  %s" % (_describe_verdict(verdict)))
         for each in presented["blockers"] + verdict["notes"]:
             self._say("         %s: %s" % (each["code"], each["message"]))
+        self._say("soft     %s" % _describe_soft(presented["soft"]))
+        for each in presented["soft"]["blockers"] + presented["soft"]["warnings"]:
+            self._say("         %s: %s" % (each["code"], each["message"]))
         for label, listed in (("warning", presented["warnings"]), ("needed", presented["reboot_needed"]["reasons"])):
             for each in listed:
                 self._say("%-8s %s: %s" % (label, each["code"], each["message"]))
@@ -88,8 +92,33 @@ class ConsoleCommand:
         self._say("unstaged %s" % ("what was loaded" if self._stager(facts).unstage() else "nothing was loaded"))
 
     def reboot(self, args: argparse.Namespace) -> None:
-        """Reboot via kexec, into the staged image unless another is asked for."""
+        """Reboot softly if that is asked for, else via kexec, into the staged image unless another is asked for."""
         require_root()
+        if args.method == _SOFT:
+            self._reboot_softly(args)
+        else:
+            self._reboot_via_kexec(args)
+
+    def _reboot_softly(self, args: argparse.Namespace) -> None:
+        if _asks(args):
+            raise KexecError("SETTINGS_INVALID", "a soft reboot keeps the kernel that runs, so no image can be asked for")
+        reading = read(self._files, self._run, frozenset((BOOT, SOFT)))
+        if reading.soft is None:
+            raise ValueError("the subset %s was not read" % SOFT)
+        verdict = reading.soft[1]
+        if not verdict.possible:
+            raise KexecError(verdict.blockers[0].code, "; ".join(each.message for each in verdict.blockers))
+        for risk in verdict.warnings:
+            self._say("warning  %s: %s" % (risk.code, risk.message))
+        self._say("reboot   %ssoftly, on the running kernel %s" % ("would be " if args.dry_run else "", reading.kernel.release))
+        if args.dry_run:
+            return
+        # A loaded image would turn the next plain reboot into a kexec, and may be run as services stop.
+        self._stager(gather(self._files, self._run)).unstage()
+        remember(self._files, read_machine(self._files, self._run, time.time()))
+        self._trigger(os.urandom(TOKEN_BYTES).hex(), "soft-reboot", reading.system, softly=True)
+
+    def _reboot_via_kexec(self, args: argparse.Namespace) -> None:
         self._heed_risks()
         facts = gather(self._files, self._run)
         record = current_record(self._files)
@@ -106,7 +135,7 @@ class ConsoleCommand:
         if not args.dry_run:
             if not args.no_compare:
                 self._remember(facts, staged_here)
-            self._trigger(record)
+            self._trigger(record.token, "kexec", read_system_id(self._files, self._run))
 
     def _heed_risks(self) -> None:
         """Refuse risks that the host's policy blocks; raises KexecError with the code of the first one."""
@@ -126,14 +155,16 @@ class ConsoleCommand:
                 self._stager(facts).unstage()
             raise
 
-    def _trigger(self, record: StagedRecord) -> None:
-        """Have PID 1 reboot the host, by the same scripts as from the controller."""
-        boot_id = self._files.read_text("/proc/sys/kernel/random/boot_id") or ""
-        arguments = [record.token, "kexec", _DELAY, _MESSAGE, boot_id]
+    def _trigger(self, token: str, verb: str, system: SystemId, softly: bool = False) -> None:
+        """Have PID 1 reboot the host, by the same scripts as from the controller.
+
+        :param system: that which is to end, with its kernel or (C(softly)) without.
+        """
+        arguments = [token, verb, _DELAY, _MESSAGE, system.boot_id, str(system.soft_reboots) if softly else ""]
         result = self._run(["/bin/sh", "-c", TRIGGER, "fleet-kexec", *arguments], _TRIGGER_TIMEOUT_S)
         if result.rc == 0:
             return
-        undone = self._run(["/bin/sh", "-c", CALL_OFF, "fleet-kexec", record.token], _TRIGGER_TIMEOUT_S)
+        undone = self._run(["/bin/sh", "-c", CALL_OFF, "fleet-kexec", token], _TRIGGER_TIMEOUT_S)
         said = "the reboot could not be triggered: %s" % result.last_words()
         if undone.rc == IMAGE_STAYS_RC:
             raise CodedError("UNLOAD_DISABLED", "%s; %s" % (said, undone.last_words()))
@@ -155,7 +186,14 @@ class ConsoleCommand:
         self._out.write(printable(line) + "\n")
 
 
-_PATHS = {PATH_KEXEC: "via kexec", PATH_FIRMWARE: "through firmware", PATH_UNKNOWN: "by an unknown path"}
+# Methods of a reboot from the console.
+_KEXEC, _SOFT = "kexec", "soft"
+_PATHS = {
+    PATH_KEXEC: "via kexec",
+    PATH_SOFT: "by a soft reboot",
+    PATH_FIRMWARE: "through firmware",
+    PATH_UNKNOWN: "by an unknown path",
+}
 _EFFECT_NAMES = {FAIL: "degraded", WARN: "warning"}
 _IMAGE_NAMES = {FAST: "fast image", BZIMAGE: "bzImage"}
 
@@ -190,6 +228,11 @@ def _describe_verdict(verdict: Dict[str, Any]) -> str:
     return "%s: %s, about %d ms" % (verdict["method"], _describe_way(verdict), round(verdict["predicted_ms"]["total"]))
 
 
+def _describe_soft(soft: Dict[str, Any]) -> str:
+    so_far = "%d since the kernel booted" % soft["soft_reboots"] if soft["soft_reboots"] else "none since the kernel booted"
+    return "possible, %s" % so_far if soft["possible"] else "not possible"
+
+
 def _pieces(predicted_ms: Dict[str, float]) -> str:
     return ", ".join("%s %d" % (name, round(value)) for name, value in predicted_ms.items() if value) or "nothing to do"
 
@@ -212,7 +255,7 @@ def _request(args: argparse.Namespace) -> StagingRequest:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="fleet-kexec", description="Reboot this host via kexec, as the collection fleet.kexec does."
+        prog="fleet-kexec", description="Reboot this host via kexec or softly, as the collection fleet.kexec does."
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.required = True
@@ -235,7 +278,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     unstage = commands.add_parser("unstage", help="unload whatever is loaded")
     unstage.add_argument("--dry-run", action="store_true", help="say what would be done")
     reboot = commands.add_parser(
-        "reboot", parents=[image], help="reboot via kexec, into what is staged unless something else is asked for"
+        "reboot", parents=[image], help="reboot via kexec, into what is staged unless something else is asked for, or softly"
+    )
+    reboot.add_argument(
+        "--method", choices=(_KEXEC, _SOFT), default=_KEXEC, help="soft restarts userspace on the running kernel; default: kexec"
     )
     reboot.add_argument(
         "--no-compare", action="store_true", help="leave no snapshot of the machine to compare the next boot with"

@@ -39,7 +39,7 @@ options:
       - V(container), V(cpu) (with C(throughput)), V(defaults), V(entry), V(fast_images), V(findings), V(history), V(kernels)
         (with C(newest_release)), V(kexec) (C(kexec_tools), C(loaders), C(loaded) and C(staged)), V(memory), V(reservations),
         V(virtio) (C(virtio_reset)), V(console), V(firmware), V(guests), V(hardware), V(hypervisor), V(machine), V(pci),
-        V(pending), V(reboot_needed), V(tpm_disks) and V(watchdog) are the facts of these names.
+        V(pending), V(reboot_needed), V(soft), V(tpm_disks) and V(watchdog) are the facts of these names.
       - V(reboot_needed) asks the package manager, which may take seconds.
       - V(verdict) is C(verdict), C(blockers), C(warnings) and C(policy). It considers all facts, even those not gathered.
     type: list
@@ -95,9 +95,17 @@ ansible_facts:
               description: ID of the current boot.
               type: str
               sample: 0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55
+            soft_reboots:
+              description: Number of soft reboots since the kernel booted. 0 where systemd does not count them.
+              type: int
+              sample: 0
+            userspace_us:
+              description: When PID 1 started userspace, in microseconds of CLOCK_MONOTONIC. Null if unknown.
+              type: int
+              sample: 2214381
             path:
               description:
-                - How the host booted, V(kexec), V(firmware) or V(unknown).
+                - How the running system came up, V(soft) after a soft reboot, and otherwise V(kexec), V(firmware) or V(unknown).
                 - V(unknown) means that a kexec without a token of this collection started the kernel. That is the kexec of
                   another tool, or of firmware that itself starts Linux by kexec, such as LinuxBoot, Heads or ZFSBootMenu.
               type: str
@@ -511,6 +519,19 @@ ansible_facts:
               hash: 0.0
               move: 0.0
               total: 25.0
+        soft:
+          description:
+            - Whether the host can reboot softly, which keeps its kernel (C(possible)), the version of C(systemd), the number of
+              C(soft_reboots) since the kernel booted (null if systemd does not count them), and the running units that survive
+              (C(survivors)). C(blockers) and C(warnings) are like those of a kexec.
+          type: dict
+          sample:
+            blockers: []
+            possible: true
+            soft_reboots: 0
+            survivors: []
+            systemd: 257
+            warnings: []
         blockers:
           description:
             - Reasons why the host can't reboot via kexec, or is not allowed to by O(policy), each with C(code), C(message) and
@@ -585,9 +606,9 @@ ansible_facts:
               type: bool
               sample: true
             before:
-              description: The remembered snapshot, with C(boot_id) and C(taken_at). Null if there is none.
+              description: The remembered snapshot, with C(boot_id), C(soft_reboots) and C(taken_at). Null if there is none.
               type: dict
-              sample: {boot_id: 5b1b4c0e-6d2f-4f8b-9a39-0c7f2f3f0d11, taken_at: "2026-11-24T19:00:00Z"}
+              sample: {boot_id: 5b1b4c0e-6d2f-4f8b-9a39-0c7f2f3f0d11, soft_reboots: 0, taken_at: "2026-11-24T19:00:00Z"}
             differences:
               description:
                 - Differences that the policy does not ignore, as M(fleet.kexec.machine) returns them. They are of this moment.

@@ -43,11 +43,12 @@ options:
       - The comparison is repeated until no difference is left that time can mend, so a host that came back as it was takes one.
     type: int
     default: 30
-  boot_id:
+  system:
     description:
-      - ID of the boot in which the machine has to have been remembered, as V(remembered) returned it.
-      - A snapshot of another boot is not compared with (C(MACHINE_UNKNOWN)). C(/var) may have been rolled back to an old one.
-      - Any earlier boot will do by default.
+      - System in which the machine has to have been remembered, by its boot_id, followed by V(+) and the number of soft reboots
+        since then if there were any.
+      - A snapshot of another system is not compared with (C(MACHINE_UNKNOWN)). C(/var) may have been rolled back to an old one.
+      - Any earlier system will do by default.
     type: str
 notes:
   - Needs root, so usually C(become=true).
@@ -92,6 +93,10 @@ machine:
       description: ID of the current boot.
       type: str
       sample: 0e0a6d8e-9a0f-4d8e-8a4f-1d6f0a4b9c55
+    soft_reboots:
+      description: Number of soft reboots since that boot.
+      type: int
+      sample: 0
     taken_at:
       description: Time of the snapshot, in UTC.
       type: str
@@ -110,10 +115,10 @@ compared:
   returned: state is compared
   type: bool
 before:
-  description: That snapshot, with C(boot_id) and C(taken_at). Null if there is none that can be read.
+  description: That snapshot, with C(boot_id), C(soft_reboots) and C(taken_at). Null if there is none that can be read.
   returned: state is compared
   type: dict
-  sample: {boot_id: 5b1b4c0e-6d2f-4f8b-9a39-0c7f2f3f0d11, taken_at: "2026-11-24T19:00:00Z"}
+  sample: {boot_id: 5b1b4c0e-6d2f-4f8b-9a39-0c7f2f3f0d11, soft_reboots: 0, taken_at: "2026-11-24T19:00:00Z"}
 settled_ms:
   description: Time from the first comparison to the last.
   returned: state is compared
@@ -152,6 +157,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import read_system_id
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import read_policy
 from ansible_collections.fleet.kexec.plugins.module_utils._machine.reading import take_snapshot
 from ansible_collections.fleet.kexec.plugins.module_utils._machine.remembered import read_machine, remember
@@ -173,9 +179,10 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
         return {"changed": True, "machine": dict(machine.summary(), model=machine.model)}
     comparison = compare_settled(
         files,
+        read_system_id(files, run_command),
         policy.effects,
         module.params["settle"],
-        boot_id=module.params["boot_id"],
+        remembered=module.params["system"],
         take=lambda: take_snapshot(files, run_command),
         clock=time.monotonic,
         sleep=time.sleep,
@@ -188,7 +195,7 @@ def main() -> None:
         policy_argument_spec(),
         state={"type": "str", "choices": ["compared", "remembered"], "default": "compared"},
         settle={"type": "int", "default": 30},
-        boot_id={"type": "str"},
+        system={"type": "str"},
     )
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
     run_module(module, lambda: work(module))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: reboot
-short_description: Reboot a host via kexec, and prove how it came back
+short_description: Reboot a host via kexec or softly, and prove how it came back
 version_added: 0.1.0
 author: [fleet.kexec contributors (@fleet-kexec)]
 description:
@@ -44,10 +44,13 @@ options:
       - V(kexec) reboots via kexec, and fails with a code if that is not possible or O(policy) blocks it.
       - V(firmware) reboots through firmware and bootloader. A staged image is unloaded first, because it would turn the reboot
         into a kexec. O(kernel), O(initrd) and O(cmdline) are refused, because the bootloader boots its own default.
+      - V(soft) restarts userspace with C(systemctl soft-reboot), and keeps the kernel that runs. It needs systemd 256 or later,
+        and is refused if more than userspace waits for a reboot, unless O(policy) allows it (C(SOFT_INCOMPLETE)). A staged image
+        is unloaded first. O(kernel), O(initrd) and O(cmdline) are refused.
       - V(auto) reboots via kexec if possible. If the host cannot, or O(policy) blocks it, it reboots through firmware, and
-        RV(reasons) says why. Invalid options are still errors.
+        RV(reasons) says why. It never reboots softly. Invalid options are still errors.
     type: str
-    choices: [auto, kexec, firmware]
+    choices: [auto, kexec, soft, firmware]
     default: auto
   reboot_timeout:
     description:
@@ -81,20 +84,21 @@ options:
     aliases: [post_reboot_delay_sec]
   reboot_command:
     description:
-      - C(systemctl kexec) means O(method=kexec). C(systemctl reboot), C(reboot) and C(shutdown -r) (C(now) or C(+0)) mean
-        O(method=firmware). A directory in front of the program makes no difference.
+      - C(systemctl kexec) means O(method=kexec), and C(systemctl soft-reboot) means O(method=soft). C(systemctl reboot),
+        C(reboot) and C(shutdown -r) (C(now) or C(+0)) mean O(method=firmware). A directory in front of the program makes no
+        difference.
       - Any other command is refused. C(kexec -e) would leave file systems mounted.
     type: str
   boot_time_command:
-    description: Refused, unless it is the default of M(ansible.builtin.reboot), which reads the boot_id. The boot_id always tells
-      whether the host has rebooted.
+    description: Refused, unless it is the default of M(ansible.builtin.reboot), which reads the boot_id. The boot_id, and after a
+      soft reboot the count of systemd, always tell whether the host has rebooted.
     type: str
   search_paths:
     description: Refused, because C(shutdown) is not used. systemd performs the reboot.
     type: list
     elements: str
 requirements:
-  - kexec-tools on the host, except for O(method=firmware)
+  - kexec-tools on the host, except for O(method=firmware) and O(method=soft)
 notes:
   - The keywords C(timeout) and C(async) are refused (C(KEYWORD_UNSUPPORTED)); O(reboot_timeout) limits the reboot.
   - The time that O(compare) takes does not count towards O(reboot_timeout).
@@ -183,7 +187,7 @@ method:
   sample: kexec
 path:
   description:
-    - Path by which the host came back, as the host reports it, V(kexec), V(firmware) or V(unknown).
+    - Path by which the host came back, as the host reports it, V(kexec), V(soft), V(firmware) or V(unknown).
     - V(unknown) means a kexec without a token of this collection, as by LinuxBoot, Heads or ZFSBootMenu. A reboot through
       firmware accepts that.
   returned: after a reboot, however it ended
@@ -191,7 +195,9 @@ path:
   sample: kexec
 proof:
   description:
-    - Four signs that the host booted the staged image. Together they are the proof.
+    - Signs that the host rebooted as it should. Together they are the proof. For a kexec, they are RV(proof.boot_id_changed),
+      RV(proof.token), RV(proof.release) and RV(proof.bootloader_type), and for a soft reboot RV(proof.boot_id_kept),
+      RV(proof.soft_reboots) and RV(proof.userspace).
     - Null for an intended reboot through firmware.
   returned: after a reboot, however it ended
   type: dict
@@ -215,6 +221,15 @@ proof:
     bootloader_type:
       description: Whether the kernel reports that a kexec loader started it.
       type: bool
+    boot_id_kept:
+      description: Whether the boot_id is the same, so that the kernel has run on.
+      type: bool
+    soft_reboots:
+      description: Whether systemd has counted one soft reboot more, and no other.
+      type: bool
+    userspace:
+      description: Whether PID 1 has started userspace anew, by its own time of that.
+      type: bool
 reasons:
   description: Reasons why the host was not rebooted via kexec, each with C(code), C(message) and C(hint). Empty if it was, or if
     kexec was not requested.
@@ -230,15 +245,15 @@ notes:
   type: list
   elements: dict
 before:
-  description: C(boot_id) and kernel C(release) before the reboot.
+  description: C(boot_id), number of C(soft_reboots) since that boot, and kernel C(release) before the reboot.
   returned: success
   type: dict
 after:
-  description: C(boot_id) and kernel C(release) after the reboot.
+  description: C(boot_id), number of C(soft_reboots) since that boot, and kernel C(release) after the reboot.
   returned: after a reboot, however it ended
   type: dict
 staged:
-  description: The staged image, as M(fleet.kexec.stage) returns it. Null for a reboot through firmware.
+  description: The staged image, as M(fleet.kexec.stage) returns it. Null for a reboot through firmware or a soft one.
   returned: success
   type: dict
 outage_ms:

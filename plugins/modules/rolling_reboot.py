@@ -45,7 +45,7 @@ options:
   method:
     description: How hosts are rebooted, as O(fleet.kexec.reboot#module:method).
     type: str
-    choices: [auto, kexec, firmware]
+    choices: [auto, kexec, soft, firmware]
     default: auto
   only:
     description:
@@ -61,8 +61,8 @@ options:
     description:
       - Recovery of a host that did not come back as it should.
       - V(none) leaves the host as it is. It has failed.
-      - V(firmware) reboots a host that came back via kexec, but not as staged, or not as the machine that it was (O(compare)),
-        once more through firmware.
+      - V(firmware) reboots a host that came back via kexec or softly, but not as it should, or not as the machine that it
+        was (O(compare)), once more through firmware.
       - V(power_hook) also calls O(power_hook) for a host that did not come back within O(reboot_timeout), and then waits that
         long once more. Without a hook for each host, the rollout is refused.
     type: str
@@ -236,7 +236,7 @@ options:
     type: bool
     default: false
 requirements:
-  - kexec-tools on the hosts, except for O(method=firmware)
+  - kexec-tools on the hosts, except for O(method=firmware) and O(method=soft)
 notes:
   - Needs root on the hosts, so usually C(become=true). Each host uses its own connection and become settings.
   - C(serial) is refused, because O(window) replaces it. C(throttle) and C(forks) have no effect. The task always runs once;
@@ -391,11 +391,11 @@ hosts:
       description: How to resolve it.
       type: str
     path:
-      description: Path by which the host came back, V(kexec), V(firmware) or V(unknown).
+      description: Path by which the host came back, V(kexec), V(soft), V(firmware) or V(unknown).
       type: str
       sample: kexec
     proof:
-      description: Signs that it booted the staged image, see M(fleet.kexec.reboot).
+      description: Signs that it rebooted as it should, see M(fleet.kexec.reboot).
       type: dict
     model:
       description: As RV(fleet.kexec.reboot#module:model).

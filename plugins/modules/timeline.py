@@ -132,14 +132,17 @@ timeline:
     boot_id:
       description: The boot_id of this boot.
       type: str
+    soft_reboots:
+      description: Number of soft reboots since that boot.
+      type: int
     boot_id_before:
-      description: The boot_id of the previous boot. Null if unknown.
+      description: The boot_id of the previous system, which a soft reboot keeps. Null if unknown.
       type: str
     token:
       description: Token of the reboot. Null if this collection did not make the reboot.
       type: str
     path:
-      description: How the host booted, V(kexec), V(firmware) or V(unknown).
+      description: How the running system came up, V(kexec), V(soft), V(firmware) or V(unknown).
       type: str
     release:
       description: Release of the kernel.

@@ -37,6 +37,7 @@ class Preflight:
     :ivar kernel: release that runs, and C(release) the one that the next reboot boots.
     :ivar arguments_change: whether the next reboot changes the kernel's arguments.
     :ivar needed: whether it needs a reboot.
+    :ivar soft: whether it can reboot softly, if that is asked for.
     :ivar values: facts as the result of the task has them.
     """
 
@@ -52,6 +53,7 @@ class Preflight:
     release: str
     arguments_change: bool
     needed: bool
+    soft: bool
     remarks: tuple[Remark, ...]
     values: Mapping[str, Any]
 
@@ -74,6 +76,7 @@ def totals_of(hosts: Sequence[Preflight | None]) -> dict[str, int]:
         "fast_image": sum(each.image == FAST for each in read),
         "firmware": methods.count(FIRMWARE),
         "refused": methods.count(REFUSE),
+        "soft": sum(each.soft for each in read),
         "unread": len(hosts) - len(read),
         "reboot_needed": sum(each.needed for each in read),
         "unproven": sum(UNPROVEN in _risks(each) for each in read),
@@ -102,12 +105,13 @@ def _preflight(host: str, facts: Mapping[str, Any]) -> Preflight:
         release=str(verdict["release"] or ""),
         arguments_change=bool(entry["added"] or entry["removed"]),
         needed=bool(needed["needed"]),
+        soft=bool(facts["soft"]["possible"]),
         remarks=tuple(_remarks(facts)),
         values={
             **{name: verdict[name] for name in ("method", "image", "integrity", "loader", "predicted_ms", "notes", "release")},
             "running_release": facts["kernel"]["release"],
             "last_boot": facts["boot"]["path"],
-            **{name: facts[name] for name in ("entry", "reboot_needed", "blockers", "warnings", "staged", "loaded")},
+            **{name: facts[name] for name in ("entry", "reboot_needed", "soft", "blockers", "warnings", "staged", "loaded")},
         },
     )
 
@@ -120,6 +124,8 @@ def _remarks(facts: Mapping[str, Any]) -> list[Remark]:
     remarks += [Remark(str(each["code"]), str(each["message"])) for each in facts["reboot_needed"]["reasons"]]
     if facts["warnings"]:
         remarks.append(Remark("warnings", ", ".join(str(each["code"]) for each in facts["warnings"])))
+    if facts["soft"]["possible"] and facts["soft"]["survivors"]:
+        remarks.append(Remark("survivors", "a soft reboot does not stop %s" % ", ".join(map(str, facts["soft"]["survivors"]))))
     if facts["staged"]:
         remarks.append(Remark("staged", "%s via %s" % (facts["staged"]["release"], facts["staged"]["loader"])))
     elif facts["loaded"]:

@@ -52,7 +52,13 @@ def clean(text: str) -> str:
 
 def by_path(path: str) -> str:
     """Path in a sentence, such as C(via kexec)."""
-    known = {"kexec": "via kexec", "firmware": "through firmware", "unknown": "by an unknown path", "": "by an unknown path"}
+    known = {
+        "kexec": "via kexec",
+        "soft": "by a soft reboot",
+        "firmware": "through firmware",
+        "unknown": "by an unknown path",
+        "": "by an unknown path",
+    }
     return known.get(path) or "by %s" % clean(path)
 
 

@@ -70,7 +70,7 @@ class PretendedHost:
         :param updates: whether that has anything to update.
         """
         facts: dict[str, Any] = {
-            "boot": {"boot_id": self._boot_id()},
+            "boot": {"boot_id": self._boot_id(), "soft_reboots": 0, "userspace_us": None},
             "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
             "staged": None,
             "blockers": [],
@@ -79,7 +79,7 @@ class PretendedHost:
         }
         timeline = {"boot_id": self._boot_id(), "path": "kexec", "start": "2026-11-24T15:00:00Z", "phases": []}
         model = "Example Inc. Server 9"
-        machine = {"boot_id": self._boot_id(), "taken_at": "2026-11-24T15:00:00Z", "model": model}
+        machine = {"boot_id": self._boot_id(), "soft_reboots": 0, "taken_at": "2026-11-24T15:00:00Z", "model": model}
         answers: dict[str, dict[str, Any]] = {
             # Of both states: each is read for what it is asked for.
             "machine": {

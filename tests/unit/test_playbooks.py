@@ -233,6 +233,7 @@ def test_preflight_counts_and_its_exit_code_tells(play: Play, tmp_path: Path) ->
         "fast_image": 0,
         "firmware": 1,
         "refused": 1,
+        "soft": 0,
         "unread": 0,
         "reboot_needed": 2,
         "unproven": 0,

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Timelines of the host's latest boots, stored on the host as JSON lines, oldest first."""
+"""Timelines of the host's latest reboots, stored on the host as JSON lines, oldest first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .atomic import write_atomically
 from .files import HostFiles
 
 PATH = STATE_DIRECTORY + "/history.jsonl"
-#: Number of boots kept.
+#: Number of reboots kept.
 KEPT = 100
 # A hundred timelines take a tenth of this; a larger file is not ours.
 _MAX_BYTES = 16 << 20
@@ -42,16 +42,22 @@ def read_history(files: HostFiles) -> List[Timeline]:
 
 
 def with_timeline(history: List[Timeline], timeline: Timeline) -> Tuple[List[Timeline], Timeline]:
-    """Add a boot to the history; returns the new history and the timeline it holds for that boot.
+    """Add the reboot to a system to the history; returns the new history and the timeline it holds for that system.
 
-    The longer of two timelines of one boot is kept, the later one if they are equal: the traces of the previous system are
+    The longer of two timelines of one system is kept, the later one if they are equal: the traces of the previous system are
     read only once, so a second timeline may lack them.
     """
-    before: Optional[Timeline] = next((each for each in history if each["boot_id"] == timeline["boot_id"]), None)
+    system = _system_of(timeline)
+    before: Optional[Timeline] = next((each for each in history if _system_of(each) == system), None)
     if before is not None and len(before["phases"]) > len(timeline["phases"]):
         return history, before
-    others = [each for each in history if each["boot_id"] != timeline["boot_id"]]
+    others = [each for each in history if _system_of(each) != system]
     return [*others, timeline][-KEPT:], timeline
+
+
+def _system_of(timeline: Timeline) -> Tuple[str, int]:
+    """Identity of the system that a timeline ends with; earlier versions of the collection knew no soft reboots."""
+    return timeline["boot_id"], timeline.get("soft_reboots", 0)
 
 
 def write_history(files: HostFiles, history: List[Timeline]) -> None:

@@ -12,6 +12,7 @@ from typing import Dict, Optional
 
 from .._paths import LAST_STOP_DIRECTORY
 from .files import HostFiles
+from .running_system import SystemId
 
 # BEGAN: the reboot was requested. STOPPED: all services with default shutdown ordering had stopped.
 BEGAN = "began"
@@ -33,15 +34,16 @@ class StopStamp:
 
 @dataclass(frozen=True)
 class LastStop:
-    """End of an earlier boot, normally the previous one.
+    """End of an earlier system, normally the previous one.
 
-    :ivar release: kernel release of that boot.
+    :ivar system: that system.
+    :ivar release: release of its kernel.
     :ivar staged: its record of the staged image, as text; None if nothing was staged.
     :ivar stamps: by name, :data:`BEGAN` and :data:`STOPPED`.
     """
 
     token: str
-    boot_id: str
+    system: SystemId
     release: str
     staged: Optional[str]
     stamps: Dict[str, StopStamp] = field(default_factory=dict)
@@ -70,11 +72,12 @@ def read_last_stop(files: HostFiles) -> Optional[LastStop]:
     def read(name: str) -> Optional[str]:
         return files.read_text("%s/%s" % (LAST_STOP_DIRECTORY, name))
 
-    token, boot_id = read("token"), read("boot_id")
+    token, boot_id, count = read("token"), read("boot_id"), read("soft_reboots") or ""
     if not token or not boot_id:
         return None
+    system = SystemId(boot_id, int(count) if count.isdecimal() else 0)
     logs = {name: read("log." + name) or "" for name in (BEGAN, STOPPED)}
-    return LastStop(token, boot_id, read("release") or "", read("staged.json"), parse_stamps(read("stamps") or "", logs))
+    return LastStop(token, system, read("release") or "", read("staged.json"), parse_stamps(read("stamps") or "", logs))
 
 
 def drop_last_stop(files: HostFiles) -> None:

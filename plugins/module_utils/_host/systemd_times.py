@@ -14,6 +14,7 @@ from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tu
 from .._command import Runner
 from .._json import parse_json
 from .._text import shown_name
+from .running_system import parse_properties
 
 _TIMEOUT_S = 30.0
 
@@ -112,7 +113,7 @@ class StartJob(NamedTuple):
 
 
 def parse_manager(text: str) -> ManagerTimes:
-    values = _properties(text)
+    values = parse_properties(text)
     return ManagerTimes(*(_time(values, name) for name in _MANAGER))
 
 
@@ -120,7 +121,7 @@ def parse_units(text: str) -> List[UnitTimes]:
     """Parse units from C(systemctl show); units that did not start in this boot are left out."""
     units = []
     for block in text.split("\n\n"):
-        values = _properties(block)
+        values = parse_properties(block)
         starting = _time(values, "InactiveExit")
         if not values.get("Id") or starting is None:
             continue
@@ -190,12 +191,15 @@ def read_units(run: Runner) -> List[UnitTimes]:
     return parse_units(answer.stdout if answer.rc == 0 else "")
 
 
-def read_stops(run: Runner, boot_id: str, since_ns: int) -> List[UnitStop]:
-    """Read an earlier boot's unit stops from a Unix time of its own clock on; empty if the journal is not persistent."""
-    # Rounded down to a second, to miss nothing that began with the stop.
-    since = "--since=@%d" % (since_ns // 10**9)
+def read_stops(run: Runner, boot_id: str, since_ns: int, until_ns: Optional[int] = None) -> List[UnitStop]:
+    """Read a boot's unit stops from a Unix time of its own clock on; empty if the journal is not persistent.
+
+    :param until_ns: Unix time of the last of them, in a boot that went on; None for one that ended.
+    """
+    # Rounded to seconds, to miss nothing that began with the stop or ended with it.
+    span = ["--since=@%d" % (since_ns // 10**9)] + ([] if until_ns is None else ["--until=@%d" % (until_ns // 10**9 + 1)])
     boot = "--boot=" + boot_id.replace("-", "")
-    lines = _read_journal(run, [boot, since, _STOP_FIELDS], (_STOPPING, _STOPPED, _RESULT, _EXITED))
+    lines = _read_journal(run, [boot, *span, _STOP_FIELDS], (_STOPPING, _STOPPED, _RESULT, _EXITED))
     return parse_stops(lines)
 
 
@@ -225,10 +229,6 @@ def read_previous_boot(run: Runner) -> Optional[str]:
     """Ask the journal for the previous boot_id, without dashes; None if the journal is not persistent."""
     answer = run(["journalctl", "--quiet", "--no-pager", "--list-boots"], _TIMEOUT_S)
     return dict(parse_boots(answer.stdout)).get(-1) if answer.rc == 0 else None
-
-
-def _properties(text: str) -> Dict[str, str]:
-    return dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
 
 
 def _time(values: Dict[str, str], name: str) -> Optional[int]:

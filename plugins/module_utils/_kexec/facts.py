@@ -20,6 +20,7 @@ from .._host.fast_images import FastImage, list_fast_images
 from .._host.files import HostFiles
 from .._host.installed import newest
 from .._host.kernel import RunningKernel, read_running_kernel
+from .._host.running_system import SoftReboot, SystemId, read_soft_reboot, read_system_id
 from .._host.stub_stamps import read_stub_stamps
 from .._host.surroundings import Surroundings, read_surroundings
 from .._host.watchdog import Watchdogs
@@ -35,12 +36,13 @@ from .cmdline import line_changes
 from .policy import Policy, read_policy
 from .preferences import LOADERS, Preferences, read_preferences
 from .proof import Evidence
-from .reboot_need import read_evidence, reboot_reasons
+from .reboot_need import RebootEvidence, read_evidence, reasons_below_userspace, reboot_reasons
 from .record import StagedRecord
 from .reservation import ReservationFacts, read_reservation_facts
 from .risks import risks
+from .soft import SoftVerdict, decide_soft, present_soft
 from .staging import StagingPlan, current_record, try_plan
-from .subsets import ENTRY, FINDINGS, HISTORY, HOST_SUBSETS, MACHINE, REBOOT_NEEDED, SUBSETS, VERDICT, surroundings_of
+from .subsets import BOOT, ENTRY, FINDINGS, HISTORY, HOST_SUBSETS, MACHINE, REBOOT_NEEDED, SOFT, SUBSETS, VERDICT, surroundings_of
 from .verdict import Choice, decide, loader_obstacle
 from .watchdog_jump import across_jump
 
@@ -77,6 +79,7 @@ def present_fast_image(fast: FastImage) -> Dict[str, Any]:
 class HostReading:
     """Everything the collection read from a host, limited to the requested subsets.
 
+    :ivar system: without the number of soft reboots unless a requested subset needs it.
     :ivar facts: None if no requested subset needs them.
     :ivar boot: what the bootloader would boot.
     :ivar planned: what staging would do if nothing is asked for, or why it would fail.
@@ -85,10 +88,12 @@ class HostReading:
     :ivar policy: the host's own policy with the task's overrides.
     :ivar history: timelines of its boots, oldest first.
     :ivar reboot_reasons: why it needs a reboot; None if that was not read.
+    :ivar soft: what a soft reboot would meet, and whether it is possible; None if that was not read.
     :ivar machine: the machine now, and compared with the remembered one; None if that was not read.
     """
 
     subsets: FrozenSet[str]
+    system: SystemId
     kernel: RunningKernel
     facts: Optional[HostFacts]
     payload_formats: Dict[str, Optional[str]]
@@ -103,12 +108,13 @@ class HostReading:
     policy: Policy
     history: List[Timeline]
     reboot_reasons: Optional[List[Reason]]
+    soft: Optional[Tuple[SoftReboot, SoftVerdict]]
     machine: Optional[Tuple[MachineSnapshot, MachineComparison]]
 
     @property
     def evidence(self) -> Evidence:
         kernel = self.kernel
-        return Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type)
+        return Evidence(self.system, kernel.release, kernel.cmdline, kernel.bootloader_type)
 
     def _cpu_risks(self, cpu: Cpu) -> List[Reason]:
         return list(architecture_of(self.kernel.machine).cpu_risks(cpu, self.kernel.series))
@@ -136,11 +142,19 @@ def read(
     kernel = facts.kernel if facts else read_running_kernel(files, os.uname().machine)
     architecture = architecture_of(kernel.machine)
     judging = VERDICT in subsets
-    policy = (read_policy(files) if subsets & {VERDICT, MACHINE} else Policy()).override(wanted_policy or {}, "policy")
-    boot = read_default_entry(files) if facts and (judging or subsets & {ENTRY, REBOOT_NEEDED}) else None
+    system = read_system_id(files, run) if subsets & {BOOT, MACHINE} else SystemId(kernel.boot_id)
+    policy = (read_policy(files) if subsets & {VERDICT, MACHINE, SOFT} else Policy()).override(wanted_policy or {}, "policy")
+    boot = read_default_entry(files) if facts and (judging or subsets & {ENTRY, REBOOT_NEEDED, SOFT}) else None
     surroundings = read_surroundings(files, run, surroundings_of(subsets))
+    # Only the whole answer takes the host's tools.
+    evidence = (
+        read_evidence(files, run, facts, boot, surroundings.pending or [], tools=REBOOT_NEEDED in subsets)
+        if facts and boot and subsets & {REBOOT_NEEDED, SOFT}
+        else None
+    )
     return HostReading(
         subsets=subsets,
+        system=system,
         kernel=kernel,
         facts=facts,
         payload_formats={each.kernel: payload_format(files, architecture, each.kernel) for each in facts.installed}
@@ -151,28 +165,34 @@ def read(
         planned=try_plan(facts, files, boot, policy) if facts and boot and judging else None,
         preferences=read_preferences(files) if judging or "defaults" in subsets else Preferences(),
         fast_images=list_fast_images(files) if "fast_images" in subsets else [],
-        stub=read_stub_stamps(files, kernel.machine) if "boot" in subsets else None,
+        stub=read_stub_stamps(files, kernel.machine) if BOOT in subsets else None,
         surroundings=surroundings,
         reservations=read_reservation_facts(files, run) if facts and (judging or "reservations" in subsets) else None,
         policy=policy,
         history=read_history(files) if subsets & {FINDINGS, HISTORY} else [],
-        reboot_reasons=reboot_reasons(read_evidence(files, run, facts, boot, surroundings.pending or []))
-        if facts and boot and REBOOT_NEEDED in subsets
-        else None,
-        machine=_read_machine(files, run, policy) if MACHINE in subsets else None,
+        reboot_reasons=reboot_reasons(evidence) if evidence and REBOOT_NEEDED in subsets else None,
+        soft=_soft_verdict(files, run, facts, evidence, policy) if facts and evidence and SOFT in subsets else None,
+        machine=_read_machine(files, run, system, policy) if MACHINE in subsets else None,
     )
 
 
-def _read_machine(files: HostFiles, run: Runner, policy: Policy) -> Tuple[MachineSnapshot, MachineComparison]:
+def _soft_verdict(
+    files: HostFiles, run: Runner, facts: HostFacts, evidence: RebootEvidence, policy: Policy
+) -> Tuple[SoftReboot, SoftVerdict]:
+    soft = read_soft_reboot(files, run)
+    return soft, decide_soft(facts, soft, reasons_below_userspace(evidence), policy)
+
+
+def _read_machine(files: HostFiles, run: Runner, system: SystemId, policy: Policy) -> Tuple[MachineSnapshot, MachineComparison]:
     snapshot = take_snapshot(files, run, journal=False)
-    return snapshot, compare_once(files, policy.effects, snapshot)
+    return snapshot, compare_once(files, system, policy.effects, snapshot)
 
 
 def present(reading: HostReading) -> Dict[str, Any]:
     """Present the requested facts as plain values, in which every text is printable."""
     presented: Dict[str, Any] = {}
-    if "boot" in reading.subsets:
-        presented["boot"] = _present_boot(reading)
+    if BOOT in reading.subsets:
+        presented[BOOT] = _present_boot(reading)
     if "kernel" in reading.subsets:
         presented["kernel"] = _present_kernel(reading.kernel)
     if reading.facts is not None:
@@ -181,6 +201,8 @@ def present(reading: HostReading) -> Dict[str, Any]:
         piece = getattr(reading.surroundings, name)
         if name in reading.subsets and piece is not None:
             presented[name] = present_piece(piece)
+    if reading.soft is not None:
+        presented[SOFT] = present_soft(*reading.soft)
     if reading.machine is not None:
         presented[MACHINE] = _present_machine(*reading.machine)
     if HISTORY in reading.subsets:
@@ -200,7 +222,9 @@ def _present_findings(timeline: Timeline) -> Dict[str, Any]:
 
 def _present_boot(reading: HostReading) -> Dict[str, Any]:
     return {
-        "boot_id": reading.kernel.boot_id,
+        "boot_id": reading.system.boot_id,
+        "soft_reboots": reading.system.soft_reboots,
+        "userspace_us": reading.system.userspace_us,
         "path": reading.evidence.path,
         "bootloader_type": reading.kernel.bootloader_type,
         "token": token_of(reading.kernel.cmdline),

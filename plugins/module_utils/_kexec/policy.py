@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Effects of the risks of a kexec, and of differences of the machine after a reboot.
+"""Effects of the risks of a kexec or a soft reboot, and of differences of the machine after a reboot.
 
 The defaults are the safe ones. C([policy]) of C(/etc/fleet-kexec.conf) overrides them on a host, and a task overrides both.
 """
@@ -37,11 +37,14 @@ DEFAULTS: Dict[str, str] = {
     "HYPERV_PARENT": BLOCK,
     "KDUMP_LOADED": BLOCK,
     "MANY_KEXECS": WARN,
+    "NEXT_ROOT": BLOCK,
     "NO_WATCHDOG": WARN,
     "ONE_SHOT_PENDING": BLOCK,
     "RESERVATION_NOT_MADE": WARN,
     "RESERVATION_PENDING": WARN,
     "SNP_HOST": BLOCK,
+    "SOFT_INCOMPLETE": BLOCK,
+    "SOFT_SURVIVORS": WARN,
     "SRIOV_IN_USE": BLOCK,
     "SYSTEM_ELSEWHERE": BLOCK,
     "TPM_BOUND_DISK": BLOCK,

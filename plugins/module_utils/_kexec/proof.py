@@ -1,37 +1,48 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proof of path: whether the host booted the staged kernel, and by kexec.
+"""Proof of path: whether the host booted the staged kernel, and by kexec, or whether it has rebooted softly.
 
-Each of the four signs can occur by accident; all four together can't.
+Each sign of a kexec can occur by accident; all four together can't. A soft reboot is counted by systemd itself.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Dict, List, Optional
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, List, Optional, Union
 
 from .._arch.architectures import loader_name
 from .._arch.interface import LOADER_KEXEC
+from .._host.running_system import SystemId
 from .._one_boot_args import kexecs_of, token_of
 
 PATH_KEXEC = "kexec"
 PATH_FIRMWARE = "firmware"
+PATH_SOFT = "soft"
 # LinuxBoot, Heads and ZFSBootMenu start Linux by kexec after every power-on.
 PATH_UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Evidence that a host gives of its present boot; bootloader_type is None where that sysctl does not exist."""
+    """Evidence that a host gives of its running system; bootloader_type is None where that sysctl does not exist."""
 
-    boot_id: str
+    system: SystemId
     release: str
     cmdline: str
     bootloader_type: Optional[int]
 
     @property
+    def boot_id(self) -> str:
+        return self.system.boot_id
+
+    @property
     def path(self) -> str:
-        """Boot path: C(kexec) or C(firmware); C(unknown) after a kexec that this collection did not stage."""
+        """How the system came up: C(soft), or the path of its kernel (:attr:`kernel_path`)."""
+        return PATH_SOFT if self.system.soft_reboots else self.kernel_path
+
+    @property
+    def kernel_path(self) -> str:
+        """Boot path of the kernel: C(kexec) or C(firmware); C(unknown) after a kexec that this collection did not stage."""
         if not self.by_kexec:
             return PATH_FIRMWARE
         return PATH_KEXEC if token_of(self.cmdline) is not None else PATH_UNKNOWN
@@ -47,14 +58,11 @@ class Evidence:
         return kexecs_of(self.cmdline) if self.by_kexec else 0
 
 
-@dataclass(frozen=True)
-class Proof:
-    """Presence of each of the four signs."""
+class _Signs:
+    """Signs of a reboot, all of which have to be present."""
 
-    boot_id_changed: bool
-    token: bool
-    release: bool
-    bootloader_type: bool
+    def _signs(self) -> Dict[str, bool]:
+        raise NotImplementedError
 
     @property
     def missing(self) -> List[str]:
@@ -64,23 +72,58 @@ class Proof:
     def proven(self) -> bool:
         return not self.missing
 
-    def _signs(self) -> Dict[str, bool]:
-        return {
-            "boot_id_changed": self.boot_id_changed,
-            "token": self.token,
-            "release": self.release,
-            "bootloader_type": self.bootloader_type,
-        }
-
     def as_dict(self) -> Dict[str, Any]:
         return dict(self._signs(), proven=self.proven, missing=self.missing)
 
 
-def prove(evidence: Evidence, old_boot_id: str, token: str, release: str) -> Proof:
+@dataclass(frozen=True)
+class KexecProof(_Signs):
+    """Presence of each sign of a kexec into the staged image."""
+
+    boot_id_changed: bool
+    token: bool
+    release: bool
+    bootloader_type: bool
+
+    def _signs(self) -> Dict[str, bool]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class SoftProof(_Signs):
+    """Presence of each sign of a soft reboot.
+
+    :ivar boot_id_kept: the kernel is the one that ran before.
+    :ivar soft_reboots: systemd has counted exactly one more.
+    :ivar userspace: PID 1 has started its userspace anew.
+    """
+
+    boot_id_kept: bool
+    soft_reboots: bool
+    userspace: bool
+
+    def _signs(self) -> Dict[str, bool]:
+        return asdict(self)
+
+
+Proof = Union[KexecProof, SoftProof]
+
+
+def prove_kexec(evidence: Evidence, old: SystemId, token: str, release: str) -> KexecProof:
     """Compare a boot with what was staged; an empty release, of an image that names none, matches any."""
-    return Proof(
-        boot_id_changed=bool(evidence.boot_id) and evidence.boot_id != old_boot_id,
+    return KexecProof(
+        boot_id_changed=bool(evidence.boot_id) and evidence.boot_id != old.boot_id,
         token=token_of(evidence.cmdline) == token,
         release=evidence.release == release or not release,
         bootloader_type=evidence.by_kexec,
+    )
+
+
+def prove_soft(evidence: Evidence, old: SystemId) -> SoftProof:
+    """Compare the running system with the one that was to end in a soft reboot."""
+    new = evidence.system
+    return SoftProof(
+        boot_id_kept=new.boot_id == old.boot_id,
+        soft_reboots=new.soft_reboots == old.soft_reboots + 1,
+        userspace=new.userspace_us is not None and new.userspace_us != old.userspace_us,
     )

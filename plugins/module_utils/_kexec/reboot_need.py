@@ -44,9 +44,12 @@ class RebootEvidence:
 
 
 def read_evidence(
-    files: HostFiles, run: Runner, facts: HostFacts, boot: BootChoice, pending: List[PendingReason]
+    files: HostFiles, run: Runner, facts: HostFacts, boot: BootChoice, pending: List[PendingReason], *, tools: bool = True
 ) -> RebootEvidence:
-    """Read what tells whether a host needs a reboot; may take as long as the host's tools may."""
+    """Read what tells whether a host needs a reboot.
+
+    :param tools: whether the host's tools are asked, too, which may take as long as they may.
+    """
     default = default_kernel(boot, facts.installed, facts.kernel.machine, files)
     return RebootEvidence(
         running=facts.kernel,
@@ -54,9 +57,9 @@ def read_evidence(
         default=default,
         pending=pending,
         kernels_listed=bool(facts.installed),
-        package_tool=ask_package_tool(files, run),
+        package_tool=ask_package_tool(files, run) if tools else None,
         # It can't know the kernel of the next boot better than the default entry does.
-        needrestart=ask_needrestart(files, run) if default is None else None,
+        needrestart=ask_needrestart(files, run) if tools and default is None else None,
     )
 
 
@@ -66,18 +69,26 @@ def reboot_reasons(evidence: RebootEvidence) -> List[Reason]:
     Where nothing asks for a reboot but something could not be read, the reason is C(PENDING_UNKNOWN): a host that is spared by
     mistake goes on without its updates, and nobody notices.
     """
-    found = [*_of_pending(evidence), *_of_package_tool(evidence.package_tool), *_of_kernel(evidence), *_of_boot(evidence)]
+    asked = [each.message for each in evidence.pending if each.kind == REBOOT_REQUIRED]
+    found = [
+        *(reason("PENDING_REBOOT_REQUIRED", message) for message in asked),
+        *_of_firmware(evidence),
+        *_of_package_tool(evidence.package_tool),
+        *_of_kernel(evidence),
+        *_of_boot(evidence),
+    ]
     unknown = _unknown(evidence)
     return found if found or not unknown else [reason("PENDING_UNKNOWN", "; ".join(unknown))]
 
 
-def _of_pending(evidence: RebootEvidence) -> List[Reason]:
-    asked = [each.message for each in evidence.pending if each.kind == REBOOT_REQUIRED]
+def reasons_below_userspace(evidence: RebootEvidence) -> List[Reason]:
+    """Reasons for a reboot that a soft one, which keeps the kernel, does not do away with."""
+    return [*_of_firmware(evidence), *_of_kernel(evidence), *_of_boot(evidence)]
+
+
+def _of_firmware(evidence: RebootEvidence) -> List[Reason]:
     firmware = [each.message for each in evidence.pending if each.kind in (FIRMWARE_UPDATE, EFI_CAPSULE)]
-    return [
-        *(reason("PENDING_REBOOT_REQUIRED", message) for message in asked),
-        *(reason("PENDING_FIRMWARE", message) for message in firmware),
-    ]
+    return [reason("PENDING_FIRMWARE", message) for message in firmware]
 
 
 def _of_package_tool(answer: Optional[ToolAnswer]) -> List[Reason]:

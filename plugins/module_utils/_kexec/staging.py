@@ -21,6 +21,7 @@ from .._command import Runner
 from .._host.clocks import CycleClock, find_cycle_clock
 from .._host.facts import HostFacts
 from .._host.files import HostFiles
+from .._host.running_system import SystemId
 from .._reasons import CodedError, Reason
 from .boot_source import entry_changes, find_source
 from .candidate import Candidate, read_candidate
@@ -82,7 +83,7 @@ def plan_image(
     cmdline = base_line(source.line, request.edits)
     kernel, architecture = facts.kernel, architecture_of(facts.kernel.machine)
     kaslr = preferences.kaslr and allows_kaslr(cmdline)
-    so_far = Evidence(kernel.boot_id, kernel.release, kernel.cmdline, kernel.bootloader_type).kexecs
+    so_far = Evidence(SystemId(kernel.boot_id), kernel.release, kernel.cmdline, kernel.bootloader_type).kexecs
     kexecs = so_far + 1 if so_far is not None else None
     # All tokens have the same length.
     line = with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs, request.profile)

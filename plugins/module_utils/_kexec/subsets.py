@@ -10,13 +10,15 @@ from .._host.surroundings import READERS
 from .errors import KexecError
 
 PENDING = "pending"
-MINIMUM = frozenset(("boot", "kernel"))
+BOOT = "boot"
+MINIMUM = frozenset((BOOT, "kernel"))
 VERDICT = "verdict"
 ENTRY = "entry"
 FINDINGS = "findings"
 HISTORY = "history"
 MACHINE = "machine"
 REBOOT_NEEDED = "reboot_needed"
+SOFT = "soft"
 # Subsets that need the host's facts as a whole.
 HOST_SUBSETS = frozenset(
     (
@@ -31,6 +33,7 @@ HOST_SUBSETS = frozenset(
         "virtio",
         ENTRY,
         REBOOT_NEEDED,
+        SOFT,
         VERDICT,
     )
 )
@@ -72,4 +75,4 @@ def surroundings_of(subsets: FrozenSet[str]) -> FrozenSet[str]:
     """Pieces of C(_host/surroundings.py) to read; the verdict needs all of them, whatever else is excluded."""
     if VERDICT in subsets:
         return frozenset(READERS)
-    return subsets & frozenset(READERS) | (frozenset((PENDING,)) if REBOOT_NEEDED in subsets else frozenset())
+    return subsets & frozenset(READERS) | (frozenset((PENDING,)) if subsets & {REBOOT_NEEDED, SOFT} else frozenset())

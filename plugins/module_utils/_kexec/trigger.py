@@ -9,6 +9,7 @@ seconds at most.
 
 from __future__ import annotations
 
+from .._host.running_system import SOFT_REBOOTS
 from .._paths import CRASH_MARKER, LAST_STOP_DIRECTORY, RUN_DIRECTORY, STAGED_RECORD, STATE_DIRECTORY, stamp_unit, trigger_unit
 from .kdump import PUT_BACK
 
@@ -29,7 +30,10 @@ going_down() {
 loaded() {
     [ "$(cat /sys/kernel/kexec_loaded 2>/dev/null)" = 1 ]
 }
-""" % trigger_unit("$1")
+soft_reboots() {
+    systemctl show --property=%s --value 2>/dev/null
+}
+""" % (trigger_unit("$1"), SOFT_REBOOTS)
 
 _NAMES = """
 stamp_unit="%s"
@@ -46,6 +50,7 @@ GOING_DOWN_RC = 3
 
 # Arguments: token, name of the stamp. Appends a line to C(stamps): name, nanoseconds since 1970 before and after a message to the
 # kernel log. Saves the end of that log, which dates the message by the kernel's own clock, in C(log.NAME).
+# Once services have stopped, a soft reboot needs the masks of TRIGGER no more, which would outlive it.
 #
 # The new system can convert that clock to cycles, which nothing adjusts. A message of priority 7 reaches only consoles set above
 # the default level. SYSLOG_ACTION_READ_ALL with a small buffer (dmesg -S -s) returns the end of the log, so that a long log takes
@@ -61,6 +66,10 @@ before=$(date +%%s%%N)
 echo "<7>fleet-kexec: stamp $2 $1" > /dev/kmsg
 after=$(date +%%s%%N)
 echo "$2 $before $after" >> stamps
+if [ "$2" = stopped ] && [ -e masks ]; then
+    read -r masks < masks
+    rm -f $masks
+fi
 exec dmesg -S -s 8192 > "log.$2"
 """
     % LAST_STOP_DIRECTORY
@@ -79,6 +88,7 @@ stamping() {
     + """END
     echo "$1" > "$last_stop/token"
     echo "$5" > "$last_stop/boot_id"
+    soft_reboots > "$last_stop/soft_reboots"
     uname -r > "$last_stop/release"
     if [ "$2" = kexec ] && [ -e "$staged_record" ]; then
         cp "$staged_record" "$last_stop/staged.json"
@@ -93,12 +103,12 @@ stamping() {
 """
 )
 
-# Arguments: token, verb (kexec or reboot), delay in seconds, message, and the boot_id to end: a late trigger can't reboot a host
-# twice.
+# Arguments: token, verb (kexec, reboot or soft-reboot), delay in seconds, message, and what is to end: the boot_id, and for a
+# verb that keeps it the number of soft reboots, else nothing. A late trigger can't reboot a host twice.
 #
 # PID 1 owns the trigger, so that a lost connection does not stop the reboot. kexec-tools' init scripts (Debian 12 and older)
 # would run kexec -e while services are still stopping, and load a kernel of their own before a plain reboot: they are masked
-# until this boot ends.
+# until this boot ends, or in a soft reboot until services have stopped.
 TRIGGER = (
     PROLOGUE
     + _NAMES
@@ -107,12 +117,12 @@ TRIGGER = (
 reboot_after() {
     systemd-run --quiet --unit="$unit" --description='Reboot by fleet.kexec' \
         --on-active="$3" --timer-property=AccuracySec=1ms \
-        --setenv=SYSTEMCTL_SKIP_AUTO_KEXEC=1 \
+        --setenv=SYSTEMCTL_SKIP_AUTO_KEXEC=1 --setenv=SYSTEMCTL_SKIP_AUTO_SOFT_REBOOT=1 \
         ${began:+"--property=$began"} \
         systemctl --message="$4" "$2"
 }
 set -eu
-if [ "$(cat /proc/sys/kernel/random/boot_id)" != "$5" ]; then
+if [ "$(cat /proc/sys/kernel/random/boot_id)" != "$5" ] || { [ -n "$6" ] && [ "$(soft_reboots)" != "$6" ]; }; then
     echo 'the host has rebooted already' >&2
     exit 1
 fi
@@ -124,13 +134,18 @@ if [ "$2" = kexec ] && [ -e "$crash_marker" ] && [ "$(cat /sys/kernel/kexec_cras
     echo 'the image is gone from the crash reservation' >&2
     exit 1
 fi
+masks=
 for name in kexec kexec-load; do
     if [ -e "/etc/init.d/$name" ]; then
         systemctl mask --runtime --quiet "$name.service"
+        masks="$masks /run/systemd/system/$name.service"
     fi
 done
 began=
 if stamping "$@" > /dev/null 2>&1; then
+    if [ "$2" = soft-reboot ] && [ -n "$masks" ]; then
+        echo "$masks" > "$last_stop/masks"
+    fi
     began="ExecStartPre=-/usr/bin/timeout 15 /bin/sh $stamp $1 began"
 fi
 # A systemd that does not take the stamp reboots without it.

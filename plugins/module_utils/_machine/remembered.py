@@ -13,6 +13,7 @@ from typing import Any, Dict, Union
 from .._command import Runner
 from .._host.atomic import write_atomically
 from .._host.files import HostFiles
+from .._host.running_system import SystemId, read_system_id
 from .._json import parse_json
 from .._paths import MACHINE_FILE
 from .._reasons import CodedError
@@ -31,18 +32,18 @@ class MachineError(CodedError):
 
 @dataclass(frozen=True)
 class RememberedMachine:
-    """A machine as it was in some boot.
+    """A machine as some system had it.
 
     :ivar taken_at: time of the snapshot, ISO 8601, UTC.
     """
 
-    boot_id: str
+    system: SystemId
     taken_at: str
     model: str
     snapshot: MachineSnapshot
 
     def summary(self) -> Dict[str, Any]:
-        return {"boot_id": self.boot_id, "taken_at": self.taken_at}
+        return {"boot_id": self.system.boot_id, "soft_reboots": self.system.soft_reboots, "taken_at": self.taken_at}
 
 
 def read_machine(files: HostFiles, run: Runner, now_s: float) -> RememberedMachine:
@@ -51,7 +52,7 @@ def read_machine(files: HostFiles, run: Runner, now_s: float) -> RememberedMachi
     :param now_s: seconds since 1970.
     """
     return RememberedMachine(
-        boot_id=files.read_text("/proc/sys/kernel/random/boot_id") or "",
+        system=read_system_id(files, run),
         taken_at=datetime.datetime.fromtimestamp(int(now_s), datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
         model=read_model(files),
         snapshot=take_snapshot(files, run),
@@ -63,7 +64,8 @@ def remember(files: HostFiles, machine: RememberedMachine) -> None:
     path = files.path(MACHINE_FILE)
     value = {
         "format": _FORMAT,
-        "boot_id": machine.boot_id,
+        "boot_id": machine.system.boot_id,
+        "soft_reboots": machine.system.soft_reboots,
         "taken_at": machine.taken_at,
         "model": machine.model,
         "snapshot": machine.snapshot.as_dict(),
@@ -90,6 +92,8 @@ def _parse_remembered(value: Any) -> RememberedMachine:
     if not isinstance(value, dict) or value.get("format") != _FORMAT:
         raise ValueError("another version of the collection wrote it")
     words = [value.get(name) for name in ("boot_id", "taken_at", "model")]
-    if not all(isinstance(word, str) for word in words):
+    # Earlier versions of the collection knew no soft reboots.
+    count = value.get("soft_reboots", 0)
+    if not all(isinstance(word, str) for word in words) or not isinstance(count, int):
         raise ValueError("it is damaged")
-    return RememberedMachine(str(words[0]), str(words[1]), str(words[2]), parse_snapshot(value.get("snapshot")))
+    return RememberedMachine(SystemId(str(words[0]), count), str(words[1]), str(words[2]), parse_snapshot(value.get("snapshot")))

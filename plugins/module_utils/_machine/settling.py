@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from .._host.files import HostFiles
+from .._host.running_system import SystemId
 from .comparison import Difference, compare, judge_differences
 from .devices import read_model
 from .remembered import RememberedMachine, recall
@@ -20,7 +21,7 @@ _PAUSE_S = 1.0
 class MachineComparison:
     """Result of a comparison.
 
-    :ivar compared: whether there was a snapshot of an earlier boot.
+    :ivar compared: whether there was a snapshot of an earlier system.
     :ivar before: the remembered machine, if that is readable.
     :ivar settled_ms: time from the first snapshot to the last.
     """
@@ -43,25 +44,27 @@ class MachineComparison:
 
 def compare_settled(
     files: HostFiles,
+    system: SystemId,
     effects: Mapping[str, str],
     settle_s: float,
     *,
-    boot_id: Optional[str] = None,
+    remembered: Optional[str] = None,
     take: Callable[[], MachineSnapshot],
     clock: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> MachineComparison:
     """Compare the machine with the remembered one until time can mend no difference any more.
 
+    :param system: that which runs.
     :param effects: effect by code.
     :param settle_s: longest time to wait; 0 for a single comparison.
-    :param boot_id: boot in which the machine has to have been remembered; None for any.
+    :param remembered: system, as one word, in which the machine has to have been remembered; None for any.
     :param take: takes a snapshot.
     :param clock: monotonic seconds.
     """
     began_s = now_s = clock()
     while True:
-        comparison = compare_once(files, effects, take(), boot_id)
+        comparison = compare_once(files, system, effects, take(), remembered)
         left_s = began_s + settle_s - clock()
         if left_s <= 0 or not any(each.settles for each in comparison.differences):
             return replace(comparison, settled_ms=round((now_s - began_s) * 1000))
@@ -70,21 +73,22 @@ def compare_settled(
 
 
 def compare_once(
-    files: HostFiles, effects: Mapping[str, str], now: MachineSnapshot, boot_id: Optional[str] = None
+    files: HostFiles, system: SystemId, effects: Mapping[str, str], now: MachineSnapshot, remembered: Optional[str] = None
 ) -> MachineComparison:
-    """Compare a snapshot of this boot with the remembered machine.
+    """Compare a snapshot of the running system with the remembered machine.
 
+    :param system: that which runs.
     :param effects: effect by code.
-    :param boot_id: boot in which the machine has to have been remembered; None for any.
+    :param remembered: as of :func:`compare_settled`.
     """
     model = read_model(files)
     before = recall(files)
     if isinstance(before, str):
         return MachineComparison(model, False, None, _unknown(before, effects))
-    if before.boot_id == files.read_text("/proc/sys/kernel/random/boot_id"):
-        why = "the snapshot is one of this boot, so there was no reboot since"
+    if before.system == system:
+        why = "the snapshot is one of the running system, so there was no reboot since"
         return MachineComparison(model, False, before, _unknown(why, effects))
-    if boot_id is not None and before.boot_id != boot_id:
+    if remembered is not None and str(before.system) != remembered:
         why = "the snapshot that is there, of %s, is not the one that was taken before this reboot" % before.taken_at
         return MachineComparison(model, False, before, _unknown(why, effects))
     return MachineComparison(model, True, before, compare(before.snapshot, now, effects))

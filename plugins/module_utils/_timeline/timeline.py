@@ -17,8 +17,9 @@ from .._host.addresses import FirstAddress
 from .._host.boot_log import BootLog, KernelMessage
 from .._host.clocks import ClockLog, CycleClock
 from .._host.last_stop import BEGAN, STOPPED, LastStop, StopStamp
+from .._host.running_system import SystemId
 from .._host.systemd_times import ManagerTimes, UnitStop, UnitTimes
-from .._kexec.proof import PATH_KEXEC
+from .._kexec.proof import PATH_KEXEC, PATH_SOFT
 from .axis import Moment, Now, Offset, TimeAxis, distance_error_ns
 
 # Entry while the start of the timeline is still unknown.
@@ -32,7 +33,8 @@ SSH_UNITS = ("ssh.service", "sshd.service", "ssh.socket", "sshd.socket")
 # Init programs of an initrd; anything else belongs to the real root.
 INITRD_INITS = ("/init", "/linuxrc")
 
-# Ways to place a stamp of the old system.
+# Ways to place a stamp of the old system. The kernel of a soft reboot still has that log, and that clock.
+_BY_OWN_LOG = "kernel log"
 _BY_CYCLES = "kernel log, by %s"
 _BY_REALTIME = "host's clock"
 # Error of the times that systemd records.
@@ -41,9 +43,9 @@ _US_NS = 1000
 
 @dataclass(frozen=True)
 class BootReading:
-    """Readings of this boot, and what the previous one left.
+    """Readings of the running system, and what the previous one left.
 
-    :ivar path: C(kexec), C(firmware) or C(unknown).
+    :ivar path: C(kexec), C(soft), C(firmware) or C(unknown).
     :ivar counter: name of the cycle counter; empty if there is none.
     :ivar clock: None if the kernel's clock does not run by the counter.
     :ivar messages: of the kernel, in the order of its log.
@@ -53,7 +55,7 @@ class BootReading:
     :ivar previous_boot_id: according to the journal, without dashes; None if unknown.
     """
 
-    boot_id: str
+    system: SystemId
     release: str
     path: str
     token: Optional[str]
@@ -127,13 +129,16 @@ class _Mark:
 def stop_of_the_boot_before(reading: BootReading, seen: Seen) -> Optional[LastStop]:
     """Stamps of the last stop, if it is certain that the previous boot left them."""
     stop = reading.last_stop
-    if stop is None or stop.boot_id == reading.boot_id:
+    if stop is None or stop.system == reading.system:
         return None
+    if reading.path == PATH_SOFT:
+        return stop if stop.system == replace(reading.system, soft_reboots=reading.system.soft_reboots - 1) else None
     if reading.path == PATH_KEXEC:
         return stop if reading.token is not None and reading.token == stop.token else None
     known = {seen.boot_id_before, reading.previous_boot_id}
-    told = seen.token == stop.token and seen.boot_id_before in (None, stop.boot_id)
-    return stop if told or not known.isdisjoint({stop.boot_id, stop.boot_id.replace("-", "")}) else None
+    boot_id = stop.system.boot_id
+    told = seen.token == stop.token and seen.boot_id_before in (None, boot_id)
+    return stop if told or not known.isdisjoint({boot_id, boot_id.replace("-", "")}) else None
 
 
 def assemble(reading: BootReading, seen: Seen) -> Dict[str, Any]:
@@ -147,7 +152,9 @@ class _Assembly:
         self._seen = seen
         self._axis = TimeAxis(reading.now, reading.clock, reading.clock_log, seen.before, seen.after)
         self._stop = stop_of_the_boot_before(reading, seen)
-        self._by_cycles = _BY_CYCLES % reading.counter
+        self._softly = reading.path == PATH_SOFT
+        # Source that does not depend on clocks being set.
+        self._by_log = _BY_OWN_LOG if self._softly else _BY_CYCLES % reading.counter
         self._notes: List[str] = []
         self._agreement: Optional[Dict[str, float]] = None
 
@@ -157,11 +164,12 @@ class _Assembly:
         phases = self._before_it() + self._between(marks)
         outage, probed = self._outage(seen.outage), self._outage(seen.probe_outage)
         starts = [phase["start_ns"] for phase in phases]
-        start_ns = min(starts) if starts else self._axis.utc_ns(self._axis.zero())
+        start_ns = min(starts) if starts else self._axis.utc_ns(self._start())
         return {
-            "boot_id": reading.boot_id,
-            "boot_id_before": seen.boot_id_before or (stop.boot_id if stop else None),
-            "token": reading.token or seen.token,
+            "boot_id": reading.system.boot_id,
+            "soft_reboots": reading.system.soft_reboots,
+            "boot_id_before": seen.boot_id_before or (stop.system.boot_id if stop else None),
+            "token": (stop.token if stop else seen.token) if self._softly else reading.token or seen.token,
             "path": reading.path,
             "release": reading.release,
             "release_before": seen.release_before or (stop.release or None if stop else None),
@@ -176,7 +184,9 @@ class _Assembly:
             "units": {"stop": self._slowest_stops(), "start": self._slowest_starts()},
             "initcalls": [
                 {"name": call.name, "duration_ms": _ms(call.duration_us * 1000)}
-                for call in sorted(reading.boot_log.initcalls, key=lambda call: -call.duration_us)[:SLOWEST]
+                for call in sorted([] if self._softly else reading.boot_log.initcalls, key=lambda call: -call.duration_us)[
+                    :SLOWEST
+                ]
             ],
             "notes": self._notes,
         }
@@ -195,32 +205,37 @@ class _Assembly:
         began = stop.stamps.get(BEGAN)
         began_place = self._place(began, source) if began else None
         marks = [_Mark("stop_units", began_place, source)] if began_place else []
+        if self._softly:
+            return [*marks, _Mark("reexec", moment, source)]
         if self._reading.path == PATH_KEXEC:
             return [*marks, _Mark("jump", moment, source)]
         return marks + self._firmware_marks(_Mark("firmware", moment, source))
 
     def _placing(self, stopped: StopStamp) -> Optional[Tuple[Moment, str]]:
         """Place the last stamp and name the source; of two sources that contradict each other, take the possible one."""
-        by_cycles, by_realtime = self._place(stopped, self._by_cycles), self._place(stopped, _BY_REALTIME)
-        zero = self._axis.zero()
-        if by_cycles and by_realtime:
-            error_ns = distance_error_ns(by_cycles, by_realtime)
-            difference_ns = by_cycles.at_ns - by_realtime.at_ns
+        by_log, by_realtime = self._place(stopped, self._by_log), self._place(stopped, _BY_REALTIME)
+        start = self._start()
+        if by_log and by_realtime:
+            error_ns = distance_error_ns(by_log, by_realtime)
+            difference_ns = by_log.at_ns - by_realtime.at_ns
             self._agreement = {"difference_ms": _ms(difference_ns), "error_ms": _ms(error_ns)}
             if abs(difference_ns) > error_ns:
                 clocks = "the %s and the clocks disagree on the reboot by %.1f ms: a clock was set, or the machine was moved"
-                self._notes.append(clocks % (self._reading.counter, _ms(difference_ns)))
-                can_be = [each for each in (by_cycles, by_realtime) if each.at_ns <= zero.at_ns + distance_error_ns(each, zero)]
+                first = _BY_OWN_LOG if self._softly else self._reading.counter
+                self._notes.append(clocks % (first, _ms(difference_ns)))
+                can_be = [each for each in (by_log, by_realtime) if each.at_ns <= start.at_ns + distance_error_ns(each, start)]
                 if len(can_be) != 1:
                     return None
-                return (by_cycles, self._by_cycles) if can_be[0] is by_cycles else (by_realtime, _BY_REALTIME)
-        if by_cycles:
-            return by_cycles, self._by_cycles
+                return (by_log, self._by_log) if can_be[0] is by_log else (by_realtime, _BY_REALTIME)
+        if by_log:
+            return by_log, self._by_log
         return (by_realtime, _BY_REALTIME) if by_realtime else None
 
     def _place(self, stamp: StopStamp, source: str) -> Optional[Moment]:
         if source == _BY_REALTIME:
             return self._axis.old_by_realtime(stamp)
+        if source == _BY_OWN_LOG:
+            return self._axis.log(stamp.log_ns) if stamp.log_ns is not None else None
         old_clock = self._reading.old_clock
         if self._reading.path != PATH_KEXEC or old_clock is None:
             return None
@@ -245,7 +260,17 @@ class _Assembly:
 
     # The new system.
 
+    def _start(self) -> Moment:
+        """Place the beginning of the new system: its kernel's, or its userspace's after a soft reboot."""
+        userspace_us = self._reading.manager.userspace_us
+        return self._axis.monotonic(userspace_us * 1000, _US_NS) if self._softly and userspace_us else self._axis.zero()
+
     def _new_marks(self) -> List[_Mark]:
+        marks = [_Mark("userspace", self._start(), "systemd")] if self._softly else self._kernel_marks()
+        return marks + self._network_marks() + self._service_marks()
+
+    def _kernel_marks(self) -> List[_Mark]:
+        """Marks of a kernel's boot, up to its userspace."""
         reading, axis = self._reading, self._axis
         by = "perf clock" if axis.runs_by_cycles else "CLOCK_MONOTONIC"
         marks = [_Mark("kernel", axis.zero(), "clock zero by " + by)]
@@ -257,8 +282,11 @@ class _Assembly:
             marks.append(_Mark("initrd", axis.monotonic(manager.initrd_us * 1000, _US_NS), "systemd"))
         if manager.userspace_us and marks[-1].begins != "userspace":
             marks.append(_Mark("userspace", axis.monotonic(manager.userspace_us * 1000, _US_NS), "systemd"))
-        marks += self._network_marks()
-        seen = self._seen
+        return marks
+
+    def _service_marks(self) -> List[_Mark]:
+        """Marks of the first banner of sshd, and of the health that the controller found."""
+        seen, axis, marks = self._seen, self._axis, []
         back = axis.controller(seen.outage.start_ns + seen.outage.duration_ns) if seen.outage else None
         if back:
             marks.append(_Mark("healthy", back, "first banner, seen by the controller"))

@@ -198,6 +198,7 @@ class HostPrepared(HostEvent):
     duration_ms: int | None = None
     host_class: str | None = None
     hardware: Mapping[str, Any] | None = None
+    soft_reboots: int = 0
 
 
 @_event
@@ -302,6 +303,8 @@ class HostIntent(HostEvent):
     reboot_timeout_s: float
     panic: Mapping[str, Any] | None = None
     remembered: str = ""
+    soft_reboots: int = 0
+    userspace_us: int | None = None
 
 
 @_event
@@ -319,7 +322,7 @@ class HostDown(HostEvent):
 
 @_event
 class HostBack(HostEvent):
-    """Host answers with another boot_id."""
+    """Host answers from another system than the one that was to end."""
 
     leads_to = Phase.BACK
     outage_ms: int | None
@@ -346,6 +349,7 @@ class HostUnproven(HostEvent):
     proof: Mapping[str, Any]
     boot_id: str
     release: str
+    soft_reboots: int = 0
 
 
 @_event
@@ -359,6 +363,7 @@ class HostVerified(HostEvent):
     release: str
     login_ms: int | None = None
     reasons: tuple[Reason, ...] = ()
+    soft_reboots: int = 0
 
 
 @_event

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
 from .._reboot.difference import ReportedDifference
@@ -25,14 +26,15 @@ class HostState:
     :ivar down: whether the host failed, was down then, and has not been seen up since.
     :ivar left_out: reason why the current controller process will not reboot it; None if it may.
     :ivar called_off: whether the reboot was called off since the host was prepared.
-    :ivar boot_id: boot ID of the system to reboot; empty before the host is prepared.
+    :ivar boot_id: boot ID of the system to reboot; empty before the host is prepared. With C(soft_reboots) and
+        C(userspace_us), it tells that system from any other.
     :ivar release: staged kernel; empty for a reboot through firmware.
     :ivar panic: sysctl values to restore; None if there are none.
     :ivar owed: what could not be given back yet, by kind of debt (:class:`_rollout.debts.Kind`).
     :ivar withheld: kinds of debt because of which the host counts as unavailable.
     :ivar maybe_staged: whether an image may be loaded that has to be unloaded if the host is not rebooted.
     :ivar maybe_drained: whether C(before) hooks may have started that C(after) hooks have not undone yet.
-    :ivar remembered: boot_id of the boot in which the machine was remembered; empty if it was not.
+    :ivar remembered: system, as one word, in which the machine was remembered; empty if it was not.
     :ivar compared: whether the machine was compared with that; None if that was not tried.
     :ivar model: vendor and product of the machine; empty if unknown.
     :ivar more_differences: number of differences that the journal does not have.
@@ -51,6 +53,8 @@ class HostState:
     reason: Reason | None = None
     host_class: str | None = None
     boot_id: str = ""
+    soft_reboots: int = 0
+    userspace_us: int | None = None
     release_before: str = ""
     release: str = ""
     method: str = ""
@@ -67,6 +71,7 @@ class HostState:
     proof: Mapping[str, Any] | None = None
     release_after: str = ""
     boot_id_after: str = ""
+    soft_reboots_after: int = 0
     remembered: str = ""
     compared: bool | None = None
     model: str = ""
@@ -89,6 +94,11 @@ class HostState:
     notes: tuple[Mapping[str, Any], ...] = ()
     hooks: dict[tuple[str, str], events.HookEnded] = field(default_factory=dict)
     timeline: Mapping[str, Any] | None = None
+
+    @property
+    def system(self) -> SystemId:
+        """System to reboot."""
+        return SystemId(self.boot_id, self.soft_reboots, self.userspace_us)
 
     @property
     def resume(self) -> Resume:
@@ -120,16 +130,16 @@ class HostState:
 
 # Fields of an event to keep, each in the field of HostState that has its name or the one after the colon.
 _KEPT: Mapping[type[Event], str] = {
-    events.HostPrepared: "method token release staged boot_id release_before predicted_ms reasons notes host_class"
+    events.HostPrepared: "method token release staged boot_id soft_reboots release_before predicted_ms reasons notes host_class"
     " duration_ms:prepare_ms",
     events.HostNeeded: "reasons:needed",
     events.HostDrained: "duration_ms:drain_ms",
     events.HostRefused: "reason",
-    events.HostIntent: "boot_id token method release reboot_timeout_s panic remembered",
+    events.HostIntent: "boot_id soft_reboots userspace_us token method release reboot_timeout_s panic remembered",
     events.HostBack: "outage_ms outage_error_ms detected_by",
     events.HostProbed: "probe_seen_by probe_outage_ms probe_outage_error_ms",
-    events.HostUnproven: "path proof boot_id:boot_id_after release:release_after",
-    events.HostVerified: "path proof boot_id:boot_id_after release:release_after login_ms",
+    events.HostUnproven: "path proof boot_id:boot_id_after soft_reboots:soft_reboots_after release:release_after",
+    events.HostVerified: "path proof boot_id:boot_id_after soft_reboots:soft_reboots_after release:release_after login_ms",
     events.HostCompared: "compared model differences more:more_differences",
     events.HostHealthy: "duration_ms:after_ms",
     events.HostReleased: "duration_ms:total_ms",
@@ -189,7 +199,7 @@ def fold(host: HostState, event: HostEvent, at: str) -> None:
             host.called_off = False
             host.intended_at = at
             # A second intent follows an unproven boot, whose result must not be taken for that of this one.
-            host.path, host.proof, host.boot_id_after, host.release_after = "", None, "", ""
+            host.path, host.proof, host.boot_id_after, host.soft_reboots_after, host.release_after = "", None, "", 0, ""
         case events.HostProbed() if event.note is not None:
             host.notes = (*host.notes, event.note.as_dict())
         case events.HostVerified():

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
+
 from .._errors import RolloutError
 from .._reboot.result import (
     NOT_SELECTED,
     UNFINISHED,
-    BootedKernel,
+    KnownSystem,
     OutageMs,
     ProbedOutage,
     RebootResult,
@@ -65,8 +67,10 @@ def outcome_of(host: HostState) -> RebootResult:
         needed=host.needed,
         reasons=host.reasons,
         notes=host.notes or None,
-        before=BootedKernel(host.boot_id, host.release_before) if host.boot_id else None,
-        after=BootedKernel(host.boot_id_after, host.release_after) if host.boot_id_after else None,
+        before=KnownSystem(host.system, host.release_before) if host.boot_id else None,
+        after=KnownSystem(SystemId(host.boot_id_after, host.soft_reboots_after), host.release_after)
+        if host.boot_id_after
+        else None,
         model=host.model or None,
         differences=host.differences if host.compared or host.differences else None,
         detected_by=host.detected_by or None,

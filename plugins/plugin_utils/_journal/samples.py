@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import PATH_SOFT
+
 from .._errors import RolloutError
 from .._schedule.hosts import Phases
 from .file import replay
@@ -26,8 +28,11 @@ class Remembered(NamedTuple):
     host_classes: dict[str, str]
 
 
-def remembered(store: RunStore, but: str | None = None) -> Remembered:
-    """Read the newest journals, except for that of the run C(but). Unreadable ones are skipped."""
+def remembered(store: RunStore, but: str | None = None, *, softly: bool = False) -> Remembered:
+    """Read the newest journals, except for that of the run C(but). Unreadable ones are skipped.
+
+    :param softly: whether durations are those of soft reboots, or of all others, which take longer.
+    """
     samples: dict[str, list[Phases]] = {}
     host_classes: dict[str, str] = {}
     for run in store.list()[:RUNS_REMEMBERED]:
@@ -43,7 +48,7 @@ def remembered(store: RunStore, but: str | None = None) -> Remembered:
             # The newest run comes first.
             if host.host_class:
                 host_classes.setdefault(host.host, host.host_class)
-            if host.phase is Phase.RELEASED and host.outage_ms is not None:
+            if host.phase is Phase.RELEASED and host.outage_ms is not None and (host.path == PATH_SOFT) is softly:
                 times_ms = (host.prepare_ms or 0, host.drain_ms or 0, host.outage_ms, host.after_ms or 0)
                 samples.setdefault(host.host_class or "", []).append(Phases(*(each / 1000 for each in times_ms)))
     return Remembered(samples, host_classes)

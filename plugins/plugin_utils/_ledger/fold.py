@@ -13,6 +13,7 @@ from .._journal import events
 from .._journal.events import Event, Record, event_of
 from .._journal.run_state import damaged
 from .._reboot.difference import ReportedDifference
+from .._reboot.methods import SOFT
 from .._text import clean, fit
 from .histogram import DurationHistogram
 from .model import BAD, KEXEC, LedgerClass, LedgerResult, LedgerSource, SourceKind, Tally
@@ -130,7 +131,8 @@ class RunFold:
         :param otherwise: result unless the kexec was bad, or good and C(ended_well); None to count only a bad one.
         """
         attempt = self._attempts.pop(host, None)
-        if attempt is None or not attempt.host_class:
+        # A soft reboot hands nothing over, so it says nothing about the hardware.
+        if attempt is None or not attempt.host_class or attempt.method == SOFT.name:
             return
         result = attempt.bad or otherwise
         if result is LedgerResult.FIRMWARE and attempt.method == KEXEC:

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._text import clipped
 from .errors import RebootError
-from .methods import AUTO, FIRMWARE, KEXEC
+from .methods import AUTO, FIRMWARE, KEXEC, SOFT
 
 ARGUMENTS: Mapping[str, Any] = {
     "boot_time_command": {"type": "str"},
@@ -25,6 +25,7 @@ _BOOT_ID_COMMAND = "cat /proc/sys/kernel/random/boot_id"
 # Commands, without directories → the method that does the same.
 _METHODS = {
     "systemctl kexec": KEXEC.name,
+    "systemctl soft-reboot": SOFT.name,
     "systemctl reboot": FIRMWARE.name,
     "reboot": FIRMWARE.name,
     "shutdown -r": FIRMWARE.name,

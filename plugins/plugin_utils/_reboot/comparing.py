@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
 
 from .._transport.session import Session, SessionError, SessionLost
@@ -36,8 +37,8 @@ class Comparing:
         self._progress = progress
         self._now = asyncio.get_running_loop().time
 
-    async def remember(self) -> tuple[str, str]:
-        """Have the host remember its machine; return the boot_id in which it did, and its model.
+    async def remember(self) -> tuple[SystemId, str]:
+        """Have the host remember its machine; return the system in which it did, and its model.
 
         :raises RebootError: the module failed, with its code.
         :raises SessionError: the host could not be reached, or refuses.
@@ -54,14 +55,14 @@ class Comparing:
             boot_id = shown(str(machine["boot_id"]), BOOT_ID_MAX_CHARS)
             if not boot_id:
                 raise ValueError("no boot_id")
-            return boot_id, model_of(machine)
+            return SystemId(boot_id, int(machine["soft_reboots"])), model_of(machine)
         except (KeyError, TypeError, ValueError) as error:
             raise RebootError("FACTS_UNREADABLE", "machine gave an answer that is none: %r" % error) from error
 
     async def compare(self, remembered: str) -> ReportedComparison:
         """Compare the machine with what it was, once it has settled.
 
-        :param remembered: boot_id of the boot in which it was remembered.
+        :param remembered: system, as one word, in which it was remembered.
         :raises NotCompared: that was not possible in time.
         """
         began = self._now()
@@ -69,7 +70,7 @@ class Comparing:
         pauses_s = itertools.chain(RETRY_CONNECTION_S[:1], itertools.repeat(RETRY_CONNECTION_S[-1]))
         while True:
             settle_s = max(0, self._request.settle_s - round(self._now() - began))
-            args = {"state": "compared", "settle": settle_s, "boot_id": remembered, **self._request.policy_args}
+            args = {"state": "compared", "settle": settle_s, "system": remembered, **self._request.policy_args}
             try:
                 answer = await self._session.module(MODULE, args, deadline - self._now())
                 break

@@ -32,7 +32,7 @@ from .host_track import HostTrack
 from .host_watch import HostWatch
 from .preparing import Judge, Preparing, no_judge
 from .request import Intent, RebootRequest
-from .result import BootedKernel, OutageMs, ProbedOutage, RebootResult
+from .result import KnownSystem, OutageMs, ProbedOutage, RebootResult
 from .service_watch import Probed, ServiceWatch
 from .shell import ASK_TIMEOUT_S, COMMAND_TIMEOUT_S, HostShell
 from .sights import Sights, WallClock
@@ -164,7 +164,7 @@ class HostReboot:
         self._token = intent.token
         self._shell.maybe_triggered = True
         self._shell.touched = staged is not None
-        self.result.before = BootedKernel(intent.boot_id, release_before)
+        self.result.before = KnownSystem(intent.system, release_before)
         self.result.method, self.result.staged, self.result.reasons = intent.method.name, staged, ()
 
     async def call_off(self, *, patient: bool = False) -> None:
@@ -178,8 +178,8 @@ class HostReboot:
         """
         if not request.compare:
             return intent
-        boot_id, self.result.model = await Comparing(self._session, request, self._progress).remember()
-        return replace(intent, remembered=boot_id)
+        system, self.result.model = await Comparing(self._session, request, self._progress).remember()
+        return replace(intent, remembered=str(system))
 
     async def locate(self) -> None:
         """Read the host's clock, and find its sshd, for the watch."""
@@ -265,7 +265,7 @@ class HostReboot:
             self._service.host_is_back(self._now() if back_at is None else back_at)
         result = self.result
         result.rebooted, result.path, result.proof = True, evidence.path, None
-        result.after = BootedKernel(evidence.boot_id, evidence.release)
+        result.after = KnownSystem(evidence.system, evidence.release)
         with contextlib.suppress(RebootError):
             # Another name of this machine may have been prepared before this one was triggered. It is refused, or seen to reboot.
             self._claim(evidence.boot_id)
@@ -364,7 +364,7 @@ class HostReboot:
         sights.healthy_ns = self._clock.utc_ns(healthy_at) if healthy_at is not None else None
         sights.words = {
             "token": intent.token,
-            "boot_id_before": intent.boot_id,
+            "boot_id_before": intent.system.boot_id,
             "release_before": before.release if before else "",
             "host_class": host_class_of(self.result.hardware) if host_class is None else host_class,
             "run_id": run_id,

@@ -11,31 +11,39 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import PATH_KEXEC, Evidence, Proof, prove
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import (
+    PATH_KEXEC,
+    PATH_SOFT,
+    Evidence,
+    Proof,
+    prove_kexec,
+    prove_soft,
+)
 
 from .._text import by_path
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """Signs that tell the expected boot from the outgoing one, and from any other.
+    """Signs that tell the expected system from the outgoing one, and from any other.
 
-    :ivar boot_id: of the outgoing boot.
+    :ivar system: the outgoing one.
     :ivar token: names the trigger's unit; it is on the new command line, too, if the method stages an image.
     :ivar release: of the expected kernel; empty if unknown.
     """
 
-    boot_id: str
+    system: SystemId
     token: str
     release: str
 
 
 @dataclass(frozen=True)
 class Verification:
-    """Comparison of a new boot with what was expected.
+    """Comparison of a new system with what was expected.
 
     :ivar proof: sign by sign; None if the path alone decides.
-    :ivar objection: sentence that says why this is not the requested boot; None if it is.
+    :ivar objection: sentence that says why this is not the requested reboot; None if it is.
     """
 
     proof: Proof | None
@@ -48,24 +56,33 @@ class RebootMethod(ABC):
     :cvar name: in options, results and the journal.
     :cvar verb: of systemctl.
     :cvar stages: whether an image has to be loaded; if not, any loaded image has to be unloaded.
+    :cvar facts: subset of M(fleet.kexec.boot_facts) that says whether the host can reboot this way, by its C(blockers); None if
+        any host can, or staging tells.
+    :cvar keeps_kernel: whether the kernel goes on, so that only the system that it runs is replaced.
     :cvar fallback: method to try next if this one did not bring the host back as requested.
     """
 
     name: str
     verb: str
     stages: bool
+    facts: str | None = None
+    keeps_kernel: bool = False
     fallback: RebootMethod | None
 
     @abstractmethod
     def verify(self, expected: Expectation, evidence: Evidence) -> Verification:
-        """Compare the new boot with what was expected."""
+        """Compare the new system with what was expected."""
+
+    def has_ended(self, old: SystemId, now: SystemId) -> bool:
+        """Whether what this method ends has ended: the boot, or only the system that ran in it."""
+        return now != old if self.keeps_kernel else now.boot_id != old.boot_id
 
     def is_over(self, expected: Expectation, evidence: Evidence) -> bool:
         """Whether the host has rebooted, whatever it came back as."""
-        return evidence.boot_id != expected.boot_id
+        return self.has_ended(expected.system, evidence.system)
 
     def accepts(self, expected: Expectation, evidence: Evidence) -> bool:
-        """Whether the new boot is one that this method produces."""
+        """Whether the new system is one that this method produces."""
         return self.verify(expected, evidence).objection is None
 
 
@@ -79,8 +96,8 @@ class FirmwareMethod(RebootMethod):
 
     def verify(self, expected: Expectation, evidence: Evidence) -> Verification:
         """Compare the path only: the bootloader may boot any kernel, and may itself be a Linux that starts it by kexec."""
-        if evidence.path == PATH_KEXEC:
-            return Verification(None, "the host came back via kexec, not through firmware")
+        if evidence.path in (PATH_KEXEC, PATH_SOFT):
+            return Verification(None, "the host came back %s, not through firmware" % by_path(evidence.path))
         return Verification(None, None)
 
 
@@ -97,7 +114,7 @@ class KexecMethod(RebootMethod):
 
     def verify(self, expected: Expectation, evidence: Evidence) -> Verification:
         """Compare all four signs; see C(module_utils/_kexec/proof.py)."""
-        proof = prove(evidence, expected.boot_id, expected.token, expected.release)
+        proof = prove_kexec(evidence, expected.system, expected.token, expected.release)
         if proof.proven:
             return Verification(proof, None)
         message = "the host came back %s with %s, but not as staged: no %s"
@@ -106,9 +123,31 @@ class KexecMethod(RebootMethod):
 
 KEXEC = KexecMethod()
 
-_BY_NAME: dict[str, RebootMethod] = {method.name: method for method in (KEXEC, FIRMWARE)}
 
-#: Request that leaves the method to the host: the first that is possible.
+class SoftMethod(RebootMethod):
+    """Reboot of userspace alone: systemd stops everything and starts anew, on the kernel that runs."""
+
+    name = "soft"
+    verb = "soft-reboot"
+    stages = False
+    facts = "soft"
+    keeps_kernel = True
+    fallback = FIRMWARE
+
+    def verify(self, expected: Expectation, evidence: Evidence) -> Verification:
+        """Compare the manager's count and start; see C(module_utils/_kexec/proof.py)."""
+        proof = prove_soft(evidence, expected.system)
+        if proof.proven:
+            return Verification(proof, None)
+        message = "the host came back %s with %s, but not by one soft reboot: no %s"
+        return Verification(proof, message % (by_path(evidence.path), evidence.release, ", ".join(proof.missing)))
+
+
+SOFT = SoftMethod()
+
+_BY_NAME: dict[str, RebootMethod] = {method.name: method for method in (KEXEC, SOFT, FIRMWARE)}
+
+#: Request that leaves the method to the host: the first that is possible. A soft reboot keeps the kernel, so it is never chosen.
 AUTO = "auto"
 _ALLOWED = {AUTO: (KEXEC, FIRMWARE), **{name: (method,) for name, method in _BY_NAME.items()}}
 

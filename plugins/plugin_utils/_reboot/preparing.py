@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES, Judgement
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import DEFAULT, is_fault_of_host
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_request
@@ -17,7 +18,7 @@ from .._transport.session import Session
 from .errors import NotNeeded, RebootError
 from .methods import RebootMethod
 from .request import ONLY_PENDING, Intent, RebootRequest
-from .result import BootedKernel, RebootResult
+from .result import KnownSystem, RebootResult
 from .sights import Sights, WallClock
 
 # Subsets of M(fleet.kexec.boot_facts) that the choice of method depends on.
@@ -101,11 +102,14 @@ class Preparing:
         :raises NotNeeded: the host is to be rebooted only if it needs it, and does not.
         :raises SessionError: the host could not be reached, or refuses.
         """
-        facts = await self._facts([*FACTS, NEED] if self._request.only == ONLY_PENDING else FACTS)
-        boot_id, kernel = facts["boot"]["boot_id"], facts["kernel"]
+        of_methods = [method.facts for method in self._request.methods if method.facts is not None]
+        facts = await self._facts([*FACTS, *of_methods, *([NEED] if self._request.only == ONLY_PENDING else [])])
+        boot, kernel = facts["boot"], facts["kernel"]
+        system = SystemId(boot["boot_id"], boot["soft_reboots"], boot["userspace_us"])
+        boot_id = system.boot_id
         if boot_id == self._own_boot_id:
             raise RebootError("CONTROL_NODE", "this host is the machine that runs the playbook")
-        self._result.before = BootedKernel(boot_id, kernel["release"])
+        self._result.before = KnownSystem(system, kernel["release"])
         self._result.hardware = hardware_of(facts.get("hardware"))
         blockers = [Reason(**blocker) for blocker in facts["blockers"]]
         if facts["container"]:
@@ -117,7 +121,7 @@ class Preparing:
         method, staged, reasons = await self._settle(facts, blockers)
         self._result.method, self._result.staged, self._result.reasons = method.name, staged, tuple(reasons)
         return Intent(
-            boot_id=boot_id,
+            system=system,
             token=(staged["token"] or "") if staged else self._new_token(),
             release=staged["release"] if staged else "",
             method=method,
@@ -164,6 +168,8 @@ class Preparing:
         self._judged = None
         if method.stages:
             return await self._stage(facts, blockers)
+        if method.facts is not None:
+            self._require_possible(facts[method.facts])
         unstaged = await self._module("fleet.kexec.stage", {"state": "unstaged"})
         if not unstaged.get("failed"):
             return None
@@ -173,6 +179,15 @@ class Preparing:
         self._result.notes = (*(self._result.notes or ()), left.as_dict())
         self._progress(left.message)
         return None
+
+    def _require_possible(self, facts: dict[str, Any]) -> None:
+        """Report the risks of a method that stages nothing; raises _HostRefuses if the host can't reboot that way."""
+        blockers = [Reason(**blocker) for blocker in facts["blockers"]]
+        if blockers:
+            said = "; ".join(each.message for each in blockers)
+            raise _HostRefuses(blockers, RebootError(blockers[0].code, said))
+        for warning in facts["warnings"]:
+            self._progress("warning: %s" % warning["message"])
 
     async def _stage(self, facts: dict[str, Any], blockers: list[Reason]) -> dict[str, Any]:
         risks = [blocker for blocker in blockers if blocker.code in RISK_CODES]

@@ -97,7 +97,7 @@ class Intent(Expectation):
 
     :ivar panic: C(kernel.panic) and C(kernel.panic_on_oops), to be restored.
     :ivar allowed: methods that the request allows; a boot as another one of them produces it is accepted, too.
-    :ivar remembered: boot_id of the boot in which the machine was remembered: the one that is to end, or an earlier one if the
+    :ivar remembered: system, as one word, in which the machine was remembered: the one that is to end, or an earlier one if the
         host has rebooted since. Empty if it is not to be compared.
     """
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.hardware import Hardware
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
 from .difference import ReportedDifference
@@ -22,14 +23,14 @@ NOT_SELECTED = "not_selected"
 
 
 @dataclass(frozen=True)
-class BootedKernel:
-    """Boot of a host, with the release of its kernel."""
+class KnownSystem:
+    """System that a host runs, with the release of its kernel."""
 
-    boot_id: str
+    system: SystemId
     release: str
 
-    def as_dict(self) -> dict[str, str]:
-        return {"boot_id": self.boot_id, "release": self.release}
+    def as_dict(self) -> dict[str, str | int]:
+        return {"boot_id": self.system.boot_id, "soft_reboots": self.system.soft_reboots, "release": self.release}
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ class RebootResult:
     needed: tuple[Reason, ...] = ()
     reasons: tuple[Reason, ...] = ()
     notes: tuple[Mapping[str, Any], ...] | None = None
-    before: BootedKernel | None = None
-    after: BootedKernel | None = None
+    before: KnownSystem | None = None
+    after: KnownSystem | None = None
     model: str | None = None
     differences: tuple[ReportedDifference, ...] | None = None
     detected_by: str | None = None

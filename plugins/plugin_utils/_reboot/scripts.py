@@ -10,6 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import (
+    SOFT_REBOOTS,
+    USERSPACE,
+    identify_system,
+    parse_properties,
+)
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import Evidence
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import PROLOGUE
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import trigger_unit
@@ -27,9 +33,11 @@ echo "panic_on_oops=$(cat panic_on_oops)"
 echo "timer=$(systemctl show --property=ActiveState --value "$unit.timer" 2>/dev/null)"
 echo "trigger=$(systemctl show --property=ActiveState --value "$unit.service" 2>/dev/null)"
 echo "system=$(systemctl is-system-running 2>/dev/null)"
+systemctl show --property=%s,%s 2>/dev/null
 echo "preparing=$(preparing)"
 echo "cmdline=$(cat /proc/cmdline)"
 """
+    % (SOFT_REBOOTS, USERSPACE)
 )
 
 # Nanoseconds since 1970, twice.
@@ -53,7 +61,7 @@ journalctl --quiet --no-pager --output=cat --lines=5 --unit="%s.service"
 
 @dataclass(frozen=True)
 class HostAnswer:
-    """Answer of a host to STATE: the boot it runs, and whether a reboot is imminent.
+    """Answer of a host to STATE: the system it runs, and whether a reboot is imminent.
 
     :ivar timer: state of the timer that fires the trigger: C(active) until then.
     :ivar trigger: state of the unit that triggers the reboot: C(inactive) before and after, C(failed) if it could not.
@@ -81,7 +89,7 @@ class HostAnswer:
 
 def parse_state(text: str) -> HostAnswer | None:
     """Parse the output of STATE; None if it is incomplete."""
-    values = dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
+    values = parse_properties(text)
     if not values.get("boot_id") or not values.get("release") or "cmdline" not in values:
         return None
 
@@ -92,7 +100,9 @@ def parse_state(text: str) -> HostAnswer | None:
             return None
 
     return HostAnswer(
-        evidence=Evidence(values["boot_id"], values["release"], values["cmdline"], number("bootloader_type")),
+        evidence=Evidence(
+            identify_system(values["boot_id"], values), values["release"], values["cmdline"], number("bootloader_type")
+        ),
         panic_s=number("panic_s") or 0,
         panic_on_oops=number("panic_on_oops") or 0,
         timer=values.get("timer", ""),

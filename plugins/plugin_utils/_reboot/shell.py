@@ -51,7 +51,10 @@ class HostShell:
 
         :raises NotRebooted: C(TRIGGER_FAILED), or the code of a host that refuses to run the trigger.
         """
-        arguments = [intent.token, intent.method.verb, "%.3f" % delay_s, message, intent.boot_id]
+        system = intent.system
+        # A verb that keeps the kernel ends a system of its boot.
+        ends = [system.boot_id, str(system.soft_reboots) if intent.method.keeps_kernel else ""]
+        arguments = [intent.token, intent.method.verb, "%.3f" % delay_s, message, *ends]
         try:
             answer = await self._session.run(TRIGGER, arguments, become=True, timeout_s=timeout_s)
         except SessionLost as error:

@@ -130,7 +130,7 @@ class Figures:
     """Figures of a run.
 
     :ivar statuses: number of hosts by final status.
-    :ivar paths: number of rebooted hosts by path, C(kexec), C(firmware) or C(unknown).
+    :ivar paths: number of rebooted hosts by path, C(kexec), C(soft), C(firmware) or C(unknown).
     :ivar slowest: name of the host with the longest outage.
     :ivar kernels: in descending order of hosts.
     :ivar saved: None if there is no baseline.

@@ -117,9 +117,10 @@ def _tiles(figures: Figures) -> list[Tile]:
         )
     ]
     by_kexec, rebooted = figures.paths.get("kexec", 0), sum(figures.paths.values())
-    by_firmware = figures.paths.get("firmware", 0)
-    unknown = rebooted - by_kexec - by_firmware
-    detail = "%d through firmware" % by_firmware + (", %d by an unknown path" % unknown if unknown else "")
+    softly, by_firmware = figures.paths.get("soft", 0), figures.paths.get("firmware", 0)
+    unknown = rebooted - by_kexec - softly - by_firmware
+    detail = ("%d by a soft reboot, " % softly if softly else "") + "%d through firmware" % by_firmware
+    detail += ", %d by an unknown path" % unknown if unknown else ""
     tiles.append(Tile("Path", "%d via kexec" % by_kexec, detail))
     if figures.outage:
         tiles.append(

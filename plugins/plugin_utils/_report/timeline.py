@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 #: Phases of the outage, in their order. C(stub) is a part of C(jump).
-IN_OUTAGE = ("stop_units", "jump", "firmware", "loader", "kernel", "initrd", "userspace", "network", "ssh")
+IN_OUTAGE = ("stop_units", "jump", "reexec", "firmware", "loader", "kernel", "initrd", "userspace", "network", "ssh")
 
 #: Phases with which an outage begins. A timeline without them only has the end of the outage.
-BEGINNING = ("stop_units", "jump", "firmware")
+BEGINNING = ("stop_units", "jump", "reexec", "firmware")
 
 #: Phases before and after the outage.
 OUTSIDE_OUTAGE = frozenset(("stage", "drain", "healthy"))
@@ -92,7 +92,7 @@ class BootFinding:
 class RebootTimeline:
     """Phases of one reboot, from the old system into the new one.
 
-    :ivar path: C(kexec), C(firmware) or C(unknown).
+    :ivar path: C(kexec), C(soft), C(firmware) or C(unknown).
     :ivar start: zero of :attr:`PhaseSpan.start_ms`, UTC.
     :ivar stop: slowest units of the old system to stop.
     :ivar started: slowest units of the new system to start.

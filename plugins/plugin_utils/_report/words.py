@@ -28,6 +28,7 @@ PHASES: dict[str, Term] = {
     "jump": Term("Jump", "from the old kernel's last moment to the new one's first", "p-jump"),
     "shutdown": Term("Shutdown", "devices of the old system, within the jump", "p-shutdown"),
     "stub": Term("Check", "the fast image's check of itself, within the jump", "p-stub"),
+    "reexec": Term("Re-execution", "what still runs is killed, and systemd starts anew", "p-reexec"),
     "firmware": Term("Firmware", "memory training, option ROMs, device set-up", "p-firmware"),
     "loader": Term("Boot loader", "menu, and reading kernel and initrd from disk", "p-loader"),
     "kernel": Term("Kernel", "until it starts init", "p-kernel"),
@@ -71,7 +72,7 @@ def capital(text: str) -> str:
 
 def path_css(path: str) -> str:
     """CSS class of shapes for a path."""
-    return "path-" + path if path in ("kexec", "firmware") else "path-other"
+    return "path-" + path if path in ("kexec", "soft", "firmware") else "path-other"
 
 
 def ms(milliseconds: float) -> str:

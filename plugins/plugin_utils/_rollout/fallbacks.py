@@ -119,7 +119,7 @@ class Fallbacks:
             raise GivenUp(replace(why, message=message), down=isinstance(error, SessionLost)) from error
         # The current panic settings are those of the unexpected boot; the original ones have to be restored. Likewise, what the
         # machine was at first is what it has to be.
-        again = replace(prepared, boot_id=answer.evidence.boot_id, panic=intent.panic, remembered=intent.remembered)
+        again = replace(prepared, system=answer.evidence.system, panic=intent.panic, remembered=intent.remembered)
         await self._reboot.locate()
         await self._flight.declare(again)
         try:

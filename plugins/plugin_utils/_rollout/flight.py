@@ -75,7 +75,9 @@ class Flight:
         self._desk.record(
             events.HostIntent(
                 host=self._name,
-                boot_id=intent.boot_id,
+                boot_id=intent.system.boot_id,
+                soft_reboots=intent.system.soft_reboots,
+                userspace_us=intent.system.userspace_us,
                 token=intent.token,
                 unit=trigger_unit(intent.token) + ".service",
                 method=intent.method.name,
@@ -229,6 +231,7 @@ class Flight:
             "path": evidence.path,
             "proof": self._reboot.result.proof or {},
             "boot_id": evidence.boot_id,
+            "soft_reboots": evidence.system.soft_reboots,
             "release": evidence.release,
         }
 
@@ -237,7 +240,7 @@ def intent_of(host: HostState, allowed: tuple[RebootMethod, ...]) -> Intent:
     """Intent of an earlier process, from the journal."""
     panic = host.panic or {"panic_s": 0, "panic_on_oops": 0}
     return Intent(
-        boot_id=host.boot_id,
+        system=host.system,
         token=host.token,
         release=host.release,
         method=method_named(host.method or FIRMWARE.name),

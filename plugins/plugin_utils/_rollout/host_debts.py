@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
 from .._errors import RolloutError
@@ -13,6 +14,7 @@ from .._journal import events
 from .._journal.host_state import HostState
 from .._reboot.errors import RebootError
 from .._reboot.host_reboot import HostReboot
+from .._reboot.methods import FIRMWARE, method_named
 from .._reboot.request import Intent
 from .._reboot.scripts import HostAnswer
 from .debts import Kind, Pay
@@ -37,8 +39,8 @@ class HostDebts:
         self._desk = desk
         self.drained = False
         self.reboot_over = False
-        # Boot that an earlier process saw; empty if there is none.
-        self._boot_id = ""
+        # System that an earlier process saw; None if there is none.
+        self._system: SystemId | None = None
 
     async def put_back(self, told: bool) -> None:
         """Give back everything of a host that is certainly not rebooted; C(told) if a trigger was ever sent."""
@@ -88,7 +90,7 @@ class HostDebts:
 
     def adopt_image(self, state: HostState) -> None:
         """Take over an image that an earlier process may have staged: until another is staged, or this one is unloaded."""
-        self._boot_id = state.boot_id
+        self._system = state.system if state.boot_id else None
         if state.maybe_staged:
             self._reboot.owes_image(state.token)
 
@@ -147,13 +149,14 @@ class HostDebts:
             await self._reboot.restore_panic(intent, now)
 
     async def _runs_on(self) -> bool:
-        """Whether the host still runs the boot that was to end.
+        """Whether what the reboot was to end goes on.
 
         :raises RolloutError: C(UNREACHABLE).
         """
-        before = self._reboot.result.before
-        boot_id = before.boot_id if before is not None else self._boot_id
-        return not boot_id or (await self._asked()).evidence.boot_id == boot_id
+        result = self._reboot.result
+        before = result.before.system if result.before is not None else self._system
+        method = method_named(result.method or FIRMWARE.name)
+        return before is None or not method.has_ended(before, (await self._asked()).evidence.system)
 
     async def _asked(self) -> HostAnswer:
         answer = await self._reboot.ask("", ASK_TIMEOUT_S)

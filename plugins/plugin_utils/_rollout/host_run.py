@@ -96,7 +96,7 @@ class HostRun:
         # As planned, until the hardware is known.
         self._host_class = host.host_class
         self.returns = False
-        # Boot in which an earlier process had the host remember its machine; empty if none had.
+        # System in which an earlier process had the host remember its machine; empty if none had.
         self._remembered = ""
         # For the timeline.
         self._draining: Interval | None = None
@@ -237,7 +237,8 @@ class HostRun:
                 token=intent.token,
                 release=intent.release,
                 staged=result.staged,
-                boot_id=intent.boot_id,
+                boot_id=intent.system.boot_id,
+                soft_reboots=intent.system.soft_reboots,
                 release_before=result.before.release if result.before else "",
                 predicted_ms=self._host.predicted.as_ms(),
                 reasons=result.reasons,
@@ -297,7 +298,7 @@ class HostRun:
 
     async def _remember(self, intent: Intent) -> Intent:
         """Have the host remember its machine, unless it has rebooted since that was done: what it is now may be the damage."""
-        if self._remembered and self._remembered != intent.boot_id:
+        if self._remembered and self._remembered != str(intent.system):
             return replace(intent, remembered=self._remembered)
         return await self._reboot.remember(self._request, intent)
 

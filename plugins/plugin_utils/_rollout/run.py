@@ -31,6 +31,7 @@ from .._ledger.judge import ClassJudge
 from .._ledger.samples import samples_of_ledger
 from .._lock.interface import lock_options, make_lock
 from .._lock.model import SlotLock
+from .._reboot.methods import SOFT
 from .._reboot.request import ONLY_PENDING, RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.forecast import Forecast, forecast
@@ -404,10 +405,12 @@ class Rolling:
         )
 
     def _planned(self, probers: Probers, before: RunState | None, but: str | None = None, rest: Rest | None = None) -> _Planned:
-        memory = remembered(self._store, but)
+        method = before.settings.get("method") if before is not None else self._request.method
+        softly = method == SOFT.name
+        memory = remembered(self._store, but, softly=softly)
         self._ledger.read(but)
         # Journals know more of a host's phases than the ledger does.
-        history = History({**samples_of_ledger(self._ledger.ledger), **memory.samples})
+        history = History({**({} if softly else samples_of_ledger(self._ledger.ledger)), **memory.samples})
         for option, hooks in self._run_hooks.by_option().items():
             check_places(self._hosts, option, hooks)
         if before is None:

@@ -165,10 +165,10 @@ def _drawn(piece: _Piece, scale: Scale, top: float) -> list[Markup]:
 def _systems(timeline: RebootTimeline, scale: Scale, height: float) -> Markup:
     """Shade the old system and the new one."""
     spans = {span.name: span for span in timeline.spans}
-    new = spans.get("kernel")
+    new = spans.get("kernel") or spans.get("userspace")
     if new is None:
         return Markup()
-    old_end = spans.get("jump") or spans.get("firmware") or spans.get("loader") or new
+    old_end = spans.get("jump") or spans.get("reexec") or spans.get("firmware") or spans.get("loader") or new
     return Markup().join(
         (
             svg.one_bar("old-system", scale, Bar(scale.start, old_end.start_ms / 1000, 0, height), "the old system"),

@@ -32,12 +32,15 @@ class Host:
         self.files = files
         self.commands: list[list[str]] = []
         self.trigger_fails = self.load_disabled = False
+        # What systemctl show tells of systemd; None: it can not be asked.
+        self.manager: str | None = None
 
     def run(self, argv: Sequence[str], timeout_s: float) -> CommandResult:
         if "--version" in argv:
             return CommandResult(0, "kexec-tools 2.0.29\n", "")
         if argv[0] in ("journalctl", "systemctl", "systemd-detect-virt"):
-            return CommandResult(1, "", "")
+            told = self.manager if argv[:2] == ["systemctl", "show"] else None
+            return CommandResult(1 if told is None else 0, told or "", "")
         if argv[0] == "sh":
             # Read what GRUB is set to; nothing reserves memory.
             return CommandResult(0, "", "")
@@ -262,3 +265,30 @@ def test_the_file_runs_by_itself(tmp_path: Path) -> None:
     )
     assert refused.returncode == 1
     assert refused.stderr.startswith(b"fleet-kexec: ")
+
+
+def test_a_soft_reboot_stages_nothing_and_keeps_the_kernel(host: Host) -> None:
+    host.manager = "Version=257\nSoftRebootsCount=2\nUserspaceTimestampMonotonic=9\n"
+    host("stage", "--append", "quiet")
+    assert "would be softly" in host("reboot", "--method", "soft", "--dry-run") and host.loaded
+    said = host("reboot", "--method", "soft")
+    assert "reboot   softly, on the running kernel %s" % RELEASE in said
+    assert not host.loaded, "what is loaded may be run as services stop"
+    trigger = host.commands[-1]
+    assert trigger[:3] == ["sh", "-c", TRIGGER] and trigger[5] == "soft-reboot" and trigger[9] == "2"
+    assert "by a soft reboot" in host("status") and "soft     possible, 2 since the kernel booted" in host("status")
+
+
+@pytest.mark.parametrize(
+    ("manager", "arguments", "code"),
+    [
+        ("Version=252\n", [], "SOFT_UNSUPPORTED"),
+        ("Version=257\nSoftRebootsCount=0\n", ["--append", "quiet"], "SETTINGS_INVALID"),
+    ],
+)
+def test_a_soft_reboot_that_is_not_possible_is_refused(host: Host, manager: str, arguments: list[str], code: str) -> None:
+    host.manager = manager
+    with pytest.raises(CodedError) as caught:
+        host("reboot", "--method", "soft", *arguments)
+    assert caught.value.reason.code == code
+    assert not any(TRIGGER in command for command in host.commands)

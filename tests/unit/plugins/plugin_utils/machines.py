@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
+
 MODEL = "Example Inc. Server 9"
 TAKEN_AT = "2026-11-24T12:00:00Z"
 
@@ -21,8 +23,8 @@ class Machine:
 
     :ivar differs: in what, by the number of the boot. A boot that is not there has no differences.
     :ivar answers: what the module says in place of that, by its state.
-    :ivar asked: what it was asked, and in which boot.
-    :ivar remembered: boot of the snapshot that there is.
+    :ivar asked: what it was asked, and in which system.
+    :ivar remembered: system of the snapshot that there is.
     """
 
     def __init__(self) -> None:
@@ -32,16 +34,17 @@ class Machine:
         self.args: list[dict[str, Any]] = []
         self.remembered: str | None = None
 
-    def answer(self, args: Mapping[str, Any], boot_id: str, boots_so_far: int) -> dict[str, Any]:
+    def answer(self, args: Mapping[str, Any], system: SystemId, boots_so_far: int) -> dict[str, Any]:
         """What the module says."""
-        self.asked.append((args["state"], boot_id))
+        self.asked.append((args["state"], str(system)))
         self.args.append(dict(args))
         if args["state"] in self.answers:
             return self.answers[args["state"]]
         if args["state"] == "remembered":
-            self.remembered = boot_id
-            return {"changed": True, "machine": {"boot_id": boot_id, "taken_at": TAKEN_AT, "model": MODEL}}
-        known = self.remembered not in (None, boot_id)
+            self.remembered = str(system)
+            summary = {"boot_id": system.boot_id, "soft_reboots": system.soft_reboots, "taken_at": TAKEN_AT}
+            return {"changed": True, "machine": {**summary, "model": MODEL}}
+        known = self.remembered not in (None, str(system))
         return {
             "changed": False,
             "compared": known,

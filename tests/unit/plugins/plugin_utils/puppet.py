@@ -76,8 +76,8 @@ class Connection(ConnectionBase):
     def _module(self, payload: bytes) -> dict[str, Any]:
         current = self.get_option("current")
         if b"fleet.kexec.plugins.modules.boot_facts" in payload:
-            facts = {
-                "boot": {"boot_id": self._boot_id(False), "path": "firmware"},
+            facts: dict[str, Any] = {
+                "boot": {"boot_id": self._boot_id(False), "soft_reboots": 0, "userspace_us": None, "path": "firmware"},
                 "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
                 "staged": None,
                 "blockers": [],
@@ -91,6 +91,7 @@ class Connection(ConnectionBase):
                 },
                 "entry": {"added": [], "removed": []},
                 "warnings": [],
+                "soft": {"possible": False, "survivors": [], "blockers": [], "warnings": []},
                 "loaded": False,
                 "reboot_needed": {"needed": not current, "reasons": [] if current else [NEED]},
             }
@@ -101,7 +102,7 @@ class Connection(ConnectionBase):
             staged = {"kernel": "/boot/vmlinuz-2", "initrd": None, "release": "2", "cmdline": "ro", "loader": "kexec_load"}
             return {"changed": True, "staged": dict(staged, token=TOKEN)}
         if b"fleet.kexec.plugins.modules.machine" in payload:
-            machine = {"boot_id": self._boot_id(False), "taken_at": "2026-11-24T15:00:00Z", "model": "made up"}
+            machine = {"boot_id": self._boot_id(False), "soft_reboots": 0, "taken_at": "2026-11-24T15:00:00Z", "model": "made up"}
             comparison = {"compared": True, "before": machine, "settled_ms": 0, "differences": []}
             return {"changed": False, "machine": machine, "model": "made up", **comparison}
         return {"changed": False, "failed": True, "msg": "no"}

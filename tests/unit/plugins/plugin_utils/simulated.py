@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, GOING_DOWN_RC, IMAGE_STAYS_RC, TRIGGER
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import HOST_SCRIPT
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
@@ -45,7 +46,10 @@ class Host:
     def __init__(self, name: str = "host") -> None:
         self.name = name
         self.boot_id, self.release, self.bootloader_type, self.panic = "old-" + name, "1", 114, ("0", "0")
-        self.boots_so_far = 0
+        # Soft ones count, too; the second number has those since the kernel booted.
+        self.boots_so_far = self.soft_reboots = 0
+        # Fact that says whether it can reboot softly.
+        self.soft: dict[str, Any] = {"blockers": [], "warnings": []}
         self.staged: dict[str, Any] | None = None
         self.stage_error: dict[str, Any] | None = None
         self.blockers: list[dict[str, str]] = []
@@ -84,9 +88,7 @@ class Host:
         self.abandoned = 0
         self.log: list[str] = []
         self.direct = True
-        self.took_s = 0.0
-        self.interrupted_at = 0.0
-        self.stopped_for_s = 0.0
+        self.took_s = self.interrupted_at = self.stopped_for_s = 0.0
         self.lost_while_staging = False
         self.verb = ""
         # What hooks and tests answer, by their last argument: exit code and output.
@@ -104,7 +106,7 @@ class Host:
         # A service on it: whether it is up to begin with, and how long after a boot it is.
         self.serves_before, self.service_lag_s = True, 3.0
         self.booted_at = float("-inf")
-        # Boot that the shared connection leads to.
+        # System that the shared connection leads to.
         self.shared: str | None = None
         # Error that a call raises, by the label of the call: how often, from now on. See CALLS.
         self.raises: dict[str, tuple[Exception, int]] = {}
@@ -124,6 +126,11 @@ class Host:
     def _boot(self) -> None:
         self.boots_so_far += 1
         self.booted_at = self.up_at
+        if self.verb == "soft-reboot" and self.boots == "staged":
+            self.soft_reboots += 1
+            self.down_at = self.up_at = float("inf")
+            return
+        self.soft_reboots = 0
         self.boot_id = "new%s-%s" % (self.boots_so_far if self.boots_so_far > 1 else "", self.name)
         self.down_at = self.up_at = float("inf")
         self.token_on_line, self.bootloader_type = "", 114
@@ -135,6 +142,16 @@ class Host:
         elif self.boots == "linuxboot":
             self.bootloader_type = 0xD0
         self.staged = None
+
+    @property
+    def system(self) -> str:
+        """Identity of what it runs, as one word."""
+        return str(SystemId(self.boot_id, self.soft_reboots))
+
+    @property
+    def userspace_us(self) -> int:
+        """When its userspace was started."""
+        return 2_000_000 + 60_000_000 * self.soft_reboots
 
     @property
     def seen_up(self) -> bool:
@@ -169,8 +186,8 @@ class Host:
     async def _over_a_connection(self, timeout_s: float) -> None:
         """A shared connection to a system that has gone hangs."""
         if self.up and self.shared is None:
-            self.shared = self.boot_id
-        if self.shared is not None and (not self.up or self.shared != self.boot_id):
+            self.shared = self.system
+        if self.shared is not None and (not self.up or self.shared != self.system):
             await asyncio.sleep(timeout_s)
             raise SessionLost("the shared connection leads nowhere")
 
@@ -200,7 +217,12 @@ class Host:
                     "fleet_kexec": {
                         **self.facts,
                         **(need if "reboot_needed" in args["gather_subset"] else {}),
-                        "boot": {"boot_id": self.boot_id},
+                        "boot": {
+                            "boot_id": self.boot_id,
+                            "soft_reboots": self.soft_reboots,
+                            "userspace_us": self.userspace_us,
+                        },
+                        "soft": self.soft,
                         "kernel": {"release": self.release, "panic_s": 0, "panic_on_oops": 0},
                         "staged": self.staged,
                         "blockers": self.blockers,
@@ -209,7 +231,7 @@ class Host:
                 }
             }
         if name == "fleet.kexec.machine":
-            return self.machine.answer(args, self.boot_id, self.boots_so_far)
+            return self.machine.answer(args, SystemId(self.boot_id, self.soft_reboots), self.boots_so_far)
         if name == "fleet.kexec.timeline":
             self.timelines_asked.append(dict(args["seen"]))
             await asyncio.sleep(self.timeline_s)
@@ -269,7 +291,7 @@ class Host:
                 return None
             self.verb = args[1]
             self.log.append("trigger %s %s" % (args[1], args[2]))
-            if args[4] != self.boot_id:
+            if args[4] != self.boot_id or args[5] not in ("", str(self.soft_reboots)):
                 return CommandResult(1, "", "the host has rebooted already")
             if self.trigger_rc in (0, GOING_DOWN_RC) and not self.trigger_fails_later:
                 self.down_at = self.now + float(args[2]) + self.inhibited_s + self.shutdown_s
@@ -287,6 +309,8 @@ class Host:
                 "preparing=b " + ("true" if under_way else "false"),
                 "trigger=" + ("failed" if self.trigger_fails_later else "inactive"),
                 "system=running",
+                "SoftRebootsCount=%d" % self.soft_reboots,
+                "UserspaceTimestampMonotonic=%d" % self.userspace_us,
                 "cmdline=ro fleet_kexec.token=%s%s" % (self.token_on_line, self.one_boot_args),
             ]
             return CommandResult(0, "\n".join(lines), "")

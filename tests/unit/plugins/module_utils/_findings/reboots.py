@@ -18,6 +18,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_log import 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_setup import BootSetup
 from ansible_collections.fleet.kexec.plugins.module_utils._host.clocks import ClockLog
 from ansible_collections.fleet.kexec.plugins.module_utils._host.last_stop import LastStop, StopStamp
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._host.systemd_times import ManagerTimes, StartJob, UnitStop, UnitTimes
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Now
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import BootReading
@@ -50,7 +51,7 @@ def timeline(
 
 
 READING = BootReading(
-    boot_id="new",
+    system=SystemId("new"),
     release="6.1.0-1-amd64",
     path="kexec",
     token="ab" * 8,
@@ -60,7 +61,7 @@ READING = BootReading(
     clock_log=ClockLog(gtod_ns=0, raw_ns=0, offset_ns=0),
     boot_log=BootLog("/init", 2 * S),
     manager=ManagerTimes(userspace_us=5_000_000, finish_us=40_000_000),
-    last_stop=LastStop("ab" * 8, "old", "6.1", None, {"began": StopStamp(BEGAN_S * S, 0, None)}),
+    last_stop=LastStop("ab" * 8, SystemId("old"), "6.1", None, {"began": StopStamp(BEGAN_S * S, 0, None)}),
 )
 
 

@@ -17,6 +17,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.last_stop import
     parse_stamps,
     read_last_stop,
 )
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import CALL_OFF, TRIGGER
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import LAST_STOP_DIRECTORY
 
@@ -67,14 +68,14 @@ def test_nothing_was_left(files: HostFiles) -> None:
 
 def test_all_that_was_left(files: HostFiles) -> None:
     leave(files, token=TOKEN, boot_id=BOOT_ID, release="6.12", staged__json="{}", stamps=STAMPS, log__began=LOG, log__stopped=LOG)
-    assert read_last_stop(files) == LastStop(TOKEN, BOOT_ID, "6.12", "{}", {"began": BEGAN, "stopped": STOPPED})
+    assert read_last_stop(files) == LastStop(TOKEN, SystemId(BOOT_ID), "6.12", "{}", {"began": BEGAN, "stopped": STOPPED})
     drop_last_stop(files)
     assert read_last_stop(files) is None
 
 
 def test_a_machine_that_was_reset_left_no_stamps(files: HostFiles) -> None:
     leave(files, token=TOKEN + "\n", boot_id=BOOT_ID + "\n")
-    assert read_last_stop(files) == LastStop(TOKEN, BOOT_ID, "", None, {})
+    assert read_last_stop(files) == LastStop(TOKEN, SystemId(BOOT_ID), "", None, {})
 
 
 def test_the_scripts_use_this_directory() -> None:

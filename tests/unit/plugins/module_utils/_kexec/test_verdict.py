@@ -9,12 +9,13 @@ from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage impo
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts
 from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import Digest, FastImage
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import Throughput
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import HostReading, present, read
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import Evidence, prove
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import Evidence, prove_kexec
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import StagingPlan
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import (
     Choice,
@@ -295,6 +296,8 @@ def test_facts_as_users_see_them(host_tree: HostTree) -> None:
     facts = present(read_host(host_tree, LOCKED))
     assert facts["boot"] == {
         "boot_id": BOOT_ID,
+        "soft_reboots": 0,
+        "userspace_us": None,
         "path": "firmware",
         "bootloader_type": 114,
         "token": None,
@@ -334,19 +337,19 @@ def test_facts_as_users_see_them(host_tree: HostTree) -> None:
     ],
 )
 def test_the_path(bootloader_type: int | None, cmdline: str, path: str, kexecs: int | None) -> None:
-    evidence = Evidence("new", "6.12", cmdline, bootloader_type)
+    evidence = Evidence(SystemId("new"), "6.12", cmdline, bootloader_type)
     assert (evidence.path, evidence.kexecs) == (path, kexecs)
 
 
-GOOD = Evidence("new", "6.12", "ro fleet_kexec.token=ab panic=10", 0xD0)
+GOOD = Evidence(SystemId("new"), "6.12", "ro fleet_kexec.token=ab panic=10", 0xD0)
 
 
 @pytest.mark.parametrize(
     ("evidence", "missing"),
     [
         (GOOD, []),
-        (replace(GOOD, boot_id="old"), ["boot_id_changed"]),
-        (replace(GOOD, boot_id=""), ["boot_id_changed"]),
+        (replace(GOOD, system=SystemId("old")), ["boot_id_changed"]),
+        (replace(GOOD, system=SystemId("")), ["boot_id_changed"]),
         (replace(GOOD, cmdline="ro fleet_kexec.token=cd"), ["token"]),
         (replace(GOOD, cmdline="ro"), ["token"]),
         (replace(GOOD, release="6.11"), ["release"]),
@@ -355,6 +358,6 @@ GOOD = Evidence("new", "6.12", "ro fleet_kexec.token=ab panic=10", 0xD0)
     ],
 )
 def test_proof_of_path(evidence: Evidence, missing: list[str]) -> None:
-    proof = prove(evidence, "old", "ab", "6.12")
+    proof = prove_kexec(evidence, SystemId("old"), "ab", "6.12")
     assert proof.missing == missing
     assert proof.proven is not bool(missing)

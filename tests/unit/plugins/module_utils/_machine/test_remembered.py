@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._machine.remembered import (
     MachineError,
     RememberedMachine,
@@ -26,7 +27,11 @@ from ansible_collections.fleet.kexec.tests.machine_tree import BOOT_ID, MachineT
 
 def test_it_is_kept_as_it_is_and_for_root_only(server: MachineTree) -> None:
     machine = read_machine(server.files, server.run, 1764000000.7)
-    assert (machine.boot_id, machine.taken_at, machine.model) == (BOOT_ID, "2025-11-24T16:00:00Z", "Dell Inc. PowerEdge R650")
+    assert (machine.system.boot_id, machine.taken_at, machine.model) == (
+        BOOT_ID,
+        "2025-11-24T16:00:00Z",
+        "Dell Inc. PowerEdge R650",
+    )
     for _again in range(2):
         remember(server.files, machine)
         assert recall(server.files) == machine
@@ -117,4 +122,8 @@ def test_a_file_that_was_cut_short(server: MachineTree) -> None:
 
 
 def test_the_summary() -> None:
-    assert RememberedMachine("b", "t", "m", MachineSnapshot()).summary() == {"boot_id": "b", "taken_at": "t"}
+    assert RememberedMachine(SystemId("b"), "t", "m", MachineSnapshot()).summary() == {
+        "boot_id": "b",
+        "soft_reboots": 0,
+        "taken_at": "t",
+    }

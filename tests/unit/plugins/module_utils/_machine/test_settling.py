@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._machine.codes import DIFFERENCE_DEFAULTS
 from ansible_collections.fleet.kexec.plugins.module_utils._machine.remembered import RememberedMachine, remember
 from ansible_collections.fleet.kexec.plugins.module_utils._machine.settling import MachineComparison, compare_settled
@@ -29,7 +30,7 @@ class Boot:
         self.files = HostFiles(str(root))
         MachineTree(root).write("/proc/sys/kernel/random/boot_id", BOOT_ID)
         if before is not None:
-            remember(self.files, RememberedMachine(boot_id, "2026-11-30T00:00:00Z", "", before))
+            remember(self.files, RememberedMachine(SystemId(boot_id), "2026-11-30T00:00:00Z", "", before))
 
     def sleep(self, seconds: float) -> None:
         self.now_s += seconds
@@ -39,7 +40,7 @@ class Boot:
         machine: Callable[[float], MachineSnapshot],
         settle_s: float = 30,
         effects: Mapping[str, str] = DIFFERENCE_DEFAULTS,
-        boot_id: str | None = None,
+        remembered: str | None = None,
     ) -> MachineComparison:
         """Compare a machine that is a function of the seconds since the comparison began."""
 
@@ -49,7 +50,14 @@ class Boot:
             return machine(self.now_s - 1000)
 
         return compare_settled(
-            self.files, effects, settle_s, boot_id=boot_id, take=take, clock=lambda: self.now_s, sleep=self.sleep
+            self.files,
+            SystemId(BOOT_ID),
+            effects,
+            settle_s,
+            remembered=remembered,
+            take=take,
+            clock=lambda: self.now_s,
+            sleep=self.sleep,
         )
 
 
@@ -64,7 +72,7 @@ def test_a_host_that_is_as_before_takes_one_comparison(tmp_path: Path) -> None:
     assert comparison.as_dict() == {
         "model": "",
         "compared": True,
-        "before": {"boot_id": "another", "taken_at": "2026-11-30T00:00:00Z"},
+        "before": {"boot_id": "another", "soft_reboots": 0, "taken_at": "2026-11-30T00:00:00Z"},
         "settled_ms": 0,
         "differences": [],
     }
@@ -134,16 +142,16 @@ def test_there_was_no_reboot(tmp_path: Path) -> None:
     comparison = Boot(tmp_path, boot_id=BOOT_ID).compare(lambda _s: replace(BEFORE, cpus=1))
     assert (comparison.compared, codes(comparison)) == (False, ["MACHINE_UNKNOWN"])
     assert comparison.before is not None
-    assert comparison.before.boot_id == BOOT_ID
+    assert comparison.before.system.boot_id == BOOT_ID
 
 
 def test_a_snapshot_of_another_boot_than_the_one_asked_for(tmp_path: Path) -> None:
     """A file system that was rolled back, or that does not keep what is written, has an old one."""
     boot = Boot(tmp_path, boot_id="months-ago")
-    comparison = boot.compare(lambda _s: replace(BEFORE, cpus=1), boot_id="the-last-one")
+    comparison = boot.compare(lambda _s: replace(BEFORE, cpus=1), remembered="the-last-one")
     assert (comparison.compared, codes(comparison), boot.snapshots) == (False, ["MACHINE_UNKNOWN"], 1)
     assert "2026-11-30T00:00:00Z" in comparison.differences[0].message
-    assert codes(boot.compare(lambda _s: replace(BEFORE, cpus=1), 0, boot_id="months-ago")) == ["CPU_LOST"]
+    assert codes(boot.compare(lambda _s: replace(BEFORE, cpus=1), 0, remembered="months-ago")) == ["CPU_LOST"]
 
 
 def test_a_second_reboot_is_compared_with_the_same_snapshot(tmp_path: Path) -> None:

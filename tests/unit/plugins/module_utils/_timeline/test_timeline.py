@@ -13,6 +13,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.addresses import
 from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_log import BootLog, Initcall
 from ansible_collections.fleet.kexec.plugins.module_utils._host.clocks import ClockLog, CycleClock
 from ansible_collections.fleet.kexec.plugins.module_utils._host.last_stop import LastStop, StopStamp
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._host.systemd_times import ManagerTimes, UnitStop, UnitTimes
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.axis import Now, Offset
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import BootReading, Interval, Seen, assemble
@@ -41,9 +42,9 @@ def monotonic_us(after_zero_ms: int) -> int:
     return after_zero_ms * 1000
 
 
-LAST_STOP = LastStop(TOKEN, "old", "1", None, {"began": stamp(JUMP + 4 * S), "stopped": stamp(JUMP)})
+LAST_STOP = LastStop(TOKEN, SystemId("old"), "1", None, {"began": stamp(JUMP + 4 * S), "stopped": stamp(JUMP)})
 READING = BootReading(
-    boot_id="new",
+    system=SystemId("new"),
     release="2",
     path="kexec",
     token=TOKEN,
@@ -155,7 +156,7 @@ def test_the_host_alone_knows_most_of_it() -> None:
     [
         {"token": "cd" * 8},
         {"token": None},
-        {"boot_id": "old"},
+        {"system": SystemId("old")},
         {"last_stop": None},
         {"last_stop": replace(LAST_STOP, stamps={"began": LAST_STOP.stamps["began"]})},
     ],

@@ -92,6 +92,9 @@ BY_FIRMWARE = [intended("web1", method="firmware"), back("web1"), verified("web1
             False,
         ),
         ([*begun("web1", method="firmware"), failed("web1", "REBOOT_TIMEOUT")], {"firmware_failed": 1}, 0, False),
+        # A soft reboot hands nothing over.
+        ([*begun("web1", method="soft"), back("web1"), verified("web1", "soft"), *ended("web1")], {}, 0, False),
+        ([*begun("web1", method="soft"), failed("web1", "REBOOT_TIMEOUT")], {}, 0, False),
         # A resume found that the trigger had never arrived.
         ([*begun("web1"), *good("web1")], {"kexec": 1}, 0, False),
         # It failed, and was tried again.

@@ -33,7 +33,7 @@ def failed(host: Host, **options: Any) -> RebootError:
 def test_a_machine_is_remembered_before_the_trigger_and_compared_before_the_test(host: Host) -> None:
     result = reboot(host)
     assert host.machine.asked == [("remembered", "old-host"), ("compared", "new-host")], "two runs of a module, and no more"
-    assert host.machine.args[1] == {"state": "compared", "settle": 30, "boot_id": "old-host"}
+    assert host.machine.args[1] == {"state": "compared", "settle": 30, "system": "old-host"}
     assert (result["differences"], result["model"]) == ([], MODEL)
 
 
@@ -71,7 +71,7 @@ def test_options_are_passed_on(host: Host) -> None:
     reboot(host, settle_s=90, policy={"NIC_NO_CARRIER": "warn"})
     policy = {"NIC_NO_CARRIER": "warn"}
     remembered = {"state": "remembered", "policy": policy}
-    assert host.machine.args == [remembered, {"state": "compared", "settle": 90, "boot_id": "old-host", "policy": policy}]
+    assert host.machine.args == [remembered, {"state": "compared", "settle": 90, "system": "old-host", "policy": policy}]
     for wrong in (-1, SETTLE_MAX_S + 1):
         request = RebootRequest("kexec", 600, "true", "m", settle_s=wrong)
         with pytest.raises(RebootError) as caught:

@@ -36,8 +36,8 @@ def test_a_kexec_is_proven_and_everything_is_told(host: Host) -> None:
     assert (result["method"], result["path"]) == ("kexec", "kexec")
     assert result["proof"]["proven"]
     assert (result["before"], result["after"]) == (
-        {"boot_id": "old-host", "release": "1"},
-        {"boot_id": "new-host", "release": "2"},
+        {"boot_id": "old-host", "soft_reboots": 0, "release": "1"},
+        {"boot_id": "new-host", "soft_reboots": 0, "release": "2"},
     )
     assert 0 <= result["outage_ms"] - 6000 <= result["outage_error_ms"] <= 1000
     assert result["reasons"] == []

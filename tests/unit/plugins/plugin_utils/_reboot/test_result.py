@@ -3,17 +3,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import (
     DONE,
-    BootedKernel,
+    KnownSystem,
     OutageMs,
     ProbedOutage,
     RebootResult,
     with_last_boot,
 )
 
-OLD, NEW = BootedKernel("old", "1"), BootedKernel("new", "2")
+OLD, NEW = KnownSystem(SystemId("old"), "1"), KnownSystem(SystemId("new"), "2")
 STAGED = {"release": "2"}
 LOCKED = reason("LOCKDOWN", "locked down")
 
@@ -25,7 +26,7 @@ def done(**known: Any) -> RebootResult:
 
 def test_a_refused_host_has_no_more_than_was_found_out() -> None:
     assert RebootResult(notes=()).as_result() == {"notes": []}
-    assert RebootResult(before=OLD).as_result() == {"notes": [], "before": {"boot_id": "old", "release": "1"}}
+    assert RebootResult(before=OLD).as_result() == {"notes": [], "before": {"boot_id": "old", "soft_reboots": 0, "release": "1"}}
 
 
 def test_check_mode_would_change() -> None:

@@ -487,6 +487,17 @@ def somebody_else_s_kexec(directory: Path) -> Golden:
 
 
 @_story
+def soft(directory: Path) -> Golden:
+    world = Golden(directory, "able", "pending", hooks=HOOKS)
+    world.method = "soft"
+    pending = reason(
+        "SOFT_INCOMPLETE", "a soft reboot keeps the running kernel and would not apply: the default entry boots 2, 1 runs"
+    )
+    world.hosts["pending"].soft = {"blockers": [pending.as_dict()], "warnings": []}
+    return world.roll()
+
+
+@_story
 def power_hook(directory: Path) -> Golden:
     hooks = {**HOOKS, "power": [command("ipmi", "cycle")]}
     world = Golden(directory, "helped", "in_vain", "broken", fallback="power_hook", hooks=hooks, failure_budget=3, window=3)

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which hosts can reboot softly, by what systemd and the bootloader say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import (
+    SoftReboot,
+    SystemId,
+    read_soft_reboot,
+    read_system_id,
+)
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.soft import decide_soft
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.subsets import resolve
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
+
+from ....conftest import HostTree, write_tree
+from .test_verdict import facts_of, read_host
+
+ABLE = SoftReboot(systemd=257, count=0, next_root=False, survivors=[])
+KERNEL = reason("PENDING_KERNEL", "the default entry boots 2, 1 runs")
+MANAGER = "Version=257 (257.7-1)\nUserspaceTimestampMonotonic=2214381\nSoftRebootsCount=3\n"
+UNITS = "Id=a.service\nSurviveFinalKillSignal=no\n\nId=b.service\nSurviveFinalKillSignal=yes\n"
+
+
+def run(argv: Sequence[str], timeout_s: float) -> CommandResult:
+    """A systemd that has rebooted softly three times."""
+    if argv[0] != "systemctl":
+        return CommandResult(127, "", "not found")
+    return CommandResult(0, UNITS if "*.service" in argv else MANAGER, "")
+
+
+def old(argv: Sequence[str], timeout_s: float) -> CommandResult:
+    """A systemd of Debian 12, which prints no property that it does not know."""
+    return CommandResult(0, "Version=252 (252.38-1~deb12u1)\nUserspaceTimestampMonotonic=2214381\n", "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "pending", "blockers", "warnings"),
+    [
+        ({}, [], [], []),
+        ({"systemd": None}, [], ["SOFT_UNSUPPORTED"], []),
+        ({"systemd": 252, "count": None}, [], ["SOFT_UNSUPPORTED"], []),
+        ({"systemd": 255, "count": None}, [], ["SOFT_UNSUPPORTED"], []),
+        ({}, [KERNEL], ["SOFT_INCOMPLETE"], []),
+        ({"next_root": True}, [], ["NEXT_ROOT"], []),
+        ({"survivors": ["b.service"]}, [], [], ["SOFT_SURVIVORS"]),
+        ({"systemd": 252, "count": None, "next_root": True}, [KERNEL], ["SOFT_UNSUPPORTED"], []),
+    ],
+)
+def test_what_keeps_a_host_from_it(
+    host_tree: HostTree, changes: dict[str, Any], pending: list[Reason], blockers: list[str], warnings: list[str]
+) -> None:
+    facts = facts_of(read_host(host_tree, {}))
+    verdict = decide_soft(facts, replace(ABLE, **changes), pending, Policy())
+    assert [each.code for each in verdict.blockers] == blockers
+    assert [each.code for each in verdict.warnings] == warnings
+    assert verdict.possible is (not blockers)
+
+
+def test_the_policy_decides_what_its_risks_lead_to(host_tree: HostTree) -> None:
+    facts = facts_of(read_host(host_tree, {}))
+    policy = Policy().override({"SOFT_INCOMPLETE": "warn", "NEXT_ROOT": "allow", "SOFT_SURVIVORS": "block"}, "policy")
+    verdict = decide_soft(facts, replace(ABLE, next_root=True, survivors=["b.service"]), [KERNEL], policy)
+    assert [each.code for each in verdict.blockers] == ["SOFT_SURVIVORS"]
+    assert [each.code for each in verdict.warnings] == ["SOFT_INCOMPLETE"]
+    assert "the default entry boots 2" in verdict.warnings[0].message
+
+
+@pytest.mark.parametrize(("changes", "code"), [({"container": "lxc"}, "CONTAINER"), ({"systemd": False}, "NO_SYSTEMD")])
+def test_a_host_that_can_reboot_in_no_way(host_tree: HostTree, changes: dict[str, Any], code: str) -> None:
+    facts = replace(facts_of(read_host(host_tree, {})), **changes)
+    assert [each.code for each in decide_soft(facts, ABLE, [KERNEL], Policy()).blockers] == [code]
+
+
+def test_it_is_read_from_systemd(tmp_path: Path) -> None:
+    files = HostFiles(str(tmp_path))
+    write_tree(tmp_path, {"/proc/sys/kernel/random/boot_id": "b\n", "/run/nextroot/usr/lib/os-release": ""})
+    assert read_soft_reboot(files, run) == SoftReboot(257, 3, True, ["b.service"])
+    system = read_system_id(files, run)
+    assert (system, system.userspace_us, str(system)) == (SystemId("b", 3), 2214381, "b+3")
+    assert read_soft_reboot(files, old) == SoftReboot(252, None, True, [])
+    assert str(read_system_id(files, old)) == "b"
+    assert read_soft_reboot(files, lambda argv, timeout_s: CommandResult(1, "", "no bus")) == SoftReboot(None, None, True, [])
+
+
+def test_the_fact_says_it_all(host_tree: HostTree) -> None:
+    files = host_tree({})
+    facts = present(read(files, run, resolve(["soft", "boot"])))
+    assert (facts["boot"]["path"], facts["boot"]["soft_reboots"], facts["boot"]["userspace_us"]) == ("soft", 3, 2214381)
+    soft = facts["soft"]
+    assert (soft["systemd"], soft["soft_reboots"], soft["survivors"]) == (257, 3, ["b.service"])
+    assert [each["code"] for each in soft["warnings"]] == ["SOFT_SURVIVORS"]
