@@ -140,11 +140,16 @@ CATALOGUE: Dict[str, str] = {
     "PENDING_SYSTEM": "Reboot the host through firmware: a kexec would not end in the system that is to come next.",
     "PENDING_UNKNOWN": "Correct what the message names; until then, the host counts as in need of a reboot.",
     # A host can't be prepared, or put back.
+    "BOOT_PART_IDLE": "Nothing to do, or leave the part out on this host.",
+    "BOOT_PART_NO_FASTER": "Leave the part out on this host, or see by further reboots whether one was slow for another reason.",
     "CHANGED_SINCE": "Nothing to do if the change is to stay. If not, remove what fleet.kexec wrote there by hand.",
+    "INTERFACE_INVALID": "Name interfaces that the host has, or give auto for those of the default routes.",
     "PACKAGE_STAYS": "Nothing to do if the package or its configuration is to stay. If not, remove it by hand.",
+    "PARALLEL_SHUTDOWN_INVALID": "Name drivers as in /sys/bus/pci/drivers, and give a timeout of 1 to 60 seconds.",
     "PREPARE_FAILED": "All changes are recorded. Correct the error at the end of the message and repeat, or use state=absent.",
     "PREPARE_RECORD_INVALID": "Restore the file from a backup; without it, earlier changes count as the host's own.",
     "TIMESPAN_INVALID": "Give a time span in systemd's notation, such as 60s or 5min.",
+    "UNIT_NAME_INVALID": "Give the full name of a service, such as postgresql@16-main.service; no template, no other type.",
     "WATCHDOG_OWNED": "Nothing to do if it is to stay so. With watchdog=true (prepare_watchdog), systemd feeds it regardless.",
     "WATCHDOG_STAYS": "Remove fleet-kexec.conf in /etc/systemd/system.conf.d and /etc/modprobe.d, and reboot at once.",
     # Notes on what was loaded and how, and on a probe.
