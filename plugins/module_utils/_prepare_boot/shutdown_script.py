@@ -130,13 +130,12 @@ in_use() {
     return 1
 }
 
+disks=$(readlink -f "$sys"/block/*)
+
 # Argument: a directory below which disks are. Says the first that is in use.
 disk_in_use() {
-    for disk in "$sys"/block/*; do
+    for disk in $disks; do
         case "$disk" in
-            */loop* | */ram* | */zram* | */dm-* | */md*) continue ;;
-        esac
-        case "$(readlink -f "$disk")" in
             "$1"/*) ;;
             *) continue ;;
         esac
@@ -156,10 +155,8 @@ kept_for() {
         0x01*) ;;
         *) echo 'it is no storage controller' && return 0 ;;
     esac
-    case "$(cat "$1/sriov_numvfs" 2> /dev/null)" in
-        '' | 0) ;;
-        *) echo 'it has virtual functions' && return 0 ;;
-    esac
+    [ -r "$1/sriov_numvfs" ] && read -r number < "$1/sriov_numvfs" && [ "$number" != 0 ] &&
+        echo 'it has virtual functions' && return 0
     disk_in_use "$1" && return 0
     for controller in "$1"/nvme/nvme*; do
         [ -e "$controller" ] || continue

@@ -59,8 +59,10 @@ def plan(files: HostFiles, run: Runner, record: PreparationRecord, timeouts: Map
 
 def _seconds(name: str, span: str) -> float:
     check_service_name(name)
-    # A bare number counts seconds.
-    seconds = float(span) if span.isascii() and span.isdigit() and span != "0" else parse_timespan(span)
+    seconds = None
+    if span.isascii() and span.isprintable():
+        # A bare number counts seconds.
+        seconds = float(span) if span.isdigit() else parse_timespan(span)
     if seconds is None or not _LEAST_S <= seconds < INFINITY_S:
         raise PrepareError("TIMESPAN_INVALID", "%s can't have a stop timeout of %r, only of 1s or more" % (name, span))
     return seconds
