@@ -59,6 +59,7 @@ CATALOGUE: Dict[str, str] = {
     "NO_NEXT_RESERVATION": "Leave placement=auto, or reserve less memory, or none at a fixed address.",
     "NO_RESERVATION": "Leave placement=auto, or reserve memory (module reservation, crashkernel=auto), and reboot.",
     "PLACEMENT_UNAVAILABLE": "Leave placement=auto, or leave image, loader and integrity at auto, too.",
+    "MODULES_UNKNOWN": "Install the kernel with its modules (modules.alias and modules.dep), or use another initrd than slim.",
     "NO_DECOMPRESSOR": "Install the package zstd on the host.",
     "KDUMP_LOADED": "Leave placement=auto, or allow it by policy: kdump's crash kernel is put back if there is no reboot.",
     "KDUMP_NOT_RESTORED": "Have kdump load its crash kernel: kdump-config load, kdumpctl start, or restart its service.",
