@@ -22,7 +22,7 @@ RELOAD = ("systemctl", "daemon-reload")
 _BOOT_ID = "/proc/sys/kernel/random/boot_id"
 _TIMEOUT_S = 30.0
 _PROPERTIES = ("Id", "LoadState", "UnitFileState", "ActiveState", "FragmentPath", "DropInPaths", "TimeoutStopUSec")
-_USED_STATES = ("enabled", "enabled-runtime", "static", "alias", "indirect", "generated")
+_USED_STATES = ("enabled", "enabled-runtime")
 
 # unit_name_is_valid() of systemd, for services that can run: no template. Of what it allows, a backslash, which would escape
 # something elsewhere, is left out.
@@ -55,7 +55,7 @@ class Unit:
     @property
     def is_used(self) -> bool:
         """Whether it starts at boot, or has started."""
-        return self.is_loaded and (self.file_state in _USED_STATES[:2] or self.active_state == "active")
+        return self.is_loaded and (self.file_state in _USED_STATES or self.active_state == "active")
 
 
 def check_service_name(name: str) -> None:
