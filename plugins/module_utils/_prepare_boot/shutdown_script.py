@@ -74,8 +74,10 @@ case "$(cat "$sys/module/pstore_blk/parameters/blkdev" 2> /dev/null)" in
 esac
 
 # mountinfo: id, parent, device number, root, mount point, options, tags, "-", type, source, options of the file system.
+# What lies below a root of another kind, such as an overlay, may be mounted where nobody can see it.
+root_is_known=
 [ -r "$proc/self/mountinfo" ] || nothing 'mounts are not known'
-while read -r _id _parent number rest; do
+while read -r _id _parent number _root point rest; do
     use "$number"
     rest=${rest#* - }
     type=${rest%% *}
@@ -83,7 +85,8 @@ while read -r _id _parent number rest; do
     source=${rest%% *}
     options=${rest#* }
     case "$type:$source" in
-        ext[234]:* | xfs:* | btrfs:* | vfat:* | squashfs:* | erofs:* | iso9660:*) ;;
+        ext[234]:/dev/* | xfs:/dev/* | btrfs:/dev/*) [ "$point" != / ] || root_is_known=yes ;;
+        vfat:* | squashfs:* | erofs:* | iso9660:*) ;;
         zfs:* | bcachefs:* | *:/dev/*) nothing "a $type is mounted, whose devices are not known" ;;
     esac
     use_path "$source"
@@ -94,6 +97,7 @@ while read -r _id _parent number rest; do
     done
     unset IFS
 done < "$proc/self/mountinfo"
+[ -n "$root_is_known" ] || nothing 'the root file system is not on a device that is known'
 for path in "$sys"/fs/btrfs/*/devices/*; do
     use "${path##*/}"
 done

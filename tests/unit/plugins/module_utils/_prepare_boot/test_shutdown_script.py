@@ -186,6 +186,13 @@ def test_a_file_system_of_unknown_devices(machine: Machine, type_and_source: str
     assert machine.plan() == []
 
 
+@pytest.mark.parametrize("type_and_source", ["overlay overlay", "nfs4 server:/root", "squashfs /dev/loop0", "tmpfs none"])
+def test_what_lies_below_a_root_of_another_kind_may_be_hidden(machine: Machine, type_and_source: str) -> None:
+    mounts = machine.root / "proc/self/mountinfo"
+    mounts.write_text(mounts.read_text().replace("ext4 /dev/nvme0n1p2", type_and_source))
+    assert machine.plan() == []
+
+
 def test_without_a_list_of_mounts_nothing_is_unbound(machine: Machine) -> None:
     (machine.root / "proc/self/mountinfo").unlink()
     assert machine.plan() == []
