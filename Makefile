@@ -456,6 +456,7 @@ test-matrix: test test-versions ## test, and all that is too long for it: other 
 	@$(MAKE) molecule LAB_VARS=molecule/lab/bare.yml SCENARIO="default prepare reservation_refused"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/matrix-bare.yml SCENARIO="default prepare reservation_refused prepared reservation"
 	@$(MAKE) molecule LAB_VARS=molecule/lab/kdump.yml SCENARIO="kdump"
+	@$(MAKE) molecule LAB_VARS=molecule/lab/prepare-boot.yml SCENARIO="prepare_boot"
 	@$(MAKE) molecule LAB_GUESTS=1 SCENARIO="soak"
 
 # How many reboots in a row, and which staging options are drawn for them.

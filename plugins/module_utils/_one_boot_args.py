@@ -25,6 +25,12 @@ NO_KASLR = "nokaslr"
 # Have the kernel log the time of each initcall, in a log that holds all of it.
 PROFILE_ARGS = ("initcall_debug", "log_buf_len=16M")
 
+# Have the kernel print errors only, which quiet alone does not everywhere (CONFIG_CONSOLE_LOGLEVEL_QUIET), and init, too. In a
+# panic or an oops the kernel prints everything (console_verbose() of kernel/printk/printk.c).
+QUIET_ARGS = ("quiet", "loglevel=4")
+# Arguments of somebody who wants to see the messages.
+_LOUD = ("debug", "ignore_loglevel")
+
 # Arguments that boot loaders added for themselves.
 _LOADER_NAMES = ("BOOT_IMAGE", "initrd")
 
@@ -50,6 +56,11 @@ def has_one_boot_args(line: str) -> bool:
     )
 
 
+def wants_messages(arguments: Sequence[Argument]) -> bool:
+    """Whether a line asks for the kernel's messages on the console, whatever their level."""
+    return any(each.name in _LOUD for each in arguments)
+
+
 def _without_own(arguments: Sequence[Argument]) -> List[Argument]:
     """Drop the token, the count, and the one-boot arguments right after them."""
     kept: List[Argument] = []
@@ -57,7 +68,7 @@ def _without_own(arguments: Sequence[Argument]) -> List[Argument]:
     for argument in arguments:
         if argument.name in (TOKEN_NAME, KEXECS_NAME):
             in_tail = True
-        elif not (in_tail and argument.text in (*ONE_BOOT_ARGS, NO_KASLR, *PROFILE_ARGS)):
+        elif not (in_tail and argument.text in (*ONE_BOOT_ARGS, NO_KASLR, *PROFILE_ARGS, *QUIET_ARGS)):
             in_tail = False
             kept.append(argument)
     return kept

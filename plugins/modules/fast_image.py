@@ -59,8 +59,10 @@ options:
         The copy takes several times the memory while it is loaded. Archives in front of the compressed one, such as microcode,
         and a boot configuration (bootconfig) at the end are copied unchanged. Run this module after every C(update-initramfs) to
         update it.
+      - V(slim) is like V(uncompressed), without the kernel modules that the host neither has loaded nor has devices for. If one
+        of them is loaded when an image is staged, the machine has changed, and the host's own initrd is loaded instead.
     type: str
-    choices: [keep, uncompressed]
+    choices: [keep, uncompressed, slim]
     default: keep
   host_command:
     description: Whether to install C(/usr/local/sbin/fleet-kexec), a single file made of this collection's code, which lets an

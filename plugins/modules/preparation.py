@@ -89,6 +89,7 @@ notes:
   - Needs root, so usually C(become=true).
 seealso:
   - module: fleet.kexec.fast_image
+  - module: fleet.kexec.prepare_boot
   - module: fleet.kexec.reservation
 """
 
@@ -167,6 +168,10 @@ remembered:
     cma:
       description: Whether memory was reserved for CMA.
       type: bool
+    boot_parts:
+      description: Parts that M(fleet.kexec.prepare_boot) has made. This module neither makes nor undoes them.
+      type: list
+      elements: str
 code:
   description: Code of the failure. The collection's documentation lists all codes.
   returned: failure
@@ -215,6 +220,7 @@ def told(record: PreparationRecord) -> Dict[str, Any]:
         "config_file": CONFIG_FILE in record.changes,
         "crashkernel": record.crashkernel,
         "cma": record.cma,
+        "boot_parts": sorted(record.boot_parts),
     }
 
 

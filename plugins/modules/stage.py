@@ -130,6 +130,9 @@ staged:
     profile:
       description: Whether that boot logs the time of each initcall.
       type: bool
+    quiet:
+      description: Whether that boot prints errors only, as M(fleet.kexec.prepare_boot) has it.
+      type: bool
     token:
       description: Token on the command line. Null in check mode, which does not draw one.
       type: str

@@ -94,7 +94,14 @@ class PretendedHost:
             "boot_facts": {"ansible_facts": {"fleet_kexec": facts}},
             "stage": {"changed": True, "staged": STAGED, "notes": [], "predicted_ms": None},
             "timeline": {"changed": True, "timeline": timeline},
-            "preparation": {"changed": False, "due": [], "debian_like": True, "missing_packages": [], "installed_packages": []},
+            "preparation": {
+                "changed": False,
+                "due": [],
+                "notes": [],
+                "debian_like": True,
+                "missing_packages": [],
+                "remembered": {"boot_parts": []},
+            },
             "setup": {"ansible_facts": {"ansible_pkg_mgr": packages}},
             packages: {"changed": updates},
         }

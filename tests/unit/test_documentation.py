@@ -261,6 +261,7 @@ LEFT_OUT: Mapping[tuple[str, str], tuple[set[str], str]] = {
         "the role installs everything, for the default entry's kernel",
     ),
     ("roles/prepare", "preparation"): ({"parts"}, "each task names its part"),
+    ("roles/prepare", "prepare_boot"): ({"parts"}, "a part that is off is undone"),
     ("roles/prepare", "reservation"): (
         {"kernels", "override", "shrink"},
         "replacing a foreign reservation is a decision for one host",
@@ -310,7 +311,8 @@ def role_options(role: str) -> dict[str, dict[str, Any]]:
 def variables_from_outside(place: str) -> set[str]:
     """Variables that a role or a playbook uses and does not set."""
     prefix = place.partition("/")[2]
-    name = re.compile(r"\b(?:%s|fleet_kexec)_\w+" % prefix)
+    # Modules of such names are no variables.
+    name = re.compile(r"(?<!fleet\.kexec\.)\b(?:%s|fleet_kexec)_\w+" % prefix)
     used: set[str] = set()
     own: set[str] = set()
     for path in files_of(place):

@@ -28,7 +28,7 @@ HOST = (
     "_bootloader _machine",
     "_kexec",
     "_prepare _timeline",
-    "_findings",
+    "_findings _prepare_boot",
     "_cli _options",
     "_zipapp",
 )

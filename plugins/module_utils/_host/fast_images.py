@@ -14,7 +14,7 @@ import json
 import os
 import re
 from dataclasses import asdict, dataclass
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 from .._arch.interface import FastLayout
 from .._json import parse_json
@@ -47,6 +47,7 @@ class FastImage:
 
     :ivar source: kernel file it was made from.
     :ivar initrd: the uncompressed initrd; None if the host's own is used.
+    :ivar initrd_left_out: modules that it lacks; None if it lacks none on purpose.
     :ivar initrd_source: initrd it was made from.
     :ivar payload_format: compression of the kernel file: C(gzip), C(xz), C(lz4), C(zstd).
     :ivar unpacked_bytes: size of the uncompressed payload.
@@ -70,6 +71,7 @@ class FastImage:
     stub_sha256: str
     built_at: str
     build_ms: int
+    initrd_left_out: Optional[Tuple[str, ...]] = None
 
     @property
     def layout(self) -> FastLayout:
@@ -82,8 +84,10 @@ class FastImage:
 
     @property
     def initrd_mode(self) -> str:
-        """C(uncompressed) or C(keep)."""
-        return "uncompressed" if self.initrd else "keep"
+        """C(keep), C(uncompressed) or C(slim)."""
+        if self.initrd is None:
+            return "keep"
+        return "uncompressed" if self.initrd_left_out is None else "slim"
 
     def to_json(self) -> str:
         return json.dumps(dict(asdict(self), format=FORMAT), indent=1, sort_keys=True) + "\n"
@@ -107,6 +111,8 @@ def read_fast_image(files: HostFiles, release: str) -> Optional[FastImage]:
             return None
         for name in ("source", "image", "relocations", "initrd", "initrd_source"):
             values[name] = Digest(**values[name]) if values[name] is not None else None
+        left_out = values.get("initrd_left_out")
+        values["initrd_left_out"] = tuple(map(str, left_out)) if left_out is not None else None
         return FastImage(**values)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

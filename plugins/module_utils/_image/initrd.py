@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import binascii
 import struct
-from typing import List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 from .elf import Content
 from .errors import ImageError
@@ -44,6 +44,7 @@ def initrd_format(head: bytes) -> Optional[str]:
 _CPIO = "cpio"
 # A newc header has fields of eight hexadecimal digits each, after a magic of six.
 _HEADER_BYTES = 110
+_FIELD_LINKS = 4
 _FIELD_FILESIZE = 6
 _FIELD_NAMESIZE = 11
 _TRAILER = b"TRAILER!!!"
@@ -144,6 +145,45 @@ def uncompress_initrd(data: memoryview, unpacker: Unpacker, limit: int, name: st
         raise ImageError("INITRD_INVALID", "the compressed data in %s is no archive" % name)
     # The kernel looks for an archive at multiples of four bytes.
     return [data[:begin], bytes(_align(begin) - begin), content, data[end:]]
+
+
+def leave_out(archives: memoryview, is_unneeded: Callable[[str], bool], name: str = "the initrd") -> List[Content]:
+    """Leave files out of uncompressed archives; the rest stays byte for byte, in parts.
+
+    Files with several names stay, since only one of the names has their content.
+
+    :param is_unneeded: tells whether a file is left out, by its path.
+    :raises ImageError: C(INITRD_INVALID): an archive is damaged.
+    """
+    kept: List[Content] = []
+    begin = position = 0
+    while position < len(archives):
+        if not archives[position]:
+            position += 1
+            continue
+        file_bytes, name_bytes, links = _member(archives, position, name)
+        after_name = _align(position + _HEADER_BYTES + name_bytes)
+        end = min(_align(after_name + file_bytes), len(archives))
+        if after_name + file_bytes > len(archives):
+            raise ImageError("INITRD_INVALID", "%s ends within an archive" % name)
+        path = bytes(archives[position + _HEADER_BYTES : position + _HEADER_BYTES + name_bytes]).rstrip(b"\0")
+        if file_bytes and links <= 1 and is_unneeded(path.decode("utf-8", "surrogateescape")):
+            kept.append(archives[begin:position])
+            begin = end
+        position = end
+    return [*kept, archives[begin:]]
+
+
+def _member(archives: memoryview, position: int, name: str) -> Tuple[int, int, int]:
+    """Size, size of the name and number of links of the archive's member at a position."""
+    if initrd_format(bytes(archives[position : position + MAGIC_BYTES])) != _CPIO:
+        raise ImageError("INITRD_INVALID", "%s has data at %#x that is no archive" % (name, position))
+    try:
+        digits = bytes(archives[position + 6 : position + _HEADER_BYTES])
+        fields = [int.from_bytes(binascii.unhexlify(digits[8 * each : 8 * each + 8]), "big") for each in range(13)]
+    except ValueError:
+        raise ImageError("INITRD_INVALID", "%s has a damaged archive at %#x" % (name, position)) from None
+    return fields[_FIELD_FILESIZE], fields[_FIELD_NAMESIZE], fields[_FIELD_LINKS]
 
 
 def pack_file(path: str, content: bytes) -> bytes:

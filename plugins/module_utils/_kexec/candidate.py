@@ -8,13 +8,14 @@ import hashlib
 import io
 import mmap
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Optional, Sequence, Tuple
 
 from .._arch.interface import Architecture
 from .._cmdline import encode
 from .._host.fast_images import INITRD, FastImage, directory_of, read_fast_image
 from .._host.files import HostFiles
+from .._host.modules import read_loaded_modules
 from .._image.errors import ImageError
 from .._image.kernel_file import KernelFile
 from .._image.payload import payload_of
@@ -122,6 +123,9 @@ def read_candidate(
         # The kernel unpacks itself, so an unknown format does no harm.
         payload_format, unpacked_bytes = "", 0
     fast = read_fast_image(files, header.release) if header.release and architecture.fast is not None else None
+    if fast is not None and fast.initrd_left_out and read_loaded_modules(files).intersection(fast.initrd_left_out):
+        # The machine has changed since, so that the host's own initrd is loaded.
+        fast = replace(fast, initrd=None, initrd_source=None, initrd_left_out=None)
     if fast is None or architecture.fast is None:
         obstacle: Optional[Reason] = reason("FAST_IMAGE_MISSING", "no fast image of %s is installed" % (header.release or kernel))
     else:

@@ -8,7 +8,16 @@ from typing import NamedTuple, Optional, Sequence, Tuple
 
 from .._arch.interface import Architecture
 from .._cmdline import Argument, check_cmdline, early_words, parse_cmdline
-from .._one_boot_args import KEXECS_NAME, NO_KASLR, ONE_BOOT_ARGS, PROFILE_ARGS, TOKEN_NAME, lasting_arguments
+from .._one_boot_args import (
+    KEXECS_NAME,
+    NO_KASLR,
+    ONE_BOOT_ARGS,
+    PROFILE_ARGS,
+    QUIET_ARGS,
+    TOKEN_NAME,
+    lasting_arguments,
+    wants_messages,
+)
 from .preferences import KEXEC_FILE_LOAD
 
 
@@ -69,11 +78,20 @@ def _resets_after_panic(arguments: Sequence[Argument]) -> bool:
     return bool(values) and values[-1] not in (None, "", "0")
 
 
-def with_token(base: str, token: str, kaslr: bool = True, kexecs: Optional[int] = None, profile: bool = False) -> str:
+def with_token(
+    base: str,
+    token: str,
+    kaslr: bool = True,
+    kexecs: Optional[int] = None,
+    *,
+    profile: bool = False,
+    quiet: bool = False,
+) -> str:
     """Insert token, kexec count and one-boot arguments before the arguments for init.
 
     :param kexecs: number of kexecs since firmware booted the machine, this one included; None if unknown.
     :param profile: whether that boot logs the time of each initcall.
+    :param quiet: whether that boot prints errors only, unless the line asks for messages.
     :raises CmdlineError: C(CMDLINE_INVALID).
     """
     check_cmdline(base)
@@ -88,6 +106,8 @@ def with_token(base: str, token: str, kaslr: bool = True, kexecs: Optional[int] 
         own.append(NO_KASLR)
     if profile:
         own.extend(each for each in PROFILE_ARGS if each not in texts)
+    if quiet and not wants_messages(parsed.kernel):
+        own.extend(QUIET_ARGS)
     return " ".join([*texts, *own, *(each.text for each in parsed.init)])
 
 

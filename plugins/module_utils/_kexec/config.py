@@ -1,6 +1,10 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sections of C(/etc/fleet-kexec.conf); C(preferences.py) interprets C([stage]), C(policy.py) C([policy])."""
+"""Sections of C(/etc/fleet-kexec.conf).
+
+C(preferences.py) interprets C([stage]), C(policy.py) C([policy]),
+C(boot_config.py) C([boot]).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,10 @@ from .errors import KexecError
 
 STAGE = "stage"
 POLICY = "policy"
-SECTIONS = (STAGE, POLICY)
+BOOT = "boot"
+SECTIONS = (STAGE, POLICY, BOOT)
+
+BOOLEANS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 
 
 def parse_section(text: str, section: str) -> Dict[str, str]:
@@ -31,7 +38,7 @@ def parse_section(text: str, section: str) -> Dict[str, str]:
         raise KexecError(
             "CONFIG_INVALID",
             "%s has a section [%s]; known sections are %s"
-            % (CONFIG_FILE, unknown[0], " and ".join("[%s]" % name for name in SECTIONS)),
+            % (CONFIG_FILE, unknown[0], ", ".join("[%s]" % name for name in SECTIONS)),
         )
     return dict(parser.items(section)) if parser.has_section(section) else {}
 

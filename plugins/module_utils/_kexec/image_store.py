@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, FrozenSet, List, Optional, Set, Tuple
 
 from .._arch.interface import Architecture, FastFormat
 from .._host.atomic import replacing, sync_directory, write_atomically
@@ -27,9 +27,10 @@ from .._host.fast_images import (
     list_releases,
 )
 from .._host.files import HostFiles
+from .._host.modules import module_name, read_loaded_modules, read_needed_modules
 from .._image.elf import Content
 from .._image.errors import ImageError
-from .._image.initrd import split_initrd, uncompress_initrd
+from .._image.initrd import leave_out, split_initrd, uncompress_initrd
 from .._image.payload import Unpacker, payload_of
 from .._paths import STATE_DIRECTORY
 from .candidate import Candidate, digest_of_file, map_file
@@ -39,13 +40,15 @@ from .initrds import main_initrd
 
 KEEP = "keep"
 UNCOMPRESSED = "uncompressed"
-INITRD_MODES = (KEEP, UNCOMPRESSED)
+SLIM = "slim"
+INITRD_MODES = (KEEP, UNCOMPRESSED, SLIM)
 
 #: Codes that say that a host, as it is, can't have a fast image. They need not be a failure: it reboots without one.
 IMPOSSIBLE = frozenset(
     (
         "ARCH_UNSUPPORTED",
         "FAST_IMAGE_UNSUPPORTED",
+        "MODULES_UNKNOWN",
         "NO_DECOMPRESSOR",
         "NO_KERNEL",
         "NO_MEMORY",
@@ -101,7 +104,8 @@ class ImageStore:
     def check(self, candidate: Candidate, initrd_mode: str, available_bytes: int) -> None:
         """Check that an image can be built; changes nothing.
 
-        :raises KexecError: C(NO_SPACE), C(NO_MEMORY), C(INITRD_NOT_FOUND), C(ARCH_UNSUPPORTED), C(FAST_IMAGE_UNSUPPORTED).
+        :raises KexecError: C(NO_SPACE), C(NO_MEMORY), C(INITRD_NOT_FOUND), C(ARCH_UNSUPPORTED), C(FAST_IMAGE_UNSUPPORTED),
+            C(MODULES_UNKNOWN).
         :raises ImageError: kernel or initrd is invalid, or can't be unpacked here.
         """
         head_bytes = _format_of(candidate).head_bytes
@@ -109,10 +113,12 @@ class ImageStore:
             raise ImageError("KERNEL_INVALID", "%s has the release %r" % (candidate.kernel, candidate.header.release))
         payload = payload_of(self._read(candidate.kernel), candidate.header, str(candidate.kernel))
         main = main_initrd(candidate.initrds)
-        if initrd_mode == UNCOMPRESSED and main is None:
+        if initrd_mode != KEEP and main is None:
             raise KexecError("INITRD_NOT_FOUND", "%s has no initrd" % candidate.kernel)
         self._unpacker.check(payload.format)
-        if initrd_mode == UNCOMPRESSED and main is not None:
+        if initrd_mode == SLIM:
+            self._needed_modules(candidate)
+        if initrd_mode != KEEP and main is not None:
             _begin, kind = split_initrd(self._read(main), str(main))
             self._unpacker.check(kind)
         # The unpacked kernel, and the memory of the tool that unpacks it.
@@ -163,7 +169,7 @@ class ImageStore:
                 image = _digest_of_stream(out.fileno(), os.path.join(directory, IMAGE), out.flush)
             relocations = self._write(os.path.join(directory, RELOCATIONS), content[vmlinux.end :])
             del content
-            initrd, initrd_source = self._build_initrd(candidate, directory, initrd_mode)
+            initrd, initrd_source, left_out = self._build_initrd(candidate, directory, initrd_mode)
             fast = FastImage(
                 release=header.release,
                 source=Digest(candidate.kernel.path, len(source), hashlib.sha256(source).hexdigest()),
@@ -181,6 +187,7 @@ class ImageStore:
                 stub_sha256=fast_format.stub_sha256,
                 built_at=self._now().strftime("%Y-%m-%dT%H:%M:%SZ"),
                 build_ms=round((self._clock() - begin) * 1000),
+                initrd_left_out=left_out,
             )
             write_atomically(self._files.path(os.path.join(directory, MANIFEST)), fast.to_json().encode("utf-8"), _MODE)
         except BaseException as error:
@@ -190,21 +197,54 @@ class ImageStore:
             raise
         return Built(fast, unpack_ms)
 
-    def _build_initrd(self, candidate: Candidate, directory: str, mode: str) -> Tuple[Optional[Digest], Optional[Digest]]:
-        """Write the uncompressed main initrd; return its digest and its source's, or None twice if it is kept as it is."""
+    def _build_initrd(
+        self, candidate: Candidate, directory: str, mode: str
+    ) -> Tuple[Optional[Digest], Optional[Digest], Optional[Tuple[str, ...]]]:
+        """Write the uncompressed main initrd; return its digest and its source's, or None twice if it is kept as it is.
+
+        The third value lists the modules that a slim one lacks.
+        """
         path = os.path.join(directory, INITRD)
         main = main_initrd(candidate.initrds)
-        if mode != UNCOMPRESSED or main is None:
+        if mode == KEEP or main is None:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self._files.path(path))
-            return None, None
+            return None, None, None
         packed = self._read(main)
         parts = uncompress_initrd(packed, self._unpacker, _INITRD_MAX_BYTES, str(main))
+        left_out: Optional[Tuple[str, ...]] = None
+        if mode == SLIM:
+            parts, left_out = self._slimmed(candidate, parts, str(main))
         self._check_space(sum(map(len, parts)))
         return (
             self._write(path, *parts),
             Digest(main.path, len(packed), hashlib.sha256(packed).hexdigest()),
+            left_out,
         )
+
+    def _slimmed(self, candidate: Candidate, parts: List[Content], name: str) -> Tuple[List[Content], Tuple[str, ...]]:
+        """Leave out of an uncompressed initrd the modules that the host neither uses nor has devices for."""
+        needed = self._needed_modules(candidate)
+        left_out: Set[str] = set()
+
+        def is_unneeded(path: str) -> bool:
+            module = module_name(path)
+            if module is None or module in needed or "/modules/%s/" % candidate.header.release not in "/" + path:
+                return False
+            left_out.add(module)
+            return True
+
+        # Of several parts, the archive that was compressed is the third.
+        number = 0 if len(parts) == 1 else 2
+        slim = leave_out(memoryview(parts[number]), is_unneeded, name)
+        return [*parts[:number], *slim, *parts[number + 1 :]], tuple(sorted(left_out))
+
+    def _needed_modules(self, candidate: Candidate) -> FrozenSet[str]:
+        needed = read_needed_modules(self._files, candidate.header.release)
+        # Without loaded modules, either /proc is not what it seems, or there is nothing to be told from it.
+        if needed is None or not read_loaded_modules(self._files):
+            raise KexecError("MODULES_UNKNOWN", "the modules that %s needs here can't be told" % candidate.header.release)
+        return needed
 
     def _read(self, part: FilePart) -> memoryview:
         """Read a part into memory, so that later changes to its file have no effect."""

@@ -39,7 +39,7 @@ class WantedInstallation:
 
     :ivar kernel: C(default) for that of the default entry, C(all) for all installed ones, or a release.
     :ivar required: whether it is a failure that the host can't have a fast image.
-    :ivar initrd_mode: C(keep) or C(uncompressed).
+    :ivar initrd_mode: C(keep), C(uncompressed) or C(slim).
     :ivar command: content of the host's command; None for no command.
     :ivar defaults: the host's own preferences; None to leave them alone.
     :ivar policy: the host's own effects by risk code; None to leave them alone.

@@ -12,7 +12,7 @@ from typing import Any, Dict, Mapping
 
 from .._host.files import HostFiles
 from .._paths import CONFIG_FILE
-from .config import STAGE, parse_section, with_section
+from .config import BOOLEANS, STAGE, parse_section, with_section
 from .errors import KexecError
 
 AUTO = "auto"
@@ -42,7 +42,6 @@ CHOICES = {
     "loader": (AUTO, *LOADERS),
     "placement": (AUTO, *PLACEMENTS),
 }
-_BOOLEANS = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
 
 _HEADER = """\
 # How fleet.kexec stages kernels on this host, wherever a task or a command line does not say.
@@ -74,8 +73,8 @@ def parse_preferences(text: str) -> Preferences:
     """
     values: Dict[str, Any] = {}
     for name, value in parse_section(text, STAGE).items():
-        if name == "kaslr" and value.lower() in _BOOLEANS:
-            values[name] = _BOOLEANS[value.lower()]
+        if name == "kaslr" and value.lower() in BOOLEANS:
+            values[name] = BOOLEANS[value.lower()]
         elif value in CHOICES.get(name, ()):
             values[name] = value
         else:

@@ -46,6 +46,7 @@ class StagedImage:
     :ivar release: C(uname -r) after the jump.
     :ivar cmdline: line without token and one-boot arguments.
     :ivar profile: whether its boot logs the time of each initcall.
+    :ivar quiet: whether its boot prints errors only.
     :ivar fast: file of the fast image; None if that was not loaded.
     """
 
@@ -60,6 +61,7 @@ class StagedImage:
     placement: str
     fast: Optional[FileIdentity] = None
     profile: bool = False
+    quiet: bool = False
 
     def summary(self) -> Dict[str, Any]:
         return {
@@ -74,6 +76,7 @@ class StagedImage:
             "placement": self.placement,
             "kaslr": self.kaslr,
             "profile": self.profile,
+            "quiet": self.quiet,
         }
 
 

@@ -23,6 +23,7 @@ from .._host.facts import HostFacts
 from .._host.files import HostFiles
 from .._host.running_system import SystemId
 from .._reasons import CodedError, Reason
+from .boot_config import read_boot_config
 from .boot_source import entry_changes, find_source
 from .candidate import Candidate, read_candidate
 from .cmdline import allows_kaslr, base_line, with_token
@@ -85,8 +86,9 @@ def plan_image(
     kaslr = preferences.kaslr and allows_kaslr(cmdline)
     so_far = Evidence(SystemId(kernel.boot_id), kernel.release, kernel.cmdline, kernel.bootloader_type).kexecs
     kexecs = so_far + 1 if so_far is not None else None
+    quiet = read_boot_config(files).quiet
     # All tokens have the same length.
-    line = with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs, request.profile)
+    line = with_token(cmdline, bytes(TOKEN_BYTES).hex(), kaslr, kexecs, profile=request.profile, quiet=quiet)
     candidate = read_candidate(files, architecture, source.kernel, source.initrds, line)
     choice = choose_loadable(facts, candidate, preferences, policy or read_policy(files))
     image = StagedImage(
@@ -99,6 +101,7 @@ def plan_image(
         cmdline=cmdline,
         kaslr=kaslr,
         profile=request.profile,
+        quiet=quiet,
         fast=identify(files, candidate.fast.image.path) if choice.way.image == FAST and candidate.fast else None,
         **choice.way._asdict(),
     )
@@ -166,7 +169,7 @@ class Stager:
                 self._kexec.load(
                     kernel,
                     initrd,
-                    with_token(image.cmdline, token, image.kaslr, planned.kexecs, image.profile),
+                    with_token(image.cmdline, token, image.kaslr, planned.kexecs, profile=image.profile, quiet=image.quiet),
                     image.loader,
                     # kexec_load can skip the purgatory's check if another check, or none, is wanted.
                     purgatory_check=image.loader == KEXEC_FILE_LOAD or image.integrity == SHA256,

@@ -51,6 +51,7 @@ class PreparationRecord:
     :ivar reload_pending: whether systemd has yet to read the configuration of the watchdog.
     :ivar crashkernel: whether it was reserved; C(cma) likewise.
     :ivar changes: changes of files, by path.
+    :ivar boot_parts: parts that prepare the host's boots, with the boot_id of the boot in which each was made.
     """
 
     packages: Tuple[InstalledPackage, ...] = ()
@@ -59,6 +60,7 @@ class PreparationRecord:
     crashkernel: bool = False
     cma: bool = False
     changes: Mapping[str, HostChange] = field(default_factory=dict)
+    boot_parts: Mapping[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> Dict[str, Any]:
         """Everything but the changes of files, which have a record of their own."""
@@ -68,6 +70,7 @@ class PreparationRecord:
             "reload_pending": self.reload_pending,
             "crashkernel": self.crashkernel,
             "cma": self.cma,
+            "boot_parts": dict(self.boot_parts),
         }
 
 
@@ -99,6 +102,7 @@ def parse_record(text: str, files: HostFiles, changes: Mapping[str, HostChange])
             reload_pending=bool(values["reload_pending"]),
             crashkernel=bool(values["crashkernel"]),
             cma=bool(values["cma"]),
+            boot_parts={str(part): str(boot_id) for part, boot_id in values["boot_parts"].items()},
             changes=earlier.with_earlier_changes(changes, said, files),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -9,13 +9,14 @@ import os
 import re
 import time
 from dataclasses import dataclass, replace
-from typing import Callable, List, Optional, Sequence, Tuple
+from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .._command import Runner
 from .._host.change_record import drop_directory
-from .._host.changes import FileChange, FileState, give_back, make_change, read_state
+from .._host.changes import FileChange, FileState, HostChange, give_back, make_change, read_state, remember
 from .._host.files import HostFiles
-from .._reasons import Reason
+from .._kexec.host_files import WantedFile
+from .._reasons import Reason, reason
 from .errors import PrepareError
 from .record import InstalledPackage, PreparationRecord, write_record
 
@@ -115,6 +116,47 @@ def state_of(files: HostFiles, path: str) -> FileState:
         return read_state(files, path)
     except OSError as error:
         raise PrepareError("PREPARE_FAILED", "%s can't be read, so it is not changed" % path) from error
+
+
+class PlannedFiles(NamedTuple):
+    """Files to write.
+
+    :ivar changes: changes to make.
+    :ivar record: the record with them.
+    :ivar notes: files that somebody has changed since, which are left as they are.
+    """
+
+    changes: Tuple[FileChange, ...]
+    record: PreparationRecord
+    notes: Tuple[Reason, ...]
+
+
+def plan_files(files: HostFiles, record: PreparationRecord, wanted: Sequence[WantedFile]) -> PlannedFiles:
+    """Plan to write files where they differ; each has content.
+
+    :raises PrepareError: C(PREPARE_FAILED): one can't be read.
+    """
+    changes: List[FileChange] = []
+    notes: List[Reason] = []
+    kept = dict(record.changes)
+    for each in wanted:
+        path, now, known = each.path, state_of(files, each.path), kept.get(each.path)
+        if now.content == each.content:
+            continue
+        if known is not None and now.content is not None and not known.is_as_left(now) and not known.is_undone(now):
+            notes.append(reason("CHANGED_SINCE", "%s was changed since it was prepared, and is left as it is" % path))
+            continue
+        made = known.made_directory if known is not None else _exists_for_us(files, kept, os.path.dirname(path))
+        change = FileChange(path, now.content, each.content, each.mode, with_directory=made, owned=each.owned)
+        kept[path] = remember(known, now, change)
+        changes.append(change)
+    return PlannedFiles(tuple(changes), replace(record, changes=kept), tuple(notes))
+
+
+def _exists_for_us(files: HostFiles, changes: Mapping[str, HostChange], directory: str) -> bool:
+    """Whether a directory is missing, or was made for files of ours."""
+    ours = any(os.path.dirname(path) == directory and change.made_directory for path, change in changes.items())
+    return ours or not files.exists(directory)
 
 
 def step_giving_back(part: str, files: HostFiles, record: PreparationRecord, paths: Sequence[str]) -> Step:

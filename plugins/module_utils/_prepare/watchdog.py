@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Iterator, List, Optional, Tuple
 
 from .._command import Runner, find_executable
-from .._host.changes import FileChange, remember
+from .._host.changes import FileChange
 from .._host.files import HostFiles
 from .._host.installed import list_installed
-from .._reasons import Reason, reason
+from .._kexec.host_files import WantedFile
+from .._reasons import reason
 from .errors import PrepareError
 from .record import PreparationRecord
-from .steps import Step, run_tool, state_of, step_giving_back
+from .steps import Step, plan_files, run_tool, step_giving_back
 from .watchdog_files import MODPROBE_CONF, MODPROBE_TEXT, SYSTEM_CONF, SYSTEM_TEXT
 from .watchdog_owner import find_owner, is_unstoppable
 
@@ -73,12 +74,11 @@ def plan_configuring(files: HostFiles, run: Runner, record: PreparationRecord, w
     if owner is not None:
         note = reason("WATCHDOG_OWNED", "the hardware watchdog is idle, and is left alone: %s" % owner)
         return replace(nothing, notes=(note,))
-    changes, notes = _changes(files, record, wish)
-    kept = dict(record.changes)
-    for change in changes:
-        kept[change.path] = remember(record.changes.get(change.path), state_of(files, change.path), change)
+    texts = ((SYSTEM_CONF, SYSTEM_TEXT % (wish.runtime, wish.kexec)), (MODPROBE_CONF, MODPROBE_TEXT))
+    wanted = [WantedFile(path, text.encode("ascii"), 0o644, owned=False) for path, text in texts]
+    changes, remembered, notes = plan_files(files, record, wanted)
     reload = bool(changes) or record.reload_pending
-    after = replace(record, changes=kept, reload_pending=False)
+    after = replace(remembered, reload_pending=False)
     updates = tuple(_update(release) for release in _without_option(files, run, changes))
     commands = ((_RELOAD,) if reload else ()) + updates
     return Step(PART, record, replace(after, reload_pending=reload), after, changes, commands=commands, notes=notes)
@@ -87,24 +87,6 @@ def plan_configuring(files: HostFiles, run: Runner, record: PreparationRecord, w
 def is_configured(record: PreparationRecord) -> bool:
     """Whether the watchdog was configured here."""
     return any(path in record.changes for path in _FILES)
-
-
-def _changes(
-    files: HostFiles, record: PreparationRecord, wish: WatchdogWish
-) -> Tuple[Tuple[FileChange, ...], Tuple[Reason, ...]]:
-    """Changes to make, and notes on files that somebody has changed, which are left as they are."""
-    changes: List[FileChange] = []
-    notes: List[Reason] = []
-    for path, text in ((SYSTEM_CONF, SYSTEM_TEXT % (wish.runtime, wish.kexec)), (MODPROBE_CONF, MODPROBE_TEXT)):
-        now, after, known = state_of(files, path), text.encode("ascii"), record.changes.get(path)
-        if now.content == after:
-            continue
-        if known is not None and now.content is not None and not known.is_as_left(now) and not known.is_undone(now):
-            notes.append(reason("CHANGED_SINCE", "%s was changed since it was prepared, and is left as it is" % path))
-            continue
-        made = known.made_directory if known is not None else not files.exists(os.path.dirname(path))
-        changes.append(FileChange(path, now.content, after, with_directory=made))
-    return tuple(changes), tuple(notes)
 
 
 def plan_removing(files: HostFiles, run: Runner, record: PreparationRecord) -> Step:

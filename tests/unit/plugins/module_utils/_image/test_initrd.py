@@ -13,6 +13,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._image.errors import I
 from ansible_collections.fleet.kexec.plugins.module_utils._image.initrd import (
     archives_end,
     initrd_format,
+    leave_out,
     pack_file,
     split_initrd,
     uncompress_initrd,
@@ -152,3 +153,29 @@ def test_a_file_is_packed_byte_for_byte_as_the_stub_packs_it() -> None:
     # The trailer is a constant in src/boot/cpio.c, in upper case.
     expected += b"070701" + b"00000000" * 4 + b"00000001" + b"00000000" * 6 + b"0000000B" + b"00000000" + b"TRAILER!!!" + bytes(4)
     assert pack_file(".extra/profile", b"ID=a\n") == expected
+
+
+def left(archives: bytes, *unneeded: str) -> bytes:
+    return b"".join(map(bytes, leave_out(memoryview(archives), lambda path: path in unneeded)))
+
+
+def test_files_that_are_left_out_leave_no_gap() -> None:
+    files = {"init": b"#!/bin/sh", "a.ko": b"1", "b.ko": b"12345", "c": b"x" * 513}
+    archives = make_cpio(files) + bytes(512) + make_cpio({"b.ko": b"another", "d": b""})
+    assert left(archives) == archives
+    assert left(archives, "b.ko", "c") == make_cpio({"init": b"#!/bin/sh", "a.ko": b"1"}) + bytes(512) + make_cpio({"d": b""})
+    # An empty file costs nothing, and may be a directory.
+    assert left(archives, "d") == archives
+
+
+def test_a_file_of_several_names_stays() -> None:
+    archive = bytearray(make_cpio({"a.ko": b"1", "b": b"2"}))
+    archive[6 + 4 * 8 : 6 + 5 * 8] = b"00000002"
+    assert left(bytes(archive), "a.ko") == bytes(archive)
+
+
+@pytest.mark.parametrize("damaged", [MAIN[:-200], MAIN[:50], b"07070" + MAIN, MAIN[:12] + b"zz" + MAIN[14:], b"x" + MAIN])
+def test_a_damaged_archive_is_not_made_smaller(damaged: bytes) -> None:
+    with pytest.raises(ImageError) as caught:
+        left(damaged, "init")
+    assert caught.value.reason.code == "INITRD_INVALID"

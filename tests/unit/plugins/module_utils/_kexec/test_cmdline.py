@@ -151,3 +151,16 @@ def test_a_profile_is_for_one_boot_only() -> None:
     assert base_line(line, Edits()) == "ro -- single"
     own = with_token("ro initcall_debug", "ab", profile=True)
     assert own.endswith("oops=panic log_buf_len=16M") and base_line(own, Edits()) == "ro initcall_debug", "the host's own stays"
+
+
+def test_a_quiet_boot_is_one_boot_only() -> None:
+    line = with_token("ro loglevel=7 -- single", "ab", quiet=True)
+    assert line == "ro loglevel=7 fleet_kexec.token=ab panic=10 oops=panic quiet loglevel=4 -- single"
+    assert base_line(line, Edits()) == "ro loglevel=7 -- single"
+    own = with_token("ro quiet loglevel=4", "ab", quiet=True)
+    assert base_line(own, Edits()) == "ro quiet loglevel=4", "the host's own stays"
+
+
+@pytest.mark.parametrize("base", ["ro debug", "ro ignore_loglevel"])
+def test_whoever_asks_for_messages_gets_them(base: str) -> None:
+    assert with_token(base, "ab", quiet=True) == with_token(base, "ab")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import json
 import os
 import struct
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, payload_format, read_candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.file_part import FilePart
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import COMMAND_PATH, HOOK_PATHS, WantedFile, ensure
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, UNCOMPRESSED, ImageStore
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, SLIM, UNCOMPRESSED, ImageStore
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import (
     ALL,
     Installation,
@@ -47,7 +48,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import 
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE, STATE_DIRECTORY
 
 from ....bzimages import make_content, make_elf, make_kernel, make_payload
-from ....conftest import RELEASE, HostTree
+from ....conftest import RELEASE, HostTree, write_tree
 from ....initrds import make_bootconfig, make_cpio
 from ....outcomes import code_of
 
@@ -740,3 +741,72 @@ def test_a_link_is_no_image(host: Host, tmp_path: Path) -> None:
     install(host, WantedInstallation(present=False, kernel=ALL))
     assert (elsewhere / "image").read_bytes() == b"somebody's"
     assert sorted(os.listdir(state)) == ["5.10.0-dangling", "5.10.0-file", "5.10.0-linked", "5.10.0-nested", "changes.json"]
+
+
+# --- slim initrds ------------------------------------------------------------------------
+
+MODULES = "usr/lib/modules/%s/kernel/" % BUILT_FOR
+TABLES = {
+    "/lib/modules/%s/modules.dep"
+    % BUILT_FOR: "kernel/nvme.ko.xz: kernel/nvme-core.ko.xz\nkernel/nvme-core.ko.xz:\nkernel/dm-mod.ko:\n",
+    "/lib/modules/%s/modules.alias"
+    % BUILT_FOR: "# Aliases\nalias pci:v*d*sv*sd*bc01sc08i02* nvme\nalias pci:v00001000d* mpt3sas\n",
+    "/proc/modules": "dm_mod 200704 3 - Live 0x0\next4 1 1 - Live 0x0\n",
+    "/sys/bus/pci/devices/0000:01:00.0/modalias": "pci:v00001B36d00000010sv00001AF4sd00001100bc01sc08i02\n",
+}
+ARCHIVE = {
+    "init": b"#!/bin/sh",
+    MODULES + "nvme.ko.xz": b"nvme!",
+    MODULES + "nvme-core.ko.xz": b"core",
+    MODULES + "dm-mod.ko": b"dm",
+    MODULES + "mpt3sas.ko.zst": b"raid controllers",
+    "usr/lib/modules/6.1.0-other/kernel/x.ko": b"of another kernel",
+    "etc/modules": b"mpt3sas",
+}
+NEEDED = {path: content for path, content in ARCHIVE.items() if "mpt3sas.ko" not in path}
+
+
+@pytest.fixture
+def slim(host: Host) -> Host:
+    write_tree(Path(host.files.root), TABLES)
+    Path(host.files.path(INITRD)).write_bytes(make_cpio({"microcode": b"m"}) + gzip.compress(make_cpio(ARCHIVE)))
+    host.build(SLIM)
+    return host
+
+
+def test_a_slim_initrd_lacks_the_modules_of_other_machines(slim: Host) -> None:
+    assert slim.path("initrd").read_bytes() == make_cpio({"microcode": b"m"}) + make_cpio(NEEDED)
+    fast = read_fast_image(slim.files, BUILT_FOR)
+    assert fast is not None and (fast.initrd_mode, fast.initrd_left_out) == (SLIM, ("mpt3sas",))
+    assert slim.store.is_current(slim.candidate, SLIM) and not slim.store.is_current(slim.candidate, UNCOMPRESSED)
+    assert [str(each) for each in slim.candidate.initrds_of("fast")] == [directory_of(BUILT_FOR) + "/initrd"]
+    assert [str(each) for each in slim.candidate.initrds_of("bzimage")] == [INITRD]
+
+
+def test_on_a_machine_that_has_changed_the_own_initrd_is_loaded(slim: Host) -> None:
+    write_tree(Path(slim.files.root), {"/proc/modules": TABLES["/proc/modules"] + "mpt3sas 1 1 - Live 0x0\n"})
+    assert slim.candidate.fast is not None
+    assert [str(each) for each in slim.candidate.initrds_of("fast")] == [INITRD]
+    assert not slim.store.is_current(slim.candidate, SLIM)
+    slim.build(SLIM)
+    assert b"raid controllers" in slim.path("initrd").read_bytes()
+    fast = read_fast_image(slim.files, BUILT_FOR)
+    assert fast is not None and (fast.initrd_mode, fast.initrd_left_out) == (SLIM, ())
+
+
+@pytest.mark.parametrize("missing", [path for path in TABLES if "modules" in path])
+def test_without_tables_of_modules_there_is_no_slim_initrd(slim: Host, missing: str) -> None:
+    Path(slim.files.path(missing)).unlink()
+    assert code_of(slim.store.check, slim.candidate, SLIM, 1 << 30) == "MODULES_UNKNOWN"
+    assert code_of(slim.build, SLIM) == "MODULES_UNKNOWN"
+    assert not slim.path("manifest.json").exists()
+
+
+def test_a_manifest_of_before_slim_initrds(host: Host) -> None:
+    Path(host.files.path(INITRD)).write_bytes(gzip.compress(make_cpio(ARCHIVE)))
+    host.build(UNCOMPRESSED)
+    values = json.loads(host.path("manifest.json").read_text())
+    del values["initrd_left_out"]
+    host.path("manifest.json").write_text(json.dumps(values))
+    fast = read_fast_image(host.files, BUILT_FOR)
+    assert fast is not None and fast.initrd_mode == UNCOMPRESSED

@@ -64,7 +64,7 @@ def test_a_wish_goes_before_the_hosts_own() -> None:
         "[stage]\nkaslr = maybe\n",
         "[stage]\nhash_skip = yes\n",
         "[stage]\nimage = fast\nimage = bzimage\n",
-        "[boot]\nimage = fast\n",
+        "[start]\nimage = fast\n",
         "\x00",
     ],
 )

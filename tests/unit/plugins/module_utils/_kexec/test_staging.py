@@ -28,11 +28,11 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import 
     current_record,
     plan,
 )
-from ansible_collections.fleet.kexec.plugins.module_utils._paths import STAGED_RECORD
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE, STAGED_RECORD
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 
 from ....bzimages import make_bzimage
-from ....conftest import BOOT_ID, RELEASE, HostTree
+from ....conftest import BOOT_ID, RELEASE, HostTree, write_tree
 
 KERNEL = "/boot/vmlinuz-" + RELEASE
 INITRD = "/boot/initrd.img-" + RELEASE
@@ -190,6 +190,15 @@ def test_a_profile_is_of_the_staged_image_and_not_of_the_next(host: Host) -> Non
     values = json.loads(Path(host.files.path(STAGED_RECORD)).read_text())
     del values["image"]["profile"]
     assert parse_record(json.dumps(values)) == replace(record, image=replace(record.image, profile=False))
+
+
+def test_a_host_that_boots_quietly(host: Host) -> None:
+    write_tree(Path(host.files.root), {CONFIG_FILE: "[boot]\nquiet = yes\n"})
+    host.stage(StagingRequest())
+    record = current_record(host.files)
+    assert record is not None and record.image.quiet and "loglevel" not in record.image.cmdline
+    line = next(each for each in host.commands[0] if each.startswith("--command-line="))
+    assert line.endswith(" panic=10 oops=panic quiet loglevel=4")
 
 
 def test_a_record_counts_only_while_its_image_is_loaded_in_its_boot(host: Host) -> None:

@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, fleet.kexec contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compare the first reboot after each part was made with the last one before it, by the host's own timelines. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from .._kexec.proof import PATH_KEXEC
+from .._reasons import Reason, reason
+from . import parallel_shutdown, quiet, ssh_early, stop_timeout, wait_online
+
+Timeline = Mapping[str, Any]
+
+# Phases that a part shortens, of docs/timeline.md; the first group that both timelines have counts.
+_STARTING = (("userspace", "network", "ssh"), ("userspace", "ssh"), ("userspace",))
+PHASES: Dict[str, Tuple[Tuple[str, ...], ...]] = {
+    stop_timeout.PART: (("stop_units",),),
+    quiet.PART: (("kernel", "initrd", "userspace"), ("kernel", "initrd"), ("kernel",)),
+    wait_online.PART: _STARTING,
+    ssh_early.PART: _STARTING,
+    # Without the stub's stamps, the shutdown of devices can't be told from the rest of the jump.
+    parallel_shutdown.PART: (("shutdown",), ("jump",)),
+}
+
+
+@dataclass(frozen=True)
+class PartEffect:
+    """Time that the phases of a part took in the last reboot before it was made and in the first one after it.
+
+    :ivar error_ms: of the difference.
+    """
+
+    part: str
+    phases: Tuple[str, ...]
+    before_ms: float
+    after_ms: float
+    error_ms: float
+
+    @property
+    def saved_ms(self) -> float:
+        return round(self.before_ms - self.after_ms, 3)
+
+    @property
+    def is_faster(self) -> bool:
+        return self.saved_ms > self.error_ms
+
+    def as_dict(self) -> Dict[str, Any]:
+        return {
+            "part": self.part,
+            "phases": list(self.phases),
+            "before_ms": self.before_ms,
+            "after_ms": self.after_ms,
+            "saved_ms": self.saved_ms,
+            "error_ms": self.error_ms,
+            "faster": self.is_faster,
+        }
+
+    def note(self) -> Reason:
+        message = "%s made the first reboot after it no faster: %s took %.0f ms before it, and %.0f ms after"
+        return reason("BOOT_PART_NO_FASTER", message % (self.part, " and ".join(self.phases), self.before_ms, self.after_ms))
+
+
+def effects_of(history: Sequence[Timeline], marks: Mapping[str, str]) -> List[PartEffect]:
+    """Compare reboots via kexec before and after each part; parts without both are left out.
+
+    :param history: timelines of the host's boots, oldest first.
+    :param marks: boot_id of the boot in which each part was made, by part.
+    """
+    found = []
+    for part, boot_id in marks.items():
+        pair = _around(history, boot_id) if part in PHASES else None
+        effect = _compared(part, *pair) if pair else None
+        if effect is not None:
+            found.append(effect)
+    return sorted(found, key=lambda each: list(PHASES).index(each.part))
+
+
+def _around(history: Sequence[Timeline], boot_id: str) -> Optional[Tuple[Timeline, Timeline]]:
+    """The last reboot via kexec that ended in a boot or before it, and the first one after."""
+    of_it = [index for index, each in enumerate(history) if _same(each.get("boot_id"), boot_id)]
+    left = [index for index, each in enumerate(history) if _same(each.get("boot_id_before"), boot_id)]
+    first_after = of_it[0] + 1 if of_it else left[0] if left else None
+    if first_after is None:
+        return None
+    before = [each for each in history[:first_after] if each.get("path") == PATH_KEXEC]
+    after = [each for each in history[first_after:] if each.get("path") == PATH_KEXEC]
+    return (before[-1], after[0]) if before and after else None
+
+
+def _same(boot_id: Any, other: str) -> bool:
+    return isinstance(boot_id, str) and bool(other) and boot_id.replace("-", "") == other.replace("-", "")
+
+
+def _compared(part: str, before: Timeline, after: Timeline) -> Optional[PartEffect]:
+    spans_before, spans_after = _phases(before), _phases(after)
+    for names in PHASES[part]:
+        if all(name in spans_before and name in spans_after for name in names):
+            spans = [spans[name] for spans in (spans_before, spans_after) for name in names]
+            sums = [sum(spans[name][0] for name in names) for spans in (spans_before, spans_after)]
+            return PartEffect(part, names, round(sums[0], 3), round(sums[1], 3), round(sum(error for _ms, error in spans), 3))
+    return None
+
+
+def _phases(timeline: Timeline) -> Dict[str, Tuple[float, float]]:
+    """Duration and error of each phase; a history may hold anything."""
+    found: Dict[str, Tuple[float, float]] = {}
+    for phase in timeline.get("phases", ()):
+        if isinstance(phase, Mapping):
+            duration, error = phase.get("duration_ms"), phase.get("error_ms") or 0.0
+            if isinstance(duration, (int, float)) and isinstance(error, (int, float)):
+                found[str(phase.get("name"))] = float(duration), float(error)
+    return found

@@ -1,0 +1,442 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Preparing the boots of a host that is a directory tree, and giving everything back."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.boot_config import BootConfig, read_boot_config
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import WantedFile, ensure
+from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.record import read_record
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare.steps import carry_out
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare_boot.parallel_shutdown import SCRIPT
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare_boot.preparation import PARTS, BootPreparation, WantedBoots
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare_boot.ssh_early import GENERATOR
+
+from ....conftest import BOOT_ID, write_tree
+from ....outcomes import code_of
+
+UNITS = "/usr/lib/systemd/system/"
+# As Debian 13 and Fedora have them, shortened.
+SSH = """\
+[Unit]
+After=network.target nss-user-lookup.target auditd.service
+ConditionPathExists=!/etc/ssh/sshd_not_to_be_run
+
+[Service]
+ExecStart=/usr/sbin/sshd -D $SSHD_OPTS
+"""
+NETWORKD = "[Service]\nType=oneshot\nExecStart=/usr/lib/systemd/systemd-networkd-wait-online\nRemainAfterExit=yes\n"
+NM = "[Service]\nType=oneshot\nExecStart=/usr/bin/nm-online -s -q\nEnvironment=NM_ONLINE_TIMEOUT=60\n"
+IFUPDOWN = "[Service]\nType=oneshot\nExecStart=/usr/lib/ifupdown/wait-online.sh\n"
+WAITING = {
+    "systemd-networkd-wait-online.service": NETWORKD,
+    "NetworkManager-wait-online.service": NM,
+    "ifupdown-wait-online.service": IFUPDOWN,
+}
+ROUTES = """\
+Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
+eth0\t00000000\t0100000A\t0003\t0\t0\t1024\t00000000\t0\t0\t0
+eth1\t0002A8C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0
+"""
+# The second one is that of the loopback device, which every host has.
+ROUTES_6 = """\
+{zero} 00 {zero} 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003     bond0
+{zero} 00 {zero} 00 {zero} ffffffff 00000001 00000000 00200200       lo
+""".format(zero="0" * 32)
+
+ALL = WantedBoots(
+    stop_timeout={"nginx.service": "5s", "postgresql@16-main.service": "1min 30s"},
+    quiet=True,
+    wait_online=("auto",),
+    ssh_early=True,
+    parallel_shutdown=True,
+)
+
+
+class Host:
+    """A host with systemd, two NVMe drives and an interface with a default route."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files = HostFiles(str(root))
+        self.commands: list[str] = []
+        self.fails = ""
+        self.notes: list[str] = []
+        # systemctl(1) knows these, and that they are enabled.
+        self.timeouts = {"nginx.service": "1min 30s", "postgresql@16-main.service": "infinity", "quick.service": "3s"}
+        self.enabled = ["systemd-networkd-wait-online.service"]
+        self.listen = ["[::]:2222", "0.0.0.0:2222"]
+        write_tree(
+            root,
+            {
+                "/proc/sys/kernel/random/boot_id": BOOT_ID + "\n",
+                "/proc/net/route": ROUTES,
+                "/sys/class/net/eth0/carrier": "1",
+                "/sys/class/net/eth1/carrier": "1",
+                "/sys/bus/pci/drivers/nvme/0000:01:00.0/class": "0x010802",
+                "/sys/bus/pci/drivers/nvme/0000:02:00.0/class": "0x010802",
+                "/usr/lib/systemd/systemd-shutdown": "",
+                "/usr/lib/systemd/system-shutdown/marker": "",
+                "/etc/systemd/system/marker": "",
+                UNITS + "ssh.service": SSH,
+                **{UNITS + name: text for name, text in WAITING.items()},
+            },
+        )
+        sshd = root / "usr/sbin/sshd"
+        sshd.parent.mkdir(parents=True)
+        sshd.touch(0o755)
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> CommandResult:
+        command = " ".join(argv)
+        if self.fails and self.fails in command:
+            return CommandResult(1, "", "no such luck\n")
+        if argv[:2] == ["systemctl", "show"]:
+            return CommandResult(0, self._unit(argv[-1]), "")
+        if argv[-1] == "-T":
+            return CommandResult(0, "port 2222\n" + "".join("listenaddress %s\n" % each for each in self.listen), "")
+        self.commands.append(command)
+        return CommandResult(0, "", "")
+
+    def _unit(self, name: str) -> str:
+        fragment = UNITS + name
+        loaded = name in self.timeouts or self.files.exists(fragment)
+        drop_ins = "/etc/systemd/system/%s.d" % name
+        return (
+            "Id=%s\nLoadState=%s\nUnitFileState=%s\nActiveState=inactive\nFragmentPath=%s\nDropInPaths=%s\nTimeoutStopUSec=%s\n"
+            % (
+                name,
+                "loaded" if loaded else "not-found",
+                "enabled" if name in self.enabled else "disabled",
+                fragment if self.files.exists(fragment) else "",
+                " ".join("%s/%s" % (drop_ins, each) for each in self.files.listdir(drop_ins)),
+                self.timeouts.get(name, "1min 30s"),
+            )
+        )
+
+    @property
+    def preparation(self) -> BootPreparation:
+        return BootPreparation(self.files, self.run)
+
+    def put(self, wanted: WantedBoots) -> list[str]:
+        """Plan and apply: the parts that had to be seen to."""
+        plan = self.preparation.plan(wanted, self.preparation.look())
+        self.preparation.apply(plan.steps)
+        self.notes = ["%s: %s" % (note.code, note.message) for note in plan.notes]
+        return [step.part for step in plan.steps]
+
+    def drop_in(self, unit: str, part: str) -> Path:
+        return self.root / "etc/systemd/system" / (unit + ".d") / ("fleet-kexec-%s.conf" % part)
+
+    def listing(self) -> dict[str, tuple[bytes, int]]:
+        """All there is, with modes."""
+        return {
+            str(path.relative_to(self.root)): (path.read_bytes() if path.is_file() else b"", path.lstat().st_mode)
+            for path in sorted(self.root.rglob("*"))
+        }
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+def test_nothing_is_done_unless_it_is_asked_for(host: Host) -> None:
+    before = host.listing()
+    assert host.put(WantedBoots()) == [] and host.notes == [] and host.commands == []
+    assert host.listing() == before
+
+
+def test_all_of_it_is_idempotent_and_can_be_taken_back(host: Host) -> None:
+    (host.root / "var/lib").mkdir(parents=True)
+    (host.root / "etc/systemd/system-generators").mkdir()
+    before = host.listing()
+    assert host.put(ALL) == list(PARTS) and host.notes == []
+    assert host.put(ALL) == [] and host.notes == []
+    assert read_record(host.files).boot_parts == dict.fromkeys(PARTS, BOOT_ID)
+    assert set(host.commands) == {"systemctl daemon-reload"} and len(host.commands) == 3
+    assert (host.root / SCRIPT.lstrip("/")).stat().st_mode & 0o777 == 0o755
+    assert host.put(WantedBoots()) == list(PARTS) and host.notes == []
+    assert host.listing() == before
+
+
+def test_parts_that_are_not_processed_are_left_as_they_are(host: Host) -> None:
+    host.put(ALL)
+    there = host.listing()
+    assert host.put(WantedBoots(parts=())) == []
+    assert host.listing() == there
+    assert host.put(WantedBoots(parts=("quiet",))) == ["quiet"]
+    assert sorted(read_record(host.files).boot_parts) == sorted(set(PARTS) - {"quiet"})
+
+
+def test_a_file_that_was_there_before_comes_back_with_its_mode(host: Host) -> None:
+    path = host.drop_in("nginx.service", "stop-timeout")
+    path.parent.mkdir()
+    path.write_text("# Mine.\n")
+    path.chmod(0o600)
+    before = host.listing()
+    assert host.put(ALL)
+    assert "TimeoutStopSec=5s" in path.read_text()
+    host.put(WantedBoots())
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("# Mine.\n", 0o600)
+    assert {name: each for name, each in before.items() if "nginx" in name} == {
+        name: each for name, each in host.listing().items() if "nginx" in name
+    }
+
+
+def test_what_was_changed_since_is_theirs(host: Host) -> None:
+    host.put(ALL)
+    path = host.drop_in("nginx.service", "stop-timeout")
+    path.write_text(path.read_text() + "# Mine, too.\n")
+    assert host.put(replace(ALL, stop_timeout={"nginx.service": "7s"})) == ["stop_timeout"]
+    assert "=5s" in path.read_text() and any("CHANGED_SINCE" in note for note in host.notes)
+    host.put(WantedBoots())
+    assert "Mine, too" in path.read_text() and any("CHANGED_SINCE" in note for note in host.notes)
+    assert read_record(host.files).boot_parts == {} and read_record(host.files).changes == {}
+
+
+def test_what_was_interrupted_can_be_repeated_and_undone(host: Host) -> None:
+    plan = host.preparation.plan(ALL, host.preparation.look())
+    host.fails = "daemon-reload"
+    assert code_of(carry_out, plan.steps[0], host.files, host.run) == "PREPARE_FAILED"
+    assert read_record(host.files).reload_pending and host.drop_in("nginx.service", "stop-timeout").exists()
+    host.fails = ""
+    assert host.put(replace(WantedBoots(), stop_timeout=ALL.stop_timeout)) == ["stop_timeout"]
+    assert host.commands == ["systemctl daemon-reload"] and not read_record(host.files).reload_pending
+    host.put(WantedBoots())
+    assert not host.drop_in("nginx.service", "stop-timeout").exists()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        (WantedBoots(stop_timeout={"nginx": "5s"}), "UNIT_NAME_INVALID"),
+        (WantedBoots(stop_timeout={"../x.service": "5s"}), "UNIT_NAME_INVALID"),
+        (WantedBoots(stop_timeout={"getty@.service": "5s"}), "UNIT_NAME_INVALID"),
+        (WantedBoots(stop_timeout={"var.mount": "5s"}), "UNIT_NAME_INVALID"),
+        (WantedBoots(stop_timeout={"x.service\n": "5s"}), "UNIT_NAME_INVALID"),
+        (WantedBoots(stop_timeout={"x" * 256 + ".service": "5s"}), "UNIT_NAME_INVALID"),
+        *(
+            (WantedBoots(stop_timeout={"nginx.service": span}), "TIMESPAN_INVALID")
+            for span in ("0", "0s", "infinity", "500ms", "soon", "", "5s\n5s", "\u0665s", "None", "-1")
+        ),
+        (WantedBoots(wait_online=("eth7",)), "INTERFACE_INVALID"),
+        (WantedBoots(wait_online=("eth0; reboot",)), "INTERFACE_INVALID"),
+        (WantedBoots(wait_online=("..",)), "INTERFACE_INVALID"),
+        (WantedBoots(wait_online=("",)), "INTERFACE_INVALID"),
+        (WantedBoots(parallel_shutdown=True, parallel_shutdown_drivers=("nvme' ;",)), "PARALLEL_SHUTDOWN_INVALID"),
+        (WantedBoots(parallel_shutdown=True, parallel_shutdown_timeout_s=0), "PARALLEL_SHUTDOWN_INVALID"),
+        (WantedBoots(parallel_shutdown=True, parallel_shutdown_timeout_s=61), "PARALLEL_SHUTDOWN_INVALID"),
+    ],
+)
+def test_bad_input_changes_nothing(host: Host, wanted: WantedBoots, code: str) -> None:
+    before = host.listing()
+    # Whatever comes before it.
+    assert code_of(host.put, replace(wanted, quiet=True, ssh_early=True)) == code
+    assert host.listing() == before and host.commands == []
+
+
+# --- stop_timeout ------------------------------------------------------------------------
+
+
+def test_only_a_shorter_timeout_of_a_service_that_is_there(host: Host) -> None:
+    wanted = WantedBoots(stop_timeout={"quick.service": "5s", "none.service": "5s", "nginx.service": "20"})
+    assert host.put(wanted) == ["stop_timeout"]
+    assert [note.partition(": ")[2] for note in host.notes] == [
+        "stop_timeout changes nothing here: there is no none.service (not-found)",
+        "stop_timeout changes nothing here: quick.service has a stop timeout of 3s",
+    ]
+    assert host.drop_in("nginx.service", "stop-timeout").read_text().endswith("[Service]\nTimeoutStopSec=20\n")
+    # systemd now tells what the drop-in says.
+    host.timeouts["nginx.service"] = "20s"
+    assert host.put(wanted) == []
+    assert host.put(replace(wanted, stop_timeout={"postgresql@16-main.service": "1min"})) == ["stop_timeout"]
+    assert not host.drop_in("nginx.service", "stop-timeout").parent.exists()
+
+
+# --- quiet -------------------------------------------------------------------------------
+
+
+def test_other_sections_of_the_configuration_stay(host: Host) -> None:
+    before = "# Ours.\n\n[policy]\nmany_kexecs = allow\n"
+    write_tree(host.root, {CONFIG_FILE: before})
+    host.put(WantedBoots(quiet=True))
+    assert read_boot_config(host.files) == BootConfig(quiet=True)
+    text = (host.root / CONFIG_FILE.lstrip("/")).read_text()
+    assert before.strip() in text
+    assert host.put(WantedBoots()) == ["quiet"]
+    assert (host.root / CONFIG_FILE.lstrip("/")).read_text() == before
+    assert read_record(host.files).changes == {}
+
+
+def test_the_setting_goes_and_what_another_module_has_written_stays(host: Host) -> None:
+    host.put(WantedBoots(quiet=True))
+    text = (host.root / CONFIG_FILE.lstrip("/")).read_text()
+    ensure(host.files, WantedFile(CONFIG_FILE, ("[stage]\nkaslr = no\n\n" + text).encode(), 0o644, owned=False))
+    host.put(WantedBoots())
+    assert (host.root / CONFIG_FILE.lstrip("/")).read_text() == "[stage]\nkaslr = no\n"
+    assert CONFIG_FILE in read_record(host.files).changes
+
+
+def test_a_setting_of_the_host_is_its_own(host: Host) -> None:
+    write_tree(host.root, {CONFIG_FILE: "[boot]\nquiet = on\n"})
+    assert host.put(WantedBoots(quiet=True)) == host.put(WantedBoots()) == []
+    assert read_boot_config(host.files).quiet
+    write_tree(host.root, {CONFIG_FILE: "[boot]\nquiet = perhaps\n"})
+    assert code_of(host.put, WantedBoots()) == "CONFIG_INVALID"
+
+
+# --- wait_online -------------------------------------------------------------------------
+
+
+def test_each_unit_that_waits_does_so_for_the_named_interfaces(host: Host) -> None:
+    host.enabled = list(WAITING)
+    host.put(WantedBoots(wait_online=("eth1", "auto", "eth1")))
+    texts = {name: host.drop_in(name, "wait-online").read_text().partition("ExecStart=\n")[2] for name in WAITING}
+    assert texts["systemd-networkd-wait-online.service"] == (
+        "ExecStart=/usr/lib/systemd/systemd-networkd-wait-online --interface=eth1 --interface=eth0\n"
+    )
+    assert texts["ifupdown-wait-online.service"] == (
+        "ExecStart=/bin/sh -c 'until ifquery --state eth1 >/dev/null; do sleep 0.1; done; "
+        "until ifquery --state eth0 >/dev/null; do sleep 0.1; done'\nTimeoutStartSec=300s\n"
+    )
+    assert "GENERAL.STATE device show eth1 | grep -q ^100" in texts["NetworkManager-wait-online.service"]
+
+
+def test_the_interfaces_of_the_default_routes(host: Host) -> None:
+    write_tree(host.root, {"/proc/net/ipv6_route": ROUTES_6})
+    host.put(WantedBoots(wait_online=("auto",)))
+    text = host.drop_in("systemd-networkd-wait-online.service", "wait-online").read_text()
+    assert text.endswith(" --interface=bond0 --interface=eth0\n")
+
+
+@pytest.mark.parametrize(
+    ("files", "enabled", "why"),
+    [
+        ({"/proc/net/route": ""}, "systemd-networkd", "there is no default route"),
+        ({}, "", "nothing waits for the network"),
+        (
+            {"/etc/systemd/system/systemd-networkd-wait-online.service.d/a.conf": "[Service]\nExecStart=\nExecStart=/bin/x\n"},
+            "systemd-networkd",
+            "a.conf sets the command",
+        ),
+        (
+            {UNITS + "systemd-networkd-wait-online.service": NETWORKD.replace("online\n", "online -i eth1\n")},
+            "systemd-networkd",
+            "none that is known",
+        ),
+        ({"/etc/default/networking": "WAIT_ONLINE_METHOD=route\n"}, "ifupdown", "/etc/default/networking sets"),
+        ({UNITS + "ifupdown-wait-online.service": "[Service]\nExecStart=/bin/mine\n"}, "ifupdown", "none that is known"),
+    ],
+)
+def test_where_others_decide_what_is_waited_for(host: Host, files: dict[str, str], enabled: str, why: str) -> None:
+    write_tree(host.root, files)
+    host.enabled = [enabled + "-wait-online.service"]
+    assert host.put(WantedBoots(wait_online=("auto",))) == []
+    assert len(host.notes) == 1 and host.notes[0].startswith("BOOT_PART_IDLE") and why in host.notes[0]
+
+
+# --- ssh_early ---------------------------------------------------------------------------
+
+
+def generated(host: Host) -> dict[str, str]:
+    """Units that the generator writes, run as systemd would."""
+    early = host.root / "run/early"
+    early.mkdir(parents=True, exist_ok=True)
+    directories = [str(host.root / "run/normal"), str(early), str(host.root / "run/late")]
+    # What is under test.
+    subprocess.run([str(host.root / GENERATOR.lstrip("/")), *directories, str(host.root)], check=True)
+    return {path.name: path.read_text() for path in sorted(early.iterdir())}
+
+
+def test_sshd_loses_its_ordering_and_nothing_else(host: Host) -> None:
+    host.put(WantedBoots(ssh_early=True))
+    assert generated(host) == {
+        "ssh.service": SSH.replace("After=network.target nss", "After= nss"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("ordering", "left"),
+    [
+        ("After=network.target", "After="),
+        ("After=network.target sshd-keygen.target", "After= sshd-keygen.target"),
+        ("After=auditd.service network.target network-online.target remote-fs.target", "auditd.service remote-fs.target"),
+        ("After=network-pre.target network.target", "After=network-pre.target"),
+        ("Wants=network.target\nAfter=network.target", "Wants=network.target"),
+    ],
+)
+def test_orderings(host: Host, ordering: str, left: str) -> None:
+    write_tree(host.root, {UNITS + "ssh.service": "[Unit]\n%s\n" % ordering})
+    host.put(WantedBoots(ssh_early=True))
+    text = generated(host)["ssh.service"]
+    after = next(line for line in text.splitlines() if line.startswith("After="))
+    assert not {"network.target", "network-online.target"} & set(after[6:].split())
+    assert " ".join(left.split()) in " ".join(text.split())
+
+
+def test_an_upgrade_of_sshd_comes_with_its_own_unit(host: Host) -> None:
+    host.put(WantedBoots(ssh_early=True))
+    write_tree(host.root, {UNITS + "ssh.service": SSH + "Nice=1\n"})
+    assert generated(host)["ssh.service"].endswith("Nice=1\n")
+
+
+def test_a_unit_of_the_administrator_is_left_alone_also_later(host: Host) -> None:
+    host.put(WantedBoots(ssh_early=True))
+    write_tree(host.root, {"/etc/systemd/system/ssh.service": SSH})
+    assert generated(host) == {}
+    assert host.put(WantedBoots(ssh_early=True)) == ["ssh_early"], "there is no use for it any more"
+    assert not host.files.exists(GENERATOR)
+    assert "the administrator's" in host.notes[0]
+    (host.root / "etc/systemd/system/ssh.service").unlink()
+    os.symlink("/dev/null", host.root / "etc/systemd/system/ssh.service")
+    assert host.put(WantedBoots(ssh_early=True)) == []
+
+
+@pytest.mark.parametrize(
+    ("listen", "why"),
+    [
+        (["192.0.2.1:22"], "192.0.2.1 only"),
+        (["0.0.0.0:22", "[2001:db8::1]:22"], "[2001:db8::1] only"),
+        ([], "nothing known"),
+    ],
+)
+def test_an_address_has_to_be_there_first(host: Host, listen: list[str], why: str) -> None:
+    host.listen = listen
+    assert host.put(WantedBoots(ssh_early=True)) == [] and why in host.notes[0]
+
+
+def test_other_reasons_to_leave_sshd_alone(host: Host) -> None:
+    host.fails = "-T"
+    assert host.put(WantedBoots(ssh_early=True)) == [] and "no such luck" in host.notes[0]
+    host.fails = ""
+    write_tree(host.root, {UNITS + "ssh.service": "[Unit]\nAfter=auditd.service\n"})
+    assert host.put(WantedBoots(ssh_early=True)) == [] and "does not wait" in host.notes[0]
+    (host.root / (UNITS + "ssh.service").lstrip("/")).unlink()
+    assert host.put(WantedBoots(ssh_early=True)) == [] and "no unit" in host.notes[0]
+
+
+# --- parallel_shutdown -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted", "why"),
+    [
+        ({"/sys/module/core/parameters/async_shutdown": "Y\n"}, ALL, "side by side"),
+        ({}, replace(ALL, parallel_shutdown_drivers=("mpt3sas",)), "0 controllers"),
+        ({}, replace(ALL, parallel_shutdown_drivers=()), "(none)"),
+    ],
+)
+def test_no_script_without_use(host: Host, files: dict[str, str], wanted: WantedBoots, why: str) -> None:
+    write_tree(host.root, files)
+    assert "parallel_shutdown" not in host.put(wanted)
+    assert not host.files.exists(SCRIPT) and why in host.notes[0]
