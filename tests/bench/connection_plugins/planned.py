@@ -56,7 +56,7 @@ class Connection(ConnectionBase):
         result: dict[str, Any] = {"changed": True, "staged": dict(_STAGED, token="ab" * 8), "notes": [], "predicted_ms": None}
         if b"fleet.kexec.plugins.modules.boot_facts" in (in_data or b""):
             facts = {
-                "boot": {"boot_id": "boot of %s" % self.get_option("host")},
+                "boot": {"boot_id": "boot of %s" % self.get_option("host"), "soft_reboots": 0, "userspace_us": 0},
                 "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
                 "staged": None,
                 "blockers": [],
