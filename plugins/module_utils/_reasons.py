@@ -140,9 +140,11 @@ CATALOGUE: Dict[str, str] = {
     "PENDING_CMDLINE": "Reboot the host, or take the change back in the bootloader's configuration.",
     "PENDING_FIRMWARE": "Reboot the host through firmware (method=firmware), which applies the update.",
     "PENDING_KERNEL": "Reboot the host: the other kernel is installed and is the next to boot.",
+    "PENDING_ONE_SHOT": "Reboot the host through firmware, which does what was asked for, or withdraw the request.",
     "PENDING_PACKAGES": "Reboot the host: what runs is older than what is installed.",
     "PENDING_REBOOT_REQUIRED": "Reboot the host: its packages ask for it.",
     "PENDING_SYSTEM": "Reboot the host through firmware: a kexec would not end in the system that is to come next.",
+    "PENDING_USERSPACE": "Reboot the host, softly if it can (method=soft): a restart of services does not reach these.",
     "PENDING_UNKNOWN": "Correct what the message names; until then, the host counts as in need of a reboot.",
     # A host can't be prepared, or put back.
     "BOOT_PART_IDLE": "Nothing to do, or leave the part out on this host.",

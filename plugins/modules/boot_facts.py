@@ -357,7 +357,9 @@ ansible_facts:
         pending:
           description:
             - Changes that wait for a reboot, each with C(kind), C(cold) and C(message). C(kind) is V(reboot_required),
-              V(newer_kernel), V(firmware_update) (of fwupd) or V(efi_capsule).
+              V(replaced), V(newer_kernel), V(firmware_update) (of fwupd) or V(efi_capsule).
+            - V(replaced) means that PID 1, the message bus, logind, or the lingering service manager of root runs programs or
+              libraries that were replaced since it started. It takes root to tell. What other users go on running does not count.
             - C(cold) is whether only a reboot through firmware applies the change. Microcode does not need one, because it is in
               the initrd, which a kexec loads, too.
           type: list
@@ -371,17 +373,23 @@ ansible_facts:
               description: Whether there are C(reasons).
               type: bool
               sample: true
+            method:
+              description: The least method that does away with all reasons, V(soft), V(kexec) or V(firmware). Null without any.
+              type: str
+              sample: kexec
             reasons:
               description:
-                - Reasons, each with C(code), C(message) and C(hint). They come from the package manager, from C(/run), from
-                  firmware updates, and from comparing the bootloader's default entry with the running kernel and its arguments.
-                - C(PENDING_UNKNOWN) means that nothing asks for a reboot, but not everything could be read.
+                - Reasons, each with C(code), C(message), C(hint), and the least C(method) that does away with it.
+                  They come from the package manager, from C(/run), from what units run although it was replaced, from firmware
+                  updates, and from comparing the bootloader's default entry with the running kernel and its arguments.
+                - C(PENDING_UNKNOWN) means that nothing asks for more than a soft reboot, but not everything could be read.
               type: list
               elements: dict
               sample:
                 - code: PENDING_KERNEL
                   hint: "Reboot the host: the other kernel is installed and is the next to boot."
                   message: the default entry boots 6.12.118+deb13-amd64, 6.12.117+deb13-amd64 runs
+                  method: kexec
         console:
           description: Consoles, and the boot time that kernel messages on them cost.
           type: dict

@@ -47,10 +47,15 @@ options:
       - V(soft) restarts userspace with C(systemctl soft-reboot), and keeps the kernel that runs. It needs systemd 256 or later,
         and is refused if more than userspace waits for a reboot, unless O(policy) allows it (C(SOFT_INCOMPLETE)). A staged image
         is unloaded first. O(kernel), O(initrd) and O(cmdline) are refused.
+      - V(least) takes the least of these that applies what is pending, by the fact C(reboot_needed) of
+        M(fleet.kexec.boot_facts). V(soft) is for what only userspace goes on running, V(kexec) for another kernel or other
+        arguments of it, and V(firmware) for updates of firmware, and for what is requested for the next boot only. If a method is
+        not possible, or O(policy) blocks it, the next one is taken, and RV(reasons) says why. If nothing is pending, the host is
+        not rebooted. O(kernel), O(initrd) and O(cmdline) are refused.
       - V(auto) reboots via kexec if possible. If the host cannot, or O(policy) blocks it, it reboots through firmware, and
         RV(reasons) says why. It never reboots softly. Invalid options are still errors.
     type: str
-    choices: [auto, kexec, soft, firmware]
+    choices: [auto, least, kexec, soft, firmware]
     default: auto
   reboot_timeout:
     description:
@@ -176,12 +181,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 rebooted:
-  description: Whether the host rebooted. Null if unknown.
+  description: Whether the host rebooted. Null if unknown. False in check mode, and if nothing was pending with
+    O(method=least).
   returned: unless refused
   type: bool
   sample: true
 method:
-  description: The method that was chosen.
+  description: The method that was chosen. Null if nothing was pending with O(method=least).
   returned: unless refused
   type: str
   sample: kexec
@@ -230,10 +236,20 @@ proof:
     userspace:
       description: Whether PID 1 has started userspace anew, by its own time of that.
       type: bool
+needed:
+  description: Reasons why the host needs a reboot, each with C(code), C(message) and C(hint), as the fact C(reboot_needed) of
+    M(fleet.kexec.boot_facts) has them. Empty if nothing is pending; then the host is not rebooted.
+  returned: with O(method=least)
+  type: list
+  elements: dict
+msg:
+  description: Why the host was not rebooted.
+  returned: failure, or if nothing was pending with O(method=least)
+  type: str
 reasons:
-  description: Reasons why the host was not rebooted via kexec, each with C(code), C(message) and C(hint). Empty if it was, or if
-    kexec was not requested.
-  returned: success
+  description: Reasons why the host was not rebooted by a method that would have come first, which is kexec with O(method=auto),
+    and with O(method=least) the least that applies what is pending. Each has C(code), C(message) and C(hint).
+  returned: after a reboot, and in check mode
   type: list
   elements: dict
 notes:

@@ -43,9 +43,11 @@ attributes:
     support: none
 options:
   method:
-    description: How hosts are rebooted, as O(fleet.kexec.reboot#module:method).
+    description:
+      - How hosts are rebooted, as O(fleet.kexec.reboot#module:method).
+      - With V(least), hosts on which nothing is pending are left out, as with O(only=pending).
     type: str
-    choices: [auto, kexec, soft, firmware]
+    choices: [auto, least, kexec, soft, firmware]
     default: auto
   only:
     description:
@@ -366,15 +368,16 @@ hosts:
   type: dict
   contains:
     needed:
-      description: With O(only=pending), reasons why the host needs the reboot, each with C(code), C(message) and C(hint).
+      description: With O(only=pending) or O(method=least), reasons why the host needs the reboot, each with C(code), C(message)
+        and C(hint).
       type: list
       elements: dict
     status:
       description:
-        - V(done), V(not_needed) (with O(only=pending), it needs no reboot), V(failed), V(refused) (it cannot be rebooted as
-          requested, and was not touched), V(skipped) (its turn never came, or the play that resumed the run does not have it),
-          V(discarded) (it was prepared, and everything was undone), V(unfinished) (something was begun on it, and it is no longer
-          in the inventory).
+        - V(done), V(not_needed) (with O(only=pending) or O(method=least), it needs no reboot), V(failed), V(refused) (it
+          cannot be rebooted as requested, and was not touched), V(skipped) (its turn never came, or the play that resumed the run
+          does not have it), V(discarded) (it was prepared, and everything was undone), V(unfinished) (something was begun on it,
+          and it is no longer in the inventory).
         - V(not_selected) if the task's conditions leave it out, or a run that is resumed does not have it.
         - In check mode V(planned), V(not_needed) or V(refused), and for a resumed run, the status of hosts that have ended,
           V(skipped) for those that the play does not have, and V(unfinished) for those in flight.

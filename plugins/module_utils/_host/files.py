@@ -108,6 +108,13 @@ class HostFiles:
         except _UNREADABLE:
             return None
 
+    def modified_ns(self, path: str) -> Optional[int]:
+        """Time of a file's last change, in nanoseconds since 1970; None if it does not exist."""
+        try:
+            return os.stat(self.path(path)).st_mtime_ns
+        except _UNREADABLE:
+            return None
+
     def listdir(self, path: str) -> List[str]:
         """Names in a directory, sorted; empty if it can't be read.
 

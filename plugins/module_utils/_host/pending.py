@@ -11,15 +11,17 @@ import contextlib
 import importlib
 import struct
 from dataclasses import dataclass
-from typing import Any, List
+from typing import Any, List, Optional, Tuple
 from urllib.parse import quote
 
 from .._text import shown_name
 from .efi_variables import read_efi_variable
 from .files import HostFiles
 from .installed import list_installed, newest, split_release, version_key
+from .replaced import MANAGER, ReplacedFiles, read_replaced
 
 REBOOT_REQUIRED = "reboot_required"
+REPLACED = "replaced"
 NEWER_KERNEL = "newer_kernel"
 FIRMWARE_UPDATE = "firmware_update"
 EFI_CAPSULE = "efi_capsule"
@@ -35,7 +37,7 @@ _FILE_CAPSULE_DELIVERY = 0x4
 class PendingReason:
     """A change that waits for a reboot, which has to go through firmware if it is C(cold).
 
-    :ivar kind: C(reboot_required), C(newer_kernel), C(firmware_update) or C(efi_capsule).
+    :ivar kind: C(reboot_required), C(replaced), C(newer_kernel), C(firmware_update) or C(efi_capsule).
     """
 
     kind: str
@@ -47,12 +49,50 @@ class PendingReason:
 _FLAGS = ("/run/reboot-required", "/var/run/reboot-required", "/run/reboot-needed")
 
 
+_PACKAGES = "/run/reboot-required.pkgs"
+# Names that a message lists before it counts the rest.
+_NAMED_MAX = 5
+
+
+@dataclass(frozen=True)
+class RebootFlag:
+    """Flag by which packages ask for a reboot.
+
+    :ivar packages: their names, sorted; empty if they are not told.
+    :ivar raised_ns: when the last one asked, in nanoseconds since 1970.
+    """
+
+    packages: Tuple[str, ...]
+    raised_ns: int
+
+    @property
+    def message(self) -> str:
+        return "packages ask for a reboot" + (": " + ", ".join(self.packages) if self.packages else "")
+
+
+def read_reboot_flag(files: HostFiles) -> Optional[RebootFlag]:
+    """Read the flag by which packages ask for a reboot; None if there is none. It lies in C(/run), which a soft reboot keeps."""
+    raised = [found for found in map(files.modified_ns, (*_FLAGS, _PACKAGES)) if found is not None]
+    if not raised or not any(map(files.exists, _FLAGS)):
+        return None
+    return RebootFlag(tuple(sorted({shown_name(word) for word in (files.read_text(_PACKAGES) or "").split()})), max(raised))
+
+
 def _reboot_required(files: HostFiles) -> List[PendingReason]:
-    if not any(map(files.exists, _FLAGS)):
-        return []
-    packages = sorted({shown_name(word) for word in (files.read_text("/run/reboot-required.pkgs") or "").split()})
-    message = "packages ask for a reboot" + (": " + ", ".join(packages) if packages else "")
-    return [PendingReason(REBOOT_REQUIRED, False, message)]
+    flag = read_reboot_flag(files)
+    return [PendingReason(REBOOT_REQUIRED, False, flag.message)] if flag is not None else []
+
+
+def _replaced(files: HostFiles) -> List[PendingReason]:
+    found = read_replaced(files)
+    return [PendingReason(REPLACED, False, "; ".join(map(_told, found)))] if found else []
+
+
+def _told(found: ReplacedFiles) -> str:
+    more = len(found.names) - _NAMED_MAX
+    named = ", ".join(found.names[:_NAMED_MAX]) + (" and %d more" % more if more > 0 else "")
+    unit = "systemd (PID 1)" if found.unit == MANAGER else found.unit
+    return "%s runs what was replaced since it started: %s" % (unit, named)
 
 
 def _newer_kernel(files: HostFiles) -> List[PendingReason]:
@@ -99,4 +139,4 @@ def _efi_capsules(files: HostFiles) -> List[PendingReason]:
 
 
 def read_pending(files: HostFiles) -> List[PendingReason]:
-    return [*_reboot_required(files), *_newer_kernel(files), *_firmware_updates(files), *_efi_capsules(files)]
+    return [*_reboot_required(files), *_replaced(files), *_newer_kernel(files), *_firmware_updates(files), *_efi_capsules(files)]

@@ -20,7 +20,8 @@ TOOL_TIMEOUT_S = 30.0
 # with 1 if it has no such command.
 _DNF_REQUIRED = "Reboot is required"
 _NO_COMMAND = ("No such command", "Unknown argument", "Unknown command")
-# A package in dnf's list. Anything else in a line is not shown.
+# A line of dnf's list, and a package in one. Anything else in a line is not shown.
+_DNF_LINE = re.compile(r"^\s+\* ", re.MULTILINE)
 _DNF_PACKAGE = re.compile(r"^\s+\* ([A-Za-z0-9][A-Za-z0-9+._-]{0,99})\s*$", re.MULTILINE)
 # zypper(8), ZYPPER_EXIT_INF_REBOOT_NEEDED.
 _ZYPPER_REQUIRED_RC = 102
@@ -36,18 +37,21 @@ class ToolAnswer:
 
     :ivar needed: whether updates wait for a reboot; None if the tool is there and could not tell.
     :ivar words: packages that wait, or why the tool could not tell; may be empty.
+    :ivar packages: all packages that wait; empty if they are not told.
     """
 
     tool: str
     needed: Optional[bool]
     words: str = ""
+    packages: Tuple[str, ...] = ()
 
 
 def _of_dnf(tool: str, result: CommandResult) -> Optional[ToolAnswer]:
     if result.rc == 1 and _DNF_REQUIRED in result.stdout:
         packages = _DNF_PACKAGE.findall(result.stdout)
         more = len(packages) - _PACKAGES_SHOWN
-        return ToolAnswer(tool, True, ", ".join(packages[:_PACKAGES_SHOWN]) + (" and %d more" % more if more > 0 else ""))
+        words = ", ".join(packages[:_PACKAGES_SHOWN]) + (" and %d more" % more if more > 0 else "")
+        return ToolAnswer(tool, True, words, tuple(packages) if len(packages) == len(_DNF_LINE.findall(result.stdout)) else ())
     return _other(tool, result)
 
 

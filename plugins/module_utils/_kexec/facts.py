@@ -18,6 +18,7 @@ from .._host.boot_history import Timeline, read_history
 from .._host.facts import HostFacts, gather
 from .._host.fast_images import FastImage, list_fast_images
 from .._host.files import HostFiles
+from .._host.guests import Guests
 from .._host.installed import newest
 from .._host.kernel import RunningKernel, read_running_kernel
 from .._host.running_system import SoftReboot, SystemId, read_soft_reboot, read_system_id
@@ -33,10 +34,11 @@ from .._text import printable, printable_values
 from .boot_source import entry_risks
 from .candidate import payload_format
 from .cmdline import line_changes
+from .least import Need, least_for
 from .policy import Policy, read_policy
 from .preferences import LOADERS, Preferences, read_preferences
 from .proof import Evidence
-from .reboot_need import RebootEvidence, read_evidence, reasons_below_userspace, reboot_reasons
+from .reboot_need import RebootEvidence, read_evidence, reasons_below_userspace, reboot_needs
 from .record import StagedRecord
 from .reservation import ReservationFacts, read_reservation_facts
 from .risks import risks
@@ -87,7 +89,7 @@ class HostReading:
     :ivar stub: time stamps of the fast image's stub, if this boot went through one.
     :ivar policy: the host's own policy with the task's overrides.
     :ivar history: timelines of its boots, oldest first.
-    :ivar reboot_reasons: why it needs a reboot; None if that was not read.
+    :ivar reboot_needs: why it needs a reboot; None if that was not read.
     :ivar soft: what a soft reboot would meet, and whether it is possible; None if that was not read.
     :ivar machine: the machine now, and compared with the remembered one; None if that was not read.
     """
@@ -107,7 +109,7 @@ class HostReading:
     reservations: Optional[ReservationFacts]
     policy: Policy
     history: List[Timeline]
-    reboot_reasons: Optional[List[Reason]]
+    reboot_needs: Optional[List[Need]]
     soft: Optional[Tuple[SoftReboot, SoftVerdict]]
     machine: Optional[Tuple[MachineSnapshot, MachineComparison]]
 
@@ -142,13 +144,13 @@ def read(
     kernel = facts.kernel if facts else read_running_kernel(files, os.uname().machine)
     architecture = architecture_of(kernel.machine)
     judging = VERDICT in subsets
-    system = read_system_id(files, run) if subsets & {BOOT, MACHINE} else SystemId(kernel.boot_id)
+    system = read_system_id(files, run) if subsets & {BOOT, MACHINE, REBOOT_NEEDED, SOFT} else SystemId(kernel.boot_id)
     policy = (read_policy(files) if subsets & {VERDICT, MACHINE, SOFT} else Policy()).override(wanted_policy or {}, "policy")
     boot = read_default_entry(files) if facts and (judging or subsets & {ENTRY, REBOOT_NEEDED, SOFT}) else None
     surroundings = read_surroundings(files, run, surroundings_of(subsets))
     # Only the whole answer takes the host's tools.
     evidence = (
-        read_evidence(files, run, facts, boot, surroundings.pending or [], tools=REBOOT_NEEDED in subsets)
+        read_evidence(files, run, facts, boot, surroundings.pending or [], system=system, tools=REBOOT_NEEDED in subsets)
         if facts and boot and subsets & {REBOOT_NEEDED, SOFT}
         else None
     )
@@ -170,17 +172,19 @@ def read(
         reservations=read_reservation_facts(files, run) if facts and (judging or "reservations" in subsets) else None,
         policy=policy,
         history=read_history(files) if subsets & {FINDINGS, HISTORY} else [],
-        reboot_reasons=reboot_reasons(evidence) if evidence and REBOOT_NEEDED in subsets else None,
-        soft=_soft_verdict(files, run, facts, evidence, policy) if facts and evidence and SOFT in subsets else None,
+        reboot_needs=reboot_needs(evidence) if evidence and REBOOT_NEEDED in subsets else None,
+        soft=_soft_verdict(files, run, facts, evidence, policy, guests=surroundings.guests)
+        if facts and evidence and SOFT in subsets
+        else None,
         machine=_read_machine(files, run, system, policy) if MACHINE in subsets else None,
     )
 
 
 def _soft_verdict(
-    files: HostFiles, run: Runner, facts: HostFacts, evidence: RebootEvidence, policy: Policy
+    files: HostFiles, run: Runner, facts: HostFacts, evidence: RebootEvidence, policy: Policy, *, guests: Optional[Guests]
 ) -> Tuple[SoftReboot, SoftVerdict]:
     soft = read_soft_reboot(files, run)
-    return soft, decide_soft(facts, soft, reasons_below_userspace(evidence), policy)
+    return soft, decide_soft(facts, soft, guests, reasons_below_userspace(evidence), policy)
 
 
 def _read_machine(files: HostFiles, run: Runner, system: SystemId, policy: Policy) -> Tuple[MachineSnapshot, MachineComparison]:
@@ -287,7 +291,7 @@ def _present_host(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
         "defaults": lambda: {"defaults": asdict(reading.preferences)},
         "reservations": lambda: {"reservations": reading.reservations.as_dict() if reading.reservations else None},
         ENTRY: lambda: {ENTRY: _present_entry(reading.boot, facts.kernel) if reading.boot else None},
-        REBOOT_NEEDED: lambda: {REBOOT_NEEDED: _present_need(reading.reboot_reasons or [])},
+        REBOOT_NEEDED: lambda: {REBOOT_NEEDED: _present_need(reading.reboot_needs or [])},
         VERDICT: lambda: _present_verdict(reading, facts),
     }
     presented: Dict[str, Any] = {}
@@ -338,8 +342,9 @@ def _present_verdict(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
     }
 
 
-def _present_need(reasons: List[Reason]) -> Dict[str, Any]:
-    return {"needed": bool(reasons), "reasons": [each.as_dict() for each in reasons]}
+def _present_need(needs: List[Need]) -> Dict[str, Any]:
+    reasons = [dict(need.reason.as_dict(), method=need.method) for need in needs]
+    return {"needed": bool(needs), "method": least_for(needs), "reasons": reasons}
 
 
 def _present_machine(snapshot: MachineSnapshot, comparison: MachineComparison) -> Dict[str, Any]:

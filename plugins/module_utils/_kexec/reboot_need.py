@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import Callable, List, Optional
 
 from .._bootloader.boot_entry import BootChoice
 from .._cmdline import CmdlineError
@@ -13,11 +14,21 @@ from .._command import Runner
 from .._host.facts import HostFacts
 from .._host.files import HostFiles
 from .._host.kernel import RunningKernel
-from .._host.pending import EFI_CAPSULE, FIRMWARE_UPDATE, NEWER_KERNEL, REBOOT_REQUIRED, PendingReason
+from .._host.pending import (
+    EFI_CAPSULE,
+    FIRMWARE_UPDATE,
+    NEWER_KERNEL,
+    REPLACED,
+    PendingReason,
+    RebootFlag,
+    read_reboot_flag,
+)
+from .._host.running_system import SystemId
 from .._host.update_tools import ToolAnswer, ask_needrestart, ask_package_tool
 from .._reasons import Reason, reason
 from .boot_source import KernelVersion, default_kernel
 from .cmdline import line_changes
+from .least import FIRMWARE, KEXEC, SOFT, Need, method_for
 
 # Arguments that a message names.
 _ARGUMENTS_SHOWN = 10
@@ -29,6 +40,7 @@ class RebootEvidence:
 
     :ivar default: kernel of the default entry; None if unknown.
     :ivar pending: changes that wait for a reboot.
+    :ivar flag: by which packages ask for a reboot; None if none does, or a soft reboot has applied what they ask for.
     :ivar kernels_listed: whether the installed kernels could be listed.
     :ivar package_tool: answer of the package manager; None if it has no tool for it.
     :ivar needrestart: answer of needrestart; None if it does not know, or need not be asked.
@@ -38,16 +50,31 @@ class RebootEvidence:
     boot: BootChoice
     default: Optional[KernelVersion]
     pending: List[PendingReason]
+    flag: Optional[RebootFlag]
     kernels_listed: bool
     package_tool: Optional[ToolAnswer]
     needrestart: Optional[ToolAnswer]
 
 
+def kernel_began_ns() -> int:
+    """When CLOCK_MONOTONIC began, in nanoseconds since 1970, by the clock as it is now."""
+    return time.time_ns() - time.monotonic_ns()
+
+
 def read_evidence(
-    files: HostFiles, run: Runner, facts: HostFacts, boot: BootChoice, pending: List[PendingReason], *, tools: bool = True
+    files: HostFiles,
+    run: Runner,
+    facts: HostFacts,
+    boot: BootChoice,
+    pending: List[PendingReason],
+    *,
+    system: SystemId,
+    tools: bool = True,
+    began_ns: Callable[[], int] = kernel_began_ns,
 ) -> RebootEvidence:
     """Read what tells whether a host needs a reboot.
 
+    :param system: the running one.
     :param tools: whether the host's tools are asked, too, which may take as long as they may.
     """
     default = default_kernel(boot, facts.installed, facts.kernel.machine, files)
@@ -56,6 +83,7 @@ def read_evidence(
         boot=boot,
         default=default,
         pending=pending,
+        flag=_flag_of(read_reboot_flag(files), system, began_ns),
         kernels_listed=bool(facts.installed),
         package_tool=ask_package_tool(files, run) if tools else None,
         # It can't know the kernel of the next boot better than the default entry does.
@@ -63,42 +91,62 @@ def read_evidence(
     )
 
 
-def reboot_reasons(evidence: RebootEvidence) -> List[Reason]:
-    """Reasons why a host needs a reboot; empty if it certainly needs none.
+def _flag_of(flag: Optional[RebootFlag], system: SystemId, began_ns: Callable[[], int]) -> Optional[RebootFlag]:
+    """Leave out a flag that a soft reboot has done away with: it lies in C(/run), which outlives one."""
+    if flag is None or not system.soft_reboots or system.userspace_us is None or method_for(flag.packages) != SOFT:
+        return flag
+    return flag if flag.raised_ns > began_ns() + system.userspace_us * 1000 else None
 
-    Where nothing asks for a reboot but something could not be read, the reason is C(PENDING_UNKNOWN): a host that is spared by
-    mistake goes on without its updates, and nobody notices.
+
+def reboot_needs(evidence: RebootEvidence) -> List[Need]:
+    """Reasons why a host needs a reboot, and what does away with each; empty if it certainly needs none.
+
+    Where nothing asks for more than a soft reboot but something could not be read, C(PENDING_UNKNOWN) is among them: a host that
+    is spared by mistake goes on without its updates, and nobody notices.
     """
-    asked = [each.message for each in evidence.pending if each.kind == REBOOT_REQUIRED]
     found = [
-        *(reason("PENDING_REBOOT_REQUIRED", message) for message in asked),
+        *_of_flag(evidence.flag),
         *_of_firmware(evidence),
         *_of_package_tool(evidence.package_tool),
+        *_of_replaced(evidence),
         *_of_kernel(evidence),
         *_of_boot(evidence),
     ]
-    unknown = _unknown(evidence)
-    return found if found or not unknown else [reason("PENDING_UNKNOWN", "; ".join(unknown))]
+    unknown = _unknown(evidence) if all(need.method == SOFT for need in found) else []
+    return [*found, *([Need(reason("PENDING_UNKNOWN", "; ".join(unknown)), KEXEC)] if unknown else [])]
 
 
 def reasons_below_userspace(evidence: RebootEvidence) -> List[Reason]:
-    """Reasons for a reboot that a soft one, which keeps the kernel, does not do away with."""
-    return [*_of_firmware(evidence), *_of_kernel(evidence), *_of_boot(evidence)]
+    """Reasons for a reboot that a soft one, which keeps the kernel, certainly does not do away with."""
+    return [need.reason for need in (*_of_firmware(evidence), *_of_kernel(evidence), *_of_boot(evidence))]
 
 
-def _of_firmware(evidence: RebootEvidence) -> List[Reason]:
+def _of_flag(flag: Optional[RebootFlag]) -> List[Need]:
+    return [Need(reason("PENDING_REBOOT_REQUIRED", flag.message), method_for(flag.packages))] if flag is not None else []
+
+
+def _of_firmware(evidence: RebootEvidence) -> List[Need]:
     firmware = [each.message for each in evidence.pending if each.kind in (FIRMWARE_UPDATE, EFI_CAPSULE)]
-    return [reason("PENDING_FIRMWARE", message) for message in firmware]
+    wish = evidence.boot.one_shot
+    return [
+        *(Need(reason("PENDING_FIRMWARE", message), FIRMWARE) for message in firmware),
+        *([Need(reason("PENDING_ONE_SHOT", wish), FIRMWARE)] if wish else []),
+    ]
 
 
-def _of_package_tool(answer: Optional[ToolAnswer]) -> List[Reason]:
+def _of_package_tool(answer: Optional[ToolAnswer]) -> List[Need]:
     if answer is None or not answer.needed:
         return []
     which = "%s were updated since the boot" % answer.words if answer.words else "updates wait for a reboot"
-    return [reason("PENDING_PACKAGES", "%s says that %s" % (answer.tool, which))]
+    return [Need(reason("PENDING_PACKAGES", "%s says that %s" % (answer.tool, which)), method_for(answer.packages))]
 
 
-def _of_kernel(evidence: RebootEvidence) -> List[Reason]:
+def _of_replaced(evidence: RebootEvidence) -> List[Need]:
+    replaced = [each.message for each in evidence.pending if each.kind == REPLACED]
+    return [Need(reason("PENDING_USERSPACE", message), SOFT) for message in replaced]
+
+
+def _of_kernel(evidence: RebootEvidence) -> List[Need]:
     running, default = evidence.running, evidence.default
     message = ""
     if default is not None:
@@ -110,15 +158,15 @@ def _of_kernel(evidence: RebootEvidence) -> List[Reason]:
         message = next((each.message for each in evidence.pending if each.kind == NEWER_KERNEL), "")
         if not message and evidence.needrestart is not None and evidence.needrestart.needed:
             message = "needrestart says that another kernel than the running %s is expected" % running.release
-    return [reason("PENDING_KERNEL", message)] if message else []
+    return [Need(reason("PENDING_KERNEL", message), KEXEC)] if message else []
 
 
-def _of_boot(evidence: RebootEvidence) -> List[Reason]:
+def _of_boot(evidence: RebootEvidence) -> List[Need]:
     entry = evidence.boot.entry
     if entry is None:
         return []
     if evidence.boot.elsewhere:
-        return [reason("PENDING_SYSTEM", evidence.boot.elsewhere)]
+        return [Need(reason("PENDING_SYSTEM", evidence.boot.elsewhere), FIRMWARE)]
     try:
         changes = line_changes(evidence.running.passed_cmdline, entry.cmdline)
     except CmdlineError:
@@ -127,7 +175,9 @@ def _of_boot(evidence: RebootEvidence) -> List[Reason]:
     said = ["+" + each for each in changes.added] + ["-" + each for each in changes.removed]
     more = len(said) - _ARGUMENTS_SHOWN
     listed = " ".join(said[:_ARGUMENTS_SHOWN]) + (" and %d more" % more if more > 0 else "")
-    return [reason("PENDING_CMDLINE", "the default entry changes the kernel's arguments: %s" % listed)] if said else []
+    return (
+        [Need(reason("PENDING_CMDLINE", "the default entry changes the kernel's arguments: %s" % listed), KEXEC)] if said else []
+    )
 
 
 def _unknown(evidence: RebootEvidence) -> List[str]:

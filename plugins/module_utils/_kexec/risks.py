@@ -57,7 +57,8 @@ def _of_devices(devices: List[PciDevice], series: Tuple[int, int]) -> Iterable[R
             yield reason(code, "devices are bound to %s: %s" % (holder, _named(held)))
 
 
-def _of_guests(guests: Guests) -> Iterable[Reason]:
+def guest_risks(guests: Guests) -> Iterable[Reason]:
+    """Find the risks that come of guests, which any reboot stops."""
     if guests.vms:
         yield reason("GUESTS_RUNNING", "virtual machines run here: %s" % _named(guests.vms))
     if guests.containers:
@@ -121,7 +122,7 @@ def risks(surroundings: Surroundings, kexecs: Optional[int], series: Tuple[int, 
         *_some(_of_disks, surroundings.tpm_disks),
         *_some(_of_pending, surroundings.pending),
         *_some(_of_hypervisor, surroundings.hypervisor),
-        *_some(_of_guests, surroundings.guests),
+        *_some(guest_risks, surroundings.guests),
         *_some(_of_watchdog, surroundings.watchdog),
         *_some(_of_console, surroundings.console),
     ]

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from .._host.facts import HostFacts
+from .._host.guests import Guests
 from .._host.running_system import COUNTING_VERSION, NEXT_ROOT, SOFT_REBOOT_VERSION, SoftReboot
 from .._reasons import Reason, reason
 from .policy import Policy, judge
+from .risks import guest_risks
 
 # Units that a message names.
 _UNITS_SHOWN = 10
@@ -32,13 +34,16 @@ class SoftVerdict:
         return not self.blockers
 
 
-def decide_soft(facts: HostFacts, soft: SoftReboot, pending: Sequence[Reason], policy: Policy) -> SoftVerdict:
+def decide_soft(
+    facts: HostFacts, soft: SoftReboot, guests: Optional[Guests], pending: Sequence[Reason], policy: Policy
+) -> SoftVerdict:
     """Decide whether a host can reboot softly.
 
+    :param guests: that run on the host, and are stopped; None if that was not read.
     :param pending: reasons for a reboot that only another kernel, or firmware, does away with.
     """
     obstacles = _obstacles(facts, soft)
-    judged = judge([] if obstacles else _risks(soft, pending), policy)
+    judged = judge([] if obstacles else _risks(soft, guests, pending), policy)
     return SoftVerdict(obstacles + judged.blocked, judged.warned)
 
 
@@ -70,8 +75,8 @@ def _obstacles(facts: HostFacts, soft: SoftReboot) -> List[Reason]:
     return []
 
 
-def _risks(soft: SoftReboot, pending: Sequence[Reason]) -> List[Reason]:
-    found: List[Reason] = []
+def _risks(soft: SoftReboot, guests: Optional[Guests], pending: Sequence[Reason]) -> List[Reason]:
+    found = list(guest_risks(guests)) if guests is not None else []
     if pending:
         said = "; ".join(each.message for each in pending)
         found.append(reason("SOFT_INCOMPLETE", "a soft reboot keeps the running kernel and would not apply: %s" % said))

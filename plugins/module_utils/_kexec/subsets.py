@@ -9,6 +9,7 @@ from typing import FrozenSet, Iterable, Set
 from .._host.surroundings import READERS
 from .errors import KexecError
 
+GUESTS = "guests"
 PENDING = "pending"
 BOOT = "boot"
 MINIMUM = frozenset((BOOT, "kernel"))
@@ -75,4 +76,5 @@ def surroundings_of(subsets: FrozenSet[str]) -> FrozenSet[str]:
     """Pieces of C(_host/surroundings.py) to read; the verdict needs all of them, whatever else is excluded."""
     if VERDICT in subsets:
         return frozenset(READERS)
-    return subsets & frozenset(READERS) | (frozenset((PENDING,)) if subsets & {REBOOT_NEEDED, SOFT} else frozenset())
+    pending = frozenset((PENDING,)) if subsets & {REBOOT_NEEDED, SOFT} else frozenset()
+    return subsets & frozenset(READERS) | pending | (frozenset((GUESTS,)) if SOFT in subsets else frozenset())

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import METHODS
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import (
     PATH_KEXEC,
     PATH_SOFT,
@@ -149,7 +150,13 @@ _BY_NAME: dict[str, RebootMethod] = {method.name: method for method in (KEXEC, S
 
 #: Request that leaves the method to the host: the first that is possible. A soft reboot keeps the kernel, so it is never chosen.
 AUTO = "auto"
-_ALLOWED = {AUTO: (KEXEC, FIRMWARE), **{name: (method,) for name, method in _BY_NAME.items()}}
+#: Request for the least that applies what is pending on the host: nothing at all, or one of these.
+LEAST = "least"
+_ALLOWED = {
+    AUTO: (KEXEC, FIRMWARE),
+    LEAST: tuple(_BY_NAME[name] for name in METHODS),
+    **{name: (method,) for name, method in _BY_NAME.items()},
+}
 
 #: All requests that users may make.
 REQUESTS = tuple(_ALLOWED)

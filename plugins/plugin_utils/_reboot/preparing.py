@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import METHODS, Need
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES, Judgement
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import DEFAULT, is_fault_of_host
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_request
@@ -17,7 +18,7 @@ from .._host_class import hardware_of
 from .._transport.session import Session
 from .errors import NotNeeded, RebootError
 from .methods import RebootMethod
-from .request import ONLY_PENDING, Intent, RebootRequest
+from .request import Intent, RebootRequest
 from .result import KnownSystem, RebootResult
 from .sights import Sights, WallClock
 
@@ -99,11 +100,11 @@ class Preparing:
         """Choose the method, and load the right image for it, or none. In check mode, only say what the intent would be.
 
         :raises RebootError: the host can't be rebooted, or not as requested.
-        :raises NotNeeded: the host is to be rebooted only if it needs it, and does not.
+        :raises NotNeeded: the host is to be rebooted only if it needs it, or by the least that it needs, and needs none.
         :raises SessionError: the host could not be reached, or refuses.
         """
         of_methods = [method.facts for method in self._request.methods if method.facts is not None]
-        facts = await self._facts([*FACTS, *of_methods, *([NEED] if self._request.only == ONLY_PENDING else [])])
+        facts = await self._facts([*FACTS, *of_methods, *([NEED] if self._request.asks_for_need else [])])
         boot, kernel = facts["boot"], facts["kernel"]
         system = SystemId(boot["boot_id"], boot["soft_reboots"], boot["userspace_us"])
         boot_id = system.boot_id
@@ -114,11 +115,15 @@ class Preparing:
         blockers = [Reason(**blocker) for blocker in facts["blockers"]]
         if facts["container"]:
             raise RebootError(blockers[0].code, blockers[0].message)
+        needs = _needs(facts[NEED]) if NEED in facts else []
         if NEED in facts:
-            self._result.needed = _require_need(facts)
+            self._result.needed = tuple(need.reason for need in needs)
+        if self._request.spares and not needs:
+            raise NotNeeded
+        methods = self._request.methods_for(needs)
         # A container has the boot_id of the machine that it runs on, and is refused as what it is.
         self._claim(boot_id)
-        method, staged, reasons = await self._settle(facts, blockers)
+        method, staged, reasons = await self._settle(methods, facts, blockers)
         self._result.method, self._result.staged, self._result.reasons = method.name, staged, tuple(reasons)
         return Intent(
             system=system,
@@ -126,12 +131,13 @@ class Preparing:
             release=staged["release"] if staged else "",
             method=method,
             panic=(kernel["panic_s"], kernel["panic_on_oops"]),
-            allowed=self._request.methods,
+            allowed=methods,
         )
 
     async def require_need(self) -> None:
         """Find out whether the host needs a reboot, and nothing else; raises as :meth:`prepare`."""
-        _require_need(await self._facts(["min", NEED]))
+        if not _needs((await self._facts(["min", NEED]))[NEED]):
+            raise NotNeeded
 
     async def facts(self) -> dict[str, Any]:
         """Read what the choice of method depends on, and nothing else; raises as :meth:`prepare`."""
@@ -148,10 +154,10 @@ class Preparing:
         return await self._session.module(name, args, MODULE_TIMEOUT_S)
 
     async def _settle(
-        self, facts: dict[str, Any], blockers: list[Reason]
+        self, methods: Sequence[RebootMethod], facts: dict[str, Any], blockers: list[Reason]
     ) -> tuple[RebootMethod, dict[str, Any] | None, list[Reason]]:
         """Choose the first possible method; return it with its image, loaded or predicted, and what rules out earlier ones."""
-        *preferred, last = self._request.methods
+        *preferred, last = methods
         reasons: list[Reason] = []
         for method in preferred:
             try:
@@ -246,9 +252,11 @@ def _said(result: Mapping[str, Any]) -> str:
     return str(result.get("msg", "no message"))
 
 
-def _require_need(facts: Mapping[str, Any]) -> tuple[Reason, ...]:
-    """Reasons why a host needs a reboot; raises NotNeeded if it needs none."""
-    needed = tuple(Reason(**each) for each in facts[NEED]["reasons"])
-    if not needed:
-        raise NotNeeded
-    return needed
+def _needs(fact: Mapping[str, Any]) -> list[Need]:
+    """Reasons why a host needs a reboot, from the fact; a method that is not known counts as the one that applies everything."""
+    return [
+        Need(
+            Reason(each["code"], each["message"], each["hint"]), each["method"] if each.get("method") in METHODS else METHODS[-1]
+        )
+        for each in fact["reasons"]
+    ]

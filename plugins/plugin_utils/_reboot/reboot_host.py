@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason
 
-from .errors import NotRebooted, RebootError
+from .errors import NotNeeded, NotRebooted, RebootError
 from .host_reboot import TRIGGER_GRACE_S, HostReboot
 from .request import Intent, RebootRequest
-from .result import DONE, RebootResult
+from .result import DONE, NOT_NEEDED, RebootResult
 from .scripts import HostAnswer
 from .shell import COMMAND_TIMEOUT_S
 
@@ -23,7 +23,7 @@ async def reboot_host(
     committed: Callable[[], None],
     check_mode: bool = False,
 ) -> RebootResult:
-    """Reboot a host from beginning to end, or predict the result in check mode.
+    """Reboot a host from beginning to end, or predict the result in check mode. One that needs no reboot may be left as it is.
 
     :param committed: called once the reboot can no longer be called off.
     :raises RebootError: refused, failed, or not proven; its details are the result as far as it is known.
@@ -33,9 +33,8 @@ async def reboot_host(
     result = host.result
     began: float | None = None
     try:
-        intent = await host.prepare(request)
-        if check_mode:
-            result.rebooted = False
+        intent = await _prepare(host, request, check_mode)
+        if intent is None:
             return result
         intent = await _remember(host, request, intent)
         await host.locate()
@@ -88,6 +87,19 @@ async def reboot_host(
         host.restore()
     result.status, result.elapsed_ms = DONE, round((healthy_at - began) * 1000)
     return result
+
+
+async def _prepare(host: HostReboot, request: RebootRequest, check_mode: bool) -> Intent | None:
+    """Choose the method, and prepare the host; None if it is not rebooted: in check mode, or because it need not be."""
+    try:
+        intent = await host.prepare(request)
+    except NotNeeded:
+        host.result.status, host.result.rebooted = NOT_NEEDED, False
+        return None
+    if check_mode:
+        host.result.rebooted = False
+        return None
+    return intent
 
 
 async def _remember(host: HostReboot, request: RebootRequest, intent: Intent) -> Intent:

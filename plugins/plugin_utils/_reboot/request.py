@@ -4,17 +4,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.cmdline import Edits
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import Need, decide_least
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import AUTO as NO_PREFERENCE
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import BASES, DEFAULT
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_request
 
 from .errors import RebootError
-from .methods import Expectation, RebootMethod, allowed_by
+from .methods import LEAST, Expectation, RebootMethod, allowed_by, method_named
 
 #: Hosts to reboot: all that were named, or those of them that need it.
 ONLY_ALL = "all"
@@ -33,6 +34,7 @@ class RebootRequest:
     :ivar method: one of :data:`methods.REQUESTS`.
     :ivar image: options of M(fleet.kexec.stage) that were given; empty if none were.
     :ivar only: one of :data:`ONLY`.
+    :ivar in_flight: whether the host is rebooted even if it needs no reboot any more, because users have noticed by now.
     :ivar policy: what a risk or a difference leads to, by code; those left out are up to the host.
     :ivar compare: whether the machine is remembered before the reboot, and compared after.
     :ivar settle_s: time that the machine has until then to become what it was.
@@ -45,6 +47,7 @@ class RebootRequest:
     pre_reboot_delay_s: float = 0.0
     post_reboot_delay_s: float = 0.0
     only: str = ONLY_ALL
+    in_flight: bool = False
     image: Mapping[str, Any] = field(default_factory=dict)
     policy: Mapping[str, Any] = field(default_factory=dict)
     compare: bool = True
@@ -60,6 +63,25 @@ class RebootRequest:
         """Methods that the request allows, in the order to try them."""
         return allowed_by(self.method)
 
+    @property
+    def asks_for_need(self) -> bool:
+        """Whether the reboot depends on what is pending on the host."""
+        return self.method == LEAST or (self.only == ONLY_PENDING and not self.in_flight)
+
+    @property
+    def spares(self) -> bool:
+        """Whether a host on which nothing is pending is left as it is."""
+        return self.asks_for_need and not self.in_flight
+
+    def methods_for(self, needs: Sequence[Need]) -> tuple[RebootMethod, ...]:
+        """Methods that the request allows for a host, in the order to try them.
+
+        :param needs: why it needs a reboot; empty if it needs none, or that was not asked.
+        """
+        if self.method != LEAST or not needs:
+            return self.methods
+        return tuple(map(method_named, decide_least(needs, {}).candidates))
+
     def check(self) -> list[str]:
         """Refuse options that the method or C(only) can't heed, and return a sentence for each without effect on the method.
 
@@ -68,7 +90,7 @@ class RebootRequest:
         if not 0 <= self.settle_s <= SETTLE_MAX_S:
             message = "settle is %d, but has to be a number of seconds from 0 to %d"
             raise RebootError("SETTINGS_INVALID", message % (self.settle_s, SETTLE_MAX_S))
-        if self.only == ONLY_ALL and any(method.stages for method in self.methods):
+        if not self.asks_for_need and any(method.stages for method in self.methods):
             return []
         # Whoever names a kernel, an initrd or a command line expects it to be booted; the others only say how.
         asked = image_request({"kernel": DEFAULT, **self.image})
@@ -80,8 +102,9 @@ class RebootRequest:
         for option, is_named in named.items():
             if is_named:
                 because = "method %s, which boots" % self.method
-                if self.only == ONLY_PENDING:
-                    because = "only %s, which compares the host with" % self.only
+                if self.asks_for_need:
+                    asked_by = "only %s" % self.only if self.only == ONLY_PENDING else "method %s" % self.method
+                    because = "%s, which compares the host with" % asked_by
                 raise RebootError(
                     "SETTINGS_INVALID", "%s has to be left out with %s the bootloader's default" % (option, because)
                 )

@@ -18,6 +18,8 @@ from .service_track import ServiceOutage
 
 DONE = "done"
 UNFINISHED = "unfinished"
+NOT_NEEDED = "not_needed"
+NOTHING_PENDING = "nothing is pending on this host that a reboot would apply"
 #: Status of a host of the play that a rollout is not meant for.
 NOT_SELECTED = "not_selected"
 
@@ -57,12 +59,12 @@ class ProbedOutage:
 class RebootResult:
     """Result of one host's reboot; None for what is not known, or not yet.
 
-    :ivar status: C(done), C(unfinished), C(not_selected), or a status of a rollout.
+    :ivar status: C(done), C(unfinished), C(not_needed), C(not_selected), or another status of a rollout.
     :ivar rebooted: None until it is decided.
     :ivar path: how the host says it came back, C(kexec), C(firmware) or C(unknown).
     :ivar staged: as M(fleet.kexec.stage) returns it, like C(predicted_ms) and C(notes), to which a probe may add one.
     :ivar proof: sign by sign; None if the method has none.
-    :ivar needed: why the host needs a reboot; empty if that was not asked.
+    :ivar needed: why the host needs a reboot; None if that was not asked.
     :ivar reasons: why the method is not the first one requested, and what it took to bring the host back.
     :ivar model: vendor and product of the machine.
     :ivar differences: of the machine from what it was; None if it was not compared.
@@ -83,7 +85,7 @@ class RebootResult:
     staged: Mapping[str, Any] | None = None
     predicted_ms: Mapping[str, Any] | None = None
     proof: Mapping[str, Any] | None = None
-    needed: tuple[Reason, ...] = ()
+    needed: tuple[Reason, ...] | None = None
     reasons: tuple[Reason, ...] = ()
     notes: tuple[Mapping[str, Any], ...] | None = None
     before: KnownSystem | None = None
@@ -108,6 +110,10 @@ class RebootResult:
             result["before"] = self.before.as_dict()
         if self.staged is not None:
             result["predicted_ms"] = self.predicted_ms
+        if self.needed is not None:
+            result["needed"] = self._needed()
+        if self.status == NOT_NEEDED:
+            return {**result, "method": None, "rebooted": False, "changed": False, "msg": NOTHING_PENDING}
         if self.method is not None:
             result.update(method=self.method, reasons=self._reasons(), staged=self.staged)
         if self.path is not None:
@@ -140,7 +146,7 @@ class RebootResult:
             "path": self.path,
             "staged": self.staged,
             "proof": self.proof,
-            "needed": [each.as_dict() for each in self.needed] or None,
+            "needed": self._needed() or None,
             "reasons": self._reasons(),
             **_named("outage", self.outage),
             "probe_seen_by": self.probe.seen_by if self.probe else None,
@@ -170,6 +176,9 @@ class RebootResult:
 
     def _differences(self) -> list[dict[str, str | None]] | None:
         return None if self.differences is None else [each.as_dict() for each in self.differences]
+
+    def _needed(self) -> list[dict[str, str]]:
+        return [each.as_dict() for each in self.needed or ()]
 
     def _reasons(self) -> list[dict[str, str]]:
         return [each.as_dict() for each in self.reasons]

@@ -27,7 +27,7 @@ from .._journal.host_state import HostState
 from .._journal.phases import Phase
 from .._reboot.errors import NotNeeded, RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
-from .._reboot.request import ONLY_ALL, Intent, RebootRequest
+from .._reboot.request import Intent, RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.hosts import HostSpec
 from .._schedule.scheduler import WAITING
@@ -227,7 +227,7 @@ class HostRun:
         await self._desk.durable()
         began = self._now()
         # A host that is in flight is rebooted even if it no longer needs it.
-        intent = await self._reboot.prepare(replace(self._request, only=ONLY_ALL) if out else self._request)
+        intent = await self._reboot.prepare(replace(self._request, in_flight=out))
         result = self._reboot.result
         self._host_class = self._classify(result.hardware)
         self._record(

@@ -111,7 +111,7 @@ async def _look(name: str, reboot_of: Callable[[str], HostReboot], request: Rebo
         return Preview(error.reason)
     result = host.result
     return Preview(
-        needed=result.needed,
+        needed=result.needed or (),
         method=result.method,
         reasons=result.reasons,
         notes=tuple(result.notes or ()),

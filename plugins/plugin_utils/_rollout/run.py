@@ -32,7 +32,7 @@ from .._ledger.samples import samples_of_ledger
 from .._lock.interface import lock_options, make_lock
 from .._lock.model import SlotLock
 from .._reboot.methods import SOFT
-from .._reboot.request import ONLY_PENDING, RebootRequest
+from .._reboot.request import RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.forecast import Forecast, forecast
 from .._schedule.history import History
@@ -455,7 +455,7 @@ class Rolling:
 
         They are found before the rollout, so that canaries, waves and percentages are of hosts that are rebooted.
         """
-        if self._request.only != ONLY_PENDING:
+        if not self._request.spares:
             return []
         names = [host.name for host in planned.plan.hosts]
         self._controller.say("asking %s whether they need a reboot" % counted(len(names), "host"))

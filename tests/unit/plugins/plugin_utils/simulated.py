@@ -54,7 +54,7 @@ class Host:
         self.stage_error: dict[str, Any] | None = None
         self.blockers: list[dict[str, str]] = []
         self.refuses = False
-        # Why it needs a reboot.
+        # Why it needs a reboot, each with the least method that does away with it.
         self.needs: list[dict[str, str]] = []
         # Other facts that it has.
         self.facts: dict[str, Any] = {}

@@ -28,6 +28,8 @@ NOT_REQUIRED = "No core libraries or services have been updated since boot-up.\n
 NO_COMMAND = "No such command: needs-restarting. Please use /usr/bin/dnf --help\n"
 NO_COMMAND_5 = 'Unknown argument "needs-restarting" for command "dnf5". Add "--help" for more information.\n'
 
+RPMS = ("glibc", "kernel", "kernel-core")
+
 
 class Tools:
     """Tools of a host, with what each answers."""
@@ -56,7 +58,7 @@ class Tools:
     ("tools", "answer"),
     [
         ({}, None),
-        ({"dnf": CommandResult(1, REQUIRED, "")}, ToolAnswer("dnf", True, "glibc, kernel, kernel-core")),
+        ({"dnf": CommandResult(1, REQUIRED, "")}, ToolAnswer("dnf", True, "glibc, kernel, kernel-core", RPMS)),
         ({"dnf": CommandResult(0, NOT_REQUIRED, "")}, ToolAnswer("dnf", False)),
         ({"dnf": CommandResult(1, "", "Error: rpmdb open failed\n")}, ToolAnswer("dnf", None, "Error: rpmdb open failed")),
         ({"dnf": CommandResult(124, "", "dnf did not end")}, ToolAnswer("dnf", None, "dnf did not end")),
@@ -64,7 +66,7 @@ class Tools:
         ({"dnf": CommandResult(2, "", NO_COMMAND_5)}, None),
         (
             {"dnf": CommandResult(1, "", NO_COMMAND), "needs-restarting": CommandResult(1, REQUIRED, "")},
-            ToolAnswer("needs-restarting", True, "glibc, kernel, kernel-core"),
+            ToolAnswer("needs-restarting", True, "glibc, kernel, kernel-core", RPMS),
         ),
         ({"zypper": CommandResult(102, "Reboot is suggested.", "")}, ToolAnswer("zypper", True)),
         ({"zypper": CommandResult(0, "", ""), "needs-restarting": CommandResult(1, "", "")}, ToolAnswer("zypper", False)),
@@ -87,7 +89,7 @@ def test_dnf_is_kept_from_the_network(tmp_path: Path) -> None:
 def test_only_names_of_packages_are_taken_from_a_list(tmp_path: Path) -> None:
     hostile = "  * glibc\n  * \x1b[2J\n  * a b\n" + "".join("  * p%d\n" % number for number in range(9)) + "Reboot is required\n"
     answer = Tools(tmp_path, {"dnf": CommandResult(1, hostile, "")}).answer()
-    assert answer == ToolAnswer("dnf", True, "glibc, p0, p1, p2, p3 and 5 more")
+    assert answer == ToolAnswer("dnf", True, "glibc, p0, p1, p2, p3 and 5 more"), "the list is not known in full"
 
 
 @pytest.mark.parametrize(("state", "needed"), [("0", None), ("1", False), ("2", True), ("3", True), ("x", None)])

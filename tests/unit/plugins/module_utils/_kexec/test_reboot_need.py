@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -142,3 +143,63 @@ def test_another_reason_is_enough(host_tree: HostTree) -> None:
     files = host_tree({"/run/reboot-required": ""})
     install(files, RELEASE)
     assert set(need(files, dnf=CommandResult(124, "", "dnf did not end"))) == {"PENDING_REBOOT_REQUIRED"}
+
+
+def methods(files: HostFiles, soft_reboots: int = 0, **tools: CommandResult) -> dict[str, str]:
+    """Least method for all reasons (C(all)) and by code; systemd says that userspace began a minute after the kernel."""
+
+    def run(argv: Sequence[str], timeout_s: float) -> CommandResult:
+        if argv[0] == "systemctl":
+            said = "Version=257\nSoftRebootsCount=%d\nUserspaceTimestampMonotonic=60000000\n" % soft_reboots
+            return CommandResult(0, said, "")
+        return tools.get(argv[0].rpartition("/")[2], CommandResult(0, "", ""))
+
+    fact = present(read(files, run, resolve(["!min", "reboot_needed"])))["reboot_needed"]
+    return {"all": fact["method"], **{each["code"]: each["method"] for each in fact["reasons"]}}
+
+
+def test_what_each_reason_takes(host_tree: HostTree) -> None:
+    deleted = "7f3a1c028000-7f3a1c1b0000 r-xp 00028000 fd:00 131 /usr/lib/libc.so.6 (deleted)\n"
+    current = host_tree({"/proc/sys/kernel/version": "#1 SMP\n"})
+    install(current, RELEASE)
+    assert methods(current) == {"all": None}
+    userspace = host_tree({"/proc/1/maps": deleted, "/run/reboot-required": "", "/run/reboot-required.pkgs": "libc6\ndbus\n"})
+    install(userspace, RELEASE)
+    assert methods(userspace) == {"all": "soft", "PENDING_REBOOT_REQUIRED": "soft", "PENDING_USERSPACE": "soft"}
+    with open(userspace.path("/boot/grub/grub.cfg"), "w", encoding="ascii") as stream:
+        stream.write(grub(arguments="root=UUID=1 ro quiet"))
+    assert methods(userspace)["all"] == methods(userspace)["PENDING_CMDLINE"] == "kexec"
+    environment = "# GRUB Environment Block\nnext_entry=other\n".ljust(1024, "#")
+    script = 'load_env\nif [ "${next_entry}" ]; then\nset default="${next_entry}"\nfi\n'
+    wished = host_tree({"/boot/grub/grubenv": environment, "/boot/grub/grub.cfg": script + grub()})
+    install(wished, RELEASE)
+    assert (methods(wished)["all"], methods(wished)["PENDING_ONE_SHOT"]) == ("firmware", "firmware")
+
+
+def test_what_is_not_known_may_be_a_kernel(host_tree: HostTree) -> None:
+    files = host_tree({"/run/reboot-required": "", "/run/reboot-required.pkgs": "libc6\n"})
+    install(files, RELEASE)
+    for name in ("dnf",):
+        with open(files.path("/usr/sbin/" + name), "w", encoding="ascii") as stream:
+            stream.write("")
+        os.chmod(files.path("/usr/sbin/" + name), 0o755)
+    found = methods(files, dnf=CommandResult(1, "", "Error: rpmdb open failed\n"))
+    assert found == {"all": "kexec", "PENDING_REBOOT_REQUIRED": "soft", "PENDING_UNKNOWN": "kexec"}
+
+
+def test_a_flag_in_run_outlives_the_soft_reboot_that_applied_it(host_tree: HostTree) -> None:
+    flag = {"/run/reboot-required": "", "/run/reboot-required.pkgs": "libc6\n"}
+    files = host_tree(flag)
+    install(files, RELEASE)
+    began_s = time.time() - time.monotonic()
+    for after_s, pending in ((30, False), (90, True)):
+        for name in flag:
+            os.utime(files.path(name), (began_s + after_s, began_s + after_s))
+        assert methods(files)["all"] == "soft", "there was none"
+        assert ("PENDING_REBOOT_REQUIRED" in methods(files, soft_reboots=1)) is pending
+    for name in flag:
+        os.utime(files.path(name), (began_s + 30, began_s + 30))
+    with open(files.path("/run/reboot-required.pkgs"), "a", encoding="ascii") as stream:
+        stream.write("linux-image-9\n")
+    os.utime(files.path("/run/reboot-required.pkgs"), (began_s + 30, began_s + 30))
+    assert methods(files, soft_reboots=1)["PENDING_REBOOT_REQUIRED"] == "kexec"

@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._host.guests import Guests
 from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import (
     SoftReboot,
     SystemId,
@@ -62,7 +63,7 @@ def test_what_keeps_a_host_from_it(
     host_tree: HostTree, changes: dict[str, Any], pending: list[Reason], blockers: list[str], warnings: list[str]
 ) -> None:
     facts = facts_of(read_host(host_tree, {}))
-    verdict = decide_soft(facts, replace(ABLE, **changes), pending, Policy())
+    verdict = decide_soft(facts, replace(ABLE, **changes), None, pending, Policy())
     assert [each.code for each in verdict.blockers] == blockers
     assert [each.code for each in verdict.warnings] == warnings
     assert verdict.possible is (not blockers)
@@ -71,7 +72,7 @@ def test_what_keeps_a_host_from_it(
 def test_the_policy_decides_what_its_risks_lead_to(host_tree: HostTree) -> None:
     facts = facts_of(read_host(host_tree, {}))
     policy = Policy().override({"SOFT_INCOMPLETE": "warn", "NEXT_ROOT": "allow", "SOFT_SURVIVORS": "block"}, "policy")
-    verdict = decide_soft(facts, replace(ABLE, next_root=True, survivors=["b.service"]), [KERNEL], policy)
+    verdict = decide_soft(facts, replace(ABLE, next_root=True, survivors=["b.service"]), None, [KERNEL], policy)
     assert [each.code for each in verdict.blockers] == ["SOFT_SURVIVORS"]
     assert [each.code for each in verdict.warnings] == ["SOFT_INCOMPLETE"]
     assert "the default entry boots 2" in verdict.warnings[0].message
@@ -80,7 +81,7 @@ def test_the_policy_decides_what_its_risks_lead_to(host_tree: HostTree) -> None:
 @pytest.mark.parametrize(("changes", "code"), [({"container": "lxc"}, "CONTAINER"), ({"systemd": False}, "NO_SYSTEMD")])
 def test_a_host_that_can_reboot_in_no_way(host_tree: HostTree, changes: dict[str, Any], code: str) -> None:
     facts = replace(facts_of(read_host(host_tree, {})), **changes)
-    assert [each.code for each in decide_soft(facts, ABLE, [KERNEL], Policy()).blockers] == [code]
+    assert [each.code for each in decide_soft(facts, ABLE, None, [KERNEL], Policy()).blockers] == [code]
 
 
 def test_it_is_read_from_systemd(tmp_path: Path) -> None:
@@ -101,3 +102,14 @@ def test_the_fact_says_it_all(host_tree: HostTree) -> None:
     soft = facts["soft"]
     assert (soft["systemd"], soft["soft_reboots"], soft["survivors"]) == (257, 3, ["b.service"])
     assert [each["code"] for each in soft["warnings"]] == ["SOFT_SURVIVORS"]
+
+
+def test_guests_are_warned_of_because_it_stops_them(host_tree: HostTree) -> None:
+    facts = facts_of(read_host(host_tree, {}))
+    guests = Guests(vms=["web"], containers=["0f3a5c9e8b71"])
+    verdict = decide_soft(facts, ABLE, guests, [], Policy())
+    assert [each.code for each in verdict.warnings] == ["GUESTS_RUNNING", "CONTAINERS_RUNNING"]
+    assert not decide_soft(facts, ABLE, guests, [], Policy().override({"GUESTS_RUNNING": "block"}, "policy")).possible
+    machine = {"/run/systemd/machines/web": "NAME=web\nCLASS=vm\n"}
+    soft = present(read(host_tree(machine), run, resolve(["!min", "soft"])))["soft"]
+    assert "GUESTS_RUNNING" in [each["code"] for each in soft["warnings"]]

@@ -28,7 +28,7 @@ THROUGH_FIRMWARE = Evidence(SystemId("new"), "1", "ro", 0x72)
 
 
 def test_every_request_allows_methods_that_know_their_names() -> None:
-    assert REQUESTS == (AUTO, "kexec", "soft", "firmware")
+    assert REQUESTS == (AUTO, "least", "kexec", "soft", "firmware")
     assert allowed_by(AUTO) == (KEXEC, FIRMWARE), "in this order, and none that keeps the kernel"
     for method in (*allowed_by(AUTO), SOFT):
         assert allowed_by(method.name) == (method,) and method_named(method.name) is method
