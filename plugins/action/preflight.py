@@ -16,15 +16,17 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._console.output import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.preflight import preflight_text
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.screen import screen_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore, default_directory
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED, remembered
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.facts import with_risks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.file import default_path
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.fold import RunFold
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.judge import ClassJudge
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.samples import outages_of_ledger
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.standing import PROVEN_AFTER
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.update import read_with_journals
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.words import warning_text
 from ansible_collections.fleet.kexec.plugins.plugin_utils._preflight import preflight_of, totals_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.path_outages import PathOutages
 
 display = Display()
 
@@ -51,10 +53,12 @@ class ActionModule(ActionBase):
         for why in reading.warnings:
             display.warning(warning_text(why))
         judge = ClassJudge(reading.ledger, RunFold(), proven_after=args["proven_after"])
+        # Journals know more than the ledger, which has no soft reboots.
+        outages = PathOutages({**outages_of_ledger(reading.ledger), **remembered(store).outages_s})
         hosts = {}
         for name in variables["ansible_play_hosts_all"]:
             facts = variables["hostvars"][name].get("ansible_facts") or {}
-            hosts[name] = preflight_of(name, with_risks(name, facts.get("fleet_kexec"), judge))
+            hosts[name] = preflight_of(name, with_risks(name, facts.get("fleet_kexec"), judge), outages.saved_s)
         totals = totals_of(list(hosts.values()))
         screen = screen_of(os.getppid(), os.environ)
         columns = screen.size()[0] if screen.terminal is not None else None

@@ -69,17 +69,21 @@ EXAMPLES = r"""
 RETURN = r"""
 totals:
   description: Numbers of hosts in total (C(hosts)), by method (C(kexec), C(firmware), C(refused)), able to reboot softly if that
-    is asked for (C(soft)), without valid facts (C(unread)), with a fast image (C(fast_image)), in need of a reboot
+    is asked for (C(soft)), by the method that O(fleet.kexec.reboot#module:method=least) would take (C(least_none), C(least_soft),
+    C(least_kexec), C(least_firmware)), without valid facts (C(unread)), with a fast image (C(fast_image)), in need of a reboot
     (C(reboot_needed)), and by O(ledger) of a class that is not proven (C(unproven)) or that failed (C(class_failed)), unless the
     policy allows it.
   returned: always
   type: dict
-  sample: {hosts: 3, kexec: 1, fast_image: 1, firmware: 1, refused: 1, soft: 2, unread: 0, reboot_needed: 2, unproven: 1,
-    class_failed: 1}
+  sample: {hosts: 3, kexec: 1, fast_image: 1, firmware: 1, refused: 1, soft: 2, least_none: 0, least_soft: 1, least_kexec: 1,
+    least_firmware: 0, unread: 0, reboot_needed: 2, unproven: 1, class_failed: 1}
 hosts:
   description: For each host, by its name, C(method), C(image), C(integrity), C(loader), C(predicted_ms), C(notes) and
-    C(release) of its verdict, C(running_release), C(last_boot), and the facts C(entry), C(reboot_needed), C(blockers),
-    C(warnings), C(staged) and C(loaded) of M(fleet.kexec.boot_facts). Null for a host without valid facts.
+    C(release) of its verdict, C(running_release), C(last_boot), and the facts C(entry), C(reboot_needed), C(soft), C(blockers),
+    C(warnings), C(staged) and C(loaded) of M(fleet.kexec.boot_facts). C(least) has the C(method) that
+    O(fleet.kexec.reboot#module:method=least) would take (null for none), why lesser ones are C(ruled_out), and by how many
+    seconds the outage is predicted to be shorter than by other methods (C(saves_s)), from earlier runs. Null for a host without
+    valid facts.
   returned: always
   type: dict
 """

@@ -7,15 +7,20 @@ Facts come from hosts and are not trusted. Those that are not as they should be 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ._host_class import CLASS_FAILED, UNPROVEN
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import METHODS, SOFT, LeastMethod, Need, decide_least
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
+
+from ._host_class import CLASS_FAILED, UNPROVEN, hardware_of, host_class_of
+from ._text import saving
 
 KEXEC = "kexec"
 FIRMWARE = "firmware"
 REFUSE = "refuse"
+NONE = "none"
 FAST = "fast"
 
 
@@ -38,6 +43,7 @@ class Preflight:
     :ivar arguments_change: whether the next reboot changes the kernel's arguments.
     :ivar needed: whether it needs a reboot.
     :ivar soft: whether it can reboot softly, if that is asked for.
+    :ivar least: the least method that applies what is pending, if that is asked for: C(none), C(soft), C(kexec) or C(firmware).
     :ivar values: facts as the result of the task has them.
     """
 
@@ -54,14 +60,24 @@ class Preflight:
     arguments_change: bool
     needed: bool
     soft: bool
+    least: str
     remarks: tuple[Remark, ...]
     values: Mapping[str, Any]
 
 
-def preflight_of(host: str, facts: Any) -> Preflight | None:
+#: Seconds of outage that a host is spared by a method, or by no reboot, in place of others: from that and the host class.
+Saved = Callable[[str | None, str], Mapping[str, float]]
+
+
+def nothing_saved(_method: str | None, _host_class: str) -> dict[str, float]:
+    """Predict nothing."""
+    return {}
+
+
+def preflight_of(host: str, facts: Any, saved: Saved = nothing_saved) -> Preflight | None:
     """Preflight of a host from its fact C(fleet_kexec); None if it has none, or none that is valid."""
     try:
-        return _preflight(host, facts)
+        return _preflight(host, facts, saved)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
@@ -77,6 +93,7 @@ def totals_of(hosts: Sequence[Preflight | None]) -> dict[str, int]:
         "firmware": methods.count(FIRMWARE),
         "refused": methods.count(REFUSE),
         "soft": sum(each.soft for each in read),
+        **{"least_%s" % method: sum(each.least == method for each in read) for method in (NONE, *METHODS)},
         "unread": len(hosts) - len(read),
         "reboot_needed": sum(each.needed for each in read),
         "unproven": sum(UNPROVEN in _risks(each) for each in read),
@@ -89,9 +106,29 @@ def _risks(found: Preflight) -> set[str]:
     return {str(each["code"]) for each in (*found.values["blockers"], *found.values["warnings"])}
 
 
-def _preflight(host: str, facts: Mapping[str, Any]) -> Preflight:
+def _least(facts: Mapping[str, Any]) -> LeastMethod:
+    """Decide on the least reboot of a host, as a reboot with C(method: least) would."""
+    verdict = facts["verdict"]
+    if verdict["method"] == REFUSE:
+        return LeastMethod(None)
+    needs = [Need(_reason(each), str(each["method"])) for each in facts["reboot_needed"]["reasons"]]
+    obstacles = {
+        SOFT: [_reason(each) for each in facts["soft"]["blockers"]],
+        KEXEC: [_reason(each) for each in facts["blockers"]] if verdict["method"] != KEXEC else [],
+    }
+    return decide_least(needs, obstacles)
+
+
+def _reason(each: Mapping[str, Any]) -> Reason:
+    return Reason(str(each["code"]), str(each["message"]), str(each["hint"]))
+
+
+def _preflight(host: str, facts: Mapping[str, Any], saved: Saved) -> Preflight:
     verdict, entry, needed = facts["verdict"], facts["entry"], facts["reboot_needed"]
     predicted = verdict["predicted_ms"]
+    least = _least(facts)
+    refused = verdict["method"] == REFUSE
+    saves_s = {} if refused else saved(least.method, host_class_of(hardware_of(facts.get("hardware"))))
     return Preflight(
         host=host,
         method=str(verdict["method"]),
@@ -106,12 +143,18 @@ def _preflight(host: str, facts: Mapping[str, Any]) -> Preflight:
         arguments_change=bool(entry["added"] or entry["removed"]),
         needed=bool(needed["needed"]),
         soft=bool(facts["soft"]["possible"]),
-        remarks=tuple(_remarks(facts)),
+        least="" if refused else least.method or NONE,
+        remarks=(*_remarks(facts), *([] if least.method is None else [_remark_on(least, saves_s)])),
         values={
             **{name: verdict[name] for name in ("method", "image", "integrity", "loader", "predicted_ms", "notes", "release")},
             "running_release": facts["kernel"]["release"],
             "last_boot": facts["boot"]["path"],
             **{name: facts[name] for name in ("entry", "reboot_needed", "soft", "blockers", "warnings", "staged", "loaded")},
+            "least": {
+                "method": least.method,
+                "ruled_out": [each.as_dict() for each in least.ruled_out],
+                "saves_s": dict(saves_s),
+            },
         },
     )
 
@@ -131,3 +174,9 @@ def _remarks(facts: Mapping[str, Any]) -> list[Remark]:
     elif facts["loaded"]:
         remarks.append(Remark("loaded", "an image of unknown origin: any reboot of this host will be a kexec"))
     return remarks
+
+
+def _remark_on(least: LeastMethod, saves_s: Mapping[str, float]) -> Remark:
+    lesser = " and ".join(each for each in least.candidates[: least.candidates.index(str(least.method))])
+    instead = "not %s (%s)" % (lesser, ", ".join(each.code for each in least.ruled_out)) if lesser else ""
+    return Remark("least", "; ".join(part for part in (str(least.method), instead, saving(saves_s)) if part))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 # ECMA-48: control sequences, strings (OSC, DCS, …) up to their terminator, and other escapes; 7-bit and 8-bit introducers.
@@ -117,6 +118,15 @@ def duration(seconds: float) -> str:
     if whole < 86400:
         return "%dh%02dm" % divmod(whole // 60, 60)
     return "%dd%02dh" % divmod(whole // 3600, 24)
+
+
+def saving(saves_s: Mapping[str, float]) -> str:
+    """Describe the seconds of outage that something saves against other methods, by these; empty if none are known."""
+    parts = [
+        "%s %s than %s" % (duration(abs(seconds)), "less" if seconds >= 0 else "more", by_path(method))
+        for method, seconds in saves_s.items()
+    ]
+    return "predicted outage %s" % ", ".join(parts) if parts else ""
 
 
 def stamp(seconds: float) -> str:

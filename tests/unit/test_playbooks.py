@@ -184,6 +184,16 @@ def test_only_hosts_that_need_it(play: Play) -> None:
     assert none.returncode == 0 and "0 of 2 hosts done, 2 not needed" in output(none), output(none)
 
 
+def test_the_plan_says_what_is_the_least_for_each_host(play: Play) -> None:
+    arguments = ("-e", "fleet_kexec_hosts=web", "-e", "rolling_reboot_method=least")
+    plan = play("fleet.kexec.rolling_reboot", *arguments, "--check", hosts={"web1": {"puppet_current": True}})
+    assert plan.returncode == 0, output(plan)
+    assert "1 host not rebooted, because nothing is pending" in output(plan) and "1 host via kexec" in output(plan)
+    assert "1 in need of a reboot, PENDING_KERNEL" in output(plan)
+    done = play("fleet.kexec.rolling_reboot", *arguments, hosts={"web1": {"puppet_current": True}})
+    assert done.returncode == 0 and "1 of 2 hosts done, 1 not needed" in output(done), output(done)
+
+
 @pytest.mark.parametrize("callback", ["default", "minimal"])
 def test_no_callback_folds_the_table_of_preflight(play: Play, monkeypatch: pytest.MonkeyPatch, callback: str) -> None:
     monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", callback)
@@ -234,6 +244,10 @@ def test_preflight_counts_and_its_exit_code_tells(play: Play, tmp_path: Path) ->
         "firmware": 1,
         "refused": 1,
         "soft": 0,
+        "least_none": 1,
+        "least_soft": 0,
+        "least_kexec": 1,
+        "least_firmware": 0,
         "unread": 0,
         "reboot_needed": 2,
         "unproven": 0,

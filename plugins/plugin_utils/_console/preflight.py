@@ -67,6 +67,10 @@ def preflight_text(
         columns,
     )
     lines.append("%d in need of a reboot" % totals["reboot_needed"])
+    if totals["reboot_needed"]:
+        least = [totals["least_%s" % method] for method in ("soft", "kexec", "firmware", "none")]
+        said = "with method: least, %d softly, %d via kexec, %d through firmware, %d not rebooted"
+        lines += _wrapped(said % (*least,), "", columns)
     if totals["unproven"] or totals["class_failed"]:
         said = "by the ledger, %d of a class that is not proven, %d of a class that failed"
         lines += _wrapped(said % (totals["unproven"], totals["class_failed"]), "", columns)

@@ -22,10 +22,16 @@ HOSTS_REMEMBERED = 10_000
 
 
 class Remembered(NamedTuple):
-    """Memory of earlier runs: durations of hosts that were done, by host class, and the latest class of each host by its name."""
+    """Memory of earlier runs.
+
+    :ivar samples: durations of hosts that were done, by host class.
+    :ivar host_classes: latest class of each host, by its name.
+    :ivar outages_s: outages of hosts that were done, by path and host class.
+    """
 
     samples: dict[str, list[Phases]]
     host_classes: dict[str, str]
+    outages_s: dict[tuple[str, str], list[float]]
 
 
 def remembered(store: RunStore, but: str | None = None, *, softly: bool = False) -> Remembered:
@@ -35,6 +41,7 @@ def remembered(store: RunStore, but: str | None = None, *, softly: bool = False)
     """
     samples: dict[str, list[Phases]] = {}
     host_classes: dict[str, str] = {}
+    outages_s: dict[tuple[str, str], list[float]] = {}
     for run in store.list()[:RUNS_REMEMBERED]:
         if sum(map(len, samples.values())) >= HOSTS_REMEMBERED:
             break
@@ -48,10 +55,13 @@ def remembered(store: RunStore, but: str | None = None, *, softly: bool = False)
             # The newest run comes first.
             if host.host_class:
                 host_classes.setdefault(host.host, host.host_class)
-            if host.phase is Phase.RELEASED and host.outage_ms is not None and (host.path == PATH_SOFT) is softly:
+            if host.phase is not Phase.RELEASED or host.outage_ms is None:
+                continue
+            outages_s.setdefault((host.path, host.host_class or ""), []).append(host.outage_ms / 1000)
+            if (host.path == PATH_SOFT) is softly:
                 times_ms = (host.prepare_ms or 0, host.drain_ms or 0, host.outage_ms, host.after_ms or 0)
                 samples.setdefault(host.host_class or "", []).append(Phases(*(each / 1000 for each in times_ms)))
-    return Remembered(samples, host_classes)
+    return Remembered(samples, host_classes, outages_s)
 
 
 def samples_of(store: RunStore, but: str | None = None) -> dict[str, list[Phases]]:

@@ -25,6 +25,17 @@ def samples_of_ledger(ledger: Ledger) -> dict[str, list[Phases]]:
     return {host_class: _samples(by_phase) for host_class, by_phase in found.items() if "outage" in by_phase}
 
 
+def outages_of_ledger(ledger: Ledger) -> dict[tuple[str, str], list[float]]:
+    """Seconds of outages by path and host class, over all kernels."""
+    found: dict[tuple[str, str], DurationHistogram] = {}
+    for key, tally in ledger.tallies().items():
+        for (path, phase), durations in tally.times.items():
+            if phase == "outage":
+                of_path = (path, key.host_class)
+                found[of_path] = found[of_path].plus(durations) if of_path in found else durations
+    return {key: [ms / 1000 for ms in each.spread(min(SAMPLES_MAX, each.total))] for key, each in found.items()}
+
+
 def _samples(by_phase: dict[str, DurationHistogram]) -> list[Phases]:
     number = min(SAMPLES_MAX, by_phase["outage"].total)
     columns = [list(by_phase[phase].spread(number)) if phase in by_phase else [0.0] * number for phase in PHASES]

@@ -11,12 +11,14 @@ from typing import Any, NamedTuple, TypeVar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason
 
+from .._console.least import least_text
 from .._journal.outcome import status_of
 from .._reboot.errors import NotNeeded
 from .._reboot.host_reboot import HostReboot
 from .._reboot.request import RebootRequest
 from .._reboot.result import UNFINISHED
 from .._schedule.hosts import HostSpec, Status
+from .._schedule.path_outages import PathOutages
 from .resuming import TO_PREPARE, Rest, Treatment
 
 Answer = TypeVar("Answer")
@@ -119,8 +121,32 @@ async def _look(name: str, reboot_of: Callable[[str], HostReboot], request: Rebo
     )
 
 
-def previews(hosts: Sequence[HostSpec], looked: Mapping[str, Preview]) -> dict[str, dict[str, Any]]:
-    """Convert the preview of each host to plain values."""
+def saved_by_least(hosts: Sequence[HostSpec], looked: Mapping[str, Preview], outages: PathOutages) -> dict[str, dict[str, float]]:
+    """Predict what each host is spared by the least reboot that it needs; see :meth:`PathOutages.saved_s`."""
+    return {
+        host.name: outages.saved_s(looked[host.name].method, host.host_class)
+        for host in hosts
+        if looked[host.name].failure is None
+    }
+
+
+def plan_of_least(looked: Mapping[str, Preview], saves_s: Mapping[str, Mapping[str, float]], **layout: Any) -> list[str]:
+    """Text about the least reboot of each host.
+
+    :param layout: as of :func:`least_text`.
+    """
+    known = {name: result for name, result in looked.items() if result.failure is None}
+    methods = {name: result.method for name, result in known.items()}
+    return least_text(methods, {name: result.reasons for name, result in known.items()}, saves_s, **layout)
+
+
+def previews(
+    hosts: Sequence[HostSpec], looked: Mapping[str, Preview], saves_s: Mapping[str, Mapping[str, float]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Convert the preview of each host to plain values.
+
+    :param saves_s: as of :func:`saved_by_least`; None if that was not asked for.
+    """
     planned: dict[str, dict[str, Any]] = {}
     for host in hosts:
         result = looked[host.name]
@@ -140,6 +166,8 @@ def previews(hosts: Sequence[HostSpec], looked: Mapping[str, Preview]) -> dict[s
                 "predicted_ms": host.predicted.as_ms(),
                 "predicted_jump_ms": result.predicted_ms,
             }
+    for name, saved in (saves_s or {}).items():
+        planned[name]["saves_s"] = dict(saved)
     return planned
 
 

@@ -28,14 +28,15 @@ from .._journal.run_state import Change, RunState
 from .._journal.run_store import Run, RunStore, default_directory
 from .._journal.samples import outages_of, remembered
 from .._ledger.judge import ClassJudge
-from .._ledger.samples import samples_of_ledger
+from .._ledger.samples import outages_of_ledger, samples_of_ledger
 from .._lock.interface import lock_options, make_lock
 from .._lock.model import SlotLock
-from .._reboot.methods import SOFT
+from .._reboot.methods import LEAST, SOFT
 from .._reboot.request import RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.forecast import Forecast, forecast
 from .._schedule.history import History
+from .._schedule.path_outages import PathOutages
 from .._schedule.plan import Plan, part_of
 from .._schedule.scheduler import Scheduler
 from .._schedule.settings import settings_from
@@ -55,7 +56,7 @@ from .host_options import check_places
 from .identities import Identities
 from .opening import resumed, started
 from .planning import Planner
-from .preview import look_at, not_in_need, previews, told_of_rest
+from .preview import look_at, not_in_need, plan_of_least, previews, saved_by_least, told_of_rest
 from .process import Orphaned, allow_all_descriptors, short_collections, while_parent_lives
 from .proving import RunLedger, ask_for_classes, canaries_of, risks_by_ledger
 from .results import counts_of, final_statuses, result_of, waves_of
@@ -85,6 +86,7 @@ class _Planned:
     terms: Terms
     fleet: PlayFleet
     history: History
+    outages: PathOutages
     rest: Rest | None
     judge: ClassJudge
 
@@ -181,9 +183,11 @@ class Rolling:
             needed = {name: result.needed for name, result in looked.items() if result.needed}
             plan = self._left(planned, [*refused, *spared])
             foreseen = self._foresee(planned, plan)
+            saves_s = saved_by_least(left, looked, planned.outages) if planned.terms.request.method == LEAST else None
             unasked = {**(rest.reasons() if rest is not None else {}), **refused}
-            self._say(plan_text(plan, foreseen, unasked, spared, needed, risks=risks_by_ledger(looked), **self._layout()))
-            told = previews(left, looked)
+            lines = plan_text(plan, foreseen, unasked, spared, needed, risks=risks_by_ledger(looked), **self._layout())
+            self._say([*lines, *(plan_of_least(looked, saves_s, **self._layout()) if saves_s is not None else [])])
+            told = previews(left, looked, saves_s)
             told.update(told_of_rest(rest) if rest is not None else {})
             told.update(self._beside(told, rest))
             result = {
@@ -411,6 +415,7 @@ class Rolling:
         self._ledger.read(but)
         # Journals know more of a host's phases than the ledger does.
         history = History({**({} if softly else samples_of_ledger(self._ledger.ledger)), **memory.samples})
+        outages = PathOutages({**outages_of_ledger(self._ledger.ledger), **memory.outages_s})
         for option, hooks in self._run_hooks.by_option().items():
             check_places(self._hosts, option, hooks)
         if before is None:
@@ -423,7 +428,7 @@ class Rolling:
             of_hosts = [fleet.options(name).hooks for name in self._names]
             for sentence in options_without_effect(self._options, self._terms.settings, plan, of_hosts):
                 self._controller.warn(sentence)
-            return self._judged(_Planned(plan, self._terms, fleet, history, None, judge))
+            return self._judged(_Planned(plan, self._terms, fleet, history, outages, None, judge))
         rest = rest or self._rest(before)
         terms = terms_again(self._options, self._request, before, _now())
         self._say(told_at_resume(terms, rest))
@@ -431,7 +436,7 @@ class Rolling:
         fleet = self.fleet(probers, terms.request, before)
         fleet.judge, fleet.host_classes = judge, memory.host_classes
         plan = self._planner.again(fleet, history, terms.settings, rest)
-        return self._judged(_Planned(plan, terms, fleet, history, rest, judge))
+        return self._judged(_Planned(plan, terms, fleet, history, outages, rest, judge))
 
     def _judged(self, planned: _Planned) -> _Planned:
         """Tell the judge which hosts go ahead."""

@@ -127,7 +127,7 @@ class Connection(ConnectionBase):
         """There is nothing to reset."""
 
 
-NEED = {"code": "PENDING_KERNEL", "message": "the default entry boots 2, 1 runs", "hint": "Reboot the host."}
+NEED = {"code": "PENDING_KERNEL", "message": "the default entry boots 2, 1 runs", "hint": "Reboot the host.", "method": "kexec"}
 
 
 def _state(boot_id: str, rebooted: bool) -> str:

@@ -7,9 +7,11 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.preflight import preflight_text
 from ansible_collections.fleet.kexec.plugins.plugin_utils._preflight import preflight_of, totals_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.path_outages import PathOutages
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII, columns_of
 
 RELEASE = "6.12.117+deb13-amd64"
+NEED = {"code": "PENDING_KERNEL", "message": "6.13 boots next", "hint": "Reboot the host.", "method": "kexec"}
 LOCKED = {"code": "LOCKDOWN", "message": "the kernel is locked down", "hint": "Sign the image."}
 
 
@@ -23,7 +25,7 @@ def facts(method: str = "kexec", *, total_ms: float = 880.4, blockers: Any = (),
         "reboot_needed": {"needed": False, "reasons": []},
         "blockers": list(blockers),
         "warnings": [],
-        "soft": {"possible": True, "survivors": []},
+        "soft": {"possible": True, "survivors": [], "blockers": []},
         "staged": None,
         "loaded": False,
         **more,
@@ -36,7 +38,7 @@ def text(hosts: dict[str, Any], **options: Any) -> list[str]:
 
 
 def test_a_row_for_each_host_and_what_there_is_to_say() -> None:
-    needed = {"needed": True, "reasons": [{"code": "PENDING_KERNEL", "message": "6.13 boots next"}]}
+    needed = {"needed": True, "reasons": [NEED]}
     lines = text({"web1": facts(), "web2": facts("refuse", blockers=[LOCKED], reboot_needed=needed, loaded=True), "db1": None})
     assert " ".join(lines[0].split()) == "HOST METHOD IMAGE INTEGRITY LOADER PLACEMENT JUMP LAST BOOT KERNEL NEXT"
     assert " ".join(lines[1].split()) == "web1 kexec fast crc32c kexec_load copied 880 ms firmware %s same" % RELEASE
@@ -49,6 +51,7 @@ def test_a_row_for_each_host_and_what_there_is_to_say() -> None:
     assert lines[7:] == [
         "3 hosts: 1 via kexec (2 with a fast image), 0 through firmware, 1 refused, 1 could not be read",
         "1 in need of a reboot",
+        "with method: least, 0 softly, 0 via kexec, 0 through firmware, 1 not rebooted",
     ]
 
 
@@ -112,3 +115,36 @@ def test_hostile_facts_are_only_text() -> None:
 )
 def test_facts_that_are_not_valid_count_as_not_read(broken: Any) -> None:
     assert preflight_of("web1", broken) is None
+
+
+def test_the_least_that_applies_what_is_pending_and_what_it_saves() -> None:
+    hardware = {"vendor": "Example Inc.", "product": "Server 9", "board": "", "firmware_version": "", "drivers": {}}
+    userspace = {**NEED, "code": "PENDING_USERSPACE", "message": "dbus.service runs libc.so.6", "method": "soft"}
+    old = {"possible": False, "survivors": [], "blockers": [{"code": "SOFT_UNSUPPORTED", "message": "252", "hint": "Another."}]}
+    gpu = {"code": "DRIVER_RISK", "message": "nvidia drives it", "hint": "See the report."}
+    one, two = ({"needed": True, "reasons": reasons} for reasons in ([userspace], [userspace, NEED]))
+    hosts = {
+        "a": facts(hardware=hardware, reboot_needed=one),
+        "b": facts(hardware=hardware, reboot_needed=one, soft=old),
+        "c": facts("firmware", reboot_needed=two, blockers=[gpu]),
+        "d": facts("refuse", reboot_needed=one, blockers=[LOCKED]),
+        "e": facts(hardware=hardware),
+    }
+    medians = {"soft": [6.0], "kexec": [15.0], "firmware": [90.0]}
+    outages = PathOutages({(path, "Example Inc. Server 9"): values for path, values in medians.items()})
+    found = {name: preflight_of(name, each, outages.saved_s) for name, each in hosts.items()}
+    least = {name: each.values["least"] for name, each in found.items() if each is not None}
+    assert {name: each["method"] for name, each in least.items()} == {
+        "a": "soft",
+        "b": "kexec",
+        "c": "firmware",
+        "d": None,
+        "e": None,
+    }
+    assert least["a"]["saves_s"] == {"kexec": 9.0, "firmware": 84.0} and least["c"]["saves_s"] == {}
+    assert least["e"]["saves_s"] == {"soft": 6.0, "kexec": 15.0, "firmware": 90.0} and least["d"]["saves_s"] == {}
+    lines = preflight_text(found, totals_of(list(found.values())))
+    assert "    least: soft; predicted outage 9.0 s less than via kexec, 84 s less than through firmware" in lines
+    assert "    least: kexec; not soft (SOFT_UNSUPPORTED); predicted outage 75 s less than through firmware" in lines
+    assert "    least: firmware; not kexec (DRIVER_RISK)" in lines
+    assert lines[-1] == "with method: least, 1 softly, 1 via kexec, 1 through firmware, 1 not rebooted"

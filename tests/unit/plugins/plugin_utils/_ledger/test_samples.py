@@ -7,7 +7,11 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.histogram import DurationHistogram
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.model import Ledger, LedgerClass, LedgerResult, Tally
-from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.samples import SAMPLES_MAX, samples_of_ledger
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.samples import (
+    SAMPLES_MAX,
+    outages_of_ledger,
+    samples_of_ledger,
+)
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import History
 
 from .ledgers import NEW, OLD, R650, X9, ledger_of, source, tally
@@ -41,5 +45,17 @@ def test_all_phases_of_a_sample_have_the_same_rank() -> None:
     assert quick.drain_s == slow.drain_s == 0
 
 
+def test_outages_are_those_of_each_path() -> None:
+    other = LedgerClass(R650.host_class, NEW, OLD)
+    slow = Tally({LedgerResult.FIRMWARE: 1}, times={("firmware", "outage"): DurationHistogram.of([240_000])})
+    tallies = {R650: tally(LedgerResult.KEXEC, 2, outage_ms=8000), other: slow, X9: tally(LedgerResult.FAILED)}
+    outages_s = outages_of_ledger(ledger_of(source(1, tallies=tallies)))
+    assert {key: len(values) for key, values in outages_s.items()} == {
+        ("kexec", R650.host_class): 2,
+        ("firmware", R650.host_class): 1,
+    }
+    assert outages_s["firmware", R650.host_class] == pytest.approx([240], rel=0.045)
+
+
 def test_an_empty_ledger_has_none() -> None:
-    assert samples_of_ledger(Ledger()) == {}
+    assert samples_of_ledger(Ledger()) == {} == outages_of_ledger(Ledger())

@@ -23,7 +23,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import J
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED, samples_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED, remembered, samples_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import lock_options, make_lock
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import opening
@@ -312,6 +312,9 @@ def test_what_earlier_runs_took(tmp_path: Path) -> None:
     took = Phases(2.1, 0.32, 8.4, 0.33)
     assert samples_of(store) == {"qemu/" + RELEASE: [took, took]}, "one host of each run came to its end"
     assert samples_of(store, "first") == {"qemu/" + RELEASE: [took]}
+    paths = {key: sorted(values) for key, values in remembered(store).outages_s.items()}
+    assert paths == remembered(store, softly=True).outages_s == {("kexec", "qemu/" + RELEASE): [8.4, 8.4]}
+    assert remembered(store, softly=True).samples == {}
 
 
 def test_runs_of_long_ago_are_forgotten(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ KEPT = (
 )
 
 
-NEED = {"code": "PENDING_KERNEL", "message": "the default entry boots 2, 1 runs", "hint": "Reboot the host."}
+NEED = {"code": "PENDING_KERNEL", "message": "the default entry boots 2, 1 runs", "hint": "Reboot the host.", "method": "kexec"}
 
 
 # --- the test's end ----------------------------------------------------------------------

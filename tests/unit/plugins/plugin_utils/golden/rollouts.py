@@ -498,6 +498,23 @@ def soft(directory: Path) -> Golden:
 
 
 @_story
+def least(directory: Path) -> Golden:
+    """Each host is rebooted by the least that it needs: none, a soft one, and a kexec in place of one that is not possible."""
+    world = Golden(directory, "current", "userspace", "old", "kernel", "cold", hooks=HOOKS)
+    world.method = "least"
+    userspace = reason("PENDING_USERSPACE", "dbus.service runs what was replaced since it started: libc.so.6").as_dict()
+    kernel = reason("PENDING_KERNEL", "the default entry boots 2, 1 runs").as_dict()
+    firmware = reason("PENDING_FIRMWARE", "an EFI capsule is to be processed at the next start of firmware").as_dict()
+    needs = {"userspace": [(userspace, "soft")], "old": [(userspace, "soft")], "kernel": [(userspace, "soft"), (kernel, "kexec")]}
+    needs["cold"] = [(firmware, "firmware")]
+    for name, reasons in needs.items():
+        world.hosts[name].needs = [{**each, "method": method} for each, method in reasons]
+    unsupported = reason("SOFT_UNSUPPORTED", "systemd 252 knows no soft reboot, which systemd 254 brought")
+    world.hosts["old"].soft = {"blockers": [unsupported.as_dict()], "warnings": []}
+    return world.roll()
+
+
+@_story
 def power_hook(directory: Path) -> Golden:
     hooks = {**HOOKS, "power": [command("ipmi", "cycle")]}
     world = Golden(directory, "helped", "in_vain", "broken", fallback="power_hook", hooks=hooks, failure_budget=3, window=3)
