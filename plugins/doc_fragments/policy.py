@@ -15,7 +15,8 @@ options:
     description:
       - Effect of each risk of a kexec or a soft reboot, and of each difference of the machine after a reboot, by its code.
       - V(block) keeps the host from rebooting via kexec, V(warn) lists the risk among the warnings, V(allow) ignores it.
-        C(NEXT_ROOT), C(SOFT_INCOMPLETE) and C(SOFT_SURVIVORS) do so for a soft reboot, and do not concern a kexec.
+        C(NEXT_ROOT), C(SOFT_INCOMPLETE) and C(SOFT_SURVIVORS) do so for a soft reboot, and do not concern a kexec;
+        C(CONTAINERS_RUNNING) and C(GUESTS_RUNNING) do so for both.
         C(KDUMP_LOADED) only keeps the image out of the memory reserved for a crash kernel. C(CLASS_FAILED) and C(UNPROVEN) come
         from the ledger (M(fleet.kexec.ledger)), which only M(fleet.kexec.rolling_reboot) and M(fleet.kexec.preflight) ask.
       - Blocked by default are C(CLASS_FAILED), C(CLOUD_RISK), C(COLD_BOOT_PENDING), C(CONFIDENTIAL_RISK), C(DRIVER_RISK),

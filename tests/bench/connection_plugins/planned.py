@@ -55,7 +55,7 @@ class Connection(ConnectionBase):
                 json.dump({"at": time.monotonic(), "cpu_s": time.process_time()}, stream)
         result: dict[str, Any] = {"changed": True, "staged": dict(_STAGED, token="ab" * 8), "notes": [], "predicted_ms": None}
         if b"fleet.kexec.plugins.modules.boot_facts" in (in_data or b""):
-            facts = {
+            facts: dict[str, Any] = {
                 "boot": {"boot_id": "boot of %s" % self.get_option("host"), "soft_reboots": 0, "userspace_us": 0},
                 "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
                 "staged": None,
