@@ -68,6 +68,8 @@ TIMELINE = {
     ],
     "units": {way: [{"unit": "unit%d.service" % each, "duration_ms": 1.0} for each in range(10)] for way in ("stop", "start")},
 }
+MODEL = "Example Inc. Server 9"
+MACHINE = {"changed": False, "compared": True, "model": MODEL, "settled_ms": 40, "differences": []}
 BOOTLOADER_GRUB, BOOTLOADER_KEXEC = 114, 0xD0
 
 
@@ -118,8 +120,11 @@ class SimulatedSession(Session):
             return {"changed": True, "staged": dict(STAGED), "notes": [], "predicted_ms": None}
         if name == "fleet.kexec.timeline":
             return {"changed": True, "timeline": dict(TIMELINE, boot_id=self._state.boot_id(self._index))}
-        facts = {
-            "boot": {"boot_id": self._state.boot_id(self._index)},
+        if name == "fleet.kexec.machine":
+            # Of both states: each is read for what it is asked for.
+            return dict(MACHINE, machine={"boot_id": self._state.boot_id(self._index), "soft_reboots": 0, "model": MODEL})
+        facts: dict[str, Any] = {
+            "boot": {"boot_id": self._state.boot_id(self._index), "soft_reboots": 0, "userspace_us": None},
             "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
             "staged": None,
             "blockers": [],
