@@ -155,7 +155,7 @@ KINDS: Dict[str, FindingKind] = {
     ),
     "SSHD_LATE": FindingKind(
         "sshd starts late",
-        "Start sshd by its socket (systemctl enable ssh.socket), or remove the ordering that it does not need.",
+        "Start sshd without the ordering that it does not need; a drop-in can't take After= away.",
         "Logins are possible while the system is still starting; pam_nologin holds back ordinary users.",
         "ssh_early",
     ),
