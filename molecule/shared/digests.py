@@ -11,7 +11,13 @@ import stat
 import sys
 
 # Changed by every run of update-grub or by every boot.
-VOLATILE = ("/boot/grub/grubenv", "random-seed", "/var/lib/fleet-kexec", "/var/lib/fleet-kexec/history.jsonl")
+VOLATILE = (
+    "/boot/grub/grubenv",
+    "random-seed",
+    "/var/lib/fleet-kexec",
+    "/var/lib/fleet-kexec/history.jsonl",
+    "/var/lib/fleet-kexec/machine.json",
+)
 
 
 def main() -> None:
