@@ -189,7 +189,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.kexec.plugins.module_utils._bootloader.kernel_install import CMDLINE
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
-from ansible_collections.fleet.kexec.plugins.module_utils._host.changes import as_diff
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
@@ -234,15 +233,12 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
         preparation.apply(plan.steps)
     return {
         "changed": bool(plan.steps),
-        "due": [step.part for step in plan.steps],
+        "due": plan.due,
         "notes": [note.as_dict() for note in plan.notes],
         "debian_like": found.distribution.is_debian_like,
         "missing_packages": found.missing(wanted.packages),
         "remembered": told(found.record),
-        "diff": as_diff(
-            [change for step in plan.steps for change in step.changes],
-            [command for step in plan.steps for command in step.commands],
-        ),
+        "diff": plan.as_diff(),
     }
 
 

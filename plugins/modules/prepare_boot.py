@@ -202,7 +202,6 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
-from ansible_collections.fleet.kexec.plugins.module_utils._host.changes import as_diff
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare_boot.preparation import PARTS, BootPreparation, WantedBoots
@@ -237,14 +236,11 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     notes = [*plan.notes, *(effect.note() for effect in effects if not effect.is_faster)]
     return {
         "changed": bool(plan.steps),
-        "due": [step.part for step in plan.steps],
+        "due": plan.due,
         "made": sorted(after.boot_parts),
         "effects": [effect.as_dict() for effect in effects],
         "notes": [note.as_dict() for note in notes],
-        "diff": as_diff(
-            [change for step in plan.steps for change in step.changes],
-            [command for step in plan.steps for command in step.commands],
-        ),
+        "diff": plan.as_diff(),
     }
 
 

@@ -10,11 +10,10 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from .._command import Runner
 from .._host.files import HostFiles
-from .._reasons import Reason
 from . import config_file, init_scripts, kernel_cmdline, packages, watchdog
 from .distribution import LinuxDistribution, read_distribution
-from .record import RESERVATIONS, InstalledPackage, PreparationRecord, read_record
-from .steps import Step, carry_out
+from .record import RESERVATIONS, PreparationRecord, read_record
+from .steps import PreparationPlan, Step, carry_out_all, plan_parts
 
 RESERVATION = "reservation"
 # In order of preparation; restoring goes in reverse.
@@ -50,14 +49,6 @@ class PreparationState:
         return [name for name in names if self.installed is not None and name not in self.installed]
 
 
-@dataclass(frozen=True)
-class PreparationPlan:
-    """Steps that are needed, in order, and notes on what is left alone."""
-
-    steps: Tuple[Step, ...]
-    notes: Tuple[Reason, ...]
-
-
 class Preparation:
     """Prepare or restore a host; C(sleep) waits for so many seconds."""
 
@@ -81,15 +72,10 @@ class Preparation:
 
         :raises CodedError: a step is impossible.
         """
-        steps: List[Step] = []
-        record = found.record
-        for part in PARTS if wanted.present else reversed(PARTS):
-            if part in wanted.parts:
-                step = (self._preparing(wanted, found) if wanted.present else self._putting_back(wanted, found))[part](record)
-                record = step.after
-                steps.append(step)
-        notes = tuple(note for step in steps for note in step.notes)
-        return PreparationPlan(tuple(step for step in steps if step.needed), notes)
+        parts = [part for part in PARTS if part in wanted.parts]
+        if wanted.present:
+            return plan_parts(found.record, parts, self._preparing(wanted, found))
+        return plan_parts(found.record, reversed(parts), self._putting_back(wanted, found))
 
     def _preparing(self, wanted: WantedPreparation, found: PreparationState) -> Dict[str, Callable[[PreparationRecord], Step]]:
         files, run = self._files, self._run
@@ -126,10 +112,7 @@ class Preparation:
 
         :raises PrepareError: C(PREPARE_FAILED).
         """
-        came: Optional[Tuple[InstalledPackage, ...]] = None
-        for step in steps:
-            done = carry_out(step if came is None else step.after_installing(came), self._files, self._run, self._sleep)
-            came = done.packages if step.finish is not None else came
+        carry_out_all(steps, self._files, self._run, self._sleep)
 
 
 def _plan_reservations(record: PreparationRecord, names: Sequence[str], made: bool) -> Step:

@@ -9,11 +9,11 @@ import os
 import re
 import time
 from dataclasses import dataclass, replace
-from typing import Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .._command import Runner
 from .._host.change_record import drop_directory
-from .._host.changes import FileChange, FileState, HostChange, give_back, make_change, read_state, remember
+from .._host.changes import FileChange, FileState, HostChange, as_diff, give_back, make_change, read_state, remember
 from .._host.files import HostFiles
 from .._kexec.host_files import WantedFile
 from .._reasons import Reason, reason
@@ -63,6 +63,42 @@ class Step:
         return replace(self, before=before, remembered=remembered, after=after)
 
 
+@dataclass(frozen=True)
+class PreparationPlan:
+    """Steps that are needed, in order, and notes on what is left alone."""
+
+    steps: Tuple[Step, ...]
+    notes: Tuple[Reason, ...]
+
+    @property
+    def due(self) -> List[str]:
+        """Parts that have a step."""
+        return [step.part for step in self.steps]
+
+    def as_diff(self) -> List[Dict[str, str]]:
+        """Present the plan as in Ansible's diff mode."""
+        return as_diff(
+            [change for step in self.steps for change in step.changes],
+            [command for step in self.steps for command in step.commands],
+        )
+
+
+def plan_parts(
+    record: PreparationRecord, parts: Iterable[str], planners: Mapping[str, Callable[[PreparationRecord], Step]]
+) -> PreparationPlan:
+    """Plan parts in their order, each from the record that the one before leaves.
+
+    :raises CodedError: a step is impossible.
+    """
+    steps: List[Step] = []
+    for part in parts:
+        step = planners[part](record)
+        record = step.after
+        steps.append(step)
+    notes = tuple(note for step in steps for note in step.notes)
+    return PreparationPlan(tuple(step for step in steps if step.needed), notes)
+
+
 def run_tool(run: Runner, command: Sequence[str], sleep: Callable[[float], None] = time.sleep) -> str:
     """Run one of the host's tools and return the output. If another process is at the packages, wait until it has finished.
 
@@ -105,6 +141,14 @@ def carry_out(step: Step, files: HostFiles, run: Runner, sleep: Callable[[float]
         # The first name is that of a temporary file where there are two.
         path = error.filename2 or error.filename
         raise PrepareError("PREPARE_FAILED", "%s can't be written: %s" % (path, error.strerror)) from error
+
+
+def carry_out_all(steps: Sequence[Step], files: HostFiles, run: Runner, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Carry out steps in their order, each with the packages that an earlier one has installed; raises as :func:`carry_out`."""
+    came: Optional[Tuple[InstalledPackage, ...]] = None
+    for step in steps:
+        done = carry_out(step if came is None else step.after_installing(came), files, run, sleep)
+        came = done.packages if step.finish is not None else came
 
 
 def state_of(files: HostFiles, path: str) -> FileState:

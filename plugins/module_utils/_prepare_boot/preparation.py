@@ -11,9 +11,8 @@ from typing import Callable, Dict, List, Mapping, Sequence, Tuple
 from .._command import Runner
 from .._host.boot_history import read_history
 from .._host.files import HostFiles
-from .._prepare.preparation import PreparationPlan
 from .._prepare.record import PreparationRecord, read_record
-from .._prepare.steps import Step, carry_out
+from .._prepare.steps import PreparationPlan, Step, carry_out_all, plan_parts
 from . import parallel_shutdown, quiet, ssh_early, stop_timeout, wait_online
 from .effects import PartEffect, effects_of
 
@@ -60,15 +59,7 @@ class BootPreparation:
 
         :raises CodedError: something asked for is invalid, or a step is impossible.
         """
-        planners = self._planners(wanted)
-        steps: List[Step] = []
-        for part in PARTS:
-            if part in wanted.parts:
-                step = planners[part](record)
-                record = step.after
-                steps.append(step)
-        notes = tuple(note for step in steps for note in step.notes)
-        return PreparationPlan(tuple(step for step in steps if step.needed), notes)
+        return plan_parts(record, (part for part in PARTS if part in wanted.parts), self._planners(wanted))
 
     def _planners(self, wanted: WantedBoots) -> Dict[str, Callable[[PreparationRecord], Step]]:
         files, run = self._files, self._run
@@ -87,8 +78,7 @@ class BootPreparation:
 
         :raises PrepareError: C(PREPARE_FAILED).
         """
-        for step in steps:
-            carry_out(step, self._files, self._run, self._sleep)
+        carry_out_all(steps, self._files, self._run, self._sleep)
 
     def effects(self, record: PreparationRecord) -> List[PartEffect]:
         """Compare the host's reboots before and after each part that had been made."""
