@@ -14,7 +14,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import utc
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore, default_directory
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.boots import boot_sources
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.file import default_path
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.request import (
@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
                 "names": {"type": "bool", "default": False},
             },
         )
-        store = RunStore(args["run_directory"] or default_directory(os.environ))
+        store = RunStore.at(args["run_directory"], os.environ)
         facts = (variables["hostvars"][name].get("ansible_facts") or {} for name in variables["ansible_play_hosts_all"])
         request = LedgerRequest(
             state=args["state"],

@@ -18,7 +18,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome impor
     outcome_result,
     read_host,
 )
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import LATEST, RunStore, default_directory
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import LATEST, RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import NOT_SELECTED
 
 
@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
         )
         if self._task.check_mode:
             return dict(result, changed=False)
-        store = RunStore(args["run_directory"] or default_directory(os.environ))
+        store = RunStore.at(args["run_directory"], os.environ)
         try:
             if not args["run_id"]:
                 raise RolloutError("NO_RUN", "run_id is empty: the task before has made no run")

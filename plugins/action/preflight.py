@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.output import Output
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.preflight import preflight_text
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.screen import screen_of
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore, default_directory
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED, remembered
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.facts import with_risks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.file import default_path
@@ -48,7 +48,7 @@ class ActionModule(ActionBase):
             }
         )
         variables = task_vars or {}
-        store = RunStore(args["run_directory"] or default_directory(os.environ))
+        store = RunStore.at(args["run_directory"], os.environ)
         reading = read_with_journals(args["ledger"] or default_path(store.directory), store, RUNS_REMEMBERED)
         for why in reading.warnings:
             display.warning(warning_text(why))

@@ -11,7 +11,7 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import LATEST, RunStore, default_directory
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import LATEST, RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.standing import PROVEN_AFTER
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.options import (
     FORMATS,
@@ -51,7 +51,7 @@ class ActionModule(ActionBase):
                 **{name: {"type": "path"} for name in FORMATS},
             },
         )
-        store = RunStore(args["run_directory"] or default_directory(os.environ))
+        store = RunStore.at(args["run_directory"], os.environ)
         try:
             request = ReportRequest(
                 run_id=args["run_id"],

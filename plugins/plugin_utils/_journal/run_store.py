@@ -49,6 +49,11 @@ class RunStore:
         # The directory itself may be a symbolic link, because the user named it; nothing inside it may be one.
         self._directory = os.path.realpath(directory)
 
+    @classmethod
+    def at(cls, directory: str | None, environ: Mapping[str, str]) -> RunStore:
+        """Open the store in a directory, by default in the user's own."""
+        return cls(directory or default_directory(environ))
+
     @property
     def directory(self) -> str:
         return self._directory

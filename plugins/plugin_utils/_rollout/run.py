@@ -25,7 +25,7 @@ from .._journal.events import Event, Record, RunTerms
 from .._journal.file import Journal, replay, utc
 from .._journal.outcome import outcomes_not_selected, status_of
 from .._journal.run_state import Change, RunState
-from .._journal.run_store import Run, RunStore, default_directory
+from .._journal.run_store import Run, RunStore
 from .._journal.samples import outages_of, remembered
 from .._ledger.judge import ClassJudge
 from .._ledger.samples import outages_of_ledger, samples_of_ledger
@@ -131,7 +131,7 @@ class Rolling:
         self._request = request
         self._controller = controller
         self._variable_names = variable_names
-        self._store = RunStore(options["run_directory"] or default_directory(os.environ))
+        self._store = RunStore.at(options["run_directory"], os.environ)
         self._ledger = RunLedger(self._store, options["ledger"], controller.warn)
         # Of a resume, the journal has a say in them.
         self._terms = None if options["resume"] else terms_of(options, request, _now())
