@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Copyright: (c) 2026, fleet.kexec contributors
-"""What the tests of soft reboots share."""
+"""Fixtures of the tests of soft reboots."""
 
 from __future__ import annotations
 

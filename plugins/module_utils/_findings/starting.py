@@ -27,7 +27,7 @@ _CODES: Tuple[Tuple[str, str], ...] = (
 _BASES = {"WAIT_ONLINE": MEASURED, "CLOUD_INIT": MEASURED, "FSCK": MEASURED, "UDEV_SETTLE": MEASURED}
 # Drivers say it in words of their own.
 _LINK_UP = re.compile(r"([\w.@-]+): (?:NIC )?[Ll]ink (?:is )?(?:[Uu]p\b|becomes ready)")
-# Where units that need nothing but the basic system can start.
+# From here on, units can start that need nothing but the basic system.
 _EARLY = ("sockets.target", "basic.target")
 
 
