@@ -51,6 +51,10 @@ class Controller:
     def runs(self) -> Path:
         return self.directory / "state/fleet.kexec/runs"
 
+    def journals(self) -> list[Path]:
+        """Journals of the runs, beside which the ledger is."""
+        return list(self.runs.glob("*/journal.jsonl"))
+
     def reboots(self) -> dict[str, int]:
         """How often each host was rebooted."""
         hosts = self.directory / "hosts"

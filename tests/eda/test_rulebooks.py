@@ -98,7 +98,7 @@ def test_an_alert_reboots_the_hosts_that_need_it(controller: Controller) -> None
         assert post(port, alert()) == post(port, alert()) == 200
         rulebook.wait(lambda: "PLAY RECAP" in rulebook.output, "no playbook has ended")
         assert controller.reboots() == {"web1": 1, "web2": 0, "db1": 0}, rulebook.output
-        assert len(list(controller.runs.iterdir())) == 1
+        assert len(controller.journals()) == 1
     assert not list(controller.directory.rglob("harm"))
 
 

@@ -84,7 +84,7 @@ def test_a_job_and_the_one_after_it(controller: Controller) -> None:
     assert "\x1b[2J" not in job.output and "\x1b[?25l" not in job.output and "\r\x1b" not in job.output
     resumed = Job(controller, "rolling_reboot.yml", answers("fleet.kexec resume"))
     assert (resumed.runner.status, resumed.runner.rc) == ("successful", 0), resumed.output
-    assert controller.reboots() == {"web1": 1, "web2": 0, "web3": 1} and len(list(controller.runs.iterdir())) == 1
+    assert controller.reboots() == {"web1": 1, "web2": 0, "web3": 1} and len(controller.journals()) == 1
 
 
 def test_a_job_whose_host_fails(controller: Controller) -> None:
