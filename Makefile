@@ -507,11 +507,11 @@ bench-jump: setup ## time the jump on every kernel, in guests that count instruc
 	python tests/bench/table.py $(BENCH_RESULTS)/jump --json $(BENCH_RESULTS)/jump.json
 
 .PHONY: bench-ways
-bench-ways: setup | $(TREE)/ansible_collections/fleet/kexec ## reboot a guest by the fast image, by systemctl kexec and by ansible.builtin.reboot
+bench-ways: setup | $(TREE)/ansible_collections/fleet/kexec ## reboot a guest as Debian installs it by each way in turn
 	@$(MAKE) install
 	@mkdir -p $(BENCH_RESULTS)
-	@trap '$(MAKE) --no-print-directory lab-down' EXIT; \
-	$(MAKE) lab-up LAB_GUESTS=1; \
+	@trap '$(MAKE) --no-print-directory lab-down LAB_VARS=molecule/lab/stock.yml' EXIT; \
+	$(MAKE) lab-up LAB_VARS=molecule/lab/stock.yml LAB_GUESTS=1; \
 	$(PLAY_IN_LAB) fleet.kexec.prepare; \
 	$(IN_LAB) env PYTHONPATH=$(TREE) python tests/bench/ways.py $(LAB_RUN)/inventory.yml \
 	  --repetitions $(BENCH_REPETITIONS) --json $(BENCH_RESULTS)/ways.json

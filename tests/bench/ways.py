@@ -35,9 +35,10 @@ BANNER_TIMEOUT_S = 30.0
 
 #: What is compared, by the name of its playbook.
 WAYS = {
-    "fast": "fleet.kexec, fast image",
-    "systemctl_kexec": "`kexec -s`, `systemctl kexec`",
     "builtin": "`ansible.builtin.reboot`",
+    "systemctl_kexec": "`kexec -s`, `systemctl kexec`",
+    "fast": "`fleet.kexec.reboot`, fast image",
+    "soft": "`fleet.kexec.reboot`, `method: soft`",
 }
 #: Phases of the new system, in their order. The rest of the outage is the old one's end, and the jump or firmware.
 PHASES = ("kernel", "initrd", "userspace", "network", "ssh")
