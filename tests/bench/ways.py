@@ -38,6 +38,7 @@ WAYS = {
     "builtin": "`ansible.builtin.reboot`",
     "systemctl_kexec": "`kexec -s`, `systemctl kexec`",
     "fast": "`fleet.kexec.reboot`, fast image",
+    "prepared": "the same with `prepare_boot` and a slim initrd",
     "soft": "`fleet.kexec.reboot`, `method: soft`",
 }
 #: Phases of the new system, in their order. The rest of the outage is the old one's end, and the jump or firmware.
@@ -50,6 +51,7 @@ class Reboot:
 
     :ivar task_s: how long the playbook took.
     :ivar phases_ms: of the new system, by name.
+    :ivar gain_ms: what the findings of it predict that C(prepare_boot) would save.
     """
 
     way: str
@@ -58,6 +60,7 @@ class Reboot:
     task_s: float
     path: str
     phases_ms: dict[str, float]
+    gain_ms: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class Row:
     task_s: float
     before_ms: float
     phases_ms: dict[str, float]
+    gain_ms: float = 0.0
 
 
 def summarise(reboots: Iterable[Reboot]) -> list[Row]:
@@ -98,6 +102,7 @@ def summarise(reboots: Iterable[Reboot]) -> list[Row]:
                 for name in PHASES
                 if any(name in each.phases_ms for each in group)
             },
+            gain_ms=statistics.median(each.gain_ms for each in group),
         )
         for way, group in groups.items()
     ]
@@ -113,6 +118,25 @@ def table(rows: Sequence[Row]) -> str:
         cells += ["%.1f" % row.task_s, _s(row.before_ms), *(_s(row.phases_ms.get(name, 0.0)) for name in names)]
         lines.append("| %s |" % " | ".join(cells))
     return "\n".join(lines)
+
+
+def preparable_ms(timeline: dict[str, Any], findings: Iterable[dict[str, Any]]) -> float:
+    """What findings predict that C(prepare_boot) would save; time that several of them share may count more than once."""
+    return min(sum(each["gain_ms"] or 0.0 for each in findings if each["prepare_boot"]), float(timeline["gain_ms"]))
+
+
+def comparison(rows: Iterable[Row]) -> str:
+    """How the outages relate to that of C(systemctl kexec), and what was predicted for C(prepare_boot) to what came of it."""
+    by_way = {row.way: row for row in rows}
+    kexec, fast, prepared, soft = (by_way[way] for way in ("systemctl_kexec", "fast", "prepared", "soft"))
+    gained_ms = fast.outage_ms - prepared.outage_ms
+    return "\n".join(
+        [
+            "Of the outage by systemctl kexec: with prepare_boot %.2f, soft %.2f"
+            % (prepared.outage_ms / kexec.outage_ms, soft.outage_ms / kexec.outage_ms),
+            "prepare_boot and the slim initrd: predicted %s s, gained %s s" % (_s(fast.gain_ms), _s(gained_ms)),
+        ]
+    )
 
 
 def _s(milliseconds: float) -> str:
@@ -165,9 +189,11 @@ async def reboot_once(way: str, inventory: Path, guest: str, address: str) -> Re
         raise SystemExit("%s was not seen to go down and come back" % guest)
     with tempfile.NamedTemporaryFile("r", encoding="utf-8") as kept:
         await _play(HERE / "reboots/timeline.yml", inventory, guest, bench_timeline=kept.name)
-        timeline: dict[str, Any] = json.loads(Path(kept.name).read_text(encoding="utf-8"))
+        told: dict[str, Any] = json.loads(Path(kept.name).read_text(encoding="utf-8"))
+    timeline = told["timeline"]
     phases_ms = {phase["name"]: phase["duration_ms"] for phase in timeline["phases"] if phase["name"] in PHASES}
-    return Reboot(way, outage.duration_ms, outage.error_ms, task_s, timeline["path"], phases_ms)
+    gain_ms = preparable_ms(timeline, told["findings"])
+    return Reboot(way, outage.duration_ms, outage.error_ms, task_s, timeline["path"], phases_ms, gain_ms)
 
 
 async def _play(playbook: Path, inventory: Path, guest: str, **variables: str) -> None:
@@ -203,7 +229,7 @@ def main() -> None:
     if args.json:
         kept = {"reboots": list(map(asdict, reboots)), "rows": list(map(asdict, rows))}
         args.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    print(table(rows))
+    print(table(rows), comparison(rows), sep="\n\n")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.fleet.kexec.tests.bench.ways import Reboot, Row, summarise, table
+from ansible_collections.fleet.kexec.tests.bench.ways import Reboot, Row, comparison, preparable_ms, summarise, table
 
 REBOOTS = [
     Reboot("fast", outage_ms, 100, outage_ms / 1000 + 5, "kexec", {"kernel": 1000.0, "initrd": initrd_ms})
@@ -22,4 +22,23 @@ def test_medians_of_each_way() -> None:
 def test_a_table_has_the_phases_that_there_are() -> None:
     header, _rule, row = table(summarise(REBOOTS)).splitlines()
     assert header.endswith("| until the kernel | kernel | initrd |")
-    assert row == "| fleet.kexec, fast image | 3 | 10.0 | 9.0 to 12.0 | 15.0 | 8.4 | 1.0 | 0.6 |"
+    assert row == "| `fleet.kexec.reboot`, fast image | 3 | 10.0 | 9.0 to 12.0 | 15.0 | 8.4 | 1.0 | 0.6 |"
+
+
+def test_the_gain_of_what_can_be_prepared() -> None:
+    findings = [
+        {"gain_ms": 2000.0, "prepare_boot": "ssh_early"},
+        {"gain_ms": None, "prepare_boot": "initrd"},
+        {"gain_ms": 5000.0, "prepare_boot": None},
+    ]
+    assert preparable_ms({"gain_ms": 6000.0}, findings) == 2000.0
+    assert preparable_ms({"gain_ms": 1500.0}, findings) == 1500.0
+
+
+def test_ways_are_compared_with_systemctl_kexec() -> None:
+    outages = {"systemctl_kexec": 40000, "fast": 30000, "prepared": 18000, "soft": 10000}
+    rows = summarise(Reboot(way, outage_ms, 100, 60.0, "kexec", {}, 11000.0) for way, outage_ms in outages.items())
+    assert comparison(rows).splitlines() == [
+        "Of the outage by systemctl kexec: with prepare_boot 0.45, soft 0.25",
+        "prepare_boot and the slim initrd: predicted 11.0 s, gained 12.0 s",
+    ]
