@@ -17,10 +17,11 @@ from ._host.files import HostFiles
 from ._host.running_system import SystemId, read_system_id
 from ._kexec.cmdline import Edits
 from ._kexec.errors import KexecError
-from ._kexec.facts import present, read
+from ._kexec.facts import present
 from ._kexec.policy import judge
 from ._kexec.preferences import BZIMAGE, CHOICES, FAST
 from ._kexec.proof import PATH_FIRMWARE, PATH_KEXEC, PATH_SOFT, PATH_UNKNOWN
+from ._kexec.reading import read
 from ._kexec.requests import BASES, DEFAULT, ENTRY, StagingRequest
 from ._kexec.staging import TOKEN_BYTES, Stager, StagingPlan, current_record, make_stager, plan, stage_planned
 from ._kexec.subsets import BOOT, SOFT, VERDICT

@@ -673,7 +673,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.reading import read
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.subsets import resolve
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
 from ansible_collections.fleet.kexec.plugins.module_utils._options import policy_argument_spec

@@ -24,9 +24,10 @@ from ansible_collections.fleet.kexec.plugins.module_utils._command import run_co
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import read_candidate
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.file_part import FilePart
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, ImageStore
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.reading import read
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.subsets import SUBSETS, resolve
 
 INITRD_BYTES = 28 << 20

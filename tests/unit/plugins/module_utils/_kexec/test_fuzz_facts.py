@@ -21,7 +21,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils import _cli
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._host.surroundings import READERS, read_surroundings
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.reading import read
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
 from ansible_collections.fleet.kexec.plugins.module_utils._text import printable_values
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline import gathering

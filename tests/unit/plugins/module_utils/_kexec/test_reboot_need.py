@@ -12,7 +12,8 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.reading import read
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.subsets import resolve
 
 from ....bzimages import make_bzimage

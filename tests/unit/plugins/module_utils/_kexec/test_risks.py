@@ -24,8 +24,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.surroundings imp
 from ansible_collections.fleet.kexec.plugins.module_utils._host.tpm_disks import TpmDisks
 from ansible_collections.fleet.kexec.plugins.module_utils._host.watchdog import Watchdog, Watchdogs
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.doubtful_drivers import DOUBTS
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import HostReading, present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.reading import HostReading, read
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.risks import risks
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.watchdog_jump import across_jump
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE

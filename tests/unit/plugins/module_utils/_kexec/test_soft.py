@@ -19,8 +19,9 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system i
     read_soft_reboot,
     read_system_id,
 )
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import Policy
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.reading import read
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.soft import decide_soft
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.subsets import resolve
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason

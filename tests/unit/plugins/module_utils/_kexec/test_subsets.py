@@ -14,7 +14,8 @@ from ansible_collections.fleet.kexec.plugins.module_utils._command import Comman
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._host.surroundings import READERS
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.reading import read
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.subsets import MINIMUM, SUBSETS, resolve, surroundings_of
 from ansible_collections.fleet.kexec.plugins.modules import boot_facts
 

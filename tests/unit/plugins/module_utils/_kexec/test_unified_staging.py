@@ -19,11 +19,12 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import Hos
 from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import list_fast_images
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.file_part import FilePart
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import KEEP, UNCOMPRESSED, ImageStore
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import Installation, WantedInstallation
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.kexec_tools import Kexec
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.reading import read
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import StagingRequest
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import (
     Stager,

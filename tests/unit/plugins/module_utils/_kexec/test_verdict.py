@@ -13,9 +13,10 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system i
 from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import Throughput
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import HostReading, present, read
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import Evidence, prove_kexec
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.reading import HostReading, read
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import StagingPlan
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import (
     Choice,
