@@ -64,14 +64,15 @@ def parse_properties(text: str) -> Dict[str, str]:
     return dict(line.partition("=")[::2] for line in text.splitlines() if "=" in line)
 
 
-def _manager(run: Runner) -> Dict[str, str]:
+def read_manager(run: Runner) -> Dict[str, str]:
+    """Read the properties of systemd that tell a system, and whether it can reboot softly; empty if systemd can't be asked."""
     answer = run(["systemctl", "show", "--property=%s,%s,%s" % (_VERSION, SOFT_REBOOTS, USERSPACE)], _TIMEOUT_S)
     return parse_properties(answer.stdout) if answer.rc == 0 else {}
 
 
 def read_system_id(files: HostFiles, run: Runner) -> SystemId:
     """Identify the running system."""
-    return identify_system(files.read_name("/proc/sys/kernel/random/boot_id") or "", _manager(run))
+    return identify_system(files.read_name("/proc/sys/kernel/random/boot_id") or "", read_manager(run))
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,11 @@ class SoftReboot:
     survivors: List[str]
 
 
-def read_soft_reboot(files: HostFiles, run: Runner) -> SoftReboot:
-    """Read what a soft reboot would meet."""
-    manager = _manager(run)
+def read_soft_reboot(files: HostFiles, run: Runner, manager: Mapping[str, str]) -> SoftReboot:
+    """Read what a soft reboot would meet.
+
+    :param manager: properties of systemd; see :func:`read_manager`.
+    """
     version = re.match(r"[0-9]{1,6}", manager.get(_VERSION, ""))
     return SoftReboot(
         systemd=int(version.group()) if version else None,

@@ -19,7 +19,7 @@ from .._host.fast_images import FastImage, list_fast_images
 from .._host.files import HostFiles
 from .._host.guests import Guests
 from .._host.kernel import RunningKernel, read_running_kernel
-from .._host.running_system import SoftReboot, SystemId, read_soft_reboot, read_system_id
+from .._host.running_system import SoftReboot, SystemId, identify_system, read_manager, read_soft_reboot
 from .._host.stub_stamps import read_stub_stamps
 from .._host.surroundings import Surroundings, read_surroundings
 from .._machine.reading import take_snapshot
@@ -108,7 +108,8 @@ def read(
     kernel = facts.kernel if facts else read_running_kernel(files, os.uname().machine)
     architecture = architecture_of(kernel.machine)
     judging = VERDICT in subsets
-    system = read_system_id(files, run) if subsets & {BOOT, MACHINE, REBOOT_NEEDED, SOFT} else SystemId(kernel.boot_id)
+    manager = read_manager(run) if subsets & {BOOT, MACHINE, REBOOT_NEEDED, SOFT} else {}
+    system = identify_system(kernel.boot_id, manager)
     policy = (read_policy(files) if subsets & {VERDICT, MACHINE, SOFT} else Policy()).override(wanted_policy or {}, "policy")
     boot = read_default_entry(files) if facts and (judging or subsets & {ENTRY, REBOOT_NEEDED, SOFT}) else None
     surroundings = read_surroundings(files, run, surroundings_of(subsets))
@@ -137,17 +138,16 @@ def read(
         policy=policy,
         history=read_history(files) if subsets & {FINDINGS, HISTORY} else [],
         reboot_needs=reboot_needs(evidence) if evidence and REBOOT_NEEDED in subsets else None,
-        soft=_soft_verdict(files, run, facts, evidence, policy, guests=surroundings.guests)
+        soft=_decide_soft(read_soft_reboot(files, run, manager), facts, evidence, policy, guests=surroundings.guests)
         if facts and evidence and SOFT in subsets
         else None,
         machine=_read_machine(files, run, system, policy) if MACHINE in subsets else None,
     )
 
 
-def _soft_verdict(
-    files: HostFiles, run: Runner, facts: HostFacts, evidence: RebootEvidence, policy: Policy, *, guests: Optional[Guests]
+def _decide_soft(
+    soft: SoftReboot, facts: HostFacts, evidence: RebootEvidence, policy: Policy, *, guests: Optional[Guests]
 ) -> Tuple[SoftReboot, SoftVerdict]:
-    soft = read_soft_reboot(files, run)
     return soft, decide_soft(facts, soft, guests, reasons_below_userspace(evidence), policy)
 
 

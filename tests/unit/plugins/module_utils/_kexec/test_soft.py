@@ -16,6 +16,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.guests import Gu
 from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import (
     SoftReboot,
     SystemId,
+    read_manager,
     read_soft_reboot,
     read_system_id,
 )
@@ -88,12 +89,13 @@ def test_a_host_that_can_reboot_in_no_way(host_tree: HostTree, changes: dict[str
 def test_it_is_read_from_systemd(tmp_path: Path) -> None:
     files = HostFiles(str(tmp_path))
     write_tree(tmp_path, {"/proc/sys/kernel/random/boot_id": "b\n", "/run/nextroot/usr/lib/os-release": ""})
-    assert read_soft_reboot(files, run) == SoftReboot(257, 3, True, ["b.service"])
+    assert read_soft_reboot(files, run, read_manager(run)) == SoftReboot(257, 3, True, ["b.service"])
     system = read_system_id(files, run)
     assert (system, system.userspace_us, str(system)) == (SystemId("b", 3), 2214381, "b+3")
-    assert read_soft_reboot(files, old) == SoftReboot(252, None, True, [])
+    assert read_soft_reboot(files, old, read_manager(old)) == SoftReboot(252, None, True, [])
     assert str(read_system_id(files, old)) == "b"
-    assert read_soft_reboot(files, lambda argv, timeout_s: CommandResult(1, "", "no bus")) == SoftReboot(None, None, True, [])
+    assert read_manager(lambda argv, timeout_s: CommandResult(1, "", "no bus")) == {}
+    assert read_soft_reboot(files, run, {}) == SoftReboot(None, None, True, [])
 
 
 def test_the_fact_says_it_all(host_tree: HostTree) -> None:
@@ -103,6 +105,18 @@ def test_the_fact_says_it_all(host_tree: HostTree) -> None:
     soft = facts["soft"]
     assert (soft["systemd"], soft["soft_reboots"], soft["survivors"]) == (257, 3, ["b.service"])
     assert [each["code"] for each in soft["warnings"]] == ["SOFT_SURVIVORS"]
+
+
+@pytest.mark.parametrize("subsets", [["soft"], ["all"]])
+def test_systemd_is_asked_once(host_tree: HostTree, subsets: list[str]) -> None:
+    asked: list[Sequence[str]] = []
+
+    def count(argv: Sequence[str], timeout_s: float) -> CommandResult:
+        asked.extend([argv] if "SoftRebootsCount" in " ".join(argv) else [])
+        return run(argv, timeout_s)
+
+    read(host_tree({}), count, resolve(subsets))
+    assert len(asked) == 1
 
 
 def test_guests_are_warned_of_because_it_stops_them(host_tree: HostTree) -> None:
