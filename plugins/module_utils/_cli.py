@@ -9,8 +9,20 @@ import json
 import os
 import sys
 import time
-from typing import Any, Callable, Dict, List, Optional, Sequence, TextIO
+from dataclasses import replace
+from typing import Callable, Dict, List, Optional, Sequence, TextIO
 
+from ._cli_words import (
+    EFFECT_NAMES,
+    PATHS,
+    describe,
+    describe_entry,
+    describe_least,
+    describe_machine,
+    describe_soft,
+    describe_verdict,
+    pieces,
+)
 from ._command import Runner, run_command
 from ._host.facts import HostFacts, gather
 from ._host.files import HostFiles
@@ -18,15 +30,16 @@ from ._host.running_system import SystemId, read_system_id
 from ._kexec.cmdline import Edits
 from ._kexec.errors import KexecError
 from ._kexec.facts import present
+from ._kexec.least import FIRMWARE, KEXEC, SOFT
 from ._kexec.policy import judge
-from ._kexec.preferences import BZIMAGE, CHOICES, FAST
-from ._kexec.proof import PATH_FIRMWARE, PATH_KEXEC, PATH_SOFT, PATH_UNKNOWN
-from ._kexec.reading import read
+from ._kexec.preferences import CHOICES
+from ._kexec.reading import HostReading, read
 from ._kexec.requests import BASES, DEFAULT, ENTRY, StagingRequest
 from ._kexec.staging import TOKEN_BYTES, Stager, StagingPlan, current_record, make_stager, plan, stage_planned
-from ._kexec.subsets import BOOT, SOFT, VERDICT
-from ._kexec.trigger import CALL_OFF, IMAGE_STAYS_RC, TRIGGER
-from ._machine.codes import FAIL, WARN
+from ._kexec.subsets import BOOT, REBOOT_NEEDED, VERDICT
+from ._kexec.subsets import SOFT as SOFT_SUBSET
+from ._kexec.trigger import CALL_OFF, IMAGE_STAYS_RC, MENDED_BY_REBOOT, TRIGGER
+from ._kexec.verdict import REFUSE
 from ._machine.remembered import MachineError, read_machine, remember
 from ._privileges import require_root
 from ._reasons import CodedError
@@ -50,23 +63,25 @@ class ConsoleCommand:
 
     def status(self, args: argparse.Namespace) -> None:
         """Show how the host booted, what came back different, what is staged, how it should reboot, and why it needs to."""
-        presented = present(read(self._files, self._run))
+        reading = read(self._files, self._run)
+        presented = present(reading)
         if args.json:
             self._out.write(json.dumps(presented, indent=1, sort_keys=True) + "\n")
             return
         verdict, staged = presented["verdict"], presented["staged"]
-        self._say("booted   %s %s" % (presented["kernel"]["release"], _PATHS[presented["boot"]["path"]]))
-        self._say("default  %s" % _describe_entry(presented["entry"]))
-        self._say("staged   %s" % (_describe(staged) if staged else "an unknown image" if presented["loaded"] else "nothing"))
-        self._say("machine  %s" % _describe_machine(presented["machine"]))
+        self._say("booted   %s %s" % (presented["kernel"]["release"], PATHS[presented["boot"]["path"]]))
+        self._say("default  %s" % describe_entry(presented["entry"]))
+        self._say("staged   %s" % (describe(staged) if staged else "an unknown image" if presented["loaded"] else "nothing"))
+        self._say("machine  %s" % describe_machine(presented["machine"]))
         for each in presented["machine"]["differences"]:
-            self._say("%-8s %s: %s" % (_EFFECT_NAMES[each["effect"]], each["code"], each["message"]))
-        self._say("verdict  %s" % (_describe_verdict(verdict)))
+            self._say("%-8s %s: %s" % (EFFECT_NAMES[each["effect"]], each["code"], each["message"]))
+        self._say("verdict  %s" % (describe_verdict(verdict)))
         for each in presented["blockers"] + verdict["notes"]:
             self._say("         %s: %s" % (each["code"], each["message"]))
-        self._say("soft     %s" % _describe_soft(presented["soft"]))
+        self._say("soft     %s" % describe_soft(presented["soft"]))
         for each in presented["soft"]["blockers"] + presented["soft"]["warnings"]:
             self._say("         %s: %s" % (each["code"], each["message"]))
+        self._say("least    %s" % describe_least(reading.least))
         for label, listed in (("warning", presented["warnings"]), ("needed", presented["reboot_needed"]["reasons"])):
             for each in listed:
                 self._say("%-8s %s: %s" % (label, each["code"], each["message"]))
@@ -77,7 +92,7 @@ class ConsoleCommand:
         planned = plan(_request(args), facts, self._files)
         record = current_record(self._files)
         if record is not None and record.image == planned.image:
-            self._say("staged   %s already" % _describe(planned.image.summary()))
+            self._say("staged   %s already" % describe(planned.image.summary()))
             return
         if not args.dry_run:
             planned, record = stage_planned(self._stager(facts), planned, _request(args), facts, self._files)
@@ -93,54 +108,89 @@ class ConsoleCommand:
         self._say("unstaged %s" % ("what was loaded" if self._stager(facts).unstage() else "nothing was loaded"))
 
     def reboot(self, args: argparse.Namespace) -> None:
-        """Reboot softly if that is asked for, else via kexec, into the staged image unless another is asked for."""
+        """Reboot by the method that is asked for: by default via kexec, into the staged image unless another is asked for."""
         require_root()
-        if args.method == _SOFT:
-            self._reboot_softly(args)
+        _refuse_image(args)
+        reading = read(self._files, self._run, _SUBSETS[args.method])
+        method = self._choose_least(reading) if args.method == _LEAST else args.method
+        if method is None:
+            return
+        if method == KEXEC:
+            self._reboot_via_kexec(args, reading)
         else:
-            self._reboot_via_kexec(args)
+            self._reboot_without_image(args, reading, method)
 
-    def _reboot_softly(self, args: argparse.Namespace) -> None:
-        if _asks(args):
-            raise KexecError("SETTINGS_INVALID", "a soft reboot keeps the kernel that runs, so no image can be asked for")
-        reading = read(self._files, self._run, frozenset((BOOT, SOFT)))
+    def _choose_least(self, reading: HostReading) -> Optional[str]:
+        """Choose the least method that applies what is pending; None if nothing is.
+
+        :raises KexecError: a setting of the host is wrong, so that nobody knows what a kexec is to boot.
+        """
+        chosen = reading.least
+        self._say("least    %s" % describe_least(chosen))
+        for need in reading.reboot_needs or ():
+            self._say("needed   %s: %s" % (need.reason.code, need.reason.message))
+        for each in chosen.ruled_out:
+            self._say("         %s: %s" % (each.code, each.message))
+        verdict = reading.verdict
+        if chosen.method in (KEXEC, FIRMWARE) and verdict.method == REFUSE:
+            raise KexecError(verdict.reasons[0].code, "; ".join(each.message for each in verdict.reasons))
+        if chosen.method is None:
+            self._say("reboot   none: the host stays as it is")
+        return chosen.method
+
+    def _reboot_without_image(self, args: argparse.Namespace, reading: HostReading, method: str) -> None:
+        if method == SOFT:
+            self._require_soft(reading)
+        how = "softly, on the running kernel %s" % reading.kernel.release if method == SOFT else "through firmware"
+        self._say("reboot   %s%s" % ("would be " if args.dry_run else "", how))
+        if args.dry_run:
+            return
+        # A loaded image would turn the next plain reboot into a kexec, and may be run as services stop.
+        try:
+            self._stager(gather(self._files, self._run)).unstage()
+        except CodedError as error:
+            if error.reason.code not in MENDED_BY_REBOOT:
+                raise
+            self._say("warning  %s: %s" % (error.reason.code, error.reason.message))
+        if not args.no_compare:
+            remember(self._files, read_machine(self._files, self._run, time.time()))
+        self._trigger(os.urandom(TOKEN_BYTES).hex(), _VERBS[method], reading.system, softly=method == SOFT)
+
+    def _require_soft(self, reading: HostReading) -> None:
+        """Refuse a soft reboot that is not possible; raises KexecError with the code of the first obstacle."""
         if reading.soft is None:
-            raise ValueError("the subset %s was not read" % SOFT)
+            raise ValueError("the subset %s was not read" % SOFT_SUBSET)
         verdict = reading.soft[1]
         if not verdict.possible:
             raise KexecError(verdict.blockers[0].code, "; ".join(each.message for each in verdict.blockers))
         for risk in verdict.warnings:
             self._say("warning  %s: %s" % (risk.code, risk.message))
-        self._say("reboot   %ssoftly, on the running kernel %s" % ("would be " if args.dry_run else "", reading.kernel.release))
-        if args.dry_run:
-            return
-        # A loaded image would turn the next plain reboot into a kexec, and may be run as services stop.
-        self._stager(gather(self._files, self._run)).unstage()
-        remember(self._files, read_machine(self._files, self._run, time.time()))
-        self._trigger(os.urandom(TOKEN_BYTES).hex(), "soft-reboot", reading.system, softly=True)
 
-    def _reboot_via_kexec(self, args: argparse.Namespace) -> None:
-        self._heed_risks()
+    def _reboot_via_kexec(self, args: argparse.Namespace, reading: HostReading) -> None:
+        self._heed_risks(reading)
         facts = gather(self._files, self._run)
         record = current_record(self._files)
-        staged_here = record is None or _asks(args)
-        if staged_here:
-            record = None
+        planned = None
+        if record is None or _asks(args) or args.method == _LEAST:
             planned = plan(_request(args), facts, self._files)
+            # What somebody has staged may be anything, and only the default entry applies what is pending.
+            if record is not None and args.method == _LEAST and record.image == planned.image:
+                planned = None
+        if planned is not None:
+            record = None
             if not args.dry_run:
                 planned, record = stage_planned(self._stager(facts), planned, _request(args), facts, self._files)
             self._explain(planned, "would be " if args.dry_run else "")
         if record is None:
             return
-        self._say("reboot   %sinto %s" % ("would be " if args.dry_run else "", _describe(record.image.summary())))
+        self._say("reboot   %sinto %s" % ("would be " if args.dry_run else "", describe(record.image.summary())))
         if not args.dry_run:
             if not args.no_compare:
-                self._remember(facts, staged_here)
-            self._trigger(record.token, "kexec", read_system_id(self._files, self._run))
+                self._remember(facts, planned is not None)
+            self._trigger(record.token, _VERBS[KEXEC], read_system_id(self._files, self._run))
 
-    def _heed_risks(self) -> None:
+    def _heed_risks(self, reading: HostReading) -> None:
         """Refuse risks that the host's policy blocks; raises KexecError with the code of the first one."""
-        reading = read(self._files, self._run, frozenset((VERDICT,)))
         judged = judge(reading.risks, reading.policy)
         if judged.blocked:
             raise KexecError(judged.blocked[0].code, "; ".join(risk.message for risk in judged.blocked))
@@ -177,8 +227,8 @@ class ConsoleCommand:
         return make_stager(self._files, facts, self._run)
 
     def _explain(self, planned: StagingPlan, mood: str) -> None:
-        self._say("staged   %s%s" % (mood, _describe(planned.image.summary())))
-        self._say("jump     about %d ms: %s" % (planned.choice.total_ms, _pieces(planned.choice.predicted_ms)))
+        self._say("staged   %s%s" % (mood, describe(planned.image.summary())))
+        self._say("jump     about %d ms: %s" % (planned.choice.total_ms, pieces(planned.choice.predicted_ms)))
         for note in planned.notes:
             self._say("         %s: %s" % (note.code, note.message))
 
@@ -187,55 +237,33 @@ class ConsoleCommand:
         self._out.write(printable(line) + "\n")
 
 
-# Methods of a reboot from the console.
-_KEXEC, _SOFT = "kexec", "soft"
-_PATHS = {
-    PATH_KEXEC: "via kexec",
-    PATH_SOFT: "by a soft reboot",
-    PATH_FIRMWARE: "through firmware",
-    PATH_UNKNOWN: "by an unknown path",
+# Choice of a method by what is pending.
+_LEAST = "least"
+# Subsets of the facts that a reboot depends on, by the method that is asked for.
+_SUBSETS = {
+    KEXEC: frozenset((VERDICT,)),
+    SOFT: frozenset((BOOT, SOFT_SUBSET)),
+    FIRMWARE: frozenset((BOOT,)),
+    _LEAST: frozenset((BOOT, REBOOT_NEEDED, SOFT_SUBSET, VERDICT)),
 }
-_EFFECT_NAMES = {FAIL: "degraded", WARN: "warning"}
-_IMAGE_NAMES = {FAST: "fast image", BZIMAGE: "bzImage"}
+# Commands of systemctl.
+_VERBS = {KEXEC: "kexec", SOFT: "soft-reboot", FIRMWARE: "reboot"}
 
 
-def _describe_way(way: Dict[str, Any]) -> str:
-    return "%s via %s, integrity %s, %s" % (_IMAGE_NAMES[way["image"]], way["loader"], way["integrity"], way["placement"])
+def _refuse_image(args: argparse.Namespace) -> None:
+    """Refuse a wish for an image where a method boots none, or the default entry's; raises KexecError (SETTINGS_INVALID)."""
+    if args.method == SOFT and _asks(args):
+        raise KexecError("SETTINGS_INVALID", "a soft reboot keeps the kernel that runs, so no image can be asked for")
+    if args.method == FIRMWARE and _asks(args):
+        raise KexecError("SETTINGS_INVALID", "firmware starts the bootloader, so no image can be asked for")
+    if args.method == _LEAST and _names(args):
+        message = "method least applies what is pending by the default entry, so no other kernel, initrd or line can be asked for"
+        raise KexecError("SETTINGS_INVALID", message)
 
 
-def _describe(staged: Dict[str, Any]) -> str:
-    return "%s (%s%s)" % (staged["release"], _describe_way(staged), "" if staged["kaslr"] else ", no KASLR")
-
-
-def _describe_entry(entry: Dict[str, Any]) -> str:
-    if entry["kernel"] is None:
-        return "unknown: %s" % entry["unknown"]
-    return "%s, %s (%s)" % (entry["title"], entry["kernel"], entry["source"])
-
-
-def _describe_machine(machine: Dict[str, Any]) -> str:
-    model = machine["model"] or "of an unknown model"
-    if not machine["compared"]:
-        return "%s, not compared: no snapshot of an earlier boot can be read" % model
-    number, taken_at = len(machine["differences"]), machine["before"]["taken_at"]
-    if not number:
-        return "%s, as it was at %s" % (model, taken_at)
-    return "%s, different from what it was at %s:" % (model, taken_at)
-
-
-def _describe_verdict(verdict: Dict[str, Any]) -> str:
-    if verdict["image"] is None:
-        return str(verdict["method"])
-    return "%s: %s, about %d ms" % (verdict["method"], _describe_way(verdict), round(verdict["predicted_ms"]["total"]))
-
-
-def _describe_soft(soft: Dict[str, Any]) -> str:
-    so_far = "%d since the kernel booted" % soft["soft_reboots"] if soft["soft_reboots"] else "none since the kernel booted"
-    return "possible, %s" % so_far if soft["possible"] else "not possible"
-
-
-def _pieces(predicted_ms: Dict[str, float]) -> str:
-    return ", ".join("%s %d" % (name, round(value)) for name, value in predicted_ms.items() if value) or "nothing to do"
+def _names(args: argparse.Namespace) -> bool:
+    """Whether a kernel, an initrd or a command line is asked for, and not only how to load what belongs to the default entry."""
+    return replace(_request(args), preferences={}) != StagingRequest()
 
 
 def _asks(args: argparse.Namespace) -> bool:
@@ -256,7 +284,7 @@ def _request(args: argparse.Namespace) -> StagingRequest:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="fleet-kexec", description="Reboot this host via kexec or softly, as the collection fleet.kexec does."
+        prog="fleet-kexec", description="Reboot this host via kexec or otherwise, as the collection fleet.kexec does."
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.required = True
@@ -279,10 +307,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     unstage = commands.add_parser("unstage", help="unload whatever is loaded")
     unstage.add_argument("--dry-run", action="store_true", help="say what would be done")
     reboot = commands.add_parser(
-        "reboot", parents=[image], help="reboot via kexec, into what is staged unless something else is asked for, or softly"
+        "reboot",
+        parents=[image],
+        help="reboot via kexec into what is staged, or what is asked for, or by another method",
     )
     reboot.add_argument(
-        "--method", choices=(_KEXEC, _SOFT), default=_KEXEC, help="soft restarts userspace on the running kernel; default: kexec"
+        "--method",
+        choices=(_LEAST, KEXEC, SOFT, FIRMWARE),
+        default=KEXEC,
+        help="soft restarts userspace on the running kernel; least is the least of the others that applies what is pending, "
+        "or no reboot if nothing is; default: kexec",
     )
     reboot.add_argument(
         "--no-compare", action="store_true", help="leave no snapshot of the machine to compare the next boot with"

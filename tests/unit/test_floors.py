@@ -29,7 +29,8 @@ HOST = (
     "_kexec",
     "_prepare _timeline",
     "_findings _prepare_boot",
-    "_cli _options",
+    "_cli_words _options",
+    "_cli",
     "_zipapp",
 )
 CONTROLLER = (

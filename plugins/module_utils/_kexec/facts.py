@@ -26,7 +26,7 @@ from .reading import HostReading
 from .soft import present_soft
 from .staging import StagingPlan
 from .subsets import BOOT, ENTRY, FINDINGS, HISTORY, MACHINE, REBOOT_NEEDED, SOFT, VERDICT
-from .verdict import Choice, decide, loader_obstacle
+from .verdict import Choice, loader_obstacle
 from .watchdog_jump import across_jump
 
 
@@ -158,7 +158,7 @@ def _present_host(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
         "reservations": lambda: {"reservations": reading.reservations.as_dict() if reading.reservations else None},
         ENTRY: lambda: {ENTRY: _present_entry(reading.boot, facts.kernel) if reading.boot else None},
         REBOOT_NEEDED: lambda: {REBOOT_NEEDED: _present_need(reading.reboot_needs or [])},
-        VERDICT: lambda: _present_verdict(reading, facts),
+        VERDICT: lambda: _present_verdict(reading),
     }
     presented: Dict[str, Any] = {}
     for name, group in groups.items():
@@ -188,18 +188,13 @@ def _present_kexec(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
     }
 
 
-def _present_verdict(reading: HostReading, facts: HostFacts) -> Dict[str, Any]:
-    planned = reading.planned
-    if planned is None:
-        raise ValueError("the subset %s was not read" % VERDICT)
-    nothing: Dict[str, Any] = {"image": None, "loader": None, "integrity": None, "placement": None}
-    nothing.update(predicted_ms=None, notes=[])
-    if isinstance(planned, StagingPlan):
-        verdict = decide(facts, planned.choice, reading.risks, reading.policy)
-        way, release = _present_plan(planned) if verdict.choice else nothing, planned.image.release
-    else:
-        verdict = decide(facts, planned, reading.risks, reading.policy)
-        way, release = nothing, None
+def _present_verdict(reading: HostReading) -> Dict[str, Any]:
+    verdict, planned = reading.verdict, reading.planned
+    way: Dict[str, Any] = {"image": None, "loader": None, "integrity": None, "placement": None}
+    way.update(predicted_ms=None, notes=[])
+    if isinstance(planned, StagingPlan) and verdict.choice:
+        way = _present_plan(planned)
+    release = planned.image.release if isinstance(planned, StagingPlan) else None
     return {
         "verdict": dict(way, method=verdict.method, release=release),
         "blockers": [obstacle.as_dict() for obstacle in verdict.reasons],

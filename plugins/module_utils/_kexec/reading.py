@@ -28,7 +28,8 @@ from .._machine.snapshot import MachineSnapshot
 from .._reasons import Reason
 from .boot_source import entry_risks
 from .candidate import payload_format
-from .least import Need
+from .least import KEXEC, LeastMethod, Need, decide_least
+from .least import SOFT as SOFT_METHOD
 from .policy import Policy, read_policy
 from .preferences import Preferences, read_preferences
 from .proof import Evidence
@@ -39,6 +40,7 @@ from .risks import risks
 from .soft import SoftVerdict, decide_soft
 from .staging import StagingPlan, current_record, try_plan
 from .subsets import BOOT, ENTRY, FINDINGS, HISTORY, HOST_SUBSETS, MACHINE, REBOOT_NEEDED, SOFT, SUBSETS, VERDICT, surroundings_of
+from .verdict import Verdict, decide
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,22 @@ class HostReading:
             *risks(self.surroundings, self.evidence.kexecs, self.kernel.series),
             *(self.reservations.notes if self.reservations else []),
         ]
+
+    @property
+    def verdict(self) -> Verdict:
+        """How the host should reboot if nothing is asked for."""
+        if self.facts is None or self.planned is None:
+            raise ValueError("the subset %s was not read" % VERDICT)
+        image = self.planned.choice if isinstance(self.planned, StagingPlan) else self.planned
+        return decide(self.facts, image, self.risks, self.policy)
+
+    @property
+    def least(self) -> LeastMethod:
+        """Least reboot that applies all that is pending."""
+        if self.soft is None or self.reboot_needs is None:
+            raise ValueError("the subsets %s and %s were not read" % (SOFT, REBOOT_NEEDED))
+        # Of a kexec that is possible there are none.
+        return decide_least(self.reboot_needs, {SOFT_METHOD: self.soft[1].blockers, KEXEC: self.verdict.reasons})
 
 
 def read(

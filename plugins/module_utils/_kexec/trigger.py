@@ -45,6 +45,10 @@ state_directory=%s
 last_stop=%s
 """ % (stamp_unit("$1"), RUN_DIRECTORY, STAGED_RECORD, CRASH_MARKER, RUN_DIRECTORY, STATE_DIRECTORY, LAST_STOP_DIRECTORY)
 
+#: Codes of what unstaging leaves behind, that is no reason to stay in this boot: the next one loads the crash kernel, and TRIGGER
+#: keeps systemd from running an image that nobody can unload.
+MENDED_BY_REBOOT = ("KDUMP_NOT_RESTORED", "UNLOAD_DISABLED")
+
 # Exit code of TRIGGER on a host that is already shutting down.
 GOING_DOWN_RC = 3
 

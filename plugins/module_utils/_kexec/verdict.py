@@ -19,6 +19,7 @@ from .candidate import Candidate
 from .cmdline import max_line_bytes
 from .errors import KexecError
 from .kernel_ways import loads_into_cma, may_skip_check
+from .least import FIRMWARE, KEXEC
 from .placement import RESERVABLE, placement_obstacle
 from .policy import BLOCK, Policy, judge
 from .prediction import lies_in_cma, predict
@@ -73,6 +74,10 @@ class Choice:
     @property
     def total_ms(self) -> float:
         return sum(self.predicted_ms.values())
+
+
+#: Method of a host that is not to be rebooted.
+REFUSE = "refuse"
 
 
 @dataclass(frozen=True)
@@ -339,7 +344,7 @@ def decide(
     if isinstance(image, Reason) and not (facts.kernel.loaded is None and image.code == "LOADER_UNAVAILABLE"):
         reasons.append(image)
     if facts.container or not all(is_fault_of_host(found.code, StagingRequest()) for found in reasons):
-        return Verdict("refuse", None, reasons + judged.blocked, judged.warned)
+        return Verdict(REFUSE, None, reasons + judged.blocked, judged.warned)
     if reasons or judged.blocked or isinstance(image, Reason):
-        return Verdict("firmware", None, reasons + judged.blocked, judged.warned)
-    return Verdict("kexec", image, [], judged.warned)
+        return Verdict(FIRMWARE, None, reasons + judged.blocked, judged.warned)
+    return Verdict(KEXEC, image, [], judged.warned)

@@ -11,6 +11,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system i
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import METHODS, Need
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES, Judgement
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import DEFAULT, is_fault_of_host
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import MENDED_BY_REBOOT
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_request
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 
@@ -26,10 +27,6 @@ from .sights import Sights, WallClock
 FACTS = ["min", "container", "hardware", "kexec", "verdict"]
 # Whether the host needs a reboot, which its tools may take seconds to tell.
 NEED = "reboot_needed"
-
-# What unstaging leaves behind, that is no reason to stay in this boot: the next one loads the crash kernel, and the trigger keeps
-# systemd from running an image that nobody can unload.
-_MENDED_BY_REBOOT = ("KDUMP_NOT_RESTORED", "UNLOAD_DISABLED")
 
 # Before the trigger the host is up, and slow at worst.
 MODULE_TIMEOUT_S = 300.0
@@ -179,7 +176,7 @@ class Preparing:
         unstaged = await self._module("fleet.kexec.stage", {"state": "unstaged"})
         if not unstaged.get("failed"):
             return None
-        if unstaged.get("code") not in _MENDED_BY_REBOOT:
+        if unstaged.get("code") not in MENDED_BY_REBOOT:
             raise RebootError(unstaged.get("code", "UNLOAD_FAILED"), "unstaging failed: %s" % _said(unstaged))
         left = reason(unstaged["code"], _said(unstaged))
         self._result.notes = (*(self._result.notes or ()), left.as_dict())

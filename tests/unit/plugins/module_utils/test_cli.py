@@ -292,3 +292,101 @@ def test_a_soft_reboot_that_is_not_possible_is_refused(host: Host, manager: str,
         host("reboot", "--method", "soft", *arguments)
     assert caught.value.reason.code == code
     assert not any(TRIGGER in command for command in host.commands)
+
+
+def soft_host(host: Host) -> Host:
+    host.manager = "Version=257\nSoftRebootsCount=0\nUserspaceTimestampMonotonic=9\n"
+    return host
+
+
+def pend(host: Host, *packages: str) -> None:
+    """Have packages ask for a reboot."""
+    names = "".join(name + "\n" for name in packages)
+    write_tree(Path(host.files.root), {"/run/reboot-required": "", "/run/reboot-required.pkgs": names})
+
+
+def triggered(host: Host) -> list[str]:
+    """Verbs of the reboots that were triggered."""
+    return [command[5] for command in host.commands if TRIGGER in command]
+
+
+def test_the_least_reboot_is_none_where_nothing_is_pending(host: Host) -> None:
+    said = host("reboot", "--method", "least")
+    assert said == "least    none: nothing is pending\nreboot   none: the host stays as it is\n"
+    assert host.commands == [] and not host.files.exists(MACHINE_FILE)
+    assert "least    none: nothing is pending" in host("status").splitlines()
+
+
+def test_the_least_reboot_is_a_soft_one_for_userspace(host: Host) -> None:
+    pend(soft_host(host), "libc6")
+    lines = host("reboot", "--method", "least").splitlines()
+    assert lines[0] == "least    soft"
+    assert lines[1].startswith("needed   PENDING_REBOOT_REQUIRED: ")
+    assert lines[-1] == "reboot   softly, on the running kernel %s" % RELEASE
+    assert triggered(host) == ["soft-reboot"]
+    assert "least    soft" in host("status").splitlines()
+
+
+def test_the_least_reboot_is_a_kexec_for_a_kernel(host: Host) -> None:
+    pend(soft_host(host), "linux-image-amd64")
+    host("stage", "--append", "quiet")
+    loads = len(host.commands)
+    said = host("reboot", "--method", "least")
+    assert said.startswith("least    kexec\n") and "reboot   into %s" % RELEASE in said
+    load, _trigger = host.commands[loads:]
+    assert "quiet" not in load[-1], "what somebody staged is not the default entry"
+    assert triggered(host) == ["kexec"]
+
+
+def test_the_least_reboot_takes_the_default_entry_as_it_is_staged(host: Host) -> None:
+    pend(host, "linux-image-amd64")
+    host("stage")
+    loads = len(host.commands)
+    host("reboot", "--method", "least")
+    assert len(host.commands) == loads + 1
+
+
+def test_the_least_reboot_is_a_greater_one_where_lesser_ones_are_not_possible(host: Host) -> None:
+    pend(host, "libc6")
+    write_tree(Path(host.files.root), {"/proc/xen/capabilities": "control_d\n"})
+    lines = host("reboot", "--method", "least", "--dry-run").splitlines()
+    assert lines[0] == "least    firmware, not soft or kexec: SOFT_UNSUPPORTED, XEN_DOM0"
+    assert [line.split(":")[0].strip() for line in lines[2:4]] == ["SOFT_UNSUPPORTED", "XEN_DOM0"]
+    assert lines[-1] == "reboot   would be through firmware"
+    assert triggered(host) == []
+    host("reboot", "--method", "least")
+    assert triggered(host) == ["reboot"] and host.files.exists(MACHINE_FILE)
+
+
+def test_the_least_reboot_is_refused_where_nobody_knows_what_it_would_boot(host: Host) -> None:
+    pend(host, "linux-image-amd64")
+    write_tree(Path(host.files.root), {"/etc/fleet-kexec.conf": "[stage]\nimage = fast\n"})
+    assert "verdict  refuse" in host("status")
+    with pytest.raises(CodedError) as caught:
+        host("reboot", "--method", "least")
+    assert caught.value.reason.code == json.loads(host("status", "--json"))["blockers"][0]["code"]
+    assert triggered(host) == []
+
+
+def test_a_reboot_through_firmware_unloads_what_is_staged(host: Host) -> None:
+    host("stage")
+    assert "reboot   through firmware" in host("reboot", "--method", "firmware", "--no-compare")
+    assert triggered(host) == ["reboot"] and not host.loaded
+    assert not host.files.exists(MACHINE_FILE)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--kernel", "newest"], ["--append", "quiet"], ["--base", "running"], ["--initrd", "none"]]
+)
+@pytest.mark.parametrize("method", ["least", "firmware"])
+def test_no_image_can_be_asked_for_where_the_default_entry_is_booted(host: Host, method: str, arguments: list[str]) -> None:
+    with pytest.raises(CodedError) as caught:
+        host("reboot", "--method", method, *arguments)
+    assert caught.value.reason.code == "SETTINGS_INVALID"
+    assert triggered(host) == []
+
+
+def test_how_the_default_entry_is_loaded_can_be_asked_for_with_the_least_reboot(host: Host) -> None:
+    pend(host, "linux-image-amd64")
+    host("reboot", "--method", "least", "--loader", "kexec_load")
+    assert triggered(host) == ["kexec"]
