@@ -202,7 +202,8 @@ class Preparing:
         for warning in facts.get("warnings", []):
             self._progress("warning: %s" % warning["message"])
         self.touched = True
-        if facts["staged"] and not self._request.image:
+        # Somebody may have staged another kernel than the default entry's, which alone applies what is pending.
+        if facts["staged"] and not self._request.image and not self._request.asks_for_need:
             result: dict[str, Any] = {"staged": facts["staged"]}
         else:
             began = self._clock.now()

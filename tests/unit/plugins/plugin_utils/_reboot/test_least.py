@@ -7,7 +7,7 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 
-from ..simulated import Host
+from ..simulated import STAGED, Host
 from .reboots import LOCKED, reboot
 
 UNSUPPORTED = {"code": "SOFT_UNSUPPORTED", "message": "systemd 252 knows no soft reboot", "hint": "Use another"}
@@ -40,6 +40,14 @@ def test_it_takes_the_least_that_applies_it(method: str) -> None:
     assert (result["method"], result["path"], result["reasons"]) == (method, method, [])
     assert [each["code"] for each in result["needed"]] == ["PENDING_PACKAGES"] * 2
     assert "method" not in result["needed"][0]
+
+
+@pytest.mark.parametrize("request_of", [{"method": "least"}, {"method": "auto", "only": "pending"}])
+def test_what_somebody_staged_need_not_apply_it(request_of: dict[str, str]) -> None:
+    host = host_in_need("kexec")
+    host.staged = {**STAGED, "token": "12" * 8, "release": "1"}
+    result = reboot(host, **request_of)
+    assert (result["staged"]["release"], host.log[0]) == (STAGED["release"], "stage {}")
 
 
 @pytest.mark.parametrize(
