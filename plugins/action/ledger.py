@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._host_facts import facts_by_host
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.boots import boot_sources
@@ -56,12 +57,12 @@ class ActionModule(ActionBase):
             },
         )
         store = RunStore.at(args["run_directory"], os.environ)
-        facts = (variables["hostvars"][name].get("ansible_facts") or {} for name in variables["ansible_play_hosts_all"])
+        boots, unreadable = boot_sources(facts_by_host(variables) if args["histories"] else {})
         request = LedgerRequest(
             state=args["state"],
             path=args["ledger"] or default_path(store.directory),
             merge=args["merge"],
-            boots=boot_sources(each.get("fleet_kexec") for each in facts) if args["histories"] else (),
+            boots=boots,
             **{name: args[name] for name in ("dest", "host_class", "before", "after", "reason", "proven_after", "names")},
             by=operator_of(variables, os.environ),
             at=utc(time.time()),
@@ -73,6 +74,6 @@ class ActionModule(ActionBase):
         except CodedError as error:
             result.update(error.as_result(), failed=True)
         else:
-            for why in warnings:
+            for why in (*unreadable, *warnings):
                 display.warning(warning_text(why))
         return result

@@ -12,12 +12,14 @@ from ansible import constants as C
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.output import Output
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.preflight import preflight_text
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.screen import screen_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._host_facts import facts_by_host
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED, remembered
-from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.facts import with_risks
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.facts import look_at_facts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.file import default_path
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.fold import RunFold
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.judge import ClassJudge
@@ -25,7 +27,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.samples import
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.standing import PROVEN_AFTER
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.update import read_with_journals
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.words import warning_text
-from ansible_collections.fleet.kexec.plugins.plugin_utils._preflight import preflight_of, totals_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._preflight import Preflight, totals_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.path_outages import PathOutages
 
 display = Display()
@@ -55,15 +57,13 @@ class ActionModule(ActionBase):
         judge = ClassJudge(reading.ledger, RunFold(), proven_after=args["proven_after"])
         # Journals know more than the ledger, which has no soft reboots.
         outages = PathOutages({**outages_of_ledger(reading.ledger), **remembered(store).outages_s})
-        hosts = {}
-        for name in variables["ansible_play_hosts_all"]:
-            facts = variables["hostvars"][name].get("ansible_facts") or {}
-            hosts[name] = preflight_of(name, with_risks(name, facts.get("fleet_kexec"), judge), outages.saved_s)
+        hosts = {name: look_at_facts(name, facts, judge, outages.saved_s) for name, facts in facts_by_host(variables).items()}
         totals = totals_of(list(hosts.values()))
         screen = screen_of(os.getppid(), os.environ)
         columns = screen.size()[0] if screen.terminal is not None else None
         output = Output(display, os.getppid(), C.DEFAULT_STDOUT_CALLBACK)
         for line in preflight_text(hosts, totals, columns=columns, glyphs=screen.glyphs):
             output.say(line)
-        values = {name: dict(found.values) if found is not None else None for name, found in hosts.items()}
-        return dict(result, changed=False, totals=totals, hosts=values)
+        values = {name: dict(found.values) if isinstance(found, Preflight) else None for name, found in hosts.items()}
+        unread = {name: found.as_dict() for name, found in hosts.items() if isinstance(found, Reason)}
+        return dict(result, changed=False, totals=totals, hosts=values, unread=unread)

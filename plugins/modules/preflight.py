@@ -86,4 +86,10 @@ hosts:
     valid facts.
   returned: always
   type: dict
+unread:
+  description: Why there are no valid facts of a host, by its name, with C(code), C(message) and C(hint).
+  returned: always
+  type: dict
+  sample: {db1: {code: FACTS_UNREADABLE, hint: Correct what the message of the failed module reports.,
+    message: "there are no facts of this host: boot_facts did not run on it, or failed"}}
 """

@@ -1,9 +1,6 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Preflight of hosts: how each would reboot, by the facts that M(fleet.kexec.boot_facts) gathered.
-
-Facts come from hosts and are not trusted. Those that are not as they should be count as not read.
-"""
+"""Preflight of hosts: how each would reboot, by the facts that M(fleet.kexec.boot_facts) gathered."""
 
 from __future__ import annotations
 
@@ -11,17 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import METHODS, SOFT, LeastMethod, Need, decide_least
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import FIRMWARE, KEXEC, METHODS, LeastMethod, Need
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import REFUSE
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
-from ._host_class import CLASS_FAILED, UNPROVEN, hardware_of, host_class_of
+from ._host_class import CLASS_FAILED, UNPROVEN, host_class_of
+from ._host_facts import ENTRY, HARDWARE, LOADED, MINIMUM, NEED, SOFTLY, VERDICT, ReportedFacts, ReportedSoft, ReportedVerdict
 from ._text import saving
 
-KEXEC = "kexec"
-FIRMWARE = "firmware"
-REFUSE = "refuse"
 NONE = "none"
 FAST = "fast"
+
+#: Subsets of the facts that a preflight takes, and those without which it does.
+REQUIRED = (MINIMUM, VERDICT, LOADED, ENTRY, NEED, SOFTLY)
+OPTIONAL = (HARDWARE,)
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Preflight:
     :ivar needed: whether it needs a reboot.
     :ivar soft: whether it can reboot softly, if that is asked for.
     :ivar least: the least method that applies what is pending, if that is asked for: C(none), C(soft), C(kexec) or C(firmware).
+    :ivar risks: codes of its risks that are blocked or warned of.
     :ivar values: facts as the result of the task has them.
     """
 
@@ -61,6 +62,7 @@ class Preflight:
     needed: bool
     soft: bool
     least: str
+    risks: frozenset[str]
     remarks: tuple[Remark, ...]
     values: Mapping[str, Any]
 
@@ -74,17 +76,9 @@ def nothing_saved(_method: str | None, _host_class: str) -> dict[str, float]:
     return {}
 
 
-def preflight_of(host: str, facts: Any, saved: Saved = nothing_saved) -> Preflight | None:
-    """Preflight of a host from its fact C(fleet_kexec); None if it has none, or none that is valid."""
-    try:
-        return _preflight(host, facts, saved)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
-
-
-def totals_of(hosts: Sequence[Preflight | None]) -> dict[str, int]:
-    """Numbers of hosts; None is a host that could not be read."""
-    read = [each for each in hosts if each is not None]
+def totals_of(hosts: Sequence[Preflight | Reason]) -> dict[str, int]:
+    """Numbers of hosts; a reason is a host that could not be read."""
+    read = [each for each in hosts if isinstance(each, Preflight)]
     methods = [each.method for each in read]
     return {
         "hosts": len(hosts),
@@ -96,60 +90,53 @@ def totals_of(hosts: Sequence[Preflight | None]) -> dict[str, int]:
         **{"least_%s" % method: sum(each.least == method for each in read) for method in (NONE, *METHODS)},
         "unread": len(hosts) - len(read),
         "reboot_needed": sum(each.needed for each in read),
-        "unproven": sum(UNPROVEN in _risks(each) for each in read),
-        "class_failed": sum(CLASS_FAILED in _risks(each) for each in read),
+        "unproven": sum(UNPROVEN in each.risks for each in read),
+        "class_failed": sum(CLASS_FAILED in each.risks for each in read),
     }
 
 
-def _risks(found: Preflight) -> set[str]:
-    """Codes of the risks of a host, whatever the policy makes of them."""
-    return {str(each["code"]) for each in (*found.values["blockers"], *found.values["warnings"])}
+def preflight_of(host: str, facts: ReportedFacts, saved: Saved = nothing_saved) -> Preflight:
+    """Preflight of a host from its facts.
 
-
-def _least(facts: Mapping[str, Any]) -> LeastMethod:
-    """Decide on the least reboot of a host, as a reboot with C(method: least) would."""
-    verdict = facts["verdict"]
-    if verdict["method"] == REFUSE:
-        return LeastMethod(None)
-    needs = [Need(_reason(each), str(each["method"])) for each in facts["reboot_needed"]["reasons"]]
-    obstacles = {
-        SOFT: [_reason(each) for each in facts["soft"]["blockers"]],
-        KEXEC: [_reason(each) for each in facts["blockers"]] if verdict["method"] != KEXEC else [],
-    }
-    return decide_least(needs, obstacles)
-
-
-def _reason(each: Mapping[str, Any]) -> Reason:
-    return Reason(str(each["code"]), str(each["message"]), str(each["hint"]))
-
-
-def _preflight(host: str, facts: Mapping[str, Any], saved: Saved) -> Preflight:
-    verdict, entry, needed = facts["verdict"], facts["entry"], facts["reboot_needed"]
-    predicted = verdict["predicted_ms"]
-    least = _least(facts)
-    refused = verdict["method"] == REFUSE
-    saves_s = {} if refused else saved(least.method, host_class_of(hardware_of(facts.get("hardware"))))
+    :param facts: with the subsets :data:`REQUIRED`.
+    """
+    verdict, soft, needs = facts.verdict, facts.soft, facts.needs
+    if verdict is None or soft is None or needs is None:
+        raise ValueError("the facts lack subsets")
+    refused = verdict.method == REFUSE
+    least = facts.least
+    saves_s = {} if refused else saved(least.method, host_class_of(facts.hardware))
     return Preflight(
         host=host,
-        method=str(verdict["method"]),
-        image=str(verdict["image"] or ""),
-        integrity=str(verdict["integrity"] or ""),
-        loader=str(verdict["loader"] or ""),
-        placement=str(verdict["placement"] or ""),
-        jump_ms=float(predicted["total"]) if predicted else None,
-        last_boot=str(facts["boot"]["path"]),
-        kernel=str(facts["kernel"]["release"]),
-        release=str(verdict["release"] or ""),
-        arguments_change=bool(entry["added"] or entry["removed"]),
-        needed=bool(needed["needed"]),
-        soft=bool(facts["soft"]["possible"]),
+        method=verdict.method,
+        image=verdict.image or "",
+        integrity=verdict.integrity or "",
+        loader=verdict.loader or "",
+        placement=verdict.placement or "",
+        jump_ms=verdict.predicted_ms["total"] if verdict.predicted_ms else None,
+        last_boot=facts.path,
+        kernel=facts.release,
+        release=verdict.release or "",
+        arguments_change=facts.arguments_change,
+        needed=bool(needs),
+        soft=soft.possible,
         least="" if refused else least.method or NONE,
-        remarks=(*_remarks(facts), *([] if least.method is None else [_remark_on(least, saves_s)])),
+        risks=frozenset(each.code for each in (*facts.blockers, *facts.warnings)),
+        remarks=(*_remarks(facts, verdict, soft, needs), *([] if least.method is None else [_remark_on(least, saves_s)])),
         values={
-            **{name: verdict[name] for name in ("method", "image", "integrity", "loader", "predicted_ms", "notes", "release")},
-            "running_release": facts["kernel"]["release"],
-            "last_boot": facts["boot"]["path"],
-            **{name: facts[name] for name in ("entry", "reboot_needed", "soft", "blockers", "warnings", "staged", "loaded")},
+            "method": verdict.method,
+            "image": verdict.image,
+            "integrity": verdict.integrity,
+            "loader": verdict.loader,
+            "predicted_ms": dict(verdict.predicted_ms) if verdict.predicted_ms else None,
+            "notes": [each.as_dict() for each in verdict.notes],
+            "release": verdict.release,
+            "running_release": facts.release,
+            "last_boot": facts.path,
+            **{name: facts.raw[name] for name in ("entry", "reboot_needed", "soft", "staged")},
+            "blockers": [each.as_dict() for each in facts.blockers],
+            "warnings": [each.as_dict() for each in facts.warnings],
+            "loaded": facts.loaded,
             "least": {
                 "method": least.method,
                 "ruled_out": [each.as_dict() for each in least.ruled_out],
@@ -159,19 +146,16 @@ def _preflight(host: str, facts: Mapping[str, Any], saved: Saved) -> Preflight:
     )
 
 
-def _remarks(facts: Mapping[str, Any]) -> list[Remark]:
-    remarks = [
-        Remark(str(each["code"]), "%s. %s" % (each["message"], each["hint"]))
-        for each in (*facts["blockers"], *facts["verdict"]["notes"])
-    ]
-    remarks += [Remark(str(each["code"]), str(each["message"])) for each in facts["reboot_needed"]["reasons"]]
-    if facts["warnings"]:
-        remarks.append(Remark("warnings", ", ".join(str(each["code"]) for each in facts["warnings"])))
-    if facts["soft"]["possible"] and facts["soft"]["survivors"]:
-        remarks.append(Remark("survivors", "a soft reboot does not stop %s" % ", ".join(map(str, facts["soft"]["survivors"]))))
-    if facts["staged"]:
-        remarks.append(Remark("staged", "%s via %s" % (facts["staged"]["release"], facts["staged"]["loader"])))
-    elif facts["loaded"]:
+def _remarks(facts: ReportedFacts, verdict: ReportedVerdict, soft: ReportedSoft, needs: Sequence[Need]) -> list[Remark]:
+    remarks = [Remark(each.code, "%s. %s" % (each.message, each.hint)) for each in (*facts.blockers, *verdict.notes)]
+    remarks += [Remark(need.reason.code, need.reason.message) for need in needs]
+    if facts.warnings:
+        remarks.append(Remark("warnings", ", ".join(each.code for each in facts.warnings)))
+    if soft.possible and soft.survivors:
+        remarks.append(Remark("survivors", "a soft reboot does not stop %s" % ", ".join(soft.survivors)))
+    if facts.staged:
+        remarks.append(Remark("staged", "%s via %s" % (facts.staged.release, facts.staged.loader)))
+    elif facts.loaded:
         remarks.append(Remark("loaded", "an image of unknown origin: any reboot of this host will be a kexec"))
     return remarks
 

@@ -35,7 +35,8 @@ HOST = (
 )
 CONTROLLER = (
     "_errors _host_class _text",
-    "_preflight _values _variables",
+    "_host_facts _values _variables",
+    "_preflight",
     "_transport",
     "_hooks _lock",
     "_reboot",

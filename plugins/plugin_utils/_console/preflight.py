@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
-from .._preflight import REFUSE, Preflight, Remark
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import REFUSE
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
+
+from .._preflight import Preflight, Remark
 from .._text import UNICODE, Glyphs, clean, clipped, columns_of, counted, pad
 from .names import listed
 
@@ -42,11 +45,11 @@ class _Row:
 
 
 def preflight_text(
-    hosts: Mapping[str, Preflight | None], totals: Mapping[str, int], *, columns: int | None = None, glyphs: Glyphs = UNICODE
+    hosts: Mapping[str, Preflight | Reason], totals: Mapping[str, int], *, columns: int | None = None, glyphs: Glyphs = UNICODE
 ) -> list[str]:
     """Describe how hosts would reboot.
 
-    :param hosts: in the order of the rows; None for a host that could not be read.
+    :param hosts: in the order of the rows; a reason for a host that could not be read.
     :param columns: width of the terminal; None for a log, in which lines may be as long as they are.
     """
     if len(hosts) <= _ROWS_OF_HOSTS:
@@ -77,11 +80,12 @@ def preflight_text(
     return lines
 
 
-def _folded(hosts: Mapping[str, Preflight | None]) -> list[_Row]:
+def _folded(hosts: Mapping[str, Preflight | Reason]) -> list[_Row]:
     """One row for all hosts with the same cells and the same codes, the largest first."""
-    groups: dict[object, list[tuple[str, Preflight | None]]] = {}
+    groups: dict[object, list[tuple[str, Preflight | Reason]]] = {}
     for name, found in hosts.items():
-        key = None if found is None else (tuple(_fixed(found).values()), tuple(each.code for each in found.remarks))
+        fixed = tuple(_fixed(found).values()) if isinstance(found, Preflight) else None
+        key = fixed, tuple(each.code for each in _remarks(found))
         groups.setdefault(key, []).append((name, found))
     ordered = sorted(groups.values(), key=lambda group: -len(group))
     return [
@@ -89,14 +93,18 @@ def _folded(hosts: Mapping[str, Preflight | None]) -> list[_Row]:
     ]
 
 
-def _row(title: str, found: Sequence[Preflight | None], names: Sequence[str] = ()) -> _Row:
+def _row(title: str, found: Sequence[Preflight | Reason], names: Sequence[str] = ()) -> _Row:
     first = found[0]
-    if first is None:
-        return _Row(title, {"METHOD": "?", "KERNEL": "could not be read"}, names=names, trouble=True)
-    jumps_ms = [each.jump_ms for each in found if each is not None and each.jump_ms is not None]
+    remarks = [_shared(each) for each in zip(*map(_remarks, found), strict=True)]
+    if not isinstance(first, Preflight):
+        return _Row(title, {"METHOD": "?", "KERNEL": "could not be read"}, remarks, names, trouble=True)
+    jumps_ms = [each.jump_ms for each in found if isinstance(each, Preflight) and each.jump_ms is not None]
     cells = {**_fixed(first), "JUMP": "%s%.0f ms" % ("up to " if len(found) > 1 else "", max(jumps_ms)) if jumps_ms else "-"}
-    remarks = [_shared([each.remarks[at] for each in found if each is not None]) for at in range(len(first.remarks))]
     return _Row(title, cells, remarks, names, first.method == REFUSE)
+
+
+def _remarks(found: Preflight | Reason) -> Sequence[Remark]:
+    return found.remarks if isinstance(found, Preflight) else [Remark(found.code, found.message)]
 
 
 def _fixed(found: Preflight) -> dict[str, str]:

@@ -1,37 +1,47 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts of a host as a preflight shows them, with the risks that the ledger has of it."""
+"""Preflight of a host, with the risks that the ledger has of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from .._host_class import hardware_of, host_class_of
-from .._preflight import FIRMWARE, KEXEC
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import FIRMWARE, KEXEC
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
+
+from .._host_class import host_class_of
+from .._host_facts import FactsError, ReportedFacts, ReportedVerdict, read_facts
+from .._preflight import OPTIONAL, REQUIRED, Preflight, Saved, preflight_of
 from .judge import ClassJudge
 
-# Parts of a verdict that a reboot through firmware does not have.
-_OF_KEXEC = ("image", "loader", "integrity", "placement", "predicted_ms", "release")
+
+def look_at_facts(host: str, facts: Any, judge: ClassJudge, saved: Saved) -> Preflight | Reason:
+    """Preflight of a host from its facts C(fleet_kexec), or why they can't be read."""
+    try:
+        read = read_facts(facts, REQUIRED, OPTIONAL)
+    except FactsError as error:
+        return error.reason
+    return preflight_of(host, with_risks(host, read, judge), saved)
 
 
-def with_risks(host: str, facts: Any, judge: ClassJudge) -> Any:
-    """Add the risks that the ledger has to the facts C(fleet_kexec) of a host, as if the host had found them.
+def with_risks(host: str, facts: ReportedFacts, judge: ClassJudge) -> ReportedFacts:
+    """Add the risks that the ledger has to the facts of a host, as if the host had found them.
 
     The class is that of its hardware.
-
-    :return: the facts as they are if they can't be judged.
     """
-    if not isinstance(facts, Mapping) or not isinstance(facts.get("verdict"), Mapping):
+    verdict = facts.verdict
+    if verdict is None or verdict.method != KEXEC:
         return facts
-    verdict = facts["verdict"]
-    if verdict.get("method") != KEXEC:
-        return facts
-    found = judge.judge_facts(host, host_class_of(hardware_of(facts.get("hardware"))), facts, verdict.get("release"))
-    made = dict(facts)
-    if found.warned and isinstance(facts.get("warnings"), list):
-        made["warnings"] = [*facts["warnings"], *(each.as_dict() for each in found.warned)]
-    if found.blocked and isinstance(facts.get("blockers"), list):
-        made["blockers"] = [*facts["blockers"], *(each.as_dict() for each in found.blocked)]
-        made["verdict"] = {**verdict, **dict.fromkeys(_OF_KEXEC), "method": FIRMWARE, "notes": []}
-    return made
+    found = judge.judge_facts(host, host_class_of(facts.hardware), facts, verdict.release)
+    return replace(
+        facts,
+        warnings=_joined(facts.warnings, found.warned),
+        blockers=_joined(facts.blockers, found.blocked),
+        verdict=ReportedVerdict(FIRMWARE) if found.blocked else verdict,
+    )
+
+
+def _joined(known: Iterable[Reason], found: Iterable[Reason]) -> tuple[Reason, ...]:
+    return (*known, *found)

@@ -11,6 +11,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import A
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 
 from .._host_class import CLASS_FAILED, UNPROVEN
+from .._host_facts import ReportedFacts
 from .._text import clean, counted
 from .fold import RunFold, class_text
 from .model import Ledger, LedgerClass, LedgerResult, Tally
@@ -61,11 +62,10 @@ class ClassJudge:
             return Judgement()
         return _judgement(self._effect_of_unproven(host, tally, effects), unproven_reason(key, tally, self._proven_after))
 
-    def judge_facts(self, host: str, host_class: str, facts: Mapping[str, Any], release: Any) -> Judgement:
-        """Judge a kexec of a host into a release, by its facts C(fleet_kexec); nothing is found if too little is known."""
+    def judge_facts(self, host: str, host_class: str, facts: ReportedFacts, release: Any) -> Judgement:
+        """Judge a kexec of a host into a release, by its facts; nothing is found if too little is known."""
         key = class_of_facts(facts, host_class, release)
-        policy = facts.get("policy")
-        return Judgement() if key is None else self.judge(host, key, policy if isinstance(policy, Mapping) else {})
+        return Judgement() if key is None else self.judge(host, key, facts.policy)
 
     def _effect_of_unproven(self, host: str, tally: Tally, effects: Mapping[str, Any]) -> str:
         effect = _effect(effects, UNPROVEN)
@@ -88,11 +88,9 @@ class ClassJudge:
         return self._others
 
 
-def class_of_facts(facts: Mapping[str, Any], host_class: str, release: Any) -> LedgerClass | None:
-    """Class of a host that would boot a release by kexec, from its facts C(fleet_kexec); None if too little is known."""
-    kernel = facts.get("kernel")
-    before = class_text(kernel.get("release")) if isinstance(kernel, Mapping) else ""
-    key = LedgerClass(class_text(host_class), before, class_text(release))
+def class_of_facts(facts: ReportedFacts, host_class: str, release: Any) -> LedgerClass | None:
+    """Class of a host that would boot a release by kexec, from its facts; None if too little is known."""
+    key = LedgerClass(class_text(host_class), class_text(facts.release), class_text(release))
     return key if key.host_class and key.before and key.after else None
 
 

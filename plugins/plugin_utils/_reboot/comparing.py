@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
-from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CATALOGUE
 
+from .._host_facts import UNREADABLE, known_code
 from .._transport.session import Session, SessionError, SessionLost
 from .difference import ReportedComparison, comparison_of, model_of, shown, summed_up
 from .errors import NotCompared, RebootError
@@ -47,9 +47,7 @@ class Comparing:
         args = {"state": "remembered", **self._request.policy_args}
         answer = await self._session.module(MODULE, args, REMEMBER_TIMEOUT_S)
         if answer.get("failed"):
-            code = answer.get("code")
-            known = code if isinstance(code, str) and code in CATALOGUE else "FACTS_UNREADABLE"
-            raise RebootError(known, "the machine could not be remembered: %s" % _said(answer))
+            raise RebootError(known_code(answer.get("code")), "the machine could not be remembered: %s" % _said(answer))
         try:
             machine = answer["machine"]
             boot_id = shown(str(machine["boot_id"]), BOOT_ID_MAX_CHARS)
@@ -57,7 +55,7 @@ class Comparing:
                 raise ValueError("no boot_id")
             return SystemId(boot_id, int(machine["soft_reboots"])), model_of(machine)
         except (KeyError, TypeError, ValueError) as error:
-            raise RebootError("FACTS_UNREADABLE", "machine gave an answer that is none: %r" % error) from error
+            raise RebootError(UNREADABLE, "machine gave an answer that is none: %r" % error) from error
 
     async def compare(self, remembered: str) -> ReportedComparison:
         """Compare the machine with what it was, once it has settled.

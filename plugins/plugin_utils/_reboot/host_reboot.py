@@ -20,6 +20,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.module_utils._timeline.timeline import Interval
 
 from .._host_class import host_class_of
+from .._host_facts import ReportedFacts
 from .._text import by_path
 from .._transport.prober import Prober
 from .._transport.session import Session
@@ -141,7 +142,7 @@ class HostReboot:
         """Find out whether the host needs a reboot; see :meth:`Preparing.require_need`."""
         await self._preparing(request).require_need()
 
-    async def facts(self, request: RebootRequest) -> dict[str, Any]:
+    async def facts(self, request: RebootRequest) -> ReportedFacts:
         """Read the facts that the choice of method depends on; see :meth:`Preparing.facts`."""
         return await self._preparing(request).facts()
 
@@ -372,8 +373,8 @@ class HostReboot:
         try:
             after = await self._shell.clock_offset(self._clock.utc_ns)
             answer = await self._session.module("fleet.kexec.timeline", {"seen": sights.as_args(after)}, TIMELINE_TIMEOUT_S)
-            if "timeline" in answer:
-                timeline: dict[str, Any] = answer["timeline"]
+            timeline = answer.get("timeline")
+            if isinstance(timeline, dict):
                 return timeline
             said = str(answer.get("msg", "no message"))
         except Exception as error:  # the reboot is over, and ended well or not regardless

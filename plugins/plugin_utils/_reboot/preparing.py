@@ -4,18 +4,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import METHODS, Need
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES, Judgement
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import DEFAULT, is_fault_of_host
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import MENDED_BY_REBOOT
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_request
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 
-from .._host_class import hardware_of
+from .._host_facts import (
+    CONTAINER,
+    HARDWARE,
+    LOADED,
+    MINIMUM,
+    NEED,
+    SOFTLY,
+    UNREADABLE,
+    VERDICT,
+    FactsError,
+    ReportedFacts,
+    ReportedImage,
+    StagedAnswer,
+    known_code,
+    read_answer,
+    read_staged,
+    said,
+)
 from .._transport.session import Session
 from .errors import NotNeeded, RebootError
 from .methods import RebootMethod
@@ -23,20 +39,18 @@ from .request import Intent, RebootRequest
 from .result import KnownSystem, RebootResult
 from .sights import Sights, WallClock
 
-# Subsets of M(fleet.kexec.boot_facts) that the choice of method depends on.
-FACTS = ["min", "container", "hardware", "kexec", "verdict"]
-# Whether the host needs a reboot, which its tools may take seconds to tell.
-NEED = "reboot_needed"
+# Subsets that the choice of method depends on. Beside them, the host's tools may take seconds to tell whether it needs a reboot.
+FACTS = [MINIMUM, CONTAINER, HARDWARE, LOADED, VERDICT]
 
 # Before the trigger the host is up, and slow at worst.
 MODULE_TIMEOUT_S = 300.0
 
 
 #: Judges the risks that only the controller knows of, from the facts of a host and the release that it would boot by kexec.
-Judge = Callable[[Mapping[str, Any], str], Judgement]
+Judge = Callable[[ReportedFacts, str], Judgement]
 
 
-def no_judge(_facts: Mapping[str, Any], _release: str) -> Judgement:
+def no_judge(_facts: ReportedFacts, _release: str) -> Judgement:
     """Judge no risks."""
     return Judgement()
 
@@ -91,7 +105,7 @@ class Preparing:
         self._clock = clock
         self._judge = judge
         self.touched = False
-        self._judged: tuple[Mapping[str, Any], str] | None = None
+        self._judged: tuple[ReportedFacts, str] | None = None
 
     async def prepare(self) -> Intent:
         """Choose the method, and load the right image for it, or none. In check mode, only say what the intent would be.
@@ -102,128 +116,127 @@ class Preparing:
         """
         of_methods = [method.facts for method in self._request.methods if method.facts is not None]
         facts = await self._facts([*FACTS, *of_methods, *([NEED] if self._request.asks_for_need else [])])
-        boot, kernel = facts["boot"], facts["kernel"]
-        system = SystemId(boot["boot_id"], boot["soft_reboots"], boot["userspace_us"])
-        boot_id = system.boot_id
-        if boot_id == self._own_boot_id:
+        if facts.system.boot_id == self._own_boot_id:
             raise RebootError("CONTROL_NODE", "this host is the machine that runs the playbook")
-        self._result.before = KnownSystem(system, kernel["release"])
-        self._result.hardware = hardware_of(facts.get("hardware"))
-        blockers = [Reason(**blocker) for blocker in facts["blockers"]]
-        if facts["container"]:
-            raise RebootError(blockers[0].code, blockers[0].message)
-        needs = _needs(facts[NEED]) if NEED in facts else []
-        if NEED in facts:
-            self._result.needed = tuple(need.reason for need in needs)
-        if self._request.spares and not needs:
+        self._result.before = KnownSystem(facts.system, facts.release)
+        self._result.hardware = facts.hardware
+        if facts.container:
+            raise _refusal(facts.blockers, "this is a %s container" % facts.container)
+        if facts.needs is not None:
+            self._result.needed = tuple(need.reason for need in facts.needs)
+        if self._request.spares and not facts.needs:
             raise NotNeeded
-        methods = self._request.methods_for(needs)
+        methods = self._request.methods_for(facts.needs or ())
         # A container has the boot_id of the machine that it runs on, and is refused as what it is.
-        self._claim(boot_id)
-        method, staged, reasons = await self._settle(methods, facts, blockers)
-        self._result.method, self._result.staged, self._result.reasons = method.name, staged, tuple(reasons)
+        self._claim(facts.system.boot_id)
+        method, staged, reasons = await self._settle(methods, facts)
+        self._result.method, self._result.reasons = method.name, tuple(reasons)
+        self._result.staged = staged.values if staged else None
         return Intent(
-            system=system,
-            token=(staged["token"] or "") if staged else self._new_token(),
-            release=staged["release"] if staged else "",
+            system=facts.system,
+            token=(staged.token or "") if staged else self._new_token(),
+            release=staged.release if staged else "",
             method=method,
-            panic=(kernel["panic_s"], kernel["panic_on_oops"]),
+            panic=facts.panic,
             allowed=methods,
         )
 
     async def require_need(self) -> None:
         """Find out whether the host needs a reboot, and nothing else; raises as :meth:`prepare`."""
-        if not _needs((await self._facts(["min", NEED]))[NEED]):
+        if not (await self._facts([MINIMUM, NEED])).needs:
             raise NotNeeded
 
-    async def facts(self) -> dict[str, Any]:
+    async def facts(self) -> ReportedFacts:
         """Read what the choice of method depends on, and nothing else; raises as :meth:`prepare`."""
         return await self._facts(FACTS)
 
-    async def _facts(self, subsets: list[str]) -> dict[str, Any]:
+    async def _facts(self, subsets: list[str]) -> ReportedFacts:
         result = await self._module("fleet.kexec.boot_facts", {"gather_subset": subsets, **self._request.policy_args})
-        if result.get("failed"):
-            raise RebootError(result.get("code", "FACTS_UNREADABLE"), "boot_facts failed: %s" % _said(result))
-        facts: dict[str, Any] = result["ansible_facts"]["fleet_kexec"]
-        return facts
+        with _as_reboot_error():
+            return read_answer(result, subsets)
 
     async def _module(self, name: str, args: Mapping[str, Any]) -> dict[str, Any]:
         return await self._session.module(name, args, MODULE_TIMEOUT_S)
 
     async def _settle(
-        self, methods: Sequence[RebootMethod], facts: dict[str, Any], blockers: list[Reason]
-    ) -> tuple[RebootMethod, dict[str, Any] | None, list[Reason]]:
+        self, methods: Sequence[RebootMethod], facts: ReportedFacts
+    ) -> tuple[RebootMethod, ReportedImage | None, list[Reason]]:
         """Choose the first possible method; return it with its image, loaded or predicted, and what rules out earlier ones."""
         *preferred, last = methods
         reasons: list[Reason] = []
         for method in preferred:
             try:
-                return method, await self._loaded(method, facts, blockers), reasons
+                return method, await self._loaded(method, facts), reasons
             except _HostRefuses as refused:
                 reasons += refused.reasons
                 self._progress("no %s: %s" % (method.name, "; ".join(each.message for each in refused.reasons)))
         try:
-            return last, await self._loaded(last, facts, blockers), reasons
+            return last, await self._loaded(last, facts), reasons
         except _HostRefuses as refused:
             raise refused.error from None
 
-    async def _loaded(self, method: RebootMethod, facts: dict[str, Any], blockers: list[Reason]) -> dict[str, Any] | None:
+    async def _loaded(self, method: RebootMethod, facts: ReportedFacts) -> ReportedImage | None:
         self._judged = None
         if method.stages:
-            return await self._stage(facts, blockers)
+            return await self._stage(facts)
         if method.facts is not None:
-            self._require_possible(facts[method.facts])
+            self._require_possible(facts)
         unstaged = await self._module("fleet.kexec.stage", {"state": "unstaged"})
         if not unstaged.get("failed"):
             return None
-        if unstaged.get("code") not in MENDED_BY_REBOOT:
-            raise RebootError(unstaged.get("code", "UNLOAD_FAILED"), "unstaging failed: %s" % _said(unstaged))
-        left = reason(unstaged["code"], _said(unstaged))
+        code = known_code(unstaged.get("code"), "UNLOAD_FAILED")
+        if code not in MENDED_BY_REBOOT:
+            raise RebootError(code, "unstaging failed: %s" % said(unstaged))
+        left = reason(code, said(unstaged))
         self._result.notes = (*(self._result.notes or ()), left.as_dict())
         self._progress(left.message)
         return None
 
-    def _require_possible(self, facts: dict[str, Any]) -> None:
-        """Report the risks of a method that stages nothing; raises _HostRefuses if the host can't reboot that way."""
-        blockers = [Reason(**blocker) for blocker in facts["blockers"]]
-        if blockers:
-            said = "; ".join(each.message for each in blockers)
-            raise _HostRefuses(blockers, RebootError(blockers[0].code, said))
-        for warning in facts["warnings"]:
-            self._progress("warning: %s" % warning["message"])
+    def _require_possible(self, facts: ReportedFacts) -> None:
+        """Report the risks of a soft reboot; raises _HostRefuses if the host can't reboot that way."""
+        if facts.soft is None:
+            raise ValueError("the subset %s was not read" % SOFTLY)
+        if facts.soft.blockers:
+            raise _HostRefuses(list(facts.soft.blockers), _refusal(facts.soft.blockers))
+        for warning in facts.soft.warnings:
+            self._progress("warning: %s" % warning.message)
 
-    async def _stage(self, facts: dict[str, Any], blockers: list[Reason]) -> dict[str, Any]:
-        risks = [blocker for blocker in blockers if blocker.code in RISK_CODES]
+    async def _stage(self, facts: ReportedFacts) -> ReportedImage:
+        risks = [blocker for blocker in facts.blockers if blocker.code in RISK_CODES]
         if risks:
-            raise _HostRefuses(blockers, RebootError(risks[0].code, "; ".join(risk.message for risk in risks)))
+            raise _HostRefuses(list(facts.blockers), _refusal(risks))
         # Which kernel a task names is known for sure once it is staged.
-        known = "kernel" not in self._request.image and (facts.get("verdict") or {}).get("release")
+        known = "kernel" not in self._request.image and facts.verdict is not None and facts.verdict.release
         warned = self._require_calm(facts, known) if known else []
-        for warning in facts.get("warnings", []):
-            self._progress("warning: %s" % warning["message"])
+        for warning in facts.warnings:
+            self._progress("warning: %s" % warning.message)
         self.touched = True
         # Somebody may have staged another kernel than the default entry's, which alone applies what is pending.
-        if facts["staged"] and not self._request.image and not self._request.asks_for_need:
-            result: dict[str, Any] = {"staged": facts["staged"]}
+        if facts.staged and not self._request.image and not self._request.asks_for_need:
+            image = StagedAnswer(facts.staged)
         else:
             began = self._clock.now()
             # Blockers of single loaders are left to stage, which knows the loader asked for.
-            result = await self._module("fleet.kexec.stage", {**self._request.image, **self._request.policy_args})
+            answer = await self._module("fleet.kexec.stage", {**self._request.image, **self._request.policy_args})
             self._sights.stage = self._clock.since(began)
-        if not result.get("failed"):
-            staged: dict[str, Any] = result["staged"]
-            if not known:
-                warned = self._require_calm(facts, staged["release"])
-            notes = (*result.get("notes", ()), *(each.as_dict() for each in warned))
-            self._result.notes, self._result.predicted_ms = notes, result.get("predicted_ms")
-            self._progress("staged %s via %s" % (staged["release"], staged["loader"]))
-            return staged
-        if "code" not in result:
-            raise RebootError("FACTS_UNREADABLE", "stage failed: %s" % _said(result))
-        error = RebootError(result["code"], result["msg"])
-        if not is_fault_of_host(result["code"], image_request({"kernel": DEFAULT, **self._request.image})):
-            raise error
-        raise _HostRefuses(blockers or [reason(result["code"], result["msg"])], error)
+            if answer.get("failed"):
+                raise self._stage_failed(facts, answer)
+            with _as_reboot_error():
+                image = read_staged(answer)
+        if not known:
+            warned = self._require_calm(facts, image.staged.release)
+        self._result.notes = tuple(each.as_dict() for each in (*image.notes, *warned))
+        self._result.predicted_ms = image.predicted_ms
+        self._progress("staged %s via %s" % (image.staged.release, image.staged.loader))
+        return image.staged
+
+    def _stage_failed(self, facts: ReportedFacts, answer: Mapping[str, Any]) -> Exception:
+        """Error of a host on which nothing could be staged: its own, or one because of which another method may do."""
+        code = known_code(answer.get("code"))
+        error = RebootError(code, "stage failed: %s" % said(answer) if code == UNREADABLE else said(answer))
+        if not is_fault_of_host(code, image_request({"kernel": DEFAULT, **self._request.image})):
+            return error
+        return _HostRefuses(list(facts.blockers) or [error.reason], error)
 
     def require_calm(self) -> None:
         """Judge the kexec that was prepared once more, by what the controller knows now.
@@ -234,7 +247,7 @@ class Preparing:
         if found.blocked:
             raise RebootError(found.blocked[0].code, found.blocked[0].message)
 
-    def _require_calm(self, facts: Mapping[str, Any], release: str) -> list[Reason]:
+    def _require_calm(self, facts: ReportedFacts, release: str) -> list[Reason]:
         """Risks that only the controller knows of, and that are no more than warned of; raises :class:`_HostRefuses`."""
         found = self._judge(facts, release)
         self._judged = (facts, release)
@@ -246,15 +259,15 @@ class Preparing:
         return found.warned
 
 
-def _said(result: Mapping[str, Any]) -> str:
-    return str(result.get("msg", "no message"))
+def _refusal(reasons: Sequence[Reason], otherwise: str = "") -> RebootError:
+    """Error for reasons that a host gives; it has the code of the first one, if that is one of the catalogue."""
+    code = known_code(reasons[0].code if reasons else None)
+    return RebootError(code, "; ".join(each.message for each in reasons) or otherwise)
 
 
-def _needs(fact: Mapping[str, Any]) -> list[Need]:
-    """Reasons why a host needs a reboot, from the fact; a method that is not known counts as the one that applies everything."""
-    return [
-        Need(
-            Reason(each["code"], each["message"], each["hint"]), each["method"] if each.get("method") in METHODS else METHODS[-1]
-        )
-        for each in fact["reasons"]
-    ]
+@contextlib.contextmanager
+def _as_reboot_error() -> Iterator[None]:
+    try:
+        yield
+    except FactsError as error:
+        raise RebootError(error.reason.code, error.reason.message) from error

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason
 
+from .._host_facts import UNREADABLE
 from .errors import NotNeeded, NotRebooted, RebootError
 from .host_reboot import TRIGGER_GRACE_S, HostReboot
 from .request import Intent, RebootRequest
@@ -96,6 +97,11 @@ async def _prepare(host: HostReboot, request: RebootRequest, check_mode: bool) -
     except NotNeeded:
         host.result.status, host.result.rebooted = NOT_NEEDED, False
         return None
+    except RebootError as error:
+        # A host whose answer can't be read may have staged something all the same.
+        if error.reason.code == UNREADABLE and host.touched and not check_mode:
+            await _put_back(host, error)
+        raise
     if check_mode:
         host.result.rebooted = False
         return None

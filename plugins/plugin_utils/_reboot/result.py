@@ -12,6 +12,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.hardware import 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
+from .._host_facts import gathered
 from .difference import ReportedDifference
 from .host_track import HostOutage
 from .service_track import ServiceOutage
@@ -186,7 +187,8 @@ class RebootResult:
 
 def with_last_boot(last_boot: Mapping[str, Any], task_vars: Mapping[str, Any]) -> dict[str, Any]:
     """C(ansible_facts) with C(fleet_kexec.last_boot), merged into the known facts of C(fleet_kexec)."""
-    known = (task_vars.get("ansible_facts") or {}).get("fleet_kexec") or {}
+    gathered_facts = gathered(task_vars)
+    known = gathered_facts if isinstance(gathered_facts, Mapping) else {}
     return {"ansible_facts": {"fleet_kexec": {**known, "last_boot": last_boot}}}
 
 

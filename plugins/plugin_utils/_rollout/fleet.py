@@ -19,7 +19,8 @@ from .._errors import RolloutError
 from .._hooks.hook import Hook, HookSessions, HookSubject
 from .._hooks.interrupt import Interrupt
 from .._hooks.runner import HookRunner
-from .._host_class import hardware_of, host_class_of
+from .._host_class import host_class_of
+from .._host_facts import ReportedFacts
 from .._ledger.judge import ClassJudge
 from .._reboot.errors import RebootError
 from .._reboot.host_reboot import HostReboot
@@ -134,11 +135,11 @@ class PlayFleet:
         known = (host_class_of(hardware), options.gathered_class, self.host_classes.get(name), options.guessed_class)
         return options.host_class or next(filter(None, known), "")
 
-    def _judge_class(self, name: str, facts: Mapping[str, Any], release: str) -> Judgement:
+    def _judge_class(self, name: str, facts: ReportedFacts, release: str) -> Judgement:
         """Judge a kexec of a host by the ledger; see :data:`_reboot.preparing.Judge`."""
         if self.judge is None or name not in self._options:
             return Judgement()
-        return self.judge.judge_facts(name, self.host_class(name, hardware_of(facts.get("hardware"))), facts, release)
+        return self.judge.judge_facts(name, self.host_class(name, facts.hardware), facts, release)
 
     def bystanders(self, names: Iterable[str]) -> list[Bystander]:
         """Hosts that count for limits and are not rebooted, for the plan."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason
 
 from .._console.least import least_text
+from .._host_facts import ReportedFacts
 from .._journal.outcome import status_of
 from .._reboot.errors import NotNeeded
 from .._reboot.host_reboot import HostReboot
@@ -73,16 +74,16 @@ async def not_in_need(
 
 async def facts_of(
     names: Iterable[str], reboot_of: Callable[[str], HostReboot], request_of: Callable[[str], RebootRequest], *, at_once: int
-) -> dict[str, dict[str, Any]]:
-    """Facts of hosts that the choice of method depends on; a host that can't be asked has none.
+) -> dict[str, ReportedFacts | None]:
+    """Facts of hosts that the choice of method depends on; None of a host that can't be asked.
 
     :param at_once: as for :func:`look_at`.
     """
 
-    async def ask(name: str) -> dict[str, Any]:
+    async def ask(name: str) -> ReportedFacts | None:
         with contextlib.suppress(CodedError):
             return await reboot_of(name).facts(request_of(name))
-        return {}
+        return None
 
     return await _of_each(names, ask, at_once)
 

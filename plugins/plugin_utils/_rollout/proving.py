@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import KEXEC
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
-from .._host_class import hardware_of
+from .._host_facts import ReportedFacts
 from .._journal.run_store import Run, RunStore
 from .._journal.samples import RUNS_REMEMBERED
 from .._ledger.file import change_ledger, default_path
@@ -18,7 +19,6 @@ from .._ledger.judge import LEDGER_CODES, ClassJudge, class_of_facts
 from .._ledger.model import Ledger, LedgerClass
 from .._ledger.update import LedgerReading, read_with_journals, with_run
 from .._ledger.words import kernels, warning_text
-from .._preflight import KEXEC
 from .._schedule.plan import CANARY, Plan
 from .._schedule.settings import settings_from
 from .._transport.bounded import CallAbandoned, bounded_call
@@ -107,8 +107,9 @@ async def ask_for_classes(names: Sequence[str], fleet: PlayFleet, judge: ClassJu
     facts = await facts_of(names, fleet.reboot_of, fleet.request_of, at_once=at_once)
     found = AskedClasses({}, {})
     for name in names:
-        found.host_classes[name] = fleet.host_class(name, hardware_of(facts[name].get("hardware")))
-        key = _class_of(name, facts[name], fleet)
+        known = facts[name]
+        found.host_classes[name] = fleet.host_class(name, known.hardware if known is not None else None)
+        key = _class_of(name, known, fleet) if known is not None else None
         if key is not None and not judge.is_proven(key) and not judge.failed_at(key):
             found.to_prove[name] = "%s, %s" % (key.host_class, kernels(key))
     return found
@@ -123,10 +124,10 @@ def risks_by_ledger(looked: Mapping[str, Preview]) -> dict[str, list[Reason]]:
     return {name: risks for name, risks in found.items() if risks}
 
 
-def _class_of(name: str, facts: Mapping[str, Any], fleet: PlayFleet) -> LedgerClass | None:
+def _class_of(name: str, facts: ReportedFacts, fleet: PlayFleet) -> LedgerClass | None:
     """Class of a host that would go by kexec; None for others."""
-    verdict = facts.get("verdict")
-    if not isinstance(verdict, Mapping) or verdict.get("method") != KEXEC:
+    verdict = facts.verdict
+    if verdict is None or verdict.method != KEXEC:
         return None
-    release = fleet.request_of(name).image.get("kernel", verdict.get("release"))
-    return class_of_facts(facts, fleet.host_class(name, hardware_of(facts.get("hardware"))), release)
+    release = fleet.request_of(name).image.get("kernel", verdict.release)
+    return class_of_facts(facts, fleet.host_class(name, facts.hardware), release)

@@ -5,35 +5,34 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.preflight import preflight_text
-from ansible_collections.fleet.kexec.plugins.plugin_utils._preflight import preflight_of, totals_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.facts import look_at_facts
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.fold import RunFold
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.judge import ClassJudge
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.model import Ledger
+from ansible_collections.fleet.kexec.plugins.plugin_utils._preflight import Preflight, totals_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.path_outages import PathOutages
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII, columns_of
 
-RELEASE = "6.12.117+deb13-amd64"
+from ..host_facts import RELEASE, whole_facts
+
 NEED = {"code": "PENDING_KERNEL", "message": "6.13 boots next", "hint": "Reboot the host.", "method": "kexec"}
 LOCKED = {"code": "LOCKDOWN", "message": "the kernel is locked down", "hint": "Sign the image."}
 
 
-def facts(method: str = "kexec", *, total_ms: float = 880.4, blockers: Any = (), notes: Any = (), **more: Any) -> dict[str, Any]:
-    verdict = {"method": method, "image": "fast", "integrity": "crc32c", "loader": "kexec_load", "placement": "copied"}
-    return {
-        "verdict": {**verdict, "predicted_ms": {"total": total_ms}, "release": RELEASE, "notes": list(notes)},
-        "entry": {"added": [], "removed": []},
-        "boot": {"path": "firmware"},
-        "kernel": {"release": RELEASE},
-        "reboot_needed": {"needed": False, "reasons": []},
-        "blockers": list(blockers),
-        "warnings": [],
-        "soft": {"possible": True, "survivors": [], "blockers": []},
-        "staged": None,
-        "loaded": False,
-        **more,
-    }
+def facts(method: str = "kexec", *, total_ms: float = 880.4, notes: Any = (), **more: Any) -> dict[str, Any]:
+    verdict = {"method": method, "predicted_ms": {"total": total_ms}, "notes": list(notes), **more.pop("verdict", {})}
+    return whole_facts(verdict=verdict, **more)
+
+
+def found_of(host: str, given: Any, outages: PathOutages | None = None) -> Preflight | Reason:
+    saved = (outages or PathOutages({})).saved_s
+    return look_at_facts(host, given, ClassJudge(Ledger(), RunFold(), proven_after=0), saved)
 
 
 def text(hosts: dict[str, Any], **options: Any) -> list[str]:
-    found = {name: preflight_of(name, each) for name, each in hosts.items()}
+    found = {name: found_of(name, each) for name, each in hosts.items()}
     return preflight_text(found, totals_of(list(found.values())), **options)
 
 
@@ -49,6 +48,7 @@ def test_a_row_for_each_host_and_what_there_is_to_say() -> None:
     ]
     assert lines[6].split() == ["db1", "?", "could", "not", "be", "read"]
     assert lines[7:] == [
+        "    FACTS_UNREADABLE: there are no facts of this host: boot_facts did not run on it, or failed",
         "3 hosts: 1 via kexec (2 with a fast image), 0 through firmware, 1 refused, 1 could not be read",
         "1 in need of a reboot",
         "with method: least, 0 softly, 0 via kexec, 0 through firmware, 1 not rebooted",
@@ -102,19 +102,44 @@ def test_a_thousand_hosts_that_are_alike_share_rows() -> None:
 
 def test_hostile_facts_are_only_text() -> None:
     evil = "\x1b[2J\u202e{{ 7 * 7 }}\n[bold]" + "y" * 5000
-    verdict = {**facts()["verdict"], "loader": evil}
-    hosts = {"a\x1b[31m\nb": facts(evil, verdict=verdict, kernel={"release": evil}, blockers=[dict.fromkeys(LOCKED, evil)])}
+    hosts = {
+        "a\x1b[31m\nb": facts(evil, verdict={"loader": evil}, kernel={"release": evil}, blockers=[dict.fromkeys(LOCKED, evil)])
+    }
     lines = text(hosts, columns=120)
     assert all(line.isprintable() and columns_of(line) < 120 for line in lines)
     assert lines[1].startswith("a b") or lines[1].startswith("ab")
 
 
 @pytest.mark.parametrize(
-    "broken",
-    [None, {}, [], "facts", {"verdict": 1}, facts(blockers=[1]), facts(verdict=None), facts(warnings=[{}]), facts(boot={})],
+    ("broken", "said"),
+    [
+        ({}, "boot is missing"),
+        ([], "fleet_kexec is no dictionary"),
+        ("facts", "fleet_kexec is no dictionary"),
+        (facts() | {"verdict": 1}, "verdict is no dictionary"),
+        (facts() | {"verdict": None}, "verdict is no dictionary"),
+        (facts(blockers=[1]), "blockers is no list of dictionaries"),
+        (facts(warnings=[{}]), "code is missing"),
+        (facts() | {"boot": {}}, "boot_id is missing"),
+        (facts(boot={"soft_reboots": True}), "soft_reboots is no whole number"),
+        (facts(kernel={"release": None}), "release is no text"),
+        (facts(verdict={"predicted_ms": {"total": float("nan")}}), "total is no number"),
+        (facts(policy=[]), "policy is no dictionary"),
+        (facts(entry={"added": "quiet"}), "added is no list"),
+        (facts(soft={"possible": "yes"}), "possible is no boolean"),
+    ],
 )
-def test_facts_that_are_not_valid_count_as_not_read(broken: Any) -> None:
-    assert preflight_of("web1", broken) is None
+def test_facts_that_are_not_valid_count_as_not_read(broken: Any, said: str) -> None:
+    found = {"web1": found_of("web1", broken), "web2": found_of("web2", facts())}
+    assert found["web1"] == reason("FACTS_UNREADABLE", "boot_facts gave an answer that is none: %s" % said)
+    lines = preflight_text(found, totals_of(list(found.values())))
+    assert "    FACTS_UNREADABLE: boot_facts gave an answer that is none: %s" % said in lines
+    assert "2 hosts: 1 via kexec (1 with a fast image), 0 through firmware, 0 refused, 1 could not be read" in lines
+
+
+def test_why_a_thousand_hosts_could_not_be_read_is_said_once() -> None:
+    lines = text(dict.fromkeys(("web%04d" % number for number in range(1000)), None))
+    assert sum("FACTS_UNREADABLE" in line for line in lines) == 1
 
 
 def test_the_least_that_applies_what_is_pending_and_what_it_saves() -> None:
@@ -132,8 +157,8 @@ def test_the_least_that_applies_what_is_pending_and_what_it_saves() -> None:
     }
     medians = {"soft": [6.0], "kexec": [15.0], "firmware": [90.0]}
     outages = PathOutages({(path, "Example Inc. Server 9"): values for path, values in medians.items()})
-    found = {name: preflight_of(name, each, outages.saved_s) for name, each in hosts.items()}
-    least = {name: each.values["least"] for name, each in found.items() if each is not None}
+    found = {name: found_of(name, each, outages) for name, each in hosts.items()}
+    least = {name: each.values["least"] for name, each in found.items() if isinstance(each, Preflight)}
     assert {name: each["method"] for name, each in least.items()} == {
         "a": "soft",
         "b": "kexec",

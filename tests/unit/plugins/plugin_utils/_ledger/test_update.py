@@ -12,15 +12,16 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Event
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
-from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.boots import boot_source, boot_sources
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.boots import boot_sources
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.errors import LedgerError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.file import default_path, read_ledger
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.format import encode
-from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.model import LedgerResult
+from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.model import LedgerResult, LedgerSource
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.request import LedgerRequest, carry_out
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.update import grown_sources, read_with_journals
 
 from ....outcomes import code_of
+from ..host_facts import whole_facts
 from .ledgers import NEW, OLD, R650, X9, at, bad, good, journal_of, ledger_of, source, started
 
 NOW = "2026-11-25T08:00:00.000Z"
@@ -183,8 +184,14 @@ def facts(**last: Any) -> dict[str, Any]:
     return {"history": {"boots": 1, "last": {**LAST, **last}}}
 
 
+def sources_of(given: dict[str, Any]) -> list[LedgerSource]:
+    return boot_sources({"web1": given})[0]
+
+
 def test_boots_of_histories_are_counted_once(store: RunStore) -> None:
-    boots = boot_sources([facts(), facts(), facts(boot_id="1" * 32, path="firmware"), None, {}])
+    hosts = [facts(), facts(), facts(boot_id="1" * 32, path="firmware"), None, {}]
+    boots, unreadable = boot_sources({str(number): each for number, each in enumerate(hosts)})
+    assert unreadable == []
     (row,) = asked(store, boots=boots)["classes"]
     assert (row["kexec"], row["firmware"]) == (1, 1)
     assert row["durations"]["kexec"]["outage"]["count"] == 1
@@ -196,20 +203,35 @@ def test_boots_of_histories_are_counted_once(store: RunStore) -> None:
     [
         {"run_id": "monday"},
         {"path": "unknown"},
-        {"path": ["kexec"]},
         {"host_class": None},
         {"host_class": ""},
         {"release_before": None},
         {"boot_id": "../etc"},
-        {"boot_id": 7},
         {"start": "today"},
-        {"outage": {"duration_ms": True}},
-        {"outage": {"duration_ms": float("inf")}},
-        {"outage": [1]},
     ],
 )
 def test_boots_of_which_too_little_is_known_are_not_counted(last: dict[str, Any]) -> None:
-    assert boot_source(facts(**last)) is None
+    assert boot_sources({"web1": facts(**last)}) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (facts(path=["kexec"]), "path is no text"),
+        (facts(boot_id=7), "boot_id is no text"),
+        (facts(outage={"duration_ms": True}), "duration_ms is no number"),
+        (facts(outage={"duration_ms": float("inf")}), "duration_ms is no number"),
+        (facts(outage=[1]), "outage is no dictionary"),
+        ({"history": None}, "history is no dictionary"),
+        ({"history": {}}, "last is missing"),
+        ({**facts(), "machine": {"differences": ["NIC_LOST"]}}, "differences is no list of dictionaries"),
+        ("facts", "fleet_kexec is no dictionary"),
+    ],
+)
+def test_facts_that_are_none_are_told_and_keep_no_other_host_out(given: Any, said: str) -> None:
+    (source,), (why,) = boot_sources({"web1": given, "web2": facts()})
+    assert source.kind.value == "boot"
+    assert (why.code, why.message) == ("FACTS_UNREADABLE", "web1: boot_facts gave an answer that is none: %s" % said)
 
 
 R650_HARDWARE = {
@@ -223,19 +245,18 @@ R650_HARDWARE = {
 
 @pytest.mark.parametrize(("boot_id", "counts"), [(LAST["boot_id"], True), ("2" * 32, False)])
 def test_a_reboot_from_the_console_is_of_the_class_of_the_hardware(boot_id: str, counts: bool) -> None:
-    made = boot_source({**facts(host_class=None), "boot": {"boot_id": boot_id}, "hardware": R650_HARDWARE})
-    assert (made is not None and set(made.tallies) == {R650}) is counts
+    made = sources_of({**facts(host_class=None), **whole_facts(boot={"boot_id": boot_id}, hardware=R650_HARDWARE)})
+    assert [set(each.tallies) for each in made] == [{R650}] * counts
 
 
 @pytest.mark.parametrize(("effect", "counts"), [("warn", True), ("fail", False)])
 def test_a_machine_that_lacks_something_proves_nothing(effect: str, counts: bool) -> None:
     machine = {"compared": True, "differences": [{"code": "NIC_LOST", "effect": effect}]}
-    assert (boot_source({**facts(), "machine": machine}) is not None) is counts
+    assert bool(sources_of({**facts(), "machine": machine})) is counts
 
 
 def test_what_a_host_says_is_cleaned() -> None:
-    made = boot_source(facts(host_class="\x1b[2J" + R650.host_class))
-    assert made is not None
+    (made,) = sources_of(facts(host_class="\x1b[2J" + R650.host_class))
     assert set(made.tallies) == {replace(R650)}
 
 

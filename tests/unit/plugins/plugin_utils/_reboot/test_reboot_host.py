@@ -14,8 +14,9 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.service_watch import ServiceWatch
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionError, SessionLost
 
+from ..garbage import GARBAGE
 from ..simulated import STAGED, TOKEN, Host
-from .reboots import BLOCKED, LOCKED, PROBE, reboot
+from .reboots import BLOCKED, LOCKED, PROBE, reboot, rebooted
 
 
 @pytest.fixture
@@ -189,6 +190,41 @@ def test_the_policy_is_the_hosts_unless_one_is_given(host: Host) -> None:
     assert host.asked[0]["policy"] == {"DRIVER_RISK": "allow"}
     # Staging heeds it, too: it may keep an image out of the crash reservation.
     assert "stage {'policy': {'DRIVER_RISK': 'allow'}}" in host.log
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize("answer", GARBAGE.values(), ids=GARBAGE)
+def test_an_answer_that_is_none_is_an_error_of_the_host(host: Host, answer: dict[str, Any], check_mode: bool) -> None:
+    host.instead["boot_facts"] = answer
+    with pytest.raises(RebootError) as caught:
+        reboot(host, "least", check_mode=check_mode)
+    assert caught.value.reason.code == "FACTS_UNREADABLE"
+    assert host.log == ["boot_facts is answered", "restore"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"changed": True},
+        {"changed": True, "staged": None},
+        {"changed": True, "staged": {"release": "2"}},
+        {"changed": True, "staged": {"release": 2, "loader": "kexec_load", "token": "x"}},
+        {"changed": True, "staged": dict(STAGED), "notes": [3]},
+        {"changed": True, "staged": dict(STAGED), "predicted_ms": {"total": "soon"}},
+        {"failed": True, "code": "NO_SUCH_CODE", "msg": "x"},
+    ],
+    ids=str,
+)
+def test_an_answer_of_staging_that_is_none_is_an_error_of_the_host(host: Host, answer: dict[str, Any]) -> None:
+    host.instead["stage"] = answer
+    assert code_of(host, "auto") == "FACTS_UNREADABLE"
+    assert host.boots_so_far == 0 and "call off" in host.log
+
+
+@pytest.mark.parametrize("blocker", [dict(BLOCKED, code="NO_SUCH_CODE"), dict(BLOCKED, code="\x1b[31m")])
+def test_a_code_that_is_not_in_the_catalogue_is_no_code(host: Host, blocker: dict[str, str]) -> None:
+    host.refuses, host.blockers = True, [blocker]
+    assert code_of(host, "auto") == "FACTS_UNREADABLE"
 
 
 def test_a_policy_that_means_nothing_is_told_by_its_code(host: Host) -> None:
@@ -611,3 +647,9 @@ def test_a_host_that_never_went_down_though_probes_say_so_is_called_off(host: Ho
 def test_without_probes_a_host_that_refuses_logins_is_up(host: Host) -> None:
     host.direct, host.distrusted = False, PENALISED
     assert code_of(host, reboot_timeout_s=90) == "LOGIN_FAILED"
+
+
+@pytest.mark.parametrize("timeline", [["phases"], "phases", 7])
+def test_a_timeline_that_is_none_is_left_out(host: Host, timeline: Any) -> None:
+    host.timeline = timeline
+    assert rebooted(host).timeline is None

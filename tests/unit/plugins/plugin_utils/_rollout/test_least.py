@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Status
 
+from ..garbage import GARBAGE
 from .worlds import HOOKS, World
 
 
@@ -29,6 +34,16 @@ def test_each_host_goes_its_own_way() -> None:
     assert {name: host.path for name, host in state.hosts.items() if host.path} == {"b": "soft", "c": "kexec", "d": "firmware"}
     assert [each.code for each in state.hosts["b"].needed] == ["PENDING_PACKAGES"]
     assert world.triggers("a") == 0 and not any("drain" in line or "stage" in line for line in world.hosts["a"].log)
+
+
+@pytest.mark.parametrize("answer", GARBAGE.values(), ids=GARBAGE)
+def test_a_host_that_answers_garbage_is_refused_and_the_others_go_on(answer: dict[str, Any]) -> None:
+    world = world_of(a="soft", b="kexec")
+    world.hosts["a"].instead["boot_facts"] = answer
+    world.conduct()
+    assert world.statuses == {"a": Status.REFUSED, "b": Status.DONE}
+    why = RunState.from_records(world.disk).hosts["a"].reason
+    assert why is not None and why.code == "FACTS_UNREADABLE"
 
 
 def test_a_host_that_was_drained_is_rebooted_even_if_it_needs_it_no_more() -> None:

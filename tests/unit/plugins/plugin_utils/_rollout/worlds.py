@@ -17,7 +17,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.hook import Hoo
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.interrupt import Interrupt
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.parse import parse_hooks
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.runner import HookRunner
-from ansible_collections.fleet.kexec.plugins.plugin_utils._host_class import hardware_of, host_class_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._host_class import host_class_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Event, Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import utc
@@ -225,7 +225,7 @@ class World:
                 service=ServiceWatch(service, network) if service else None,
                 claim=lambda boot_id: self.identities.claim(host.name, boot_id),
                 judge=lambda facts, release: (
-                    self.judge.judge_facts(host.name, self.classify(hardware_of(facts.get("hardware"))), facts, release)
+                    self.judge.judge_facts(host.name, self.classify(facts.hardware), facts, release)
                     if self.judge
                     else Judgement()
                 ),

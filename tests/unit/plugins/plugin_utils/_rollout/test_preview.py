@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plans, in which each host is asked how it would be rebooted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
+from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.preview import Preview, facts_of, look_at, not_in_need
+
+from ...virtual_time import run
+from ..garbage import GARBAGE
+from ..simulated import Host, Network
+
+NEEDED = {"code": "PENDING_PACKAGES", "message": "updates", "hint": "Reboot the host.", "method": "soft"}
+
+
+def reboot_of(host: Host) -> HostReboot:
+    network: Any = Network(host)
+    return HostReboot(session=host, prober=network, own_boot_id="mine", new_token=lambda: "cd" * 8, progress=lambda text: None)
+
+
+def request_of(_name: str) -> RebootRequest:
+    return RebootRequest("least", 600, "true", "m")
+
+
+@pytest.fixture
+def hosts() -> dict[str, Host]:
+    found = {name: Host(name) for name in ("good", "bad", "other")}
+    for host in found.values():
+        host.needs = [NEEDED]
+    return found
+
+
+@pytest.mark.parametrize("answer", GARBAGE.values(), ids=GARBAGE)
+def test_a_host_that_answers_garbage_keeps_no_other_out(hosts: dict[str, Host], answer: dict[str, Any]) -> None:
+    hosts["bad"].instead["boot_facts"] = answer
+
+    async def ask(asking: Any) -> Any:
+        return await asking(hosts, lambda name: reboot_of(hosts[name]), request_of, at_once=2)
+
+    looked: dict[str, Preview] = run(ask(look_at))
+    assert {name: each.method for name, each in looked.items()} == {"good": "soft", "bad": None, "other": "soft"}
+    assert (looked["bad"].failure and looked["bad"].failure.code) == "FACTS_UNREADABLE"
+    # Before a rollout, it is left to its preparation, which says why.
+    assert run(ask(not_in_need)) == []
+    classes = run(ask(facts_of))
+    assert classes["good"] is not None
