@@ -4,10 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import NamedTuple
-
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.proof import PATH_SOFT
 
 from .._errors import RolloutError
 from .._schedule.hosts import Phases
@@ -24,24 +21,23 @@ HOSTS_REMEMBERED = 10_000
 class Remembered(NamedTuple):
     """Memory of earlier runs.
 
-    :ivar samples: durations of hosts that were done, by host class.
+    :ivar samples: durations of hosts that were done, by path and host class.
     :ivar host_classes: latest class of each host, by its name.
-    :ivar outages_s: outages of hosts that were done, by path and host class.
     """
 
-    samples: dict[str, list[Phases]]
+    samples: dict[tuple[str, str], list[Phases]]
     host_classes: dict[str, str]
-    outages_s: dict[tuple[str, str], list[float]]
+
+    @property
+    def outages_s(self) -> dict[tuple[str, str], list[float]]:
+        """Outages in seconds by path and host class."""
+        return {key: [phases.outage_s for phases in values] for key, values in self.samples.items()}
 
 
-def remembered(store: RunStore, but: str | None = None, *, softly: bool = False) -> Remembered:
-    """Read the newest journals, except for that of the run C(but). Unreadable ones are skipped.
-
-    :param softly: whether durations are those of soft reboots, or of all others, which take longer.
-    """
-    samples: dict[str, list[Phases]] = {}
+def remembered(store: RunStore, but: str | None = None) -> Remembered:
+    """Read the newest journals, except for that of the run C(but). Unreadable ones are skipped."""
+    samples: dict[tuple[str, str], list[Phases]] = {}
     host_classes: dict[str, str] = {}
-    outages_s: dict[tuple[str, str], list[float]] = {}
     for run in store.list()[:RUNS_REMEMBERED]:
         if sum(map(len, samples.values())) >= HOSTS_REMEMBERED:
             break
@@ -57,17 +53,6 @@ def remembered(store: RunStore, but: str | None = None, *, softly: bool = False)
                 host_classes.setdefault(host.host, host.host_class)
             if host.phase is not Phase.RELEASED or host.outage_ms is None:
                 continue
-            outages_s.setdefault((host.path, host.host_class or ""), []).append(host.outage_ms / 1000)
-            if (host.path == PATH_SOFT) is softly:
-                times_ms = (host.prepare_ms or 0, host.drain_ms or 0, host.outage_ms, host.after_ms or 0)
-                samples.setdefault(host.host_class or "", []).append(Phases(*(each / 1000 for each in times_ms)))
-    return Remembered(samples, host_classes, outages_s)
-
-
-def samples_of(store: RunStore, but: str | None = None) -> dict[str, list[Phases]]:
-    """Durations of hosts that were done, by host class; see :func:`remembered`."""
-    return remembered(store, but).samples
-
-
-def outages_of(samples: Mapping[str, Sequence[Phases]]) -> dict[str, list[float]]:
-    return {host_class: [phases.outage_s for phases in values] for host_class, values in samples.items()}
+            times_ms = (host.prepare_ms or 0, host.drain_ms or 0, host.outage_ms, host.after_ms or 0)
+            samples.setdefault((host.path, host.host_class or ""), []).append(Phases(*(each / 1000 for each in times_ms)))
+    return Remembered(samples, host_classes)

@@ -12,17 +12,17 @@ from .model import PHASES, Ledger
 SAMPLES_MAX = 20
 
 
-def samples_of_ledger(ledger: Ledger) -> dict[str, list[Phases]]:
-    """Durations by host class, over all kernels and paths.
+def samples_of_ledger(ledger: Ledger) -> dict[tuple[str, str], list[Phases]]:
+    """Durations by path and host class, over all kernels.
 
     The ledger has each phase for itself. A sample takes all phases at the same rank: a slow machine is slow at everything.
     """
-    found: dict[str, dict[str, DurationHistogram]] = {}
+    found: dict[tuple[str, str], dict[str, DurationHistogram]] = {}
     for key, tally in ledger.tallies().items():
-        of_class = found.setdefault(key.host_class, {})
-        for (_path, phase), durations in tally.times.items():
-            of_class[phase] = of_class[phase].plus(durations) if phase in of_class else durations
-    return {host_class: _samples(by_phase) for host_class, by_phase in found.items() if "outage" in by_phase}
+        for (path, phase), durations in tally.times.items():
+            of_path = found.setdefault((path, key.host_class), {})
+            of_path[phase] = of_path[phase].plus(durations) if phase in of_path else durations
+    return {key: _samples(by_phase) for key, by_phase in found.items() if "outage" in by_phase}
 
 
 def outages_of_ledger(ledger: Ledger) -> dict[tuple[str, str], list[float]]:

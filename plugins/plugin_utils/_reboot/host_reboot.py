@@ -138,9 +138,9 @@ class HostReboot:
         self._token = token
         self._shell.touched = True
 
-    async def require_need(self, request: RebootRequest) -> None:
-        """Find out whether the host needs a reboot; see :meth:`Preparing.require_need`."""
-        await self._preparing(request).require_need()
+    async def require_need(self, request: RebootRequest) -> str | None:
+        """Find out whether the host needs a reboot, and which; see :meth:`Preparing.require_need`."""
+        return await self._preparing(request).require_need()
 
     async def facts(self, request: RebootRequest) -> ReportedFacts:
         """Read the facts that the choice of method depends on; see :meth:`Preparing.facts`."""

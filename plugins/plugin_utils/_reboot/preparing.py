@@ -34,7 +34,7 @@ from .._host_facts import (
 )
 from .._transport.session import Session
 from .errors import NotNeeded, RebootError
-from .methods import RebootMethod
+from .methods import LEAST, RebootMethod
 from .request import Intent, RebootRequest
 from .result import KnownSystem, RebootResult
 from .sights import Sights, WallClock
@@ -141,10 +141,19 @@ class Preparing:
             allowed=methods,
         )
 
-    async def require_need(self) -> None:
-        """Find out whether the host needs a reboot, and nothing else; raises as :meth:`prepare`."""
-        if not (await self._facts([MINIMUM, NEED])).needs:
+    async def require_need(self) -> str | None:
+        """Find out whether the host needs a reboot, and nothing else; raises as :meth:`prepare`.
+
+        :return: method by which it would be rebooted, as far as facts tell; None if that does not depend on what it needs.
+        """
+        least = self._request.method == LEAST
+        facts = await self._facts([*FACTS, SOFTLY, NEED] if least else [MINIMUM, NEED])
+        if not facts.needs:
             raise NotNeeded
+        if not least:
+            return None
+        release = facts.verdict.release if facts.verdict is not None else None
+        return facts.least_with(self._judge(facts, release).blocked if release else ()).method
 
     async def facts(self) -> ReportedFacts:
         """Read what the choice of method depends on, and nothing else; raises as :meth:`prepare`."""

@@ -53,6 +53,7 @@ class PlayFleet:
     :param names: variables that users may set for the hosts; None if they are not checked.
     :ivar judge: judges classes by the ledger; None to judge none.
     :ivar host_classes: classes of hosts in earlier runs, by their names.
+    :ivar methods: those by which hosts will be rebooted, as far as they said so, by their names.
     :ivar to_prove: what a kexec of a host would prove, by its name; see :class:`HostSpec`.
     """
 
@@ -89,6 +90,7 @@ class PlayFleet:
         self.judge: ClassJudge | None = None
         self.host_classes: Mapping[str, str] = {}
         self.to_prove: Mapping[str, str] = {}
+        self.methods: Mapping[str, str] = {}
         self._options: dict[str, HostOptions] = {}
         # Names and addresses of hosts through which others are reached, or on which hooks of others run.
         self._needed: set[str] = set()
@@ -121,11 +123,17 @@ class PlayFleet:
                 groups=self._hosts.groups(name),
                 host_class=self.host_class(name),
                 last=self.goes_last(name, lock_machines),
-                predicted=history.prediction(self.host_class(name)),
+                predicted=history.prediction(self.methods_of(name), self.host_class(name)),
                 to_prove=self.to_prove.get(name, ""),
+                methods=self.methods_of(name),
             )
             for name in names
         ]
+
+    def methods_of(self, name: str) -> tuple[str, ...]:
+        """Methods by which a host may be rebooted: one if that is known, or else all that are allowed."""
+        known = self.methods.get(name)
+        return (known,) if known is not None else tuple(method.name for method in self._request.methods)
 
     def host_class(self, name: str, hardware: Hardware | None = None) -> str:
         """Class of a host: the user's name for it, or that of its hardware as it is, was gathered, or was in an earlier run, or a

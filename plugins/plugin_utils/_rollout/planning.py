@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import METHODS
+
 from .._schedule.history import History
 from .._schedule.hosts import HostSpec
 from .._schedule.plan import Plan, make_plan, plan_again
@@ -63,7 +65,9 @@ class Planner:
         specs = {spec.name: spec for spec in fleet.hosts(present, history, self._machines)}
         for name in rest.absent:
             host_class = rest.hosts[name].state.host_class or ""
-            specs[name] = HostSpec(name, {}, frozenset(), host_class, last=False, predicted=history.prediction(host_class))
+            specs[name] = HostSpec(
+                name, {}, frozenset(), host_class, last=False, predicted=history.prediction(METHODS, host_class)
+            )
         bystanders = self._bystanders(settings, rest.hosts, [])
         fleet.read(bystanders, rebooted=False)
         waves = rest.waves({name: specs[name] for name in rest.hosts})

@@ -18,7 +18,7 @@ from .._reboot.errors import NotNeeded
 from .._reboot.host_reboot import HostReboot
 from .._reboot.request import RebootRequest
 from .._reboot.result import UNFINISHED
-from .._schedule.hosts import HostSpec, Status
+from .._schedule.hosts import HostSpec, Prediction, Status
 from .._schedule.path_outages import PathOutages
 from .resuming import TO_PREPARE, Rest, Treatment
 
@@ -50,26 +50,39 @@ async def look_at(
     return await _of_each(names, lambda name: _look(name, reboot_of, request_of(name)), at_once)
 
 
-async def not_in_need(
+class Needs(NamedTuple):
+    """What hosts say of their need.
+
+    :ivar spared: names of those that need no reboot. A host that can't be asked is not among them: its preparation finds out why.
+    :ivar methods: methods by which others will be rebooted, by their names, as far as that can be told.
+    """
+
+    spared: list[str]
+    methods: dict[str, str]
+
+
+async def ask_for_needs(
     names: Iterable[str], reboot_of: Callable[[str], HostReboot], request_of: Callable[[str], RebootRequest], *, at_once: int
-) -> list[str]:
-    """Names of the hosts that need no reboot. A host that can't be asked is not among them: its preparation finds out why.
+) -> Needs:
+    """Ask hosts whether they need a reboot, and which.
 
     :param at_once: as for :func:`look_at`.
     """
+    spared: set[str] = set()
 
-    async def ask(name: str) -> bool:
+    async def ask(name: str) -> str | None:
         try:
-            await reboot_of(name).require_need(request_of(name))
+            return await reboot_of(name).require_need(request_of(name))
         except NotNeeded:
-            return False
+            spared.add(name)
         except CodedError:
             pass
-        return True
+        return None
 
     names = list(names)
-    needed = await _of_each(names, ask, at_once)
-    return [name for name in names if not needed[name]]
+    methods = await _of_each(names, ask, at_once)
+    known = {name: method for name, method in methods.items() if method is not None}
+    return Needs([name for name in names if name in spared], known)
 
 
 async def facts_of(
@@ -142,10 +155,14 @@ def plan_of_least(looked: Mapping[str, Preview], saves_s: Mapping[str, Mapping[s
 
 
 def previews(
-    hosts: Sequence[HostSpec], looked: Mapping[str, Preview], saves_s: Mapping[str, Mapping[str, float]] | None = None
+    hosts: Sequence[HostSpec],
+    looked: Mapping[str, Preview],
+    predicted: Mapping[str, Prediction],
+    saves_s: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Convert the preview of each host to plain values.
 
+    :param predicted: durations of each host, by its method where that is known.
     :param saves_s: as of :func:`saved_by_least`; None if that was not asked for.
     """
     planned: dict[str, dict[str, Any]] = {}
@@ -164,7 +181,7 @@ def previews(
                 "needed": [each.as_dict() for each in result.needed],
                 "reasons": [each.as_dict() for each in result.reasons],
                 "notes": [dict(note) for note in result.notes],
-                "predicted_ms": host.predicted.as_ms(),
+                "predicted_ms": predicted[host.name].as_ms(),
                 "predicted_jump_ms": result.predicted_ms,
             }
     for name, saved in (saves_s or {}).items():

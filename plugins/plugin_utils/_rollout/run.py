@@ -26,12 +26,12 @@ from .._journal.file import Journal, replay, utc
 from .._journal.outcome import outcomes_not_selected, status_of
 from .._journal.run_state import Change, RunState
 from .._journal.run_store import Run, RunStore
-from .._journal.samples import outages_of, remembered
+from .._journal.samples import remembered
 from .._ledger.judge import ClassJudge
 from .._ledger.samples import outages_of_ledger, samples_of_ledger
 from .._lock.interface import lock_options, make_lock
 from .._lock.model import SlotLock
-from .._reboot.methods import LEAST, SOFT
+from .._reboot.methods import LEAST
 from .._reboot.request import RebootRequest
 from .._reboot.result import RebootResult
 from .._schedule.forecast import Forecast, forecast
@@ -56,7 +56,7 @@ from .host_options import check_places
 from .identities import Identities
 from .opening import resumed, started
 from .planning import Planner
-from .preview import look_at, not_in_need, plan_of_least, previews, saved_by_least, told_of_rest
+from .preview import ask_for_needs, look_at, plan_of_least, previews, saved_by_least, told_of_rest
 from .process import Orphaned, allow_all_descriptors, short_collections, while_parent_lives
 from .proving import RunLedger, ask_for_classes, canaries_of, risks_by_ledger
 from .results import counts_of, final_statuses, result_of, waves_of
@@ -181,13 +181,15 @@ class Rolling:
             refused = {name: result.failure for name, result in looked.items() if result.failure is not None}
             spared = [name for name, result in looked.items() if result.not_needed]
             needed = {name: result.needed for name, result in looked.items() if result.needed}
+            fleet.methods = {**fleet.methods, **{name: each.method for name, each in looked.items() if each.method is not None}}
             plan = self._left(planned, [*refused, *spared])
             foreseen = self._foresee(planned, plan)
             saves_s = saved_by_least(left, looked, planned.outages) if planned.terms.request.method == LEAST else None
             unasked = {**(rest.reasons() if rest is not None else {}), **refused}
             lines = plan_text(plan, foreseen, unasked, spared, needed, risks=risks_by_ledger(looked), **self._layout())
             self._say([*lines, *(plan_of_least(looked, saves_s, **self._layout()) if saves_s is not None else [])])
-            told = previews(left, looked, saves_s)
+            predicted = {host.name: host.predicted for host in (*left, *plan.hosts)}
+            told = previews(left, looked, predicted, saves_s)
             told.update(told_of_rest(rest) if rest is not None else {})
             told.update(self._beside(told, rest))
             result = {
@@ -278,7 +280,7 @@ class Rolling:
             plan,
             planned.terms.settings_at(_now()),
             began,
-            outages_of(planned.history.samples),
+            planned.history.outages_s,
             past=rest.past(began, time.time()) if rest is not None else None,
         )
         view = self._controller.view(state, {host.name: host.predicted for host in plan.hosts})
@@ -409,12 +411,10 @@ class Rolling:
         )
 
     def _planned(self, probers: Probers, before: RunState | None, but: str | None = None, rest: Rest | None = None) -> _Planned:
-        method = before.settings.get("method") if before is not None else self._request.method
-        softly = method == SOFT.name
-        memory = remembered(self._store, but, softly=softly)
+        memory = remembered(self._store, but)
         self._ledger.read(but)
         # Journals know more of a host's phases than the ledger does.
-        history = History({**({} if softly else samples_of_ledger(self._ledger.ledger)), **memory.samples})
+        history = History({**samples_of_ledger(self._ledger.ledger), **memory.samples})
         outages = PathOutages({**outages_of_ledger(self._ledger.ledger), **memory.outages_s})
         for option, hooks in self._run_hooks.by_option().items():
             check_places(self._hosts, option, hooks)
@@ -434,6 +434,7 @@ class Rolling:
         self._say(told_at_resume(terms, rest))
         judge = self._ledger.judge(terms.options)
         fleet = self.fleet(probers, terms.request, before)
+        fleet.methods = {name: host.method for name, host in before.hosts.items() if host.method}
         fleet.judge, fleet.host_classes = judge, memory.host_classes
         plan = self._planner.again(fleet, history, terms.settings, rest)
         return self._judged(_Planned(plan, terms, fleet, history, outages, rest, judge))
@@ -465,13 +466,15 @@ class Rolling:
         names = [host.name for host in planned.plan.hosts]
         self._controller.say("asking %s whether they need a reboot" % counted(len(names), "host"))
         fleet = planned.fleet
-        return await not_in_need(names, fleet.reboot_of, fleet.request_of, at_once=self._options["connections"])
+        needs = await ask_for_needs(names, fleet.reboot_of, fleet.request_of, at_once=self._options["connections"])
+        fleet.methods = needs.methods
+        return needs.spared
 
     def _left(self, planned: _Planned, refused: Collection[str]) -> Plan:
         """Part of a plan that is still to be carried out."""
         if planned.rest is not None:
             return part_of(planned.plan, {name for name in planned.rest.names(GOING) if name not in refused})
-        if not refused:
+        if not refused and not planned.fleet.methods:
             return planned.plan
         return self._planner.without(refused, planned.fleet, planned.history, planned.terms.settings)
 

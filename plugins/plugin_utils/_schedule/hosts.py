@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import METHODS
+
 from .settings import EVERYTHING
 
 
@@ -107,6 +109,7 @@ class HostSpec(Member):
 
     :ivar host_class: of hardware; hosts with the same one are expected to behave alike.
     :ivar to_prove: what a kexec of it would prove, its class with its kernels; empty if nothing.
+    :ivar methods: those by which it may be rebooted (of :data:`METHODS`); one if it is known.
     :ivar last: whether it goes after all others, because they are reached through it or it holds the lock.
     """
 
@@ -114,3 +117,4 @@ class HostSpec(Member):
     last: bool
     predicted: Prediction
     to_prove: str = ""
+    methods: tuple[str, ...] = METHODS

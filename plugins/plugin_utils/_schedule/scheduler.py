@@ -19,7 +19,7 @@ from .hosts import HostSpec, Status
 from .limits import Limit
 from .plan import CANARY, Plan, Wave
 from .queue import HostQueue
-from .regression import Outages
+from .regression import Measured, Outages, nothing_measured
 from .settings import Settings
 
 #: Code for a reason that passes by itself, in contrast to one that stops the rollout.
@@ -78,7 +78,7 @@ class Scheduler:
     A refused host does not count, unless :meth:`seen` reports it down.
 
     :param start: monotonic seconds, like every time here.
-    :param samples: host class → outages of earlier runs in seconds, for C(stop_on_regression).
+    :param measured: outages of earlier runs, for C(stop_on_regression).
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Scheduler:
         plan: Plan,
         settings: Settings,
         start: float,
-        samples: Mapping[str, Sequence[float]] | None = None,
+        measured: Measured = nothing_measured,
         past: Past | None = None,
     ) -> None:
         self._plan = plan
@@ -99,7 +99,7 @@ class Scheduler:
 
         self._capacity = Capacity(plan.limits)
         self._failures = Failures(settings.failure_budget, len(self._hosts))
-        self._outages = Outages(settings.regression, samples or {}) if settings.regression else None
+        self._outages = Outages(settings.regression, measured) if settings.regression else None
 
         # Hosts of the waves that have begun: those to prepare, and those that are ready.
         self._waiting = HostQueue()

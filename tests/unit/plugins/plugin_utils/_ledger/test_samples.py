@@ -25,22 +25,22 @@ def test_samples_show_the_percentiles_of_all_kernels() -> None:
         X9: tally(LedgerResult.FAILED),
     }
     samples = samples_of_ledger(ledger_of(source(1, tallies=tallies)))
-    assert set(samples) == {R650.host_class}, "a class that never came back has no durations"
-    assert len(samples[R650.host_class]) == SAMPLES_MAX
-    prediction = History(samples).prediction(R650.host_class)
+    assert set(samples) == {("kexec", R650.host_class)}, "a class that never came back has no durations"
+    assert len(samples["kexec", R650.host_class]) == SAMPLES_MAX
+    prediction = History(samples).prediction(("kexec",), R650.host_class)
     assert prediction.p50.outage_s == pytest.approx(8, rel=0.045)
     assert prediction.p95.outage_s == pytest.approx(30, rel=0.045)
 
 
 def test_few_durations_are_as_many_samples() -> None:
     tallies = {R650: tally(LedgerResult.KEXEC, 2)}
-    assert len(samples_of_ledger(ledger_of(source(1, tallies=tallies)))[R650.host_class]) == 2
+    assert len(samples_of_ledger(ledger_of(source(1, tallies=tallies)))["kexec", R650.host_class]) == 2
 
 
 def test_all_phases_of_a_sample_have_the_same_rank() -> None:
     times = {("kexec", phase): DurationHistogram.of([1000, 64000]) for phase in ("prepare", "outage")}
     samples = samples_of_ledger(ledger_of(source(1, tallies={R650: Tally({LedgerResult.KEXEC: 2}, times=times)})))
-    quick, slow = samples[R650.host_class]
+    quick, slow = samples["kexec", R650.host_class]
     assert quick.prepare_s == quick.outage_s < slow.prepare_s == slow.outage_s
     assert quick.drain_s == slow.drain_s == 0
 

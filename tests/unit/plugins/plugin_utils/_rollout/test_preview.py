@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.preview import Preview, facts_of, look_at, not_in_need
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.preview import Needs, Preview, ask_for_needs, facts_of, look_at
 
 from ...virtual_time import run
 from ..garbage import GARBAGE
@@ -46,6 +46,17 @@ def test_a_host_that_answers_garbage_keeps_no_other_out(hosts: dict[str, Host], 
     assert {name: each.method for name, each in looked.items()} == {"good": "soft", "bad": None, "other": "soft"}
     assert (looked["bad"].failure and looked["bad"].failure.code) == "FACTS_UNREADABLE"
     # Before a rollout, it is left to its preparation, which says why.
-    assert run(ask(not_in_need)) == []
+    assert run(ask(ask_for_needs)) == ([], {"good": "soft", "other": "soft"})
     classes = run(ask(facts_of))
     assert classes["good"] is not None
+
+
+def test_hosts_are_asked_for_the_least_that_they_need(hosts: dict[str, Host]) -> None:
+    unsupported = {"code": "SOFT_UNSUPPORTED", "message": "systemd 252", "hint": "Use another."}
+    hosts["good"].needs, hosts["other"].soft = [], {"blockers": [unsupported], "warnings": []}
+
+    async def ask() -> Needs:
+        return await ask_for_needs(hosts, lambda name: reboot_of(hosts[name]), request_of, at_once=2)
+
+    assert run(ask()) == (["good"], {"bad": "soft", "other": "kexec"})
+    assert "soft" in hosts["bad"].asked[0]["gather_subset"] and hosts["bad"].log == []

@@ -23,7 +23,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import J
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED, remembered, samples_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import RUNS_REMEMBERED, remembered
 from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.interface import lock_options, make_lock
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout import opening
@@ -303,6 +303,9 @@ def test_the_deadline_of_a_run_is_in_its_journal(tmp_path: Path, monkeypatch: py
     assert 0 < time_of(first.deadline) - time.time() <= 24 * 3600
 
 
+VIA_KEXEC = ("kexec", "qemu/" + RELEASE)
+
+
 def test_what_earlier_runs_took(tmp_path: Path) -> None:
     store = RunStore(str(tmp_path / "runs"))
     begun(store, "first", *night())
@@ -310,18 +313,16 @@ def test_what_earlier_runs_took(tmp_path: Path) -> None:
     damaged = begun(store, "damaged", started(["a"]), *way("a"), at_s=NOON_S + 2)
     damaged.write_bytes(damaged.read_bytes().replace(b'"outage_ms":', b'"outage_ms";'))
     took = Phases(2.1, 0.32, 8.4, 0.33)
-    assert samples_of(store) == {"qemu/" + RELEASE: [took, took]}, "one host of each run came to its end"
-    assert samples_of(store, "first") == {"qemu/" + RELEASE: [took]}
-    paths = {key: sorted(values) for key, values in remembered(store).outages_s.items()}
-    assert paths == remembered(store, softly=True).outages_s == {("kexec", "qemu/" + RELEASE): [8.4, 8.4]}
-    assert remembered(store, softly=True).samples == {}
+    assert remembered(store).samples == {VIA_KEXEC: [took, took]}, "one host of each run came to its end"
+    assert remembered(store, "first").samples == {VIA_KEXEC: [took]}
+    assert remembered(store).outages_s == {VIA_KEXEC: [8.4, 8.4]}
 
 
 def test_runs_of_long_ago_are_forgotten(tmp_path: Path) -> None:
     store = RunStore(str(tmp_path / "runs"))
     for number in range(RUNS_REMEMBERED + 3):
         begun(store, "run%02d" % number, started(["a"]), *way("a"), at_s=NOON_S + number)
-    assert len(samples_of(store)["qemu/" + RELEASE]) == RUNS_REMEMBERED
+    assert len(remembered(store).samples[VIA_KEXEC]) == RUNS_REMEMBERED
 
 
 def test_no_more_runs_are_read_than_it_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,7 +330,7 @@ def test_no_more_runs_are_read_than_it_takes(tmp_path: Path, monkeypatch: pytest
     store = RunStore(str(tmp_path / "runs"))
     for number in range(5):
         begun(store, "run%02d" % number, started(["a", "b"]), *way("a"), *way("b"), at_s=NOON_S + number)
-    assert len(samples_of(store)["qemu/" + RELEASE]) == 4
+    assert len(remembered(store).samples[VIA_KEXEC]) == 4
 
 
 def test_the_version_is_that_of_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

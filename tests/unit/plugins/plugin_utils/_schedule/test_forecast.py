@@ -23,14 +23,14 @@ def make(history: History, hosts: int = 4, seed: int = 1, **options: Any) -> For
 
 
 def test_what_is_certain() -> None:
-    made = make(History({"c": [USUAL]}), window=2)
+    made = make(History({("kexec", "c"): [USUAL]}), window=2)
     assert made.total_p50_s == made.total_p95_s == made.course.total_s == 45.0
     assert made.course.out_over_time == [(0.0, 0), (5.0, 2), (45.0, 0)]
 
 
 def test_stragglers_show_in_the_p95() -> None:
     """One in forty, and four hosts: one rollout in ten has one."""
-    made = make(History({"c": [*[USUAL] * 39, SLOW]}))
+    made = make(History({("kexec", "c"): [*[USUAL] * 39, SLOW]}))
     assert made.total_p50_s == made.course.total_s == 85.0
     assert made.total_p95_s == 385.0
     assert made.draws == 200
@@ -43,19 +43,19 @@ def test_the_same_seed_gives_the_same_forecast() -> None:
 
 
 def test_a_long_outage_ends_no_forecast() -> None:
-    made = make(History({"c": [*[USUAL] * 39, SLOW]}), hosts=60, window=5, stop_on_regression={"samples": 1})
+    made = make(History({("kexec", "c"): [*[USUAL] * 39, SLOW]}), hosts=60, window=5, stop_on_regression={"samples": 1})
     assert made.course.stopped is None
     assert made.course.counts[Status.DONE] == 60
 
 
 def test_the_deadline_shows() -> None:
-    made = make(History({"c": [USUAL]}), deadline=100)
+    made = make(History({("kexec", "c"): [USUAL]}), deadline=100)
     assert made.course.stopped is not None
     assert made.course.stopped.code == "DEADLINE"
     assert made.course.counts[Status.DONE] == 2
 
 
 def test_large_fleets_are_drawn_less_often() -> None:
-    made = make(History({"c": [USUAL]}), hosts=2000, window=500)
+    made = make(History({("kexec", "c"): [USUAL]}), hosts=2000, window=500)
     assert made.draws == 5
     assert 80 <= made.total_p50_s <= 90

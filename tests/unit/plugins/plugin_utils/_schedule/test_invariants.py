@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import RolloutError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import History
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import (
     Bystander,
     HostSpec,
@@ -336,7 +337,8 @@ def begin(scenario: Scenario) -> World | None:
     left_out = [name for name, status in statuses.items() if status is Status.SKIPPED]
     ended = {name: status for name, status in statuses.items() if status is not Status.SKIPPED}
     past = Past(ended, left_out, random.randrange(-1, len(plan.waves)), random.choice([None, -5.0]))
-    scheduler = Scheduler(plan, settings, 0.0, {"c0": [20.0] * 5}, past if scenario.resumed else None)
+    measured = History({("kexec", "c0"): [Phases(1.0, 0.0, 20.0, 1.0)] * 5}).outages_s
+    scheduler = Scheduler(plan, settings, 0.0, measured, past if scenario.resumed else None)
     world = World(scenario, random, scheduler, [[host.name for host in wave.hosts] for wave in plan.waves])
     world.ended = set(before)
     world.left_out = len(left_out)

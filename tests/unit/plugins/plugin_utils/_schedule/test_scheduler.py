@@ -335,7 +335,7 @@ def test_hosts_that_go_last() -> None:
 
 def test_an_outage_that_is_too_long_stops() -> None:
     settings = settings_from({"window": 3, "stop_on_regression": {}})
-    rollout = Scheduler(make_plan(named("abc"), [], settings, 0), settings, 0.0, samples={"c": [20.0] * 5})
+    rollout = Scheduler(make_plan(named("abc"), [], settings, 0), settings, 0.0, lambda _methods, _host_class: [20.0] * 5)
     rollout.next(0.0)
     prepare(rollout, "abc")
     rollout.released("a", 0.0, 30.0)

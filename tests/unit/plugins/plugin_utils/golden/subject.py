@@ -25,7 +25,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome impor
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.phases import Resume
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import Change, RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store import RunStore
-from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import samples_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.samples import remembered
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.result import RebootResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._report.capacity import RecordedForecast
@@ -151,7 +151,7 @@ def told_of(path: str, store: RunStore) -> dict[str, Any]:
         "outcomes": {name: flat(outcome_of(host).as_outcome()) for name, host in hosts.items()},
         "results": {name: _outcome_result(outcome_of(host)) for name, host in hosts.items()},
         "report": _report(read_run(path)),
-        "samples": flat(_plain(samples_of(store))),
+        "samples": flat(_plain({" ".join(key): values for key, values in remembered(store).samples.items()})),
     }
 
 
