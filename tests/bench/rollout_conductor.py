@@ -49,6 +49,7 @@ from ansible_collections.fleet.kexec.tests.bench.simulated_fleet import (
     name_of,
     port_of,
 )
+from ansible_collections.fleet.kexec.tests.host_facts import whole_facts
 
 TOKEN = "ab" * 8
 STAGED = {
@@ -123,13 +124,9 @@ class SimulatedSession(Session):
         if name == "fleet.kexec.machine":
             # Of both states: each is read for what it is asked for.
             return dict(MACHINE, machine={"boot_id": self._state.boot_id(self._index), "soft_reboots": 0, "model": MODEL})
-        facts: dict[str, Any] = {
-            "boot": {"boot_id": self._state.boot_id(self._index), "soft_reboots": 0, "userspace_us": None},
-            "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
-            "staged": None,
-            "blockers": [],
-            "container": None,
-        }
+        facts = whole_facts(
+            boot={"boot_id": self._state.boot_id(self._index)}, kernel={"release": "1"}, verdict={"release": None}
+        )
         return {"ansible_facts": {"fleet_kexec": facts}}
 
     async def sshd(self) -> Sshd | None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.fleet.kexec.tests.host_facts import whole_facts
+
 TOKEN = "ab" * 8
 DOWN_S = 0.1
 NEED = {"code": "PENDING_KERNEL", "message": "the default entry boots 2, 1 runs", "hint": "Reboot the host."}
@@ -69,14 +71,9 @@ class PretendedHost:
         :param packages: the host's package manager.
         :param updates: whether that has anything to update.
         """
-        facts: dict[str, Any] = {
-            "boot": {"boot_id": self._boot_id(), "soft_reboots": 0, "userspace_us": None},
-            "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
-            "staged": None,
-            "blockers": [],
-            "container": None,
-            **({"reboot_needed": {"needed": not current, "reasons": [] if current else [NEED]}} if need else {}),
-        }
+        facts = whole_facts(boot={"boot_id": self._boot_id()}, kernel={"release": "1"}, verdict={"release": None})
+        if need:
+            facts["reboot_needed"] = {"needed": not current, "reasons": [] if current else [NEED]}
         timeline = {"boot_id": self._boot_id(), "path": "kexec", "start": "2026-11-24T15:00:00Z", "phases": []}
         model = "Example Inc. Server 9"
         machine = {"boot_id": self._boot_id(), "soft_reboots": 0, "taken_at": "2026-11-24T15:00:00Z", "model": model}

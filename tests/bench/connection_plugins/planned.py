@@ -31,6 +31,8 @@ from typing import Any
 
 from ansible.plugins.connection import ConnectionBase
 
+from ansible_collections.fleet.kexec.tests.host_facts import whole_facts
+
 _STAGED = {"kernel": "/boot/vmlinuz-2", "initrd": "/boot/initrd.img-2", "release": "2", "cmdline": "ro", "loader": "kexec_load"}
 
 
@@ -55,13 +57,8 @@ class Connection(ConnectionBase):
                 json.dump({"at": time.monotonic(), "cpu_s": time.process_time()}, stream)
         result: dict[str, Any] = {"changed": True, "staged": dict(_STAGED, token="ab" * 8), "notes": [], "predicted_ms": None}
         if b"fleet.kexec.plugins.modules.boot_facts" in (in_data or b""):
-            facts: dict[str, Any] = {
-                "boot": {"boot_id": "boot of %s" % self.get_option("host"), "soft_reboots": 0, "userspace_us": 0},
-                "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
-                "staged": None,
-                "blockers": [],
-                "container": None,
-            }
+            boot = {"boot_id": "boot of %s" % self.get_option("host")}
+            facts = whole_facts(boot=boot, kernel={"release": "1"}, verdict={"release": None})
             result = {"ansible_facts": {"fleet_kexec": facts}}
         return 0, json.dumps(result).encode(), b""
 

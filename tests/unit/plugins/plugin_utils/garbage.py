@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .host_facts import whole_facts
+from ansible_collections.fleet.kexec.tests.host_facts import whole_facts
 
 
 def _answer(**facts: Any) -> dict[str, Any]:

@@ -46,6 +46,8 @@ from typing import Any
 
 from ansible.plugins.connection import ConnectionBase
 
+from ansible_collections.fleet.kexec.tests.host_facts import whole_facts
+
 TOKEN = "ab" * 8
 
 
@@ -76,28 +78,21 @@ class Connection(ConnectionBase):
     def _module(self, payload: bytes) -> dict[str, Any]:
         current = self.get_option("current")
         if b"fleet.kexec.plugins.modules.boot_facts" in payload:
-            facts: dict[str, Any] = {
-                "boot": {"boot_id": self._boot_id(False), "soft_reboots": 0, "userspace_us": None, "path": "firmware"},
-                "kernel": {"release": "1", "panic_s": 0, "panic_on_oops": 0},
-                "staged": None,
-                "blockers": [],
-                "container": None,
-                # What else preflight shows.
-                "verdict": {
-                    **dict.fromkeys(("image", "integrity", "loader", "placement", "predicted_ms")),
-                    "method": self.get_option("method"),
-                    "notes": [],
-                    "release": "2",
-                },
-                "entry": {"added": [], "removed": []},
-                "warnings": [],
-                "soft": {"possible": False, "survivors": [], "blockers": [], "warnings": []},
-                "loaded": False,
-                "reboot_needed": {"needed": not current, "reasons": [] if current else [NEED]},
-            }
             product = self.get_option("product")
             hardware = {**dict.fromkeys(("vendor", "board", "firmware_version"), ""), "product": product, "drivers": {}}
-            return {"ansible_facts": {"fleet_kexec": {**facts, "hardware": hardware} if product else facts}}
+            facts = whole_facts(
+                boot={"boot_id": self._boot_id(False)},
+                kernel={"release": "1"},
+                verdict={
+                    **dict.fromkeys(("image", "integrity", "loader", "placement", "predicted_ms")),
+                    "method": self.get_option("method"),
+                    "release": "2",
+                },
+                soft={"possible": False},
+                reboot_needed={"needed": not current, "reasons": [] if current else [NEED]},
+                hardware=hardware if product else None,
+            )
+            return {"ansible_facts": {"fleet_kexec": facts}}
         if b"fleet.kexec.plugins.modules.stage" in payload:
             staged = {"kernel": "/boot/vmlinuz-2", "initrd": None, "release": "2", "cmdline": "ro", "loader": "kexec_load"}
             return {"changed": True, "staged": dict(staged, token=TOKEN)}

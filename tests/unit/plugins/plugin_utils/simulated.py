@@ -15,8 +15,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot import scripts
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.observation import Observation
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionLost
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.sshd import SockAddr, Sshd
+from ansible_collections.fleet.kexec.tests.host_facts import whole_facts
 
-from .host_facts import whole_facts
 from .machines import Machine
 
 TOKEN = "ab" * 8

@@ -14,8 +14,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.model import L
 from ansible_collections.fleet.kexec.plugins.plugin_utils._preflight import Preflight, totals_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.path_outages import PathOutages
 from ansible_collections.fleet.kexec.plugins.plugin_utils._text import ASCII, columns_of
-
-from ..host_facts import RELEASE, whole_facts
+from ansible_collections.fleet.kexec.tests.host_facts import RELEASE, whole_facts
 
 NEED = {"code": "PENDING_KERNEL", "message": "6.13 boots next", "hint": "Reboot the host.", "method": "kexec"}
 LOCKED = {"code": "LOCKDOWN", "message": "the kernel is locked down", "hint": "Sign the image."}

@@ -14,8 +14,8 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.fold import Ru
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.judge import ClassJudge
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.model import Clearing, Ledger, LedgerClass, LedgerResult
 from ansible_collections.fleet.kexec.plugins.plugin_utils._preflight import OPTIONAL, REQUIRED
+from ansible_collections.fleet.kexec.tests.host_facts import whole_facts
 
-from ..host_facts import whole_facts
 from .ledgers import NEW, OLD, at, ledger_of, source, tally
 
 KEY = LedgerClass("R650", OLD, NEW)

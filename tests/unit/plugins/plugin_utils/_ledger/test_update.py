@@ -19,9 +19,9 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.format import 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.model import LedgerResult, LedgerSource
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.request import LedgerRequest, carry_out
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.update import grown_sources, read_with_journals
+from ansible_collections.fleet.kexec.tests.host_facts import whole_facts
 
 from ....outcomes import code_of
-from ..host_facts import whole_facts
 from .ledgers import NEW, OLD, R650, X9, at, bad, good, journal_of, ledger_of, source, started
 
 NOW = "2026-11-25T08:00:00.000Z"
