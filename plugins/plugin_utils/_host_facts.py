@@ -9,7 +9,7 @@ is an error of that host. Texts are as the host gave them; whoever shows them cl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -165,16 +165,12 @@ class ReportedFacts:
     @property
     def least(self) -> LeastMethod:
         """Least reboot that applies what is pending, as C(method: least) decides; none of a host that is refused."""
-        return self.least_with(())
-
-    def least_with(self, blocked: Sequence[Reason]) -> LeastMethod:
-        """Least reboot, given further risks because of which it is no kexec; see :attr:`least`."""
         if self.verdict is None or self.needs is None or self.soft is None:
             raise ValueError("the subsets %s, %s and %s were not read" % (VERDICT, NEED, SOFTLY))
         if self.verdict.method == REFUSE:
             return LeastMethod(None)
         # Blockers of single loaders are left to staging, which knows the loader asked for.
-        kexec = self.blockers if self.verdict.method != KEXEC else blocked
+        kexec = self.blockers if self.verdict.method != KEXEC else ()
         return decide_least(self.needs, {SOFT: self.soft.blockers, KEXEC: kexec})
 
 

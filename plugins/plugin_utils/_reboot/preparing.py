@@ -150,10 +150,10 @@ class Preparing:
         facts = await self._facts([*FACTS, SOFTLY, NEED] if least else [MINIMUM, NEED])
         if not facts.needs:
             raise NotNeeded
+        # What the controller knows of its class may be another by the time the host is prepared.
         if not least:
             return None
-        release = facts.verdict.release if facts.verdict is not None else None
-        return facts.least_with(self._judge(facts, release).blocked if release else ()).method
+        return facts.least.method
 
     async def facts(self) -> ReportedFacts:
         """Read what the choice of method depends on, and nothing else; raises as :meth:`prepare`."""

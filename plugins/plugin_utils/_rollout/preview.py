@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason
 
 from .._console.least import least_text
+from .._host_class import UNPROVEN
 from .._host_facts import ReportedFacts
 from .._journal.outcome import status_of
 from .._reboot.errors import NotNeeded
@@ -133,6 +134,15 @@ async def _look(name: str, reboot_of: Callable[[str], HostReboot], request: Rebo
         notes=tuple(result.notes or ()),
         predicted_ms=result.predicted_ms,
     )
+
+
+def methods_of(looked: Mapping[str, Preview]) -> dict[str, str]:
+    """Methods by which hosts will be rebooted, as far as that is known: a class may be proven by the time its hosts follow."""
+    return {
+        name: result.method
+        for name, result in looked.items()
+        if result.method is not None and all(each.code != UNPROVEN for each in result.reasons)
+    }
 
 
 def saved_by_least(hosts: Sequence[HostSpec], looked: Mapping[str, Preview], outages: PathOutages) -> dict[str, dict[str, float]]:

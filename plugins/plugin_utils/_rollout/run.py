@@ -56,7 +56,7 @@ from .host_options import check_places
 from .identities import Identities
 from .opening import resumed, started
 from .planning import Planner
-from .preview import ask_for_needs, look_at, plan_of_least, previews, saved_by_least, told_of_rest
+from .preview import ask_for_needs, look_at, methods_of, plan_of_least, previews, saved_by_least, told_of_rest
 from .process import Orphaned, allow_all_descriptors, short_collections, while_parent_lives
 from .proving import RunLedger, ask_for_classes, canaries_of, risks_by_ledger
 from .results import counts_of, final_statuses, result_of, waves_of
@@ -181,7 +181,8 @@ class Rolling:
             refused = {name: result.failure for name, result in looked.items() if result.failure is not None}
             spared = [name for name, result in looked.items() if result.not_needed]
             needed = {name: result.needed for name, result in looked.items() if result.needed}
-            fleet.methods = {**fleet.methods, **{name: each.method for name, each in looked.items() if each.method is not None}}
+            if planned.terms.request.method == LEAST:
+                fleet.methods = {**fleet.methods, **methods_of(looked)}
             plan = self._left(planned, [*refused, *spared])
             foreseen = self._foresee(planned, plan)
             saves_s = saved_by_least(left, looked, planned.outages) if planned.terms.request.method == LEAST else None

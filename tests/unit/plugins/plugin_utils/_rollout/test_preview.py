@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
-from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.preview import Needs, Preview, ask_for_needs, facts_of, look_at
+from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.preview import (
+    Needs,
+    Preview,
+    ask_for_needs,
+    facts_of,
+    look_at,
+    methods_of,
+)
 
 from ...virtual_time import run
 from ..garbage import GARBAGE
@@ -49,6 +57,17 @@ def test_a_host_that_answers_garbage_keeps_no_other_out(hosts: dict[str, Host], 
     assert run(ask(ask_for_needs)) == ([], {"good": "soft", "other": "soft"})
     classes = run(ask(facts_of))
     assert classes["good"] is not None
+
+
+def test_a_host_whose_class_may_be_proven_by_then_has_no_method_yet() -> None:
+    unproven = reason("UNPROVEN", "no host of this class has come back from a kexec yet")
+    looked = {
+        "a": Preview(method="soft"),
+        "b": Preview(method="firmware", reasons=(unproven,)),
+        "c": Preview(not_needed=True),
+        "d": Preview(failure=unproven),
+    }
+    assert methods_of(looked) == {"a": "soft"}
 
 
 def test_hosts_are_asked_for_the_least_that_they_need(hosts: dict[str, Host]) -> None:
