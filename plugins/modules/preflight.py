@@ -81,9 +81,9 @@ hosts:
   description: For each host, by its name, C(method), C(image), C(integrity), C(loader), C(predicted_ms), C(notes) and
     C(release) of its verdict, C(running_release), C(last_boot), and the facts C(entry), C(reboot_needed), C(soft), C(blockers),
     C(warnings), C(staged) and C(loaded) of M(fleet.kexec.boot_facts). C(least) has the C(method) that
-    O(fleet.kexec.reboot#module:method=least) would take (null for none), why lesser ones are C(ruled_out), and by how many
-    seconds the outage is predicted to be shorter than by other methods (C(saves_s)), from earlier runs. Null for a host without
-    valid facts.
+    O(fleet.kexec.reboot#module:method=least) would take (null for none), the one that V(auto) would take
+    (C(auto)), why lesser ones are C(ruled_out), and by how many seconds the outage is predicted to be shorter than by other
+    methods (C(saves_s)), from earlier runs. Null for a host without valid facts.
   returned: always
   type: dict
 unread:

@@ -446,6 +446,11 @@ hosts:
     predicted_ms:
       description: In check mode, predicted duration of each phase, C(p50) and C(p95), in milliseconds.
       type: dict
+    auto:
+      description: In check mode with O(method=least), the method that V(auto) would take; null if unknown. C(saves_s) has what is
+        saved against it, unless it is the same.
+      type: str
+      sample: kexec
     saves_s:
       description: In check mode with O(method=least), seconds by which the outage is predicted to be shorter than by V(kexec) and
         V(firmware), or by any method if the host is not rebooted. Those that no run has measured for its host class are left out.

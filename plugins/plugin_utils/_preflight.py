@@ -122,7 +122,7 @@ def preflight_of(host: str, facts: ReportedFacts, saved: Saved = nothing_saved) 
         soft=soft.possible,
         least="" if refused else least.method or NONE,
         risks=frozenset(each.code for each in (*facts.blockers, *facts.warnings)),
-        remarks=(*_remarks(facts, verdict, soft, needs), *([] if least.method is None else [_remark_on(least, saves_s)])),
+        remarks=(*_remarks(facts, verdict, soft, needs), *_remarks_on(least, saves_s, verdict.method)),
         values={
             "method": verdict.method,
             "image": verdict.image,
@@ -139,6 +139,7 @@ def preflight_of(host: str, facts: ReportedFacts, saved: Saved = nothing_saved) 
             "loaded": facts.loaded,
             "least": {
                 "method": least.method,
+                "auto": None if refused else verdict.method,
                 "ruled_out": [each.as_dict() for each in least.ruled_out],
                 "saves_s": dict(saves_s),
             },
@@ -160,7 +161,11 @@ def _remarks(facts: ReportedFacts, verdict: ReportedVerdict, soft: ReportedSoft,
     return remarks
 
 
-def _remark_on(least: LeastMethod, saves_s: Mapping[str, float]) -> Remark:
-    lesser = " and ".join(each for each in least.candidates[: least.candidates.index(str(least.method))])
+def _remarks_on(least: LeastMethod, saves_s: Mapping[str, float], auto: str) -> list[Remark]:
+    """Remark on the least reboot; none where there is nothing to say of no reboot."""
+    said = saving(saves_s, auto)
+    if least.method is None:
+        return [Remark("least", "%s; %s" % (NONE, said))] if said else []
+    lesser = " and ".join(each for each in least.candidates[: least.candidates.index(least.method)])
     instead = "not %s (%s)" % (lesser, ", ".join(each.code for each in least.ruled_out)) if lesser else ""
-    return Remark("least", "; ".join(part for part in (str(least.method), instead, saving(saves_s)) if part))
+    return [Remark("least", "; ".join(part for part in (least.method, instead, said) if part))]

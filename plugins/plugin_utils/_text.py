@@ -120,13 +120,21 @@ def duration(seconds: float) -> str:
     return "%dd%02dh" % divmod(whole // 3600, 24)
 
 
-def saving(saves_s: Mapping[str, float]) -> str:
-    """Describe the seconds of outage that something saves against other methods, by these; empty if none are known."""
+def saving(saves_s: Mapping[str, float], auto: str | None = None) -> str:
+    """Describe the seconds of outage that something saves against other methods, by these; empty if none are known.
+
+    :param auto: that of them which C(auto) would take.
+    """
     parts = [
-        "%s %s than %s" % (duration(abs(seconds)), "less" if seconds >= 0 else "more", by_path(method))
+        "%s than %s%s" % (difference(seconds), by_path(method), ", which auto would take" if method == auto else "")
         for method, seconds in saves_s.items()
     ]
     return "predicted outage %s" % ", ".join(parts) if parts else ""
+
+
+def difference(saved_s: float) -> str:
+    """Seconds that something saves, such as C(9.0 s less); negative ones are more."""
+    return "%s %s" % (duration(abs(saved_s)), "less" if saved_s >= 0 else "more")
 
 
 def stamp(seconds: float) -> str:

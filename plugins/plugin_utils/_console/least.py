@@ -10,7 +10,7 @@ from textwrap import wrap
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import METHODS
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
-from .._text import UNICODE, Glyphs, by_path, clean, counted, saving
+from .._text import UNICODE, Glyphs, by_path, clean, counted, difference, saving
 from .names import listed
 
 # Lines of names of each method; the task's result has all of them.
@@ -21,6 +21,7 @@ def least_text(
     methods: Mapping[str, str | None],
     ruled_out: Mapping[str, Sequence[Reason]],
     saves_s: Mapping[str, Mapping[str, float]],
+    autos: Mapping[str, str | None],
     *,
     columns: int = 80,
     glyphs: Glyphs = UNICODE,
@@ -30,6 +31,7 @@ def least_text(
     :param methods: of each host; None for a host that is not rebooted.
     :param ruled_out: host → why lesser methods were ruled out.
     :param saves_s: host → seconds of outage that it is spared against other methods; without those that are not known.
+    :param autos: method that C(auto) would take for each host; None if unknown.
     """
     lines = []
     for method in (None, *METHODS):
@@ -48,4 +50,22 @@ def least_text(
             said.append("%s, in all%s" % (total, " (%d with figures)" % len(known) if len(known) < len(names) else ""))
         for each in said:
             lines += wrap(each, columns, initial_indent="  ", subsequent_indent="  ")
-    return lines
+    return [*lines, *_against_auto(methods, saves_s, autos, columns)]
+
+
+def _against_auto(
+    methods: Mapping[str, str | None],
+    saves_s: Mapping[str, Mapping[str, float]],
+    autos: Mapping[str, str | None],
+    columns: int,
+) -> list[str]:
+    """Line about what all hosts are spared against C(auto), of those for which that is known."""
+    known = []
+    for name, method in methods.items():
+        auto = autos.get(name)
+        saved_s = 0.0 if method == auto else saves_s.get(name, {}).get(auto or "")
+        known += [saved_s] if auto is not None and saved_s is not None else []
+    if not any(known):
+        return []
+    said = "in all, predicted outage %s than with method: auto" % difference(sum(known))
+    return ["", *wrap(said + (" (%d hosts with figures)" % len(known) if len(known) < len(methods) else ""), columns)]

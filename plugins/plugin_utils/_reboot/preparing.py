@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.policy import RISK_CODES, Judgement
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import DEFAULT, is_fault_of_host
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import MENDED_BY_REBOOT
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.verdict import REFUSE
 from ansible_collections.fleet.kexec.plugins.module_utils._options import image_request
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 
@@ -34,7 +35,7 @@ from .._host_facts import (
 )
 from .._transport.session import Session
 from .errors import NotNeeded, RebootError
-from .methods import LEAST, RebootMethod
+from .methods import FIRMWARE, KEXEC, LEAST, RebootMethod
 from .request import Intent, RebootRequest
 from .result import KnownSystem, RebootResult
 from .sights import Sights, WallClock
@@ -124,6 +125,7 @@ class Preparing:
             raise _refusal(facts.blockers, "this is a %s container" % facts.container)
         if facts.needs is not None:
             self._result.needed = tuple(need.reason for need in facts.needs)
+        self._result.auto = self._auto(facts) if self._request.method == LEAST else None
         if self._request.spares and not facts.needs:
             raise NotNeeded
         methods = self._request.methods_for(facts.needs or ())
@@ -200,6 +202,15 @@ class Preparing:
         self._result.notes = (*(self._result.notes or ()), left.as_dict())
         self._progress(left.message)
         return None
+
+    def _auto(self, facts: ReportedFacts) -> str | None:
+        """Method that C(auto) would choose, as far as facts tell."""
+        verdict = facts.verdict
+        if verdict is None or verdict.method == REFUSE:
+            return None
+        if verdict.method == KEXEC.name and verdict.release and self._judge(facts, verdict.release).blocked:
+            return FIRMWARE.name
+        return verdict.method
 
     def _require_possible(self, facts: ReportedFacts) -> None:
         """Report the risks of a soft reboot; raises _HostRefuses if the host can't reboot that way."""

@@ -65,6 +65,7 @@ class RebootResult:
     :ivar path: how the host says it came back, C(kexec), C(firmware) or C(unknown).
     :ivar staged: as M(fleet.kexec.stage) returns it, like C(predicted_ms) and C(notes), to which a probe may add one.
     :ivar proof: sign by sign; None if the method has none.
+    :ivar auto: method that C(auto) would have chosen, if another request was made that depends on the host; None if unknown.
     :ivar needed: why the host needs a reboot; None if that was not asked.
     :ivar reasons: why the method is not the first one requested, and what it took to bring the host back.
     :ivar model: vendor and product of the machine.
@@ -86,6 +87,7 @@ class RebootResult:
     staged: Mapping[str, Any] | None = None
     predicted_ms: Mapping[str, Any] | None = None
     proof: Mapping[str, Any] | None = None
+    auto: str | None = None
     needed: tuple[Reason, ...] | None = None
     reasons: tuple[Reason, ...] = ()
     notes: tuple[Mapping[str, Any], ...] | None = None

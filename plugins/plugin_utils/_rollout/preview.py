@@ -36,6 +36,7 @@ class Preview(NamedTuple):
     not_needed: bool = False
     needed: tuple[Reason, ...] = ()
     method: str | None = None
+    auto: str | None = None
     reasons: tuple[Reason, ...] = ()
     notes: tuple[Mapping[str, Any], ...] = ()
     predicted_ms: Mapping[str, Any] | None = None
@@ -121,15 +122,19 @@ async def _of_each(names: Iterable[str], ask: Callable[[str], Awaitable[Answer]]
 async def _look(name: str, reboot_of: Callable[[str], HostReboot], request: RebootRequest) -> Preview:
     try:
         host = reboot_of(name)
+    except CodedError as error:
+        return Preview(error.reason)
+    try:
         await host.prepare(request)
     except NotNeeded:
-        return Preview(not_needed=True)
+        return Preview(not_needed=True, auto=host.result.auto)
     except CodedError as error:
         return Preview(error.reason)
     result = host.result
     return Preview(
         needed=result.needed or (),
         method=result.method,
+        auto=result.auto,
         reasons=result.reasons,
         notes=tuple(result.notes or ()),
         predicted_ms=result.predicted_ms,
@@ -161,7 +166,8 @@ def plan_of_least(looked: Mapping[str, Preview], saves_s: Mapping[str, Mapping[s
     """
     known = {name: result for name, result in looked.items() if result.failure is None}
     methods = {name: result.method for name, result in known.items()}
-    return least_text(methods, {name: result.reasons for name, result in known.items()}, saves_s, **layout)
+    autos = {name: result.auto for name, result in known.items()}
+    return least_text(methods, {name: result.reasons for name, result in known.items()}, saves_s, autos, **layout)
 
 
 def previews(
@@ -195,7 +201,7 @@ def previews(
                 "predicted_jump_ms": result.predicted_ms,
             }
     for name, saved in (saves_s or {}).items():
-        planned[name]["saves_s"] = dict(saved)
+        planned[name].update(auto=looked[name].auto, saves_s=dict(saved))
     return planned
 
 

@@ -168,7 +168,11 @@ def test_the_least_that_applies_what_is_pending_and_what_it_saves() -> None:
     assert least["a"]["saves_s"] == {"kexec": 9.0, "firmware": 84.0} and least["c"]["saves_s"] == {}
     assert least["e"]["saves_s"] == {"soft": 6.0, "kexec": 15.0, "firmware": 90.0} and least["d"]["saves_s"] == {}
     lines = preflight_text(found, totals_of(list(found.values())))
-    assert "    least: soft; predicted outage 9.0 s less than via kexec, 84 s less than through firmware" in lines
+    soft = "9.0 s less than via kexec, which auto would take, 84 s less than through firmware"
+    assert "    least: soft; predicted outage %s" % soft in lines
+    none = "6.0 s less than by a soft reboot, 15 s less than via kexec, which auto would take, 90 s less than through firmware"
+    assert "    least: none; predicted outage %s" % none in lines
+    assert {name: each["auto"] for name, each in least.items()} == {**dict.fromkeys("abe", "kexec"), "c": "firmware", "d": None}
     assert "    least: kexec; not soft (SOFT_UNSUPPORTED); predicted outage 75 s less than through firmware" in lines
     assert "    least: firmware; not kexec (DRIVER_RISK)" in lines
     assert lines[-1] == "with method: least, 1 softly, 1 via kexec, 1 through firmware, 1 not rebooted"

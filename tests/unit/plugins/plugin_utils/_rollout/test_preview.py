@@ -53,10 +53,25 @@ def test_a_host_that_answers_garbage_keeps_no_other_out(hosts: dict[str, Host], 
     looked: dict[str, Preview] = run(ask(look_at))
     assert {name: each.method for name, each in looked.items()} == {"good": "soft", "bad": None, "other": "soft"}
     assert (looked["bad"].failure and looked["bad"].failure.code) == "FACTS_UNREADABLE"
+    assert looked["good"].auto == "kexec"
     # Before a rollout, it is left to its preparation, which says why.
     assert run(ask(ask_for_needs)) == ([], {"good": "soft", "other": "soft"})
     classes = run(ask(facts_of))
     assert classes["good"] is not None
+
+
+def test_a_host_that_is_spared_says_what_auto_would_have_done(hosts: dict[str, Host]) -> None:
+    hosts["good"].needs = []
+    hosts["bad"].facts = {"verdict": {"method": "firmware", "release": None}}
+
+    async def ask() -> dict[str, Preview]:
+        return await look_at(hosts, lambda name: reboot_of(hosts[name]), request_of, at_once=2)
+
+    assert {name: (each.not_needed, each.auto) for name, each in run(ask()).items()} == {
+        "good": (True, "kexec"),
+        "bad": (False, "firmware"),
+        "other": (False, "kexec"),
+    }
 
 
 def test_a_host_whose_class_may_be_proven_by_then_has_no_method_yet() -> None:
