@@ -644,6 +644,20 @@ ansible_facts:
               type: list
               elements: dict
               sample: []
+            compared_with:
+              description: The boot_id of the last boot before it by the same path whose findings are in the history. Null if
+                there is none.
+              type: str
+              sample: 2f0b9a6e-7a55-4a0e-8f8d-1c7a3f0d9b11
+            outcomes:
+              description: What came of the findings of that earlier boot, each with C(code), C(title), the predicted gain
+                (C(predicted_ms), null if none was) and its C(basis), the time that its cause took then and takes now
+                (C(before_ms) and C(after_ms), which is 0 where it is found no more), and C(gained_ms), the difference.
+              type: list
+              elements: dict
+              sample:
+                - {code: CONSOLE_SERIAL, title: Kernel messages on a serial console, predicted_ms: 4000.0, basis: modelled,
+                  before_ms: 5000.0, after_ms: 900.0, gained_ms: 4100.0}
         history:
           description: Timelines of the host's latest boots, at most a hundred. Only root can read them.
           type: dict

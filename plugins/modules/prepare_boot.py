@@ -167,6 +167,10 @@ effects:
       description: The difference, negative if it took longer.
       type: float
       sample: 2500.0
+    predicted_ms:
+      description: What the findings of the reboot before predicted that the part would save. Null if they predicted nothing.
+      type: float
+      sample: 2200.0
     error_ms:
       description: How far off the difference may be.
       type: float

@@ -20,7 +20,7 @@ PACKAGE = "ansible_collections.fleet.kexec.plugins"
 HOST = (
     "_json _text",
     "_command _finding_kinds _native _paths _reasons",
-    "_cmdline _module _privileges",
+    "_cmdline _finding_outcomes _module _privileges",
     "_one_boot_args",
     "_image",
     "_arch",

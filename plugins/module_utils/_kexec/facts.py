@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, List
 
 from .._bootloader.boot_entry import BootChoice
 from .._finding_kinds import explained
+from .._finding_outcomes import last_pair, outcomes_of
 from .._host.boot_history import Timeline
 from .._host.facts import HostFacts
 from .._host.fast_images import FastImage
@@ -78,15 +79,19 @@ def present(reading: HostReading) -> Dict[str, Any]:
     if HISTORY in reading.subsets:
         presented[HISTORY] = {"boots": len(reading.history), "last": reading.history[-1] if reading.history else None}
     if FINDINGS in reading.subsets:
-        presented[FINDINGS] = _present_findings(reading.history[-1] if reading.history else {})
+        presented[FINDINGS] = _present_findings(reading.history)
     return dict(printable_values(presented))
 
 
-def _present_findings(timeline: Timeline) -> Dict[str, Any]:
+def _present_findings(history: List[Timeline]) -> Dict[str, Any]:
+    timeline = history[-1] if history else {}
+    pair = last_pair(history)
     return {
         "boot_id": timeline.get("boot_id"),
         "gain_ms": timeline.get("gain_ms"),
         "findings": explained(timeline.get("findings")),
+        "compared_with": pair[0].get("boot_id") if pair else None,
+        "outcomes": [each.as_dict() for each in outcomes_of(*pair)] if pair else [],
     }
 
 

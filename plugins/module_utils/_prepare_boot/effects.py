@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from .._finding_outcomes import predicted_by
 from .._kexec.proof import PATH_KEXEC
 from .._reasons import Reason, reason
 from . import parallel_shutdown, quiet, ssh_early, stop_timeout, wait_online
@@ -30,6 +31,7 @@ class PartEffect:
     """Time that the phases of a part took in the last reboot before it was made and in the first one after it.
 
     :ivar error_ms: of the difference.
+    :ivar predicted_ms: what the findings of the reboot before predicted that the part would save; None if they predicted nothing.
     """
 
     part: str
@@ -37,6 +39,7 @@ class PartEffect:
     before_ms: float
     after_ms: float
     error_ms: float
+    predicted_ms: Optional[float] = None
 
     @property
     def saved_ms(self) -> float:
@@ -53,6 +56,7 @@ class PartEffect:
             "before_ms": self.before_ms,
             "after_ms": self.after_ms,
             "saved_ms": self.saved_ms,
+            "predicted_ms": self.predicted_ms,
             "error_ms": self.error_ms,
             "faster": self.is_faster,
         }
@@ -99,7 +103,8 @@ def _compared(part: str, before: Timeline, after: Timeline) -> Optional[PartEffe
         if all(name in spans_before and name in spans_after for name in names):
             spans = [spans[name] for spans in (spans_before, spans_after) for name in names]
             sums = [sum(spans[name][0] for name in names) for spans in (spans_before, spans_after)]
-            return PartEffect(part, names, round(sums[0], 3), round(sums[1], 3), round(sum(error for _ms, error in spans), 3))
+            error_ms = round(sum(error for _ms, error in spans), 3)
+            return PartEffect(part, names, round(sums[0], 3), round(sums[1], 3), error_ms, predicted_by(part, before))
     return None
 
 

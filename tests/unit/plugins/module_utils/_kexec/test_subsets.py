@@ -100,7 +100,7 @@ def test_documentation_has_every_fact_and_subset(host_tree: HostTree) -> None:
 
 def test_findings_are_those_of_the_latest_boot(host_tree: HostTree) -> None:
     boots = [
-        {"boot_id": "a", "phases": [], "gain_ms": 9.0, "findings": [{"code": "FSCK", "gain_ms": 9.0}]},
+        {"boot_id": "a", "phases": [], "gain_ms": 9.0, "findings": [{"code": "FSCK", "gain_ms": 9.0, "time_ms": 9.0}]},
         {"boot_id": "b", "phases": [], "gain_ms": 7.0, "findings": [{"code": "DHCP", "gain_ms": 7.0}, {"code": "LATER"}]},
     ]
     kept = "".join(json.dumps(each) + "\n" for each in boots)
@@ -109,8 +109,10 @@ def test_findings_are_those_of_the_latest_boot(host_tree: HostTree) -> None:
     assert set(found) == {"findings"}
     assert (found["findings"]["boot_id"], found["findings"]["gain_ms"]) == ("b", 7.0)
     assert [(each["code"], each["prepare_boot"]) for each in found["findings"]["findings"]] == [("DHCP", None)]
+    assert found["findings"]["compared_with"] == "a"
+    assert [(each["code"], each["gained_ms"]) for each in found["findings"]["outcomes"]] == [("FSCK", 9.0)]
 
 
 def test_a_host_without_history_has_no_findings(host_tree: HostTree) -> None:
     found = present(read(host_tree({}), lambda argv, timeout_s: CommandResult(0, "", ""), frozenset(("findings",))))
-    assert found == {"findings": {"boot_id": None, "gain_ms": None, "findings": []}}
+    assert found == {"findings": {"boot_id": None, "gain_ms": None, "findings": [], "compared_with": None, "outcomes": []}}

@@ -39,9 +39,17 @@ def test_the_last_reboot_before_and_the_first_one_after() -> None:
         "before_ms": 6000.0,
         "after_ms": 2900.0,
         "saved_ms": 3100.0,
+        "predicted_ms": None,
         "error_ms": 4.0,
         "faster": True,
     }
+
+
+def test_what_findings_had_predicted_is_beside_what_was_saved() -> None:
+    serial = {"code": "CONSOLE_SERIAL", "time_ms": 4000.0, "gain_ms": 3000.0, "basis": "modelled"}
+    before = {**boot(1, kernel=5000.0, initrd=1000.0), "findings": [serial], "gain_ms": 3500.0}
+    (effect,) = effects_of([before, boot(2, kernel=2000.0, initrd=900.0)], {"quiet": "b-1"})
+    assert (effect.predicted_ms, effect.saved_ms) == (3000.0, 3100.0)
 
 
 def test_the_boot_in_which_it_was_made_need_not_have_a_timeline() -> None:
