@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ansible_collections.fleet.kexec.tests.bench.ways import Reboot, Row, comparison, preparable_ms, summarise, table
 
 REBOOTS = [
@@ -26,7 +28,7 @@ def test_a_table_has_the_phases_that_there_are() -> None:
 
 
 def test_the_gain_of_what_can_be_prepared() -> None:
-    findings = [
+    findings: list[dict[str, Any]] = [
         {"gain_ms": 2000.0, "prepare_boot": "ssh_early"},
         {"gain_ms": None, "prepare_boot": "initrd"},
         {"gain_ms": 5000.0, "prepare_boot": None},
