@@ -65,15 +65,15 @@ export XDG_STATE_HOME := $(LAB_RUN)/state
 export MOLECULE_GLOB := $(CURDIR)/molecule/*/molecule.yml
 export MOLECULE_COMMAND_BORDERS := false
 export PYTHONUNBUFFERED := 1
-# Of the soak, whose own defaults are a short one.
-export SOAK_REBOOTS SOAK_SEED SOAK_RESULT
+# Of the soak, whose own defaults are a short one, of the faults that a night draws by lot, and of the fleet under faults.
+export SOAK_REBOOTS SOAK_SEED SOAK_RESULT NIGHT_SEED CHAOS_SEED
 
 # The lab takes root: namespaces, taps, mmdebstrap. sudo drops the environment, so it is given.
 PASSED := PATH FLEET_KEXEC_CACHE LAB_NAME LAB_GUESTS LAB_RUN LAB_EXTRA_VARS LAB_MIRROR ANSIBLE_COLLECTIONS_PATH \
   ANSIBLE_CALLBACK_PLUGINS ANSIBLE_CALLBACKS_ENABLED ANSIBLE_CALLBACK_RESULT_FORMAT ANSIBLE_DISPLAY_OK_HOSTS \
   ANSIBLE_DISPLAY_SKIPPED_HOSTS ANSIBLE_PIPELINING ANSIBLE_TIMEOUT ANSIBLE_SSH_CONTROL_PATH_DIR XDG_STATE_HOME \
   MOLECULE_GLOB MOLECULE_COMMAND_BORDERS PYTHONUNBUFFERED \
-  SOAK_REBOOTS SOAK_SEED SOAK_RESULT
+  SOAK_REBOOTS SOAK_SEED SOAK_RESULT NIGHT_SEED CHAOS_SEED
 # Set but empty, it asks the benchmark for real time.
 PASSED += $(if $(filter-out undefined,$(origin BENCH_ICOUNT)),BENCH_ICOUNT)
 AS_ROOT := $(if $(SUDO),$(SUDO) env $(foreach name,$(PASSED),$(name)="$${$(name)-}"))
@@ -401,9 +401,12 @@ test-versions: setup ## unit tests, sanity and plays with each version of ansibl
 .PHONY: molecule
 molecule: install lab-image scenarios ## run SCENARIO (or several) on virtual machines
 
+# Such as --destroy=never, to look at guests that failed.
+MOLECULE_OPTIONS ?=
+
 .PHONY: scenarios
 scenarios: lab-fresh lab-network
-	@$(IN_LAB) env MOLECULE_EPHEMERAL_DIRECTORY=$(MOLECULE_STATE) molecule --base-config molecule/lab/molecule.yml test $(foreach name,$(SCENARIO),--scenario-name $(name))
+	@$(IN_LAB) env MOLECULE_EPHEMERAL_DIRECTORY=$(MOLECULE_STATE) molecule --base-config molecule/lab/molecule.yml test $(MOLECULE_OPTIONS) $(foreach name,$(SCENARIO),--scenario-name $(name))
 
 # What must pass at every landing.
 TESTS := unit unit-newest unit-hosts test-pairs test-fleet
@@ -467,6 +470,35 @@ SOAK_SEED ?= 1
 soak: ## reboot a virtual machine N times in a row, each with other options, while a program writes (TCG: 80 s each)
 	@mkdir -p $(BENCH_RESULTS)
 	@$(MAKE) molecule LAB_GUESTS=1 SCENARIO="default soak" SOAK_REBOOTS=$(N) SOAK_RESULT=$(BENCH_RESULTS)/soak.json
+
+# Which harm is done when, by lot.
+SEED ?= 1
+# As many guests as fit beside the controllers and the page cache: 384 MiB each, and what QEMU takes itself. Nine have addresses.
+CHAOS_GUESTS = $(shell awk '/^MemAvailable:/ {fit = int(($$2 / 1024 - 1536) / 512); print (fit > 9 ? 9 : fit)}' /proc/meminfo)
+
+.PHONY: chaos
+chaos: install chaos-scenario ## reboot a fleet by two controllers while controllers, networks, disks and guests fail (SEED draws which)
+
+.PHONY: chaos-scenario
+chaos-scenario:
+	@$(MAKE) lab-image scenarios LAB_GUESTS=$(CHAOS_GUESTS) LAB_VARS=molecule/lab/chaos.yml SCENARIO=chaos CHAOS_SEED=$(SEED)
+
+# --- a night of it -----------------------------------------------------------------------
+
+# More options: NIGHT="--list", NIGHT="--only secure-boot --again", NIGHT="--hours 4".
+NIGHT ?=
+IN_NIGHT = PYTHONPATH=$(TREE) python -m ansible_collections.fleet.kexec.tests.night
+
+.PHONY: night
+night: setup install | $(TREE)/ansible_collections/fleet/kexec ## every guest of the matrix through everything, within 8 hours; run it again to go on (table: cache)
+	@$(IN_NIGHT).run --cache $(CACHE) $(NIGHT)
+
+# A summary other than the one that is kept: SUMMARY=~/.cache/fleet-kexec/night/summary.json.
+SUMMARY ?=
+
+.PHONY: night-docs
+night-docs: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## show the summary of a night in the documentation
+	@$(IN_NIGHT).docs $(SUMMARY)
 
 # --- measuring it ------------------------------------------------------------------------
 
