@@ -36,9 +36,8 @@ def night_section(summary: Summary) -> str:
 
 def section_of_tested(summary: Summary) -> str:
     """Section of the README: guests that went through all of the scenario C(night), with their versions."""
-    names = ("kernel", "systemd", "kexec_tools")
     rows = [
-        [row.about, *(str(row.details["versions"].get(name, "")) for name in names), _ways(row.details)]
+        [row.about, *_guests_versions(row.details), _ways(row.details)]
         for row in summary.rows
         if row.scenario == "night" and row.outcome is Outcome.PASSED and "versions" in row.details
     ]
@@ -81,13 +80,20 @@ def _versions(summary: Summary) -> str:
     return ", ".join([form % value for form, value in known if value] + ["%s cores" % summary.versions.get("cores", "?")])
 
 
+def _guests_versions(details: Mapping[str, Any]) -> list[str]:
+    return [str(details["versions"]["kernel"]), str(details["versions"]["systemd"]), str(details.get("kexec_tools", ""))]
+
+
 def _time(seconds: float) -> str:
     minutes = round(seconds / 60)
     return "%d h %02d min" % divmod(minutes, 60) if minutes >= 60 else "%d min" % minutes
 
 
 def _ways(details: Mapping[str, Any]) -> str:
-    ways = ["%s, `%s`, %s" % (way["image"], way["loader"], way["placement"]) for way in details.get("ways", ())]
+    ways = [
+        "soft" if way["method"] == "soft" else "%s, `%s`, %s" % (way["image"], way["loader"], way["placement"])
+        for way in details.get("ways", ())
+    ]
     return "; ".join([*ways, *(["firmware"] if details.get("firmware") else [])])
 
 

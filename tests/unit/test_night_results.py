@@ -27,8 +27,9 @@ A = Step("secure-boot", "night", "Secure Boot", (), 100.0)
 B = Step("fleet", "chaos-1", "a fleet under faults, seed 1", (), 100.0, alone=True)
 STATES = {A.name: "s1", B.name: "s1"}
 DETAILS = {
-    "versions": {"kernel": "6.12.117", "systemd": "257", "kexec_tools": "2.0.29", "accelerator": "tcg"},
-    "ways": [{"image": "bzimage", "loader": "kexec_file_load", "placement": "copied"}],
+    "versions": {"kernel": "6.12.117", "systemd": "257", "accelerator": "tcg"},
+    "kexec_tools": "2.0.29",
+    "ways": [{"method": "kexec", "image": "bzimage", "loader": "kexec_file_load", "placement": "copied"}, {"method": "soft"}],
     "firmware": True,
     "refused": ["LOCKED_DOWN"],
     "faults": ["no_memory"],
@@ -98,12 +99,12 @@ def test_tables_say_what_was_seen_with_which_versions() -> None:
     shown = night_section(summary)
     assert "2026-11-30: 1 passed, 1 failed. QEMU 7.2.22, accelerator TCG, 2 cores." in shown
     assert (
-        "| secure-boot | Secure Boot | night | passed | 1 min | bzimage, `kexec_file_load`, copied; firmware;"
+        "| secure-boot | Secure Boot | night | passed | 1 min | bzimage, `kexec_file_load`, copied; soft; firmware;"
         " refused: `LOCKED_DOWN`; faults: no_memory; no absent: nothing was prepared |" in shown
     )
     assert "| fleet | a fleet under faults, seed 1 | chaos-1 | **failed** | 1 h 02 min |  |" in shown
     assert section_of_tested(summary).splitlines()[-1] == (
-        "| Secure Boot | 6.12.117 | 257 | 2.0.29 | bzimage, `kexec_file_load`, copied; firmware |"
+        "| Secure Boot | 6.12.117 | 257 | 2.0.29 | bzimage, `kexec_file_load`, copied; soft; firmware |"
     )
 
 
