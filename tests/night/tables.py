@@ -103,5 +103,6 @@ def _details(details: Mapping[str, Any]) -> str:
         parts.append("refused: " + ", ".join("`%s`" % code for code in details["refused"]))
     if details.get("faults"):
         parts.append("faults: " + ", ".join(details["faults"]))
+    parts += details.get("seen", [])
     parts += ["no %s: %s" % item for item in sorted(details.get("skipped", {}).items())]
     return "; ".join(parts)

@@ -65,7 +65,9 @@ def test_what_a_step_depends_on_changes_its_state(checkout: Path, name: str) -> 
     assert state_of(checkout, mine) != before
 
 
-@pytest.mark.parametrize("name", ["docs/page.md", "tests/unit/test_a.py", str(OTHER), "plugins/__pycache__/a.pyc"])
+@pytest.mark.parametrize(
+    "name", ["docs/page.md", "tests/unit/test_a.py", str(OTHER), "plugins/__pycache__/a.pyc", "molecule/.ruff_cache/a"]
+)
 def test_what_it_does_not_depend_on_leaves_its_result_valid(checkout: Path, name: str) -> None:
     [mine] = of_guest(GUEST, {"night": {"summary": ""}}, 1)
     before = state_of(checkout, mine)

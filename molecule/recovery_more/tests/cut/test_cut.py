@@ -8,47 +8,23 @@ import contextlib
 import re
 import socket
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import testinfra
 from testinfra.host import Host
 
+from shared.cuts import cut_off
 from shared.guests import INVENTORY, guests
 from shared.rollouts import DIRECTORY, Rollout
 
 PLAYBOOK = Path(__file__).resolve().parents[2] / "roll.yml"
-TABLE = "fleet_kexec_cut"
 # More than it takes to log in and to start Python, less than a module that stages.
 SENT_WHILE_STAGING_BYTES = 100_000
 # Several times what it takes to ask a host that answers.
 CUT_S = 20.0
 
 GUESTS = guests()
-
-
-@contextlib.contextmanager
-def cut_off(guest: str) -> Iterator[None]:
-    """Drop every packet to and from a guest."""
-    rules = "".join(
-        f"add rule inet {TABLE} {chain} {family} {field} {GUESTS[guest][address]} drop\n"
-        for family, address in (("ip", "lab_ipv4"), ("ip6", "lab_ipv6"))
-        for chain, field in (("input", "saddr"), ("output", "daddr"))
-    )
-    nft(
-        f"add table inet {TABLE}\n"
-        f"add chain inet {TABLE} input {{ type filter hook input priority 0; }}\n"
-        f"add chain inet {TABLE} output {{ type filter hook output priority 0; }}\n" + rules
-    )
-    try:
-        yield
-    finally:
-        nft(f"delete table inet {TABLE}\n")
-
-
-def nft(commands: str) -> None:
-    subprocess.run(["nft", "--file", "-"], input=commands, text=True, check=True)
 
 
 def sent_bytes(guest: str) -> int:

@@ -8,89 +8,21 @@ connected to all the time: its sshd penalises whoever connects without a login, 
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import socket
-import threading
-import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from testinfra.host import Host
 
 from shared.guests import guests
+from shared.notes import noted
 from shared.rollouts import HOOK_LOG, Rollout, kill
-
-WEB_PORT = 8000
-# A guest that is only busy answers within that time.
-CONNECT_TIMEOUT_S = 2.0
-PAUSE_S = 0.5
+from shared.watch import Watch
 
 RACK = {"kx1", "kx2"}
 HELD = "kx2"
-
-
-class Absence(NamedTuple):
-    """Time, in monotonic seconds, from the first to the last of several connections in a row that failed."""
-
-    since: float
-    until: float
-
-
-class Watch:
-    """Connections to the web server of each guest."""
-
-    def __init__(self) -> None:
-        self.absences: dict[str, list[Absence]] = {name: [] for name in guests()}
-        self._over = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._watch, args=(name, variables["lab_ipv4"]), daemon=True)
-            for name, variables in guests().items()
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def _watch(self, name: str, address: str) -> None:
-        failed: list[float] = []
-        while not self._over.wait(PAUSE_S):
-            began = time.monotonic()
-            if self._answers(address):
-                failed.clear()
-                continue
-            failed.append(began)
-            # One alone may be lost.
-            if len(failed) == 2:
-                self.absences[name].append(Absence(failed[0], began))
-            elif len(failed) > 2:
-                self.absences[name][-1] = Absence(failed[0], began)
-
-    @staticmethod
-    def _answers(address: str) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection((address, WEB_PORT), timeout=CONNECT_TIMEOUT_S):
-            return True
-        return False
-
-    def end(self) -> None:
-        """Stop."""
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-
-class Noted(NamedTuple):
-    """Run of a hook, at seconds since 1970."""
-
-    at: float
-    what: str
-    host: str
-
-
-def noted() -> list[Noted]:
-    """Runs of hooks so far, in their order."""
-    lines = HOOK_LOG.read_text().splitlines() if HOOK_LOG.exists() else []
-    return [Noted(float(at), what, host) for at, what, host in map(str.split, lines)]
 
 
 KILLED = Rollout("killed")
@@ -116,7 +48,7 @@ def resumed() -> Watch:
     hold.touch()
     process = KILLED.begin(rolling_reboot_order="reverse")
     KILLED.wait_until(
-        lambda: KILLED.hosts_with("host_down") == {"kx3"} and any(each[1:] == ("drain", HELD) for each in noted()),
+        lambda: KILLED.hosts_with("host_down") == {"kx3"} and any(each[1:] == ("drain", HELD) for each in noted(HOOK_LOG)),
         "guest that is down and guest that is drained",
         process,
     )
@@ -154,7 +86,7 @@ def test_who_was_drained_is_unavailable_until_it_is_undrained(resumed: Watch) ->
     released = first_of("host_released", HELD)
     assert first_of("host_draining", "kx1")["seq"] > released["seq"]
     out: set[str] = set()
-    for _at, what, host in noted():
+    for _at, what, host in noted(HOOK_LOG):
         out = out | {host} if what == "drain" else out - {host}
         assert not out >= RACK
         assert len(out) <= 2, "as the window has it"
@@ -164,7 +96,7 @@ def test_who_was_drained_is_drained_again(resumed: Watch) -> None:
     resumed_at = first_of("run_resumed")
     intent = first_of("host_intent", HELD)
     assert intent["seq"] > resumed_at["seq"]
-    drains = [each.at for each in noted() if each[1:] == ("drain", HELD)]
+    drains = [each.at for each in noted(HOOK_LOG) if each[1:] == ("drain", HELD)]
     assert len(drains) == 2
     assert drains[0] < seconds(resumed_at) < drains[1] < seconds(intent)
 
@@ -177,9 +109,9 @@ def test_the_limit_of_a_rack_was_held(resumed: Watch) -> None:
 
 def test_hooks_ran_around_each_reboot(resumed: Watch) -> None:
     for name in guests():
-        ran = [each.what for each in noted() if each.host == name]
+        ran = [each.what for each in noted(HOOK_LOG) if each.host == name]
         assert ran == ["drain"] * (2 if name == HELD else 1) + ["undrain"]
-        drained_at = next(each.at for each in noted() if each[1:] == ("drain", name))
+        drained_at = next(each.at for each in noted(HOOK_LOG) if each[1:] == ("drain", name))
         assert drained_at < seconds(first_of("host_intent", name)), "drained before it was told to reboot"
 
 
