@@ -39,7 +39,7 @@ HARM_UNTIL_S = 900.0
 ALL_S = 3000.0
 #: A controller that has ended with hosts left is run again, by the same command as a person would.
 AGAIN_AFTER_S = 10.0
-RUNS_MAX = 20
+RUNS_MAX = 40
 #: Room for the journals, and to spare.
 DISK_SIZE = "32m"
 POLL_S = 0.2
