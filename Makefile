@@ -471,8 +471,8 @@ soak: ## reboot a virtual machine N times in a row, each with other options, whi
 	@mkdir -p $(BENCH_RESULTS)
 	@$(MAKE) molecule LAB_GUESTS=1 SCENARIO="default soak" SOAK_REBOOTS=$(N) SOAK_RESULT=$(BENCH_RESULTS)/soak.json
 
-# Which harm is done when, by lot.
-SEED ?= 1
+# What is drawn by lot, here which harm is done when. It is said, so that a failure can be had again.
+SEED := $(or $(SEED),$(shell date +%s))
 # As many guests as fit beside the controllers and the page cache: 384 MiB each, and what QEMU takes itself. Nine have addresses.
 CHAOS_GUESTS = $(shell awk '/^MemAvailable:/ {fit = int(($$2 / 1024 - 1536) / 512); print (fit > 9 ? 9 : fit)}' /proc/meminfo)
 
@@ -481,6 +481,7 @@ chaos: install chaos-scenario ## reboot a fleet by two controllers while control
 
 .PHONY: chaos-scenario
 chaos-scenario:
+	@echo "make chaos SEED=$(SEED)"
 	@$(MAKE) lab-image scenarios LAB_GUESTS=$(CHAOS_GUESTS) LAB_VARS=molecule/lab/chaos.yml SCENARIO=chaos CHAOS_SEED=$(SEED)
 
 # --- a night of it -----------------------------------------------------------------------

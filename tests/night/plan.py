@@ -14,6 +14,8 @@ from typing import Any
 GUEST_BOUND_S = 3600.0
 SOAK_BOUND_S = 5 * 3600.0
 CHAOS_BOUND_S = 5400.0
+MODELS_BOUND_S = 2 * 3600.0
+MODEL_EXAMPLES = 10_000
 
 #: Directories and files that decide what a scenario does, below the checkout. Guests' own files count for their own steps only.
 INPUTS = ("galaxy.yml", "meta", "molecule", "playbooks", "plugins", "requirements/dev.txt", "roles")
@@ -42,6 +44,7 @@ class Step:
     :ivar bound_s: how long it may take.
     :ivar alone: whether it takes both cores.
     :ivar variables: file of the guest's variables, below the checkout.
+    :ivar inputs: files and directories below the checkout that decide what it does.
     """
 
     guest: str
@@ -51,6 +54,7 @@ class Step:
     bound_s: float
     alone: bool = False
     variables: Path | None = None
+    inputs: tuple[str, ...] = INPUTS
 
     @property
     def name(self) -> str:
@@ -83,7 +87,10 @@ def of_guest(path: Path, variables: Mapping[str, Any], seed: int) -> list[Step]:
 
 
 def of_fleets(seeds: Sequence[int], soak_reboots: int, soak_result: str) -> list[Step]:
-    """Steps that no guest's file asks for: the soak, and the fleet under faults."""
+    """Steps that no guest's file asks for: the soak, the fleet under faults, and the models.
+
+    :param seeds: of the fleets; the models have the first one.
+    """
     soak = Step(
         "stock",
         "soak",
@@ -107,7 +114,15 @@ def of_fleets(seeds: Sequence[int], soak_reboots: int, soak_result: str) -> list
         )
         for seed in seeds
     ]
-    return [soak, *chaos]
+    models = Step(
+        "controller",
+        "models",
+        "random worlds against models written from the documentation, %d of each" % MODEL_EXAMPLES,
+        ("models", "EXAMPLES=%d" % MODEL_EXAMPLES, *("SEED=%d" % seed for seed in seeds[:1])),
+        MODELS_BOUND_S,
+        inputs=("plugins", "tests/unit/models"),
+    )
+    return [soak, models, *chaos]
 
 
 def state_of(root: Path, step: Step) -> str:
@@ -116,7 +131,7 @@ def state_of(root: Path, step: Step) -> str:
     A result counts for as long as this stays the same. Other guests' files, documentation and unit tests are not part of it.
     """
     digest = hashlib.sha256(repr((step.make, step.alone)).encode())
-    paths = [path for name in INPUTS for path in _files(root / name)]
+    paths = [path for name in step.inputs for path in _files(root / name)]
     for path in sorted(paths):
         name = path.relative_to(root)
         if name.parent == GUESTS and name != step.variables:

@@ -42,7 +42,8 @@ def test_a_guest_without_words_or_with_unknown_ones_is_refused(variables: dict[s
 
 
 def test_fleets_have_a_step_for_each_seed_and_take_both_cores() -> None:
-    soak, *chaos = of_fleets([1, 2], 100, "/cache/soak.json")
+    soak, models, *chaos = of_fleets([1, 2], 100, "/cache/soak.json")
+    assert models.make == ("models", "EXAMPLES=10000", "SEED=1")
     assert "SOAK_REBOOTS=100" in soak.make and not soak.alone
     assert [each.name for each in chaos] == ["fleet-chaos-1", "fleet-chaos-2"]
     assert all(each.alone for each in chaos)
