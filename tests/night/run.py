@@ -123,6 +123,7 @@ class Night:
 
     def _require_unchanged(self, step: Step) -> None:
         if state_of(self._root, step) != self._states[step.name]:
+            self._over.set()
             raise NightError("the checkout has changed since the night began, and its results would be of neither; run it again")
 
     @contextlib.contextmanager

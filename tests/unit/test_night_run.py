@@ -76,6 +76,8 @@ def test_what_the_night_is_too_short_for_is_left_for_the_next_one(checkout: Path
 
 
 def test_a_checkout_that_changes_ends_the_night_without_a_result(checkout: Path) -> None:
+    began = time.monotonic()
     with pytest.raises(NightError, match="has changed"):
-        outcomes(checkout, [step("changes")])
+        outcomes(checkout, [step("hangs", 600.0), step("changes")], for_s=600.0)
+    assert time.monotonic() - began < 60, "what still ran was ended, too"
     assert read(checkout.parent / "cache/night/results.jsonl") == []
