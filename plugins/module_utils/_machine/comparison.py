@@ -25,8 +25,9 @@ _WORKING_CLASSES = frozenset((0x01, 0x02, 0x03, 0x04, 0x0C, 0x0D, 0x0E, 0x0F, 0x
 # Kernels reserve some memory before they count it.
 _USABLE_TOLERANCE = 0.02
 _USABLE_TOLERANCE_BYTES = 64 << 20
-# Slow to read; the kernel falls back to them if it finds the time-stamp counter unreliable.
-_SLOW_CLOCK_SOURCES = frozenset(("acpi_pm", "hpet", "jiffies", "pit", "refined-jiffies"))
+# Slow to read, with the kernel's ratings of them; it falls back to them if it finds the time-stamp counter unreliable. Sources:
+# arch/x86/kernel/hpet.c, drivers/clocksource/acpi_pm.c, drivers/clocksource/i8253.c, kernel/time/jiffies.c.
+_SLOW_CLOCK_SOURCES = {"hpet": 250, "acpi_pm": 200, "pit": 110, "refined-jiffies": 2, "jiffies": 1}
 # Documentation/admin-guide/tainted-kernels.rst: machine check, bad page, oops, soft lockup.
 _OOPS_TAINTS = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 14
 # Forced or out of specification, overridden ACPI table, warning, firmware bug. The others tell which modules are loaded.
@@ -245,7 +246,9 @@ def _is_slower_clock(was: Optional[str], now: Optional[str]) -> bool:
     # For its first second, the kernel calls it tsc-early.
     if was is None or now is None or was.partition("-early")[0] == now.partition("-early")[0]:
         return False
-    return was not in _SLOW_CLOCK_SOURCES or now in ("jiffies", "refined-jiffies")
+    if was not in _SLOW_CLOCK_SOURCES:
+        return True
+    return now in _SLOW_CLOCK_SOURCES and _SLOW_CLOCK_SOURCES[now] < _SLOW_CLOCK_SOURCES[was]
 
 
 def _memory(before: MachineSnapshot, after: MachineSnapshot) -> Iterator[_Found]:
