@@ -281,6 +281,15 @@ PYTEST_ALL := python -m pytest --quiet --numprocesses auto --dist worksteal
 unit: $(VENV)/.complete $(KERNELS) $(PROMTOOL) | $(TREE)/ansible_collections/fleet/kexec ## unit tests
 	@PYTHONPATH=$(TREE) $(PYTEST_ALL) tests/unit
 
+# Examples that each model is tried with. SEED, which is shown, draws the same ones again.
+EXAMPLES ?= 10000
+SEED := $(or $(SEED),$(shell date +%s))
+
+.PHONY: models
+models: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## scheduler, resume, debts, entries, machines against models written from docs/ (EXAMPLES=10000 SEED=…)
+	@echo "make models EXAMPLES=$(EXAMPLES) SEED=$(SEED)"
+	@PYTHONPATH=$(TREE) MODEL_EXAMPLES=$(EXAMPLES) $(PYTEST_ALL) --hypothesis-seed=$(SEED) --durations=0 --durations-min=1 tests/unit/models
+
 .PHONY: plays
 plays: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## playbooks with pretended hosts, by the oldest and the newest ansible-core
 	@$(call side-by-side,plays-oldest plays-newest)
