@@ -112,8 +112,8 @@ class Menu:
     def find(self, wanted: str) -> Optional[MenuEntry]:
         """Find the entry that a value of C(default) selects: positions, titles or ids, one per menu level, separated by C(>).
 
-        As in GRUB, the first entry of a menu is selected if none matches, and a value without a further level is also that of
-        the submenu; None if there is no entry.
+        As in GRUB, the first entry of a menu is selected if none matches, and of a submenu if the value has no further level:
+        variables that are not exported, such as C(default), are unset there. None if there is no entry.
 
         :raises MenuUnknown: it can't be told.
         """
@@ -123,7 +123,7 @@ class Menu:
             item = self._select(items, step, wanted)
             if item.entry is not None:
                 return item.entry
-            wanted, items = rest or wanted, item.items
+            wanted, items = rest, item.items
         return None
 
     def _select(self, items: Sequence[MenuItem], step: str, wanted: str) -> MenuItem:
