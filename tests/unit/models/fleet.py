@@ -23,7 +23,7 @@ What it states, of docs/rolling-reboot.md, docs/journal.md, docs/glossary.md and
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,9 @@ from typing import Any
 NOTICED_AFTER_S = 12.0
 # "at worst 180 s of outage", and 2 s after it.
 WORST_S = 182.0
+
+# Between a decision and its record.
+SLACK_S = 0.1
 
 Amount = int | str
 
@@ -172,51 +175,86 @@ class Record:
     """A record of the journal, with the time at which it was written, and the machines that do not answer then.
 
     :ivar down: each with the seconds for which it has not answered.
+    :ivar debt: debt that it is about.
+    :ivar unavailable: what the debt says of its host.
     """
 
     at_s: float
     event: str
     host: str
     down: Mapping[str, float]
+    debt: str = ""
+    unavailable: bool = False
 
 
+# Ends of a process in which not every host has its turn.
+LEFT, KILLED = "left", "killed"
 BEGINS, ENDS = "host_draining", ("host_released", "host_failed", "host_undrained", "host_refused")
 STARTS = ("host_preparing", "host_draining", "host_intent")
-FINAL = ("host_released", "host_failed", "host_refused", "host_not_needed", "host_unstaged", "host_undrained")
+FINAL = ("host_released", "host_failed", "host_refused", "host_not_needed")
 
 
-def breaches(fleet: Fleet, records: Sequence[Record], stopped: str | None) -> list[str]:
-    """Everything that should not have been."""
+def debts_ended(record: Record) -> Sequence[str]:
+    """Debts of a host that are gone with a record: what is staged or drained anew is owed no more."""
+    anew = {"host_preparing": ("image", "panic"), "host_draining": ("drain",), "host_paid": (record.debt,)}
+    return anew.get(record.event, ())
+
+
+def breaches(fleet: Fleet, records: Sequence[Record], stopped: str | None, resumed: Sequence[Fleet] = ()) -> list[str]:
+    """Everything that should not have been.
+
+    :param stopped: code with which the last process stopped; :data:`LEFT` if it did not have all hosts, :data:`KILLED` if it was.
+    :param resumed: what was asked of each process that resumed the run.
+    """
+    first, later = fleet, iter(resumed)
+    # Hosts that are out of service because of the run: in flight, or owing their drain or their reboot.
     in_flight: set[str] = set()
-    failed_down: dict[str, float] = {}
+    withheld: set[tuple[str, str]] = set()
+    failed_down: set[str] = set()
+    failed: list[str] = []
     found = []
-    limits, window = fleet.limits(), at_most(fleet.window, len(fleet.hosts), least=1)
-    budget = at_most(fleet.failure_budget, len(fleet.hosts))
-    failures, spent = 0, False
     for record in records:
         host = record.host
-        if spent and record.event in STARTS:
+        if record.event == "run_resumed":
+            fleet = next(later)
+        if record.event in STARTS and host not in in_flight and _is_spent(first, fleet, failed):
             found.append("%s of %s once too many had failed" % (record.event, host))
-        if record.event == BEGINS:
+        if record.event == BEGINS and host not in in_flight:
             in_flight.add(host)
-            if len(in_flight) > window:
-                found.append("%s are in flight, and the window is %d" % (sorted(in_flight), window))
-        if record.event in (BEGINS, "host_intent"):
-            known = {name for name, for_s in record.down.items() if for_s > NOTICED_AFTER_S or name in failed_down}
-            for words, names, most in limits:
-                unavailable = (in_flight | known) & set(names)
-                if host in names and len(unavailable) > most:
-                    found.append("%s with %s unavailable: %s" % (record.event, sorted(unavailable), words))
-            if fleet.deadline_s is not None and record.at_s + WORST_S > fleet.deadline_s:
-                found.append("%s of %s at %.0f s" % (record.event, host, record.at_s))
+            if len(in_flight) > at_most(fleet.window, len(fleet.hosts), least=1):
+                found.append("%s are in flight, and the window is %s" % (sorted(in_flight), fleet.window))
+            found += _over_limits(fleet, record, in_flight | {name for name, _debt in withheld}, failed_down)
+        if record.event == "host_intent":
+            found += _over_limits(fleet, record, in_flight | {name for name, _debt in withheld}, failed_down)
+        if record.event in (BEGINS, "host_intent") and fleet.deadline_s is not None and record.at_s + WORST_S > fleet.deadline_s:
+            found.append("%s of %s at %.0f s" % (record.event, host, record.at_s))
         if record.event in ENDS:
             in_flight.discard(host)
+        if record.event == "host_owes" and record.unavailable:
+            withheld.add((host, record.debt))
+        withheld.difference_update((host, debt) for debt in debts_ended(record))
         if record.event == "host_failed":
-            failures += 1
+            failed.append(host)
             if host in record.down:
-                failed_down[host] = record.at_s
-            spent = spent or failures > budget or (bool(fleet.canaries) and host in fleet.planned()[0][0])
-    return [*found, *_waves(fleet, records), *_ends(fleet, records, stopped)]
+                failed_down.add(host)
+    return [*found, *_waves(first, records), *_ends(fleet, records, stopped)]
+
+
+def _is_spent(first: Fleet, fleet: Fleet, failed: Sequence[str]) -> bool:
+    """Whether more hosts have failed than may."""
+    canaries = first.planned()[0][0] if first.canaries else ()
+    return len(failed) > at_most(fleet.failure_budget, len(fleet.hosts)) or not set(failed).isdisjoint(canaries)
+
+
+def _over_limits(fleet: Fleet, record: Record, out: Collection[str], failed_down: Collection[str]) -> list[str]:
+    """Limits of a host that are exceeded."""
+    found = []
+    known = {name for name, for_s in record.down.items() if for_s > NOTICED_AFTER_S or name in failed_down}
+    for words, names, most in fleet.limits():
+        unavailable = known.union(out).intersection(names)
+        if record.host in names and len(unavailable) > most:
+            found.append("%s with %s unavailable: %s" % (record.event, sorted(unavailable), words))
+    return found
 
 
 def _waves(fleet: Fleet, records: Sequence[Record]) -> list[str]:
@@ -225,12 +263,16 @@ def _waves(fleet: Fleet, records: Sequence[Record]) -> list[str]:
     ready_at = 0.0
     for hosts, soak_s in fleet.planned():
         starts = [each for each in records if each.host in hosts and each.event in STARTS]
-        found += ["%s of %s before its wave" % (each.event, each.host) for each in starts if each.at_s < ready_at - 0.01]
-        ends = [
-            max([each.at_s for each in records if each.host == name and each.event in FINAL], default=math.inf) for name in hosts
-        ]
-        ready_at = max([ready_at, *ends]) + soak_s
+        found += ["%s of %s before its wave" % (each.event, each.host) for each in starts if each.at_s < ready_at - SLACK_S]
+        ready_at = max([ready_at, *(_over_at(records, name, soak_s) for name in hosts)])
     return found
+
+
+def _over_at(records: Sequence[Record], host: str, soak_s: float) -> float:
+    """Time from which a wave waits for a host no more; one that the play of a resume does not have is over without a pause."""
+    ended = [each.at_s + soak_s for each in records if each.host == host and each.event in FINAL]
+    left_out = [each.at_s for each in records if each.host == host and each.event == "host_left_out"]
+    return min([*ended, *left_out], default=math.inf)
 
 
 def _ends(fleet: Fleet, records: Sequence[Record], stopped: str | None) -> list[str]:
@@ -241,25 +283,31 @@ def _ends(fleet: Fleet, records: Sequence[Record], stopped: str | None) -> list[
         events = [each.event for each in records if each.host == name]
         fate = fleet.fate(name)
         begun = events.count("host_intent")
-        if begun > 1:
+        # One that never received its trigger starts over when the run is resumed.
+        if begun > 1 and all(each.event != "run_resumed" for each in records):
             found.append("%s was to be triggered %d times" % (name, begun))
         if begun and not fate.reboots:
             found.append("%s was triggered, and is %s" % (name, fate.name))
         ended = [each for each in events if each in ("host_released", "host_failed", "host_refused", "host_not_needed")]
-        if len(ended) > 1:
+        # One that was refused is prepared anew by each resume.
+        if len(ended) > 1 and set(ended) != {"host_refused"}:
             found.append("%s ended as %s" % (name, ended))
         said = {"done": "host_released", "failed": "host_failed", "refused": "host_refused", "not_needed": "host_not_needed"}
         if ended and ended[0] != said[fate.ends]:
             found.append("%s is %s, and ended as %s" % (name, fate.name, ended[0]))
         if not ended and stopped is None:
             found.append("%s never had its turn" % name)
-        if begun and not ended:
+        # One that never received its trigger is put back if it may not go any more.
+        undone = "host_intent" in events and not {"host_undrained", "host_unstaged"}.isdisjoint(
+            events[events.index("host_intent") :]
+        )
+        if begun and not ended and not undone and stopped != KILLED:
             found.append("%s was not seen through" % name)
     if stopped is None:
         failed = [name for name in fleet.hosts if fleet.fate(name).ends == "failed"]
         if len(failed) > at_most(fleet.failure_budget, len(fleet.hosts)):
             found.append("nothing stopped it, and %s failed" % failed)
-        if canaries and not any(fleet.fate(name).ends == "done" for name in canaries):
+        if canaries and len(fleet.planned()) > 1 and not any(fleet.fate(name).ends == "done" for name in canaries):
             found.append("nothing stopped it, and no canary was rebooted")
     return found
 

@@ -73,8 +73,17 @@ class Observed(World):
     def _look(self, written: int) -> None:
         down = self.down_for_s()
         at_s = asyncio.get_running_loop().time() - self._began
-        self.seen += [Record(at_s, each["event"], each.get("host") or "", down) for each in self.disk[written:]]
+        for each in self.disk[written:]:
+            words = [str(each.get(name) or "") for name in ("event", "host", "debt")]
+            self.seen.append(Record(at_s, words[0], words[1], down, words[2], bool(each.get("unavailable"))))
 
-    @property
-    def took_s(self) -> float:
-        return self.now - self._began
+    def resume(self, fleet: Fleet, **others: Any) -> None:
+        """Resume the run with other limits."""
+        self.options = fleet.options()
+        self.statuses, self.stopped = {}, None
+        self.conduct(resume=True, **others)
+
+    def drained(self, name: str) -> bool:
+        """Whether the load balancer has a host as drained."""
+        last = [line for line in self.hosts[name].log if line in ("run lb drain", "run lb undrain")][-1:]
+        return last == ["run lb drain"]
