@@ -247,7 +247,13 @@ class Conductor:
 
     def may_trigger(self, host: str) -> Reason | None:
         """Check once more before the trigger; see :meth:`Scheduler.may_trigger`."""
-        return self._scheduler.may_trigger(host, self._now())
+        now = self._now()
+        wake_at = self._scheduler.wake_at(now)
+        denied = self._scheduler.may_trigger(host, now)
+        if self._scheduler.wake_at(now) != wake_at:
+            # This was the last host that was not waiting: from here on the time runs after which the rollout stops.
+            self._happened()
+        return denied
 
     async def change(self, timeout_s: float | None = None) -> None:
         """Wait until anything happens, or until a timeout."""

@@ -619,3 +619,16 @@ def test_a_resume_knows_the_machines_of_the_run() -> None:
     world.conduct(resume=True)
     assert (world.code("a"), world.code("b")) == (None, "HOST_DUPLICATE")
     assert world.triggers("a") == 1
+
+
+def test_a_drained_host_that_others_hold_up_does_not_wait_for_ever() -> None:
+    world = World("a", hooks=HOOKS, max_unavailable=1, stall_timeout=300)
+    world.hosts["a"].command_s = 30.0
+    bystander = world.bystanders["x"] = Host("x")
+    # It goes down for good while the host is drained, which is noticed before that is over.
+    bystander.down_at = world.now + 5.0
+    began = world.now
+    world.conduct()
+    assert (world.stopped, world.statuses["a"], world.triggers("a")) == ("CAPACITY_SPENT", Status.DISCARDED, 0)
+    assert world.hosts["a"].log[-1] == "run lb undrain"
+    assert 300 < world.now - began < 500
