@@ -177,7 +177,9 @@ class RunState:
         if host.phase is not change.phase_before and host.resume is Resume.DONE:
             self._ends[event.host] = None
         change.over = self._count(host, status)
-        if status in _LEFT and host.status not in _LEFT and host.left_out is None:
+        # One that is put back before it is given up ends with the latter.
+        ends = status in _LEFT or host.phase is not change.phase_before
+        if ends and host.status not in _LEFT and host.left_out is None:
             self.ended_at = at
         return change
 

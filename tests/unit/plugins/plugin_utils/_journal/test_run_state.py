@@ -264,3 +264,10 @@ def test_hosts_do_not_depend_on_each_other(draw: random.Random, count: int) -> N
     left_over = {name: iter(ways[name]) for name in names}
     state = RunState.from_records([started(names), *(next(left_over[name]) for name in order)])
     assert state.hosts == {name: fold(ways[name], name) for name in names}
+
+
+def test_a_host_that_is_put_back_and_then_given_up_ends_with_the_latter() -> None:
+    failed = events.HostFailed(host="web1", reason=LOST, down=False, phase="draining").as_record()
+    records = [*way("web1")[:3], events.HostUnstaged(host="web1", ok=True).as_record(), failed]
+    state = RunState.from_records([started(["web1"]), *(dict(each, at="at %d" % count) for count, each in enumerate(records))])
+    assert state.ended_at == "at 4"
