@@ -343,6 +343,10 @@ class HostRun:
             self._flight.triggered = False
             if self._flight.forbidden is not None:
                 raise _Discarded
+            # One that was put back by an earlier process is in service, and waits for its turn as any other.
+            self.returns = state.called_off and not (state.in_flight or state.maybe_drained)
+            if self.returns:
+                raise _Discarded
             await self._from_the_start(out=True)
             return
         await self._reboot.locate()

@@ -386,3 +386,15 @@ def _as_left(host: Host, state: HostState) -> None:
         return
     host.boot_id, host.release, host.bootloader_type, host.boots_so_far = "new", "2", 0xD0, 1
     host.token_on_line = state.token
+
+
+def test_a_host_that_was_put_back_by_a_resume_waits_for_its_turn_in_the_next() -> None:
+    world = World("a", "b", hooks=HOOKS, window=2)
+    world.conduct(kill_at=("host_intent", "a"))
+    world.conduct(resume=True, only=["b"], kill_at=("host_undrained", "a"))
+    world.options["window"] = 1
+    world.conduct(resume=True)
+    assert world.statuses == dict.fromkeys("ab", Status.DONE)
+    last = [(record["event"], record.get("host")) for record in world.disk]
+    last = last[len(last) - last[::-1].index(("run_resumed", None)) :]
+    assert last.index(("host_released", "b")) < last.index(("host_draining", "a")), "one at a time"
