@@ -185,7 +185,7 @@ def changes(draw: st.DrawFn, was: Described) -> Described:
             now = replace(now, arrays=changed_item(draw, now.arrays, ARRAYS, ("uuid",)))
         else:
             now = replace(now, state=draw(st.sampled_from(["running", "degraded", "starting", None])))
-    shuffled = {
+    shuffled: dict[str, Any] = {
         name: tuple(draw(st.permutations(getattr(now, name)))) for name in ("functions", "interfaces", "drives", "arrays")
     }
     return replace(now, **shuffled)
