@@ -26,7 +26,7 @@ _WORKING_CLASSES = frozenset((0x01, 0x02, 0x03, 0x04, 0x0C, 0x0D, 0x0E, 0x0F, 0x
 _USABLE_TOLERANCE = 0.02
 _USABLE_TOLERANCE_BYTES = 64 << 20
 # Slow to read, with the kernel's ratings of them; it falls back to them if it finds the time-stamp counter unreliable. Sources:
-# arch/x86/kernel/hpet.c, drivers/clocksource/acpi_pm.c, drivers/clocksource/i8253.c, kernel/time/jiffies.c.
+# the drivers of hpet, drivers/clocksource/acpi_pm.c, drivers/clocksource/i8253.c, kernel/time/jiffies.c.
 _SLOW_CLOCK_SOURCES = {"hpet": 250, "acpi_pm": 200, "pit": 110, "refined-jiffies": 2, "jiffies": 1}
 # Documentation/admin-guide/tainted-kernels.rst: machine check, bad page, oops, soft lockup.
 _OOPS_TAINTS = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 14

@@ -79,7 +79,7 @@ ALLOWED = {
     ("_arch/interface.py", "x86"): "two fields of the processor are facts that users read",
     ("_bootloader/cma.py", "x86"): "a size is rounded by it on any architecture, and no other has smaller page blocks",
     ("_bootloader/crashkernel.py", "x86"): "a size is planned with it on any architecture, and others reserve less",
-    ("_cli.py", "bzimage"): "what users call that choice",
+    ("_cli_words.py", "bzimage"): "what users call that choice",
     ("_cmdline.py", "x86"): "the source of a rule that leaves nothing to an architecture: white space parts words",
     ("_host/addresses.py", "x86"): "rates of the timer, which are tried one after the other",
     ("_host/installed.py", "x86"): "a release of a distribution, as an example",
