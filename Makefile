@@ -281,9 +281,11 @@ PYTEST_ALL := python -m pytest --quiet --numprocesses auto --dist worksteal
 unit: $(VENV)/.complete $(KERNELS) $(PROMTOOL) | $(TREE)/ansible_collections/fleet/kexec ## unit tests
 	@PYTHONPATH=$(TREE) $(PYTEST_ALL) tests/unit
 
-# Examples that each model is tried with. SEED, which is shown, draws the same ones again.
-EXAMPLES ?= 10000
+# Draws examples and faults. It is shown, so that a failure can be had again.
 SEED := $(or $(SEED),$(shell date +%s))
+
+# Examples that each model is tried with.
+EXAMPLES ?= 10000
 
 .PHONY: models
 models: $(VENV)/.complete | $(TREE)/ansible_collections/fleet/kexec ## scheduler, resume, debts, entries, machines against models written from docs/ (EXAMPLES=10000 SEED=…)
@@ -480,8 +482,6 @@ soak: ## reboot a virtual machine N times in a row, each with other options, whi
 	@mkdir -p $(BENCH_RESULTS)
 	@$(MAKE) molecule LAB_GUESTS=1 SCENARIO="default soak" SOAK_REBOOTS=$(N) SOAK_RESULT=$(BENCH_RESULTS)/soak.json
 
-# What is drawn by lot, here which harm is done when. It is said, so that a failure can be had again.
-SEED := $(or $(SEED),$(shell date +%s))
 # As many guests as fit beside the controllers and the page cache: 384 MiB each, and what QEMU takes itself. Nine have addresses.
 CHAOS_GUESTS = $(shell awk '/^MemAvailable:/ {fit = int(($$2 / 1024 - 1536) / 512); print (fit > 9 ? 9 : fit)}' /proc/meminfo)
 

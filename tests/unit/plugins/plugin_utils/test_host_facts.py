@@ -15,7 +15,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._host_facts import rea
 from ansible_collections.fleet.kexec.plugins.plugin_utils._preflight import OPTIONAL, REQUIRED, preflight_of
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.preparing import FACTS
 
-from ....conftest import RELEASE, HostTree
+from ...conftest import RELEASE, HostTree
 
 ALL = ("min", "container", "hardware", "verdict", "kexec", "entry", "reboot_needed", "soft", "history", "machine")
 
