@@ -3,9 +3,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from typing import Any
 
-from ansible_collections.fleet.kexec.tests.bench.ways import Reboot, Row, comparison, preparable_ms, summarise, table
+import pytest
+
+from ansible_collections.fleet.kexec.tests.bench.ways import (
+    Reboot,
+    Row,
+    Silences,
+    comparison,
+    has_banner,
+    preparable_ms,
+    summarise,
+    table,
+)
 
 REBOOTS = [
     Reboot("fast", outage_ms, 100, outage_ms / 1000 + 5, "kexec", {"kernel": 1000.0, "initrd": initrd_ms})
@@ -44,3 +57,27 @@ def test_ways_are_compared_with_systemctl_kexec() -> None:
         "Of the outage by systemctl kexec: with prepare_boot 0.45, soft 0.25",
         "prepare_boot and the slim initrd: predicted 11.0 s, gained 12.0 s",
     ]
+
+
+def test_the_longest_silence_is_the_outage() -> None:
+    silences = Silences(100.0)
+    for at, up in [(100.5, True), (101.0, False), (101.5, True), (102.0, True), (102.5, False), (102.6, False), (110.0, True)]:
+        silences.observe(at, up)
+    assert silences.longest is not None
+    assert (silences.longest.duration_ms, silences.longest.error_ms) == (8000, 500)
+
+
+@pytest.mark.parametrize(
+    ("said", "answers"), [(b"SSH-2.0-OpenSSH_10.0\r\n", True), (b"Exceeded MaxStartups\r\n", False), (b"", False)]
+)
+def test_only_a_banner_is_an_answer(said: bytes, answers: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask() -> bool:
+        async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(said)
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0, family=socket.AF_INET) as server:
+            monkeypatch.setattr("%s.SSH_PORT" % has_banner.__module__, server.sockets[0].getsockname()[1])
+            return await has_banner("127.0.0.1")
+
+    assert asyncio.run(ask()) is answers
