@@ -14,8 +14,8 @@ description:
     booted the staged image.
   - Compares the machine with what it was before, because a kexec skips what firmware does to devices.
   - Loads the image first, with M(fleet.kexec.stage), while everything can still be undone. An image that is already staged is
-    used as it is, unless one of the options about the image is given, or the reboot is for what is pending (O(only=pending),
-    O(method=least)), which only the default entry applies.
+    used as it is, unless one of the options about the image is given, or the reboot is for what is pending
+    (O(fleet.kexec.rolling_reboot#module:only=pending), O(method=least)), which only the default entry applies.
   - The reboot is an orderly C(systemctl kexec) that stops all units. systemd performs it on the host, so losing the connection
     does not matter.
   - Options that M(ansible.builtin.reboot) also has mean the same here. Those that say how to reboot are accepted where they ask

@@ -13,18 +13,19 @@ from ansible_collections.fleet.kexec.tests.night.results import Outcome, read
 from ansible_collections.fleet.kexec.tests.night.run import Night, NightError
 
 MAKEFILE = """
+.RECIPEPREFIX = >
 CACHE := %s
 .PHONY: passes fails hangs changes lab-fresh
 passes:
-	@mkdir -p $(CACHE)/molecule/$(LAB_NAME); echo '{"ways": []}' > $(CACHE)/molecule/$(LAB_NAME)/kx1.night_ways.json; echo done
+> @mkdir -p $(CACHE)/molecule/$(LAB_NAME); echo '{"ways": []}' > $(CACHE)/molecule/$(LAB_NAME)/kx1.night_ways.json; echo done
 fails:
-	@mkdir -p $(CACHE)/run/$(LAB_NAME)/kx1; echo 'Kernel panic' > $(CACHE)/run/$(LAB_NAME)/kx1/console.log; false
+> @mkdir -p $(CACHE)/run/$(LAB_NAME)/kx1; echo 'Kernel panic' > $(CACHE)/run/$(LAB_NAME)/kx1/console.log; false
 hangs:
-	@sleep 600
+> @sleep 600
 changes:
-	@mkdir -p plugins; echo two > plugins/a.py
+> @mkdir -p plugins; echo two > plugins/a.py
 lab-fresh:
-	@rm -rf $(CACHE)/run/$(LAB_NAME) $(CACHE)/molecule/$(LAB_NAME)
+> @rm -rf $(CACHE)/run/$(LAB_NAME) $(CACHE)/molecule/$(LAB_NAME)
 """
 
 
