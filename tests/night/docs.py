@@ -2,7 +2,7 @@
 # Copyright: (c) 2026, fleet.kexec contributors
 """Writes the sections of the documentation that show the summary of a night.
 
-With the summary of a run as argument, that one is kept in the repository first.
+With the summary of a run as argument, its results are kept in the repository first, beside those of earlier runs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .results import Summary, summary_of
+from .results import Summary, gone_on_with, summary_of
 from .tables import night_section, section_of_tested, with_section
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,9 +27,11 @@ def pages(summary: Summary, root: Path = ROOT) -> dict[Path, str]:
 
 def main(arguments: Sequence[str]) -> None:
     """Write them."""
+    kept = summary_of(KEPT.read_text(encoding="utf-8"))
     for given in arguments:
-        KEPT.write_text(summary_of(Path(given).read_text(encoding="utf-8")).as_json(), encoding="utf-8")
-    for path, text in pages(summary_of(KEPT.read_text(encoding="utf-8"))).items():
+        kept = gone_on_with(kept, summary_of(Path(given).read_text(encoding="utf-8")))
+        KEPT.write_text(kept.as_json(), encoding="utf-8")
+    for path, text in pages(kept).items():
         path.write_text(text, encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -47,20 +47,31 @@ class Result:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the summary: a guest, a scenario, and what came of it."""
+    """One row of the summary: a guest, a scenario, and what came of it.
+
+    :ivar ended_at: date and time in UTC, ISO 8601; empty if it was not run.
+    :ivar details: see :class:`Result`.
+    :ivar changed_since: whether what decides the result has changed since then.
+    """
 
     guest: str
     about: str
     scenario: str
     outcome: Outcome
-    took_s: float
-    ended_at: str
-    details: Mapping[str, Any]
+    took_s: float = 0.0
+    ended_at: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    changed_since: bool = False
+
+    @property
+    def step(self) -> tuple[str, str]:
+        """What it is about: guest and scenario."""
+        return self.guest, self.scenario
 
 
 @dataclass(frozen=True)
 class Summary:
-    """All steps of a night.
+    """All steps of a night, which may have taken several runs.
 
     :ivar date: of the newest result; empty if there is none.
     :ivar versions: of what is the same for all guests: C(qemu), C(cores).
@@ -125,15 +136,30 @@ def took_s(results: Iterable[Result]) -> dict[str, float]:
 def summarise(
     steps: Sequence[Step], states: Mapping[str, str], results: Iterable[Result], versions: Mapping[str, str]
 ) -> Summary:
-    """The summary of all steps, by their results for the present state, in the order of the steps."""
-    known = latest(results)
+    """The summary of all steps, in their order: the newest result for the present state, or else the newest one of all."""
+    every = [result for result in results if result.outcome in FINAL]
+    known = latest(every)
+    newest = {result.step: result for result in every}
     rows = []
     for step in steps:
-        found = known.get((step.name, states[step.name]))
+        found = known.get((step.name, states[step.name])) or newest.get(step.name)
         if found is None:
-            rows.append(Row(step.guest, step.about, step.scenario, Outcome.NOT_RUN, 0.0, "", {}))
-        else:
-            rows.append(Row(step.guest, step.about, step.scenario, found.outcome, found.took_s, found.ended_at, found.details))
+            rows.append(Row(step.guest, step.about, step.scenario, Outcome.NOT_RUN))
+            continue
+        changed = found.state != states[step.name]
+        about = (step.guest, step.about, step.scenario)
+        rows.append(Row(*about, found.outcome, found.took_s, found.ended_at, found.details, changed))
+    return _summary(rows, versions)
+
+
+def gone_on_with(earlier: Summary, later: Summary) -> Summary:
+    """The later summary, with the earlier one's results of the steps that were not run since."""
+    known = {row.step: replace(row, changed_since=True) for row in earlier.rows}
+    rows = [known.get(row.step, row) if row.outcome is Outcome.NOT_RUN else row for row in later.rows]
+    return _summary(rows, later.versions)
+
+
+def _summary(rows: Sequence[Row], versions: Mapping[str, str]) -> Summary:
     return Summary(max((row.ended_at for row in rows), default="")[:10], versions, tuple(rows))
 
 

@@ -15,6 +15,7 @@ NIGHT = "## A night of the lab"
 TESTED_WITH = "### Tested with"
 
 _NONE_YET = "No night has been run to its end yet: `make night` fills this section."
+_CHANGED = "\\* The collection, the scenario or the lab has changed since."
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -29,25 +30,28 @@ def night_section(summary: Summary) -> str:
         return "%s\n\n%s\n" % (NIGHT, _NONE_YET)
     counts = {outcome: sum(row.outcome is outcome for row in summary.rows) for outcome in Outcome}
     words = ", ".join("%d %s" % (count, outcome) for outcome, count in counts.items() if count)
-    about = "`make night`, %s: %s. %s." % (summary.date, words, _versions(summary))
-    rows = [[row.guest, row.about, row.scenario, _outcome(row), _time(row.took_s), _details(row.details)] for row in summary.rows]
-    return "%s\n\n%s\n\n%s\n" % (NIGHT, about, table(["Guest", "", "Scenario", "Result", "Time", "Seen"], rows))
+    about = "`make night`, up to %s: %s. %s." % (summary.date, words, _versions(summary))
+    if any(row.changed_since for row in summary.rows):
+        about += " " + _CHANGED
+    rows = [[row.guest, row.about, row.scenario, *_end(row), _details(row.details)] for row in summary.rows]
+    return "%s\n\n%s\n\n%s\n" % (NIGHT, about, table(["Guest", "", "Scenario", "Result", "Date", "Time", "Seen"], rows))
 
 
 def section_of_tested(summary: Summary) -> str:
     """Section of the README: guests that went through all of the scenario C(night), with their versions."""
     rows = [
-        [row.about, *_guests_versions(row.details), _ways(row.details)]
+        [row.about, *_guests_versions(row.details), _ways(row.details), _date(row)]
         for row in summary.rows
         if row.scenario == "night" and row.outcome is Outcome.PASSED and "versions" in row.details
     ]
     if not rows:
         return "%s\n\n%s\n" % (TESTED_WITH, _NONE_YET)
     about = (
-        "By `make night` on %s: each guest prepared, rebooted by every way that it offers and through firmware, broken in\n"
-        "several ways, and put back as it was. %s." % (summary.date, _versions(summary))
+        "By `make night`: each guest prepared, rebooted by every way that it offers and through firmware, broken in several\n"
+        "ways, and put back as it was. %s." % _versions(summary)
     )
-    return "%s\n\n%s\n\n%s\n" % (TESTED_WITH, about, table(["Guest", "Linux", "systemd", "kexec-tools", "Rebooted by"], rows))
+    head = ["Guest", "Linux", "systemd", "kexec-tools", "Rebooted by", "Date"]
+    return "%s\n\n%s\n\n%s\n" % (TESTED_WITH, about, table(head, rows))
 
 
 def with_section(text: str, section: str) -> str:
@@ -70,8 +74,15 @@ def _ran(rows: Iterable[Row]) -> bool:
     return any(row.outcome is not Outcome.NOT_RUN for row in rows)
 
 
-def _outcome(row: Row) -> str:
-    return str(row.outcome) if row.outcome is Outcome.PASSED else "**%s**" % row.outcome
+def _end(row: Row) -> list[str]:
+    outcome = str(row.outcome) if row.outcome in (Outcome.PASSED, Outcome.NOT_RUN) else "**%s**" % row.outcome
+    if row.outcome is Outcome.NOT_RUN:
+        return [outcome, "", ""]
+    return [outcome + ("\\*" if row.changed_since else ""), _date(row), _time(row.took_s)]
+
+
+def _date(row: Row) -> str:
+    return row.ended_at[:10]
 
 
 def _versions(summary: Summary) -> str:

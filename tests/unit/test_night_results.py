@@ -13,6 +13,7 @@ from ansible_collections.fleet.kexec.tests.night.results import (
     Outcome,
     Result,
     append,
+    gone_on_with,
     left,
     outcome_of,
     read,
@@ -87,24 +88,50 @@ def test_a_step_that_the_night_was_too_short_for_has_not_failed(
     assert outcome_of(returncode, A, allowed) is expected
 
 
-def test_the_summary_has_all_steps_and_only_results_of_the_present_state() -> None:
-    summary = summarise([A, B], STATES, [result(), result(step=B, state="s0")], {"qemu": "7.2.22", "cores": "2"})
+def test_the_summary_has_all_steps() -> None:
+    summary = summarise([A, B], STATES, [result(), result(Outcome.NOT_RUN, B)], {"qemu": "7.2.22", "cores": "2"})
     assert [(row.guest, row.outcome) for row in summary.rows] == [("secure-boot", Outcome.PASSED), ("fleet", Outcome.NOT_RUN)]
     assert summary.date == "2026-11-30"
     assert summary_of(summary.as_json()) == summary
 
 
+@pytest.mark.parametrize(
+    ("results", "outcome", "changed_since"),
+    [
+        ([result(state="s0")], Outcome.PASSED, True),
+        ([result(state="s0"), result(Outcome.FAILED)], Outcome.FAILED, False),
+        # Another branch of the checkout was tried in between.
+        ([result(), result(Outcome.FAILED, state="s0")], Outcome.PASSED, False),
+        # The night was over before it had ended: that takes back nothing.
+        ([result(state="s0"), result(Outcome.NOT_RUN)], Outcome.PASSED, True),
+    ],
+)
+def test_a_result_of_an_earlier_state_is_shown_as_such(results: list[Result], outcome: Outcome, changed_since: bool) -> None:
+    [row] = summarise([A], STATES, results, {}).rows
+    assert (row.outcome, row.changed_since) == (outcome, changed_since)
+    assert ("passed\\*" in night_section(summarise([A], STATES, results, {}))) == changed_since
+
+
+def test_a_summary_of_another_machine_goes_on_with_the_one_that_is_kept() -> None:
+    kept = summarise([A, B], STATES, [result(), result(Outcome.FAILED, B)], {"qemu": "7.2.22", "cores": "2"})
+    later = summarise([A, B], STATES, [result(step=B)], {"qemu": "10.0.7", "cores": "2"})
+    both = gone_on_with(kept, later)
+    assert [(row.outcome, row.changed_since) for row in both.rows] == [(Outcome.PASSED, True), (Outcome.PASSED, False)]
+    assert both.versions["qemu"] == "10.0.7"
+    assert gone_on_with(kept, summarise([A], STATES, [], {})).rows[0].guest == "secure-boot"
+
+
 def test_tables_say_what_was_seen_with_which_versions() -> None:
     summary = summarise([A, B], STATES, [result(), result(Outcome.FAILED, B, took=3700)], {"qemu": "7.2.22", "cores": "2"})
     shown = night_section(summary)
-    assert "2026-11-30: 1 passed, 1 failed. QEMU 7.2.22, accelerator TCG, 2 cores." in shown
+    assert "up to 2026-11-30: 1 passed, 1 failed. QEMU 7.2.22, accelerator TCG, 2 cores." in shown
     assert (
-        "| secure-boot | Secure Boot | night | passed | 1 min | bzimage, `kexec_file_load`, copied; soft; firmware;"
+        "| secure-boot | Secure Boot | night | passed | 2026-11-30 | 1 min | bzimage, `kexec_file_load`, copied; soft; firmware;"
         " refused: `LOCKED_DOWN`; faults: no_memory; no absent: nothing was prepared |" in shown
     )
-    assert "| fleet | a fleet under faults, seed 1 | chaos-1 | **failed** | 1 h 02 min |  |" in shown
+    assert "| fleet | a fleet under faults, seed 1 | chaos-1 | **failed** | 2026-11-30 | 1 h 02 min |  |" in shown
     assert section_of_tested(summary).splitlines()[-1] == (
-        "| Secure Boot | 6.12.117 | 257 | 2.0.29 | bzimage, `kexec_file_load`, copied; soft; firmware |"
+        "| Secure Boot | 6.12.117 | 257 | 2.0.29 | bzimage, `kexec_file_load`, copied; soft; firmware | 2026-11-30 |"
     )
 
 
