@@ -126,7 +126,7 @@ KINDS: Dict[str, FindingKind] = {
         "cloud-init on every boot",
         "Disable it once the host is set up: touch /etc/cloud/cloud-init.disabled.",
         "Changes to the instance's metadata are no longer applied.",
-        None,
+        "cloud_init_disabled",
     ),
     "START_SLOW": FindingKind(
         "Slow units on the way to the network or to sshd",

@@ -35,8 +35,8 @@ options:
     description: Parts to process. Others are left as they are, whatever their options say.
     type: list
     elements: str
-    choices: [stop_timeout, quiet, wait_online, ssh_early, parallel_shutdown]
-    default: [stop_timeout, quiet, wait_online, ssh_early, parallel_shutdown]
+    choices: [stop_timeout, quiet, cloud_init_disabled, wait_online, ssh_early, parallel_shutdown]
+    default: [stop_timeout, quiet, cloud_init_disabled, wait_online, ssh_early, parallel_shutdown]
   stop_timeout:
     description:
       - How long services may take to stop, as time spans of systemd such as C(5s) or C(1min 30s), by names of services. Each
@@ -51,6 +51,17 @@ options:
       - Whether kernels that are booted via kexec print errors only. C(quiet loglevel=4) is appended to the command line of these
         boots, and of no others. On a slow serial console, printing takes seconds.
       - In a panic or an oops the kernel prints everything. A command line with C(debug) or C(ignore_loglevel) is left alone.
+    type: bool
+    default: false
+  cloud_init_disabled:
+    description:
+      - Whether cloud-init no longer runs, on a host that it has set up. C(/etc/cloud/cloud-init.disabled) is how it is told so.
+        What it has set up stays, and so does its package.
+      - Only once its first boot is over, and where nothing has it do work in each boot. That is where there are scripts in
+        C(/var/lib/cloud/scripts/per-boot), boot hooks, or C(bootcmd), C(chef), C(disable_ec2_metadata), C(manage_etc_hosts),
+        C(updates) or a module with the frequency C(always) in its configuration.
+      - Changes to the instance's metadata are no longer applied, and a copy of the host does not become another instance. Undo it
+        before you make an image of the host.
     type: bool
     default: false
   wait_online:
@@ -220,6 +231,7 @@ def wanted_of(params: Dict[str, Any]) -> WantedBoots:
         parts=parts,
         stop_timeout={str(name): str(span) for name, span in params["stop_timeout"].items()},
         quiet=params["quiet"],
+        cloud_init_disabled=params["cloud_init_disabled"],
         wait_online=tuple(params["wait_online"]),
         ssh_early=params["ssh_early"],
         parallel_shutdown=params["parallel_shutdown"],
@@ -254,6 +266,7 @@ def main() -> None:
         "parts": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
         "stop_timeout": {"type": "dict", "default": {}},
         "quiet": {"type": "bool", "default": False},
+        "cloud_init_disabled": {"type": "bool", "default": False},
         "wait_online": {"type": "list", "elements": "str", "default": []},
         "ssh_early": {"type": "bool", "default": False},
         "parallel_shutdown": {"type": "bool", "default": False},

@@ -10,7 +10,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from .._finding_outcomes import predicted_by
 from .._kexec.proof import PATH_KEXEC
 from .._reasons import Reason, reason
-from . import parallel_shutdown, quiet, ssh_early, stop_timeout, wait_online
+from . import cloud_init_disabled, parallel_shutdown, quiet, ssh_early, stop_timeout, wait_online
 
 Timeline = Mapping[str, Any]
 
@@ -19,6 +19,7 @@ _STARTING = (("userspace", "network", "ssh"), ("userspace", "ssh"), ("userspace"
 PHASES: Dict[str, Tuple[Tuple[str, ...], ...]] = {
     stop_timeout.PART: (("stop_units",),),
     quiet.PART: (("kernel", "initrd", "userspace"), ("kernel", "initrd"), ("kernel",)),
+    cloud_init_disabled.PART: _STARTING,
     wait_online.PART: _STARTING,
     ssh_early.PART: _STARTING,
     # Without the stub's stamps, the shutdown of devices can't be told from the rest of the jump.

@@ -13,11 +13,14 @@ from .._host.boot_history import read_history
 from .._host.files import HostFiles
 from .._prepare.record import PreparationRecord, read_record
 from .._prepare.steps import PreparationPlan, Step, carry_out_all, plan_parts
-from . import parallel_shutdown, quiet, ssh_early, stop_timeout, wait_online
+from . import cloud_init_disabled, parallel_shutdown, quiet, ssh_early, stop_timeout, wait_online
 from .effects import PartEffect, effects_of
 
 # No part needs another; this is the order of an outage.
-PARTS = (stop_timeout.PART, quiet.PART, wait_online.PART, ssh_early.PART, parallel_shutdown.PART)
+PARTS = (
+    *(stop_timeout.PART, quiet.PART, cloud_init_disabled.PART, wait_online.PART, ssh_early.PART),
+    parallel_shutdown.PART,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class WantedBoots:
     parts: Tuple[str, ...] = PARTS
     stop_timeout: Mapping[str, str] = field(default_factory=dict)
     quiet: bool = False
+    cloud_init_disabled: bool = False
     wait_online: Tuple[str, ...] = ()
     ssh_early: bool = False
     parallel_shutdown: bool = False
@@ -66,6 +70,7 @@ class BootPreparation:
         return {
             stop_timeout.PART: lambda record: stop_timeout.plan(files, run, record, wanted.stop_timeout),
             quiet.PART: lambda record: quiet.plan(files, record, wanted.quiet),
+            cloud_init_disabled.PART: lambda record: cloud_init_disabled.plan(files, run, record, wanted.cloud_init_disabled),
             wait_online.PART: lambda record: wait_online.plan(files, run, record, wanted.wait_online),
             ssh_early.PART: lambda record: ssh_early.plan(files, run, record, wanted.ssh_early),
             parallel_shutdown.PART: lambda record: parallel_shutdown.plan(

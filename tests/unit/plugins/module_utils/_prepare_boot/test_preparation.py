@@ -18,6 +18,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files impo
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.record import read_record
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.steps import carry_out
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare_boot.cloud_init_disabled import MARKER
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare_boot.parallel_shutdown import SCRIPT
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare_boot.preparation import PARTS, BootPreparation, WantedBoots
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare_boot.ssh_early import GENERATOR
@@ -57,6 +58,7 @@ ROUTES_6 = """\
 ALL = WantedBoots(
     stop_timeout={"nginx.service": "5s", "postgresql@16-main.service": "1min 30s"},
     quiet=True,
+    cloud_init_disabled=True,
     wait_online=("auto",),
     ssh_early=True,
     parallel_shutdown=True,
@@ -64,7 +66,7 @@ ALL = WantedBoots(
 
 
 class Host:
-    """A host with systemd, two NVMe drives and an interface with a default route."""
+    """A host with systemd, two NVMe drives and an interface with a default route, which cloud-init has set up."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -88,6 +90,10 @@ class Host:
                 "/usr/lib/systemd/systemd-shutdown": "",
                 "/usr/lib/systemd/system-shutdown/marker": "",
                 "/etc/systemd/system/marker": "",
+                UNITS + "cloud-init.target": "[Unit]\n",
+                "/etc/cloud/cloud.cfg": "# As Debian has it, shortened.\ncloud_init_modules:\n  - bootcmd\n  - [mounts, once]\n",
+                "/var/lib/cloud/instance/boot-finished": "41.20 - Mon\n",
+                "/var/lib/cloud/instance/cloud-config.txt": "bootcmd: []\nmanage_etc_hosts: false  # DNS\n",
                 UNITS + "ssh.service": SSH,
                 **{UNITS + name: text for name, text in WAITING.items()},
             },
@@ -157,7 +163,6 @@ def test_nothing_is_done_unless_it_is_asked_for(host: Host) -> None:
 
 
 def test_all_of_it_is_idempotent_and_can_be_taken_back(host: Host) -> None:
-    (host.root / "var/lib").mkdir(parents=True)
     (host.root / "etc/systemd/system-generators").mkdir()
     before = host.listing()
     assert host.put(ALL) == list(PARTS) and host.notes == []
@@ -293,6 +298,47 @@ def test_a_setting_of_the_host_is_its_own(host: Host) -> None:
     assert read_boot_config(host.files).quiet
     write_tree(host.root, {CONFIG_FILE: "[boot]\nquiet = perhaps\n"})
     assert code_of(host.put, WantedBoots()) == "CONFIG_INVALID"
+
+
+# --- cloud_init_disabled -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({MARKER: ""}, "cloud-init is disabled already"),
+        ({"/var/lib/cloud/instance/boot-finished": None}, "cloud-init has not finished setting up the host"),
+        ({UNITS + "cloud-init.target": None}, "there is no cloud-init"),
+        ({"/var/lib/cloud/scripts/per-boot/tune": "#!/bin/sh\n"}, "/var/lib/cloud/scripts/per-boot in each boot"),
+        ({"/var/lib/cloud/instance/boothooks/part-001": "#!/bin/sh\n"}, "/boothooks in each boot"),
+        ({"/var/lib/cloud/instance/cloud-config.txt": "bootcmd:\n- [ls]\n"}, "each boot: bootcmd in /var/lib/cloud/instance/"),
+        ({"/var/lib/cloud/instance/vendor-cloud-config.txt": "manage_etc_hosts: localhost\n"}, "each boot: manage_etc_hosts in"),
+        ({"/etc/cloud/cloud.cfg": "disable_ec2_metadata: True\n"}, "each boot: disable_ec2_metadata in /etc/cloud/cloud.cfg"),
+        ({"/etc/cloud/cloud.cfg.d/50-a.cfg": "updates:\n  network:\n    when: ['boot']\n"}, "each boot: updates in"),
+        ({"/etc/cloud/cloud.cfg.d/50-a.cfg": "cloud_final_modules:\n - [scripts-user, always]\n"}, "scripts-user in"),
+    ],
+)
+def test_cloud_init_stays_on_where_it_has_something_to_do(host: Host, files: dict[str, str | None], why: str) -> None:
+    for path, text in files.items():
+        if text is None:
+            (host.root / path.lstrip("/")).unlink()
+        else:
+            write_tree(host.root, {path: text})
+    before = host.listing()
+    assert host.put(WantedBoots(cloud_init_disabled=True)) == []
+    assert why in host.notes[0] and host.notes[0].startswith("BOOT_PART_IDLE: cloud_init_disabled changes nothing here: ")
+    assert host.listing() == before
+
+
+def test_cloud_init_is_on_again_once_it_has_something_to_do(host: Host) -> None:
+    before = host.listing()
+    wanted = WantedBoots(cloud_init_disabled=True)
+    assert host.put(wanted) == ["cloud_init_disabled"] and host.put(wanted) == []
+    write_tree(host.root, {"/etc/cloud/cloud.cfg.d/50-a.cfg": "bootcmd: [ls]\n"})
+    assert host.put(wanted) == ["cloud_init_disabled"] and "bootcmd" in host.notes[0]
+    (host.root / "etc/cloud/cloud.cfg.d/50-a.cfg").unlink()
+    (host.root / "etc/cloud/cloud.cfg.d").rmdir()
+    assert host.listing() == before
 
 
 # --- wait_online -------------------------------------------------------------------------
