@@ -37,9 +37,13 @@ class Comparing:
         self._progress = progress
         self._now = asyncio.get_running_loop().time
 
-    async def remember(self) -> tuple[SystemId, str]:
+    async def remember(self, running: SystemId) -> tuple[SystemId, str]:
         """Have the host remember its machine; return the system in which it did, and its model.
 
+        A host that can't write is rebooted all the same: that may be what mends it. Nothing then is of this system, and the
+        comparison says so (C(MACHINE_UNKNOWN)); only a policy that fails such a host keeps it from its reboot.
+
+        :param running: system that is to end.
         :raises RebootError: the module failed, with its code.
         :raises SessionError: the host could not be reached, or refuses.
         """
@@ -47,7 +51,11 @@ class Comparing:
         args = {"state": "remembered", **self._request.policy_args}
         answer = await self._session.module(MODULE, args, REMEMBER_TIMEOUT_S)
         if answer.get("failed"):
-            raise RebootError(known_code(answer.get("code")), "the machine could not be remembered: %s" % _said(answer))
+            code, message = known_code(answer.get("code")), "the machine could not be remembered: %s" % _said(answer)
+            if code != "MACHINE_NOT_REMEMBERED" or self._request.policy.get("MACHINE_UNKNOWN") == "fail":
+                raise RebootError(code, message)
+            self._progress("%s; it is rebooted, and not compared" % message)
+            return running, ""
         try:
             machine = answer["machine"]
             boot_id = shown(str(machine["boot_id"]), BOOT_ID_MAX_CHARS)

@@ -179,7 +179,7 @@ class HostReboot:
         """
         if not request.compare:
             return intent
-        system, self.result.model = await Comparing(self._session, request, self._progress).remember()
+        system, self.result.model = await Comparing(self._session, request, self._progress).remember(intent.system)
         return replace(intent, remembered=str(system))
 
     async def locate(self) -> None:

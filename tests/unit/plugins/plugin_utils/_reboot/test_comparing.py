@@ -99,6 +99,23 @@ def test_a_host_that_is_not_remembered_is_put_back(host: Host, answer: dict[str,
     assert not any(line.startswith("trigger") for line in host.log)
 
 
+UNWRITTEN = {"failed": True, "msg": "machine.json can't be written: Read-only file system", "code": "MACHINE_NOT_REMEMBERED"}
+
+
+def test_a_host_that_cannot_write_is_rebooted_and_known_to_be_unknown(host: Host) -> None:
+    host.machine.answers["remembered"] = UNWRITTEN
+    result = reboot(host)
+    assert result["rebooted"] is True
+    assert host.machine.asked == [("remembered", "old-host"), ("compared", "new-host")]
+    assert host.machine.args[-1]["system"] == "old-host", "no other snapshot will do"
+
+
+def test_a_host_that_cannot_write_is_put_back_where_the_policy_has_all_machines_compared(host: Host) -> None:
+    host.machine.answers["remembered"] = UNWRITTEN
+    assert failed(host, policy={"MACHINE_UNKNOWN": "fail"}).reason.code == "MACHINE_NOT_REMEMBERED"
+    assert host.staged is None and not any(line.startswith("trigger") for line in host.log)
+
+
 def test_a_host_that_is_lost_before_the_trigger_is_put_back(host: Host) -> None:
     host.raises["machine"] = (SessionLost("gone"), 1)
     with pytest.raises(SessionError):
