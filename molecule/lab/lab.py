@@ -87,15 +87,25 @@ def cpu_model(accel: str) -> str:
     return "Nehalem,-cx16" if version and int(version[1]) < 8 else "Nehalem"
 
 
+def ovmf(part: str, secure_boot: bool) -> Path:
+    """File with a part of the UEFI firmware: the one with Microsoft's keys switches Secure Boot on."""
+    return OVMF / f"OVMF_{part}_4M{'.ms' if secure_boot else ''}.fd"
+
+
 def qemu_command(args: argparse.Namespace) -> list[str]:
     """The QEMU command line of a guest, to be run in the lab's network namespace."""
     guest: Path = args.dir
     firmware: list[str] = []
+    machine = "q35,sata=off"
     if args.firmware == "uefi":
         firmware = [
-            "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={OVMF / 'OVMF_CODE_4M.fd'}",
+            "-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={ovmf('CODE', args.secure_boot)}",
             "-drive", f"if=pflash,unit=1,format=raw,file={guest / 'efivars.fd'}",
         ]  # fmt: skip
+    if args.secure_boot:
+        # Only firmware in system management mode may write to its variables: an operating system could enrol keys otherwise.
+        firmware += ["-global", "driver=cfi.pflash01,property=secure,value=on"]
+        machine += ",smm=on"
     # Instructions can only be counted on one thread.
     accel = [args.accel]
     # In threads of their own, emulated processors now and then run code that another one is patching, and oops (int3).
@@ -106,7 +116,7 @@ def qemu_command(args: argparse.Namespace) -> list[str]:
     return [
         "ip", "netns", "exec", args.netns,
         QEMU, "-name", args.name, "-nodefaults", "-no-user-config", "-display", "none",
-        "-machine", "q35,sata=off", "-accel", *accel, "-cpu", cpu_model(args.accel),
+        "-machine", machine, "-accel", *accel, "-cpu", cpu_model(args.accel),
         "-smp", str(args.cpus), "-m", str(args.memory_mib), *firmware,
         "-smbios", f"type=11,value=io.systemd.credential:system.hostname={args.name}",
         "-drive", f"if=none,id=disk,format=qcow2,cache=unsafe,file={guest / 'overlay.qcow2'}",
@@ -184,7 +194,7 @@ def start(args: argparse.Namespace) -> str:
             ["qemu-img", "create", "-q", "-f", "qcow2", "-b", args.image, "-F", "qcow2", guest / "overlay.qcow2"],
             check=True,
         )
-        shutil.copyfile(OVMF / "OVMF_VARS_4M.fd", guest / "efivars.fd")
+        shutil.copyfile(ovmf("VARS", args.secure_boot), guest / "efivars.fd")
     daemonize(qemu_command(args), guest)
     return "started"
 
@@ -380,6 +390,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     sub.add_argument("--accel", choices=("kvm", "tcg"), required=True)
     sub.add_argument("--icount", default="", help="QEMU's -icount: a clock that counts instructions; with tcg only")
     sub.add_argument("--firmware", choices=("bios", "uefi"), default="bios")
+    sub.add_argument("--secure-boot", action="store_true", help="with the firmware uefi only")
     sub.add_argument("--memory-mib", type=int, required=True)
     sub.add_argument("--cpus", type=int, required=True)
     sub.add_argument("--qemu-arg", action="append", default=[], help="one more argument for QEMU; repeatable")
