@@ -325,7 +325,7 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     reading = gather(files, run_command)
     seen = seen_by_controller(module.params["seen"])
     timeline = assemble(reading, seen)
-    evidence = gather_evidence(files, run_command, reading.release, seen.probe_port)
+    evidence = gather_evidence(files, run_command, reading, seen.probe_port)
     timeline.update(analyse(reading, evidence, timeline))
     before = read_history(files)
     history, timeline = with_timeline(before, timeline)

@@ -38,21 +38,31 @@ class Case:
         self.timeline = timeline
         self.outage = outage
         self._axis = TimeAxis(reading.now, reading.clock, reading.clock_log, None, None)
-        kernel = outage.phase("kernel")
-        # The kernel phase begins at the zero of its clock.
-        self._kernel_ms = kernel.start_ms if kernel else outage.span.end_ms
+        self._zero_ms = self._place_zero()
 
     @property
     def setup(self) -> BootSetup:
         return self.evidence.setup
 
+    def _place_zero(self) -> float:
+        """Place the zero of the kernel's clock; at the end of the outage, so that nothing lies in it, if that is unknown."""
+        # The phase begins there.
+        kernel, userspace = self.outage.phase("kernel"), self.outage.phase("userspace")
+        if kernel is not None:
+            return kernel.start_ms
+        # After a soft reboot, whose kernel began long before.
+        began_us = self.reading.manager.userspace_us
+        if userspace is not None and began_us is not None:
+            return userspace.start_ms - (self._axis.monotonic(began_us * 1000).at_ns - self._axis.zero().at_ns) / 1e6
+        return self.outage.span.end_ms
+
     def log_ms(self, at_us: float) -> float:
-        """Place a time of the new kernel's log."""
-        return self._kernel_ms + (self._axis.log(round(at_us * 1000)).at_ns - self._axis.zero().at_ns) / 1e6
+        """Place a time of the kernel's log."""
+        return self._zero_ms + (self._axis.log(round(at_us * 1000)).at_ns - self._axis.zero().at_ns) / 1e6
 
     def monotonic_ms(self, at_us: int) -> float:
         """Place a time of the new system's CLOCK_MONOTONIC."""
-        return self._kernel_ms + (self._axis.monotonic(at_us * 1000).at_ns - self._axis.zero().at_ns) / 1e6
+        return self._zero_ms + (self._axis.monotonic(at_us * 1000).at_ns - self._axis.zero().at_ns) / 1e6
 
     def old_ms(self, realtime_us: int) -> Optional[float]:
         """Place a time of the old system's real-time clock; None if its stop is not on the timeline."""

@@ -11,17 +11,20 @@ from .._host.boot_setup import read_boot_setup
 from .._host.files import HostFiles
 from .._host.listeners import unit_of_port
 from .._host.systemd_times import read_starts
+from .._kexec.proof import PATH_SOFT
+from .._timeline.timeline import BootReading
 from .case import BootEvidence
 
 
-def gather_evidence(files: HostFiles, run: Runner, release: str, probe_port: Optional[int] = None) -> BootEvidence:
+def gather_evidence(files: HostFiles, run: Runner, reading: BootReading, probe_port: Optional[int] = None) -> BootEvidence:
     """Read the host; what can't be read is left out.
 
-    :param release: of the running kernel.
+    :param reading: of the same host, for its timeline.
     :param probe_port: TCP port of the probed service; None if none was.
     """
+    began_us = reading.manager.userspace_us if reading.path == PATH_SOFT else None
     return BootEvidence(
-        setup=read_boot_setup(files, release),
-        starts=read_starts(run),
+        setup=read_boot_setup(files, reading.release),
+        starts=read_starts(run, began_us or 0),
         probe_unit=unit_of_port(files, probe_port) if probe_port is not None else "",
     )

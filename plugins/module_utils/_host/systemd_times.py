@@ -154,14 +154,19 @@ def parse_stops(lines: Iterable[str]) -> List[UnitStop]:
     return [replace(stop, timed_out=stop.unit in timed_out, signal=signals.get(stop.unit)) for stop in stops.values()]
 
 
-def parse_starts(lines: Iterable[str]) -> List[StartJob]:
-    """Parse starts from the journal's JSON lines; of a unit that started twice, the first counts."""
+def parse_starts(lines: Iterable[str], since_us: int = 0) -> List[StartJob]:
+    """Parse starts from the journal's JSON lines; of a unit that started twice, the first counts.
+
+    :param since_us: when the system began, in microseconds of CLOCK_MONOTONIC: after a soft reboot, long after the boot.
+    """
     began: Dict[str, int] = {}
     starts: Dict[str, StartJob] = {}
     for entry in _entries(lines):
         with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
             unit, kind = shown_name(str(entry["UNIT"])), entry["MESSAGE_ID"]
             at_us = int(entry["__MONOTONIC_TIMESTAMP"])
+            if at_us < since_us:
+                continue
             if kind == _STARTING:
                 began.setdefault(unit, at_us)
             elif kind in (_STARTED, _FAILED) and entry.get("JOB_TYPE", "start") == "start":
@@ -203,9 +208,12 @@ def read_stops(run: Runner, boot_id: str, since_ns: int, until_ns: Optional[int]
     return parse_stops(lines)
 
 
-def read_starts(run: Runner) -> List[StartJob]:
-    """Read the starts of this boot's units, the initrd's included; empty if the journal can't be read."""
-    return parse_starts(_read_journal(run, ["--boot", _START_FIELDS], (_STARTING, _STARTED, _FAILED)))
+def read_starts(run: Runner, since_us: int = 0) -> List[StartJob]:
+    """Read the starts of this boot's units, the initrd's included; empty if the journal can't be read.
+
+    :param since_us: see :func:`parse_starts`.
+    """
+    return parse_starts(_read_journal(run, ["--boot", _START_FIELDS], (_STARTING, _STARTED, _FAILED)), since_us)
 
 
 def _read_journal(run: Runner, options: Iterable[str], message_ids: Iterable[str]) -> List[str]:

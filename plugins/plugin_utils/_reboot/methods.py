@@ -76,7 +76,10 @@ class RebootMethod(ABC):
 
     def has_ended(self, old: SystemId, now: SystemId) -> bool:
         """Whether what this method ends has ended: the boot, or only the system that ran in it."""
-        return now != old if self.keeps_kernel else now.boot_id != old.boot_id
+        if now.boot_id != old.boot_id or not self.keeps_kernel:
+            return now.boot_id != old.boot_id
+        # Where systemd can't be asked, as while it stops or starts, its count is not known to be 0.
+        return now.userspace_us is not None and now != old
 
     def is_over(self, expected: Expectation, evidence: Evidence) -> bool:
         """Whether the host has rebooted, whatever it came back as."""

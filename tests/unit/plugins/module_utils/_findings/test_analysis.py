@@ -353,3 +353,30 @@ def test_only_the_longest_evidence_is_named() -> None:
     stops = [stop("u%d.service" % at, at * 700, at * 700 + 200 + at) for at in range(9)]
     shown = found(stops=stops)["STOP_SLOW"]["evidence"]
     assert [each["unit"] for each in shown] == ["u%d.service" % at for at in (8, 7, 6, 5, 4)]
+
+
+# A soft reboot, on a kernel that has run for hours.
+
+
+def test_a_soft_reboot_has_findings_of_its_userspace_alone() -> None:
+    hours = 3 * 3600 * 1000
+    phases = timeline({"stop_units": (0, 4000), "reexec": (4000, 5000), "userspace": (5000, 9000), "ssh": (9000, 13000)})
+    of_the_boot = [message(10000 + at, "smp: Bringing up secondary CPUs") for at in (100, 2100)]
+    result = found(
+        phases=phases,
+        path="soft",
+        now=replace(READING.now, monotonic_ns=(hours + 60_000) * 10**6),
+        manager=replace(READING.manager, userspace_us=hours * 1000, finish_us=None),
+        units=[
+            unit("slow.service", hours + 10500, hours + 14500),
+            unit("ssh.service", hours + 14600, hours + 14700, "slow.service"),
+        ],
+        messages=of_the_boot,
+        stops=[stop("a.service", 500, 3500)],
+    )
+    assert codes(result) == {"STOP_SLOW", "START_SLOW"}
+    assert result["START_SLOW"]["gain_ms"] == 4100.0
+    assert [(link["unit"], link["start_ms"]) for link in result["chains"]["ssh"]] == [
+        ("slow.service", 5500.0),
+        ("ssh.service", 9600.0),
+    ]

@@ -135,6 +135,11 @@ def test_starts_of_this_boot() -> None:
         StartJob("dracut-initqueue.service", 2_000_000, 5_000_000, "done"),
         StartJob("dev-sdz.device", None, 95_000_000, "timeout"),
     ]
+    # After a soft reboot, which starts the units of the same boot anew.
+    assert parse_starts(lines, since_us=90_000_000) == [
+        StartJob("dev-sdz.device", None, 95_000_000, "timeout"),
+        StartJob("dracut-initqueue.service", None, 99_000_000, "done"),
+    ]
 
 
 def test_lines_that_are_none() -> None:

@@ -80,6 +80,14 @@ def test_only_a_soft_reboot_is_over_on_the_same_kernel() -> None:
     assert not KEXEC.is_over(EXPECTED, SOFTLY) and not FIRMWARE.is_over(EXPECTED, SOFTLY)
 
 
+def test_a_systemd_that_does_not_answer_has_not_counted_anything() -> None:
+    """As while a system stops for its second soft reboot, or before its message bus runs again."""
+    second = replace(EXPECTED, system=SystemId("old", 1, 5))
+    assert not SOFT.is_over(second, replace(SOFTLY, system=SystemId("old")))
+    assert SOFT.is_over(second, replace(SOFTLY, system=SystemId("old", 2, 9)))
+    assert SOFT.is_over(second, replace(SOFTLY, system=SystemId("new"))), "another boot is one, whatever it answers"
+
+
 def test_falling_back_comes_to_an_end() -> None:
     for method in (*allowed_by(AUTO), SOFT):
         seen = []
