@@ -7,10 +7,10 @@ Timelines come from files that may hold anything, so what is malformed is left o
 
 from __future__ import annotations
 
-import math
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ._finding_kinds import KINDS
+from ._json import finite_number
 
 Timeline = Mapping[str, Any]
 
@@ -49,7 +49,7 @@ def outcomes_of(before: Timeline, after: Timeline) -> List[FindingOutcome]:
         return []
     later = {code: time_ms for code, time_ms, _finding in _known(after)}
     return [
-        FindingOutcome(code, _number(finding.get("gain_ms")), _basis(finding), time_ms, later.get(code, 0.0))
+        FindingOutcome(code, finite_number(finding.get("gain_ms")), _basis(finding), time_ms, later.get(code, 0.0))
         for code, time_ms, finding in _known(before)
     ]
 
@@ -74,12 +74,12 @@ def predicted_by(part: str, timeline: Timeline) -> Optional[float]:
     gains_ms = [
         gain_ms
         for code, _time_ms, finding in _known(timeline)
-        for gain_ms in [_number(finding.get("gain_ms"))]
+        for gain_ms in [finite_number(finding.get("gain_ms"))]
         if gain_ms is not None and KINDS[code].part == part
     ]
     if not gains_ms:
         return None
-    total_ms = _number(timeline.get("gain_ms"))
+    total_ms = finite_number(timeline.get("gain_ms"))
     return round(sum(gains_ms) if total_ms is None else min(sum(gains_ms), total_ms), 1)
 
 
@@ -91,15 +91,10 @@ def _known(timeline: Timeline) -> Iterator[Tuple[str, float, Mapping[str, Any]]]
         code = finding.get("code") if isinstance(finding, Mapping) else None
         if not isinstance(code, str) or code not in KINDS or code in seen:
             continue
-        time_ms = _number(finding.get("time_ms"))
+        time_ms = finite_number(finding.get("time_ms"))
         if time_ms is not None:
             seen.add(code)
             yield code, time_ms, finding
-
-
-def _number(value: Any) -> Optional[float]:
-    valid = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if valid else None
 
 
 def _basis(finding: Mapping[str, Any]) -> Optional[str]:

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Union
+import math
+from typing import Any, Optional, Union
 
 
 def parse_json(text: Union[str, bytes]) -> Any:
@@ -14,3 +15,14 @@ def parse_json(text: Union[str, bytes]) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def finite_number(value: Any) -> Optional[float]:
+    """Take a value of JSON for a number; None for all else, also for one that is too large, or for infinity."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

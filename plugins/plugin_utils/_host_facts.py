@@ -8,13 +8,13 @@ is an error of that host. Texts are as the host gave them; whoever shows them cl
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.hardware import Hardware
 from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
+from ansible_collections.fleet.kexec.plugins.module_utils._json import finite_number
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import (
     KEXEC,
     METHODS,
@@ -296,10 +296,10 @@ def _count(values: Mapping[str, Any], key: str) -> int:
 
 
 def _number(value: Any, key: str) -> float:
-    # JSON allows numbers that overflow to infinity.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    number = finite_number(value)
+    if number is None:
         raise _Unreadable("%s is no number" % key)
-    return float(value)
+    return number
 
 
 def _plain_mapping(value: Any, key: str) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._finding_outcomes import predicted_by
+from .._json import finite_number
 from .._kexec.proof import PATH_KEXEC
 from .._reasons import Reason, reason
 from . import cloud_init_disabled, parallel_shutdown, quiet, ssh_early, stop_timeout, wait_online
@@ -114,7 +115,7 @@ def _phases(timeline: Timeline) -> Dict[str, Tuple[float, float]]:
     found: Dict[str, Tuple[float, float]] = {}
     for phase in timeline.get("phases", ()):
         if isinstance(phase, Mapping):
-            duration, error = phase.get("duration_ms"), phase.get("error_ms") or 0.0
-            if isinstance(duration, (int, float)) and isinstance(error, (int, float)):
-                found[str(phase.get("name"))] = float(duration), float(error)
+            duration_ms, error_ms = finite_number(phase.get("duration_ms")), finite_number(phase.get("error_ms") or 0.0)
+            if duration_ms is not None and error_ms is not None:
+                found[str(phase.get("name"))] = duration_ms, error_ms
     return found

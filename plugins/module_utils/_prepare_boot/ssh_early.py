@@ -19,7 +19,7 @@ from .._host.files import HostFiles
 from .._kexec.host_files import WantedFile
 from .._prepare.record import PreparationRecord
 from .._prepare.steps import Step
-from .steps import UNIT_DIRECTORY, Unit, idle, read_unit, step_of_files
+from .steps import UNIT_DIRECTORY, Unit, idle, is_turned_off, read_unit, step_of_files
 
 PART = "ssh_early"
 
@@ -32,7 +32,7 @@ GENERATOR_TEXT = """\
 PATH=/usr/bin:/bin
 [ -d "$2" ] || exit 0
 for unit in ssh.service sshd.service; do
-    for directory in /etc/systemd/system /run/systemd/system; do
+    for directory in /etc/systemd/system /run/systemd/system /usr/local/lib/systemd/system; do
         if [ -e "$4$directory/$unit" ] || [ -L "$4$directory/$unit" ]; then
             continue 2
         fi
@@ -48,6 +48,8 @@ for unit in ssh.service sshd.service; do
 done
 exit 0
 """
+# Where administrators have units of their own, before those of the distribution.
+_OWN_DIRECTORIES = (UNIT_DIRECTORY, "/run/systemd/system", "/usr/local/lib/systemd/system")
 _UNITS = ("ssh.service", "sshd.service")
 _TIMEOUT_S = 30.0
 _ORDERING = re.compile(r"^After=.*\bnetwork(?:-online)?\.target\b", re.MULTILINE)
@@ -64,14 +66,16 @@ def plan(files: HostFiles, run: Runner, record: PreparationRecord, wanted: bool)
 
     :raises PrepareError: C(PREPARE_FAILED).
     """
-    why = _obstacle(files, run) if wanted else None
+    why = _obstacle(files, run, record) if wanted else None
     there: List[WantedFile] = []
     if wanted and why is None:
         there.append(WantedFile(GENERATOR, GENERATOR_TEXT.encode("ascii"), 0o755))
     return step_of_files(PART, files, record, there, is_ours, notes=[idle(PART, why)] if why else [])
 
 
-def _obstacle(files: HostFiles, run: Runner) -> Optional[str]:
+def _obstacle(files: HostFiles, run: Runner, record: PreparationRecord) -> Optional[str]:
+    if is_turned_off(files, record, GENERATOR):
+        return "%s is an administrator's link" % GENERATOR
     unit = next((each for each in (read_unit(run, name) for name in _UNITS) if each.is_loaded), None)
     if unit is None:
         return "there is no unit for sshd"
@@ -97,5 +101,5 @@ def _vendor_files(name: str) -> Sequence[str]:
 
 def _own_units(files: HostFiles, unit: Unit) -> List[str]:
     """Files with which an administrator replaces the unit; an alias of another name is none."""
-    paths = ("%s/%s" % (directory, unit.name) for directory in (UNIT_DIRECTORY, "/run/systemd/system"))
+    paths = ("%s/%s" % (directory, unit.name) for directory in _OWN_DIRECTORIES)
     return [path for path in paths if files.exists(path) or files.link_name(path) is not None]

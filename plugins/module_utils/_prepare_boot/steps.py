@@ -122,11 +122,17 @@ def step_of_files(
     changes = planned.changes + given_back.changes
     after = marked(files, given_back.after, part, bool(wanted), bool(changes))
     commands: List[Tuple[str, ...]] = []
-    remembered = replace(planned.record, boot_parts=after.boot_parts)
+    # A part counts as made until all of it is gone, so that what was interrupted is undone by whoever asks for the parts.
+    remembered = replace(planned.record, boot_parts=after.boot_parts if wanted else record.boot_parts)
     if reload and (changes or record.reload_pending):
         commands.append(RELOAD)
         remembered, after = replace(remembered, reload_pending=True), replace(after, reload_pending=False)
     return Step(part, record, remembered, after, changes, tuple(commands), notes=(*notes, *planned.notes, *given_back.notes))
+
+
+def is_turned_off(files: HostFiles, record: PreparationRecord, path: str) -> bool:
+    """Whether an administrator has put a link where a file of ours would be, by which systemd has files of a name turned off."""
+    return path not in record.changes and files.link_name(path) is not None
 
 
 def marked(files: HostFiles, record: PreparationRecord, part: str, made: bool, changed: bool) -> PreparationRecord:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import List, Mapping
 
 from .._command import Runner
@@ -15,7 +16,7 @@ from .._prepare.errors import PrepareError
 from .._prepare.record import PreparationRecord
 from .._prepare.steps import Step
 from .._reasons import Reason
-from .steps import check_service_name, drop_in, idle, read_unit, step_of_files
+from .steps import Unit, check_service_name, drop_in, idle, read_unit, step_of_files
 
 PART = "stop_timeout"
 
@@ -25,6 +26,7 @@ _TEXT = """\
 [Service]
 TimeoutStopSec=%s
 """
+_SETTING = re.compile(r"^\s*Timeout(?:Stop)?Sec\s*=", re.MULTILINE)
 # A service is at least told to stop, and gets to run.
 _LEAST_S = 1.0
 
@@ -49,12 +51,22 @@ def plan(files: HostFiles, run: Runner, record: PreparationRecord, timeouts: Map
             continue
         file = drop_in(unit.name, _NAME, _TEXT % span)
         own_s = parse_timespan(unit.stop_timeout)
+        later = _later_setting(files, unit)
+        if later:
+            notes.append(idle(PART, "%s sets the stop timeout of %s, and comes later" % (later, unit.name)))
+            continue
         # With the drop-in, systemd tells its timeout.
         if file.path not in record.changes and own_s is not None and own_s <= seconds:
             notes.append(idle(PART, "%s has a stop timeout of %s" % (unit.name, unit.stop_timeout)))
         elif file.path not in [each.path for each in wanted]:
             wanted.append(file)
     return step_of_files(PART, files, record, wanted, is_ours, notes=notes)
+
+
+def _later_setting(files: HostFiles, unit: Unit) -> str:
+    """Drop-in that sets a unit's stop timeout and overrides ours; empty without one."""
+    later = (path for path in unit.drop_ins if os.path.basename(path) > _NAME)
+    return next((path for path in later if _SETTING.search(files.read_text(path) or "")), "")
 
 
 def _seconds(name: str, span: str) -> float:

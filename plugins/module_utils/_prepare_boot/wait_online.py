@@ -4,13 +4,17 @@
 
 Each unit that waits for the network gets a drop-in with another command. Sources: systemd-networkd-wait-online.service(8);
 nm-online(1), which can't be told an interface; and the script of Debian's ifupdown.
+
+Hosts may have several of them, of which one manages an interface. To the others it is never up, and a command that names it would
+hold up each boot until its timeout.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from typing import Callable, Dict, List, Optional, Sequence
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from .._command import Runner
 from .._host.files import HostFiles
@@ -38,12 +42,59 @@ _BOUND = "TimeoutStartSec=%ds\n"
 # dev_valid_name() of the kernel, without what systemd or a shell would interpret.
 _INTERFACE = re.compile(r"[A-Za-z0-9_.:@-]{1,15}", re.ASCII)
 _INTERFACES = "/sys/class/net"
+_TIMEOUT_S = 30.0
+# linux/if_arp.h: ARPHRD_TUNNEL, _TUNNEL6, _SIT, _IPGRE, _IP6GRE, _NONE (WireGuard).
+_TUNNEL_TYPES = (768, 769, 776, 778, 823, 0xFFFE)
 _ROUTES_4, _ROUTES_6 = "/proc/net/route", "/proc/net/ipv6_route"
 _LOOPBACK = "lo"
 _CHOSEN = re.compile(r"(?:^|\s)(?:-i|--interface)(?:[=\s]|$)")
 _EXEC = re.compile(r"^\s*ExecStart\s*=\s*(\S.*?)\s*$", re.MULTILINE)
 _IFUPDOWN_DEFAULTS = "/etc/default/networking"
 _IFUPDOWN_SETTING = re.compile(r"^\s*WAIT_ONLINE_(?:METHOD|IFACE|ADDRESS)=[\"']?[^\"'\s#]", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class _Poll:
+    """Question that a shell asks again and again, until an interface is up.
+
+    :ivar tool: command, to which the interface is added. Ends with 0 where it is up.
+    :ivar begins: what its output begins with then; empty for anything.
+    :ivar bound_s: time after which the boot goes on, in seconds.
+    """
+
+    tool: Tuple[str, ...]
+    begins: str
+    bound_s: int
+
+    def wait(self, name: str) -> str:
+        """Line of a shell script; names are checked."""
+        shown = "| grep -q ^" + self.begins if self.begins else ">/dev/null"
+        return "until %s %s %s; do sleep 0.1; done" % (" ".join(self.tool), name, shown)
+
+
+@dataclass(frozen=True)
+class _Waiter:
+    """Unit that waits for the network.
+
+    :ivar program: part of the command that it runs.
+    :ivar poll: what takes the command's place; None for one that can be told interfaces.
+    """
+
+    program: str
+    poll: Optional[_Poll] = None
+
+
+_IFUPDOWN = "ifupdown-wait-online.service"
+_WAITERS: Dict[str, _Waiter] = {
+    # To which an interface that it does not manage is up with its carrier and address.
+    "systemd-networkd-wait-online.service": _Waiter("systemd-networkd-wait-online"),
+    # NM_DEVICE_STATE_ACTIVATED. NM_ONLINE_TIMEOUT of its unit is 60.
+    "NetworkManager-wait-online.service": _Waiter(
+        "nm-online", _Poll(("nmcli", "-g", "GENERAL.STATE", "device", "show"), "100", 60)
+    ),
+    # WAIT_ONLINE_TIMEOUT of its script is 300.
+    _IFUPDOWN: _Waiter("wait-online.sh", _Poll(("ifquery", "--state"), "", 300)),
+}
 
 
 def is_ours(path: str) -> bool:
@@ -62,19 +113,40 @@ def plan(files: HostFiles, run: Runner, record: PreparationRecord, interfaces: S
     wanted: List[WantedFile] = []
     notes: List[Reason] = []
     if not names:
-        notes.append(idle(PART, "there is no default route"))
-    units = [read_unit(run, name) for name in _COMMANDS] if names else []
-    used = [unit for unit in units if unit.is_used]
+        notes.append(idle(PART, "there is no default route, except through tunnels"))
+    units = [read_unit(run, name) for name in _WAITERS] if names else []
+    # An alias may lead to another unit.
+    used = {unit.name: unit for unit in units if unit.is_used and unit.name in _WAITERS}
     if names and not used:
-        notes.append(idle(PART, "nothing waits for the network (%s)" % ", ".join(_COMMANDS)))
-    for unit in used:
-        theirs = _setting_of_others(files, unit)
-        text = None if theirs else _COMMANDS[unit.name](files, unit, names)
-        if text is None:
-            notes.append(idle(PART, theirs or "the command of %s is none that is known" % unit.name))
-        else:
+        notes.append(idle(PART, "nothing waits for the network (%s)" % ", ".join(_WAITERS)))
+    for unit in used.values():
+        text, why = _text(files, run, unit, names)
+        if text:
             wanted.append(drop_in(unit.name, _NAME, text))
+        else:
+            notes.append(idle(PART, why))
     return step_of_files(PART, files, record, wanted, is_ours, notes=notes)
+
+
+def _text(files: HostFiles, run: Runner, unit: Unit, names: Sequence[str]) -> Tuple[str, str]:
+    """Text of a unit's drop-in; or why it gets none, as a sentence."""
+    theirs = _setting_of_others(files, unit)
+    if theirs:
+        return "", theirs
+    waiter, command = _WAITERS[unit.name], _command_of(files, unit)
+    if command is None or waiter.program not in command or _CHOSEN.search(command) or command.endswith("\\"):
+        return "", "the command of %s is none that is known" % unit.name
+    if waiter.poll is None:
+        return _TEXT % " ".join([command, *("--interface=" + name for name in names)]), ""
+    up = [name for name in names if _is_up(run, waiter.poll, name)]
+    if not up:
+        return "", "to %s, which %s asks, none of these is up: %s" % (waiter.poll.tool[0], unit.name, ", ".join(names))
+    return _TEXT % ("/bin/sh -c '%s'" % "; ".join(map(waiter.poll.wait, up))) + _BOUND % waiter.poll.bound_s, ""
+
+
+def _is_up(run: Runner, poll: _Poll, name: str) -> bool:
+    shown = run([*poll.tool, name], _TIMEOUT_S)
+    return shown.rc == 0 and shown.stdout.startswith(poll.begins)
 
 
 def _resolved(files: HostFiles, interfaces: Sequence[str]) -> List[str]:
@@ -93,7 +165,10 @@ def _resolved(files: HostFiles, interfaces: Sequence[str]) -> List[str]:
 
 
 def default_route_interfaces(files: HostFiles) -> List[str]:
-    """Interfaces of the default routes, by name; those with names that can't be passed on are left out."""
+    """Interfaces of the default routes, by name.
+
+    Those with names that can't be passed on are left out, and so are tunnels, whose own services wait for the network.
+    """
     found = set()
     for line in (files.read_text(_ROUTES_4) or "").splitlines():
         fields = line.split()
@@ -103,7 +178,13 @@ def default_route_interfaces(files: HostFiles) -> List[str]:
         fields = line.split()
         if len(fields) == 10 and fields[0] == "0" * 32 and fields[1] == "00":
             found.add(fields[9])
-    return sorted(each for each in found if each != _LOOPBACK and _INTERFACE.fullmatch(each))
+    named = (each for each in found if each != _LOOPBACK and _INTERFACE.fullmatch(each))
+    return sorted(each for each in named if not _is_tunnel(files, each))
+
+
+def _is_tunnel(files: HostFiles, name: str) -> bool:
+    directory = "%s/%s" % (_INTERFACES, name)
+    return files.exists(directory + "/tun_flags") or files.read_int(directory + "/type") in _TUNNEL_TYPES
 
 
 def _setting_of_others(files: HostFiles, unit: Unit) -> str:
@@ -120,36 +201,3 @@ def _command_of(files: HostFiles, unit: Unit) -> Optional[str]:
     """The only command that a unit's own file has it run."""
     found = _EXEC.findall(files.read_text(unit.fragment) or "") if unit.fragment else []
     return str(found[0]) if len(found) == 1 else None
-
-
-def _networkd(files: HostFiles, unit: Unit, names: Sequence[str]) -> Optional[str]:
-    command = _command_of(files, unit)
-    if command is None or "systemd-networkd-wait-online" not in command or _CHOSEN.search(command) or command.endswith("\\"):
-        return None
-    return _TEXT % " ".join([command, *("--interface=" + name for name in names)])
-
-
-def _polled(command: str, test: str, bound_s: int) -> Callable[[HostFiles, Unit, Sequence[str]], Optional[str]]:
-    """Text of a drop-in that has a shell ask for each interface until it is up.
-
-    :param command: part of the command that this one stands for.
-    :param test: takes the interface's name.
-    """
-
-    def text(files: HostFiles, unit: Unit, names: Sequence[str]) -> Optional[str]:
-        if command not in (_command_of(files, unit) or ""):
-            return None
-        waits = "; ".join("until %s; do sleep 0.1; done" % (test % name) for name in names)
-        return _TEXT % ("/bin/sh -c '%s'" % waits) + _BOUND % bound_s
-
-    return text
-
-
-_IFUPDOWN = "ifupdown-wait-online.service"
-_COMMANDS: Dict[str, Callable[[HostFiles, Unit, Sequence[str]], Optional[str]]] = {
-    "systemd-networkd-wait-online.service": _networkd,
-    # NM_DEVICE_STATE_ACTIVATED. NM_ONLINE_TIMEOUT of its unit is 60.
-    "NetworkManager-wait-online.service": _polled("nm-online", "nmcli -g GENERAL.STATE device show %s | grep -q ^100", 60),
-    # WAIT_ONLINE_TIMEOUT of its script is 300.
-    _IFUPDOWN: _polled("wait-online.sh", "ifquery --state %s >/dev/null", 300),
-}

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+
+from ansible_collections.fleet.kexec.plugins.module_utils._json import finite_number
 
 from .._journal.host_state import HostState
 from .._schedule.hosts import AS_ASKED
@@ -292,7 +293,7 @@ def _predicted(state: HostState, percent: str, phase: str) -> float | None:
     known = (state.predicted_ms or {}).get(percent)
     value = known.get(phase) if isinstance(known, Mapping) else None
     # The journal may have no forecast for this phase, or none that is a number.
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+    return finite_number(value)
 
 
 def _forecast(hosts: Iterable[HostReport]) -> list[ForecastCost]:

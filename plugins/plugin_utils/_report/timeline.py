@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from ansible_collections.fleet.kexec.plugins.module_utils._json import finite_number
 
 #: Phases of the outage, in their order. C(stub) is a part of C(jump).
 IN_OUTAGE = ("stop_units", "jump", "reexec", "firmware", "loader", "kernel", "initrd", "userspace", "network", "ssh")
@@ -134,10 +135,10 @@ def timeline_of(value: Mapping[str, Any]) -> RebootTimeline:
 def finite(value: Any) -> float:
     """Require a finite number; JSON allows numbers that overflow to infinity.
 
-    :raises TypeError, ValueError: the value is something else.
+    :raises ValueError: the value is something else.
     """
-    number = float(value)
-    if isinstance(value, (str, bool)) or not math.isfinite(number):
+    number = finite_number(value)
+    if number is None:
         raise ValueError("%r is no number" % (value,))
     return number
 

@@ -27,6 +27,7 @@ GARBAGE: dict[str, dict[str, Any]] = {
     "a blocker lacks its hint": _answer(blockers=[{"code": "LOCKDOWN", "message": "locked"}]),
     "warnings are numbers": _answer(warnings=[1, 2]),
     "verdict is none": _answer(verdict=None),
+    "a number is too large for one": _answer(history={"boots": 1, "last": {"path": "kexec", "outage": {"duration_ms": 10**400}}}),
     "staged is true": _answer(staged=True),
     "container is a number": _answer(container=7),
     "needs are a dictionary": _answer(reboot_needed={"needed": True, "reasons": {}}),

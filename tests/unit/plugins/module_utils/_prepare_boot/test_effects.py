@@ -80,6 +80,8 @@ def test_without_stamps_of_the_stub_the_whole_jump_counts() -> None:
         [boot(1, "firmware", stop_units=1.0), boot(2, stop_units=1.0)],
         [boot(1, jump=1.0), boot(2, jump=1.0)],
         [{"boot_id": "b1", "phases": [3, {"name": "stop_units", "duration_ms": "x"}], "path": "kexec"}, boot(2, stop_units=1.0)],
+        [boot(1, stop_units=float("inf")), boot(2, stop_units=1.0)],
+        [boot(1, stop_units=10**400), boot(2, stop_units=1.0)],
     ],
 )
 def test_what_is_not_known_is_not_told(history: list[Any]) -> None:

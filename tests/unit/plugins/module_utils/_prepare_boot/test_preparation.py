@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Sequence
@@ -12,10 +13,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.changes import FileChange
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.boot_config import BootConfig, read_boot_config
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import WantedFile, ensure
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
+from ansible_collections.fleet.kexec.plugins.module_utils._prepare import steps
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.record import read_record
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare.steps import carry_out
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare_boot.cloud_init_disabled import MARKER
@@ -78,6 +81,9 @@ class Host:
         self.timeouts = {"nginx.service": "1min 30s", "postgresql@16-main.service": "infinity", "quick.service": "3s"}
         self.enabled = ["systemd-networkd-wait-online.service"]
         self.listen = ["[::]:2222", "0.0.0.0:2222"]
+        # To both NetworkManager and ifupdown.
+        self.up = ["eth0", "eth1"]
+        self.aliases: dict[str, str] = {}
         write_tree(
             root,
             {
@@ -110,10 +116,15 @@ class Host:
             return CommandResult(0, self._unit(argv[-1]), "")
         if argv[-1] == "-T":
             return CommandResult(0, "port 2222\n" + "".join("listenaddress %s\n" % each for each in self.listen), "")
+        if argv[0] == "nmcli":
+            return CommandResult(0, "100 (connected)\n" if argv[-1] in self.up else "10 (unmanaged)\n", "")
+        if argv[0] == "ifquery":
+            return CommandResult(0 if argv[-1] in self.up else 1, "", "")
         self.commands.append(command)
         return CommandResult(0, "", "")
 
     def _unit(self, name: str) -> str:
+        name = self.aliases.get(name, name)
         fragment = UNITS + name
         loaded = name in self.timeouts or self.files.exists(fragment)
         drop_ins = "/etc/systemd/system/%s.d" % name
@@ -221,6 +232,22 @@ def test_what_was_interrupted_can_be_repeated_and_undone(host: Host) -> None:
     assert not host.drop_in("nginx.service", "stop-timeout").exists()
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_counts_as_made_until_all_of_it_is_gone(host: Host, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The role asks for the parts, and undoes nothing where there are none."""
+    host.put(ALL)
+
+    def full(_files: HostFiles, _change: FileChange) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/x")
+
+    monkeypatch.setattr(steps, "make_change", full)
+    assert code_of(host.put, replace(WantedBoots(), parts=(part,))) == "PREPARE_FAILED"
+    assert part in read_record(host.files).boot_parts
+    monkeypatch.undo()
+    assert host.put(replace(WantedBoots(), parts=(part,))) == [part]
+    assert part not in read_record(host.files).boot_parts
+
+
 @pytest.mark.parametrize(
     ("wanted", "code"),
     [
@@ -266,6 +293,20 @@ def test_only_a_shorter_timeout_of_a_service_that_is_there(host: Host) -> None:
     assert host.put(wanted) == []
     assert host.put(replace(wanted, stop_timeout={"postgresql@16-main.service": "1min"})) == ["stop_timeout"]
     assert not host.drop_in("nginx.service", "stop-timeout").parent.exists()
+
+
+@pytest.mark.parametrize(("name", "setting"), [("override.conf", "TimeoutStopSec=300"), ("zz.conf", "TimeoutSec = 5min")])
+def test_a_drop_in_of_others_that_comes_later_counts(host: Host, name: str, setting: str) -> None:
+    wanted = WantedBoots(stop_timeout={"nginx.service": "5s"})
+    write_tree(host.root, {"/etc/systemd/system/nginx.service.d/10-mine.conf": "[Service]\nTimeoutStopSec=60\n"})
+    assert host.put(wanted) == ["stop_timeout"] and host.notes == []
+    path = host.drop_in("nginx.service", "stop-timeout").with_name(name)
+    path.write_text("[Service]\nRestart=always\n")
+    assert host.put(wanted) == [] and host.notes == []
+    path.write_text("[Service]\n%s\n" % setting)
+    assert host.put(wanted) == ["stop_timeout"], "it would change nothing"
+    assert name + " sets the stop timeout of nginx.service" in host.notes[0]
+    assert not host.drop_in("nginx.service", "stop-timeout").exists()
 
 
 # --- quiet -------------------------------------------------------------------------------
@@ -366,6 +407,42 @@ def test_the_interfaces_of_the_default_routes(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
+    "files",
+    [
+        {"/sys/class/net/eth0/tun_flags": "0x1001\n"},
+        {"/sys/class/net/eth0/type": "65534\n"},
+        {"/sys/class/net/eth0/type": "776\n"},
+    ],
+)
+def test_a_tunnel_is_not_waited_for(host: Host, files: dict[str, str]) -> None:
+    """Its own service waits for the network to be online."""
+    write_tree(host.root, files)
+    assert host.put(WantedBoots(wait_online=("auto",))) == [] and "except through tunnels" in host.notes[0]
+    assert host.put(WantedBoots(wait_online=("eth0",))) == ["wait_online"], "who names it knows"
+
+
+def test_what_another_network_manager_sets_up_is_not_waited_for(host: Host) -> None:
+    """As on Ubuntu, where both systemd-networkd and NetworkManager are enabled: each boot would wait for 60 s."""
+    host.enabled, host.up = list(WAITING), ["eth1"]
+    host.put(WantedBoots(wait_online=("eth0", "eth1")))
+    for unit in ("NetworkManager-wait-online.service", "ifupdown-wait-online.service"):
+        text = host.drop_in(unit, "wait-online").read_text()
+        assert " eth1 " in text and "eth0" not in text
+    host.put(WantedBoots(wait_online=("eth0",)))
+    assert "--interface=eth0" in host.drop_in("systemd-networkd-wait-online.service", "wait-online").read_text()
+    assert not host.drop_in("NetworkManager-wait-online.service", "wait-online").exists()
+    assert "to nmcli, which NetworkManager-wait-online.service asks, none of these is up: eth0" in host.notes[0]
+    assert "to ifquery" in host.notes[1]
+
+
+def test_an_alias_of_another_unit_is_none_that_waits(host: Host) -> None:
+    host.enabled = ["mine.service"]
+    host.aliases = dict.fromkeys(WAITING, "mine.service")
+    write_tree(host.root, {UNITS + "mine.service": NETWORKD})
+    assert host.put(WantedBoots(wait_online=("auto",))) == [] and "nothing waits" in host.notes[0]
+
+
+@pytest.mark.parametrize(
     ("files", "enabled", "why"),
     [
         ({"/proc/net/route": ""}, "systemd-networkd", "there is no default route"),
@@ -448,6 +525,30 @@ def test_a_unit_of_the_administrator_is_left_alone_also_later(host: Host) -> Non
     assert host.put(WantedBoots(ssh_early=True)) == []
 
 
+def test_a_unit_of_the_administrator_may_be_elsewhere(host: Host) -> None:
+    host.put(WantedBoots(ssh_early=True))
+    write_tree(host.root, {"/usr/local/lib/systemd/system/ssh.service": SSH})
+    assert generated(host) == {}
+    assert host.put(WantedBoots(ssh_early=True)) == ["ssh_early"] and "the administrator's" in host.notes[0]
+
+
+@pytest.mark.parametrize(("part", "path"), [("ssh_early", GENERATOR), ("parallel_shutdown", SCRIPT)])
+def test_an_administrator_has_turned_off_what_systemd_runs(host: Host, part: str, path: str) -> None:
+    """By a link in its place, as systemd.generator(7) says."""
+    link = host.root / path.lstrip("/")
+    link.parent.mkdir(exist_ok=True)
+    os.symlink("/dev/null", link)
+    before = host.listing()
+    assert host.put(replace(ALL, parts=(part,))) == [] and "administrator's link" in host.notes[0]
+    assert host.listing() == before
+    link.unlink()
+    host.put(replace(ALL, parts=(part,)))
+    link.unlink()
+    os.symlink("/dev/null", link)
+    assert host.put(WantedBoots(parts=(part,))) == [part] and "CHANGED_SINCE" in host.notes[0]
+    assert link.is_symlink()
+
+
 @pytest.mark.parametrize(
     ("listen", "why"),
     [
@@ -486,3 +587,10 @@ def test_no_script_without_use(host: Host, files: dict[str, str], wanted: Wanted
     write_tree(host.root, files)
     assert "parallel_shutdown" not in host.put(wanted)
     assert not host.files.exists(SCRIPT) and why in host.notes[0]
+
+
+def test_a_system_that_comes_as_an_image_gets_no_script(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = str(host.root / "usr/lib/systemd")
+    monkeypatch.setattr(os, "access", lambda path, mode: not (path == directory and mode == os.W_OK))
+    assert host.put(replace(ALL, parts=("parallel_shutdown",))) == []
+    assert "/usr/lib/systemd is read-only" in host.notes[0]

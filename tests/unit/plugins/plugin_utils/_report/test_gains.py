@@ -83,6 +83,7 @@ def test_a_kind_of_a_later_version_goes_by_its_code() -> None:
     [
         {"findings": 7, "gain_ms": "much"},
         {"findings": [7, {}, {"code": "DHCP", "gain_ms": "x"}, {"code": "DHCP", "evidence": [7]}], "gain_ms": float("inf")},
+        {"findings": [{"code": "DHCP", "time_ms": 10**400}], "gain_ms": 10**400},
         {"findings": {"code": "DHCP"}, "gain_ms": None},
     ],
 )
