@@ -14,7 +14,7 @@ from .._prepare.errors import PrepareError
 from .._prepare.record import PreparationRecord
 from .._prepare.steps import Step
 from .shutdown_script import render_script
-from .steps import idle, is_turned_off, step_of_files
+from .steps import idle, step_of_files, turned_off
 
 PART = "parallel_shutdown"
 
@@ -45,18 +45,16 @@ def plan(files: HostFiles, record: PreparationRecord, wanted: bool, drivers: Seq
     if timeout_s not in TIMEOUTS_S:
         message = "a timeout of %d s is not between %d and %d s" % (timeout_s, TIMEOUTS_S[0], TIMEOUTS_S[-1])
         raise PrepareError("PARALLEL_SHUTDOWN_INVALID", message)
-    why = _obstacle(files, record, drivers) if wanted else None
+    why = (turned_off(files, record, SCRIPT) or _obstacle(files, drivers)) if wanted else None
     there: List[WantedFile] = []
     if wanted and why is None:
         there.append(WantedFile(SCRIPT, render_script(drivers, timeout_s).encode("ascii"), 0o755))
     return step_of_files(PART, files, record, there, is_ours, notes=[idle(PART, why)] if why else [], reload=False)
 
 
-def _obstacle(files: HostFiles, record: PreparationRecord, drivers: Sequence[str]) -> Optional[str]:
+def _obstacle(files: HostFiles, drivers: Sequence[str]) -> Optional[str]:
     if not files.exists(_SYSTEMD_SHUTDOWN):
         return "there is no %s to run it" % _SYSTEMD_SHUTDOWN
-    if is_turned_off(files, record, SCRIPT):
-        return "%s is an administrator's link" % SCRIPT
     # As where the system comes as an image.
     if not files.exists(SCRIPT) and not os.access(files.path(os.path.dirname(_SYSTEMD_SHUTDOWN)), os.W_OK):
         return "%s is read-only" % os.path.dirname(_SYSTEMD_SHUTDOWN)

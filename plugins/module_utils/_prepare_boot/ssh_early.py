@@ -19,7 +19,7 @@ from .._host.files import HostFiles
 from .._kexec.host_files import WantedFile
 from .._prepare.record import PreparationRecord
 from .._prepare.steps import Step
-from .steps import UNIT_DIRECTORY, Unit, idle, is_turned_off, read_unit, step_of_files
+from .steps import UNIT_DIRECTORY, Unit, idle, read_unit, step_of_files, turned_off
 
 PART = "ssh_early"
 
@@ -66,16 +66,14 @@ def plan(files: HostFiles, run: Runner, record: PreparationRecord, wanted: bool)
 
     :raises PrepareError: C(PREPARE_FAILED).
     """
-    why = _obstacle(files, run, record) if wanted else None
+    why = (turned_off(files, record, GENERATOR) or _obstacle(files, run)) if wanted else None
     there: List[WantedFile] = []
     if wanted and why is None:
         there.append(WantedFile(GENERATOR, GENERATOR_TEXT.encode("ascii"), 0o755))
     return step_of_files(PART, files, record, there, is_ours, notes=[idle(PART, why)] if why else [])
 
 
-def _obstacle(files: HostFiles, run: Runner, record: PreparationRecord) -> Optional[str]:
-    if is_turned_off(files, record, GENERATOR):
-        return "%s is an administrator's link" % GENERATOR
+def _obstacle(files: HostFiles, run: Runner) -> Optional[str]:
     unit = next((each for each in (read_unit(run, name) for name in _UNITS) if each.is_loaded), None)
     if unit is None:
         return "there is no unit for sshd"

@@ -130,9 +130,10 @@ def step_of_files(
     return Step(part, record, remembered, after, changes, tuple(commands), notes=(*notes, *planned.notes, *given_back.notes))
 
 
-def is_turned_off(files: HostFiles, record: PreparationRecord, path: str) -> bool:
-    """Whether an administrator has put a link where a file of ours would be, by which systemd has files of a name turned off."""
-    return path not in record.changes and files.link_name(path) is not None
+def turned_off(files: HostFiles, record: PreparationRecord, path: str) -> Optional[str]:
+    """Say that there is a link where a file of ours would be, as that to C(/dev/null) by which administrators turn one off."""
+    theirs = path not in record.changes and files.link_name(path) is not None
+    return "%s is an administrator's link" % path if theirs else None
 
 
 def marked(files: HostFiles, record: PreparationRecord, part: str, made: bool, changed: bool) -> PreparationRecord:
