@@ -15,7 +15,8 @@ options:
     description:
       - Effect of each risk of a kexec or a soft reboot, and of each difference of the machine after a reboot, by its code.
       - V(block) keeps the host from rebooting via kexec, V(warn) lists the risk among the warnings, V(allow) ignores it.
-        C(NEXT_ROOT), C(SOFT_INCOMPLETE) and C(SOFT_SURVIVORS) do so for a soft reboot, and do not concern a kexec;
+        C(NEXT_ROOT), C(SHUTDOWN_SCHEDULED), C(SOFT_INCOMPLETE) and C(SOFT_SURVIVORS) do so for a soft reboot, and do not concern
+        a kexec;
         C(CONTAINERS_RUNNING) and C(GUESTS_RUNNING) do so for both.
         C(KDUMP_LOADED) only keeps the image out of the memory reserved for a crash kernel. C(CLASS_FAILED) and C(UNPROVEN) come
         from the ledger (M(fleet.kexec.ledger)), which only M(fleet.kexec.rolling_reboot) and M(fleet.kexec.preflight) ask.
@@ -24,7 +25,7 @@ options:
         C(SRIOV_IN_USE), C(SYSTEM_ELSEWHERE), C(TPM_BOUND_DISK), C(UIO_IN_USE), C(VFIO_IN_USE), C(XEN_DOM0) and C(XEN_GUEST).
         Warned of by default are C(CONSOLE_SLOW), C(CONTAINERS_RUNNING), C(DISK_UNREADABLE), C(ENTRY_UNKNOWN),
         C(GUESTS_RUNNING), C(MANY_KEXECS), C(NO_WATCHDOG), C(RESERVATION_NOT_MADE), C(RESERVATION_PENDING),
-        C(SOFT_SURVIVORS) and C(UNPROVEN).
+        C(SHUTDOWN_SCHEDULED), C(SOFT_SURVIVORS) and C(UNPROVEN).
       - For differences, V(fail) makes the host fail and keeps it drained, V(warn) lists the difference, V(ignore) ignores it.
       - Differences that fail by default are C(BLOCK_DEVICE_LOST), C(BLOCK_DEVICE_SHRUNK), C(BLOCK_PATH_LOST), C(CPU_LOST),
         C(DRIVER_LOST), C(HUGE_PAGES_LOST), C(KERNEL_OOPS), C(MEMORY_LOST), C(MOUNT_LOST), C(MOUNT_READ_ONLY), C(NIC_DETACHED),

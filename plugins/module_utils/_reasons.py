@@ -87,6 +87,7 @@ CATALOGUE: Dict[str, str] = {
     "NEXT_ROOT": "Allow this if that is what is to come next, or remove /run/nextroot; a reboot through firmware ignores it.",
     "NO_WATCHDOG": "Set up a watchdog that runs across the jump (docs/policy.md), or be ready to reset a hung host by hand.",
     "ONE_SHOT_PENDING": "Reboot through firmware, which does what was asked for, or withdraw the request.",
+    "SHUTDOWN_SCHEDULED": "Call it off (shutdown -c) if this reboot takes its place, or allow this if it is to come as well.",
     "SOFT_INCOMPLETE": "Reboot via kexec or through firmware, or allow this if the rest may wait for the next reboot.",
     "SOFT_SURVIVORS": "Restart these units by themselves if what they run was updated, or allow this.",
     "SNP_HOST": "Reboot through firmware, or update the kernel to 6.11 or later.",

@@ -357,7 +357,8 @@ ansible_facts:
         pending:
           description:
             - Changes that wait for a reboot, each with C(kind), C(cold) and C(message). C(kind) is V(reboot_required),
-              V(replaced), V(newer_kernel), V(firmware_update) (of fwupd) or V(efi_capsule).
+              V(replaced), V(newer_kernel), V(firmware_update) (of fwupd), V(efi_capsule) or V(deployment).
+            - V(deployment) means that another deployment of OSTree is the next to boot, or staged to be.
             - V(replaced) means that PID 1, the message bus, logind, or the lingering service manager of root runs programs or
               libraries that were replaced since it started. It takes root to tell. What other users go on running does not count.
             - C(cold) is whether only a reboot through firmware applies the change. Microcode does not need one, because it is in

@@ -15,6 +15,7 @@ from typing import Any, List, Optional, Tuple
 from urllib.parse import quote
 
 from .._text import shown_name
+from .deployments import other_deployment, runs_deployment
 from .efi_variables import read_efi_variable
 from .files import HostFiles
 from .installed import list_installed, newest, split_release, version_key
@@ -25,6 +26,7 @@ REPLACED = "replaced"
 NEWER_KERNEL = "newer_kernel"
 FIRMWARE_UPDATE = "firmware_update"
 EFI_CAPSULE = "efi_capsule"
+DEPLOYMENT = "deployment"
 
 _FWUPD = "/var/lib/fwupd/pending.db"
 # libfwupd/fwupd-enums.h, FwupdUpdateState: pending, and needs a reboot. Table and columns: src/fu-history.c.
@@ -37,7 +39,7 @@ _FILE_CAPSULE_DELIVERY = 0x4
 class PendingReason:
     """A change that waits for a reboot, which has to go through firmware if it is C(cold).
 
-    :ivar kind: C(reboot_required), C(replaced), C(newer_kernel), C(firmware_update) or C(efi_capsule).
+    :ivar kind: C(reboot_required), C(replaced), C(newer_kernel), C(firmware_update), C(efi_capsule) or C(deployment).
     """
 
     kind: str
@@ -138,5 +140,12 @@ def _efi_capsules(files: HostFiles) -> List[PendingReason]:
     return [PendingReason(EFI_CAPSULE, True, "an EFI capsule is to be processed at the next start of firmware")]
 
 
+def _deployments(files: HostFiles) -> List[PendingReason]:
+    other = other_deployment(files) if runs_deployment(files) else None
+    # A kexec boots what the boot entries tell before the system stops, with the arguments that run.
+    return [PendingReason(DEPLOYMENT, True, other)] if other else []
+
+
 def read_pending(files: HostFiles) -> List[PendingReason]:
-    return [*_reboot_required(files), *_replaced(files), *_newer_kernel(files), *_firmware_updates(files), *_efi_capsules(files)]
+    readers = (_reboot_required, _replaced, _newer_kernel, _firmware_updates, _efi_capsules, _deployments)
+    return [found for read in readers for found in read(files)]

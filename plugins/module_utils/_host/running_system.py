@@ -8,8 +8,10 @@ keeps the kernel, so what runs is told by the boot_id and the number of soft reb
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Dict, List, Mapping, Optional
 
 from .._command import Runner
@@ -28,6 +30,9 @@ SOFT_REBOOT_VERSION = 254
 COUNTING_VERSION = 256
 
 NEXT_ROOT = "/run/nextroot"
+# src/login/logind-dbus.c: kept for a logind that starts anew, and a soft reboot keeps all of /run.
+_SCHEDULED = "/run/systemd/shutdown/scheduled"
+_SCHEDULED_MODES = ("poweroff", "reboot", "halt", "kexec", "soft-reboot")
 
 
 @dataclass(frozen=True)
@@ -83,12 +88,14 @@ class SoftReboot:
     :ivar count: number of soft reboots since the kernel's boot; None if systemd does not count them.
     :ivar next_root: whether another root file system is set up, into which a soft reboot would switch.
     :ivar survivors: running units that a soft reboot does not stop.
+    :ivar scheduled: shutdown that somebody has scheduled, and when, in words; empty if there is none. A soft reboot keeps it.
     """
 
     systemd: Optional[int]
     count: Optional[int]
     next_root: bool
     survivors: List[str]
+    scheduled: str = ""
 
 
 def read_soft_reboot(files: HostFiles, run: Runner, manager: Mapping[str, str]) -> SoftReboot:
@@ -102,7 +109,19 @@ def read_soft_reboot(files: HostFiles, run: Runner, manager: Mapping[str, str]) 
         count=number_of(manager, SOFT_REBOOTS),
         next_root=files.exists(NEXT_ROOT),
         survivors=_survivors(run) if version and int(version.group()) >= SOFT_REBOOT_VERSION else [],
+        scheduled=_scheduled(files),
     )
+
+
+def _scheduled(files: HostFiles) -> str:
+    values = parse_properties(files.read_text(_SCHEDULED) or "")
+    mode, at_us = values.get("MODE", ""), number_of(values, "USEC")
+    if at_us is None:
+        return ""
+    with contextlib.suppress(OverflowError, ValueError):
+        at = datetime.fromtimestamp(at_us // 10**6, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return "%s at %s" % (mode if mode in _SCHEDULED_MODES else "shutdown", at)
+    return ""
 
 
 def _survivors(run: Runner) -> List[str]:

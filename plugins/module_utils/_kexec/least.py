@@ -28,6 +28,8 @@ _USERSPACE = re.compile(
     r"|dbus(?:-[a-z0-9-]+)?|libdbus-1-3"
     r"|openssl(?:-libs)?|libssl[0-9.]+(?:t64)?|gnutls|libgnutls30(?:t64)?)"
 )
+# Microcode, which a kernel loads as it boots, on Debian, SUSE and Red Hat.
+_MICROCODE = re.compile(r"(?:intel|amd64)-microcode|ucode-(?:intel|amd)|microcode_ctl")
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,11 @@ def least_for(needs: Iterable[Need]) -> Optional[str]:
 def methods_from(least: str) -> Tuple[str, ...]:
     """List a method and those that apply more, the least first."""
     return METHODS[METHODS.index(least) :]
+
+
+def loads_into_cpu(package: str) -> bool:
+    """Whether a package is one of microcode."""
+    return _MICROCODE.fullmatch(package) is not None
 
 
 def method_for(packages: Sequence[str]) -> str:

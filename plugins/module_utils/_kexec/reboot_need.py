@@ -11,10 +11,12 @@ from typing import Callable, List, Optional
 from .._bootloader.boot_entry import BootChoice
 from .._cmdline import CmdlineError
 from .._command import Runner
+from .._host.deployments import other_deployment, runs_deployment
 from .._host.facts import HostFacts
 from .._host.files import HostFiles
 from .._host.kernel import RunningKernel
 from .._host.pending import (
+    DEPLOYMENT,
     EFI_CAPSULE,
     FIRMWARE_UPDATE,
     NEWER_KERNEL,
@@ -28,7 +30,7 @@ from .._host.update_tools import ToolAnswer, ask_needrestart, ask_package_tool
 from .._reasons import Reason, reason
 from .boot_source import KernelVersion, default_kernel
 from .cmdline import line_changes
-from .least import FIRMWARE, KEXEC, SOFT, Need, method_for
+from .least import FIRMWARE, KEXEC, SOFT, Need, loads_into_cpu, method_for
 
 # Arguments that a message names.
 _ARGUMENTS_SHOWN = 10
@@ -41,7 +43,8 @@ class RebootEvidence:
     :ivar default: kernel of the default entry; None if unknown.
     :ivar pending: changes that wait for a reboot.
     :ivar flag: by which packages ask for a reboot; None if none does, or a soft reboot has applied what they ask for.
-    :ivar kernels_listed: whether the installed kernels could be listed.
+    :ivar kernels_told: whether the installed kernels could be listed, one of which is the next; or, where deployments bring them
+        along, whether the next deployment is known.
     :ivar package_tool: answer of the package manager; None if it has no tool for it.
     :ivar needrestart: answer of needrestart; None if it does not know, or need not be asked.
     """
@@ -51,7 +54,7 @@ class RebootEvidence:
     default: Optional[KernelVersion]
     pending: List[PendingReason]
     flag: Optional[RebootFlag]
-    kernels_listed: bool
+    kernels_told: bool
     package_tool: Optional[ToolAnswer]
     needrestart: Optional[ToolAnswer]
 
@@ -84,7 +87,7 @@ def read_evidence(
         default=default,
         pending=pending,
         flag=_flag_of(read_reboot_flag(files), system, began_ns),
-        kernels_listed=bool(facts.installed),
+        kernels_told=other_deployment(files) is not None if runs_deployment(files) else bool(facts.installed),
         package_tool=ask_package_tool(files, run) if tools else None,
         # It can't know the kernel of the next boot better than the default entry does.
         needrestart=ask_needrestart(files, run) if tools and default is None else None,
@@ -102,7 +105,8 @@ def reboot_needs(evidence: RebootEvidence) -> List[Need]:
     """Reasons why a host needs a reboot, and what does away with each; empty if it certainly needs none.
 
     Where nothing asks for more than a soft reboot but something could not be read, C(PENDING_UNKNOWN) is among them: a host that
-    is spared by mistake goes on without its updates, and nobody notices.
+    is spared by mistake goes on without its updates, and nobody notices. Only firmware certainly boots a kernel that nobody can
+    name.
     """
     found = [
         *_of_flag(evidence.flag),
@@ -111,14 +115,16 @@ def reboot_needs(evidence: RebootEvidence) -> List[Need]:
         *_of_replaced(evidence),
         *_of_kernel(evidence),
         *_of_boot(evidence),
+        *_of_deployment(evidence),
     ]
-    unknown = _unknown(evidence) if all(need.method == SOFT for need in found) else []
-    return [*found, *([Need(reason("PENDING_UNKNOWN", "; ".join(unknown)), KEXEC)] if unknown else [])]
+    return found if any(need.method != SOFT for need in found) else [*found, *_unknown(evidence)]
 
 
 def reasons_below_userspace(evidence: RebootEvidence) -> List[Reason]:
     """Reasons for a reboot that a soft one, which keeps the kernel, certainly does not do away with."""
-    return [need.reason for need in (*_of_firmware(evidence), *_of_kernel(evidence), *_of_boot(evidence))]
+    flag = evidence.flag if evidence.flag is not None and any(map(loads_into_cpu, evidence.flag.packages)) else None
+    found = (_of_flag(flag), _of_firmware(evidence), _of_kernel(evidence), _of_boot(evidence), _of_deployment(evidence))
+    return [need.reason for needs in found for need in needs]
 
 
 def _of_flag(flag: Optional[RebootFlag]) -> List[Need]:
@@ -180,11 +186,17 @@ def _of_boot(evidence: RebootEvidence) -> List[Need]:
     )
 
 
-def _unknown(evidence: RebootEvidence) -> List[str]:
-    unknown = []
+def _of_deployment(evidence: RebootEvidence) -> List[Need]:
+    others = [each.message for each in evidence.pending if each.kind == DEPLOYMENT]
+    return [Need(reason("PENDING_SYSTEM", message), FIRMWARE) for message in others]
+
+
+def _unknown(evidence: RebootEvidence) -> List[Need]:
+    unknown, method = [], KEXEC
     tool = evidence.package_tool
     if tool is not None and tool.needed is None:
         unknown.append("%s could not tell: %s" % (tool.tool, tool.words))
-    if evidence.default is None and not evidence.kernels_listed and evidence.needrestart is None:
+    if evidence.default is None and not evidence.kernels_told and evidence.needrestart is None:
         unknown.append("the next kernel can't be told: %s" % (evidence.boot.unknown or "that of the default entry can't be read"))
-    return unknown
+        method = FIRMWARE
+    return [Need(reason("PENDING_UNKNOWN", "; ".join(unknown)), method)] if unknown else []

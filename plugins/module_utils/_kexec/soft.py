@@ -86,4 +86,6 @@ def _risks(soft: SoftReboot, guests: Optional[Guests], pending: Sequence[Reason]
         more = len(soft.survivors) - _UNITS_SHOWN
         named = ", ".join(soft.survivors[:_UNITS_SHOWN]) + (" and %d more" % more if more > 0 else "")
         found.append(reason("SOFT_SURVIVORS", "a soft reboot does not stop %s, which go on with what they have loaded" % named))
+    if soft.scheduled:
+        found.append(reason("SHUTDOWN_SCHEDULED", "%s is scheduled, and goes on to be after a soft reboot" % soft.scheduled))
     return found

@@ -138,6 +138,7 @@ def test_what_can_not_be_told_counts_as_a_reason(host_tree: HostTree) -> None:
     os.unlink(files.path("/usr/sbin/dnf"))
     os.unlink(files.path("/boot/vmlinuz-" + RELEASE))
     assert need(files)["PENDING_UNKNOWN"].startswith("the next kernel can't be told: ")
+    assert methods(files)["PENDING_UNKNOWN"] == "firmware"
 
 
 def test_another_reason_is_enough(host_tree: HostTree) -> None:
@@ -204,3 +205,62 @@ def test_a_flag_in_run_outlives_the_soft_reboot_that_applied_it(host_tree: HostT
         stream.write("linux-image-9\n")
     os.utime(files.path("/run/reboot-required.pkgs"), (began_s + 30, began_s + 30))
     assert methods(files, soft_reboots=1)["PENDING_REBOOT_REQUIRED"] == "kexec"
+
+
+# A host of OSTree: three boot entries, of which the first is the default one, and the second was booted.
+
+BOOTED = "/ostree/boot.1/fedora/ab12/0"
+
+
+def deployed(host_tree: HostTree, default: str, running: str = BOOTED, **more: str) -> HostFiles:
+    entry = "title Fedora\nversion %d\noptions root=UUID=1 rw ostree=%s\nlinux /ostree/fedora-ab12/vmlinuz\n"
+    files = host_tree(
+        {
+            "/run/ostree-booted": "",
+            "/proc/cmdline": "BOOT_IMAGE=(hd0,1)/vmlinuz root=UUID=1 rw ostree=%s\n" % running,
+            "/boot/loader/entries/ostree-10.conf": entry % (10, default),
+            "/boot/loader/entries/ostree-9.conf": entry % (9, BOOTED),
+            "/boot/loader/entries/ostree-11.conf.old": entry % (11, BOOTED),
+            "/boot/loader/entries/rescue.conf": "title Rescue\nversion 6.12\noptions ro\n",
+            **more,
+        }
+    )
+    install(files, RELEASE)
+    return files
+
+
+def test_a_deployment_that_runs_and_boots_next(host_tree: HostTree) -> None:
+    files = deployed(host_tree, BOOTED)
+    assert methods(files) == {"all": None}
+    os.unlink(files.path("/boot/vmlinuz-" + RELEASE))
+    assert methods(files) == {"all": None}, "the kernel is in the deployment"
+
+
+@pytest.mark.parametrize("default", ["/ostree/boot.0/fedora/cd34/0", "/ostree/boot.1/fedora/ab12/1"])
+def test_another_deployment_boots_next(host_tree: HostTree, default: str) -> None:
+    files = deployed(host_tree, default)
+    assert methods(files) == {"all": "firmware", "PENDING_SYSTEM": "firmware"}
+    assert default in need(files)["PENDING_SYSTEM"]
+
+
+def test_a_deployment_that_is_staged_is_in_no_boot_entry_yet(host_tree: HostTree) -> None:
+    staged = {"/run/ostree/staged-deployment": "x"}
+    assert methods(deployed(host_tree, BOOTED, **staged)) == {"all": "firmware", "PENDING_SYSTEM": "firmware"}
+    # Nothing finalizes one that is locked.
+    locked = {**staged, "/run/ostree/staged-deployment-locked": ""}
+    assert methods(deployed(host_tree, BOOTED, **locked)) == {"all": None}
+
+
+def test_a_deployment_that_can_not_be_told_may_be_another(host_tree: HostTree) -> None:
+    files = host_tree({"/run/ostree-booted": "", "/proc/cmdline": "root=UUID=1 rw ostree=%s\n" % BOOTED})
+    install(files, RELEASE)
+    assert methods(files) == {"all": "firmware", "PENDING_UNKNOWN": "firmware"}
+
+
+def test_neither_a_kexec_nor_a_soft_reboot_ends_in_another_deployment(host_tree: HostTree) -> None:
+    def run(argv: Sequence[str], timeout_s: float) -> CommandResult:
+        return CommandResult(0, "Version=257\nSoftRebootsCount=0\n" if argv[0] == "systemctl" else "", "")
+
+    facts = present(read(deployed(host_tree, "/ostree/boot.0/fedora/cd34/0"), run))
+    assert "COLD_BOOT_PENDING" in [each["code"] for each in facts["blockers"]]
+    assert [each["code"] for each in facts["soft"]["blockers"]] == ["SOFT_INCOMPLETE"]

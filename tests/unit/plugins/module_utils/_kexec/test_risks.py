@@ -165,7 +165,7 @@ def test_every_code_can_be_found() -> None:
         "UNPROVEN",
     ]
     # Risks of a soft reboot, in C(soft.py).
-    elsewhere += ["NEXT_ROOT", "SOFT_INCOMPLETE", "SOFT_SURVIVORS"]
+    elsewhere += ["NEXT_ROOT", "SHUTDOWN_SCHEDULED", "SOFT_INCOMPLETE", "SOFT_SURVIVORS"]
     assert sorted([*found, *elsewhere]) == sorted(RISK_CODES)
 
 

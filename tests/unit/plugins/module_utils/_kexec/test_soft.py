@@ -58,6 +58,7 @@ def old(argv: Sequence[str], timeout_s: float) -> CommandResult:
         ({}, [KERNEL], ["SOFT_INCOMPLETE"], []),
         ({"next_root": True}, [], ["NEXT_ROOT"], []),
         ({"survivors": ["b.service"]}, [], [], ["SOFT_SURVIVORS"]),
+        ({"scheduled": "reboot at 2026-11-30T02:00:00Z"}, [], [], ["SHUTDOWN_SCHEDULED"]),
         ({"systemd": 252, "count": None, "next_root": True}, [KERNEL], ["SOFT_UNSUPPORTED"], []),
     ],
 )
@@ -96,6 +97,31 @@ def test_it_is_read_from_systemd(tmp_path: Path) -> None:
     assert str(read_system_id(files, old)) == "b"
     assert read_manager(lambda argv, timeout_s: CommandResult(1, "", "no bus")) == {}
     assert read_soft_reboot(files, run, {}) == SoftReboot(None, None, True, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "scheduled"),
+    [
+        ("USEC=1795672800000000\nWARN_WALL=1\nMODE=reboot\nUID=0\n", "reboot at 2026-11-26T06:00:00Z"),
+        ("USEC=1795672800000000\nMODE=\x1b[31m\n", "shutdown at 2026-11-26T06:00:00Z"),
+        ("MODE=reboot\n", ""),
+        ("USEC=999999999999999999\nMODE=reboot\n", ""),
+        ("USEC=soon\n", ""),
+        ("", ""),
+    ],
+)
+def test_a_shutdown_that_is_scheduled_outlives_it(tmp_path: Path, text: str, scheduled: str) -> None:
+    files = HostFiles(str(tmp_path))
+    write_tree(tmp_path, {"/run/systemd/shutdown/scheduled": text})
+    assert read_soft_reboot(files, run, read_manager(run)).scheduled == scheduled
+
+
+@pytest.mark.parametrize(("packages", "possible"), [("libc6\nintel-microcode\n", False), ("libc6\nlinux-base\n", True)])
+def test_microcode_takes_another_kernel(host_tree: HostTree, packages: str, possible: bool) -> None:
+    """Which kernel comes next is told by the default entry, and not by the packages."""
+    files = host_tree({"/run/reboot-required": "", "/run/reboot-required.pkgs": packages})
+    soft = present(read(files, run, resolve(["!min", "soft"])))["soft"]
+    assert ("SOFT_INCOMPLETE" not in [each["code"] for each in soft["blockers"]]) is possible
 
 
 def test_the_fact_says_it_all(host_tree: HostTree) -> None:
