@@ -21,7 +21,7 @@ from . import etcd_messages as etcd
 from .etcd_client import EtcdClient
 from .etcd_lease import EtcdLease
 from .etcd_messages import KeyRange
-from .model import Holder, LockContext, LockError, in_use, mismatch, utc_text
+from .model import Holder, LockContext, LockError, in_use, mismatch, slot_owed, utc_text
 from .options import check_host
 from .turns import Turns
 
@@ -200,7 +200,10 @@ class EtcdLock:
         checks = [_as_found(slot_key, slot)]
         writes = [self._put_generation()]
         if slot.first is not None:
-            if Holder.from_record(host, slot.first.parsed()).run_id != self._run_id:
+            taken_by = Holder.from_record(host, slot.first.parsed()).run_id
+            if not taken_by:
+                raise slot_owed(host)
+            if taken_by != self._run_id:
                 return True
             writes.append(etcd.delete(slot_key))
             if slot.first.mod_revision != self._ours.get(host):

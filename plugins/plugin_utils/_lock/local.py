@@ -28,7 +28,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.atomic import sy
 
 from .._values import Options
 from .beside import LockBeside
-from .model import Holder, LockContext, LockError, SlotLock, in_use, mismatch, utc_text
+from .model import Holder, LockContext, LockError, SlotLock, in_use, mismatch, slot_owed, utc_text
 from .options import Backend, LockOptions, check_host, read_name, read_timeout_s
 
 _POLL_S = 0.01
@@ -178,7 +178,13 @@ class LocalLock:
     def release(self, host: str) -> None:
         check_host(host)
         with self._guarded():
-            if os.path.lexists(self._slot_path(host)) and self._holder(host).run_id == self._run_id:
+            if not os.path.lexists(self._slot_path(host)):
+                return
+            taken_by = self._holder(host).run_id
+            if not taken_by and self._lasting:
+                raise slot_owed(host)
+            # Without a limit, a damaged record holds nobody up, and is of no use.
+            if taken_by in ("", self._run_id):
                 self._require_lease()
                 self._remove_slot(host)
 

@@ -20,7 +20,8 @@ class LockError(CodedError):
 
     C(LOCK_INVALID): an option is invalid. C(LOCK_UNAVAILABLE): the backend can't be reached or refuses; a retry may succeed.
     C(LOCK_LOST): the lease or slot is gone or belongs to another run; nothing may be triggered, and the lock does not recover.
-    C(LOCK_MISMATCH): other runs use the same lock with a different number of slots.
+    C(LOCK_MISMATCH): other runs use the same lock with a different number of slots. C(SLOT_OWED): a slot can't be given back,
+    because its record can't be read.
     """
 
 
@@ -106,7 +107,10 @@ class SlotLock(Protocol):
         """
 
     async def release(self, host: str) -> None:
-        """Give back the slot of a host that is proven back, or given up; does nothing if it is not held."""
+        """Give back the slot of a host that is proven back, or given up; does nothing if it is not held.
+
+        :raises LockError: C(SLOT_OWED) too: it is taken, and nobody can tell by whom.
+        """
 
     async def holders(self) -> list[Holder]:
         """Holders of all runs, ordered by host. Raises LockError C(LOCK_UNAVAILABLE)."""
@@ -130,6 +134,16 @@ class SlotLock(Protocol):
 def utc_text(now: datetime) -> str:
     """Format a time as records store it."""
     return now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def unreadable(host: str) -> str:
+    """Say that nobody can tell whose a slot is."""
+    return "the record of the slot of %s can't be read" % host
+
+
+def slot_owed(host: str) -> LockError:
+    """Error for a slot that may be anybody's."""
+    return LockError("SLOT_OWED", "its slot is still taken: %s, so that nobody can tell whose it is" % unreadable(host))
 
 
 def mismatch(name: str, recorded: int | None, asked: int | None, because: str) -> LockError:

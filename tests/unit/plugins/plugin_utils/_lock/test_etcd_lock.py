@@ -122,6 +122,7 @@ def test_what_an_administrator_does_by_hand(etcd: EtcdServer, etcd_options: dict
     assert "somebody else's" in str(refusal(lock.confirm, "web1"))
     assert not lock.acquire("web1")
     assert [(holder.host, holder.run_id) for holder in lock.holders()] == [("web1", "")]
+    assert code_of(lock.release, "web1") == "SLOT_OWED"
     etcd.put(root + "total", json.dumps({"slots": 9}))
     error = refusal(lock.acquire, "web2")
     assert error.reason.code == "LOCK_MISMATCH"

@@ -143,6 +143,18 @@ def test_a_damaged_record_counts(tmp_path: Path) -> None:
     assert not lock.acquire("web2")
     assert not lock.acquire("web1")
     assert [(holder.host, holder.run_id) for holder in lock.holders()] == [("web1", "")]
+    with pytest.raises(LockError, match="can't be read") as caught:
+        lock.release("web1")
+    assert caught.value.reason.code == "SLOT_OWED"
+
+
+def test_a_damaged_record_is_of_no_use_without_a_limit(tmp_path: Path) -> None:
+    lock = local(tmp_path / "locks")
+    lock.open()
+    assert lock.acquire("web1")
+    (tmp_path / "locks/default/slots/web1.json").write_text("")
+    lock.release("web1")
+    assert lock.holders() == []
 
 
 def test_a_guard_that_is_held_is_waited_for_in_bounds(tmp_path: Path) -> None:
