@@ -25,6 +25,10 @@ class HostState:
     :ivar stale: whether the phase dates from a controller process that has ended, and a resume starts the host over.
     :ivar down: whether the host failed, was down then, and has not been seen up since.
     :ivar left_out: reason why the current controller process will not reboot it; None if it may.
+    :ivar acknowledged: whether it has acknowledged the trigger of its last intent.
+    :ivar astray: whether it came back from a reboot of this run, and was not put back into service since.
+    :ivar unsettled: whether it was given up before it was known what became of its reboot.
+    :ivar given_up_for: reason for which it failed, though it may have begun anew since; None if it has not failed.
     :ivar called_off: whether the reboot was called off since the host was prepared.
     :ivar boot_id: boot ID of the system to reboot; empty before the host is prepared. With C(soft_reboots) and
         C(userspace_us), it tells that system from any other.
@@ -49,6 +53,10 @@ class HostState:
     in_flight: bool = False
     down: bool = False
     left_out: Reason | None = None
+    acknowledged: bool = False
+    astray: bool = False
+    unsettled: bool = False
+    given_up_for: Reason | None = None
     called_off: bool = False
     reason: Reason | None = None
     host_class: str | None = None
@@ -102,7 +110,13 @@ class HostState:
 
     @property
     def resume(self) -> Resume:
-        return PHASES[self.phase].resume
+        # One that starts over may still be rebooting from when it was given up.
+        return Resume.ASK if self.starts_over_unsettled else PHASES[self.phase].resume
+
+    @property
+    def starts_over_unsettled(self) -> bool:
+        """Whether it failed and starts over, and has not been asked yet what became of its reboot."""
+        return self.phase is Phase.WAITING and self.unsettled
 
     @property
     def status(self) -> Status:
@@ -116,6 +130,11 @@ class HostState:
         if self.resume is Resume.DONE:
             return False
         return self.maybe_staged or self.maybe_drained or (self.resume is Resume.ASK and not self.called_off)
+
+    @property
+    def maybe_has_slot(self) -> bool:
+        """Whether the run may have a slot of the lock for the host, as far as its journal tells."""
+        return "slot" in self.owed or PHASES[self.phase].status in (Status.READY, Status.IN_FLIGHT)
 
     @property
     def stage(self) -> Stage | None:
@@ -143,7 +162,7 @@ _KEPT: Mapping[type[Event], str] = {
     events.HostCompared: "compared model differences more:more_differences",
     events.HostHealthy: "duration_ms:after_ms",
     events.HostReleased: "duration_ms:total_ms",
-    events.HostFailed: "reason",
+    events.HostFailed: "reason reason:given_up_for",
     events.HostLeftOut: "reason:left_out",
 }
 _KEPT_AS = {
@@ -160,6 +179,8 @@ def anew(host: HostState) -> HostState:
         host_class=host.host_class,
         # A host that has rebooted is still compared with what it was before.
         remembered=host.remembered,
+        astray=host.astray,
+        given_up_for=host.given_up_for,
         maybe_staged=True,
         maybe_drained=host.maybe_drained,
         # What is staged anew replaces what was staged, and the boot that the settings are of is to end.
@@ -167,6 +188,9 @@ def anew(host: HostState) -> HostState:
         withheld=host.withheld - _OF_A_BOOT,
     )
 
+
+# Phases of hosts that may have been triggered.
+_TRIGGERED = frozenset(phase.value for phase, traits in PHASES.items() if traits.resume is Resume.ASK)
 
 # Debts that are gone with the boot in which they arose.
 _OF_A_BOOT = frozenset(("image", "panic"))
@@ -206,12 +230,30 @@ def fold(host: HostState, event: HostEvent, at: str) -> None:
             host.reasons = event.reasons or host.reasons
         case events.HostHealthy() | events.HostReleased():
             host.maybe_drained = False
+    _fold_reboot(host, event)
+
+
+def _fold_reboot(host: HostState, event: HostEvent) -> None:
+    """Take in what becomes of a reboot, and of the host that came back from it."""
+    match event:
+        case events.HostIntent():
+            host.acknowledged = False
+        case events.HostTriggered():
+            host.acknowledged = True
+        case events.HostBack():
+            host.astray = True
+        case events.HostFailed():
+            host.unsettled = event.down and event.phase in _TRIGGERED
+        case events.HostUndrained() if event.ok:
+            host.astray = False
+        case events.HostHealthy() | events.HostReleased():
+            host.astray, host.given_up_for = False, None
 
 
 def _owe(host: HostState, event: events.HostOwes | events.HostPaid) -> None:
     if isinstance(event, events.HostOwes):
         host.owed[event.debt] = event.reason
-        host.withheld |= {event.debt} if event.unavailable else set()
+        host.withheld = host.withheld - {event.debt} | ({event.debt} if event.unavailable else set())
         return
     host.owed.pop(event.debt, None)
     host.withheld -= {event.debt}
@@ -221,7 +263,7 @@ def _owe(host: HostState, event: events.HostOwes | events.HostPaid) -> None:
 
 def _unstaged(host: HostState, event: events.HostUnstaged) -> None:
     host.maybe_staged = not event.ok
-    host.called_off, host.stale = True, False
+    host.called_off, host.stale, host.unsettled = True, False, False
     # If no before hook ran, nothing has to be undrained, and the host is available again.
     host.in_flight = host.in_flight and any(phase == "before" for phase, _hook in host.hooks)
     # A host to which no trigger was sent is as good as before its intent.

@@ -165,7 +165,8 @@ class HostReboot:
         self._token = intent.token
         self._shell.maybe_triggered = True
         self._shell.touched = staged is not None
-        self.result.before = KnownSystem(intent.system, release_before)
+        # A preparation that failed early has not said which system it found.
+        self.result.before = KnownSystem(intent.system, release_before) if intent.system.boot_id else None
         self.result.method, self.result.staged, self.result.reasons = intent.method.name, staged, ()
 
     async def call_off(self, *, patient: bool = False) -> None:
@@ -197,14 +198,15 @@ class HostReboot:
 
     # From the trigger on.
 
-    async def trigger(self, intent: Intent, message: str, delay_s: float, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
+    async def trigger(self, intent: Intent, message: str, delay_s: float, timeout_s: float = COMMAND_TIMEOUT_S) -> bool:
         """See :meth:`HostShell.trigger`; also starts watching the service."""
         if self._service is not None:
             self._service.begin(self._sshd.address if self._sshd else None)
         if self._now() - self._answered_at > SHARED_TRUST_S:
             await self._session.leave()
-        await self._shell.trigger(intent, message, delay_s, timeout_s)
+        acknowledged = await self._shell.trigger(intent, message, delay_s, timeout_s)
         await self._session.leave()
+        return acknowledged
 
     async def ask(self, token: str, timeout_s: float = ASK_TIMEOUT_S) -> scripts.HostAnswer | None:
         """Ask the host which boot it runs; None if it gives no usable answer."""
@@ -216,7 +218,7 @@ class HostReboot:
         due: float,
         timeout_s: float,
         *,
-        again: Callable[[float], Awaitable[None]] | None = None,
+        again: Callable[[float], Awaitable[object]] | None = None,
         went_down: Callable[[], None] = lambda: None,
         ask_at: float | None = None,
     ) -> scripts.HostAnswer:

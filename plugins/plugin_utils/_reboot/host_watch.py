@@ -53,7 +53,7 @@ class HostWatch:
         track: HostTrack,
         *,
         service: ServiceWatch | None,
-        again: Callable[[float], Awaitable[None]] | None,
+        again: Callable[[float], Awaitable[object]] | None,
         went_down: Callable[[], None],
         progress: Callable[[str], None],
     ) -> None:

@@ -46,8 +46,8 @@ class HostShell:
         self.maybe_triggered = False
         self.touched = False
 
-    async def trigger(self, intent: Intent, message: str, delay_s: float, timeout_s: float) -> None:
-        """Have the host reboot after a delay.
+    async def trigger(self, intent: Intent, message: str, delay_s: float, timeout_s: float) -> bool:
+        """Have the host reboot after a delay; return whether it has acknowledged that.
 
         :raises NotRebooted: C(TRIGGER_FAILED), or the code of a host that refuses to run the trigger.
         """
@@ -61,7 +61,7 @@ class HostShell:
             # The host may have received it: it will say so, or be seen to go down.
             self._progress("no answer to the trigger: %s" % error.said)
             self.maybe_triggered = True
-            return
+            return False
         except SessionError as error:
             message = "the reboot could not be triggered: %s" % error.reason.message
             raise await self.not_begun(error.reason.code, message, intent.token) from error
@@ -73,6 +73,7 @@ class HostShell:
         elif answer.rc != 0:
             message = "the reboot could not be triggered: %s" % answer.last_words()
             raise await self.not_begun("TRIGGER_FAILED", message, intent.token)
+        return True
 
     async def call_off(self, token: str, *, patient: bool = False) -> None:
         """Stop the trigger, if any, and unload the image. C(token) is empty before a trigger.

@@ -130,13 +130,14 @@ class Conductor:
         try:
             run = self._fleet.run_of(host, self)
         except CodedError as error:
+            if resumed:
+                self._slots.held.add(host.name)
+                self.keep_slot(host.name, error.reason)
+                self._takeover.owe(resumed, error.reason)
             if resumed and resumed.treatment is Treatment.UNDO:
                 self.record(events.HostLeftOut(host=host.name, reason=error.reason))
                 self.discarded(host.name)
             elif resumed:
-                self._slots.held.add(host.name)
-                self.keep_slot(host.name, error.reason)
-                self._takeover.owe(resumed, error.reason)
                 self.record(events.HostFailed(host=host.name, reason=error.reason, down=True, phase=resumed.state.phase.value))
                 self.failed(host.name, error.reason, down=True)
             else:

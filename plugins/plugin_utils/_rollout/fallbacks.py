@@ -94,7 +94,8 @@ class Fallbacks:
         """Power-cycle a host that stays down, once. It comes back through firmware, so no proof is needed."""
         failed = await self._hooks.power()
         if failed is not None:
-            raise GivenUp(reason(error.reason.code, "%s; %s" % (error.reason.message, failed.message)), down=True)
+            given_up = self._flight.failed(error)
+            raise GivenUp(reason(error.reason.code, "%s; %s" % (error.reason.message, failed.message)), down=given_up.down)
         try:
             answer = await self._flight.watch_on(intent)
         except RebootError as again:

@@ -46,6 +46,7 @@ class Flight:
     :ivar phase: phase of the host, before its intent too.
     :ivar triggered: whether the host may have rebooted, or may still reboot.
     :ivar told: whether a trigger was ever sent, even if it was called off later.
+    :ivar acknowledged: whether the host has acknowledged the last trigger.
     :ivar may_begin: whether a reboot that could not be called off may still begin.
     :ivar forbidden: reason why the host may not be triggered any more, though it may reboot yet; None if it may.
     :ivar came_back_from: intent of the reboot that the host came back from last; None if it did not come back.
@@ -60,7 +61,7 @@ class Flight:
         self._now = asyncio.get_running_loop().time
         self.phase = Phase.PREPARING
         self.triggered = False
-        self.told = False
+        self.told = self.acknowledged = False
         self.may_begin = False
         self.forbidden: Reason | None = None
         self.came_back_from: Intent | None = None
@@ -72,6 +73,7 @@ class Flight:
 
     async def declare(self, intent: Intent) -> None:
         """Write the intent to disk before the host is triggered, so that a resume asks the host."""
+        self.acknowledged = False
         self._desk.record(
             events.HostIntent(
                 host=self._name,
@@ -97,13 +99,14 @@ class Flight:
             await self._tell(intent)
         except RebootError as error:
             raise self.failed(error) from error
-        self.phase = Phase.TRIGGERED
-        self._desk.record(events.HostTriggered(host=self._name))
 
     async def _tell(self, intent: Intent, timeout_s: float | None = None) -> None:
         self.told = True
         bound = {} if timeout_s is None else {"timeout_s": timeout_s}
-        await self._reboot.trigger(intent, self._request.message, TRIGGER_GRACE_S, **bound)
+        self.acknowledged = await self._reboot.trigger(intent, self._request.message, TRIGGER_GRACE_S, **bound)
+        if self.acknowledged:
+            self.phase = Phase.TRIGGERED
+            self._desk.record(events.HostTriggered(host=self._name))
 
     async def _tell_again(self, intent: Intent, timeout_s: float) -> None:
         try:
@@ -126,7 +129,8 @@ class Flight:
             return GivenUp(error.reason, down=False)
         # A host that came back from an earlier reboot, as something else, stays drained.
         self.triggered = self.came_back_from is not None or not error.called_off
-        self.may_begin = error.may_begin
+        # Of a host that has not acknowledged its trigger and does not answer, nobody knows whether it has received it.
+        self.may_begin = error.may_begin or not (error.called_off or self.acknowledged)
         return GivenUp(error.reason, down=not error.called_off and not error.up)
 
     async def watch(self, intent: Intent, due: float, ask_at: float | None = None) -> HostAnswer:

@@ -29,6 +29,7 @@ class HostDebts:
     """Image, drain, slot and kernel settings of one host. No method raises: what fails is a debt, and tried again.
 
     :ivar drained: whether before hooks may have run whose effect was not undone.
+    :ivar astray: whether the host came back as something else than it should, and so is not to be undrained.
     :ivar reboot_over: whether a reboot that could not be called off at first has been called off since, or is over.
     """
 
@@ -37,7 +38,7 @@ class HostDebts:
         self._reboot = reboot
         self._hooks = hooks
         self._desk = desk
-        self.drained = False
+        self.drained = self.astray = False
         self.reboot_over = False
         # System that an earlier process saw; None if there is none.
         self._system: SystemId | None = None
@@ -65,13 +66,9 @@ class HostDebts:
 
         await self._desk.give_back(self._name, Kind.PANIC, _telling(pay))
 
-    def stays_drained(self) -> None:
-        """Take in that the host is not to be undrained: it came back as something else than it should."""
-        self.drained = False
-
     def undrained(self) -> None:
         """Take in that the host is back in service."""
-        self.drained = False
+        self.drained = self.astray = False
         self._desk.paid(self._name, Kind.DRAIN)
 
     async def free_slot(self) -> None:
@@ -90,6 +87,7 @@ class HostDebts:
 
     def adopt_image(self, state: HostState) -> None:
         """Take over an image that an earlier process may have staged: until another is staged, or this one is unloaded."""
+        self.astray = state.astray
         self._system = state.system if state.boot_id else None
         if state.maybe_staged:
             self._reboot.owes_image(state.token)
@@ -98,18 +96,19 @@ class HostDebts:
         """Pay the debts of a host that an earlier process has finished with; its slot is the conductor's."""
         self._reboot.adopt(intent, state.release_before, state.staged)
         self._reboot.owes_image(state.token)
-        self.drained = state.maybe_drained
+        self.drained, self.astray = state.maybe_drained, state.astray
         if Kind.IMAGE in state.withheld:
+            # It is undrained once that is done, and not before.
             await self.call_off()
         elif Kind.IMAGE in state.owed:
             await self._desk.give_back(self._name, Kind.IMAGE, lambda: self._call_off(again=True))
-        if Kind.DRAIN in state.owed:
+        if Kind.DRAIN in state.owed and Kind.IMAGE not in state.withheld and not self.astray:
             await self._desk.give_back(self._name, Kind.DRAIN, self._undrain, unavailable=True)
         if Kind.PANIC in state.owed:
             await self._desk.give_back(self._name, Kind.PANIC, lambda: self._restore_panic_of(intent, state.boot_id_after))
 
     async def _undrain_and_free(self) -> None:
-        if self.drained:
+        if self.drained and not self.astray:
             ok = await self._desk.give_back(self._name, Kind.DRAIN, self._undrain, unavailable=True)
             self._desk.record(events.HostUndrained(host=self._name, ok=ok))
         await self.free_slot()
@@ -134,6 +133,7 @@ class HostDebts:
             await self._undrain_and_free()
         else:
             # It came back after all, too late to be verified. It stays drained, as any that failed after its reboot.
+            self._desk.paid(self._name, Kind.DRAIN)
             await self.free_slot()
         self.reboot_over = True
         self._desk.seen_up(self._name)

@@ -29,10 +29,11 @@ from .._reboot.errors import NotNeeded, RebootError
 from .._reboot.host_reboot import TRIGGER_GRACE_S, HostReboot
 from .._reboot.request import Intent, RebootRequest
 from .._reboot.result import RebootResult
+from .._reboot.scripts import HostAnswer
 from .._schedule.hosts import HostSpec
 from .._schedule.scheduler import WAITING
 from .._transport.session import SessionError, SessionLost
-from .debts import attempt
+from .debts import Kind, attempt
 from .desk import Desk
 from .fallbacks import Fallbacks
 from .flight import Flight, GivenUp, intent_of
@@ -98,6 +99,8 @@ class HostRun:
         self.returns = False
         # System in which an earlier process had the host remember its machine; empty if none had.
         self._remembered = ""
+        # Reason for which an earlier process, or this one, had given it up; None if none had.
+        self._given_up_for: Reason | None = None
         # For the timeline.
         self._draining: Interval | None = None
         self._healthy_at: float | None = None
@@ -110,13 +113,13 @@ class HostRun:
         """Take the host from its facts to its release; C(state) is what earlier processes left of it, if any."""
         if state is not None:
             self._debts.adopt_image(state)
-            self._remembered = state.remembered
+            self._remembered, self._given_up_for = state.remembered, state.given_up_for
         await self._guarded(self._from_the_start())
         await attempt(self._end_probe)
 
     async def resume(self, left: Left) -> None:
         """Continue with a host that another process had drained or triggered, or put it back."""
-        self._remembered = left.state.remembered
+        self._remembered, self._given_up_for = left.state.remembered, left.state.given_up_for
         if left.reason is not None:
             self._flight.forbid(left.reason)
             self._fallbacks.forbid()
@@ -125,10 +128,10 @@ class HostRun:
         await attempt(self._end_probe)
 
     async def clean_up(self, state: HostState) -> None:
-        """Undo the preparations of another process on a host that may no longer go, or pay what it owes."""
-        if state.owed:
+        """Undo the preparations of another process on a host that may no longer go, and pay what it owes."""
+        if state.owed.keys() - {Kind.SLOT}:
             await self.pay(state)
-        else:
+        if state.maybe_staged and Kind.IMAGE not in state.owed:
             self._debts.adopt(state)
             await self._debts.put_back(self._flight.told)
 
@@ -142,8 +145,10 @@ class HostRun:
             await steps
             return
         except _Discarded:
-            await self._discard()
-            return
+            if self.returns or not self._debts.astray:
+                await self._discard()
+                return
+            why, down = self._astray(), False
         except NotNeeded:
             await self._put_back_if_begun()
             self._record(events.HostNotNeeded(host=self._name))
@@ -155,13 +160,13 @@ class HostRun:
             why, down = error.reason, isinstance(error, SessionLost)
         except RolloutError as error:
             # The run can't continue; the host itself has no problem.
-            if not self._flight.triggered:
+            if not self._flight.triggered and not self._debts.astray:
                 await self._discard()
                 return
-            why, down = error.reason, True
+            why, down = (error.reason, True) if self._flight.triggered else (self._astray(), False)
         except CodedError as error:
             why, down = error.reason, False
-            if self._flight.phase is Phase.PREPARING:
+            if self._flight.phase is Phase.PREPARING and not self._debts.astray:
                 await self._put_back_if_begun()
                 self._record(events.HostRefused(host=self._name, reason=why))
                 self._desk.refused(self._name, why)
@@ -169,6 +174,11 @@ class HostRun:
         except Exception as error:
             why, down = reason("INTERNAL_ERROR", "%s: %s" % (type(error).__name__, error)), self._flight.triggered
         await self._fail(why, down)
+
+    def _astray(self) -> Reason:
+        """Reason to give up a host that came back from an earlier reboot, not as it should, and is not rebooted again."""
+        why = self._given_up_for or reason("NOT_PROVEN", "it came back otherwise than it should")
+        return reason(why.code, "%s; it was not rebooted again" % why.message)
 
     async def _put_back_if_begun(self) -> None:
         """Put back a host that this process, or an earlier one, has staged an image on or drained."""
@@ -186,8 +196,7 @@ class HostRun:
         if not self._flight.triggered:
             await self._debts.put_back(self._flight.told)
         elif self._flight.may_begin:
-            if self._flight.came_back_from is not None:
-                self._debts.stays_drained()
+            self._debts.astray = self._debts.astray or self._flight.came_back_from is not None
             down = not await self._debts.call_off()
             if down:
                 await self._debts.keep_slot(why)
@@ -328,9 +337,10 @@ class HostRun:
 
     async def _from_the_intent(self, state: HostState) -> None:
         """Find out how the reboot of a host that may have been triggered went, and take it to its release."""
-        self._debts.drained = state.maybe_drained
+        self._debts.drained, self._debts.astray = state.maybe_drained, state.astray
         self._flight.triggered = self._flight.told = True
-        self._flight.phase = state.phase
+        self._flight.acknowledged = state.acknowledged
+        self._flight.phase = Phase.DOWN if state.starts_over_unsettled else state.phase
         self._host_class = state.host_class or self._host_class
         intent = intent_of(state, self._request.methods)
         self._reboot.adopt(intent, state.release_before, state.staged)
@@ -338,6 +348,9 @@ class HostRun:
         await self._desk.take_slot_again(self._name)
         now, ago_s = self._now(), max(0.0, self._now_utc() - time_of(state.intended_at))
         answer = await self._reboot.ask(intent.token, ASK_TIMEOUT_S)
+        if state.starts_over_unsettled and (answer is None or intent.method.is_over(intent, answer.evidence)):
+            await self._over_again(answer)
+            return
         if answer is not None and answer.idle and not intent.method.is_over(intent, answer.evidence):
             # The host never received the trigger, or someone stopped it.
             self._flight.triggered = False
@@ -351,6 +364,15 @@ class HostRun:
             return
         await self._reboot.locate()
         await self._see_through(intent, now - ago_s, due=now - ago_s, ask_at=now)
+
+    async def _over_again(self, answer: HostAnswer | None) -> None:
+        """Start over with a host that was given up while it was down, once it has come back from that reboot."""
+        if answer is None:
+            raise GivenUp(reason("UNREACHABLE", "it does not answer since it was given up"), down=True)
+        self._debts.astray, self._flight.triggered = True, False
+        if self._flight.forbidden is not None:
+            raise _Discarded
+        await self._from_the_start(out=True)
 
     async def _see_through(self, intent: Intent, went: float, due: float, ask_at: float | None = None) -> None:
         intent, answer = await self._fallbacks.until_back(intent, due, ask_at)

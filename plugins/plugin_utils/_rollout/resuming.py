@@ -137,7 +137,9 @@ class Rest:
     @property
     def nothing_to_do(self) -> bool:
         """Whether the last process ended in an orderly way, and left nothing that could be done now."""
-        return self.before.ended and not self.owing and not self.of(GOING | AT_ONCE)
+        # A slot is the lock's: it can be given back though its host exists no longer.
+        slots_owed = any("slot" in left.state.owed for left in self.hosts.values())
+        return self.before.ended and not self.owing and not slots_owed and not self.of(GOING | AT_ONCE)
 
     def waves(self, hosts: Mapping[str, HostSpec]) -> list[Wave]:
         """Waves of the run, in its order. Hosts that are in none, as a damaged journal may have them, go last."""

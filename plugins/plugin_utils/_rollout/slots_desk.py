@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedError, Reason, reason
 
 from .._errors import RolloutError
-from .._lock.model import Holder
+from .._lock.model import Holder, unreadable
 from .._text import clipped
 from .earlier_runs import EarlierRuns, SlotUse
 
@@ -132,12 +132,14 @@ class SlotsDesk:
         self.held.discard(host)
         self._wake()
 
-    async def of_this_run(self) -> list[str]:
-        """Hosts whose slots this run holds, perhaps from an earlier process.
+    async def of_this_run(self, hosts: Collection[str]) -> list[str]:
+        """Hosts whose slots this run holds, perhaps from an earlier process, or may hold.
 
+        :param hosts: those of the run. A slot of one of them whose record can't be read may be the run's.
         :raises RolloutError: the lock can't be asked.
         """
-        return [holder.host for holder in await self._asked(self._lock.holders) if holder.run_id == self._run_id]
+        holders = await self._asked(self._lock.holders)
+        return [each.host for each in holders if each.run_id == self._run_id or (not each.run_id and each.host in hosts)]
 
     def _wake(self) -> None:
         freed, self._freed = self._freed, asyncio.get_running_loop().create_future()
@@ -193,6 +195,8 @@ class SlotsDesk:
 
     def _said(self, host: str) -> str:
         own = [holder for holder in self._holders if holder.host == host]
+        if own and not own[0].run_id:
+            return "%s, and nobody can have it until it is freed by hand" % unreadable(host)
         if own:
             return "another run holds the slot of %s%s" % (_named(own), self._words)
         return "other runs hold all slots%s%s" % (": " * bool(self._holders) + _named(self._holders), self._words)

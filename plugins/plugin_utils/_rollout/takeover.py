@@ -49,6 +49,8 @@ class Takeover:
         self._desk = desk
         self._slots = slots
         self._debts = debts
+        # Hosts that there is no way to any more.
+        self._out_of_reach: set[str] = set()
         self.paying: list[asyncio.Task[None]] = []
 
     def take_debts(self) -> None:
@@ -64,27 +66,35 @@ class Takeover:
     async def take_slots(self) -> None:
         """Give back slots of hosts that are up, or were never triggered, and of hosts that exist no longer.
 
-        Those of hosts that are or may be down are kept. If the lock can't be asked, that stops the rollout.
+        Those of hosts that are or may be down are kept. If the lock can't be asked, that stops the rollout, and what the run may
+        hold by its journal is owed.
         """
         if not self._before:
             return
-        idle = []
-        with contextlib.suppress(RolloutError):
-            held = dict.fromkeys(await self._slots.of_this_run())
+        try:
+            held = dict.fromkeys(await self._slots.of_this_run(self._before))
+        except RolloutError:
+            held = dict.fromkeys(name for name, left in self._before.items() if left.state.maybe_has_slot)
+        else:
             for name in (name for name in self._before if name not in held):
                 # It was given back after all, or by hand.
                 self._debts.paid(name, Kind.SLOT)
-            for name in held:
-                left = self._before.get(name)
-                absent = name not in self._limits
-                if left is None or (left.treatment in AT_ONCE and not absent):
-                    continue
-                self._slots.held.add(name)
-                down = not absent and (left.state.down or Kind.IMAGE in left.state.withheld)
-                if not down or not self._desk.keep_slot(name, reason("UNREACHABLE", "the host is down")):
-                    idle.append(name)
+        idle = []
+        for name in held:
+            left = self._before.get(name)
+            absent = name not in self._limits
+            if left is None or (left.treatment in AT_ONCE and not absent and not self._is_adrift(name)):
+                continue
+            self._slots.held.add(name)
+            down = not absent and (left.state.down or Kind.IMAGE in left.state.withheld)
+            if not down or not self._desk.keep_slot(name, reason("UNREACHABLE", "the host is down")):
+                idle.append(name)
         # Before anybody takes a slot: a host whose turn comes needs its own again, and others may wait for them.
         await asyncio.gather(*map(self._give_slot_back, idle))
+
+    def _is_adrift(self, name: str) -> bool:
+        """Whether nothing is done about a host, and its slot is of no use."""
+        return name in self._out_of_reach and not self._slots.counted
 
     async def _give_slot_back(self, name: str) -> None:
         await self._debts.give_back(name, Kind.SLOT, lambda: self._slots.free(name))
@@ -95,6 +105,10 @@ class Takeover:
 
     async def _clean_up(self, left: Left) -> None:
         state = left.state
+        if state.astray and state.maybe_drained and Kind.DRAIN not in state.owed:
+            # It waited for its turn as it was.
+            why = state.given_up_for or reason("NOT_PROVEN", "it came back otherwise than it should")
+            self._debts.keep(state.host, Kind.DRAIN, reason(why.code, "%s; it was not rebooted again" % why.message))
         if left.treatment is not Treatment.TURN or not (state.unfinished or state.owed.keys() - {Kind.SLOT}):
             return
         try:
@@ -103,8 +117,10 @@ class Takeover:
             self.owe(left, error.reason)
 
     def owe(self, left: Left, why: Reason) -> None:
-        """Take in that nothing can be done about what was begun on a host that was never triggered."""
-        if left.treatment in TO_PREPARE and left.state.maybe_staged:
+        """Take in that nothing can be done about what was begun on a host."""
+        self._out_of_reach.add(left.state.host)
+        untriggered = left.treatment in (*TO_PREPARE, Treatment.UNDO)
+        if untriggered and left.state.maybe_staged:
             self._debts.keep(left.state.host, Kind.IMAGE, why)
-        if left.treatment in TO_PREPARE and left.state.maybe_drained:
+        if untriggered and left.state.maybe_drained:
             self._debts.keep(left.state.host, Kind.DRAIN, why, unavailable=True)

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.trigger import TRIGGER
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import Record
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.file import time_of, utc
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.outcome import outcome_of
@@ -435,14 +439,21 @@ def test_a_lock_that_is_lost_while_the_intent_is_written_triggers_nobody() -> No
 
 def test_a_trigger_that_was_not_heard_is_not_said_again_without_the_lock() -> None:
     world = World("a", hooks=HOOKS)
-    world.hosts["a"].lost_triggers = 1
-    lose_after(world, "host_triggered")
+    host = world.hosts["a"]
+    host.lost_triggers = 1
+    run = host.run
+
+    async def lose_with_trigger(script: str, *args: Any, **options: Any) -> CommandResult:
+        world.budget.lost = world.budget.lost or script == TRIGGER
+        return await run(script, *args, **options)
+
+    host.run = lose_with_trigger  # type: ignore[method-assign]
     world.conduct()
     assert world.stopped == "LOCK_LOST"
     assert world.statuses == {"a": Status.DISCARDED}
     assert world.triggers("a") == world.hosts["a"].boots_so_far == 0
     assert RunState.from_records(world.disk).hosts["a"].resume is Resume.ASK, "it may hear of it yet"
-    world.budget.lost, world.commit = False, World.commit.__get__(world)  # type: ignore[method-assign]
+    world.budget.lost, host.run = False, run  # type: ignore[method-assign]
     world.conduct(resume=True)
     assert world.statuses == {"a": Status.DONE}
     assert world.hosts["a"].boots_so_far == 1

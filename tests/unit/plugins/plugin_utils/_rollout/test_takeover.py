@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -23,9 +24,9 @@ UNAVAILABLE = LockError("LOCK_UNAVAILABLE", "connection refused")
 FOR_EVER = 10**6
 
 
-def killed_at(world: World, event: str, host: str) -> World:
+def killed_at(world: World, event: str, host: str, *, resume: bool = False) -> World:
     """Have the controller killed as soon as this record is on the disk."""
-    world.conduct(kill_at=(event, host))
+    world.conduct(resume=resume, kill_at=(event, host))
     assert (world.disk[-1]["event"], world.disk[-1].get("host")) == (event, host)
     return world
 
@@ -273,3 +274,138 @@ def test_what_is_taken_over_is_paid_though_a_conductor_is_stopped_at_once() -> N
     world.actions = [(0.0, stopped.append)]
     interrupted(world).conduct(resume=True)
     assert owed(world, "a") == {}
+
+
+# What can't be told from the lock.
+
+
+def test_a_slot_whose_record_cannot_be_read_is_owed() -> None:
+    world = interrupted(holding_a_slot_undrained())
+    world.budget.unreadable = {"b"}
+    world.conduct(resume=True)
+    assert world.budget.held == {"b"} and owed(world, "b") == {"slot": "SLOT_OWED"}
+    assert "can't be read" in RunState.from_records(world.disk).hosts["b"].owed["slot"].message
+
+
+def test_slots_are_owed_by_the_journal_while_the_lock_does_not_say_which_are_held() -> None:
+    world = holding_a_slot_undrained()
+    world.budget.raises = {"holders": (UNAVAILABLE, FOR_EVER), "release": (UNAVAILABLE, FOR_EVER)}
+    world.conduct(resume=True)
+    assert world.stopped == "LOCK_UNAVAILABLE"
+    assert owed(world, "b") == {"slot": "SLOT_OWED"}
+    world.budget.raises.clear()
+    world.conduct(resume=True)
+    assert not world.budget.held and owed(world, "b") == {}
+
+
+def test_whatever_is_left_of_a_host_that_there_is_no_way_to_and_that_is_not_to_be_rebooted_is_owed() -> None:
+    world = killed_at(World("a", "b", hooks=HOOKS), "host_drained", "a")
+    world.no_way_to = {"a"}
+    world.conduct(resume=True, only=["b"])
+    assert owed(world, "a") == {"image": "IMAGE_OWED", "drain": "DRAIN_OWED", "slot": "SLOT_OWED"}
+
+
+# Images of preparations that told nothing.
+
+
+def test_an_image_is_unloaded_whose_preparation_was_lost_before_it_said_anything() -> None:
+    world = World("a")
+    host = world.hosts["a"]
+    module = host.module
+
+    async def lose_answer(name: str, args: Mapping[str, Any], timeout_s: float) -> dict[str, Any]:
+        answer = await module(name, args, timeout_s)
+        if name == "fleet.kexec.stage":
+            raise SessionLost("no answer")
+        return answer
+
+    host.module = lose_answer  # type: ignore[method-assign]
+    host.raises["call off"] = (AWAY, FOR_EVER)
+    world.conduct()
+    assert host.staged
+    assert world.statuses == {"a": Status.FAILED} and owed(world, "a") == {"image": "IMAGE_OWED"}
+    host.raises.clear()
+    world.conduct(resume=True)
+    assert host.staged is None and owed(world, "a") == {}
+
+
+def test_an_image_is_unloaded_from_a_host_that_owed_nothing_but_its_slot() -> None:
+    world = World("a", hooks=HOOKS)
+    world.budget.raises["release"] = (UNAVAILABLE, FOR_EVER)
+    interrupted_at(world, "host_drained")
+    killed_at(world, "host_prepared", "a", resume=True)
+    assert world.hosts["a"].staged and owed(world, "a") == {"slot": "SLOT_OWED"}
+    world.budget.raises.clear()
+    interrupted(world).conduct(resume=True)
+    assert world.hosts["a"].staged is None and owed(world, "a") == {}
+
+
+# Reboots that may begin yet, or may be under way.
+
+
+def test_a_host_of_which_nobody_knows_whether_it_was_triggered_stays_drained_until_it_is_asked() -> None:
+    world = World("a", hooks=HOOKS)
+    host = world.hosts["a"]
+    # The trigger is lost, and so is the way to the host.
+    host.raises = {call: (SessionLost("no answer"), FOR_EVER) for call in ("trigger", "state", "call off")}
+    host.probes_reach = False
+    world.conduct()
+    assert world.statuses == {"a": Status.FAILED} and world.code("a") == "REBOOT_TIMEOUT"
+    assert "host_triggered" not in world.events("a"), "it has acknowledged nothing"
+    assert owed(world, "a") == {"image": "IMAGE_OWED", "slot": "SLOT_OWED"}
+    assert "run lb undrain" not in host.log
+    host.raises.clear()
+    world.conduct(resume=True)
+    assert host.staged is None and host.log.count("run lb undrain") == 1
+    assert owed(world, "a") == {} and not world.budget.held
+
+
+@pytest.mark.parametrize("up", [False, True])
+def test_a_host_that_is_down_since_it_failed_is_not_put_back_by_a_retry(up: bool) -> None:
+    world = World("a", hooks=HOOKS)
+    host = world.hosts["a"]
+    host.comes_back, host.beside = False, {"drain", "undrain", "someone"}
+    world.conduct()
+    assert world.statuses == {"a": Status.FAILED}
+    if up:
+        host.comes_back, host.up_at = True, world.now
+    world.conduct(resume=True, retry_failed=True)
+    if up:
+        assert world.statuses == {"a": Status.DONE} and host.boots_so_far == 2
+        assert owed(world, "a") == {} and not world.budget.held
+        return
+    assert world.statuses == {"a": Status.FAILED} and world.code("a") == "UNREACHABLE"
+    assert "run lb undrain" not in host.log and world.budget.held == {"a"}
+    assert owed(world, "a") == {"slot": "SLOT_OWED"}
+
+
+def came_back_wrong_and_lost_its_second_trigger() -> World:
+    """Make a run whose controller was killed when it was about to trigger a reboot through firmware after an unproven one."""
+
+    def begun() -> World:
+        world = World("a", "b", hooks=HOOKS, fallback="firmware", failure_budget=1)
+        world.hosts["a"].boots = "foreign"
+        return world
+
+    whole = begun().conduct().disk
+    intents = [number for number, each in enumerate(whole, 1) if (each["event"], each.get("host")) == ("host_intent", "a")]
+    world = begun().conduct(kill_after=intents[1])
+    host = world.hosts["a"]
+    host.down_at = host.up_at = float("inf")
+    assert host.boots_so_far == 1 and world.disk[-1]["event"] == "host_intent"
+    return world
+
+
+def test_a_host_that_came_back_wrong_stays_drained_if_it_is_not_rebooted_again() -> None:
+    world = came_back_wrong_and_lost_its_second_trigger()
+    world.conduct(resume=True, only=["b"])
+    assert world.statuses["a"] is Status.FAILED and world.code("a") == "NOT_PROVEN"
+    assert "run lb undrain" not in world.hosts["a"].log and "a" not in world.budget.held
+
+
+def test_a_host_that_came_back_wrong_and_is_refused_then_has_failed() -> None:
+    world = came_back_wrong_and_lost_its_second_trigger()
+    world.hosts["a"].facts_error = {"code": "LOCKDOWN", "msg": "locked down"}
+    world.conduct(resume=True)
+    assert world.statuses["a"] is Status.FAILED and world.code("a") == "LOCKDOWN"
+    assert "run lb undrain" not in world.hosts["a"].log

@@ -26,7 +26,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_store imp
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.fold import RunFold
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.judge import ClassJudge
 from ansible_collections.fleet.kexec.plugins.plugin_utils._ledger.model import Ledger
-from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import Holder, LockError
+from ansible_collections.fleet.kexec.plugins.plugin_utils._lock.model import Holder, LockError, slot_owed
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.probe_options import parse_probe
@@ -72,6 +72,7 @@ class Budget:
     """Shared slots of which there are always enough, unless told otherwise.
 
     :ivar taken_by_others: hosts whose slots other runs hold, with the holders.
+    :ivar unreadable: hosts whose slots nobody can tell whose they are.
     :ivar away: whether the lock does not answer.
     :ivar lost_answers: number of calls, from now on, that take or give back a slot and whose answers are lost.
     :ivar raises: error that a call raises, by its name: how often, from now on.
@@ -83,6 +84,7 @@ class Budget:
     def __init__(self) -> None:
         self.held: set[str] = set()
         self.taken_by_others: dict[str, Holder] = {}
+        self.unreadable: set[str] = set()
         self.alive: set[str] = set()
         self.slots = 10**6
         self.lost = False
@@ -110,7 +112,9 @@ class Budget:
 
     async def acquire(self, host: str) -> bool:
         await self._ask("acquire", host)
-        if host in self.taken_by_others or (host not in self.held and len(self.held | {*self.taken_by_others}) >= self.slots):
+        if host in self.taken_by_others or host in self.unreadable & self.held:
+            return False
+        if host not in self.held and len(self.held | {*self.taken_by_others}) >= self.slots:
             return False
         self.held.add(host)
         self._answer()
@@ -119,15 +123,21 @@ class Budget:
     async def confirm(self, host: str) -> None:
         assert host in self.held
         await self._ask("confirm", host)
+        if host in self.unreadable:
+            raise LockError("LOCK_LOST", "the slot of %s is somebody else's" % host)
 
     async def release(self, host: str) -> None:
         await self._ask("release", host)
+        if host in self.unreadable & self.held:
+            raise slot_owed(host)
         self.held.discard(host)
         self._answer()
 
     async def holders(self) -> list[Holder]:
         await self._ask("holders", "")
-        return [*(Holder(host, "r", "c", "2026-11-24T12:00:00Z") for host in sorted(self.held)), *self.taken_by_others.values()]
+        own = [Holder(host, "r", "c", "2026-11-24T12:00:00Z") for host in sorted(self.held - self.unreadable)]
+        unreadable = [Holder.from_record(host, None) for host in sorted(self.held & self.unreadable)]
+        return [*own, *unreadable, *self.taken_by_others.values()]
 
     async def lives(self, run_id: str) -> bool:
         await self._ask("lives", run_id)
