@@ -93,7 +93,7 @@ help: ## what there is to make
 # --- set-up ------------------------------------------------------------------------------
 
 PACKAGES := binutils btrfs-progs ca-certificates debian-archive-keyring dosfstools e2fsprogs etcd-server fdisk gcc git iproute2 jq \
-  libc6-dev lz4 mmdebstrap nftables openssh-client openssl ovmf python3-venv qemu-system-x86 qemu-utils util-linux zstd
+  libc6-dev lz4 mmdebstrap nftables openssh-client openssl ovmf python3-venv qemu-system-x86 qemu-utils swtpm util-linux zstd
 PACKAGES_STAMP := $(CACHE)/packages-$(shell echo $(PACKAGES) | sha256sum | cut -c1-12)
 
 .PHONY: setup

@@ -127,8 +127,28 @@ def qemu_command(args: argparse.Namespace) -> list[str]:
         "-device", "i6300esb", "-action", "watchdog=reset",
         "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
         "-qmp", f"unix:{guest / 'qmp.sock'},server=on,wait=off",
-        *args.qemu_arg,
+        *(tpm_arguments(guest) if args.tpm else []), *args.qemu_arg,
     ]  # fmt: skip
+
+
+def tpm_arguments(guest: Path) -> list[str]:
+    """QEMU's arguments for a TPM 2.0 that `start_tpm` has started."""
+    return [
+        "-chardev", f"socket,id=tpm-link,path={guest / 'tpm.sock'}",
+        "-tpmdev", "emulator,id=tpm0,chardev=tpm-link", "-device", "tpm-tis,tpmdev=tpm0",
+    ]  # fmt: skip
+
+
+def start_tpm(guest: Path) -> None:
+    """Starts a TPM, which ends with the guest's QEMU. What it holds is in the guest's directory."""
+    (guest / "tpm").mkdir(exist_ok=True)
+    subprocess.run(
+        [
+            "swtpm", "socket", "--tpm2", "--daemon", "--terminate", "--tpmstate", f"dir={guest / 'tpm'}",
+            "--ctrl", f"type=unixio,path={guest / 'tpm.sock'}",
+        ],
+        check=True,
+    )  # fmt: skip
 
 
 def write_console(source: IO[bytes], log: IO[bytes]) -> None:
@@ -195,6 +215,8 @@ def start(args: argparse.Namespace) -> str:
             check=True,
         )
         shutil.copyfile(ovmf("VARS", args.secure_boot), guest / "efivars.fd")
+    if args.tpm:
+        start_tpm(guest)
     daemonize(qemu_command(args), guest)
     return "started"
 
@@ -391,6 +413,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     sub.add_argument("--icount", default="", help="QEMU's -icount: a clock that counts instructions; with tcg only")
     sub.add_argument("--firmware", choices=("bios", "uefi"), default="bios")
     sub.add_argument("--secure-boot", action="store_true", help="with the firmware uefi only")
+    sub.add_argument("--tpm", action="store_true", help="with a TPM 2.0")
     sub.add_argument("--memory-mib", type=int, required=True)
     sub.add_argument("--cpus", type=int, required=True)
     sub.add_argument("--qemu-arg", action="append", default=[], help="one more argument for QEMU; repeatable")

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.fleet.kexec.molecule.lab import lab
 
 
@@ -25,6 +27,11 @@ def test_secure_boot_takes_the_firmware_with_keys_and_lets_nobody_else_write_to_
     insecure = command(tmp_path, "--firmware=uefi")
     assert "file=/usr/share/OVMF/OVMF_CODE_4M.fd" in insecure
     assert "smm" not in insecure and "-global" not in insecure
+
+
+@pytest.mark.parametrize(("options", "count"), [(["--tpm"], 1), ([], 0)])
+def test_a_tpm_is_there_if_it_is_asked_for(tmp_path: Path, options: list[str], count: int) -> None:
+    assert command(tmp_path, *options).count("-device tpm-tis,tpmdev=tpm0") == count
 
 
 def test_more_arguments_come_last(tmp_path: Path) -> None:
