@@ -59,12 +59,14 @@ class _Poll:
 
     :ivar tool: command, to which the interface is added. Ends with 0 where it is up.
     :ivar begins: what its output begins with then; empty for anything.
-    :ivar bound_s: time after which the boot goes on, in seconds.
+    :ivar bound_s: time after which the boot goes on, in seconds, unless C(setting) says otherwise.
+    :ivar setting: name of the variable by which the unit's own command is told it.
     """
 
     tool: Tuple[str, ...]
     begins: str
     bound_s: int
+    setting: str
 
     def wait(self, name: str) -> str:
         """Line of a shell script; names are checked."""
@@ -88,12 +90,11 @@ _IFUPDOWN = "ifupdown-wait-online.service"
 _WAITERS: Dict[str, _Waiter] = {
     # To which an interface that it does not manage is up with its carrier and address.
     "systemd-networkd-wait-online.service": _Waiter("systemd-networkd-wait-online"),
-    # NM_DEVICE_STATE_ACTIVATED. NM_ONLINE_TIMEOUT of its unit is 60.
+    # NM_DEVICE_STATE_ACTIVATED.
     "NetworkManager-wait-online.service": _Waiter(
-        "nm-online", _Poll(("nmcli", "-g", "GENERAL.STATE", "device", "show"), "100", 60)
+        "nm-online", _Poll(("nmcli", "-g", "GENERAL.STATE", "device", "show"), "100", 60, "NM_ONLINE_TIMEOUT")
     ),
-    # WAIT_ONLINE_TIMEOUT of its script is 300.
-    _IFUPDOWN: _Waiter("wait-online.sh", _Poll(("ifquery", "--state"), "", 300)),
+    _IFUPDOWN: _Waiter("wait-online.sh", _Poll(("ifquery", "--state"), "", 300, "WAIT_ONLINE_TIMEOUT")),
 }
 
 
@@ -138,10 +139,21 @@ def _text(files: HostFiles, run: Runner, unit: Unit, names: Sequence[str]) -> Tu
         return "", "the command of %s is none that is known" % unit.name
     if waiter.poll is None:
         return _TEXT % " ".join([command, *("--interface=" + name for name in names)]), ""
+    bound_s = _bound_s(files, unit, waiter.poll)
+    if not bound_s:
+        return "", "%s does not wait" % unit.name
     up = [name for name in names if _is_up(run, waiter.poll, name)]
     if not up:
         return "", "to %s, which %s asks, none of these is up: %s" % (waiter.poll.tool[0], unit.name, ", ".join(names))
-    return _TEXT % ("/bin/sh -c '%s'" % "; ".join(map(waiter.poll.wait, up))) + _BOUND % waiter.poll.bound_s, ""
+    return _TEXT % ("/bin/sh -c '%s'" % "; ".join(map(waiter.poll.wait, up))) + _BOUND % bound_s, ""
+
+
+def _bound_s(files: HostFiles, unit: Unit, poll: _Poll) -> int:
+    """Seconds that a unit waits at most, by what its file, drop-ins and defaults tell its command; the last of them counts."""
+    places = [unit.fragment, *unit.drop_ins, *([_IFUPDOWN_DEFAULTS] if unit.name == _IFUPDOWN else [])]
+    lines = [line for place in places for line in (files.read_text(place) or "").splitlines() if not line.startswith("#")]
+    told = re.findall(r"\b%s=[\"']?([0-9]{1,6})\b" % poll.setting, "\n".join(lines))
+    return int(told[-1]) if told else poll.bound_s
 
 
 def _is_up(run: Runner, poll: _Poll, name: str) -> bool:

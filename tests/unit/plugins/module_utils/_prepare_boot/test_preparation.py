@@ -435,6 +435,25 @@ def test_what_another_network_manager_sets_up_is_not_waited_for(host: Host) -> N
     assert "to ifquery" in host.notes[1]
 
 
+@pytest.mark.parametrize(
+    ("unit", "path", "text", "bound"),
+    [
+        ("NetworkManager", "/etc/systemd/system/NetworkManager-wait-online.service.d/a.conf", "NM_ONLINE_TIMEOUT=240", "240s"),
+        ("NetworkManager", "/etc/systemd/system/NetworkManager-wait-online.service.d/a.conf", '"NM_ONLINE_TIMEOUT=90"', "90s"),
+        ("ifupdown", "/etc/default/networking", "#WAIT_ONLINE_TIMEOUT=1\nWAIT_ONLINE_TIMEOUT='600'", "600s"),
+    ],
+)
+def test_it_waits_no_shorter_than_the_host_has_set(host: Host, unit: str, path: str, text: str, bound: str) -> None:
+    setting = text if unit == "ifupdown" else "[Service]\nEnvironment=" + text
+    write_tree(host.root, {path: setting + "\n"})
+    host.enabled = [unit + "-wait-online.service"]
+    host.put(WantedBoots(wait_online=("auto",)))
+    assert host.drop_in(host.enabled[0], "wait-online").read_text().endswith("TimeoutStartSec=%s\n" % bound)
+    # Without a timeout, systemd would wait for ever.
+    write_tree(host.root, {path: setting.replace(bound[:-1], "0") + "\n"})
+    assert host.put(WantedBoots(wait_online=("auto",))) == ["wait_online"] and "does not wait" in host.notes[0]
+
+
 def test_an_alias_of_another_unit_is_none_that_waits(host: Host) -> None:
     host.enabled = ["mine.service"]
     host.aliases = dict.fromkeys(WAITING, "mine.service")
