@@ -33,6 +33,8 @@ NEXT_ROOT = "/run/nextroot"
 # src/login/logind-dbus.c: kept for a logind that starts anew, and a soft reboot keeps all of /run.
 _SCHEDULED = "/run/systemd/shutdown/scheduled"
 _SCHEDULED_MODES = ("poweroff", "reboot", "halt", "kexec", "soft-reboot")
+# Units that a soft reboot starts, and that stop what conflicts with them.
+_STOPPING = frozenset(("shutdown.target", "soft-reboot.target", "umount.target"))
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,14 @@ def _scheduled(files: HostFiles) -> str:
 
 
 def _survivors(run: Runner) -> List[str]:
-    """Units whose processes the final kill spares: SurviveFinalKillSignal= of systemd.exec(5), which systemd 255 brought."""
-    names = "--property=Id,SurviveFinalKillSignal"
+    """Units that are not stopped, and whose processes the final kill spares.
+
+    The first takes that they do not conflict with the shutdown, as all do by default; the second is SurviveFinalKillSignal= of
+    systemd.unit(5), which systemd 255 brought.
+    """
+    names = "--property=Id,Conflicts,SurviveFinalKillSignal"
     answer = run(["systemctl", "show", names, "--state=active", "*.service", "*.scope"], _TIMEOUT_S)
     blocks = answer.stdout.split("\n\n") if answer.rc == 0 else []
     units = [parse_properties(block) for block in blocks]
-    return sorted(shown_name(unit["Id"]) for unit in units if unit.get("SurviveFinalKillSignal") == "yes" and unit.get("Id"))
+    spared = (unit for unit in units if unit.get("SurviveFinalKillSignal") == "yes" and unit.get("Id"))
+    return sorted(shown_name(unit["Id"]) for unit in spared if _STOPPING.isdisjoint(unit.get("Conflicts", "").split()))

@@ -40,7 +40,13 @@ _EACH_BOOT = re.compile(
     r"(?![ \t]*(?:false|off|no|null|~|\[\s*\]|\{\s*\})[ \t]*(?:#.*)?$)",
     re.MULTILINE | re.IGNORECASE,
 )
-_ALWAYS = re.compile(r"^\s*-\s*\[\s*([\w-]+)\s*,\s*[\"']?always[\"']?\s*[,\]]", re.MULTILINE)
+# As people write it, and as cloud-init itself writes merged data.
+_ALWAYS = re.compile(
+    r"^[ \t]*-[ \t]*(?:"
+    r"\[\s*[\"']?([\w-]+)[\"']?\s*,\s*[\"']?always[\"']?\s*[,\]]"
+    r"|-[ \t]+[\"']?([\w-]+)[\"']?[ \t]*\r?\n[ \t]+-[ \t]+[\"']?always\b)",
+    re.MULTILINE,
+)
 
 
 def is_ours(path: str) -> bool:
@@ -71,7 +77,8 @@ def _obstacle(files: HostFiles, run: Runner, record: PreparationRecord) -> Optio
         text = files.read_text(path) or ""
         found = _EACH_BOOT.search(text) or _ALWAYS.search(text)
         if found:
-            return "cloud-init has work in each boot: %s in %s" % (found.group(1).lower(), path)
+            named = next(each for each in found.groups() if each)
+            return "cloud-init has work in each boot: %s in %s" % (named.lower(), path)
     return None
 
 

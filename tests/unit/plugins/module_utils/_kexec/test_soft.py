@@ -33,7 +33,20 @@ from .test_verdict import facts_of, read_host
 ABLE = SoftReboot(systemd=257, count=0, next_root=False, survivors=[])
 KERNEL = reason("PENDING_KERNEL", "the default entry boots 2, 1 runs")
 MANAGER = "Version=257 (257.7-1)\nUserspaceTimestampMonotonic=2214381\nSoftRebootsCount=3\n"
-UNITS = "Id=a.service\nSurviveFinalKillSignal=no\n\nId=b.service\nSurviveFinalKillSignal=yes\n"
+# The last one would be spared, but is stopped before.
+UNITS = """\
+Id=a.service
+Conflicts=
+SurviveFinalKillSignal=no
+
+Id=b.service
+Conflicts=kexec.target reboot.target
+SurviveFinalKillSignal=yes
+
+Id=c.service
+Conflicts=x.service shutdown.target
+SurviveFinalKillSignal=yes
+"""
 
 
 def run(argv: Sequence[str], timeout_s: float) -> CommandResult:

@@ -357,6 +357,11 @@ def test_a_setting_of_the_host_is_its_own(host: Host) -> None:
         ({"/etc/cloud/cloud.cfg": "disable_ec2_metadata: True\n"}, "each boot: disable_ec2_metadata in /etc/cloud/cloud.cfg"),
         ({"/etc/cloud/cloud.cfg.d/50-a.cfg": "updates:\n  network:\n    when: ['boot']\n"}, "each boot: updates in"),
         ({"/etc/cloud/cloud.cfg.d/50-a.cfg": "cloud_final_modules:\n - [scripts-user, always]\n"}, "scripts-user in"),
+        ({"/etc/cloud/cloud.cfg.d/50-a.cfg": "cloud_final_modules: \n- ['scripts-user', \"always\"]\n"}, "scripts-user in"),
+        (
+            {"/var/lib/cloud/instance/cloud-config.txt": "cloud_final_modules:\n- - scripts-user\n  - always\n- x\n"},
+            "scripts-user in",
+        ),
     ],
 )
 def test_cloud_init_stays_on_where_it_has_something_to_do(host: Host, files: dict[str, str | None], why: str) -> None:
