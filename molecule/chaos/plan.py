@@ -45,7 +45,7 @@ LASTS_S: Mapping[Kind, tuple[int, int]] = {
     Kind.SUDO: (60, 60),
 }
 #: Seconds from one harm to the next.
-GAP_S = (10.0, 40.0)
+GAP_S = (5.0, 20.0)
 #: Guests that are harmed at the same time.
 GUESTS_AT_ONCE = 2
 
