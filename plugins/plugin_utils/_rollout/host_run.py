@@ -349,7 +349,7 @@ class HostRun:
         now, ago_s = self._now(), max(0.0, self._now_utc() - time_of(state.intended_at))
         answer = await self._reboot.ask(intent.token, ASK_TIMEOUT_S)
         if state.starts_over_unsettled and (answer is None or intent.method.is_over(intent, answer.evidence)):
-            await self._over_again(answer)
+            await self._over_again(state, answer)
             return
         if answer is not None and answer.idle and not intent.method.is_over(intent, answer.evidence):
             # The host never received the trigger, or someone stopped it.
@@ -365,9 +365,10 @@ class HostRun:
         await self._reboot.locate()
         await self._see_through(intent, now - ago_s, due=now - ago_s, ask_at=now)
 
-    async def _over_again(self, answer: HostAnswer | None) -> None:
+    async def _over_again(self, state: HostState, answer: HostAnswer | None) -> None:
         """Start over with a host that was given up while it was down, once it has come back from that reboot."""
         if answer is None:
+            self._flight.may_begin = Kind.IMAGE in state.withheld
             raise GivenUp(reason("UNREACHABLE", "it does not answer since it was given up"), down=True)
         self._debts.astray, self._flight.triggered = True, False
         if self._flight.forbidden is not None:

@@ -177,6 +177,8 @@ def _left(host: HostState, selection: Selection) -> Left:
 
 def _begun(host: HostState) -> str:
     """Work on a host that was begun, in words."""
+    if host.starts_over_unsettled:
+        return "it was down when it was given up"
     if host.resume is Resume.ASK:
         return "it was %s" % PHASES[host.phase].words
     parts = ["an image may be loaded"] if host.maybe_staged else []

@@ -64,7 +64,7 @@ def processes(draw: st.DrawFn) -> Process:
     )
 
 
-@tried(20)
+@tried(10)
 @given(st.data())
 def test_what_was_begun_is_given_back_or_owed(data: st.DataObject) -> None:
     fates = {name: data.draw(st.sampled_from(["fine", *FATES]), label=name) for name in NAMES}

@@ -360,6 +360,21 @@ def test_a_host_of_which_nobody_knows_whether_it_was_triggered_stays_drained_unt
     assert owed(world, "a") == {} and not world.budget.held
 
 
+def test_a_host_that_may_not_have_been_triggered_and_does_not_answer_a_retry_is_asked_on() -> None:
+    world = World("a", "b", hooks=HOOKS, failure_budget=1)
+    host = world.hosts["a"]
+    host.raises = {call: (SessionLost("no answer"), FOR_EVER) for call in ("trigger", "state", "call off")}
+    host.probes_reach = False
+    world.conduct()
+    assert owed(world, "a") == {"image": "IMAGE_OWED", "slot": "SLOT_OWED"}
+    # It does not answer when it is asked first, and does a little later.
+    host.raises = {"state": (SessionLost("no answer"), 2)}
+    world.conduct(resume=True, retry_failed=True)
+    assert world.statuses["a"] is Status.FAILED and world.code("a") == "UNREACHABLE"
+    assert host.staged is None and host.log.count("run lb undrain") == 1
+    assert owed(world, "a") == {} and "a" not in world.budget.held
+
+
 @pytest.mark.parametrize("up", [False, True])
 def test_a_host_that_is_down_since_it_failed_is_not_put_back_by_a_retry(up: bool) -> None:
     world = World("a", hooks=HOOKS)
