@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 #: Meaning of a gain: the measured time itself would be saved; it was calculated under an assumption, which
-#: C(docs/shorter-outages.md) names; or it is an upper limit, and how much of it can be saved is up to the unit.
+#: C(docs/shorter-outages.md) names; or it is an upper limit, and how much of it can be saved is up to the unit or device.
 MEASURED, MODELLED, AT_MOST = "measured", "modelled", "at_most"
 BASES = (MEASURED, MODELLED, AT_MOST)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import signal
 from typing import Iterable, Iterator, List, Tuple
 
-from .._finding_kinds import AT_MOST, MEASURED, MODELLED
+from .._finding_kinds import AT_MOST, MEASURED
 from .._host.systemd_times import UnitStop
 from .case import Case
 from .finding import LEAST_MS, Clue, Finding
@@ -60,9 +60,10 @@ def device_shutdown(case: Case) -> Iterator[Finding]:
     controllers, setup = case.setup.nvme, case.setup
     saved = None
     if len(controllers) > 1 and not setup.async_shutdown:
+        # If they took all of the time, one after another: an upper limit, since nothing tells what else did.
         saved = [last_part(whole, took_ms * (len(controllers) - 1) / len(controllers))]
     yield Finding(
-        "DEVICE_SHUTDOWN", [whole], saved, MODELLED, [Clue("device", each, took_ms / len(controllers)) for each in controllers]
+        "DEVICE_SHUTDOWN", [whole], saved, AT_MOST, [Clue("device", each, took_ms / len(controllers)) for each in controllers]
     )
 
 

@@ -69,7 +69,7 @@ def test_what_came_before_the_last_answer_is_no_outage() -> None:
 def test_controllers_that_shut_down_one_after_another() -> None:
     setup = BootSetup(nvme=["nvme0", "nvme1", "nvme2", "nvme3"])
     finding = found(setup=setup, shutdown_ms=1900.0, copy_ms=100.0)["DEVICE_SHUTDOWN"]
-    assert (finding["time_ms"], finding["gain_ms"], finding["basis"]) == (1800.0, 1350.0, "modelled")
+    assert (finding["time_ms"], finding["gain_ms"], finding["basis"]) == (1800.0, 1350.0, "at_most"), "something else may have taken it"
     assert finding["phases"] == {"jump": 1350.0}
 
 
