@@ -68,7 +68,7 @@ KINDS: Dict[str, FindingKind] = {
     ),
     "INITRD_UNPACKING": FindingKind(
         "Unpacking of the initrd",
-        "Compress the initrd with zstd (COMPRESS=zstd), and leave out drivers of other machines (MODULES=dep, hostonly=yes).",
+        "Load an uncompressed copy without drivers of other machines (initrd=slim); for firmware's, MODULES=dep, hostonly=yes.",
         "A slim initrd does not boot on other hardware.",
         "initrd",
     ),
@@ -83,7 +83,7 @@ KINDS: Dict[str, FindingKind] = {
         "Wait for a resume device that does not exist",
         "Set RESUME=none in /etc/initramfs-tools/conf.d/resume, and run update-initramfs -u.",
         "The host can't resume from hibernation, which servers do not do.",
-        "initrd",
+        None,
     ),
     "DEFERRED_PROBE": FindingKind(
         "Wait for a device whose driver never comes",
@@ -95,7 +95,7 @@ KINDS: Dict[str, FindingKind] = {
         "Slow units of the initrd",
         "Leave out of the initrd what the root file system does not need, such as LVM, RAID or multipath.",
         "An initrd that lacks what the root file system needs does not boot.",
-        "initrd",
+        None,
     ),
     # Userspace.
     "DEVICE_TIMEOUT": FindingKind(

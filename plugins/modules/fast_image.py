@@ -61,9 +61,10 @@ options:
         update it.
       - V(slim) is like V(uncompressed), without the kernel modules that the host neither has loaded nor has devices for. If one
         of them is loaded when an image is staged, the machine has changed, and the host's own initrd is loaded instead.
+      - If omitted, as C(initrd) in section C([boot]) of C(/etc/fleet-kexec.conf) says, which
+        O(fleet.kexec.prepare_boot#module:initrd) sets, and V(keep) otherwise.
     type: str
     choices: [keep, uncompressed, slim]
-    default: keep
   host_command:
     description: Whether to install C(/usr/local/sbin/fleet-kexec), a single file made of this collection's code, which lets an
       administrator on the console do what the modules do. V(false) removes it.
@@ -112,8 +113,8 @@ requirements:
 notes:
   - Needs root, so usually C(become=true).
   - An image takes about as much space in C(/var/lib) as the kernel takes in memory, 50 to 70 MB.
-  - The first run also measures how fast the host copies, checks and hashes memory, and keeps the figures for
-    M(fleet.kexec.boot_facts).
+  - The first run also measures how fast the host copies, checks and hashes memory, and what is in the kernel's initrd, and keeps
+    the figures for M(fleet.kexec.boot_facts) and for findings about unpacking the initrd.
 seealso:
   - module: fleet.kexec.stage
   - module: fleet.kexec.boot_facts
@@ -246,28 +247,26 @@ from typing import Any, Dict
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
-from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
-from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.boot_config import read_boot_config
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.facts import present_fast_image
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import INITRD_MODES, KEEP, ImageStore
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import ALL, Installation, WantedInstallation
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import INITRD_MODES
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import ALL, WantedInstallation, make_installation
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.preferences import Preferences
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.requests import DEFAULT
-from ansible_collections.fleet.kexec.plugins.module_utils._kexec.staging import make_stager
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
 from ansible_collections.fleet.kexec.plugins.module_utils._options import defaults_argument_spec, policy_argument_spec
 from ansible_collections.fleet.kexec.plugins.module_utils._privileges import require_root
 from ansible_collections.fleet.kexec.plugins.module_utils._zipapp import build_command
 
 
-def wanted_of(params: Dict[str, Any]) -> WantedInstallation:
+def wanted_of(params: Dict[str, Any], own_initrd_mode: str) -> WantedInstallation:
     present = params["state"] == "present"
     return WantedInstallation(
         present=present,
         kernel=params["kernel"] or (DEFAULT if present else ALL),
         required=params["required"],
-        initrd_mode=params["initrd"],
+        initrd_mode=params["initrd"] or own_initrd_mode,
         command=build_command() if params["host_command"] else None,
         defaults=Preferences().override(params["defaults"]) if params["defaults"] is not None else None,
         policy=params["policy"],
@@ -277,10 +276,8 @@ def wanted_of(params: Dict[str, Any]) -> WantedInstallation:
 def work(module: AnsibleModule) -> Dict[str, Any]:
     require_root()
     files = HostFiles()
-    facts = gather(files, run_command)
-    stager = make_stager(files, facts, run_command)
-    installation = Installation(files, facts, ImageStore(files, Unpacker()), stager.unstage)
-    wanted = wanted_of(module.params)
+    installation = make_installation(files, run_command)
+    wanted = wanted_of(module.params, read_boot_config(files).initrd)
     change = installation.plan(wanted)
     # Applying also measures what was never measured on this host, even if nothing else has to change.
     if not module.check_mode and (change.needed or wanted.present):
@@ -302,7 +299,7 @@ def main() -> None:
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "kernel": {"type": "str", "aliases": ["release"]},
         "required": {"type": "bool", "default": True},
-        "initrd": {"type": "str", "choices": list(INITRD_MODES), "default": KEEP},
+        "initrd": {"type": "str", "choices": list(INITRD_MODES)},
         "host_command": {"type": "bool", "default": True},
         "defaults": {"type": "dict", "options": defaults_argument_spec()},
         **policy_argument_spec(),

@@ -35,8 +35,8 @@ options:
     description: Parts to process. Others are left as they are, whatever their options say.
     type: list
     elements: str
-    choices: [stop_timeout, quiet, cloud_init_disabled, wait_online, ssh_early, parallel_shutdown]
-    default: [stop_timeout, quiet, cloud_init_disabled, wait_online, ssh_early, parallel_shutdown]
+    choices: [stop_timeout, quiet, initrd, cloud_init_disabled, wait_online, ssh_early, parallel_shutdown]
+    default: [stop_timeout, quiet, initrd, cloud_init_disabled, wait_online, ssh_early, parallel_shutdown]
   stop_timeout:
     description:
       - How long services may take to stop, as time spans of systemd such as C(5s) or C(1min 30s), by names of services. Each
@@ -53,6 +53,15 @@ options:
       - In a panic or an oops the kernel prints everything. A command line with C(debug) or C(ignore_loglevel) is left alone.
     type: bool
     default: false
+  initrd:
+    description:
+      - The initrd that fast images are loaded with, as O(fleet.kexec.fast_image#module:initrd). V(slim) is not compressed, and
+        lacks the drivers of other machines, so that the new kernel has less to unpack. Other ways to boot use the distribution's.
+      - Fast images that have another one are rebuilt. Later ones are built like this, unless the option of that module is given.
+      - Without a fast image it has no use, and nothing is changed.
+    type: str
+    choices: [keep, uncompressed, slim]
+    default: keep
   cloud_init_disabled:
     description:
       - Whether cloud-init no longer runs, on a host that it has set up. C(/etc/cloud/cloud-init.disabled) is how it is told so.
@@ -103,14 +112,16 @@ options:
 notes:
   - Needs root, so usually C(become=true).
 seealso:
+  - module: fleet.kexec.fast_image
   - module: fleet.kexec.preparation
   - module: fleet.kexec.timeline
 """
 
 EXAMPLES = r"""
-- name: Print errors only, wait for the interface of the default route only, and shut down NVMe drives side by side
+- name: Print errors only, unpack less, wait for the interface of the default route only, and shut down NVMe drives side by side
   fleet.kexec.prepare_boot:
     quiet: true
+    initrd: slim
     wait_online: auto
     parallel_shutdown: true
   become: true
@@ -218,6 +229,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import run_command
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.image_store import INITRD_MODES, KEEP
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.installation import make_installation
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare_boot.preparation import PARTS, BootPreparation, WantedBoots
 from ansible_collections.fleet.kexec.plugins.module_utils._privileges import require_root
@@ -231,6 +244,7 @@ def wanted_of(params: Dict[str, Any]) -> WantedBoots:
         parts=parts,
         stop_timeout={str(name): str(span) for name, span in params["stop_timeout"].items()},
         quiet=params["quiet"],
+        initrd=params["initrd"],
         cloud_init_disabled=params["cloud_init_disabled"],
         wait_online=tuple(params["wait_online"]),
         ssh_early=params["ssh_early"],
@@ -242,7 +256,8 @@ def wanted_of(params: Dict[str, Any]) -> WantedBoots:
 
 def work(module: AnsibleModule) -> Dict[str, Any]:
     require_root()
-    preparation = BootPreparation(HostFiles(), run_command)
+    files = HostFiles()
+    preparation = BootPreparation(files, run_command, lambda: make_installation(files, run_command))
     before = preparation.look()
     plan = preparation.plan(wanted_of(module.params), before)
     effects = preparation.effects(before)
@@ -266,6 +281,7 @@ def main() -> None:
         "parts": {"type": "list", "elements": "str", "choices": list(PARTS), "default": list(PARTS)},
         "stop_timeout": {"type": "dict", "default": {}},
         "quiet": {"type": "bool", "default": False},
+        "initrd": {"type": "str", "choices": list(INITRD_MODES), "default": KEEP},
         "cloud_init_disabled": {"type": "bool", "default": False},
         "wait_online": {"type": "list", "elements": "str", "default": []},
         "ssh_early": {"type": "bool", "default": False},

@@ -32,7 +32,7 @@ _ANALYSES: Tuple[Callable[[Case], Iterator[Finding]], ...] = (
 
 
 def analyse(reading: BootReading, evidence: BootEvidence, timeline: Dict[str, Any]) -> Dict[str, Any]:
-    """Build the fields C(findings), C(gain_ms) and C(chains) of a timeline.
+    """Build the fields C(findings), C(gain_ms) and C(chains) of a timeline, and add to its C(notes) what evidence is missing.
 
     C(gain_ms) is what all findings together would save: time that several of them would save counts once.
     """
@@ -41,4 +41,5 @@ def analyse(reading: BootReading, evidence: BootEvidence, timeline: Dict[str, An
         return {"findings": [], "gain_ms": 0.0, "chains": {}}
     case = Case(reading, evidence, timeline, outage)
     findings, gain_ms = present((finding for each in _ANALYSES for finding in each(case)), outage)
-    return {"findings": findings, "gain_ms": gain_ms, "chains": starting.chains_of(case)}
+    notes = [*timeline.get("notes", ()), *kernel.unpacking_unknown(case)]
+    return {"findings": findings, "gain_ms": gain_ms, "chains": starting.chains_of(case), "notes": notes}

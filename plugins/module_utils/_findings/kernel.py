@@ -9,7 +9,9 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 
 from .._finding_kinds import AT_MOST, MEASURED, MODELLED
 from .._host.boot_log import KernelMessage
+from .._host.boot_setup import InitrdFile
 from .._host.console import printed_length
+from .._host.initrd_survey import InitrdSurvey
 from .case import Case
 from .finding import Clue, Finding
 from .spans import Span, last_part
@@ -30,7 +32,9 @@ _SMP_BEGIN = re.compile(r"smp: Bringing up secondary CPUs")
 _SMP_END = re.compile(r"smp: Brought up \d+ nodes?, (\d+) CPUs?")
 _DELAY_LOOP = re.compile(r"Calibrating delay loop(?!.*skipped)")
 _UNPACKING = re.compile(r"Trying to unpack rootfs image as initramfs|Unpacking initramfs")
-_UNPACKED = re.compile(r"Freeing initrd memory: ")
+_UNPACKED = re.compile(r"Freeing initrd memory: (\d+)K")
+# The kernel frees whole pages.
+_FREED_ERROR_BYTES = 2 * 4096
 _DEFERRED = re.compile(r"deferred probe (?:timeout|pending)")
 _PARALLEL_SMP = (6, 5)
 
@@ -101,26 +105,66 @@ def delay_calibration(case: Case) -> Iterator[Finding]:
 
 
 def initrd_unpacking(case: Case) -> Iterator[Finding]:
-    """Find the time that unpacking took, and what a faster compression would have saved of it.
+    """Find the time that unpacking took, and what a slim initrd that is not compressed would have saved of it.
 
     Since Linux 5.14 other initcalls run meanwhile. So unless there is only one CPU, the time counts from the last message of
     another one.
     """
-    found = _between(case.reading.messages, _UNPACKING, _UNPACKED)
-    initrd, speed = case.setup.initrd, case.setup.throughput
-    if found is None or initrd is None:
+    messages = case.reading.messages
+    found = _between(messages, _UNPACKING, _UNPACKED)
+    if found is None:
         return
     begin, end = found
     whole = Span(case.log_ms(begin.at_us), case.log_ms(end.at_us))
-    last_us = max((each.at_us for each in case.reading.messages if begin.at_us <= each.at_us < end.at_us), default=begin.at_us)
+    last_us = max((each.at_us for each in messages if begin.at_us <= each.at_us < end.at_us), default=begin.at_us)
     waited = whole if case.setup.cpus == 1 else Span(case.log_ms(last_us), whole.end_ms)
-    saved = None
-    faster = speed.unpacking("zstd")
-    if initrd.format not in (None, "zstd", "lz4"):
-        left = min(1.0, speed.unpacking(initrd.format) / faster)
-        saved = [last_part(waited, (whole.end_ms - whole.start_ms) * (1 - left))]
+    whole_ms = whole.end_ms - whole.start_ms
+    initrd = _unpacked_initrd(case.setup.initrds, end)
+    if initrd is None:
+        # Of the initrd that was unpacked nothing is known but what the kernel says.
+        yield Finding("INITRD_UNPACKING", [waited], None, MODELLED, [_said(end, whole)])
+        return
+    slim_ms = _slim_ms(initrd.survey, whole_ms) if initrd.survey is not None else None
+    saved = [last_part(waited, whole_ms - slim_ms)] if slim_ms is not None and slim_ms < whole_ms else None
+    yield Finding("INITRD_UNPACKING", [waited], saved, MODELLED, [Clue("file", initrd.path, whole_ms, _contents(initrd))])
+
+
+def unpacking_unknown(case: Case) -> Iterator[str]:
+    """Say what the kernel's log lacks for the time that unpacking took; nothing where there was no initrd to unpack."""
+    messages = case.reading.messages
+    began, ended = (any(pattern.search(each.text) for each in messages) for pattern in (_UNPACKING, _UNPACKED))
+    if began != ended:
+        lacking = "beginning" if ended else "end"
+        yield "the kernel's log lacks the %s of unpacking the initrd, so the time that it took is unknown" % lacking
+
+
+def _unpacked_initrd(initrds: Sequence[InitrdFile], freed: KernelMessage) -> Optional[InitrdFile]:
+    """Initrd that was unpacked, by the memory that the kernel freed after it; None if it is none of these."""
+    said = _UNPACKED.search(freed.text)
+    freed_bytes = int(said[1]) * 1024 if said else 0
+    return next((each for each in initrds if abs(freed_bytes - each.size_bytes) <= _FREED_ERROR_BYTES), None)
+
+
+def _slim_ms(survey: InitrdSurvey, whole_ms: float) -> Optional[float]:
+    """Time that unpacking would have taken without decompression, and without modules that nothing here needs.
+
+    Writing files takes time by their size. Decompression takes the kernel as long as it took when the initrd was surveyed.
+    """
+    if not survey.unpacked_bytes:
+        return None
+    return max(0.0, whole_ms - survey.unpack_ms) * (1 - survey.unneeded_bytes / survey.unpacked_bytes)
+
+
+def _contents(initrd: InitrdFile) -> str:
+    """Describe an initrd: its size and compression, and what the survey has found in it."""
     note = "%.1f MB, %s" % (initrd.size_bytes / 1e6, initrd.format or "not compressed")
-    yield Finding("INITRD_UNPACKING", [waited], saved, MODELLED, [Clue("file", initrd.path, whole.end_ms - whole.start_ms, note)])
+    survey = initrd.survey
+    if survey is None:
+        return note + "; what is in it was not surveyed since it was made"
+    if initrd.format is not None:
+        note += ", %.1f MB unpacked, which takes %.0f ms of decompression" % (survey.unpacked_bytes / 1e6, survey.unpack_ms)
+    unneeded = "%d drivers that nothing here needs, %.1f MB" % (survey.unneeded, survey.unneeded_bytes / 1e6)
+    return "%s; %s" % (note, unneeded if survey.unneeded else "no driver that nothing here needs")
 
 
 def slow_initcalls(case: Case) -> Iterator[Finding]:

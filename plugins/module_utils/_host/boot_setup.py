@@ -6,16 +6,16 @@ from __future__ import annotations
 
 import mmap
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import List, Optional
 
 from .._image.errors import ImageError
 from .._image.initrd import split_initrd
 from .console import read_lines
-from .cpu import read_cpu
+from .fast_images import is_release, read_fast_image
 from .files import HostFiles
+from .initrd_survey import InitrdSurvey, read_survey
 from .installed import find_initrd
-from .throughput import Throughput, read_throughput
 
 # Module parameter of kernels that shut down devices side by side.
 _ASYNC_SHUTDOWN = "/sys/module/core/parameters/async_shutdown"
@@ -29,11 +29,16 @@ _NO_DEVICE = frozenset(("none", "auto"))
 
 @dataclass(frozen=True)
 class InitrdFile:
-    """An initrd on disk; C(format) is the compression of its last archive, None if nothing in it is compressed."""
+    """An initrd on disk.
+
+    :ivar format: compression of its last archive; None if nothing in it is compressed.
+    :ivar survey: what is in it; None if it was not surveyed.
+    """
 
     path: str
     size_bytes: int
     format: Optional[str]
+    survey: Optional[InitrdSurvey] = None
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class BootSetup:
 
     :ivar console: name of the slowest serial console, with its C(baud); empty without one whose rate is known.
     :ivar loglevel: messages below this level are printed.
-    :ivar initrd: of the running kernel's release; None if it can't be found or read.
+    :ivar initrds: of the running kernel's release: the distribution's, and the fast image's copy, if they can be found and read.
     :ivar resume_missing: resume device that initramfs-tools waits for and that does not exist; empty if there is none.
     :ivar nvme: names of the NVMe controllers.
     :ivar async_shutdown: whether the kernel shuts down devices side by side.
@@ -52,11 +57,10 @@ class BootSetup:
     console: str = ""
     baud: int = 0
     loglevel: int = 7
-    initrd: Optional[InitrdFile] = None
+    initrds: List[InitrdFile] = field(default_factory=list)
     resume_missing: str = ""
     nvme: List[str] = field(default_factory=list)
     async_shutdown: bool = False
-    throughput: Throughput = field(default_factory=Throughput)
 
 
 def read_boot_setup(files: HostFiles, release: str) -> BootSetup:
@@ -68,11 +72,10 @@ def read_boot_setup(files: HostFiles, release: str) -> BootSetup:
         console=slowest.name if slowest else "",
         baud=slowest.baud or 0 if slowest else 0,
         loglevel=loglevel,
-        initrd=_read_initrd(files, release),
+        initrds=_read_initrds(files, release),
         resume_missing=missing_resume_device(files),
         nvme=files.listdir(_NVME),
         async_shutdown=(files.read_text(_ASYNC_SHUTDOWN) or "N").upper() in ("Y", "1"),
-        throughput=read_throughput(files, read_cpu(files)),
     )
 
 
@@ -88,17 +91,32 @@ def missing_resume_device(files: HostFiles) -> str:
     return "" if files.exists(path) else path
 
 
-def _read_initrd(files: HostFiles, release: str) -> Optional[InitrdFile]:
+def _read_initrds(files: HostFiles, release: str) -> List[InitrdFile]:
     path = find_initrd(files, "/boot/vmlinuz-" + release)
-    size_bytes = files.size_bytes(path) if path else None
-    if not path or not size_bytes:
+    fast = read_fast_image(files, release) if is_release(release) else None
+    own = _read_initrd(files, path) if path else None
+    if fast is None or fast.initrd is None:
+        return [own] if own else []
+    survey = own.survey if own else None
+    if survey is not None:
+        # Nothing in the copy is compressed, and a slim one lacks what is not needed.
+        survey = replace(survey, unpack_ms=0.0)
+        if fast.initrd_left_out is not None:
+            survey = replace(survey, unneeded=0, unneeded_bytes=0, unpacked_bytes=fast.initrd.size_bytes)
+    copy = InitrdFile(fast.initrd.path, fast.initrd.size_bytes, None, survey)
+    return [own, copy] if own else [copy]
+
+
+def _read_initrd(files: HostFiles, path: str) -> Optional[InitrdFile]:
+    size_bytes = files.size_bytes(path)
+    if not size_bytes:
         return None
     try:
         # Not read as a whole: only the headers in front of the compressed archive are looked at.
         with files.open(path) as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
             view = memoryview(mapped)
             try:
-                return InitrdFile(path, size_bytes, split_initrd(view, path)[1])
+                return InitrdFile(path, size_bytes, split_initrd(view, path)[1], read_survey(files, path))
             finally:
                 view.release()
     except (OSError, ValueError, ImageError, BufferError):

@@ -5,15 +5,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Collection, Dict
 
 from .._host.files import HostFiles
 from .._paths import CONFIG_FILE
 from .config import BOOLEANS, BOOT, parse_section, with_section
 from .errors import KexecError
+from .image_store import INITRD_MODES, KEEP
 
 _HEADER = """\
-# How systems boot that fleet.kexec starts via kexec. Values: quiet = yes|no.
+# How systems boot that fleet.kexec starts via kexec. Values: quiet = yes|no,
+# initrd = keep|uncompressed|slim, that of fast images.
 """
+
+_VALUES: Dict[str, Collection[str]] = {"quiet": BOOLEANS, "initrd": INITRD_MODES}
 
 
 @dataclass(frozen=True)
@@ -21,9 +26,11 @@ class BootConfig:
     """Settings of boots via kexec.
 
     :ivar quiet: whether the new kernel prints errors only; a panic prints everything.
+    :ivar initrd: initrd of fast images, one of C(image_store.INITRD_MODES).
     """
 
     quiet: bool = False
+    initrd: str = KEEP
 
 
 def parse_boot_config(text: str) -> BootConfig:
@@ -33,14 +40,15 @@ def parse_boot_config(text: str) -> BootConfig:
     """
     values = parse_section(text, BOOT)
     for name, value in values.items():
-        if name != "quiet" or value.lower() not in BOOLEANS:
+        if value.lower() not in _VALUES.get(name, ()):
             raise KexecError("CONFIG_INVALID", "%s sets %s = %s, which is no valid value" % (CONFIG_FILE, name, value))
-    return BootConfig(quiet=BOOLEANS[values["quiet"].lower()] if "quiet" in values else False)
+    return BootConfig(quiet=BOOLEANS[values.get("quiet", "no").lower()], initrd=values.get("initrd", KEEP).lower())
 
 
 def render_boot_config(config: BootConfig, existing: str = "") -> str:
     """Render C(/etc/fleet-kexec.conf) with the settings, keeping the other sections; defaults leave no section."""
-    return with_section(existing, BOOT, _HEADER, {"quiet": "yes"} if config.quiet else {})
+    values = {"quiet": "yes" if config.quiet else "", "initrd": config.initrd if config.initrd != KEEP else ""}
+    return with_section(existing, BOOT, _HEADER, {name: value for name, value in values.items() if value})
 
 
 def read_boot_config(files: HostFiles) -> BootConfig:

@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, FrozenSet, List, Optional, Set, Tuple
+from typing import Any, Callable, Optional, Tuple
 
 from .._arch.interface import Architecture, FastFormat
 from .._host.atomic import replacing, sync_directory, write_atomically
@@ -27,16 +27,17 @@ from .._host.fast_images import (
     list_releases,
 )
 from .._host.files import HostFiles
-from .._host.modules import module_name, read_loaded_modules, read_needed_modules
+from .._host.initrd_survey import InitrdSurvey
 from .._image.elf import Content
 from .._image.errors import ImageError
-from .._image.initrd import leave_out, split_initrd, uncompress_initrd
+from .._image.initrd import split_initrd, uncompress_initrd
 from .._image.payload import Unpacker, payload_of
 from .._paths import STATE_DIRECTORY
 from .candidate import Candidate, digest_of_file, map_file
 from .errors import KexecError
 from .file_part import FilePart
 from .initrds import main_initrd
+from .slim_initrd import needed_modules, slimmed, survey_initrd
 
 KEEP = "keep"
 UNCOMPRESSED = "uncompressed"
@@ -117,7 +118,7 @@ class ImageStore:
             raise KexecError("INITRD_NOT_FOUND", "%s has no initrd" % candidate.kernel)
         self._unpacker.check(payload.format)
         if initrd_mode == SLIM:
-            self._needed_modules(candidate)
+            needed_modules(self._files, candidate.header.release)
         if initrd_mode != KEEP and main is not None:
             _begin, kind = split_initrd(self._read(main), str(main))
             self._unpacker.check(kind)
@@ -214,7 +215,8 @@ class ImageStore:
         parts = uncompress_initrd(packed, self._unpacker, _INITRD_MAX_BYTES, str(main))
         left_out: Optional[Tuple[str, ...]] = None
         if mode == SLIM:
-            parts, left_out = self._slimmed(candidate, parts, str(main))
+            release = candidate.header.release
+            parts, left_out = slimmed(parts, needed_modules(self._files, release), release, str(main))
         self._check_space(sum(map(len, parts)))
         return (
             self._write(path, *parts),
@@ -222,29 +224,15 @@ class ImageStore:
             left_out,
         )
 
-    def _slimmed(self, candidate: Candidate, parts: List[Content], name: str) -> Tuple[List[Content], Tuple[str, ...]]:
-        """Leave out of an uncompressed initrd the modules that the host neither uses nor has devices for."""
-        needed = self._needed_modules(candidate)
-        left_out: Set[str] = set()
+    def survey(self, release: str, initrd: FilePart, available_bytes: int) -> InitrdSurvey:
+        """See what is in an initrd of a kernel release. Unpacked, it may take a quarter of the memory that is available.
 
-        def is_unneeded(path: str) -> bool:
-            module = module_name(path)
-            if module is None or module in needed or "/modules/%s/" % candidate.header.release not in "/" + path:
-                return False
-            left_out.add(module)
-            return True
-
-        # Of several parts, the archive that was compressed is the third.
-        number = 0 if len(parts) == 1 else 2
-        slim = leave_out(memoryview(parts[number]), is_unneeded, name)
-        return [*parts[:number], *slim, *parts[number + 1 :]], tuple(sorted(left_out))
-
-    def _needed_modules(self, candidate: Candidate) -> FrozenSet[str]:
-        needed = read_needed_modules(self._files, candidate.header.release)
-        # Without loaded modules, either /proc is not what it seems, or there is nothing to be told from it.
-        if needed is None or not read_loaded_modules(self._files):
-            raise KexecError("MODULES_UNKNOWN", "the modules that %s needs here can't be told" % candidate.header.release)
-        return needed
+        :raises KexecError: C(MODULES_UNKNOWN).
+        :raises ImageError: it is damaged or too large, or can't be unpacked here.
+        :raises OSError: it can't be read.
+        """
+        limit_bytes = min(_INITRD_MAX_BYTES, available_bytes // 4)
+        return survey_initrd(self._files, self._unpacker, initrd.path, release, limit_bytes=limit_bytes)
 
     def _read(self, part: FilePart) -> memoryview:
         """Read a part into memory, so that later changes to its file have no effect."""

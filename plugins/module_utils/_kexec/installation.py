@@ -11,10 +11,14 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .._arch.architectures import architecture_of
 from .._bootloader.default_entry import read_default_entry
-from .._host.facts import HostFacts
+from .._command import Runner
+from .._host.facts import HostFacts, gather
 from .._host.fast_images import FastImage, read_fast_image
 from .._host.files import HostFiles
+from .._host.initrd_survey import PATH as SURVEYS_PATH
+from .._host.initrd_survey import read_surveys
 from .._host.throughput import PATH as THROUGHPUT_PATH
+from .._image.payload import Unpacker
 from .._paths import CONFIG_FILE, STATE_DIRECTORY
 from .._reasons import CodedError, Reason
 from .boot_source import find_source
@@ -22,12 +26,14 @@ from .candidate import Candidate, read_candidate
 from .errors import KexecError
 from .host_files import COMMAND_PATH, WantedFile, differs, ensure, hook_files
 from .image_store import IMPOSSIBLE, KEEP, Built, ImageStore, fast_format_of
+from .initrds import main_initrd
 from .lock import exclusive
 from .measurement import measure, with_unpacking, write_throughput
 from .policy import render_policy
 from .preferences import Preferences, render_preferences
 from .requests import DEFAULT, StagingRequest
-from .staging import current_record
+from .slim_initrd import write_surveys
+from .staging import current_record, make_stager
 
 #: All installed kernels.
 ALL = "all"
@@ -70,7 +76,8 @@ class InstallationPlan:
     """Changes to make.
 
     :ivar candidates: kernels to build images of.
-    :ivar releases: these, and those whose images need no change.
+    :ivar current: kernels whose images need no change.
+    :ivar releases: of both.
     :ivar main: release of the kernel asked for, or of the default entry's where all are; None if it has no image.
     :ivar unbuilt: kernels that no image can be built of.
     :ivar removed: releases whose images are removed.
@@ -79,6 +86,7 @@ class InstallationPlan:
     """
 
     candidates: Tuple[Candidate, ...] = ()
+    current: Tuple[Candidate, ...] = ()
     releases: Tuple[str, ...] = ()
     main: Optional[str] = None
     unbuilt: Tuple[Unbuilt, ...] = ()
@@ -121,6 +129,7 @@ class Installation:
     def _plan_presence(self, wanted: WantedInstallation) -> InstallationPlan:
         kernels = self._kernels(wanted)
         candidates: List[Candidate] = []
+        current: List[Candidate] = []
         # Releases by the kernels they were asked for by.
         releases: Dict[str, str] = {}
         errors: Dict[Optional[str], CodedError] = {}
@@ -131,7 +140,9 @@ class Installation:
                 release = candidate.header.release
                 if release in releases.values():
                     continue
-                if not self._store.is_current(candidate, wanted.initrd_mode):
+                if self._store.is_current(candidate, wanted.initrd_mode):
+                    current.append(candidate)
+                else:
                     self._store.check(candidate, wanted.initrd_mode, self._facts.memory.available_bytes)
                     candidates.append(candidate)
                 releases[kernel] = release
@@ -149,6 +160,7 @@ class Installation:
         several = wanted.kernel == ALL
         return InstallationPlan(
             candidates=tuple(candidates),
+            current=tuple(current),
             releases=tuple(releases.values()),
             main=releases.get(kernels[0]),
             unbuilt=unbuilt,
@@ -181,7 +193,7 @@ class Installation:
         gone = tuple(release for release in there if named in (ALL, release))
         files: List[WantedFile] = []
         if named == ALL:
-            files = [WantedFile(path, None, 0) for path in (COMMAND_PATH, THROUGHPUT_PATH)]
+            files = [WantedFile(path, None, 0) for path in (COMMAND_PATH, THROUGHPUT_PATH, SURVEYS_PATH)]
             files.extend(hook_files(False))
         changed = self._differing(files)
         return InstallationPlan(
@@ -224,6 +236,7 @@ class Installation:
                 raise KexecError("BUILD_FAILED", "%s could not be changed: %s" % (error.filename, error.strerror)) from error
             if wanted.present:
                 self._measure(built)
+                self._survey((*change.candidates, *change.current))
             elif wanted.kernel == ALL:
                 # The directory now holds nothing of ours; files of others keep it.
                 with contextlib.suppress(OSError):
@@ -268,12 +281,61 @@ class Installation:
             with contextlib.suppress(OSError):
                 write_throughput(self._files, throughput)
 
+    def _survey(self, candidates: Sequence[Candidate]) -> None:
+        """See what is in the initrds of kernels that have not been surveyed since they were made."""
+        known = read_surveys(self._files)
+        surveys = dict(known)
+        for candidate in candidates:
+            initrd = main_initrd(candidate.initrds)
+            # Of a section, the kernel's log does not tell what unpacking it took: others are joined to it.
+            if initrd is not None and initrd.section is None and initrd.path not in known:
+                # Findings do without the survey of one that can't be unpacked here.
+                with contextlib.suppress(OSError, CodedError):
+                    available_bytes = self._facts.memory.available_bytes
+                    surveys[initrd.path] = self._store.survey(candidate.header.release, initrd, available_bytes)
+        if surveys != known:
+            with contextlib.suppress(OSError):
+                write_surveys(self._files, surveys)
+
+    def with_other_initrd(self, initrd_mode: str) -> Tuple[Candidate, ...]:
+        """Kernels whose fast images have another initrd than wanted; those that are stale are left to :meth:`plan`.
+
+        :raises KexecError: one can't be rebuilt, as by :meth:`ImageStore.check`.
+        :raises ImageError: kernel or initrd is invalid.
+        """
+        found = []
+        for release in self._store.releases():
+            try:
+                candidate = self.candidate(release)
+            except CodedError:
+                continue
+            if candidate.fast is not None and candidate.fast.initrd_mode != initrd_mode:
+                self._store.check(candidate, initrd_mode, self._facts.memory.available_bytes)
+                found.append(candidate)
+        return tuple(found)
+
+    def rebuild(self, candidates: Sequence[Candidate], initrd_mode: str) -> None:
+        """Rebuild fast images with another initrd.
+
+        :raises KexecError: C(BUILD_FAILED), C(NO_SPACE), C(STAGE_BUSY).
+        :raises ImageError: kernel or initrd is invalid.
+        """
+        with exclusive(self._files):
+            for candidate in candidates:
+                self._store.build(candidate, initrd_mode)
+
     def _differing(self, files: List[WantedFile]) -> Tuple[WantedFile, ...]:
         return tuple(wanted for wanted in files if differs(self._files, wanted))
 
     def _state(self, fast_image: Any, changed: Tuple[WantedFile, ...]) -> Dict[str, Any]:
         state: Dict[str, Any] = {wanted.path: "different" if self._files.exists(wanted.path) else "absent" for wanted in changed}
         return dict(state, fast_image=fast_image)
+
+
+def make_installation(files: HostFiles, run: Runner) -> Installation:
+    """Read the host, and what is installed on it."""
+    facts = gather(files, run)
+    return Installation(files, facts, ImageStore(files, Unpacker()), make_stager(files, facts, run).unstage)
 
 
 def _unbuilt(errors: Mapping[Optional[str], CodedError], wanted: WantedInstallation, *, others: bool) -> Tuple[Unbuilt, ...]:

@@ -29,6 +29,16 @@ _LOCK_PAUSE_S = 5.0
 _LOCKED = re.compile(r"locked by another process|[Cc]ould not get lock|Unable to (?:lock|acquire)")
 
 
+class Work(NamedTuple):
+    """Work that is more than a change of a file or a command; C(words) show it as if it were a command.
+
+    :ivar do: does it. It can be repeated, and raises CodedError.
+    """
+
+    words: Tuple[str, ...]
+    do: Callable[[], None]
+
+
 @dataclass(frozen=True)
 class Step:
     """Changes for one part.
@@ -38,6 +48,7 @@ class Step:
     :ivar after: record once everything is done.
     :ivar changes: file changes, in this order.
     :ivar commands: commands to run afterwards.
+    :ivar work: what to do after that.
     :ivar notes: what is left alone, and why.
     :ivar finish: makes the final record of C(after), which depends on what the commands did.
     :ivar obsolete: files of ours to remove once the final record is stored.
@@ -49,13 +60,17 @@ class Step:
     after: PreparationRecord
     changes: Tuple[FileChange, ...] = ()
     commands: Tuple[Tuple[str, ...], ...] = ()
+    work: Tuple[Work, ...] = ()
     notes: Tuple[Reason, ...] = ()
     finish: Optional[Callable[[PreparationRecord], PreparationRecord]] = None
     obsolete: Tuple[str, ...] = ()
 
     @property
     def needed(self) -> bool:
-        return bool(self.changes or self.commands) or not self.before == self.remembered == self.after
+        return bool(self.changes or self.commands or self.work) or not self.before == self.remembered == self.after
+
+    def with_note(self, note: Reason) -> Step:
+        return replace(self, notes=(*self.notes, note))
 
     def after_installing(self, packages: Tuple[InstalledPackage, ...]) -> Step:
         """Take in which packages an earlier step has installed, which could not be planned."""
@@ -79,7 +94,7 @@ class PreparationPlan:
         """Present the plan as in Ansible's diff mode."""
         return as_diff(
             [change for step in self.steps for change in step.changes],
-            [command for step in self.steps for command in step.commands],
+            [words for step in self.steps for words in (*step.commands, *(work.words for work in step.work))],
         )
 
 
@@ -119,7 +134,7 @@ def run_tool(run: Runner, command: Sequence[str], sleep: Callable[[float], None]
 def carry_out(step: Step, files: HostFiles, run: Runner, sleep: Callable[[float], None] = time.sleep) -> PreparationRecord:
     """Carry out a step; return the final record.
 
-    :raises PrepareError: C(PREPARE_FAILED); what was done by then is remembered.
+    :raises CodedError: C(PREPARE_FAILED), or what its work raises; what was done by then is remembered.
     """
     try:
         if step.remembered != step.before:
@@ -128,6 +143,8 @@ def carry_out(step: Step, files: HostFiles, run: Runner, sleep: Callable[[float]
             make_change(files, change)
         for command in step.commands:
             run_tool(run, command, sleep)
+        for work in step.work:
+            work.do()
         after = step.finish(step.after) if step.finish is not None else step.after
         if after != step.remembered:
             write_record(files, after)

@@ -11,7 +11,7 @@ from .._finding_outcomes import predicted_by
 from .._json import finite_number
 from .._kexec.proof import PATH_KEXEC
 from .._reasons import Reason, reason
-from . import cloud_init_disabled, parallel_shutdown, quiet, ssh_early, stop_timeout, wait_online
+from . import cloud_init_disabled, initrd, parallel_shutdown, quiet, ssh_early, stop_timeout, wait_online
 
 Timeline = Mapping[str, Any]
 
@@ -20,6 +20,7 @@ _STARTING = (("userspace", "network", "ssh"), ("userspace", "ssh"), ("userspace"
 PHASES: Dict[str, Tuple[Tuple[str, ...], ...]] = {
     stop_timeout.PART: (("stop_units",),),
     quiet.PART: (("kernel", "initrd", "userspace"), ("kernel", "initrd"), ("kernel",)),
+    initrd.PART: (("kernel", "initrd"), ("kernel",)),
     cloud_init_disabled.PART: _STARTING,
     wait_online.PART: _STARTING,
     ssh_early.PART: _STARTING,

@@ -11,14 +11,16 @@ from typing import Callable, Dict, List, Mapping, Sequence, Tuple
 from .._command import Runner
 from .._host.boot_history import read_history
 from .._host.files import HostFiles
+from .._kexec.image_store import KEEP
 from .._prepare.record import PreparationRecord, read_record
 from .._prepare.steps import PreparationPlan, Step, carry_out_all, plan_parts
-from . import cloud_init_disabled, parallel_shutdown, quiet, ssh_early, stop_timeout, wait_online
+from . import cloud_init_disabled, initrd, parallel_shutdown, quiet, ssh_early, stop_timeout, wait_online
+from .boot_setting import PlannedConfig
 from .effects import PartEffect, effects_of
 
 # No part needs another; this is the order of an outage.
 PARTS = (
-    *(stop_timeout.PART, quiet.PART, cloud_init_disabled.PART, wait_online.PART, ssh_early.PART),
+    *(stop_timeout.PART, quiet.PART, initrd.PART, cloud_init_disabled.PART, wait_online.PART, ssh_early.PART),
     parallel_shutdown.PART,
 )
 
@@ -29,12 +31,14 @@ class WantedBoots:
 
     :ivar parts: parts to process.
     :ivar stop_timeout: time spans by names of services.
+    :ivar initrd: initrd of fast images, one of C(image_store.INITRD_MODES).
     :ivar wait_online: interfaces to wait for, C(auto) for those of the default routes.
     """
 
     parts: Tuple[str, ...] = PARTS
     stop_timeout: Mapping[str, str] = field(default_factory=dict)
     quiet: bool = False
+    initrd: str = KEEP
     cloud_init_disabled: bool = False
     wait_online: Tuple[str, ...] = ()
     ssh_early: bool = False
@@ -44,11 +48,14 @@ class WantedBoots:
 
 
 class BootPreparation:
-    """Prepare a host's boots, or restore it; C(sleep) waits for so many seconds."""
+    """Prepare a host's boots, or restore it; C(images) reads its fast images, and C(sleep) waits for so many seconds."""
 
-    def __init__(self, files: HostFiles, run: Runner, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, files: HostFiles, run: Runner, images: Callable[[], initrd.FastImages], sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._files = files
         self._run = run
+        self._images = images
         self._sleep = sleep
 
     def look(self) -> PreparationRecord:
@@ -66,10 +73,11 @@ class BootPreparation:
         return plan_parts(record, (part for part in PARTS if part in wanted.parts), self._planners(wanted))
 
     def _planners(self, wanted: WantedBoots) -> Dict[str, Callable[[PreparationRecord], Step]]:
-        files, run = self._files, self._run
+        files, run, config_file = self._files, self._run, PlannedConfig(self._files)
         return {
             stop_timeout.PART: lambda record: stop_timeout.plan(files, run, record, wanted.stop_timeout),
-            quiet.PART: lambda record: quiet.plan(files, record, wanted.quiet),
+            quiet.PART: lambda record: quiet.plan(config_file, record, wanted.quiet),
+            initrd.PART: lambda record: initrd.plan(config_file, record, wanted.initrd, self._images),
             cloud_init_disabled.PART: lambda record: cloud_init_disabled.plan(files, run, record, wanted.cloud_init_disabled),
             wait_online.PART: lambda record: wait_online.plan(files, run, record, wanted.wait_online),
             ssh_early.PART: lambda record: ssh_early.plan(files, run, record, wanted.ssh_early),
@@ -81,7 +89,7 @@ class BootPreparation:
     def apply(self, steps: Sequence[Step]) -> None:
         """Carry out planned steps.
 
-        :raises PrepareError: C(PREPARE_FAILED).
+        :raises CodedError: C(PREPARE_FAILED), or an image can't be built.
         """
         carry_out_all(steps, self._files, self._run, self._sleep)
 

@@ -12,7 +12,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._findings.analysis imp
 from ansible_collections.fleet.kexec.plugins.module_utils._findings.case import BootEvidence
 from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_log import BootLog, Initcall, KernelMessage
 from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_setup import BootSetup, InitrdFile
-from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import Throughput
+from ansible_collections.fleet.kexec.plugins.module_utils._host.initrd_survey import InitrdSurvey
 
 from .reboots import PHASES, READING, address, codes, found, job, message, stop, timeline, unit
 
@@ -69,7 +69,9 @@ def test_what_came_before_the_last_answer_is_no_outage() -> None:
 def test_controllers_that_shut_down_one_after_another() -> None:
     setup = BootSetup(nvme=["nvme0", "nvme1", "nvme2", "nvme3"])
     finding = found(setup=setup, shutdown_ms=1900.0, copy_ms=100.0)["DEVICE_SHUTDOWN"]
-    assert (finding["time_ms"], finding["gain_ms"], finding["basis"]) == (1800.0, 1350.0, "at_most"), "something else may have taken it"
+    assert (finding["time_ms"], finding["gain_ms"], finding["basis"]) == (1800.0, 1350.0, "at_most"), (
+        "something else may have taken it"
+    )
     assert finding["phases"] == {"jump": 1350.0}
 
 
@@ -158,28 +160,68 @@ UNPACKING = [
     message(10600, "clocksource: tsc"),
     message(11600, "Freeing initrd memory: 65432K"),
 ]
-SPEEDS = Throughput("a cpu", unpack={"gzip": 0.1e9, "zstd": 0.5e9})
+# Unpacked it has 60 MB, 20 of them drivers of other machines.
+SURVEY = InitrdSurvey(67_000_000, 1, 60_000_000, 600.0, 310, 20_000_000)
+OWN = InitrdFile("/boot/initrd.img-1", 67_000_000, "zstd", SURVEY)
+NOTE = "67.0 MB, zstd, 60.0 MB unpacked, which takes 600 ms of decompression; 310 drivers that nothing here needs, 20.0 MB"
 
 
 @pytest.mark.parametrize(
-    ("cpus", "kind", "time_ms", "gain_ms"),
+    ("cpus", "survey", "time_ms", "gain_ms"),
     [
-        (1, "gzip", 1200.0, 960.0),
+        # Of the 600 ms that writing 60 MB took, 400 are left.
+        (1, SURVEY, 1200.0, 800.0),
         # From the last sign of anything else on.
-        (4, "gzip", 1000.0, 960.0),
-        (1, "zstd", 1200.0, None),
+        (4, SURVEY, 1000.0, 800.0),
+        (1, replace(SURVEY, unpack_ms=5000.0), 1200.0, 1200.0),
+        (1, replace(SURVEY, unneeded=0, unneeded_bytes=0), 1200.0, 600.0),
+        (1, replace(SURVEY, unpack_ms=0.0), 1200.0, 400.0),
+        # A slim one already.
+        (1, replace(SURVEY, unpack_ms=0.0, unneeded=0, unneeded_bytes=0), 1200.0, None),
         (1, None, 1200.0, None),
+        (1, replace(SURVEY, unpacked_bytes=0), 1200.0, None),
     ],
 )
-def test_unpacking_the_initrd(cpus: int, kind: str | None, time_ms: float, gain_ms: float | None) -> None:
-    setup = BootSetup(cpus=cpus, initrd=InitrdFile("/boot/initrd.img-1", 60_000_000, kind), throughput=SPEEDS)
+def test_unpacking_the_initrd(cpus: int, survey: InitrdSurvey | None, time_ms: float, gain_ms: float | None) -> None:
+    setup = BootSetup(cpus=cpus, initrds=[replace(OWN, survey=survey)])
     finding = found(setup=setup, messages=UNPACKING)["INITRD_UNPACKING"]
     assert (finding["time_ms"], finding["gain_ms"]) == (time_ms, gain_ms)
-    assert finding["evidence"][0]["note"] == "60.0 MB, %s" % (kind or "not compressed")
+    assert finding["basis"] == (None if gain_ms is None else "modelled")
+    assert finding["evidence"][0]["file"] == "/boot/initrd.img-1"
 
 
-def test_unpacking_of_an_initrd_that_nobody_knows() -> None:
-    assert codes(found(messages=UNPACKING)) == set()
+def test_what_is_in_the_initrd_is_evidence() -> None:
+    finding = found(setup=BootSetup(initrds=[OWN]), messages=UNPACKING)["INITRD_UNPACKING"]
+    assert finding["evidence"] == [{"file": "/boot/initrd.img-1", "ms": 1200.0, "note": NOTE}]
+    unknown = found(setup=BootSetup(initrds=[replace(OWN, survey=None)]), messages=UNPACKING)["INITRD_UNPACKING"]
+    assert unknown["evidence"][0]["note"] == "67.0 MB, zstd; what is in it was not surveyed since it was made"
+
+
+def test_the_initrd_that_was_unpacked_is_known_by_its_size() -> None:
+    copy = InitrdFile("/var/lib/fleet-kexec/1/initrd", 39_000_000, None, replace(SURVEY, unpack_ms=0.0, unneeded_bytes=0))
+    both = BootSetup(initrds=[OWN, copy])
+    assert found(setup=both, messages=UNPACKING)["INITRD_UNPACKING"]["evidence"][0]["file"] == OWN.path
+    freed = [*UNPACKING[:2], message(11600, "Freeing initrd memory: 38088K")]
+    assert found(setup=both, messages=freed)["INITRD_UNPACKING"]["evidence"][0]["file"] == copy.path
+    others = [*UNPACKING[:2], message(11600, "Freeing initrd memory: 51200K")]
+    finding = found(setup=both, messages=others)["INITRD_UNPACKING"]
+    assert (finding["gain_ms"], finding["evidence"]) == (None, [{"message": "Freeing initrd memory: 51200K", "ms": 1200.0}])
+
+
+@pytest.mark.parametrize(
+    ("messages", "notes"),
+    [
+        (UNPACKING, []),
+        ([], []),
+        (UNPACKING[:2], ["the kernel's log lacks the end of unpacking the initrd, so the time that it took is unknown"]),
+        (UNPACKING[1:], ["the kernel's log lacks the beginning of unpacking the initrd, so the time that it took is unknown"]),
+    ],
+)
+def test_a_log_that_does_not_tell_how_long_unpacking_took(messages: list[KernelMessage], notes: list[str]) -> None:
+    evidence, before = BootEvidence(BootSetup(initrds=[OWN])), {**timeline(), "notes": ["something else"]}
+    result = analyse(replace(READING, messages=messages), evidence, before)
+    assert result["notes"] == ["something else", *notes]
+    assert bool(result["findings"]) == (messages == UNPACKING)
 
 
 def test_slow_initcalls_are_those_of_the_kernel_itself() -> None:

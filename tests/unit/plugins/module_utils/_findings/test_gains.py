@@ -21,6 +21,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._findings.spans import
 )
 from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_log import BootLog, Initcall
 from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_setup import BootSetup, InitrdFile
+from ansible_collections.fleet.kexec.plugins.module_utils._host.initrd_survey import InitrdSurvey
 from ansible_collections.fleet.kexec.plugins.module_utils._host.systemd_times import UnitStop
 
 from .reboots import address, found, job, message, stop, timeline, unit
@@ -94,6 +95,8 @@ TEXTS = st.sampled_from(
 )
 ORDER = ("stop_units", "jump", "kernel", "initrd", "userspace", "network", "ssh")
 
+SURVEY = InitrdSurvey(7 << 20, 0, 30 << 20, 400.0, 30, 12 << 20)
+
 
 @st.composite
 def cases(draw: st.DrawFn) -> dict[str, Any]:
@@ -131,7 +134,7 @@ def cases(draw: st.DrawFn) -> dict[str, Any]:
             cpus=draw(st.integers(1, 2)),
             console="ttyS0",
             baud=draw(st.sampled_from([0, 9600, 115200])),
-            initrd=draw(st.none() | st.just(InitrdFile("/boot/initrd", 1, "xz"))),
+            initrds=draw(st.sampled_from([[], [InitrdFile("/boot/initrd", 7 << 20, "xz", SURVEY)]])),
             resume_missing=draw(st.sampled_from(["", "/dev/sdx"])),
             nvme=draw(st.sampled_from([[], ["nvme0"], ["nvme0", "nvme1"]])),
         ),

@@ -18,10 +18,13 @@ from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.architecture
 from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub import ENTRY_OFFSET, StubChecksummer
 from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.stub_code import CODE, CONFIG_OFFSET
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_setup import read_boot_setup
 from ansible_collections.fleet.kexec.plugins.module_utils._host.change_record import read_changes
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts, gather
 from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import directory_of, list_fast_images, read_fast_image
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
+from ansible_collections.fleet.kexec.plugins.module_utils._host.initrd_survey import PATH as SURVEYS
+from ansible_collections.fleet.kexec.plugins.module_utils._host.initrd_survey import read_surveys, surveys_to_json
 from ansible_collections.fleet.kexec.plugins.module_utils._host.throughput import read_throughput
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.candidate import Candidate, payload_format, read_candidate
@@ -439,7 +442,7 @@ def test_images_of_kernels_that_are_gone_go_too(host: Host) -> None:
 def test_what_is_no_image_is_left_alone(host: Host) -> None:
     state = Path(host.files.path(STATE_DIRECTORY))
     others = ("last-stop/token", "lost+found/#12/image", "notes/readme", "notes/.image", "5.10.0-gone/mine")
-    for name in (*others, "5.10.0-gone/image", "5.10.0-gone/.initrd.x7s", "throughput.json"):
+    for name in (*others, "5.10.0-gone/image", "5.10.0-gone/.initrd.x7s", "throughput.json", "initrds.json"):
         (state / name).parent.mkdir(parents=True, exist_ok=True)
         (state / name).write_bytes(b"")
     (state / "empty").mkdir()
@@ -800,6 +803,53 @@ def test_without_tables_of_modules_there_is_no_slim_initrd(slim: Host, missing: 
     assert code_of(slim.store.check, slim.candidate, SLIM, 1 << 30) == "MODULES_UNKNOWN"
     assert code_of(slim.build, SLIM) == "MODULES_UNKNOWN"
     assert not slim.path("manifest.json").exists()
+
+
+def test_what_is_in_the_initrd_is_surveyed_once(slim: Host) -> None:
+    result_of(slim, PRESENT)
+    (survey,) = read_surveys(slim.files).values()
+    unpacked_bytes = len(make_cpio({"microcode": b"m"}) + make_cpio(ARCHIVE))
+    assert (survey.unpacked_bytes, survey.unneeded) == (unpacked_bytes, 1)
+    assert survey.unneeded_bytes == len(make_cpio(ARCHIVE)) - len(make_cpio(NEEDED))
+    assert survey.unpack_ms >= 0
+    path = Path(slim.files.path(INITRD))
+    written = Path(slim.files.path(SURVEYS)).stat().st_ino
+    result_of(slim, PRESENT)
+    assert Path(slim.files.path(SURVEYS)).stat().st_ino == written, "it is the same initrd"
+    path.write_bytes(make_cpio({"init": b"", MODULES + "mpt3sas.ko": b"raid"}))
+    result_of(slim, PRESENT)
+    (survey,) = read_surveys(slim.files).values()
+    assert (survey.unneeded, survey.unpack_ms) == (1, 0.0)
+    path.write_bytes(b"no archive at all")
+    result_of(slim, PRESENT)
+    assert read_surveys(slim.files) == {}, "findings do without it"
+
+
+def test_a_copy_that_a_fast_image_has_is_known_by_what_is_in_its_source(slim: Host) -> None:
+    # The kernel's file is named after another release than its header has.
+    Path(slim.files.path(INITRD)).rename(slim.files.path("/boot/initrd.img-" + BUILT_FOR))
+    Path(slim.files.path(KERNEL)).rename(slim.files.path("/boot/vmlinuz-" + BUILT_FOR))
+    own_path = "/boot/initrd.img-" + BUILT_FOR
+    survey = slim.store.survey(BUILT_FOR, FilePart(own_path), 1 << 30)
+    write_tree(Path(slim.files.root), {SURVEYS: surveys_to_json({own_path: survey})})
+    own, copy = read_boot_setup(slim.files, BUILT_FOR).initrds
+    assert (own.path, own.format, own.survey) == (own_path, "gzip", survey)
+    assert (copy.path, copy.format) == (directory_of(BUILT_FOR) + "/initrd", None)
+    assert copy.survey == replace(
+        survey, unpack_ms=0.0, unneeded=0, unneeded_bytes=0, unpacked_bytes=survey.unpacked_bytes - survey.unneeded_bytes
+    )
+
+
+def test_images_are_rebuilt_with_another_initrd(slim: Host) -> None:
+    installation = Installation(slim.files, slim.facts(), slim.store, lambda: None)
+    other_kernel(slim, NEWER)
+    assert installation.with_other_initrd(SLIM) == ()
+    (stale,) = installation.with_other_initrd(UNCOMPRESSED)
+    installation.rebuild([stale], UNCOMPRESSED)
+    fast = read_fast_image(slim.files, BUILT_FOR)
+    assert fast is not None and fast.initrd_mode == UNCOMPRESSED
+    Path(slim.files.path("/proc/modules")).unlink()
+    assert code_of(installation.with_other_initrd, SLIM) == "MODULES_UNKNOWN"
 
 
 def test_a_manifest_of_before_slim_initrds(host: Host) -> None:

@@ -4,18 +4,23 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
 from ansible_collections.fleet.kexec.plugins.module_utils._host.changes import FileChange
+from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import FastImage
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.boot_config import BootConfig, read_boot_config
+from ansible_collections.fleet.kexec.plugins.module_utils._kexec.errors import KexecError
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.host_files import WantedFile, ensure
 from ansible_collections.fleet.kexec.plugins.module_utils._paths import CONFIG_FILE
 from ansible_collections.fleet.kexec.plugins.module_utils._prepare import steps
@@ -61,6 +66,7 @@ ROUTES_6 = """\
 ALL = WantedBoots(
     stop_timeout={"nginx.service": "5s", "postgresql@16-main.service": "1min 30s"},
     quiet=True,
+    initrd="slim",
     cloud_init_disabled=True,
     wait_online=("auto",),
     ssh_early=True,
@@ -68,8 +74,35 @@ ALL = WantedBoots(
 )
 
 
+class Images:
+    """Fast images that can be rebuilt at once; C(rebuilt) tells how."""
+
+    def __init__(self, files: HostFiles) -> None:
+        self._files = files
+        self.modes: dict[str, str] = {}
+        self.rebuilt: list[str] = []
+
+    def add(self, release: str, mode: str = "keep") -> None:
+        self.modes[release] = mode
+        digest = {"path": "/x", "size_bytes": 1, "sha256": ""}
+        manifest = dict.fromkeys((each.name for each in fields(FastImage)), 1) | {
+            "release": release,
+            **dict.fromkeys(("source", "image", "relocations"), digest),
+            **dict.fromkeys(("initrd", "initrd_source", "initrd_left_out")),
+            "format": 1,
+        }
+        write_tree(Path(self._files.root), {"/var/lib/fleet-kexec/%s/manifest.json" % release: json.dumps(manifest)})
+
+    def with_other_initrd(self, initrd_mode: str) -> tuple[Any, ...]:
+        return tuple(release for release, mode in self.modes.items() if mode != initrd_mode)
+
+    def rebuild(self, candidates: Sequence[Any], initrd_mode: str) -> None:
+        self.rebuilt += ["%s %s" % (release, initrd_mode) for release in candidates]
+        self.modes.update(dict.fromkeys(candidates, initrd_mode))
+
+
 class Host:
-    """A host with systemd, two NVMe drives and an interface with a default route, which cloud-init has set up."""
+    """A host with systemd, two NVMe drives, an interface with a default route and a fast image, which cloud-init has set up."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -104,6 +137,8 @@ class Host:
                 **{UNITS + name: text for name, text in WAITING.items()},
             },
         )
+        self.images = Images(self.files)
+        self.images.add("6.1.0-1-amd64")
         sshd = root / "usr/sbin/sshd"
         sshd.parent.mkdir(parents=True)
         sshd.touch(0o755)
@@ -142,7 +177,7 @@ class Host:
 
     @property
     def preparation(self) -> BootPreparation:
-        return BootPreparation(self.files, self.run)
+        return BootPreparation(self.files, self.run, lambda: self.images)
 
     def put(self, wanted: WantedBoots) -> list[str]:
         """Plan and apply: the parts that had to be seen to."""
@@ -183,6 +218,7 @@ def test_all_of_it_is_idempotent_and_can_be_taken_back(host: Host) -> None:
     assert (host.root / SCRIPT.lstrip("/")).stat().st_mode & 0o777 == 0o755
     assert host.put(WantedBoots()) == list(PARTS) and host.notes == []
     assert host.listing() == before
+    assert host.images.rebuilt == ["6.1.0-1-amd64 slim", "6.1.0-1-amd64 keep"]
 
 
 def test_parts_that_are_not_processed_are_left_as_they_are(host: Host) -> None:
@@ -339,6 +375,67 @@ def test_a_setting_of_the_host_is_its_own(host: Host) -> None:
     assert read_boot_config(host.files).quiet
     write_tree(host.root, {CONFIG_FILE: "[boot]\nquiet = perhaps\n"})
     assert code_of(host.put, WantedBoots()) == "CONFIG_INVALID"
+
+
+# --- initrd ------------------------------------------------------------------------------
+
+
+def test_images_with_another_initrd_are_rebuilt_and_later_ones_are_built_like_them(host: Host) -> None:
+    host.images.add("6.1.0-2-amd64", "slim")
+    assert host.put(WantedBoots(initrd="slim")) == ["initrd"]
+    assert host.images.rebuilt == ["6.1.0-1-amd64 slim"]
+    assert read_boot_config(host.files) == BootConfig(initrd="slim")
+    # One that somebody has built in another way.
+    host.images.add("6.1.0-2-amd64")
+    assert host.put(WantedBoots(initrd="slim")) == ["initrd"] and host.images.rebuilt[1:] == ["6.1.0-2-amd64 slim"]
+    assert host.put(WantedBoots(initrd="slim")) == []
+    assert host.put(WantedBoots(initrd="uncompressed")) == ["initrd"]
+    assert set(host.images.modes.values()) == {"uncompressed"} and read_boot_config(host.files).initrd == "uncompressed"
+
+
+def test_both_settings_of_one_file_come_and_go(host: Host) -> None:
+    before = host.listing()
+    assert host.put(WantedBoots(quiet=True, initrd="slim")) == ["quiet", "initrd"]
+    assert read_boot_config(host.files) == BootConfig(quiet=True, initrd="slim")
+    assert host.put(WantedBoots(initrd="slim")) == ["quiet"]
+    assert read_boot_config(host.files) == BootConfig(initrd="slim")
+    assert host.put(WantedBoots(quiet=True)) == ["quiet", "initrd"]
+    assert read_boot_config(host.files) == BootConfig(quiet=True)
+    assert host.put(WantedBoots()) == ["quiet"] and host.listing() == before
+
+
+def test_what_would_be_rebuilt_is_shown(host: Host) -> None:
+    plan = host.preparation.plan(WantedBoots(initrd="slim"), host.preparation.look())
+    assert "rebuild fast images with initrd=slim" in plan.as_diff()[-1]["after"] and host.images.rebuilt == []
+
+
+def test_the_part_is_remembered_before_images_are_rebuilt(host: Host) -> None:
+    def failing(candidates: Sequence[Any], initrd_mode: str) -> None:
+        raise KexecError("NO_SPACE", "the disk is full")
+
+    plan = host.preparation.plan(WantedBoots(initrd="slim"), host.preparation.look())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host.images, "rebuild", failing)
+        assert code_of(host.preparation.apply, plan.steps) == "NO_SPACE"
+    assert host.put(WantedBoots(initrd="slim")) == ["initrd"], "its images were not rebuilt"
+    assert host.put(WantedBoots()) == ["initrd"]
+    assert not host.files.exists(CONFIG_FILE) and host.images.modes == {"6.1.0-1-amd64": "keep"}
+
+
+def test_without_a_fast_image_there_is_no_use_for_another_initrd(host: Host) -> None:
+    shutil.rmtree(host.root / "var/lib/fleet-kexec")
+    host.images.modes.clear()
+    assert host.put(WantedBoots(initrd="slim")) == [] and "there is no fast image" in host.notes[0]
+    assert not host.files.exists(CONFIG_FILE)
+
+
+def test_images_that_somebody_has_built_with_another_initrd_are_theirs(host: Host) -> None:
+    host.images.add("6.1.0-2-amd64", "uncompressed")
+    assert host.put(WantedBoots()) == [] and host.images.rebuilt == []
+    write_tree(host.root, {CONFIG_FILE: "[boot]\ninitrd = Uncompressed\n"})
+    assert host.put(WantedBoots()) == [] and read_boot_config(host.files).initrd == "uncompressed"
+    write_tree(host.root, {CONFIG_FILE: "[boot]\ninitrd = tiny\n"})
+    assert code_of(host.put, WantedBoots(quiet=True)) == "CONFIG_INVALID"
 
 
 # --- cloud_init_disabled -----------------------------------------------------------------
