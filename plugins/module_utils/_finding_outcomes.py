@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from ._finding_kinds import KINDS
+from ._finding_kinds import BASES, KINDS, MEASURED, MODELLED
 from ._json import finite_number
 
 Timeline = Mapping[str, Any]
@@ -71,16 +71,56 @@ def predicted_by(part: str, timeline: Timeline) -> Optional[float]:
 
     None if nothing was predicted.
     """
+    return _predicted((part,), timeline, BASES)
+
+
+def reboots_around(history: Sequence[Timeline], boot_id: str, path: str) -> Tuple[Optional[Timeline], Optional[Timeline]]:
+    """The last reboot by a path that ended in a boot or before it, and the first one after it; None where there is none.
+
+    If the history has neither the reboot into that boot nor the one out of it, nothing is known to come before or after.
+    """
+    of_it = [index for index, each in enumerate(history) if _same(each.get("boot_id"), boot_id)]
+    left = [index for index, each in enumerate(history) if _same(each.get("boot_id_before"), boot_id)]
+    first_after = of_it[0] + 1 if of_it else left[0] if left else None
+    if first_after is None:
+        return None, None
+    before = [each for each in history[:first_after] if each.get("path") == path]
+    after = [each for each in history[first_after:] if each.get("path") == path]
+    return before[-1] if before else None, after[0] if after else None
+
+
+def untried_gain_ms(history: Sequence[Timeline], marks: Mapping[str, str], path: str) -> float:
+    """Milliseconds by which parts of C(prepare_boot) made since the last reboot by a path are predicted to shorten the next one.
+
+    They are predicted by the findings of that reboot, without those whose gain is an upper limit.
+
+    :param history: timelines of the host's boots, oldest first.
+    :param marks: boot_id of the boot in which each part was made, by part.
+    """
+    last, untried = None, []
+    for part, boot_id in marks.items():
+        before, after = reboots_around(history, boot_id, path)
+        if before is not None and after is None:
+            last = before
+            untried.append(part)
+    return _predicted(untried, last, (MEASURED, MODELLED)) or 0.0 if last is not None else 0.0
+
+
+def _predicted(parts: Sequence[str], timeline: Timeline, bases: Sequence[str]) -> Optional[float]:
     gains_ms = [
         gain_ms
         for code, _time_ms, finding in _known(timeline)
         for gain_ms in [finite_number(finding.get("gain_ms"))]
-        if gain_ms is not None and KINDS[code].part == part
+        if gain_ms is not None and KINDS[code].part in parts and finding.get("basis") in bases
     ]
     if not gains_ms:
         return None
     total_ms = finite_number(timeline.get("gain_ms"))
     return round(sum(gains_ms) if total_ms is None else min(sum(gains_ms), total_ms), 1)
+
+
+def _same(boot_id: Any, other: str) -> bool:
+    return isinstance(boot_id, str) and bool(other) and boot_id.replace("-", "") == other.replace("-", "")
 
 
 def _known(timeline: Timeline) -> Iterator[Tuple[str, float, Mapping[str, Any]]]:

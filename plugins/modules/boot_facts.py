@@ -132,6 +132,23 @@ ansible_facts:
                   C(checked), C(relocated) and C(moved) say what the stub did.
               type: dict
               sample: null
+            prepared:
+              description: Parts of M(fleet.kexec.prepare_boot) on the host. Empty without privileges.
+              type: dict
+              contains:
+                parts:
+                  description: Parts that are in place.
+                  type: list
+                  elements: str
+                  sample: [initrd, quiet]
+                untried_ms:
+                  description:
+                    - Milliseconds by which the outage of the next reboot via kexec is predicted to be shorter than that of the
+                      last one, by findings about what the parts do that were made since then. Findings whose gain is an upper
+                      limit do not count.
+                    - 0.0 once there was a reboot with all parts.
+                  type: float
+                  sample: 1840.5
         kernel:
           description: The running kernel.
           type: dict

@@ -199,13 +199,18 @@ timeline:
         than their sum.
       type: float
       sample: 2031.5
+    boot_parts:
+      description: Parts of M(fleet.kexec.prepare_boot) that this reboot had, as far as they have not been undone since.
+      type: list
+      elements: str
+      sample: [initrd, quiet]
     chains:
       description: Critical chains to the unit that sets up the C(network), to sshd, C(ssh), and to the unit of the probed
         service, C(probe). Each is a list of units that had to wait for the one before, with C(unit), C(start_ms) and
         C(duration_ms). Empty if the unit is not known.
       type: dict
     notes:
-      description: Explanations of what was left out because it contradicts the rest.
+      description: Explanations of what was left out because it contradicts the rest, and of what findings lack evidence for.
       type: list
       elements: str
 findings:
@@ -233,7 +238,7 @@ findings:
       sample: 2500.0
     basis:
       description: Meaning of C(gain_ms), V(measured), V(modelled) under an assumption that the documentation names, or V(at_most)
-        if it is up to the unit how much of it can be saved. Null without a gain.
+        if it is up to the unit or device how much of it can be saved. Null without a gain.
       type: str
       sample: measured
     phases:
@@ -269,6 +274,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._finding_kinds import 
 from ansible_collections.fleet.kexec.plugins.module_utils._findings.analysis import analyse
 from ansible_collections.fleet.kexec.plugins.module_utils._findings.gathering import gather_evidence
 from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_history import read_history, with_timeline, write_history
+from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_parts import read_boot_parts
 from ansible_collections.fleet.kexec.plugins.module_utils._host.files import HostFiles
 from ansible_collections.fleet.kexec.plugins.module_utils._host.last_stop import drop_last_stop
 from ansible_collections.fleet.kexec.plugins.module_utils._module import run_module
@@ -327,6 +333,8 @@ def work(module: AnsibleModule) -> Dict[str, Any]:
     timeline = assemble(reading, seen)
     evidence = gather_evidence(files, run_command, reading, seen.probe_port)
     timeline.update(analyse(reading, evidence, timeline))
+    made_in = read_boot_parts(files).items()
+    timeline["boot_parts"] = sorted(part for part, boot_id in made_in if boot_id.replace("-", "") != reading.system.boot_id)
     before = read_history(files)
     history, timeline = with_timeline(before, timeline)
     changed = history != before

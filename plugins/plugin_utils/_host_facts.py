@@ -33,6 +33,7 @@ UNREADABLE = "FACTS_UNREADABLE"
 
 # Subsets of M(fleet.kexec.boot_facts); C(min) is always there.
 MINIMUM = "min"
+MINIMUM_KEY = "boot"
 CONTAINER = "container"
 ENTRY = "entry"
 HARDWARE = "hardware"
@@ -106,6 +107,18 @@ class StagedAnswer:
 
 
 @dataclass(frozen=True)
+class PreparedBoot:
+    """Parts of M(fleet.kexec.prepare_boot) that shorten the next outage of a host.
+
+    :ivar parts: in order.
+    :ivar untried_s: seconds by which it is predicted to be shorter than the last one, by parts that no reboot has tried yet.
+    """
+
+    parts: tuple[str, ...] = ()
+    untried_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class ReportedBoot:
     """Last entry of a host's history; None for what it does not know.
 
@@ -140,6 +153,7 @@ class ReportedFacts:
     :ivar needs: why the host needs a reboot.
     :ivar last_boot: None if the history is empty.
     :ivar failing_differences: whether the machine lacks what it had before its last reboot.
+    :ivar prepared: None if the host's version of the collection does not tell.
     :ivar raw: the facts as they were given.
     """
 
@@ -160,6 +174,7 @@ class ReportedFacts:
     soft: ReportedSoft | None = None
     last_boot: ReportedBoot | None = None
     failing_differences: bool = False
+    prepared: PreparedBoot | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -342,7 +357,24 @@ def _minimum(facts: Mapping[str, Any]) -> dict[str, Any]:
         "path": _text(boot, "path"),
         "release": _text(kernel, "release"),
         "panic": (_count(kernel, "panic_s"), _count(kernel, "panic_on_oops")),
+        "prepared": _prepared(_mapping(boot, "prepared")) if "prepared" in boot else None,
     }
+
+
+def _prepared(values: Mapping[str, Any]) -> PreparedBoot:
+    untried_ms = max(0.0, _number(_get(values, "untried_ms"), "untried_ms"))
+    # Hosts that differ by less have the same forecast, which is made once.
+    return PreparedBoot(tuple(sorted(_texts(values, "parts"))), round(untried_ms / 1000, 1))
+
+
+def prepared_of(facts: Any) -> PreparedBoot | None:
+    """Parts of M(fleet.kexec.prepare_boot) in facts that were gathered earlier; None if they do not tell."""
+    if not isinstance(facts, Mapping) or MINIMUM_KEY not in facts:
+        return None
+    try:
+        return read_facts(facts, [MINIMUM]).prepared
+    except FactsError:
+        return None
 
 
 def _verdict(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -430,7 +462,7 @@ def _machine(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 #: Subset → the key that it begins with, and its reader.
 _SUBSETS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
-    MINIMUM: ("boot", _minimum),
+    MINIMUM: (MINIMUM_KEY, _minimum),
     CONTAINER: ("container", lambda facts: {"container": _text_or_none(facts, "container")}),
     # A machine that does not tell is one of no class.
     HARDWARE: ("hardware", lambda facts: {"hardware": hardware_of(facts.get("hardware"))}),

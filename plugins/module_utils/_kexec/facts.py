@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List
 
 from .._bootloader.boot_entry import BootChoice
 from .._finding_kinds import explained
-from .._finding_outcomes import last_pair, outcomes_of
+from .._finding_outcomes import last_pair, outcomes_of, untried_gain_ms
 from .._host.boot_history import Timeline
 from .._host.facts import HostFacts
 from .._host.fast_images import FastImage
@@ -23,6 +23,7 @@ from .._text import printable, printable_values
 from .cmdline import line_changes
 from .least import Need, least_for
 from .preferences import LOADERS
+from .proof import PATH_KEXEC
 from .reading import HostReading
 from .soft import present_soft
 from .staging import StagingPlan
@@ -105,6 +106,10 @@ def _present_boot(reading: HostReading) -> Dict[str, Any]:
         "token": token_of(reading.kernel.cmdline),
         "kexecs": reading.evidence.kexecs,
         "stub": asdict(reading.stub) if reading.stub else None,
+        "prepared": {
+            "parts": sorted(reading.boot_parts),
+            "untried_ms": untried_gain_ms(reading.history, reading.boot_parts, PATH_KEXEC),
+        },
     }
 
 

@@ -14,6 +14,7 @@ from .._bootloader.boot_entry import BootChoice
 from .._bootloader.default_entry import read_default_entry
 from .._command import Runner
 from .._host.boot_history import Timeline, read_history
+from .._host.boot_parts import read_boot_parts
 from .._host.facts import HostFacts, gather
 from .._host.fast_images import FastImage, list_fast_images
 from .._host.files import HostFiles
@@ -57,6 +58,7 @@ class HostReading:
     :ivar history: timelines of its boots, oldest first.
     :ivar reboot_needs: why it needs a reboot; None if that was not read.
     :ivar soft: what a soft reboot would meet, and whether it is possible; None if that was not read.
+    :ivar boot_parts: parts of C(prepare_boot), with the boot_id of the boot in which each was made.
     :ivar machine: the machine now, and compared with the remembered one; None if that was not read.
     """
 
@@ -75,6 +77,7 @@ class HostReading:
     reservations: Optional[ReservationFacts]
     policy: Policy
     history: List[Timeline]
+    boot_parts: Mapping[str, str]
     reboot_needs: Optional[List[Need]]
     soft: Optional[Tuple[SoftReboot, SoftVerdict]]
     machine: Optional[Tuple[MachineSnapshot, MachineComparison]]
@@ -137,6 +140,7 @@ def read(
         if facts and boot and subsets & {REBOOT_NEEDED, SOFT}
         else None
     )
+    boot_parts = read_boot_parts(files) if BOOT in subsets else {}
     return HostReading(
         subsets=subsets,
         system=system,
@@ -154,7 +158,8 @@ def read(
         surroundings=surroundings,
         reservations=read_reservation_facts(files, run) if facts and (judging or "reservations" in subsets) else None,
         policy=policy,
-        history=read_history(files) if subsets & {FINDINGS, HISTORY} else [],
+        history=read_history(files) if boot_parts or subsets & {FINDINGS, HISTORY} else [],
+        boot_parts=boot_parts,
         reboot_needs=reboot_needs(evidence) if evidence and REBOOT_NEEDED in subsets else None,
         soft=_decide_soft(read_soft_reboot(files, run, manager), facts, evidence, policy, guests=surroundings.guests)
         if facts and evidence and SOFT in subsets

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .._finding_outcomes import predicted_by
+from .._finding_outcomes import predicted_by, reboots_around
 from .._json import finite_number
 from .._kexec.proof import PATH_KEXEC
 from .._reasons import Reason, reason
@@ -77,27 +77,11 @@ def effects_of(history: Sequence[Timeline], marks: Mapping[str, str]) -> List[Pa
     """
     found = []
     for part, boot_id in marks.items():
-        pair = _around(history, boot_id) if part in PHASES else None
-        effect = _compared(part, *pair) if pair else None
+        before, after = reboots_around(history, boot_id, PATH_KEXEC) if part in PHASES else (None, None)
+        effect = _compared(part, before, after) if before and after else None
         if effect is not None:
             found.append(effect)
     return sorted(found, key=lambda each: list(PHASES).index(each.part))
-
-
-def _around(history: Sequence[Timeline], boot_id: str) -> Optional[Tuple[Timeline, Timeline]]:
-    """The last reboot via kexec that ended in a boot or before it, and the first one after."""
-    of_it = [index for index, each in enumerate(history) if _same(each.get("boot_id"), boot_id)]
-    left = [index for index, each in enumerate(history) if _same(each.get("boot_id_before"), boot_id)]
-    first_after = of_it[0] + 1 if of_it else left[0] if left else None
-    if first_after is None:
-        return None
-    before = [each for each in history[:first_after] if each.get("path") == PATH_KEXEC]
-    after = [each for each in history[first_after:] if each.get("path") == PATH_KEXEC]
-    return (before[-1], after[0]) if before and after else None
-
-
-def _same(boot_id: Any, other: str) -> bool:
-    return isinstance(boot_id, str) and bool(other) and boot_id.replace("-", "") == other.replace("-", "")
 
 
 def _compared(part: str, before: Timeline, after: Timeline) -> Optional[PartEffect]:

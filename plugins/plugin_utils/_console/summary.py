@@ -113,6 +113,8 @@ def plan_text(
             lines += _wave(wave, columns, glyphs)
         lines += ["", *_predictions(plan.hosts, glyphs)]
     lines = [fit(line, columns, glyphs.more) for line in lines]
+    if plan is not None:
+        lines += _spared(plan.hosts, columns)
     why = [(host, reason, False) for host, reasons in (needed or {}).items() for reason in reasons]
     lines += _by_reason("in need of a reboot", why, columns, glyphs, _NAMED_IN_PLAN, elsewhere="the task's result")
     at_risk = [(host, reason, False) for host, reasons in (risks or {}).items() for reason in reasons]
@@ -231,6 +233,16 @@ def _predictions(hosts: Sequence[HostSpec], glyphs: Glyphs) -> list[str]:
     if title == "HOSTS" and more > 0:
         lines.append("%s and %d more host classes" % (glyphs.more, more))
     return lines
+
+
+def _spared(hosts: Sequence[HostSpec], columns: int) -> list[str]:
+    """Say by how much parts of C(prepare_boot) that no reboot has tried are predicted to shorten outages."""
+    spared_s = sorted(host.spared_s for host in hosts if host.spared_s)
+    if not spared_s:
+        return []
+    said = (counted(len(spared_s), "host"), duration(percentile(spared_s, 50)), " (median)" if len(spared_s) > 1 else "")
+    text = "%s: outage %s shorter than before%s, by parts of prepare_boot that have not been tried yet" % said
+    return wrap(text, columns, subsequent_indent="  ")
 
 
 def _phases_s(phases: Phases) -> list[float]:

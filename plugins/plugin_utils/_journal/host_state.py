@@ -45,6 +45,7 @@ class HostState:
     :ivar probe_seen_by: kind of service probe; empty if there is none, or if it has not ended.
     :ivar hooks: last run by (phase, name).
     :ivar timeline: None unless timelines are kept.
+    :ivar boot_parts: parts of M(fleet.kexec.prepare_boot) that its reboot had, by its timeline; None if that does not tell.
     """
 
     host: str
@@ -102,6 +103,7 @@ class HostState:
     notes: tuple[Mapping[str, Any], ...] = ()
     hooks: dict[tuple[str, str], events.HookEnded] = field(default_factory=dict)
     timeline: Mapping[str, Any] | None = None
+    boot_parts: tuple[str, ...] | None = None
 
     @property
     def system(self) -> SystemId:

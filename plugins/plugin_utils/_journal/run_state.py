@@ -172,8 +172,10 @@ class RunState:
         elif isinstance(event, events.HostSeen):
             self._see(event.host, event.up)
         fold(host, event, at)
-        if isinstance(event, events.HostTimeline) and self._timelines:
-            host.timeline = event.timeline
+        if isinstance(event, events.HostTimeline):
+            host.boot_parts = _boot_parts(event.timeline)
+            if self._timelines:
+                host.timeline = event.timeline
         if host.phase is not change.phase_before and host.resume is Resume.DONE:
             self._ends[event.host] = None
         change.over = self._count(host, status)
@@ -297,3 +299,9 @@ _RUN_FOLDS: Mapping[type[Event], Callable[[RunState, Any, str], None]] = {
     events.RunOwes: RunState._owes,
     events.RunEnded: RunState._ended,
 }
+
+
+def _boot_parts(timeline: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Parts of M(fleet.kexec.prepare_boot) that a reboot had; None if its timeline, which comes from the host, does not tell."""
+    parts = timeline.get("boot_parts")
+    return tuple(sorted(map(str, parts))) if isinstance(parts, list) else None

@@ -23,10 +23,14 @@ class Remembered(NamedTuple):
 
     :ivar samples: durations of hosts that were done, by path and host class.
     :ivar host_classes: latest class of each host, by its name.
+    :ivar prepared_samples: those that tell which parts of M(fleet.kexec.prepare_boot) they had, by these as well.
+    :ivar boot_parts: parts that the latest reboot of each host had, by its name.
     """
 
     samples: dict[tuple[str, str], list[Phases]]
     host_classes: dict[str, str]
+    prepared_samples: dict[tuple[str, str, tuple[str, ...]], list[Phases]]
+    boot_parts: dict[str, tuple[str, ...]]
 
     @property
     def outages_s(self) -> dict[tuple[str, str], list[float]]:
@@ -38,6 +42,8 @@ def remembered(store: RunStore, but: str | None = None) -> Remembered:
     """Read the newest journals, except for that of the run C(but). Unreadable ones are skipped."""
     samples: dict[tuple[str, str], list[Phases]] = {}
     host_classes: dict[str, str] = {}
+    prepared: dict[tuple[str, str, tuple[str, ...]], list[Phases]] = {}
+    boot_parts: dict[str, tuple[str, ...]] = {}
     for run in store.list()[:RUNS_REMEMBERED]:
         if sum(map(len, samples.values())) >= HOSTS_REMEMBERED:
             break
@@ -54,5 +60,9 @@ def remembered(store: RunStore, but: str | None = None) -> Remembered:
             if host.phase is not Phase.RELEASED or host.outage_ms is None:
                 continue
             times_ms = (host.prepare_ms or 0, host.drain_ms or 0, host.outage_ms, host.after_ms or 0)
-            samples.setdefault((host.path, host.host_class or ""), []).append(Phases(*(each / 1000 for each in times_ms)))
-    return Remembered(samples, host_classes)
+            phases = Phases(*(each / 1000 for each in times_ms))
+            samples.setdefault((host.path, host.host_class or ""), []).append(phases)
+            if host.boot_parts is not None:
+                boot_parts.setdefault(host.host, host.boot_parts)
+                prepared.setdefault((host.path, host.host_class or "", host.boot_parts), []).append(phases)
+    return Remembered(samples, host_classes, prepared, boot_parts)

@@ -120,7 +120,7 @@ class Preparing:
         if facts.system.boot_id == self._own_boot_id:
             raise RebootError("CONTROL_NODE", "this host is the machine that runs the playbook")
         self._result.before = KnownSystem(facts.system, facts.release)
-        self._result.hardware = facts.hardware
+        self._result.hardware, self._result.prepared = facts.hardware, facts.prepared
         if facts.container:
             raise _refusal(facts.blockers, "this is a %s container" % facts.container)
         if facts.needs is not None:

@@ -12,7 +12,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.hardware import 
 from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason
 
-from .._host_facts import gathered
+from .._host_facts import PreparedBoot, gathered
 from .difference import ReportedDifference
 from .host_track import HostOutage
 from .service_track import ServiceOutage
@@ -75,7 +75,7 @@ class RebootResult:
     :ivar elapsed_ms: from before the trigger, or in a rollout the drain, until the host was healthy.
     :ivar down: whether a host that a rollout gave up has to be assumed down.
     :ivar failure: why the reboot is not done.
-    :ivar hardware: as the host tells it; None if unknown.
+    :ivar hardware: as the host tells it; None if unknown, like C(prepared), what shortens its outage.
     :ivar owed: what could not be given back on the host, by kind of debt.
     :ivar timeline: as M(fleet.kexec.timeline) returns it.
     """
@@ -105,6 +105,7 @@ class RebootResult:
     owed: Mapping[str, Reason] = field(default_factory=dict)
     timeline: Mapping[str, Any] | None = None
     hardware: Hardware | None = None
+    prepared: PreparedBoot | None = None
 
     def as_result(self) -> dict[str, Any]:
         """Result of M(fleet.kexec.reboot), as far as the steps have come; null means unknown."""

@@ -20,7 +20,7 @@ from .._hooks.hook import Hook, HookSessions, HookSubject
 from .._hooks.interrupt import Interrupt
 from .._hooks.runner import HookRunner
 from .._host_class import host_class_of
-from .._host_facts import ReportedFacts
+from .._host_facts import PreparedBoot, ReportedFacts
 from .._ledger.judge import ClassJudge
 from .._reboot.errors import RebootError
 from .._reboot.host_reboot import HostReboot
@@ -54,6 +54,8 @@ class PlayFleet:
     :ivar judge: judges classes by the ledger; None to judge none.
     :ivar host_classes: classes of hosts in earlier runs, by their names.
     :ivar methods: those by which hosts will be rebooted, as far as they said so, by their names.
+    :ivar prepared: what shortens the outages of hosts, as far as they said so, by their names.
+    :ivar prepared_before: what their latest reboots in earlier runs had, by their names.
     :ivar to_prove: what a kexec of a host would prove, by its name; see :class:`HostSpec`.
     """
 
@@ -91,6 +93,8 @@ class PlayFleet:
         self.host_classes: Mapping[str, str] = {}
         self.to_prove: Mapping[str, str] = {}
         self.methods: Mapping[str, str] = {}
+        self.prepared: Mapping[str, PreparedBoot] = {}
+        self.prepared_before: Mapping[str, PreparedBoot] = {}
         self._options: dict[str, HostOptions] = {}
         # Names and addresses of hosts through which others are reached, or on which hooks of others run.
         self._needed: set[str] = set()
@@ -123,9 +127,11 @@ class PlayFleet:
                 groups=self._hosts.groups(name),
                 host_class=self.host_class(name),
                 last=self.goes_last(name, lock_machines),
-                predicted=history.prediction(self.methods_of(name), self.host_class(name)),
+                predicted=history.prediction(self.methods_of(name), self.host_class(name), self.prepared_of(name)),
                 to_prove=self.to_prove.get(name, ""),
                 methods=self.methods_of(name),
+                prepared=self.prepared_of(name),
+                spared_s=history.spared_s(self.methods_of(name), self.host_class(name), self.prepared_of(name)),
             )
             for name in names
         ]
@@ -134,6 +140,10 @@ class PlayFleet:
         """Methods by which a host may be rebooted: one if that is known, or else all that are allowed."""
         known = self.methods.get(name)
         return (known,) if known is not None else tuple(method.name for method in self._request.methods)
+
+    def prepared_of(self, name: str) -> PreparedBoot | None:
+        """What shortens the next outage of a host: as it says, as was gathered, or what its reboot in an earlier run had."""
+        return self.prepared.get(name) or self._options[name].gathered_boot or self.prepared_before.get(name)
 
     def host_class(self, name: str, hardware: Hardware | None = None) -> str:
         """Class of a host: the user's name for it, or that of its hardware as it is, was gathered, or was in an earlier run, or a

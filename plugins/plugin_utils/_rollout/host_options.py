@@ -21,6 +21,7 @@ from .._errors import RolloutError
 from .._hooks.hook import PHASES, Hook
 from .._hooks.parse import parse_hooks
 from .._host_class import hardware_of, hardware_of_setup, host_class_of
+from .._host_facts import PreparedBoot, prepared_of
 from .._reboot.errors import RebootError
 from .._reboot.probe_options import parse_probe
 from .._reboot.request import SETTLE_MAX_S, SETTLE_S
@@ -72,6 +73,7 @@ class HostOptions:
     :ivar domains: domain by dimension.
     :ivar host_class: the user's name for its class; empty for that of its hardware.
     :ivar gathered_class: class of the hardware that M(fleet.kexec.boot_facts) has gathered; empty if it has not.
+    :ivar gathered_boot: what shortens its outage, as M(fleet.kexec.boot_facts) has gathered; None if it has not.
     :ivar guessed_class: class by the facts of M(ansible.builtin.setup), which have no drivers; empty without any.
     :ivar local: whether the connection is local, so the host is the controller.
     :ivar through: machines that it is reached through.
@@ -93,6 +95,7 @@ class HostOptions:
     settle_s: int = SETTLE_S
     gathered_class: str = ""
     guessed_class: str = ""
+    gathered_boot: PreparedBoot | None = None
 
 
 class OptionsReader:
@@ -169,6 +172,7 @@ class OptionsReader:
                 settle_s=self._parse("settle", given, _settle),
                 gathered_class=_gathered_class(facts),
                 guessed_class=host_class_of(hardware_of_setup(facts)),
+                gathered_boot=prepared_of(facts.get("fleet_kexec")),
             )
 
     def _parse(self, option: str, given: Mapping[str, Any], parse: Callable[[Any], Value]) -> Value:

@@ -13,7 +13,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._reasons import CodedE
 
 from .._console.least import least_text
 from .._host_class import UNPROVEN
-from .._host_facts import ReportedFacts
+from .._host_facts import PreparedBoot, ReportedFacts
 from .._journal.outcome import status_of
 from .._reboot.errors import NotNeeded
 from .._reboot.host_reboot import HostReboot
@@ -30,6 +30,7 @@ class Preview(NamedTuple):
     """How a host would be rebooted, or the failure that prevents it; other fields as in :class:`RebootResult`.
 
     :ivar not_needed: whether it is left out because it needs no reboot.
+    :ivar prepared: what shortens its outage; None if unknown.
     """
 
     failure: Reason | None = None
@@ -40,6 +41,7 @@ class Preview(NamedTuple):
     reasons: tuple[Reason, ...] = ()
     notes: tuple[Mapping[str, Any], ...] = ()
     predicted_ms: Mapping[str, Any] | None = None
+    prepared: PreparedBoot | None = None
 
 
 async def look_at(
@@ -138,6 +140,7 @@ async def _look(name: str, reboot_of: Callable[[str], HostReboot], request: Rebo
         reasons=result.reasons,
         notes=tuple(result.notes or ()),
         predicted_ms=result.predicted_ms,
+        prepared=result.prepared,
     )
 
 

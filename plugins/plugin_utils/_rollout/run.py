@@ -20,6 +20,7 @@ from .._console.summary import plan_text, summary
 from .._errors import RolloutError
 from .._hooks.hook import GRACE_S, HookSubject
 from .._hooks.interrupt import Interrupt
+from .._host_facts import PreparedBoot
 from .._journal import events
 from .._journal.events import Event, Record, RunTerms
 from .._journal.file import Journal, replay, utc
@@ -183,6 +184,9 @@ class Rolling:
             needed = {name: result.needed for name, result in looked.items() if result.needed}
             if planned.terms.request.method == LEAST:
                 fleet.methods = {**fleet.methods, **methods_of(looked)}
+            # Only these are planned again: most hosts say what is known of them.
+            said = {name: result.prepared for name, result in looked.items() if result.prepared is not None}
+            fleet.prepared = {name: prepared for name, prepared in said.items() if prepared != fleet.prepared_of(name)}
             plan = self._left(planned, [*refused, *spared])
             foreseen = self._foresee(planned, plan)
             saves_s = saved_by_least(left, looked, planned.outages) if planned.terms.request.method == LEAST else None
@@ -415,7 +419,8 @@ class Rolling:
         memory = remembered(self._store, but)
         self._ledger.read(but)
         # Journals know more of a host's phases than the ledger does.
-        history = History({**samples_of_ledger(self._ledger.ledger), **memory.samples})
+        history = History({**samples_of_ledger(self._ledger.ledger), **memory.samples}, prepared=memory.prepared_samples)
+        prepared_before = {name: PreparedBoot(parts) for name, parts in memory.boot_parts.items()}
         outages = PathOutages({**outages_of_ledger(self._ledger.ledger), **memory.outages_s})
         for option, hooks in self._run_hooks.by_option().items():
             check_places(self._hosts, option, hooks)
@@ -424,7 +429,7 @@ class Rolling:
                 raise ValueError("a resume needs the state of its run")
             judge = self._ledger.judge(self._options)
             fleet = self.fleet(probers, self._terms.request)
-            fleet.judge, fleet.host_classes = judge, memory.host_classes
+            fleet.judge, fleet.host_classes, fleet.prepared_before = judge, memory.host_classes, prepared_before
             plan = self._planner.new(fleet, history, self._terms.settings)
             of_hosts = [fleet.options(name).hooks for name in self._names]
             for sentence in options_without_effect(self._options, self._terms.settings, plan, of_hosts):
@@ -436,7 +441,7 @@ class Rolling:
         judge = self._ledger.judge(terms.options)
         fleet = self.fleet(probers, terms.request, before)
         fleet.methods = {name: host.method for name, host in before.hosts.items() if host.method}
-        fleet.judge, fleet.host_classes = judge, memory.host_classes
+        fleet.judge, fleet.host_classes, fleet.prepared_before = judge, memory.host_classes, prepared_before
         plan = self._planner.again(fleet, history, terms.settings, rest)
         return self._judged(_Planned(plan, terms, fleet, history, outages, rest, judge))
 
@@ -475,7 +480,7 @@ class Rolling:
         """Part of a plan that is still to be carried out."""
         if planned.rest is not None:
             return part_of(planned.plan, {name for name in planned.rest.names(GOING) if name not in refused})
-        if not refused and not planned.fleet.methods:
+        if not refused and not planned.fleet.methods and not planned.fleet.prepared:
             return planned.plan
         return self._planner.without(refused, planned.fleet, planned.history, planned.terms.settings)
 

@@ -45,7 +45,7 @@ def forecast(plan: Plan, settings: Settings, history: History, seed: int) -> For
     random = Random(seed)  # noqa: S311
 
     def draw(host: HostSpec) -> Fate:
-        return Fate(history.draw(host.methods, host.host_class, random))
+        return Fate(history.draw(host.methods, host.host_class, random, host.prepared))
 
     draws = max(_LEAST_DRAWS, min(_MOST_DRAWS, _HOSTS_SIMULATED // max(1, len(plan.hosts))))
     courses = sorted((simulate(plan, settings, draw) for _draw in range(draws)), key=lambda course: course.total_s)

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from ansible_collections.fleet.kexec.plugins.module_utils._kexec.least import METHODS
 
+from .._host_facts import PreparedBoot
 from .settings import EVERYTHING
 
 
@@ -110,6 +111,8 @@ class HostSpec(Member):
     :ivar host_class: of hardware; hosts with the same one are expected to behave alike.
     :ivar to_prove: what a kexec of it would prove, its class with its kernels; empty if nothing.
     :ivar methods: those by which it may be rebooted (of :data:`METHODS`); one if it is known.
+    :ivar prepared: what shortens its next outage; None if that is not known.
+    :ivar spared_s: seconds by which its outage is predicted to be shorter for that than those of its class were.
     :ivar last: whether it goes after all others, because they are reached through it or it holds the lock.
     """
 
@@ -118,3 +121,5 @@ class HostSpec(Member):
     predicted: Prediction
     to_prove: str = ""
     methods: tuple[str, ...] = METHODS
+    prepared: PreparedBoot | None = None
+    spared_s: float = 0.0

@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.fleet.kexec.plugins.module_utils._finding_outcomes import last_pair, outcomes_of, predicted_by
+from ansible_collections.fleet.kexec.plugins.module_utils._finding_outcomes import (
+    last_pair,
+    outcomes_of,
+    predicted_by,
+    reboots_around,
+    untried_gain_ms,
+)
 
 
 def finding(code: str, time_ms: Any, gain_ms: Any, basis: Any = "measured") -> dict[str, Any]:
@@ -54,15 +60,51 @@ def test_reboots_by_the_same_path_are_compared() -> None:
 
 def test_what_is_predicted_for_a_part() -> None:
     found = timeline(
-        finding("RESUME_DEVICE", 3000.0, 3000.0),
         finding("INITRD_UNPACKING", 900.0, 700.0),
         finding("CONSOLE_SERIAL", 5000.0, None),
         finding("DHCP", 2000.0, 2000.0),
-        gain_ms=3200.0,
+        gain_ms=500.0,
     )
-    assert predicted_by("initrd", found) == 3200.0, "time that findings share counts once"
-    assert predicted_by("initrd", {**found, "gain_ms": 9000.0}) == predicted_by("initrd", {**found, "gain_ms": None}) == 3700.0
+    assert predicted_by("initrd", found) == 500.0, "time that findings share counts once"
+    assert predicted_by("initrd", {**found, "gain_ms": 9000.0}) == predicted_by("initrd", {**found, "gain_ms": None}) == 700.0
     assert predicted_by("quiet", found) is predicted_by("ssh_early", found) is None
+
+
+def boot(number: int, *findings: Any, path: str = "kexec", **more: Any) -> dict[str, Any]:
+    return timeline(*findings, path=path, boot_id="b-%d" % number, boot_id_before="b-%d" % (number - 1), **more)
+
+
+SLOW_CONSOLE = finding("CONSOLE_SERIAL", 5000.0, 4000.0)
+SLOW_UNPACKING = finding("INITRD_UNPACKING", 900.0, 700.0, "modelled")
+SLOW_DEVICES = finding("DEVICE_SHUTDOWN", 2000.0, 1200.0, "at_most")
+
+
+def test_reboots_before_and_after_a_part_was_made() -> None:
+    history = [boot(1), boot(2, path="firmware"), boot(3), boot(4)]
+    assert reboots_around(history, "b2", "kexec") == (history[0], history[2])
+    assert reboots_around(history, "b-4", "kexec") == (history[3], None)
+    assert reboots_around(history, "b-0", "kexec") == (None, history[0])
+    assert reboots_around(history, "b-9", "kexec") == reboots_around(history, "", "kexec") == (None, None)
+
+
+def test_parts_that_no_reboot_has_tried_are_predicted_to_shorten_the_next_one() -> None:
+    history = [boot(1, finding("CONSOLE_SERIAL", 9000.0, 8000.0)), boot(2, SLOW_CONSOLE, SLOW_UNPACKING, SLOW_DEVICES)]
+    assert untried_gain_ms(history, {}, "kexec") == 0.0
+    assert untried_gain_ms(history, {"quiet": "b-2"}, "kexec") == 4000.0
+    assert untried_gain_ms(history, {"quiet": "b-2", "initrd": "b-2"}, "kexec") == 4700.0
+    assert untried_gain_ms(history, {"quiet": "b-1", "initrd": "b-2"}, "kexec") == 700.0, "a reboot has tried the first"
+    assert untried_gain_ms(history, {"parallel_shutdown": "b-2"}, "kexec") == 0.0, "an upper limit is no prediction"
+    assert untried_gain_ms(history, {"wait_online": "b-2", "of a later version": "b-2"}, "kexec") == 0.0
+    shared = [{**history[1], "gain_ms": 4100.0}]
+    assert untried_gain_ms(shared, {"quiet": "b-2", "initrd": "b-2"}, "kexec") == 4100.0
+
+
+def test_a_reboot_through_firmware_tries_no_part() -> None:
+    history = [boot(1, SLOW_CONSOLE), boot(2, path="firmware")]
+    assert untried_gain_ms(history, {"quiet": "b-1"}, "kexec") == 4000.0
+    assert untried_gain_ms([*history, boot(3)], {"quiet": "b-1"}, "kexec") == 0.0
+    assert untried_gain_ms([boot(1, SLOW_CONSOLE, path="firmware")], {"quiet": "b-1"}, "kexec") == 0.0
+    assert untried_gain_ms([], {"quiet": "b-1"}, "kexec") == 0.0
 
 
 @pytest.mark.parametrize(

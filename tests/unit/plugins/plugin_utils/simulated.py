@@ -44,6 +44,9 @@ SCRIPTS = {
 class Host:
     """A host, as its session sees it."""
 
+    #: Parts of prepare_boot, as boot_facts tells them; None for an earlier version, which does not.
+    prepared: dict[str, Any] | None = None
+
     def __init__(self, name: str = "host") -> None:
         self.name = name
         self.boot_id, self.release, self.bootloader_type, self.panic = "old-" + name, "1", 114, ("0", "0")
@@ -219,6 +222,7 @@ class Host:
             if self.facts_error:
                 return dict(self.facts_error, failed=True)
             boot = {"boot_id": self.boot_id, "soft_reboots": self.soft_reboots, "userspace_us": self.userspace_us}
+            boot.update({"prepared": self.prepared} if self.prepared is not None else {})
             facts = whole_facts(
                 boot=boot,
                 kernel={"release": self.release},

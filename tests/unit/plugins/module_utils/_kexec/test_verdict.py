@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._arch.x86.bzimage import BzImage
 from ansible_collections.fleet.kexec.plugins.module_utils._command import CommandResult
+from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_history import PATH as HISTORY_FILE
+from ansible_collections.fleet.kexec.plugins.module_utils._host.boot_parts import PATH as BOOT_PARTS
 from ansible_collections.fleet.kexec.plugins.module_utils._host.facts import HostFacts
 from ansible_collections.fleet.kexec.plugins.module_utils._host.fast_images import Digest, FastImage
 from ansible_collections.fleet.kexec.plugins.module_utils._host.running_system import SystemId
@@ -293,6 +297,22 @@ def test_a_missing_fast_image_is_no_obstacle_unless_it_is_asked_for(host_tree: H
     assert caught.value.reason.code == "FAST_IMAGE_MISSING"
 
 
+@pytest.mark.parametrize(
+    ("record", "prepared"),
+    [
+        ('{"boot_parts": {"quiet": "b-1", "initrd": "b-1"}}', {"parts": ["initrd", "quiet"], "untried_ms": 4000.0}),
+        ('{"boot_parts": {"initrd": "b-1"}}', {"parts": ["initrd"], "untried_ms": 0.0}),
+        ('{"boot_parts": []}', {"parts": [], "untried_ms": 0.0}),
+        ("[", {"parts": [], "untried_ms": 0.0}),
+    ],
+)
+def test_what_is_predicted_of_parts_that_no_reboot_has_tried(host_tree: HostTree, record: str, prepared: dict[str, Any]) -> None:
+    serial = {"code": "CONSOLE_SERIAL", "time_ms": 5000.0, "gain_ms": 4000.0, "basis": "measured"}
+    timeline = {"boot_id": "b-1", "path": "kexec", "phases": [], "findings": [serial]}
+    tree = {BOOT_PARTS: record, HISTORY_FILE: json.dumps(timeline) + "\n"}
+    assert present(read_host(host_tree, tree))["boot"]["prepared"] == prepared
+
+
 def test_facts_as_users_see_them(host_tree: HostTree) -> None:
     facts = present(read_host(host_tree, LOCKED))
     assert facts["boot"] == {
@@ -304,6 +324,7 @@ def test_facts_as_users_see_them(host_tree: HostTree) -> None:
         "token": None,
         "kexecs": 0,
         "stub": None,
+        "prepared": {"parts": [], "untried_ms": 0.0},
     }
     assert facts["kernel"]["signed_images_only"] is True
     assert (facts["kernel"]["kexec_load_disabled"], facts["kernel"]["kexec_load_limit_reboot"]) == (False, -1)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import Reason, reason
 from ansible_collections.fleet.kexec.plugins.plugin_utils._console.summary import plan_text, summary
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal import events
@@ -140,6 +142,19 @@ def test_a_plan() -> None:
         "  web7  the kernel is locked down",
         "  web8  the kernel is locked down",
     ]
+
+
+def test_a_plan_says_which_predictions_nobody_has_tried() -> None:
+    settings = settings_from({"window": 2})
+    plan = make_plan([replace(host("web%d" % number), spared_s=number * 1.5) for number in range(4)], [], settings, 0)
+    course = simulate(plan, settings, lambda _host: Fate(HALF))
+    assert plan_text(plan, forecast_of(course), {}, columns=70)[-2:] == [
+        "3 hosts: outage 3.0 s shorter than before (median), by parts of",
+        "  prepare_boot that have not been tried yet",
+    ]
+    alone = replace(plan, hosts=plan.hosts[:2])
+    assert "1 host: outage 1.5 s shorter than before, by parts" in plan_text(alone, forecast_of(course), {}, columns=200)[-1]
+    assert "prepare_boot" not in "".join(plan_text(replace(plan, hosts=plan.hosts[:1]), forecast_of(course), {}))
 
 
 def test_a_plan_for_thousands() -> None:

@@ -10,6 +10,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._errors import Rollout
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.command import CommandOnHost
 from ansible_collections.fleet.kexec.plugins.plugin_utils._hooks.interrupt import Interrupt
 from ansible_collections.fleet.kexec.plugins.plugin_utils._host_class import hardware_of
+from ansible_collections.fleet.kexec.plugins.plugin_utils._host_facts import PreparedBoot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.events import HostDraining, HostFailed, HostOwes
 from ansible_collections.fleet.kexec.plugins.plugin_utils._journal.run_state import RunState
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.errors import RebootError
@@ -19,6 +20,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.host_options 
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.planning import Planner
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.resuming import Rest, Selection
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import History
+from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.settings import settings_from
 
 from ..stories import DRAINED, LOST, started
@@ -309,3 +311,30 @@ def test_a_host_that_has_failed_and_is_still_drained_keeps_its_hooks_on_a_resume
     planner = Planner(inventory, list(hosts), left_out=(), unavailable=(), machines=(), seed=1)
     planner.again(found, History({}), settings_from({}), rest)
     assert [bool(found.options(name).hooks.after) for name in hosts] == [True, False, True]
+
+
+def test_what_shortens_an_outage_is_known_from_the_host_from_facts_or_from_earlier_runs() -> None:
+    boot = {"boot_id": "b", "soft_reboots": 0, "path": "kexec", "prepared": {"parts": ["quiet", "initrd"], "untried_ms": 1840.5}}
+    facts = {"boot": boot, "kernel": {"release": "6.1", "panic_s": 0, "panic_on_oops": 0}}
+    garbage = {**facts, "boot": {**boot, "prepared": {"parts": "quiet", "untried_ms": "a lot"}}}
+    found = fleet(
+        {
+            "web1": {"ansible_facts": {"fleet_kexec": facts}},
+            "web2": {"ansible_facts": {"fleet_kexec": garbage}},
+            "web3": {"ansible_facts": {"fleet_kexec": {"hardware": None}}},
+            "web4": {},
+        }
+    )
+    found.read(["web1", "web2", "web3", "web4"])
+    found.prepared_before = {name: PreparedBoot(("ssh_early",)) for name in ("web1", "web2", "web3")}
+    before = PreparedBoot(("ssh_early",))
+    gathered = PreparedBoot(("initrd", "quiet"), 1.8)
+    names = ("web1", "web2", "web3", "web4")
+    assert [found.prepared_of(name) for name in names] == [gathered, before, before, None]
+    found.prepared = {"web1": PreparedBoot()}
+    assert found.prepared_of("web1") == PreparedBoot(), "it says that there is nothing any more"
+    history = History({("kexec", ""): [Phases(1, 0, 20, 1)]}, prepared={("kexec", "", ("ssh_early",)): [Phases(1, 0, 12, 1)]})
+    found.prepared = {"web1": gathered}
+    hosts = {each.name: each for each in found.hosts(names, history, [])}
+    assert [hosts[name].predicted.p50.outage_s for name in names] == [18.2, 12, 12, 20]
+    assert [hosts[name].spared_s for name in names] == [1.8, 0.0, 0.0, 0.0]

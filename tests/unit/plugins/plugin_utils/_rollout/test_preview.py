@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.fleet.kexec.plugins.module_utils._reasons import reason
+from ansible_collections.fleet.kexec.plugins.plugin_utils._host_facts import PreparedBoot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.host_reboot import HostReboot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._reboot.request import RebootRequest
 from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.preview import (
@@ -71,6 +72,19 @@ def test_a_host_that_is_spared_says_what_auto_would_have_done(hosts: dict[str, H
         "good": (True, "kexec"),
         "bad": (False, "firmware"),
         "other": (False, "kexec"),
+    }
+
+
+def test_a_host_says_what_shortens_its_outage(hosts: dict[str, Host]) -> None:
+    hosts["good"].prepared = {"parts": ["quiet"], "untried_ms": 4012.3}
+
+    async def ask() -> dict[str, Preview]:
+        return await look_at(hosts, lambda name: reboot_of(hosts[name]), request_of, at_once=2)
+
+    assert {name: each.prepared for name, each in run(ask()).items()} == {
+        "good": PreparedBoot(("quiet",), 4.0),
+        "bad": None,
+        "other": None,
     }
 
 

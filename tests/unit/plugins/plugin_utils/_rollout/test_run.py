@@ -318,6 +318,26 @@ def test_what_earlier_runs_took(tmp_path: Path) -> None:
     assert remembered(store).outages_s == {VIA_KEXEC: [8.4, 8.4]}
 
 
+def test_reboots_are_remembered_with_the_parts_that_they_had(tmp_path: Path) -> None:
+    store = RunStore(str(tmp_path / "runs"))
+
+    def timeline(host: str, **values: Any) -> events.HostTimeline:
+        return events.HostTimeline(host=host, timeline={"phases": [], **values})
+
+    parts, none = timeline("a", boot_parts=["quiet", "initrd"]), timeline("b", boot_parts=[])
+    begun(store, "first", started(["a", "b"]), *way("a"), timeline("a"), *way("b"), timeline("b", boot_parts="quiet"))
+    begun(store, "second", started(["a", "b"]), *way("a"), parts, *way("b"), none, at_s=NOON_S + 1)
+    begun(store, "third", started(["a"]), *way("a"), timeline("a", boot_parts=["initrd"]), at_s=NOON_S + 2)
+    found, took = remembered(store), Phases(2.1, 0.32, 8.4, 0.33)
+    assert found.boot_parts == {"a": ("initrd",), "b": ()}
+    assert found.prepared_samples == {
+        (*VIA_KEXEC, ("initrd",)): [took],
+        (*VIA_KEXEC, ("initrd", "quiet")): [took],
+        (*VIA_KEXEC, ()): [took],
+    }
+    assert len(found.samples[VIA_KEXEC]) == 5, "those that do not tell count where nothing is known of a host"
+
+
 def test_runs_of_long_ago_are_forgotten(tmp_path: Path) -> None:
     store = RunStore(str(tmp_path / "runs"))
     for number in range(RUNS_REMEMBERED + 3):

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from ansible_collections.fleet.kexec.plugins.plugin_utils._host_facts import PreparedBoot
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.forecast import Forecast, forecast
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.history import History
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Phases, Status
@@ -26,6 +28,16 @@ def test_what_is_certain() -> None:
     made = make(History({("kexec", "c"): [USUAL]}), window=2)
     assert made.total_p50_s == made.total_p95_s == made.course.total_s == 45.0
     assert made.course.out_over_time == [(0.0, 0), (5.0, 2), (45.0, 0)]
+
+
+def test_parts_that_no_reboot_has_tried_shorten_the_rollout() -> None:
+    hosts = [
+        replace(host("a"), methods=("kexec",)),
+        replace(host("b"), methods=("kexec",), prepared=PreparedBoot(("quiet",), 4.0)),
+    ]
+    settings = settings_from({"window": 1})
+    made = forecast(make_plan(hosts, [], settings, 0), settings, History({("kexec", "c"): [USUAL]}), 1)
+    assert made.total_p50_s == 5.0 + 20.0 + 16.0
 
 
 def test_stragglers_show_in_the_p95() -> None:
