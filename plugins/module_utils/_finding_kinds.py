@@ -79,9 +79,15 @@ KINDS: Dict[str, FindingKind] = {
         None,
     ),
     # The initrd.
+    "ROOT_DEVICE": FindingKind(
+        "Disks of the root file system appear late",
+        "See in the kernel log what their controller did until then, such as spin-up, scans of empty ports, or a late driver.",
+        "None for looking; a controller's settings may hide its disks.",
+        None,
+    ),
     "RESUME_DEVICE": FindingKind(
         "Wait for a resume device that does not exist",
-        "Set RESUME=none in /etc/initramfs-tools/conf.d/resume, and run update-initramfs -u.",
+        "Append noresume, or set RESUME=none in /etc/initramfs-tools/conf.d/resume and run update-initramfs -u.",
         "The host can't resume from hibernation, which servers do not do.",
         None,
     ),

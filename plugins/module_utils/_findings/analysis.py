@@ -22,6 +22,7 @@ _ANALYSES: Tuple[Callable[[Case], Iterator[Finding]], ...] = (
     kernel.delay_calibration,
     kernel.initrd_unpacking,
     kernel.slow_initcalls,
+    kernel.root_device,
     kernel.silent_waits,
     starting.initrd_units,
     starting.device_timeouts,

@@ -183,6 +183,21 @@ def slow_initcalls(case: Case) -> Iterator[Finding]:
     )
 
 
+def root_device(case: Case) -> Iterator[Finding]:
+    """Find the time that the initrd waited for disks of the root file system, by the kernel's messages that they are there."""
+    initrd = case.outage.phase("initrd")
+    if initrd is None or not case.setup.root_devices:
+        return
+    names = "|".join(map(re.escape, case.setup.root_devices))
+    # block/partitions/core.c, drivers/scsi/sd.c, drivers/md/raid*.c: "vda: vda1 vda2", "[sda] Attached SCSI disk".
+    there = re.compile(r"\s*(?:%s):(?:\s|$)|.*\[(?:%s)\] Attached |md/raid\w+:(?:%s): active" % (names, names, names))
+    said = [(each, case.log_ms(each.at_us)) for each in case.reading.messages if there.match(each.text)]
+    inner = [(each, at_ms) for each, at_ms in said if initrd.start_ms <= at_ms <= initrd.end_ms]
+    if inner and inner[-1][1] - initrd.start_ms >= _SILENCE_MS:
+        span = Span(initrd.start_ms, inner[-1][1])
+        yield Finding("ROOT_DEVICE", [span], None, MEASURED, [_said(inner[-1][0], span)])
+
+
 def silent_waits(case: Case) -> Iterator[Finding]:
     """Find waits in the initrd for a device that does not exist: nothing happened, so the log is silent.
 

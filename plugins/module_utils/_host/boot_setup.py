@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import List, Optional
 
+from .._cmdline import parse_cmdline
 from .._image.errors import ImageError
 from .._image.initrd import split_initrd
 from .console import read_lines
@@ -16,12 +17,14 @@ from .fast_images import is_release, read_fast_image
 from .files import HostFiles
 from .initrd_survey import InitrdSurvey, read_survey
 from .installed import find_initrd
+from .root_devices import read_root_devices
 
 # Module parameter of kernels that shut down devices side by side.
 _ASYNC_SHUTDOWN = "/sys/module/core/parameters/async_shutdown"
 _NVME = "/sys/class/nvme"
 _RESUME = "/etc/initramfs-tools/conf.d/resume"
-_RESUME_LINE = re.compile(r"^\s*RESUME=[\"']?(?:(UUID|LABEL|PARTUUID)=)?([^\"'\s#]+)", re.MULTILINE)
+_RESUME_LINE = re.compile(r"^\s*RESUME=[\"']?([^\"'\s#]+)", re.MULTILINE)
+_RESUME_DEVICE = re.compile(r"(?:(UUID|LABEL|PARTUUID)=)?(.+)", re.DOTALL)
 _BY = {"UUID": "by-uuid", "LABEL": "by-label", "PARTUUID": "by-partuuid"}
 # Words with which initramfs-tools is told to look for no device, or to find one itself.
 _NO_DEVICE = frozenset(("none", "auto"))
@@ -48,7 +51,8 @@ class BootSetup:
     :ivar console: name of the slowest serial console, with its C(baud); empty without one whose rate is known.
     :ivar loglevel: messages below this level are printed.
     :ivar initrds: of the running kernel's release: the distribution's, and the fast image's copy, if they can be found and read.
-    :ivar resume_missing: resume device that initramfs-tools waits for and that does not exist; empty if there is none.
+    :ivar resume_missing: resume device that the initrd waits for and that does not exist; empty if there is none.
+    :ivar root_devices: kernel names of the block devices that the root file system lies on.
     :ivar nvme: names of the NVMe controllers.
     :ivar async_shutdown: whether the kernel shuts down devices side by side.
     """
@@ -59,6 +63,7 @@ class BootSetup:
     loglevel: int = 7
     initrds: List[InitrdFile] = field(default_factory=list)
     resume_missing: str = ""
+    root_devices: List[str] = field(default_factory=list)
     nvme: List[str] = field(default_factory=list)
     async_shutdown: bool = False
 
@@ -74,17 +79,26 @@ def read_boot_setup(files: HostFiles, release: str) -> BootSetup:
         loglevel=loglevel,
         initrds=_read_initrds(files, release),
         resume_missing=missing_resume_device(files),
+        root_devices=read_root_devices(files),
         nvme=files.listdir(_NVME),
         async_shutdown=(files.read_text(_ASYNC_SHUTDOWN) or "N").upper() in ("Y", "1"),
     )
 
 
 def missing_resume_device(files: HostFiles) -> str:
-    """Find the resume device of initramfs-tools (C(RESUME), initramfs.conf(5)); empty if it exists, or none is named."""
-    named = _RESUME_LINE.findall(files.read_text(_RESUME) or "")
-    if not named:
+    """Find the resume device that is waited for; empty if it exists, or none is named.
+
+    The command line names it (C(resume=), C(noresume)), or else the configuration of initramfs-tools (C(RESUME),
+    initramfs.conf(5)).
+    """
+    cmdline = parse_cmdline(files.read_line("/proc/cmdline") or "")
+    if any(argument.is_named("noresume") for argument in cmdline.kernel):
         return ""
-    kind, value = named[-1]
+    named = [_RESUME_DEVICE.fullmatch(each.value) for each in cmdline.kernel if each.is_named("resume") and each.value]
+    named = named or [_RESUME_DEVICE.fullmatch(value) for value in _RESUME_LINE.findall(files.read_text(_RESUME) or "")]
+    if not named or named[-1] is None:
+        return ""
+    kind, value = named[-1].groups()
     if not kind and (value.lower() in _NO_DEVICE or not value.startswith("/dev/")):
         return ""
     path = "/dev/disk/%s/%s" % (_BY[kind], value) if kind else value

@@ -234,6 +234,44 @@ def test_slow_initcalls_are_those_of_the_kernel_itself() -> None:
 # The initrd.
 
 
+ROOT = BootSetup(root_devices=["dm-0", "md0", "sda2", "sda"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " sda: sda1 sda2",
+        "sda:",
+        "sd 0:2:0:0: [sda] Attached SCSI disk",
+        "md/raid1:md0: active with 2 out of 2 mirrors",
+        " md0: p1",
+    ],
+)
+def test_disks_of_the_root_file_system_that_appear_late(text: str) -> None:
+    earlier, later = message(12200, "sd 0:2:0:0: [sda] Attached SCSI disk"), message(14400, " sdb: sdb1")
+    finding = found(setup=ROOT, messages=[earlier, message(13900, text), later])["ROOT_DEVICE"]
+    assert (finding["time_ms"], finding["gain_ms"]) == (1900.0, None)
+    assert finding["evidence"][0]["ms"] == 1900.0 and finding["evidence"][0]["message"] == text
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "text"),
+    [
+        (12900, " sda: sda1 sda2"),
+        # Of the kernel, and after the initrd.
+        (11900, " sda: sda1 sda2"),
+        (16000, " sda: sda1 sda2"),
+        (14000, " sdaa: sdaa1"),
+        (14000, "sd 0:2:0:0: [sdaa] Attached SCSI disk"),
+        (14000, "EXT4-fs (sda2): mounted filesystem"),
+        (14000, "md/raid1:md01: active with 2 out of 2 mirrors"),
+    ],
+)
+def test_disks_that_keep_no_initrd_waiting(at_ms: int, text: str) -> None:
+    assert "ROOT_DEVICE" not in found(setup=ROOT, messages=[message(at_ms, text)])
+    assert "ROOT_DEVICE" not in found(messages=[message(14000, " sda: sda1")])
+
+
 def test_a_resume_device_that_does_not_exist() -> None:
     quiet = [message(12100, "usb 1-1: new device"), message(14600, "EXT4-fs (vda1): mounted")]
     missing = BootSetup(resume_missing="/dev/disk/by-uuid/1-2")

@@ -22,6 +22,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.initrd_survey im
     read_surveys,
     surveys_to_json,
 )
+from ansible_collections.fleet.kexec.plugins.module_utils._host.root_devices import read_root_devices
 from ansible_collections.fleet.kexec.tests.unit.conftest import write_tree
 
 RESUME = "/etc/initramfs-tools/conf.d/resume"
@@ -94,3 +95,55 @@ def test_a_host_that_has_nothing(tmp_path: Path, content: bytes) -> None:
 def test_a_resume_device(tmp_path: Path, text: str, missing: str) -> None:
     write_tree(tmp_path, {RESUME: text, "/dev/sda2": ""})
     assert missing_resume_device(HostFiles(str(tmp_path))) == missing
+
+
+@pytest.mark.parametrize(
+    ("cmdline", "missing"),
+    [
+        ("root=/dev/vda1 ro", "/dev/disk/by-uuid/1-2"),
+        ("ro resume=LABEL=swap", "/dev/disk/by-label/swap"),
+        ("ro resume=/dev/gone", "/dev/gone"),
+        ("ro resume=/dev/gone resume=/dev/sda2", ""),
+        ("ro resume=8:2", ""),
+        ("ro noresume", ""),
+        ("ro resume=/dev/gone noresume", ""),
+        ("ro resume=", "/dev/disk/by-uuid/1-2"),
+    ],
+)
+def test_a_resume_device_on_the_command_line(tmp_path: Path, cmdline: str, missing: str) -> None:
+    write_tree(tmp_path, {RESUME: "RESUME=UUID=1-2\n", "/dev/sda2": "", "/proc/cmdline": cmdline + "\n"})
+    assert missing_resume_device(HostFiles(str(tmp_path))) == missing
+
+
+MOUNTED = "29 1 %s / / rw,relatime shared:1 - %s %s rw\n"
+
+
+def block_device(tmp_path: Path, path: str, name: str, number: str, **files: str) -> None:
+    """A device in sysfs, with the links to it."""
+    write_tree(
+        tmp_path, {path + "/uevent": "MAJOR=1\nDEVNAME=%s\nDEVTYPE=disk\n" % name, **{path + "/" + key: "" for key in files}}
+    )
+    for link in ("/sys/dev/block/" + number, "/sys/class/block/" + name):
+        at = tmp_path / link.lstrip("/")
+        at.parent.mkdir(parents=True, exist_ok=True)
+        at.symlink_to(tmp_path / path.lstrip("/"))
+
+
+def test_the_devices_of_the_root_file_system(tmp_path: Path) -> None:
+    files = HostFiles(str(tmp_path))
+    block_device(tmp_path, "/sys/devices/pci/sda", "sda", "8:0")
+    block_device(tmp_path, "/sys/devices/pci/sda/sda2", "sda2", "8:2", partition="")
+    block_device(tmp_path, "/sys/devices/virtual/md0", "md0", "9:0")
+    block_device(tmp_path, "/sys/devices/virtual/dm-0", "dm-0", "253:0")
+    for upper, lower in (("md0", "pci/sda/sda2"), ("dm-0", "virtual/md0")):
+        (tmp_path / "sys/devices/virtual" / upper / "slaves").mkdir()
+        below = tmp_path / "sys/devices/virtual" / upper / "slaves" / lower.rpartition("/")[2]
+        below.symlink_to(tmp_path / "sys/devices" / lower)
+    write_tree(tmp_path, {"/proc/self/mountinfo": MOUNTED % ("253:0", "ext4", "/dev/mapper/root")})
+    assert read_root_devices(files) == ["dm-0", "md0", "sda2", "sda"]
+    write_tree(tmp_path, {"/proc/self/mountinfo": MOUNTED % ("0:31", "btrfs", "/dev/sda2")})
+    assert read_root_devices(files) == ["sda2", "sda"]
+    write_tree(tmp_path, {"/proc/self/mountinfo": MOUNTED % ("0:31", "overlay", "overlay")})
+    assert read_root_devices(files) == []
+    (tmp_path / "proc/self/mountinfo").unlink()
+    assert read_root_devices(files) == []
