@@ -257,8 +257,8 @@ BENCHMARKED = {"method", "image", "loader", "integrity", "policy", "window", "re
 # Options that users of a role or a playbook can't set, by place and module, and the reason.
 LEFT_OUT: Mapping[tuple[str, str], tuple[set[str], str]] = {
     ("roles/prepare", "fast_image"): (
-        {"state", "kernel", "host_command"},
-        "the role installs everything, for the default entry's kernel",
+        {"state", "kernel", "host_command", "initrd"},
+        "the role installs everything, for the default entry's kernel, with the initrd that prepare_boot sets",
     ),
     ("roles/prepare", "preparation"): ({"parts"}, "each task names its part"),
     ("roles/prepare", "prepare_boot"): ({"parts"}, "a part that is off is undone"),

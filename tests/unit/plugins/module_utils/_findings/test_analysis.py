@@ -251,7 +251,7 @@ def test_disks_of_the_root_file_system_that_appear_late(text: str) -> None:
     earlier, later = message(12200, "sd 0:2:0:0: [sda] Attached SCSI disk"), message(14400, " sdb: sdb1")
     finding = found(setup=ROOT, messages=[earlier, message(13900, text), later])["ROOT_DEVICE"]
     assert (finding["time_ms"], finding["gain_ms"]) == (1900.0, None)
-    assert finding["evidence"][0]["ms"] == 1900.0 and finding["evidence"][0]["message"] == text
+    assert finding["evidence"][0]["ms"] == 1900.0 and finding["evidence"][0]["message"] == text.strip()
 
 
 @pytest.mark.parametrize(

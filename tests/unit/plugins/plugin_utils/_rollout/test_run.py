@@ -321,8 +321,8 @@ def test_what_earlier_runs_took(tmp_path: Path) -> None:
 def test_reboots_are_remembered_with_the_parts_that_they_had(tmp_path: Path) -> None:
     store = RunStore(str(tmp_path / "runs"))
 
-    def timeline(host: str, **values: Any) -> events.HostTimeline:
-        return events.HostTimeline(host=host, timeline={"phases": [], **values})
+    def timeline(host: str, **values: Any) -> dict[str, Any]:
+        return events.HostTimeline(host=host, timeline={"phases": [], **values}).as_record()
 
     parts, none = timeline("a", boot_parts=["quiet", "initrd"]), timeline("b", boot_parts=[])
     begun(store, "first", started(["a", "b"]), *way("a"), timeline("a"), *way("b"), timeline("b", boot_parts="quiet"))
