@@ -135,6 +135,7 @@ ansible_facts:
             prepared:
               description: Parts of M(fleet.kexec.prepare_boot) on the host. Empty without privileges.
               type: dict
+              sample: {parts: [initrd, quiet], untried_ms: 1840.5}
               contains:
                 parts:
                   description: Parts that are in place.
