@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Iterable, List, NamedTuple, Optional
 
 from .._text import shown_name
+from .numbers import parse_count
 
 # init/main.c, run_init_process(), and do_initcall_level() with initcall_debug.
 _INIT = re.compile(r"Run (\S+) as init process")
@@ -53,11 +54,13 @@ class BootLog:
 def parse_message(record: str) -> Optional[KernelMessage]:
     """Parse a record of C(/dev/kmsg) (Documentation/ABI/testing/dev-kmsg); None for other facilities and continuation lines."""
     prefix, separator, text = record.partition(";")
-    fields = prefix.split(",")
+    numbers = [parse_count(field) for field in prefix.split(",")[:3]]
     # Continuation lines begin with a space.
-    if not separator or record.startswith(" ") or len(fields) < 3 or not all(field.isdecimal() for field in fields[:3]):
+    if not separator or record.startswith(" ") or len(numbers) < 3:
         return None
-    priority, sequence, at_us = (int(field) for field in fields[:3])
+    priority, sequence, at_us = numbers
+    if priority is None or sequence is None or at_us is None:
+        return None
     return KernelMessage(sequence, priority & 7, at_us, text) if priority >> 3 == _KERNEL else None
 
 

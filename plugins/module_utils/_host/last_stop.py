@@ -12,6 +12,7 @@ from typing import Dict, Optional
 
 from .._paths import LAST_STOP_DIRECTORY
 from .files import HostFiles
+from .numbers import parse_count
 from .running_system import SystemId
 
 # BEGAN: the reboot was requested. STOPPED: all services with default shutdown ordering had stopped.
@@ -55,14 +56,16 @@ def parse_stamps(text: str, logs: Dict[str, str]) -> Dict[str, StopStamp]:
     for line in text.splitlines():
         with contextlib.suppress(ValueError):
             name, before, after = line.split()
-            first_ns, last_ns = int(before), int(after)
+            first_ns, last_ns = parse_count(before), parse_count(after)
+            if first_ns is None or last_ns is None:
+                continue
             log_ns = _time_in_log(logs.get(name, ""), name)
             stamps[name] = StopStamp((first_ns + last_ns) // 2, abs(last_ns - first_ns) // 2, log_ns)
     return stamps
 
 
 def _time_in_log(log: str, name: str) -> Optional[int]:
-    found = re.findall(r"^\[ *(\d+)\.(\d{6})\] fleet-kexec: stamp %s " % re.escape(name), log, re.MULTILINE)
+    found = re.findall(r"^\[ *(\d{1,12})\.(\d{6})\] fleet-kexec: stamp %s " % re.escape(name), log, re.MULTILINE)
     return (int(found[-1][0]) * 10**6 + int(found[-1][1])) * 1000 if found else None
 
 
@@ -75,7 +78,7 @@ def read_last_stop(files: HostFiles) -> Optional[LastStop]:
     token, boot_id, count = read("token"), read("boot_id"), read("soft_reboots") or ""
     if not token or not boot_id:
         return None
-    system = SystemId(boot_id, int(count) if count.isdecimal() else 0)
+    system = SystemId(boot_id, parse_count(count) or 0)
     logs = {name: read("log." + name) or "" for name in (BEGAN, STOPPED)}
     return LastStop(token, system, read("release") or "", read("staged.json"), parse_stamps(read("stamps") or "", logs))
 

@@ -17,6 +17,7 @@ from typing import Dict, List, Mapping, Optional
 from .._command import Runner
 from .._text import shown_name
 from .files import HostFiles
+from .numbers import parse_count
 
 _TIMEOUT_S = 30.0
 
@@ -62,8 +63,7 @@ def identify_system(boot_id: str, properties: Mapping[str, str]) -> SystemId:
 
 def number_of(properties: Mapping[str, str], name: str) -> Optional[int]:
     """A property that is a number; None if it is missing, or is none."""
-    value = properties.get(name, "")
-    return int(value) if re.fullmatch(r"[0-9]{1,18}", value) else None
+    return parse_count(properties.get(name, ""))
 
 
 def parse_properties(text: str) -> Dict[str, str]:

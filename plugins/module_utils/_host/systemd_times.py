@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, replace
-from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple
 
 from .._command import Runner
 from .._json import parse_json
 from .._text import shown_name
+from .numbers import parse_count
 from .running_system import parse_properties
 
 _TIMEOUT_S = 30.0
@@ -140,17 +141,17 @@ def parse_stops(lines: Iterable[str]) -> List[UnitStop]:
     stops: Dict[str, UnitStop] = {}
     timed_out, signals = set(), {}
     for entry in _entries(lines):
-        with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
+        with contextlib.suppress(ValueError, KeyError):
             unit, kind = shown_name(str(entry["UNIT"])), entry["MESSAGE_ID"]
             if kind == _STOPPING:
-                began[unit] = int(entry["__MONOTONIC_TIMESTAMP"]), int(entry["__REALTIME_TIMESTAMP"])
+                began[unit] = _count(entry, "__MONOTONIC_TIMESTAMP"), _count(entry, "__REALTIME_TIMESTAMP")
             elif kind == _STOPPED and unit in began:
                 monotonic_us, realtime_us = began.pop(unit)
-                stops[unit] = UnitStop(unit, int(entry["__MONOTONIC_TIMESTAMP"]) - monotonic_us, realtime_us)
+                stops[unit] = UnitStop(unit, _count(entry, "__MONOTONIC_TIMESTAMP") - monotonic_us, realtime_us)
             elif kind == _RESULT and entry["UNIT_RESULT"] == "timeout":
                 timed_out.add(unit)
             elif kind == _EXITED and entry["EXIT_CODE"] in ("killed", "dumped"):
-                signals[unit] = int(entry["EXIT_STATUS"])
+                signals[unit] = _count(entry, "EXIT_STATUS")
     return [replace(stop, timed_out=stop.unit in timed_out, signal=signals.get(stop.unit)) for stop in stops.values()]
 
 
@@ -162,9 +163,9 @@ def parse_starts(lines: Iterable[str], since_us: int = 0) -> List[StartJob]:
     began: Dict[str, int] = {}
     starts: Dict[str, StartJob] = {}
     for entry in _entries(lines):
-        with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
+        with contextlib.suppress(ValueError, KeyError):
             unit, kind = shown_name(str(entry["UNIT"])), entry["MESSAGE_ID"]
-            at_us = int(entry["__MONOTONIC_TIMESTAMP"])
+            at_us = _count(entry, "__MONOTONIC_TIMESTAMP")
             if at_us < since_us:
                 continue
             if kind == _STARTING:
@@ -239,6 +240,13 @@ def read_previous_boot(run: Runner) -> Optional[str]:
     return dict(parse_boots(answer.stdout)).get(-1) if answer.rc == 0 else None
 
 
+def _count(entry: Mapping[str, Any], name: str) -> int:
+    """Take a number from an entry of the journal; raises KeyError or ValueError."""
+    value = parse_count(str(entry[name]))
+    if value is None:
+        raise ValueError("%s is no number" % name)
+    return value
+
+
 def _time(values: Dict[str, str], name: str) -> Optional[int]:
-    value = values.get(name + "TimestampMonotonic", "")
-    return int(value) if value.isdecimal() and int(value) else None
+    return parse_count(values.get(name + "TimestampMonotonic", "")) or None

@@ -31,8 +31,9 @@ def messages(log: str) -> list[KernelMessage]:
 def test_messages_of_the_kernel_itself() -> None:
     assert parse_message("4,7,12,-;hello; world") == KernelMessage(7, 4, 12, "hello; world")
     assert [
-        parse_message(each) for each in (" SUBSYSTEM=pci", "", "x,7,12,-;hello", "²,7,12,-;hello", "12,7,12,-;of syslog")
-    ] == [None] * 5
+        parse_message(each)
+        for each in (" SUBSYSTEM=pci", "", "x,7,12,-;hello", "²,7,12,-;hello", "12,7,12,-;of syslog", "4,%s,1,-;x" % ("9" * 5000))
+    ] == [None] * 6
 
 
 def test_the_first_program_and_initcalls() -> None:

@@ -56,7 +56,9 @@ def test_a_log_without_times_leaves_the_clock() -> None:
     assert [stamp.log_ns for stamp in stamps.values()] == [None, None]
 
 
-@pytest.mark.parametrize("text", ["", "stopped", "stopped 1 x", "stopped 1795550014792703548N 2", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", "stopped", "stopped 1 x", "stopped 1795550014792703548N 2", "\x00", "stopped 1 %s" % ("9" * 400)]
+)
 def test_what_is_no_stamp(text: str) -> None:
     assert parse_stamps(text, {"stopped": LOG}) == {}
 
@@ -71,6 +73,11 @@ def test_all_that_was_left(files: HostFiles) -> None:
     assert read_last_stop(files) == LastStop(TOKEN, SystemId(BOOT_ID), "6.12", "{}", {"began": BEGAN, "stopped": STOPPED})
     drop_last_stop(files)
     assert read_last_stop(files) is None
+
+
+def test_a_count_that_is_none(files: HostFiles) -> None:
+    leave(files, token=TOKEN, boot_id=BOOT_ID, soft_reboots="9" * 5000)
+    assert read_last_stop(files) == LastStop(TOKEN, SystemId(BOOT_ID, 0), "", None, {})
 
 
 def test_a_machine_that_was_reset_left_no_stamps(files: HostFiles) -> None:

@@ -148,7 +148,11 @@ def test_lines_that_are_none() -> None:
     stopping, started = "de5b426a63be47a7b6ac3eaac82e2f6f", "39f53479d3a045ac8e11786248231fbf"
     assert parse_stops([endless % stopping, "[" * 100_000]) == []
     assert parse_starts([endless % started]) == []
-    assert parse_units("Id=a.service\nInactiveExitTimestampMonotonic=²") == []
+    for number in ("²", "9" * 5000, "-1", ""):
+        assert parse_units("Id=a.service\nInactiveExitTimestampMonotonic=" + number) == []
+        assert parse_manager("UserspaceTimestampMonotonic=" + number) == ManagerTimes()
+    stopped, too_large = "9d1aaa27d60140bd96365438aad20286", "9" * 400
+    assert parse_stops([entry(stopping, "a", 1), endless.replace("Infinity", too_large) % stopped]) == []
 
 
 def test_the_boots_that_the_journal_knows() -> None:

@@ -61,6 +61,8 @@ SEEDS: dict[str, bytes] = {
     "/run/udev/data/b8:1": b"E:ID_FS_TYPE=crypto_LUKS\n",
     "/run/udev/data/b254:1": b"E:ID_PART_ENTRY_TYPE=0657fd6d\n",
     "/run/reboot-required": b"",
+    "/run/systemd/shutdown/scheduled": b"USEC=1795672800000000\nMODE=reboot\n",
+    "/run/ostree/staged-deployment": b"",
     "/run/reboot-required.pkgs": b"linux-image\nlibc6\n",
     "/sys/dev/block/8:1/uevent": b"MAJOR=8\nMINOR=1\nDEVNAME=sda1\n",
     "/sys/fs/cgroup/cgroup.controllers": b"cpu\n",
