@@ -148,11 +148,12 @@ def _unpacked_initrd(initrds: Sequence[InitrdFile], freed: KernelMessage) -> Opt
 def _slim_ms(survey: InitrdSurvey, whole_ms: float) -> Optional[float]:
     """Time that unpacking would have taken without decompression, and without modules that nothing here needs.
 
-    Writing files takes time by their size. Decompression takes the kernel as long as it took when the initrd was surveyed.
+    The kernel's time divides into decompression and writing as it did when the initrd was surveyed, and writing by size.
     """
-    if not survey.unpacked_bytes:
+    surveyed_ms = survey.unpack_ms + survey.write_ms
+    if not survey.unpacked_bytes or not surveyed_ms:
         return None
-    return max(0.0, whole_ms - survey.unpack_ms) * (1 - survey.unneeded_bytes / survey.unpacked_bytes)
+    return whole_ms * survey.write_ms / surveyed_ms * (1 - survey.unneeded_bytes / survey.unpacked_bytes)
 
 
 def _contents(initrd: InitrdFile) -> str:
@@ -162,7 +163,8 @@ def _contents(initrd: InitrdFile) -> str:
     if survey is None:
         return note + "; what is in it was not surveyed since it was made"
     if initrd.format is not None:
-        note += ", %.1f MB unpacked, which takes %.0f ms of decompression" % (survey.unpacked_bytes / 1e6, survey.unpack_ms)
+        share = 100 * survey.unpack_ms / max(survey.unpack_ms + survey.write_ms, 0.1)
+        note += ", %.1f MB unpacked, of which decompression takes %.0f %% of the time" % (survey.unpacked_bytes / 1e6, share)
     unneeded = "%d drivers that nothing here needs, %.1f MB" % (survey.unneeded, survey.unneeded_bytes / 1e6)
     return "%s; %s" % (note, unneeded if survey.unneeded else "no driver that nothing here needs")
 

@@ -26,7 +26,9 @@ class InitrdSurvey:
 
     :ivar size_bytes: of the file, with C(mtime_ns): a file with others is another initrd.
     :ivar unpacked_bytes: size of its archives, uncompressed.
-    :ivar unpack_ms: time that decompressing it took on this host; 0 if nothing in it is compressed.
+    :ivar unpack_ms: time that decompressing it took on this host, without the output going anywhere; 0 if nothing in it is
+        compressed.
+    :ivar write_ms: time that writing its archives to memory took.
     :ivar unneeded: number of modules in it that the host neither has loaded nor has devices for, which take C(unneeded_bytes).
     """
 
@@ -34,6 +36,7 @@ class InitrdSurvey:
     mtime_ns: int
     unpacked_bytes: int
     unpack_ms: float
+    write_ms: float
     unneeded: int
     unneeded_bytes: int
 

@@ -137,6 +137,18 @@ class Unpacker:
             raise ImageError("PAYLOAD_INVALID", "the %s data unpacks to more than %d bytes" % (kind, limit))
         return content
 
+    def test_stream(self, kind: str, data: memoryview, limit: int) -> None:
+        """Decompress a stream and throw the output away, to see how long that alone takes; raises as :meth:`unpack_stream`."""
+        tool = find_executable("zstd", self._root) if kind == ZSTD and _own_zstd() is None else None
+        # The tool's output would come through a pipe, which takes longer than decompression.
+        if tool is None:
+            self.unpack_stream(kind, data, limit)
+            return
+        try:
+            _run_tool([tool, "-tq"], data, limit)
+        except _StreamError as error:
+            raise ImageError("PAYLOAD_INVALID", "the %s data can't be unpacked: %s" % (kind, error)) from error
+
     def _unlz4(self, data: memoryview, limit: int) -> bytes:
         tool = find_executable("lz4", self._root)
         if tool:

@@ -161,9 +161,11 @@ UNPACKING = [
     message(11600, "Freeing initrd memory: 65432K"),
 ]
 # Unpacked it has 60 MB, 20 of them drivers of other machines.
-SURVEY = InitrdSurvey(67_000_000, 1, 60_000_000, 600.0, 310, 20_000_000)
+SURVEY = InitrdSurvey(67_000_000, 1, 60_000_000, 60.0, 60.0, 310, 20_000_000)
 OWN = InitrdFile("/boot/initrd.img-1", 67_000_000, "zstd", SURVEY)
-NOTE = "67.0 MB, zstd, 60.0 MB unpacked, which takes 600 ms of decompression; 310 drivers that nothing here needs, 20.0 MB"
+NOTE = (
+    "67.0 MB, zstd, 60.0 MB unpacked, of which decompression takes 50 % of the time; 310 drivers that nothing here needs, 20.0 MB"
+)
 
 
 @pytest.mark.parametrize(
@@ -173,13 +175,14 @@ NOTE = "67.0 MB, zstd, 60.0 MB unpacked, which takes 600 ms of decompression; 31
         (1, SURVEY, 1200.0, 800.0),
         # From the last sign of anything else on.
         (4, SURVEY, 1000.0, 800.0),
-        (1, replace(SURVEY, unpack_ms=5000.0), 1200.0, 1200.0),
+        (1, replace(SURVEY, unpack_ms=180.0, unneeded_bytes=0), 1200.0, 900.0),
         (1, replace(SURVEY, unneeded=0, unneeded_bytes=0), 1200.0, 600.0),
         (1, replace(SURVEY, unpack_ms=0.0), 1200.0, 400.0),
         # A slim one already.
         (1, replace(SURVEY, unpack_ms=0.0, unneeded=0, unneeded_bytes=0), 1200.0, None),
         (1, None, 1200.0, None),
         (1, replace(SURVEY, unpacked_bytes=0), 1200.0, None),
+        (1, replace(SURVEY, unpack_ms=0.0, write_ms=0.0), 1200.0, None),
     ],
 )
 def test_unpacking_the_initrd(cpus: int, survey: InitrdSurvey | None, time_ms: float, gain_ms: float | None) -> None:

@@ -95,7 +95,7 @@ TEXTS = st.sampled_from(
 )
 ORDER = ("stop_units", "jump", "kernel", "initrd", "userspace", "network", "ssh")
 
-SURVEY = InitrdSurvey(7 << 20, 0, 30 << 20, 400.0, 30, 12 << 20)
+SURVEY = InitrdSurvey(7 << 20, 0, 30 << 20, 400.0, 100.0, 30, 12 << 20)
 
 
 @st.composite

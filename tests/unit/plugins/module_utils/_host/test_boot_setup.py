@@ -53,7 +53,7 @@ def test_the_initrd_and_what_was_found_in_it(tmp_path: Path) -> None:
     files, path = HostFiles(str(tmp_path)), "/boot/initrd.img-6.1"
     (tmp_path / "boot").mkdir()
     (tmp_path / "boot/initrd.img-6.1").write_bytes(gzip.compress(b"anything"))
-    survey = InitrdSurvey(files.size_bytes(path) or 0, modified_ns(files, path), 5000, 3.5, 12, 2000)
+    survey = InitrdSurvey(files.size_bytes(path) or 0, modified_ns(files, path), 5000, 3.5, 1.5, 12, 2000)
     write_tree(tmp_path, {SURVEYS: surveys_to_json({path: survey, "/boot/gone": survey})})
     (own,) = read_boot_setup(files, "6.1").initrds
     assert own.survey == survey

@@ -7,7 +7,9 @@ import datetime
 import gzip
 import json
 import os
+import shutil
 import struct
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -811,7 +813,7 @@ def test_what_is_in_the_initrd_is_surveyed_once(slim: Host) -> None:
     unpacked_bytes = len(make_cpio({"microcode": b"m"}) + make_cpio(ARCHIVE))
     assert (survey.unpacked_bytes, survey.unneeded) == (unpacked_bytes, 1)
     assert survey.unneeded_bytes == len(make_cpio(ARCHIVE)) - len(make_cpio(NEEDED))
-    assert survey.unpack_ms >= 0
+    assert survey.unpack_ms >= 0 and survey.write_ms >= 0
     path = Path(slim.files.path(INITRD))
     written = Path(slim.files.path(SURVEYS)).stat().st_ino
     result_of(slim, PRESENT)
@@ -823,6 +825,20 @@ def test_what_is_in_the_initrd_is_surveyed_once(slim: Host) -> None:
     path.write_bytes(gzip.compress(make_cpio({"init": b""}))[:-9])
     result_of(slim, PRESENT)
     assert read_surveys(slim.files) == {}, "findings do without it"
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="there is no zstd here")
+def test_an_initrd_that_is_packed_with_zstd_is_surveyed_too(slim: Host) -> None:
+    archive = make_cpio({**ARCHIVE, "large": os.urandom(1 << 20)})
+    packed = subprocess.run(["zstd", "-cq"], input=archive, stdout=subprocess.PIPE, check=True).stdout
+    path = Path(slim.files.path(INITRD))
+    path.write_bytes(packed)
+    store = ImageStore(slim.files, Unpacker())
+    survey = store.survey(BUILT_FOR, FilePart(INITRD), 1 << 30)
+    assert (survey.size_bytes, survey.unpacked_bytes, survey.unneeded) == (len(packed), len(archive), 1)
+    assert survey.unpack_ms > 0 and survey.write_ms > 0
+    path.write_bytes(packed[:-20])
+    assert code_of(store.survey, BUILT_FOR, FilePart(INITRD), 1 << 30) == "PAYLOAD_INVALID"
 
 
 def test_a_copy_that_a_fast_image_has_is_known_by_what_is_in_its_source(slim: Host) -> None:
