@@ -40,6 +40,7 @@ class Kernel(NamedTuple):
     name: str
     suite: str
     package: str
+    architecture: str = "amd64"
 
 
 #: Every packing that Debian uses; sorted by suite.
@@ -47,7 +48,9 @@ KERNELS = (
     Kernel("bookworm-cloud", "bookworm", "linux-image-cloud-amd64"),  # 6.1, lz4
     Kernel("bookworm-generic", "bookworm", "linux-image-amd64"),  # 6.1, xz
     Kernel("trixie-cloud", "trixie", "linux-image-cloud-amd64"),  # 6.12, zstd
+    Kernel("trixie-cloud-arm64", "trixie", "linux-image-cloud-arm64", "arm64"),  # 6.12, plain
     Kernel("trixie-backports-cloud", "trixie-backports", "linux-image-cloud-amd64"),  # 7.3, zstd
+    Kernel("trixie-backports-cloud-arm64", "trixie-backports", "linux-image-cloud-arm64", "arm64"),  # 7.3, plain
 )
 
 APT_CONFIG = """\
@@ -61,7 +64,7 @@ Dir::State "{directory}";
 Dir::State::lists "{directory}/lists";
 Dir::State::status "{directory}/status";
 Dir::Cache "{directory}";
-APT::Architecture "amd64";
+APT::Architecture "{architecture}";
 APT::Sandbox::User "";
 Acquire::Languages "none";
 Acquire::Retries "3";
@@ -87,7 +90,7 @@ def find_mirror() -> str:
 
 
 @contextmanager
-def apt_of(suite: str, mirror: str, directory: Path) -> Iterator[Path]:
+def apt_of(suite: str, architecture: str, mirror: str, directory: Path) -> Iterator[Path]:
     """Configuration of an apt that knows one suite, and nothing is installed for."""
     with tempfile.TemporaryDirectory(prefix="apt-", dir=directory) as name:
         apt = Path(name)
@@ -96,7 +99,7 @@ def apt_of(suite: str, mirror: str, directory: Path) -> Iterator[Path]:
         (apt / "status").touch()
         (apt / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n", encoding="utf-8")
         config = apt / "apt.conf"
-        config.write_text(APT_CONFIG.format(directory=apt), encoding="utf-8")
+        config.write_text(APT_CONFIG.format(directory=apt, architecture=architecture), encoding="utf-8")
         subprocess.run(["apt-get", "--config-file", str(config), "--quiet=2", "update"], check=True, timeout=COMMAND_TIMEOUT_S)
         yield config
 
@@ -150,8 +153,8 @@ def fetch_kernels(directory: Path) -> None:
     if not KEYRING.exists():
         raise SystemExit(f"{KEYRING} is missing; install debian-archive-keyring")
     mirror = find_mirror()
-    for suite, kernels in groupby(missing, key=lambda kernel: kernel.suite):
-        with apt_of(suite, mirror, directory) as config:
+    for (suite, architecture), kernels in groupby(missing, key=lambda kernel: (kernel.suite, kernel.architecture)):
+        with apt_of(suite, architecture, mirror, directory) as config:
             for kernel in kernels:
                 package = download(config, kernel.package)
                 extract_vmlinuz(package, directory / kernel.name / "vmlinuz")

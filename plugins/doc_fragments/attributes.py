@@ -23,7 +23,7 @@ attributes:
     description: Target operating systems.
     platforms: linux
     support: full
-    details: Hosts with an x86_64 kernel, systemd as PID 1 and kexec-tools.
+    details: Hosts with an x86_64 or aarch64 kernel, systemd as PID 1 and kexec-tools.
 """
 
     FACTS = r"""

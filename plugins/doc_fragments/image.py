@@ -20,8 +20,8 @@ options:
       - V(newest) is the newest one in C(/boot) of the running flavour and vendor (C(cloud-amd64), C(generic), C(+debug), C(uek)),
         or the newest of all if none has them.
       - V(running) is the installed kernel of the running release.
-      - Otherwise an installed release, as C(uname -r) prints it, or the absolute path of a bzImage or of a unified kernel image,
-        whose parts are loaded as systemd's stub would hand them to the kernel.
+      - Otherwise an installed release, as C(uname -r) prints it, or the absolute path of a kernel file or of a unified kernel
+        image, whose parts are loaded as systemd's stub would hand them to the kernel.
     type: str
     default: default
   initrd:
@@ -39,7 +39,7 @@ options:
       - Always appended are a random token, which later proves that this image booted, the number of kexecs since firmware last
         booted the host, unless another tool's kexec has lost it, and C(panic=10 oops=panic), unless the line already makes a
         panic lead to a reset.
-      - The whole line may have 2016 bytes with C(kexec_file_load), and 2046 bytes with C(kexec_load).
+      - The whole line may have 2016 bytes with C(kexec_file_load), and 2046 bytes with C(kexec_load), 2047 on arm64.
     type: dict
     suboptions:
       base:
@@ -69,7 +69,8 @@ options:
       - Image of the kernel to load.
       - V(fast) is the uncompressed image that M(fleet.kexec.fast_image) installed. It has to exist and to be made from the
         installed kernel and initrd.
-      - V(bzimage) is the distribution's own, signed image.
+      - V(bzimage) is the distribution's own, signed image. On arm64, it is an C(Image), which is unpacked before it is loaded if
+        it is stored packed (gzip or EFI zboot). There is no V(fast) image there.
       - V(auto) takes the one that boots sooner on this host, according to its measured speed. The result C(notes) says why it
         cannot take an image.
       - If omitted, the host's own default (C(/etc/fleet-kexec.conf)), or else V(auto).
@@ -83,7 +84,8 @@ options:
         firmware. It requires a processor with SSE 4.2.
       - V(sha256) is the check of kexec-tools or the kernel, at some 300 MB/s. On a mismatch the machine hangs.
       - V(none) disables the check. V(kexec_file_load) cannot omit its own, unless everything it loads lies in CMA.
-      - V(auto) is the fastest way that has a check.
+      - V(auto) is the fastest way that has a check. On arm64 it is V(none), because the check of kexec-tools runs without caches
+        there, and takes longer than a kexec saves. The result C(notes) says so.
       - If omitted, the host's own default, or else V(auto).
     type: str
     choices: [auto, crc32c, sha256, none]
@@ -92,7 +94,7 @@ options:
       - The system call that loads the image.
       - V(kexec_file_load) lets the kernel read and verify the files. It is the only one that works under lockdown. It always
         hashes everything it loads, unless everything lies in CMA (Linux 7.3 and later with C(cma=)).
-      - V(kexec_load) lets kexec-tools do the work.
+      - V(kexec_load) lets kexec-tools do the work. On arm64 it is the only one that is used: Debian's kernels have no other.
       - V(auto) takes the one that boots sooner, or V(kexec_file_load) if they are equal.
       - On a host with memory in CMA, V(kexec_file_load) supports only fast images. The kernel would place a compressed one so
         that unpacking destroys its initrd.

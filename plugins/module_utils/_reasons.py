@@ -14,7 +14,7 @@ from ._text import printable
 
 CATALOGUE: Dict[str, str] = {
     # The host can't reboot via kexec at all.
-    "ARCH_UNSUPPORTED": "Use method=firmware: only x86_64 hosts can reboot via kexec.",
+    "ARCH_UNSUPPORTED": "Use method=firmware: only x86_64 and aarch64 hosts can reboot via kexec.",
     "CONFIDENTIAL_GUEST": "Leave image=auto: the distribution's own bzImage works.",
     "CONTAINER": "Run this against the machine that hosts the container.",
     "KEXEC_LOAD_DISABLED": "Find what sets kernel.kexec_load_disabled, which only a reboot clears, or use method=firmware.",
@@ -54,7 +54,7 @@ CATALOGUE: Dict[str, str] = {
     "INITRD_INVALID": "Rebuild the initrd (update-initramfs -u or dracut --force), or name another one.",
     "INITRD_NOT_FOUND": "Name the initrd with the option initrd, or give initrd=none for a kernel that needs none.",
     "INTEGRITY_UNAVAILABLE": "Leave integrity=auto, or leave image and loader at auto, too.",
-    "KERNEL_INVALID": "Name a bzImage, such as distributions install in /boot.",
+    "KERNEL_INVALID": "Name a kernel file such as distributions install in /boot.",
     "KERNEL_NOT_FOUND": "Give an installed release or the path of a kernel; boot_facts lists the installed kernels.",
     "KERNEL_TRUNCATED": "Reinstall the kernel package.",
     "NO_NEXT_RESERVATION": "Leave placement=auto, or reserve less memory, or none at a fixed address.",
@@ -70,7 +70,7 @@ CATALOGUE: Dict[str, str] = {
     "PAYLOAD_INVALID": "Reinstall the kernel package.",
     "POLICY_INVALID": "Set risks to block, warn or allow, and differences to fail, warn or ignore; docs/policy.md lists them.",
     "SUBSET_INVALID": "Name subsets that the documentation of boot_facts lists; put ! in front of one to leave it out.",
-    "WRONG_ARCH": "Name a kernel built for x86_64.",
+    "WRONG_ARCH": "Name a kernel built for the architecture of the host.",
     # A kexec is possible but risky; see docs/policy.md.
     "CLASS_FAILED": "Find out why; then clear the class (fleet.kexec.ledger, state=cleared), or allow this by policy.",
     "CLOUD_RISK": "Reboot through firmware, or allow this once a VM of this kind has come back from a kexec.",

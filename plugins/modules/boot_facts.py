@@ -107,11 +107,12 @@ ansible_facts:
               description:
                 - How the running system came up, V(soft) after a soft reboot, and otherwise V(kexec), V(firmware) or V(unknown).
                 - V(unknown) means that a kexec without a token of this collection started the kernel. That is the kexec of
-                  another tool, or of firmware that itself starts Linux by kexec, such as LinuxBoot, Heads or ZFSBootMenu.
+                  another tool, or of firmware that itself starts Linux by kexec, such as LinuxBoot, Heads or ZFSBootMenu. On
+                  arm64 it is any boot without such a token.
               type: str
               sample: kexec
             bootloader_type:
-              description: Number of the boot loader as the kernel has it. 208 is kexec.
+              description: Number of the boot loader as the kernel has it. 208 is kexec. Null on arm64.
               type: int
               sample: 208
             token:
@@ -121,7 +122,7 @@ ansible_facts:
             kexecs:
               description:
                 - Number of reboots via kexec since the last boot through firmware. Null after a kexec that this collection did
-                  not stage, because the count is lost then.
+                  not stage, because the count is lost then, and on arm64.
               type: int
               sample: 3
             stub:
@@ -492,7 +493,7 @@ ansible_facts:
           type: dict
           sample: {path: /usr/sbin/kexec, version: 2.0.29}
         loaders:
-          description: System calls that can load a bzImage on this host.
+          description: System calls that can load a distribution's kernel on this host.
           type: list
           elements: str
           sample: [kexec_file_load, kexec_load]

@@ -226,7 +226,7 @@ proof:
       description: Whether the kernel has the staged release.
       type: bool
     bootloader_type:
-      description: Whether the kernel reports that a kexec loader started it.
+      description: Whether the kernel reports that a kexec loader started it. Null on arm64, where it reports none.
       type: bool
     boot_id_kept:
       description: Whether the boot_id is the same, so that the kernel has run on.

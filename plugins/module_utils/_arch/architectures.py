@@ -8,10 +8,11 @@ import platform
 import struct
 from typing import Dict, Optional
 
+from .arm64.architecture import ARM64
 from .interface import Architecture
 from .x86.architecture import X86_64
 
-ARCHITECTURES: Dict[str, Architecture] = {each.machine: each for each in (X86_64,)}
+ARCHITECTURES: Dict[str, Architecture] = {each.machine: each for each in (X86_64, ARM64)}
 
 
 def architecture_of(machine: str) -> Architecture:

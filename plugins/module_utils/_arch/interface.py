@@ -273,6 +273,9 @@ class Architecture:
         to recognise a kexec.
     :ivar counter: None if none keeps running across a kexec.
     :ivar fast: None if fast images can't be built.
+    :ivar untried_loaders: system calls that its kernels are not loaded by, though the running kernel may have them, and why.
+    :ivar purgatory_bytes_per_s: speed of kexec-tools' SHA-256 check where that is far below any process's, so that a kexec would
+        outlast a reboot through firmware: it is left out unless somebody asks for it.
     :ivar kexec_load: number of that system call.
     :ivar crash_alignment_bytes: alignment of reservations for crash kernels.
     """
@@ -290,5 +293,7 @@ class Architecture:
     loader_names: Mapping[int, str] = field(default_factory=dict)
     counter: Optional[CycleCounter] = None
     fast: Optional[FastFormat[Any]] = None
+    untried_loaders: Mapping[str, str] = field(default_factory=dict)
+    purgatory_bytes_per_s: Optional[float] = None
     kexec_load: int = 0
     crash_alignment_bytes: int = 0

@@ -83,6 +83,11 @@ def _copied(fast: FastImage, initrds: Sequence[FilePart]) -> Optional[FilePart]:
     return main_initrd([initrd for initrd in initrds if initrd.path == source.path]) if source is not None else None
 
 
+def no_fast_format(architecture: Architecture) -> str:
+    """Why there are no fast images for an architecture."""
+    return "no fast image can be made for %s" % architecture.machine
+
+
 def digest_of_file(path: str) -> str:
     """SHA-256 of a file, in hexadecimal."""
     with open(path, "rb") as stream:
@@ -126,8 +131,10 @@ def read_candidate(
     if fast is not None and fast.initrd_left_out and read_loaded_modules(files).intersection(fast.initrd_left_out):
         # The machine has changed since, so that the host's own initrd is loaded.
         fast = replace(fast, initrd=None, initrd_source=None, initrd_left_out=None)
-    if fast is None or architecture.fast is None:
-        obstacle: Optional[Reason] = reason("FAST_IMAGE_MISSING", "no fast image of %s is installed" % (header.release or kernel))
+    if architecture.fast is None:
+        obstacle: Optional[Reason] = reason("FAST_IMAGE_UNSUPPORTED", no_fast_format(architecture))
+    elif fast is None:
+        obstacle = reason("FAST_IMAGE_MISSING", "no fast image of %s is installed" % (header.release or kernel))
     else:
         obstacle = _staleness(fast, files, kernel, content, initrds, stub_sha256=architecture.fast.stub_sha256)
     return Candidate(

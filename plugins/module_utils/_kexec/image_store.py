@@ -33,7 +33,7 @@ from .._image.errors import ImageError
 from .._image.initrd import split_initrd, uncompress_initrd
 from .._image.payload import Unpacker, payload_of
 from .._paths import STATE_DIRECTORY
-from .candidate import Candidate, digest_of_file, map_file
+from .candidate import Candidate, digest_of_file, map_file, no_fast_format
 from .errors import KexecError
 from .file_part import FilePart
 from .initrds import main_initrd
@@ -273,10 +273,11 @@ class ImageStore:
 def fast_format_of(architecture: Architecture) -> FastFormat[Any]:
     """Fast image format of an architecture.
 
-    :raises KexecError: C(ARCH_UNSUPPORTED).
+    :raises KexecError: C(ARCH_UNSUPPORTED), or C(FAST_IMAGE_UNSUPPORTED) where a host reboots by kexec without one.
     """
     if architecture.fast is None:
-        raise KexecError("ARCH_UNSUPPORTED", "no fast image can be made for %s" % architecture.machine)
+        code = "FAST_IMAGE_UNSUPPORTED" if architecture.supported else "ARCH_UNSUPPORTED"
+        raise KexecError(code, no_fast_format(architecture))
     return architecture.fast
 
 

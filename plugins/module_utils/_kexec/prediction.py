@@ -35,6 +35,7 @@ def predict(
     are 0.
     """
     speed = facts.throughput
+    hash_speed = candidate.architecture.purgatory_bytes_per_s or speed.sha256
     initrd_bytes = candidate.initrd_bytes_of(image)
     kernel_bytes = candidate.fast.kernel_bytes if image == FAST and candidate.fast else candidate.unpacked_bytes
     loaded_bytes = candidate.segment_bytes_of(image) + initrd_bytes
@@ -42,12 +43,12 @@ def predict(
     hashed = integrity == SHA256 or (loader == KEXEC_FILE_LOAD and not (in_cma and skips_check_in_cma(facts)))
     return {
         "copy": 0.0 if placement in (CMA, RESERVED) else _ms(loaded_bytes, speed.copy),
-        "hash": _ms(loaded_bytes, speed.sha256) if hashed else 0.0,
+        "hash": _ms(loaded_bytes, hash_speed) if hashed else 0.0,
         "check": _ms(kernel_bytes + initrd_bytes, speed.crc32c) if integrity == CRC32C else 0.0,
         "move": _ms(kernel_bytes, speed.copy) if in_cma else 0.0,
         # Two passes: out of the decompressor, then into place.
         "decompress": 0.0
-        if image == FAST
+        if image == FAST or candidate.header.packed
         else _ms(kernel_bytes, speed.unpacking(candidate.payload_format)) + _ms(kernel_bytes, speed.copy),
     }
 

@@ -24,7 +24,11 @@ PATH_UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Evidence:
-    """Evidence that a host gives of its running system; bootloader_type is None where that sysctl does not exist."""
+    """Evidence that a host gives of its running system.
+
+    :ivar bootloader_type: None where that sysctl does not exist, as on arm64. There only the token shows a kexec, and nothing
+        shows that a kernel was started by firmware.
+    """
 
     system: SystemId
     release: str
@@ -42,31 +46,38 @@ class Evidence:
 
     @property
     def kernel_path(self) -> str:
-        """Boot path of the kernel: C(kexec) or C(firmware); C(unknown) after a kexec that this collection did not stage."""
+        """Boot path of the kernel: C(kexec) or C(firmware).
+
+        C(unknown) after a kexec that this collection did not stage, and after any other boot where there is no bootloader_type.
+        """
         if not self.by_kexec:
-            return PATH_FIRMWARE
+            return PATH_FIRMWARE if self.bootloader_type is not None else PATH_UNKNOWN
         return PATH_KEXEC if token_of(self.cmdline) is not None else PATH_UNKNOWN
 
     @property
     def by_kexec(self) -> bool:
         """Whether a kexec started the kernel: this collection's, another tool's, or firmware's own."""
+        if self.bootloader_type is None:
+            return token_of(self.cmdline) is not None
         return loader_name(self.bootloader_type) == LOADER_KEXEC
 
     @property
     def kexecs(self) -> Optional[int]:
         """Number of kexecs since firmware booted the host; None if that is unknown."""
-        return kexecs_of(self.cmdline) if self.by_kexec else 0
+        if not self.by_kexec:
+            return 0 if self.bootloader_type is not None else None
+        return kexecs_of(self.cmdline)
 
 
 class _Signs:
-    """Signs of a reboot, all of which have to be present."""
+    """Signs of a reboot, all of which have to be present; one that the host can't give is None."""
 
-    def _signs(self) -> Dict[str, bool]:
+    def _signs(self) -> Dict[str, Optional[bool]]:
         raise NotImplementedError
 
     @property
     def missing(self) -> List[str]:
-        return [name for name, present in self._signs().items() if not present]
+        return [name for name, present in self._signs().items() if present is False]
 
     @property
     def proven(self) -> bool:
@@ -78,14 +89,14 @@ class _Signs:
 
 @dataclass(frozen=True)
 class KexecProof(_Signs):
-    """Presence of each sign of a kexec into the staged image."""
+    """Presence of each sign of a kexec into the staged image; C(bootloader_type) is None where there is no such sysctl."""
 
     boot_id_changed: bool
     token: bool
     release: bool
-    bootloader_type: bool
+    bootloader_type: Optional[bool]
 
-    def _signs(self) -> Dict[str, bool]:
+    def _signs(self) -> Dict[str, Optional[bool]]:
         return asdict(self)
 
 
@@ -102,7 +113,7 @@ class SoftProof(_Signs):
     soft_reboots: bool
     userspace: bool
 
-    def _signs(self) -> Dict[str, bool]:
+    def _signs(self) -> Dict[str, Optional[bool]]:
         return asdict(self)
 
 
@@ -115,7 +126,7 @@ def prove_kexec(evidence: Evidence, old: SystemId, token: str, release: str) -> 
         boot_id_changed=bool(evidence.boot_id) and evidence.boot_id != old.boot_id,
         token=token_of(evidence.cmdline) == token,
         release=evidence.release == release or not release,
-        bootloader_type=evidence.by_kexec,
+        bootloader_type=evidence.by_kexec if evidence.bootloader_type is not None else None,
     )
 
 

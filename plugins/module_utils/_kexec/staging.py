@@ -22,6 +22,7 @@ from .._host.clocks import CycleClock, find_cycle_clock
 from .._host.facts import HostFacts
 from .._host.files import HostFiles
 from .._host.running_system import SystemId
+from .._image.payload import Unpacker, payload_of
 from .._reasons import CodedError, Reason
 from .boot_config import read_boot_config
 from .boot_source import entry_changes, find_source
@@ -225,7 +226,7 @@ class Stager:
             wanted = ImagePreparation(fast, fast_format, initrds, check=image.integrity == CRC32C, kaslr=image.kaslr)
             with prepared(self._files, wanted, self._random) as path:
                 yield path
-        elif candidate.kernel.section is None:
+        elif candidate.kernel.section is None and not candidate.header.packed:
             yield candidate.kernel.path
         else:
             try:
@@ -234,6 +235,10 @@ class Stager:
                 raise KexecError(
                     "KERNEL_NOT_FOUND", "the kernel %s can't be read: %s" % (candidate.kernel, error.strerror)
                 ) from error
+            if candidate.header.packed:
+                content = Unpacker(self._files.root).unpack(
+                    payload_of(memoryview(content), candidate.header, str(candidate.kernel))
+                )
             with memory_copy("fleet-kexec-kernel", content) as path:
                 yield path
 

@@ -102,6 +102,9 @@ class Verdict:
 def loader_obstacle(facts: HostFacts, loader: str) -> Optional[Reason]:
     """Why a loader can't load a distribution's signed kernel on this host; None if it can."""
     kernel = facts.kernel
+    untried = architecture_of(kernel.machine).untried_loaders.get(loader)
+    if untried is not None:
+        return reason("LOADER_UNAVAILABLE", untried)
     option = "KEXEC" if loader == KEXEC_LOAD else "KEXEC_FILE"
     if kernel.config.get(option, "y") != "y":
         return reason("LOADER_UNAVAILABLE", "the running kernel was built without CONFIG_%s: no %s" % (option, loader))
@@ -203,9 +206,11 @@ def _ways(facts: HostFacts, candidate: Candidate, preferences: Preferences) -> L
         return CMA if placement == COPIED and lies_in_cma(facts, candidate, image, loader) else placement
 
     images = IMAGES if preferences.image == AUTO else (preferences.image,)
-    loaders = (KEXEC_FILE_LOAD, KEXEC_LOAD) if preferences.loader == AUTO else (preferences.loader,)
-    # Only an explicit request omits the check.
-    integrities = tuple(i for i in INTEGRITIES if i != NO_CHECK) if preferences.integrity == AUTO else (preferences.integrity,)
+    tried = tuple(i for i in (KEXEC_FILE_LOAD, KEXEC_LOAD) if i not in candidate.architecture.untried_loaders)
+    loaders = tried if preferences.loader == AUTO else (preferences.loader,)
+    # Only an explicit request omits the check, unless it would take longer than all that a kexec saves.
+    checks = INTEGRITIES if candidate.architecture.purgatory_bytes_per_s else tuple(i for i in INTEGRITIES if i != NO_CHECK)
+    integrities = checks if preferences.integrity == AUTO else (preferences.integrity,)
     placements = PLACEMENTS if preferences.placement == AUTO else (preferences.placement,)
     ways = [
         KexecWay(image, loader, integrity, placed(image, loader, placement))
@@ -240,10 +245,14 @@ def choose(facts: HostFacts, candidate: Candidate, preferences: Preferences, pol
 
 def _notes(facts: HostFacts, candidate: Candidate, preferences: Preferences, policy: Policy, chosen: Choice) -> List[Reason]:
     notes: List[Reason] = []
-    if chosen.way.image == BZIMAGE and preferences.image == AUTO:
+    if chosen.way.image == BZIMAGE and preferences.image == AUTO and candidate.architecture.fast is not None:
         # The first usable loader is the one with the fewest restrictions.
         obstacles = [_fast_obstacle(facts, candidate, loader) for loader in LOADERS if loader_obstacle(facts, loader) is None]
         notes.extend(found for found in obstacles[:1] if found is not None)
+    if chosen.way.integrity == NO_CHECK and preferences.integrity == AUTO:
+        hash_ms = predict(facts, candidate, **chosen.way._replace(integrity=SHA256)._asdict())["hash"]
+        message = "nothing checks the image: on %s the purgatory's check runs without caches, for about %d s"
+        notes.append(reason("INTEGRITY_UNAVAILABLE", message % (candidate.architecture.machine, round(hash_ms / 1000))))
     if chosen.way.integrity == NO_CHECK and facts.virtio_reset is False:
         notes.append(
             reason(
@@ -285,6 +294,9 @@ def memory_obstacle(facts: HostFacts, candidate: Candidate, way: KexecWay) -> Op
     file_bytes = candidate.file_bytes_of(way.image)
     needed = candidate.segment_bytes_of(way.image) + (2 if way.image == FAST else 1) * file_bytes
     needed += 2 * candidate.initrd_bytes_of(way.image) + _MEMORY_SLACK_BYTES
+    if candidate.header.packed:
+        # Its content is a file in memory until it is loaded.
+        needed += 2 * candidate.unpacked_bytes
     return _too_much(facts, needed)
 
 

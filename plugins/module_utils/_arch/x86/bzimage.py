@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO, Optional, Tuple
+from typing import BinaryIO, Tuple
 
 from ..._image.errors import ImageError
 from ..._image.kernel_file import KernelFile
+from ..._image.pe import is_signed, pe_machine
 
 SECTOR_BYTES = 512
 
@@ -51,12 +52,6 @@ XLF_5LEVEL_ENABLED = 1 << 6
 
 _ELF_MAGIC = b"\x7fELF"
 _ARM64_MAGIC = b"ARM\x64"
-# Offsets in the optional header of a PE32+ file: number of data directories, and the one with the signatures (the fifth).
-_PE32_PLUS = 0x20B
-_OFFSET_DIRECTORIES = 108
-_OFFSET_SIGNATURES = 112 + 4 * 8
-_COFF_BYTES = 20
-_PE_MACHINES = {0x014C: "i386", 0x01C0: "arm", 0x5064: "riscv64", 0x6264: "loongarch64", 0xAA64: "aarch64"}
 
 
 @dataclass(frozen=True)
@@ -89,33 +84,12 @@ def _u64(head: bytes, offset: int) -> int:
     return int(struct.unpack_from("<Q", head, offset)[0])
 
 
-def _pe_header(head: bytes) -> Optional[int]:
-    """Offset of an EFI stub kernel's PE header, behind its magic; None without one."""
-    if head[:2] != b"MZ" or len(head) < 0x40:
-        return None
-    offset = _u32(head, 0x3C)
-    if offset + 6 > len(head) or head[offset : offset + 4] != b"PE\0\0":
-        return None
-    return offset + 4
-
-
-def _is_signed(head: bytes) -> bool:
-    """Whether a kernel has a signature, as C(pefile_parse_binary) finds it (crypto/asymmetric_keys/verify_pefile.c)."""
-    coff = _pe_header(head)
-    optional = coff + _COFF_BYTES if coff is not None else len(head)
-    if optional + _OFFSET_SIGNATURES + 8 > len(head) or _u16(head, optional) != _PE32_PLUS:
-        return False
-    return _u32(head, optional + _OFFSET_DIRECTORIES) > 4 and _u32(head, optional + _OFFSET_SIGNATURES + 4) > 0
-
-
 def _check_kind(head: bytes, name: str) -> None:
     if head[:4] == _ELF_MAGIC:
         raise ImageError("KERNEL_INVALID", "%s is an ELF file, not a bzImage" % name)
-    coff = _pe_header(head)
-    machine = _u16(head, coff) if coff is not None else None
-    if machine in _PE_MACHINES or head[0x38:0x3C] == _ARM64_MAGIC:
-        built_for = _PE_MACHINES.get(machine or 0xAA64, "another architecture")
-        raise ImageError("WRONG_ARCH", "%s is a kernel for %s" % (name, built_for))
+    machine = pe_machine(head)
+    if machine not in (None, "", "x86_64") or head[0x38:0x3C] == _ARM64_MAGIC:
+        raise ImageError("WRONG_ARCH", "%s is a kernel for %s" % (name, machine or "aarch64"))
     if len(head) < OFFSET_HEADER + 4 or head[OFFSET_HEADER : OFFSET_HEADER + 4] != _MAGIC:
         raise ImageError("KERNEL_INVALID", "%s is not a Linux bzImage: it has no setup header" % name)
 
@@ -151,11 +125,12 @@ def parse_bzimage(head: bytes, file_bytes: int, name: str = "the file") -> BzIma
         build=build,
         file_bytes=file_bytes,
         image_bytes=image_bytes,
-        signed=_is_signed(head),
+        signed=is_signed(head),
         memory_bytes=_u32(head, OFFSET_INIT_SIZE),
         cmdline_max_bytes=_u32(head, OFFSET_CMDLINE_SIZE),
         payload_begin=setup_bytes + _u32(head, OFFSET_PAYLOAD_OFFSET),
         payload_bytes=_u32(head, OFFSET_PAYLOAD_LENGTH),
+        packed=False,
         protocol=protocol,
         setup_bytes=setup_bytes,
         pref_address=_u64(head, OFFSET_PREF_ADDRESS),

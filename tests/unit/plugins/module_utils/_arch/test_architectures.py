@@ -22,17 +22,20 @@ from ansible_collections.fleet.kexec.plugins.module_utils._host.cpu import read_
 from ansible_collections.fleet.kexec.plugins.module_utils._host.stub_stamps import read_stub_stamps
 from ansible_collections.fleet.kexec.plugins.module_utils._image.errors import ImageError
 
+from ....arm64_images import make_image
 from ....bzimages import make_bzimage
 from ....conftest import HostTree
 
 
 def test_the_table() -> None:
-    assert list(ARCHITECTURES) == ["x86_64"]
+    assert list(ARCHITECTURES) == ["x86_64", "aarch64"]
+    assert architecture_of("aarch64").supported
+    assert architecture_of("aarch64").read_kernel(BytesIO(make_image("6.12")), "kernel").release == "6.12"
     assert architecture_of("x86_64").supported
     assert architecture_of("x86_64").read_kernel(BytesIO(make_bzimage("6.12")), "kernel").release == "6.12"
 
 
-@pytest.mark.parametrize("machine", ["aarch64", "i686", ""])
+@pytest.mark.parametrize("machine", ["riscv64", "i686", ""])
 def test_an_architecture_that_is_not_in_it(machine: str) -> None:
     other = architecture_of(machine)
     assert (other.machine, other.supported, other.fast, other.counter) == (machine, False, None, None)
@@ -44,14 +47,34 @@ def test_an_architecture_that_is_not_in_it(machine: str) -> None:
 
 def test_a_host_of_another_architecture(host_tree: HostTree, monkeypatch: pytest.MonkeyPatch) -> None:
     """None of the machine code is run there."""
-    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     tree = host_tree({"/proc/cpuinfo": "model name\t: Another\nflags\t\t: sse4_2 la57 hypervisor sev\n"})
-    assert own_architecture().machine == "aarch64"
+    assert own_architecture().machine == "riscv64"
     assert read_cpu(tree) == Cpu("Another", own_code=False)
     assert find_cycle_clock() is None
     with pytest.raises(OSError, match="no cycle counter"):
         CounterReader()
-    assert read_stub_stamps(tree, "aarch64") is None
+    assert read_stub_stamps(tree, "riscv64") is None
+
+
+def test_an_arm64_processor(host_tree: HostTree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    cpuinfo = """\
+processor\t: 0
+BogoMIPS\t: 125.00
+Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid
+CPU implementer\t: 0x41
+CPU architecture: 8
+CPU variant\t: 0x0
+CPU part\t: 0xd08
+CPU revision\t: 3
+
+processor\t: 1
+CPU implementer\t: 0x42
+"""
+    assert read_cpu(host_tree({"/proc/cpuinfo": cpuinfo})) == Cpu("0x41 0xd08 0x0 3", own_code=False)
+    assert read_cpu(host_tree({"/proc/cpuinfo": ""})) == Cpu("", own_code=False)
+    assert find_cycle_clock() is None
 
 
 @pytest.mark.parametrize(
@@ -83,6 +106,8 @@ ALLOWED = {
     ("_cmdline.py", "x86"): "the source of a rule that leaves nothing to an architecture: white space parts words",
     ("_host/addresses.py", "x86"): "rates of the timer, which are tried one after the other",
     ("_host/installed.py", "x86"): "a release of a distribution, as an example",
+    ("_image/pe.py", "i386"): "the name of a machine type",
+    ("_image/pe.py", "x86"): "the name of a machine type",
     ("_machine/comparison.py", "tsc"): "the name of a clock source, which the kernel changes by itself",
     ("_reasons.py", "tsc"): "hints to users",
     ("_reasons.py", "x86"): "hints to users",

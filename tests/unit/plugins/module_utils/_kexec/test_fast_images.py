@@ -143,9 +143,9 @@ def test_an_architecture_without_fast_images(host: Host) -> None:
     without = replace(X86_64, fast=None)
     candidate = read_candidate(host.files, without, FilePart(KERNEL), [FilePart(INITRD)], "")
     assert candidate.fast is None
-    assert candidate.fast_obstacle is not None and candidate.fast_obstacle.code == "FAST_IMAGE_MISSING"
-    assert code_of(host.store.check, candidate, KEEP, 1 << 40) == "ARCH_UNSUPPORTED"
-    assert code_of(host.store.build, candidate, KEEP) == "ARCH_UNSUPPORTED"
+    assert candidate.fast_obstacle is not None and candidate.fast_obstacle.code == "FAST_IMAGE_UNSUPPORTED"
+    assert code_of(host.store.check, candidate, KEEP, 1 << 40) == "FAST_IMAGE_UNSUPPORTED"
+    assert code_of(host.store.build, candidate, KEEP) == "FAST_IMAGE_UNSUPPORTED"
     assert host.store.is_current(host.candidate, KEEP), "what is there stays"
 
 
@@ -562,17 +562,20 @@ def test_a_host_that_can_have_no_image_gets_everything_else(host: Host, kernel: 
     assert not install(host, replace(PRESENT, required=False))
 
 
-def test_a_host_of_another_architecture_gets_everything_else(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("machine", "code"), [("riscv64", "ARCH_UNSUPPORTED"), ("aarch64", "FAST_IMAGE_UNSUPPORTED")])
+def test_a_host_of_another_architecture_gets_everything_else(
+    host: Host, monkeypatch: pytest.MonkeyPatch, machine: str, code: str
+) -> None:
     # Its kernel can't be read.
     Path(host.files.path(KERNEL)).write_bytes(bytes(0x38) + b"ARM\x64" + bytes(4096))
     facts = host.facts()
-    facts = replace(facts, kernel=replace(facts.kernel, machine="aarch64"))
+    facts = replace(facts, kernel=replace(facts.kernel, machine=machine))
     monkeypatch.setattr(host, "facts", lambda: facts)
-    assert code_of(lambda: install(host, PRESENT)) == "ARCH_UNSUPPORTED"
+    assert code_of(lambda: install(host, PRESENT)) == code
     for kernel in ("default", ALL):
         result = result_of(host, replace(PRESENT, kernel=kernel, required=False))
-        assert {each.reason.code for each in result.unbuilt} == {"ARCH_UNSUPPORTED"}
-        assert "aarch64" in result.unbuilt[0].reason.message
+        assert {each.reason.code for each in result.unbuilt} == {code}
+        assert machine in result.unbuilt[0].reason.message
     assert host.files.read_text(COMMAND_PATH) == "the command"
 
 
