@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
 import struct
 import subprocess
@@ -17,7 +16,7 @@ from ansible_collections.fleet.kexec.plugins.module_utils._image.errors import I
 from ansible_collections.fleet.kexec.plugins.module_utils._image.kernel_file import KernelFile
 from ansible_collections.fleet.kexec.plugins.module_utils._image.payload import Unpacker, payload_of
 
-from .....arm64_images import make_image, make_zboot, signed_image
+from .....arm64_images import make_gzip, make_image, make_zboot, signed_image
 from .....bzimages import make_bzimage, signed
 from ...conftest import real_kernel
 
@@ -44,7 +43,7 @@ def test_a_signature_is_no_part_of_the_image() -> None:
 
 
 @pytest.mark.parametrize("image", [make_image(), signed_image(make_image())])
-@pytest.mark.parametrize("pack", [gzip.compress, make_zboot, lambda image: make_zboot(image, "xzkern")])
+@pytest.mark.parametrize("pack", [make_gzip, make_zboot, lambda image: make_zboot(image, "xzkern")])
 def test_what_is_packed_tells_what_it_holds(pack: object, image: bytes) -> None:
     assert callable(pack)
     content = pack(image)
@@ -55,7 +54,7 @@ def test_what_is_packed_tells_what_it_holds(pack: object, image: bytes) -> None:
 
 
 def test_a_signature_that_fills_the_memory_of_a_small_kernel() -> None:
-    content = gzip.compress(signed_image(make_image(memory_bytes=0x10000)))
+    content = make_gzip(signed_image(make_image(memory_bytes=0x10000)))
     assert len(unpack(content, read(content))) == 0x10000 + 64
 
 
@@ -76,8 +75,8 @@ def test_an_image_without_an_efi_stub() -> None:
         (make_zboot(make_image(), machine=0x6264), "WRONG_ARCH"),
         (signed(make_bzimage()), "WRONG_ARCH"),
         (make_zboot(make_image(machine=0x5064)), "WRONG_ARCH"),
-        (gzip.compress(make_bzimage()), "KERNEL_INVALID"),
-        (gzip.compress(make_image())[:-100], "PAYLOAD_INVALID"),
+        (make_gzip(make_bzimage()), "KERNEL_INVALID"),
+        (make_gzip(make_image())[:-100], "PAYLOAD_INVALID"),
         (make_zboot(make_image())[:0x1010], "PAYLOAD_INVALID"),
         (make_zboot(make_image(), "lzo").replace(b"\xfd7zXZ", b"\x89LZO\0"), "PAYLOAD_FORMAT"),
     ],
@@ -89,7 +88,7 @@ def test_what_is_none(content: bytes, code: str) -> None:
     assert "image" in caught.value.reason.message
 
 
-@given(st.sampled_from([make_image(), gzip.compress(make_image()), make_zboot(make_image())]), st.data())
+@given(st.sampled_from([make_image(), make_gzip(make_image()), make_zboot(make_image())]), st.data())
 def test_any_damage_is_an_error_or_none(content: bytes, data: st.DataObject) -> None:
     damaged = bytearray(content[: data.draw(st.integers(0, len(content)))])
     for _each in range(data.draw(st.integers(0, 8))):
