@@ -85,7 +85,8 @@ class Images:
     def add(self, release: str, mode: str = "keep") -> None:
         self.modes[release] = mode
         digest = {"path": "/x", "size_bytes": 1, "sha256": ""}
-        manifest = dict.fromkeys((each.name for each in fields(FastImage)), 1) | {
+        manifest = {
+            **dict.fromkeys((each.name for each in fields(FastImage)), 1),
             "release": release,
             **dict.fromkeys(("source", "image", "relocations"), digest),
             **dict.fromkeys(("initrd", "initrd_source", "initrd_left_out")),
