@@ -28,7 +28,7 @@ from ansible_collections.fleet.kexec.plugins.plugin_utils._rollout.resuming impo
 from ansible_collections.fleet.kexec.plugins.plugin_utils._schedule.hosts import Status
 from ansible_collections.fleet.kexec.plugins.plugin_utils._transport.session import SessionError, SessionLost
 
-from ..plugins.plugin_utils._rollout.worlds import HOOKS, Budget, World
+from ..plugins.plugin_utils._rollout.worlds import Budget, World
 from ..plugins.plugin_utils.machines import difference
 from ..plugins.plugin_utils.simulated import Host
 from ..plugins.virtual_time import run
@@ -166,7 +166,7 @@ class Owing(World):
     :ivar state: state of the run as its controller tells it.
     """
 
-    def __init__(self, fates: Mapping[str, str], *, beside: bool = False, hooks: Mapping[str, Any] = HOOKS) -> None:
+    def __init__(self, fates: Mapping[str, str], *, hooks: Mapping[str, Any], beside: bool = False) -> None:
         super().__init__(hooks=hooks, failure_budget="100%", stall_timeout=300)
         self.hosts = {name: Guest(name) for name in fates}
         self.guests: dict[str, Guest] = dict(self.hosts)  # type: ignore[arg-type]
