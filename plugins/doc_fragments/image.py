@@ -94,7 +94,8 @@ options:
       - The system call that loads the image.
       - V(kexec_file_load) lets the kernel read and verify the files. It is the only one that works under lockdown. It always
         hashes everything it loads, unless everything lies in CMA (Linux 7.3 and later with C(cma=)).
-      - V(kexec_load) lets kexec-tools do the work. On arm64 it is the only one that is used, because Debian's kernels have no other.
+      - V(kexec_load) lets kexec-tools do the work. On arm64 it is the only one that is used, because Debian's kernels have no
+        other.
       - V(auto) takes the one that boots sooner, or V(kexec_file_load) if they are equal.
       - On a host with memory in CMA, V(kexec_file_load) supports only fast images. The kernel would place a compressed one so
         that unpacking destroys its initrd.
