@@ -15,7 +15,8 @@ from typing import List, Optional, Tuple
 from .._host.efi_variables import LOADER, read_efi_string, read_efi_variable
 from .._host.files import HostFiles
 from .._image.errors import ImageError
-from .._image.unified import CMDLINE, HEAD_BYTES, is_unified, parse_unified
+from .._image.pe import HEAD_BYTES
+from .._image.unified import CMDLINE, is_unified, parse_unified
 from .boot_entry import BootChoice, DefaultEntry
 from .boot_partitions import ESP_MOUNT_POINTS, BootPartitions, find_boot_partitions
 from .kernel_install import KernelInstall

@@ -16,7 +16,8 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from .._host.files import HostFiles
 from .._image.errors import ImageError
-from .._image.unified import HEAD_BYTES, OSREL, parse_sections
+from .._image.pe import HEAD_BYTES
+from .._image.unified import OSREL, parse_sections
 from .bls import parse_bls
 from .boot_partitions import BootPartitions
 from .loader_conf import parse_pairs, unquoted

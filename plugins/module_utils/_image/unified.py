@@ -2,20 +2,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Parser for unified kernel images: PE files whose sections hold a kernel, its initrd and its command line.
 
-Source: the UAPI group's Unified Kernel Image specification; the stub that boots them, src/boot/pe.c and stub.c of systemd; the
-PE format for the section table.
+Source: the UAPI group's Unified Kernel Image specification; the stub that boots them, src/boot/pe.c and stub.c of systemd.
 """
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import List, Mapping, Tuple
 
 from .errors import ImageError
-
-# Start of the file that holds the section table; it is in the first 4 KiB of images that ukify makes.
-HEAD_BYTES = 64 << 10
+from .pe import Section, section_table
 
 LINUX = ".linux"
 INITRD = ".initrd"
@@ -35,23 +31,6 @@ _PASSED_FILES = (
     (OSREL, ".extra/os-release"),
     (PROFILE, ".extra/profile"),
 )
-
-_DOS_HEADER_BYTES = 64
-_OFFSET_PE = 0x3C
-_PE_MAGIC = b"PE\0\0"
-# Machine, NumberOfSections, TimeDateStamp, PointerToSymbolTable, NumberOfSymbols, SizeOfOptionalHeader, Characteristics
-_COFF = struct.Struct("<HHIIIHH")
-# Name, VirtualSize, VirtualAddress, SizeOfRawData, PointerToRawData; relocations, line numbers and flags follow.
-_SECTION = struct.Struct("<8sIIII16x")
-
-
-@dataclass(frozen=True)
-class Section:
-    """Content of a section in the file."""
-
-    name: str
-    offset: int
-    size_bytes: int
 
 
 @dataclass(frozen=True)
@@ -109,7 +88,7 @@ def parse_sections(head: bytes, name: str) -> UnifiedImage:
 
     :raises ImageError: C(KERNEL_INVALID) or C(KERNEL_TRUNCATED).
     """
-    table = _section_table(head, name)
+    table = section_table(head, name)
     starts = [index for index, section in enumerate(table) if section.name == PROFILE]
     base = table[: starts[0]] if starts else table
     first = table[starts[0] : starts[1] if len(starts) > 1 else None] if starts else []
@@ -119,35 +98,3 @@ def parse_sections(head: bytes, name: str) -> UnifiedImage:
 def _first_ones(table: List[Section]) -> Mapping[str, Section]:
     """First section of each name: the stub ignores others."""
     return {section.name: section for section in reversed(table)}
-
-
-def _section_table(head: bytes, name: str) -> List[Section]:
-    if not head:
-        raise ImageError("KERNEL_TRUNCATED", "%s is empty" % name)
-    if head[:2] != b"MZ":
-        raise ImageError("KERNEL_INVALID", "%s is not a PE file" % name)
-    if len(head) < _DOS_HEADER_BYTES:
-        raise ImageError("KERNEL_TRUNCATED", "%s ends within its DOS header" % name)
-    (begin,) = struct.unpack_from("<I", head, _OFFSET_PE)
-    coff = begin + len(_PE_MAGIC)
-    if coff + _COFF.size > len(head):
-        raise _past_end(head, name, "PE header")
-    if head[begin:coff] != _PE_MAGIC:
-        raise ImageError("KERNEL_INVALID", "%s is not a PE file" % name)
-    _machine, count, _time, _symbols, _symbol_count, optional_bytes, _flags = _COFF.unpack_from(head, coff)
-    table = coff + _COFF.size + optional_bytes
-    if table + count * _SECTION.size > len(head):
-        raise _past_end(head, name, "section table")
-    found: List[Section] = []
-    for index in range(count):
-        raw_name, virtual_bytes, _address, raw_bytes, offset = _SECTION.unpack_from(head, table + index * _SECTION.size)
-        # The raw size is rounded up to the alignment in the file; the virtual size covers zeros that the file lacks.
-        section_name = raw_name.split(b"\0", 1)[0].decode("latin-1")
-        found.append(Section(section_name, offset, min(virtual_bytes, raw_bytes)))
-    return found
-
-
-def _past_end(head: bytes, name: str, part: str) -> ImageError:
-    if len(head) < HEAD_BYTES:
-        return ImageError("KERNEL_TRUNCATED", "%s ends before its %s" % (name, part))
-    return ImageError("KERNEL_INVALID", "%s has no %s in its first %d KiB" % (name, part, HEAD_BYTES >> 10))

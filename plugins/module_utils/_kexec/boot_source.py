@@ -15,7 +15,8 @@ from .._host.installed import InstalledKernel, find_initrd, newest
 from .._host.kernel import RunningKernel
 from .._image.errors import ImageError
 from .._image.initrd import MAGIC_BYTES, initrd_format
-from .._image.unified import HEAD_BYTES, is_unified
+from .._image.pe import HEAD_BYTES
+from .._image.unified import is_unified
 from .._reasons import Reason, reason
 from .._text import printable
 from .candidate import Candidate, read_candidate

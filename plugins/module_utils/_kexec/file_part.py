@@ -10,7 +10,8 @@ from typing import BinaryIO, Optional, Tuple
 
 from .._host.files import HostFiles
 from .._image.initrd import pack_file
-from .._image.unified import HEAD_BYTES, LINUX, Section, parse_unified
+from .._image.pe import HEAD_BYTES, Section
+from .._image.unified import LINUX, parse_unified
 from .errors import KexecError
 
 

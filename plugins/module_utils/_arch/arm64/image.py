@@ -19,8 +19,7 @@ from typing import BinaryIO, Tuple
 from ..._image.errors import ImageError
 from ..._image.kernel_file import KernelFile
 from ..._image.payload import GZIP, Unpacker, payload_of
-from ..._image.pe import is_signed, pe_machine
-from ..._image.unified import parse_sections
+from ..._image.pe import is_signed, pe_machine, section_table
 
 _HEADER_BYTES = 64
 _OFFSET_IMAGE_SIZE = 0x10
@@ -126,7 +125,7 @@ def _image_bytes(content: bytes, name: str) -> int:
     head = content[:_HEAD_BYTES]
     if pe_machine(head) is None:
         return len(content)
-    return max((each.offset + each.size_bytes for each in parse_sections(head, name).sections.values()), default=0)
+    return max((each.offset + each.size_bytes for each in section_table(head, name)), default=0)
 
 
 def _versions(content: bytes) -> Tuple[str, str]:

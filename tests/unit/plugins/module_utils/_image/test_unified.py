@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.fleet.kexec.plugins.module_utils._image.errors import ImageError
+from ansible_collections.fleet.kexec.plugins.module_utils._image.pe import HEAD_BYTES
 from ansible_collections.fleet.kexec.plugins.module_utils._image.unified import (
     CMDLINE,
-    HEAD_BYTES,
     LINUX,
     PROFILE,
     UNAME,
