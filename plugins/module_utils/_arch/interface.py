@@ -16,6 +16,7 @@ from .._image.elf import Content, Vmlinux
 from .._image.kernel_file import KernelFile
 from .._reasons import Reason
 from .._text import shown_name
+from .cpuinfo import first_processor
 
 #: Loader names that other code compares with; all others are only shown to users.
 LOADER_EXTLINUX = "extlinux"
@@ -45,9 +46,7 @@ class Cpu:
 
 def _parse_cpu_name(cpuinfo: str, _exists: Callable[[str], bool]) -> Cpu:
     """Parse only the model name in C(/proc/cpuinfo)."""
-    names = (line.partition(":") for line in cpuinfo.split("\n\n", maxsplit=1)[0].splitlines())
-    model = next((value for name, _colon, value in names if name.strip() == "model name"), "")
-    return Cpu(shown_name(model), own_code=False)
+    return Cpu(shown_name(first_processor(cpuinfo).get("model name", "")), own_code=False)
 
 
 @dataclass(frozen=True)

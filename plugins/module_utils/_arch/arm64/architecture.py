@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Callable
 
+from ..cpuinfo import first_processor
 from ..interface import Architecture, Cpu
 from .image import read_image
 
 
 def _parse_cpu(cpuinfo: str, _exists: Callable[[str], bool]) -> Cpu:
     """Parse the numbers of maker and model, in the absence of a name (C(c_show) in arch/arm64/kernel/cpuinfo.c)."""
-    lines = (line.partition(":") for line in cpuinfo.split("\n\n", maxsplit=1)[0].splitlines())
-    values = {name.strip(): value.strip() for name, _colon, value in lines}
+    values = first_processor(cpuinfo)
     wanted = ("CPU implementer", "CPU part", "CPU variant", "CPU revision")
     return Cpu(" ".join(values[name] for name in wanted if values.get(name, "").isalnum()), own_code=False)
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import replace
-from typing import Callable, Dict
+from typing import Callable
 
 from ..._native import NativeCode
 from ..._text import shown_name
+from ..cpuinfo import first_processor
 from ..interface import Cpu
 
 # CPU flags of a guest whose memory is hidden from its host. Hosts of such guests show some of them too, but without "hypervisor".
@@ -26,10 +27,7 @@ _SEV = 1 << 1
 
 
 def parse_cpuinfo(text: str) -> Cpu:
-    values: Dict[str, str] = {}
-    for line in text.split("\n\n", maxsplit=1)[0].splitlines():
-        name, _colon, value = line.partition(":")
-        values[name.strip()] = value.strip()
+    values = first_processor(text)
     flags = values.get("flags", "").split()
     guest = "hypervisor" in flags
     return Cpu(
