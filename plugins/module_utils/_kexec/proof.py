@@ -69,11 +69,12 @@ class Evidence:
         return kexecs_of(self.cmdline)
 
 
+@dataclass(frozen=True)
 class _Signs:
     """Signs of a reboot, all of which have to be present; one that the host can't give is None."""
 
     def _signs(self) -> Dict[str, Optional[bool]]:
-        raise NotImplementedError
+        return asdict(self)
 
     @property
     def missing(self) -> List[str]:
@@ -96,9 +97,6 @@ class KexecProof(_Signs):
     release: bool
     bootloader_type: Optional[bool]
 
-    def _signs(self) -> Dict[str, Optional[bool]]:
-        return asdict(self)
-
 
 @dataclass(frozen=True)
 class SoftProof(_Signs):
@@ -112,9 +110,6 @@ class SoftProof(_Signs):
     boot_id_kept: bool
     soft_reboots: bool
     userspace: bool
-
-    def _signs(self) -> Dict[str, Optional[bool]]:
-        return asdict(self)
 
 
 Proof = Union[KexecProof, SoftProof]
