@@ -355,7 +355,7 @@ def test_facts_as_users_see_them(host_tree: HostTree) -> None:
         (0xD0, "ro -- fleet_kexec.token=ab", "unknown", None),
         (0x72, "ro", "firmware", 0),
         (0x72, "ro fleet_kexec.token=ab fleet_kexec.kexecs=3", "firmware", 0),
-        # Where there is no such sysctl, the token alone tells.
+        # The token alone tells on a host without that sysctl, as on arm64.
         (None, "ro fleet_kexec.token=ab fleet_kexec.kexecs=3", "kexec", 3),
         (None, "ro", "unknown", None),
     ],
